@@ -1,0 +1,115 @@
+"""Events: what one change of one entity looks like, on the log and in memory.
+
+An event once published is never edited. Its body carries a version `v`; older bodies are lifted by `pcloud.upcast` on read.
+Everything that is not the change itself (who, why, which transaction) travels in headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from pcloud.errors import Corrupt
+from pcloud.subject import Ref
+from pcloud.upcast import CURRENT_VERSION, upcast
+
+__all__ = ["Change", "Event", "Kind", "StoredEvent", "decode_change", "encode_change"]
+
+
+class Kind(StrEnum):
+    """What happened to the entity."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    FORGOTTEN = "forgotten"
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True, tag=False):
+    """The change of one entity. Field names are stored names: `title`, or `face-detector/faceCount` where another app added it.
+
+    `set`: scalar (or list of scalars) by field. `unset`: fields whose value is taken away. `link` / `unlink`: ids by relation
+    field; `link` on a to-one relation replaces what was there.
+    """
+
+    set: dict[str, Any] = {}
+    unset: list[str] = []
+    link: dict[str, list[str]] = {}
+    unlink: dict[str, list[str]] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.set or self.unset or self.link or self.unlink)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """The stored names of all fields that this change touches."""
+        return frozenset((*self.set, *self.unset, *self.link, *self.unlink))
+
+
+_encoder = msgspec.json.Encoder()
+
+
+def encode_change(change: Change) -> bytes:
+    """The event's body: JSON, the version first."""
+    body: dict[str, Any] = {"v": CURRENT_VERSION}
+    for name in ("set", "unset", "link", "unlink"):
+        if value := getattr(change, name):
+            body[name] = value
+    return _encoder.encode(body)
+
+
+def decode_change(body: bytes) -> Change:
+    """Read a body of any version; raises `Corrupt` when it is none."""
+    try:
+        raw = msgspec.json.decode(body)
+        return msgspec.convert(upcast(raw), Change)
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError) as error:
+        raise Corrupt(f"an event's body can't be read: {error}; body begins {body[:80]!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change of one entity, as a member of a transaction, before or after it is stored.
+
+    `expected` is the version (stream sequence of the entity's last event; 0: never existed) that the writer saw. It is a header
+    of the publish, not part of the stored event.
+    """
+
+    ref: Ref
+    kind: Kind
+    change: Change = field(default_factory=Change)
+    expected: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as read from the log.
+
+    `sequence`: stream sequence. `time`: seconds since 1970, by the server. `tx`, `ordinal` (from 1), `total`: its transaction.
+    `digest`: SHA-256 over sequence, subject, headers and body as an integer; a log's running hash is their sum modulo 2**256.
+    """
+
+    sequence: int
+    time: float
+    ref: Ref
+    kind: Kind
+    change: Change
+    tx: str
+    ordinal: int
+    total: int
+    actor: str
+    cause: str = ""
+    depth: int = 0
+    request: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    traceparent: str = ""
+    digest: int = 0
+
+    @property
+    def ends_transaction(self) -> bool:
+        return self.ordinal == self.total
