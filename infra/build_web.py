@@ -1,0 +1,50 @@
+"""Build the web pages that have changed since they were last built: `npm ci` and `npm run build` with the locked Node.
+
+A page is a folder with a `package-lock.json`; what it was built from is remembered in its `dist/.built-from`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+MADE = {"node_modules", "dist", "test-results"}
+
+
+def main() -> None:
+    for lock in sorted([*ROOT.glob("apps/*/web/package-lock.json"), *ROOT.glob("core/*/*/package-lock.json")]):
+        page = lock.parent
+        stamp = page / "dist" / ".built-from"
+        wanted = digest(page)
+        if stamp.exists() and stamp.read_text() == wanted:
+            continue
+        print(f"building {page.relative_to(ROOT)} …", flush=True)
+        npm(page, "ci", "--no-audit", "--no-fund", "--loglevel=error")
+        npm(page, "run", "--silent", "build")
+        stamp.write_text(wanted)
+
+
+def digest(page: Path) -> str:
+    """SHA-256 over the names and bytes of everything that the page is built from."""
+    total = hashlib.sha256()
+    for path in sorted(page.rglob("*")):
+        relative = path.relative_to(page)
+        if path.is_file() and not MADE.intersection(relative.parts):
+            total.update(f"{relative}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def npm(folder: Path, *arguments: str) -> None:
+    scripts = Path(sys.executable).parent
+    environment = {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"}
+    result = subprocess.run([str(scripts / "npm"), *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL)
+    if result.returncode:
+        sys.exit(f"npm {' '.join(arguments)} failed in {folder.relative_to(ROOT)}: what it said is above")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+# PCloud's tasks. Everything happens in .venv and .setup beside this file; nothing is installed elsewhere but Debian packages for the tests.
+
+python := justfile_directory() / ".venv/bin/python"
+export PATH := justfile_directory() / ".venv/bin" + ":" + justfile_directory() / ".setup/bin" + ":" + env("PATH")
+
+# List the tasks
+default:
+    @just --list --unsorted
+
+# Everything that running PCloud from this folder needs
+setup:
+    @test -x {{python}} || python3 -m venv .venv
+    @test -x .venv/bin/uv || {{python}} -m pip install --quiet uv
+    @uv pip sync --quiet --python {{python}} --require-hashes requirements.lock
+    @uv pip install --quiet --python {{python}} --no-deps --editable .
+    @{{python}} infra/fetch_photos.py
+    @{{python}} apps/face-detector/fetch_weights.py
+    @{{python}} infra/build_web.py
+
+# The main job on a throw-away folder: photographs in, faces, search and a gallery out
+demo *ARGS: setup
+    @pcloud demo {{ARGS}}
+
+# Run the tests; arguments go to pytest, such as `just test -k gallery`
+test *ARGS: setup
+    @{{python}} infra/set_up_tests.py
+    @{{python}} -m pytest {{ARGS}}
+
+# Lint, types, import rules, documentation
+check: setup
+    ruff check .
+    ruff format --check .
+    pyright
+    lint-imports
+    mkdocs build --strict --quiet
+
+# Measure speed and memory; `--json` for one JSON object
+bench *ARGS: setup
+    @{{python}} -m bench {{ARGS}}
+
+# Pin all dependencies anew, the apps' too
+lock:
+    uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml apps/*/pyproject.toml --no-emit-package pcloud-sdk -o requirements.lock
+    for app in apps/*/pyproject.toml; do (cd $(dirname $app) && uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-package pcloud-sdk pyproject.toml -o requirements.lock); done
