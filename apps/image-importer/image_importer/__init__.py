@@ -1,0 +1,1 @@
+"""image-importer: every picture put into the bucket `images` becomes one `Image` of the graph."""

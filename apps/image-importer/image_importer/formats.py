@@ -1,0 +1,59 @@
+"""Which formats are pictures here, told from a file's content and never from its name.
+
+Refuses camera raw files: inside they are TIFFs whose first picture is a small preview, and importing that would show
+the owner a photo of the wrong size.
+"""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from pcloud.errors import Rejected
+
+__all__ = ["MIME_TYPES", "mime_of", "open_formats"]
+
+MIME_TYPES = {
+    "JPEG": "image/jpeg",
+    "MPO": "image/jpeg",  # a JPEG with further pictures behind it (depth map, second eye)
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "TIFF": "image/tiff",
+    "HEIF": "image/heic",
+    "AVIF": "image/avif",
+}
+_NEW_SUBFILE_TYPE, _REDUCED_RESOLUTION, _DNG_VERSION = 254, 1, 50706
+
+
+def open_formats() -> tuple[str, ...]:
+    """The Pillow plugins that may open a file; none of Pillow's many others is ever tried on a stranger's bytes."""
+    # Here, so that the app's own process never loads the codecs. Pillow finds a plugin only after its import.
+    import pillow_heif
+    from PIL import AvifImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
+
+    pillow_heif.register_heif_opener()
+    plugins = (
+        JpegImagePlugin.JpegImageFile,
+        PngImagePlugin.PngImageFile,
+        WebPImagePlugin.WebPImageFile,
+        GifImagePlugin.GifImageFile,
+        TiffImagePlugin.TiffImageFile,
+        AvifImagePlugin.AvifImageFile,
+    )
+    return (*(plugin.format for plugin in plugins), "HEIF")
+
+
+def mime_of(image: Image.Image) -> str:
+    """The MIME type of an opened picture. Rejected: a camera raw file."""
+    kind = image.format or ""
+    if kind == "TIFF" and _is_raw(image):
+        raise Rejected("the file is a camera raw file; upload the JPEG or HEIC that belongs to it")
+    if kind == "HEIF":
+        return image.get_format_mimetype() or MIME_TYPES[kind]
+    return MIME_TYPES[kind]
+
+
+def _is_raw(image: Image.Image) -> bool:
+    """DNG, NEF, ARW and their like put a reduced preview, or DNG's version, into the first directory."""
+    tags = image.getexif()
+    return _DNG_VERSION in tags or tags.get(_NEW_SUBFILE_TYPE) == _REDUCED_RESOLUTION

@@ -1,0 +1,139 @@
+"""The import of one object: download, look, write. What is in the graph afterwards depends on its bytes and place alone.
+
+An object that has gone meanwhile leaves nothing. A file that is no picture ends the run with the reason (Rejected: a
+further attempt would see the same bytes).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from pcloud.errors import NotFound, Rejected
+
+from .download import Downloaded
+from .places import Arrival, Known, arrive
+from .settings import Settings
+
+__all__ = ["Importer", "NewObject"]
+
+_KNOWN = """query KnownImages($sha256: String!, $place: String!) {
+  queryImage(filter: {or: [{sha256: {eq: $sha256}}, {places: {eq: $place}}]}) { id sha256 places }
+}"""
+
+
+@dataclass(frozen=True)
+class NewObject:
+    """What the object store tells its webhook."""
+
+    bucket: str
+    key: str
+    etag: str = ""
+    size: int = 0
+    modified: str = ""
+
+    @property
+    def place(self) -> str:
+        return f"{self.bucket}/{self.key}"
+
+    @property
+    def is_folder(self) -> bool:
+        """Tools that think in folders put an empty object with a slash at its end."""
+        return self.key.endswith("/") and self.size == 0
+
+
+class Graph(Protocol):
+    async def query(self, query: str, variables: dict[str, Any], /) -> dict[str, Any]: ...
+    async def mutate(self, mutation: str, variables: dict[str, Any], /) -> dict[str, Any]: ...
+
+
+class Importer:
+    """`presign`: bucket and key to a URL. `fetch`: a URL into a file. `inspect`: a file's facts, from another process."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        graph: Graph,
+        folder: Path,
+        *,
+        presign: Callable[[str, str], Awaitable[str]],
+        fetch: Callable[[str, Path, int], Awaitable[Downloaded]],
+        inspect: Callable[[Path, str], Awaitable[dict[str, Any]]],
+    ) -> None:
+        self._settings, self._graph, self._folder = settings, graph, folder
+        self._presign, self._fetch, self._inspect = presign, fetch, inspect
+        self._decoding = asyncio.Semaphore(settings.parallel)
+        self._placing = asyncio.Lock()  # two objects with the same bytes must see each other's places
+
+    async def import_object(self, new: NewObject) -> dict[str, Any]:
+        """Answers `{"image": id}`, or `{"image": None, "reason": …}` when there is nothing to import."""
+        if new.is_folder:
+            return {"image": None, "reason": "a folder's placeholder"}
+        if new.size > self._settings.bytes:
+            raise Rejected(f"the file has {new.size} bytes; the setting `bytes` allows {self._settings.bytes}")
+        try:
+            url = await self._presign(new.bucket, new.key)
+            facts = await self._look(new, url)
+        except NotFound:
+            return {"image": None, "reason": "the object is no longer in the store"}
+        return {"image": await self._write(new, facts)}
+
+    async def _look(self, new: NewObject, url: str) -> dict[str, Any]:
+        async with self._decoding:
+            with tempfile.TemporaryDirectory(dir=self._folder, prefix="object-") as folder:
+                file = Path(folder, "object")
+                got = await self._fetch(url, file, self._settings.bytes)
+                facts = await self._inspect(file, new.key)
+        return {**facts, "sha256": got.sha256, "size": got.size}
+
+    async def _write(self, new: NewObject, facts: dict[str, Any]) -> str:
+        async with self._placing:
+            answer = await self._graph.query(_KNOWN, {"sha256": facts["sha256"], "place": new.place})
+            rows = answer["queryImage"]
+            known = [Known(row["id"], row["sha256"], tuple(row["places"] or ())) for row in rows]
+            arrival = arrive(new.place, facts["sha256"], known)
+            same = next((image.id for image in known if image.sha256 == facts["sha256"]), None)
+            operation = _operation(arrival, same, new, facts)
+            if operation is None:
+                return str(same)
+            written = await self._graph.mutate(*operation)
+            return same or str(written["addImage"]["image"][0]["id"])
+
+
+def _operation(
+    arrival: Arrival, same: str | None, new: NewObject, facts: dict[str, Any]
+) -> tuple[str, dict[str, Any]] | None:
+    """One mutation with all that changes, and its variables; None when nothing does."""
+    roots: list[tuple[str, str, str, dict[str, Any] | list[str]]] = []  # alias, field with argument, type, value
+    if arrival.places is not None and same is None:
+        image = {**facts, **_placed(arrival.places), "importedAt": new.modified or _now()}
+        roots.append(("addImage", "addImage(input: [$addImage]) { image { id } }", "AddImageInput!", image))
+    elif arrival.places is not None:
+        roots.append(_move("update", str(same), arrival.places))
+    roots += [_move(f"move{n}", id, places) for n, (id, places) in enumerate(arrival.moved)]
+    if arrival.gone:
+        field = "deleteImage(filter: {id: $gone}) { count }"
+        roots.append(("gone", field, "[ID!]", list(arrival.gone)))
+    if not roots:
+        return None
+    declared = ", ".join(f"${alias}: {kind}" for alias, _, kind, _ in roots)
+    fields = "\n  ".join(f"{alias}: {field}" for alias, field, _, _ in roots)
+    return f"mutation ImportImage({declared}) {{\n  {fields}\n}}", {alias: value for alias, _, _, value in roots}
+
+
+def _move(alias: str, id: str, places: tuple[str, ...]) -> tuple[str, str, str, dict[str, Any]]:
+    value = {"filter": {"id": [id]}, "set": _placed(places)}
+    return alias, f"updateImage(input: ${alias}) {{ count }}", "UpdateImageInput!", value
+
+
+def _placed(places: tuple[str, ...]) -> dict[str, Any]:
+    return {"place": places[-1], "places": list(places)}
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"

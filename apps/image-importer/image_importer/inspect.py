@@ -1,0 +1,144 @@
+"""What a picture's file says: runs in the bounded subprocess, because a stranger's bytes meet the decoders only here.
+
+Every picture is decoded once, to its last byte, so that a truncated one is refused now and not shown broken later.
+JPEGs are decoded at an eighth of their size: that reads all of the file in a quarter of the time.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, IptcImagePlugin, UnidentifiedImageError
+
+from pcloud.errors import Rejected
+
+from . import exif, formats
+from .taken import taken_from_exif, taken_from_xmp
+from .title import title
+from .xmp import read_packet
+
+__all__ = ["Facts", "inspect"]
+
+_EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
+_DESCRIPTION, _XP_TITLE, _XMP_TAG, _ORIENTATION = 0x010E, 0x9C9B, 0x02BC, 0x0112
+_IPTC_OBJECT_NAME = (2, 5)
+_UPRIGHT_BY_PILLOW = ("TIFF", "HEIF")  # these plugins turn the picture themselves: turning again lays it on its side
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The fields of `Image` that come from the file; names as in schema.graphql."""
+
+    mime: str
+    width: int
+    height: int
+    title: str | None = None
+    takenAt: str | None = None
+    takenAtZone: str | None = None
+    camera: str | None = None
+    lens: str | None = None
+    exposure: str | None = None
+    fNumber: float | None = None
+    iso: int | None = None
+    focalLength: float | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
+def inspect(path: str, key: str, most_pixels: int) -> dict[str, Any]:
+    """The known facts of the file at `path`, uploaded as `key`. Rejected: no picture, broken, or too large."""
+    if Path(path).stat().st_size == 0:
+        raise Rejected("the file is empty")
+    warnings.simplefilter("ignore")  # Pillow warns about sloppy metadata, which is this module's daily bread
+    Image.MAX_IMAGE_PIXELS = None  # our own bound below says what to do; Pillow's only doubles a constant
+    try:
+        with Image.open(path, formats=formats.open_formats()) as image:
+            facts = _facts(image, key, most_pixels)
+            _decode(image)
+    except Rejected:
+        raise
+    except UnidentifiedImageError:
+        raise Rejected(
+            "the file is no picture (JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF) or broken at its start"
+        ) from None
+    except MemoryError:
+        raise Rejected("the picture needs more memory to decode than the setting `memory` allows") from None
+    except Exception as broken:  # decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error …
+        raise Rejected(f"the picture is broken: {str(broken)[:200] or type(broken).__name__}") from broken
+    return {name: value for name, value in asdict(facts).items() if value is not None}
+
+
+def _facts(image: Image.Image, key: str, most_pixels: int) -> Facts:
+    if image.width * image.height > most_pixels:
+        size = f"{image.width} × {image.height}"
+        raise Rejected(f"the picture has {size} pixels; the setting `pixels` allows {most_pixels} in all")
+    mime = formats.mime_of(image)
+    main, shot, gps = _tags(image)
+    packet = read_packet(image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or _bytes(main.get(_XMP_TAG)))
+    upright = image.format in _UPRIGHT_BY_PILLOW
+    width, height = image.size if upright else exif.upright_size(image.size, main.get(_ORIENTATION))
+    taken = taken_from_exif(shot, gps) or taken_from_xmp(packet.date)
+    place = exif.position(gps)
+    return Facts(
+        mime=mime,
+        width=width,
+        height=height,
+        title=title(
+            xmp=packet.title,
+            iptc=_iptc(image).get(_IPTC_OBJECT_NAME),
+            xp_title=main.get(_XP_TITLE),
+            description=main.get(_DESCRIPTION),
+            key=key,
+        ),
+        takenAt=taken.at if taken else None,
+        takenAtZone=taken.zone if taken else None,
+        camera=exif.camera(main),
+        lens=exif.lens(shot),
+        exposure=exif.exposure(shot),
+        fNumber=exif.f_number(shot),
+        iso=exif.iso(shot),
+        focalLength=exif.focal_length(shot),
+        latitude=place[0] if place else None,
+        longitude=place[1] if place else None,
+    )
+
+
+def _tags(image: Image.Image) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
+    """Main, EXIF and GPS directory; one that cannot be read is empty, for the picture may be fine without it."""
+    try:
+        tags = image.getexif()
+    except Exception:
+        return {}, {}, {}
+    return (
+        _directory(tags.items),
+        _directory(lambda: tags.get_ifd(_EXIF_IFD).items()),
+        _directory(lambda: tags.get_ifd(_GPS_IFD).items()),
+    )
+
+
+def _directory(items: Any) -> dict[int, Any]:
+    try:
+        return dict(items())
+    except Exception:  # an offset beyond the file, a type that does not exist, a loop of directories …
+        return {}
+
+
+def _iptc(image: Image.Image) -> dict[Any, Any]:
+    try:
+        return IptcImagePlugin.getiptcinfo(image) or {}
+    except Exception:
+        return {}
+
+
+def _bytes(value: Any) -> bytes | None:
+    return bytes(value) if isinstance(value, (bytes, tuple, list)) else None
+
+
+def _decode(image: Image.Image) -> None:
+    """Read the first frame to its end."""
+    if image.format in ("JPEG", "MPO"):
+        image.draft(image.mode, (max(1, image.width // 8), max(1, image.height // 8)))
+    image.load()

@@ -1,0 +1,31 @@
+"""What the owner may set, with the bounds that keep a small machine alive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from pcloud.errors import Rejected
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    bytes: int = 512 * 2**20  # largest file that is downloaded
+    pixels: int = 200_000_000  # largest picture: today's phones make 200 megapixels
+    memory: int = 1024 * 2**20  # of the decoding subprocess
+    seconds: float = 60  # of decoding one picture
+    parallel: int = 2  # pictures decoded at once
+
+    @classmethod
+    def from_mapping(cls, given: Mapping[str, Any]) -> Settings:
+        """Rejected: an unknown setting, or one that is not a number above zero."""
+        known = {field.name for field in fields(cls)}
+        for name, value in given.items():
+            if name not in known:
+                raise Rejected(f"unknown setting {name!r}; known are {', '.join(sorted(known))}")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+                raise Rejected(f"setting {name!r} must be a number above zero, not {value!r}")
+        return cls(**given)
