@@ -1,0 +1,82 @@
+"""What a caller may do with each type: everything for the owner, for an app what is its own and what was granted.
+
+A type that is not in here does not exist for the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from core.caller import Grant
+from projections.graph.catalog import Catalog
+
+__all__ = ["TypeAccess", "app_access", "owner_access"]
+
+
+@dataclass(frozen=True, slots=True)
+class TypeAccess:
+    """`app`: who looks ('' the owner). `write`: may add, delete, and set the fields of the type's own app. `extend`: may set the
+    fields that this app added. `listed`: stored names of other apps' fields that are granted too. `alias`: the manifest's `as`."""
+
+    app: str
+    write: bool = False
+    extend: bool = False
+    listed: frozenset[str] = frozenset()
+    alias: str = ""
+
+    def sees(self, field: str) -> bool:
+        adder, slash, _ = field.partition("/")
+        return not self.app or not slash or adder == self.app or field in self.listed
+
+    def writes(self, field: str) -> bool:
+        adder, slash, _ = field.partition("/")
+        if slash and adder == self.app:
+            return self.extend or self.write
+        return self.write
+
+
+def owner_access(catalog: Catalog) -> dict[str, TypeAccess]:
+    """All types; the platform's own are only to be read."""
+    return {name: TypeAccess("", write=not name.startswith("core/")) for name in catalog.types}
+
+
+def app_access(app: str, catalog: Catalog, grants: Iterable[Grant]) -> dict[str, TypeAccess]:
+    """`app`'s own types, then those that approved grants name, in the order of their names."""
+    mine = [grant for grant in grants if grant.app == app and grant.state == "approved"]
+    by_target: dict[str, list[Grant]] = {}
+    for grant in mine:
+        if grant.verb in ("read", "write", "extend"):
+            by_target.setdefault(grant.target, []).append(grant)
+    own = [name for name in catalog.types if name.startswith(f"{app}/")]
+    foreign = [name for name in sorted(by_target) if name in catalog.types and name not in own]
+    return {name: _access(app, name in own, by_target.get(name, ())) for name in (*own, *foreign)}
+
+
+def _access(app: str, own: bool, grants: Iterable[Grant]) -> TypeAccess:
+    grants = list(grants)
+    return TypeAccess(
+        app,
+        write=own or any(grant.verb == "write" for grant in grants),
+        extend=own or any(grant.verb == "extend" for grant in grants),
+        listed=frozenset(field for grant in grants for field in grant.fields),
+        alias=next((grant.as_ for grant in grants if grant.as_), ""),
+    )
+
+
+def grant_from(fields: Mapping[str, object], id: str = "") -> Grant:
+    """A grant as the node `core/Grant` holds it."""
+    text = {name: str(value) for name in ("app", "verb", "target", "reason", "state") if (value := fields.get(name))}
+    listed = fields.get("fields") or ()
+    assert isinstance(listed, list | tuple)
+    return Grant(
+        app=text.get("app", ""),
+        verb=text.get("verb", "read"),  # type: ignore[arg-type]  # checked when it was written
+        target=text.get("target", ""),
+        fields=tuple(str(one) for one in listed),
+        as_=str(fields.get("alias") or ""),
+        optional=bool(fields.get("optional")),
+        reason=text.get("reason", ""),
+        state=text.get("state", "pending"),  # type: ignore[arg-type]
+        id=id,
+    )

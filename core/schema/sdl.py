@@ -1,0 +1,318 @@
+"""The GraphQL schema of a view, as definitions in the schema language: types, inputs, filters, root operations.
+
+Each type's text is parsed once and its syntax tree kept, so that a view is rebuilt in milliseconds when an app comes or goes. The rules
+for names are in `core.schema.names`, which operators a filter has in `core.schema.filter`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any
+
+from graphql import DefinitionNode, DocumentNode, GraphQLScalarType, GraphQLSchema, build_ast_schema, parse
+from graphql.utilities import value_from_ast_untyped
+
+from core.schema.filter import filter_groups
+from core.schema.names import small
+from core.schema.scalar import canonical
+from core.schema.view import View, ViewField, ViewType
+from pcloud.errors import Rejected
+
+__all__ = ["GROUP_UNITS", "build_schema", "groupable", "parse_definitions", "view_definitions"]
+
+GROUP_UNITS = ("year", "month", "day")
+_NUMBERS = ("Int", "Int64", "Float")
+_SORTABLE = ("ID", "String", "Int", "Int64", "Float", "DateTime", "Enum")
+_GROUPABLE = ("ID", "String", "Int", "Int64", "Boolean", "Enum")
+
+_OPERANDS = {
+    "Equal": "  eq: {0}\n  in: [{0}!]\n",
+    "Range": "  le: {0}\n  lt: {0}\n  ge: {0}\n  gt: {0}\n  between: {1}\n",
+    "Terms": '  "At least one of these words."\n  anyofterms: String\n  "All of these words."\n  allofterms: String\n',
+    "RegExp": '  "An RE2 pattern, found anywhere in the text."\n  regexp: String\n',
+}
+
+_SCALARS = """
+"A whole number of 64 bits; a text of digits is taken too."
+scalar Int64
+"A time, answered in UTC with milliseconds: 2024-05-01T10:00:00.000Z. Any RFC 3339 time is taken."
+scalar DateTime
+"Any JSON value."
+scalar JSON
+"How many entities have this value; null stands for those without one."
+type GroupCount { value: String count: Int! }
+"One past event of an entity, as far as this view shows it."
+type HistoryEntry {
+  revision: String!
+  time: DateTime!
+  kind: String!
+  actor: String!
+  cause: String!
+  tx: String!
+  "What was set, unset, linked and unlinked, under the view's names."
+  change: JSON!
+}
+"""
+
+_SEARCH = """
+"A field is named as in the view: `camera`, `segments.label`, or `Image.camera` where several types have it."
+input SearchFilter { facets: [SearchFacetFilter!] ranges: [SearchRangeFilter!] }
+"Any of these values."
+input SearchFacetFilter { field: String! values: [String!]! }
+"Numbers or times, both ends included, each may be left out."
+input SearchRangeFilter { field: String! low: JSON high: JSON }
+type SearchResult { total: Int! hits: [SearchHit!]! facets: [SearchFacet!]! }
+type SearchHit { type: String! id: ID! score: Float! node: AnyNode }
+type SearchFacet { field: String! values: [SearchFacetCount!]! }
+type SearchFacetCount { value: String! count: Int! }
+"""
+
+
+def view_definitions(view: View) -> tuple[DefinitionNode, ...]:
+    parts = [_SCALARS, *(_enum(name, values) for name, values in view.enums.items())]
+    used: dict[str, None] = {}
+    for type_ in view.types.values():
+        parts.append(_type(type_))
+        used.update((text, None) for one in type_.fields.values() for text in _operand_inputs(one))
+    parts.extend(used)
+    parts.append(_roots(view))
+    if view.types:
+        parts.append(_SEARCH)
+        parts.append(f"union AnyNode = {' | '.join(view.types)}")
+    return tuple(definition for part in parts for definition in parse_definitions(part))
+
+
+@lru_cache(maxsize=2_048)
+def parse_definitions(text: str) -> tuple[DefinitionNode, ...]:
+    return tuple(parse(text, no_location=True).definitions)
+
+
+def build_schema(definitions: Sequence[DefinitionNode]) -> GraphQLSchema:
+    """The executable schema; its own scalars check and canonicalise what comes in."""
+    document = DocumentNode(definitions=tuple(definitions))
+    schema = build_ast_schema(document, assume_valid=True, assume_valid_sdl=True)
+    for name in ("Int64", "DateTime"):
+        scalar = schema.type_map[name]
+        assert isinstance(scalar, GraphQLScalarType)
+        _check_input(scalar, name)
+    return schema
+
+
+def _check_input(scalar: GraphQLScalarType, kind: str) -> None:
+    def value(given: Any) -> Any:
+        try:
+            return canonical(kind, given)
+        except Rejected as error:
+            raise ValueError(error.message) from error
+
+    scalar.coerce_input_value = value  # type: ignore[method-assign]
+    scalar.coerce_input_literal = lambda node: value(value_from_ast_untyped(node))  # type: ignore[method-assign]
+    scalar.parse_value = value  # type: ignore[method-assign]
+    scalar.parse_literal = lambda node, _variables=None: value(value_from_ast_untyped(node))  # type: ignore[method-assign]
+
+
+# --- one type --------------------------------------------------------------------------------------------------------------
+
+
+def _doc(text: str) -> str:
+    return f"{json.dumps(text)}\n" if text else ""
+
+
+def _enum(name: str, values: Iterable[str]) -> str:
+    return f"enum {name} {{ {' '.join(values)} }}"
+
+
+def _scalar(one: ViewField) -> str:
+    return one.enum or str(one.definition.kind)
+
+
+def _type(type_: ViewType) -> str:
+    name = type_.name
+    parts = [
+        _output(type_), _filter(type_), _aggregate(type_),
+        _enum(f"{name}HasFilter", type_.fields) if type_.fields else "",
+        f"input {name}Order {{ asc: {name}Orderable desc: {name}Orderable }}",
+        _enum(f"{name}Orderable", ["id", *(one.name for one in type_.fields.values() if sortable(one))]),
+        f"type {name}Event {{ kind: String! id: ID! revision: String! actor: String! changed: [String!]! node: {name} }}",
+    ]  # fmt: skip
+    if groups := list(groupable(type_)):
+        parts.append(_enum(f"{name}Group", groups))
+    parts.append(_reference(type_))
+    if type_.addable:
+        parts.append(_add_input(type_))
+    if type_.updatable:
+        parts.append(_patch(type_))
+    verbs = [
+        verb for verb, able in (("Add", type_.addable), ("Update", type_.updatable), ("Delete", type_.addable)) if able
+    ]
+    parts.extend(f"type {verb}{name}Payload {{ {small(name)}: [{name}!]! count: Int! }}" for verb in verbs)
+    return "\n".join(part for part in parts if part)
+
+
+def sortable(one: ViewField) -> bool:
+    return not one.is_relation and not one.definition.many and one.definition.kind in _SORTABLE
+
+
+def groupable(type_: ViewType) -> Iterator[str]:
+    """The values of a type's group enum: fields, and a DateTime cut to its year, month or day."""
+    for name, one in type_.fields.items():
+        if one.is_relation or one.definition.many:
+            continue
+        if one.definition.kind in _GROUPABLE:
+            yield name
+        elif one.definition.kind == "DateTime":
+            yield from (f"{name}_{unit}" for unit in GROUP_UNITS if f"{name}_{unit}" not in type_.fields)
+
+
+def _output(type_: ViewType) -> str:
+    lines = [
+        "  id: ID!",
+        '  "Pass it as `after` to go on behind this entity."\n  _cursor: String!',
+        "  _version: Int64!",
+    ]
+    for one in type_.fields.values():
+        lines.append("  " + _doc(one.definition.description) + "  " + _output_field(one))
+        if one.aggregate:
+            lines.append(f"  {one.aggregate}(filter: {one.target}Filter): {one.target}AggregateResult!")
+    body = "\n".join(lines)
+    return f"{_doc(type_.definition.description)}type {type_.name} {{\n{body}\n}}"
+
+
+def _output_field(one: ViewField) -> str:
+    definition = one.definition
+    if one.is_relation and definition.many:
+        target = one.target
+        arguments = f"filter: {target}Filter, order: [{target}Order!], first: Int, offset: Int, after: String"
+        return f"{one.name}({arguments}): [{target}!]!"
+    if one.is_relation:  # may be gone, whatever the schema wants of writers
+        return f"{one.name}: {one.target}"
+    kind = f"[{_scalar(one)}!]" if definition.many else _scalar(one)
+    return f"{one.name}: {kind}{'!' if definition.required and not one.added else ''}"
+
+
+def _filter_name(one: ViewField) -> str:
+    groups = filter_groups(one.definition)
+    return f"{_scalar(one)}{''.join(groups)}Filter" if groups else ""
+
+
+def _operand_inputs(one: ViewField) -> Iterator[str]:
+    """The input types that a field's filter needs; the same text for every field of its kind."""
+    if one.is_relation or not (name := _filter_name(one)):
+        return
+    kind, groups = _scalar(one), filter_groups(one.definition)
+    body = "".join(_OPERANDS[group].format(kind, f"{kind}Range") for group in groups)
+    yield f"input {name} {{\n{body}}}"
+    if "Range" in groups:
+        yield f"input {kind}Range {{ min: {kind}! max: {kind}! }}"
+
+
+def _filter(type_: ViewType) -> str:
+    name = type_.name
+    lines = [
+        "id: [ID!]", f"and: [{name}Filter!]",
+        '"One of these, besides what stands beside it."', f"or: [{name}Filter!]", f"not: {name}Filter",
+    ]  # fmt: skip
+    if type_.fields:
+        lines.append(f"has: [{name}HasFilter!]")
+    for one in type_.fields.values():
+        if one.is_relation:
+            lines.append(f'"At least one related entity passes."\n{one.name}: {one.target}Filter')
+        elif operand := _filter_name(one):
+            lines.append(f"{one.name}: {operand}")
+    body = "\n".join(lines)
+    return f'"All that is given must hold."\ninput {name}Filter {{\n{body}\n}}'
+
+
+def _aggregate(type_: ViewType) -> str:
+    lines = ["count: Int!"]
+    for one in type_.fields.values():
+        if sortable(one) and one.definition.kind not in ("ID", "Enum"):
+            lines += [f"{one.name}Min: {_scalar(one)}", f"{one.name}Max: {_scalar(one)}"]
+        if one.definition.kind in _NUMBERS and not one.definition.many:
+            total = "Float" if one.definition.kind == "Float" else "Int64"
+            lines += [f"{one.name}Sum: {total}", f"{one.name}Avg: Float"]
+    if any(groupable(type_)):
+        lines.append(f"group(by: {type_.name}Group!, first: Int): [GroupCount!]!")
+    body = "\n".join(lines)
+    return f"type {type_.name}AggregateResult {{\n{body}\n}}"
+
+
+# --- what goes in ------------------------------------------------------------------------------------------------------------
+
+
+def _input_type(one: ViewField) -> str:
+    inner = f"{one.target}Ref" if one.is_relation else _scalar(one)
+    return f"[{inner}!]" if one.definition.many else inner
+
+
+def _writable(type_: ViewType) -> Iterator[ViewField]:
+    return (one for one in type_.fields.values() if one.writable)
+
+
+def _add_input(type_: ViewType) -> str:
+    lines = [] if type_.id_field else ["id: ID"]
+    for one in _writable(type_):
+        must = one.definition.required and one.definition.default is None and not one.added
+        lines.append(f"{one.name}: {_input_type(one)}{'!' if must else ''}")
+    body = "\n".join(lines)
+    return f"input Add{type_.name}Input {{\n{body}\n}}"
+
+
+def _reference(type_: ViewType) -> str:
+    """An existing entity by its id (or @id field), or, where the view may add them, a new one with its fields."""
+    lines = ["id: ID"]
+    identity = type_.id_field
+    if identity is not None and not (type_.addable and identity.writable):
+        lines.append(f"{identity.name}: {_scalar(identity)}")
+    if type_.addable:
+        lines += [f"{one.name}: {_input_type(one)}" for one in _writable(type_)]
+    body = "\n".join(lines)
+    return f"input {type_.name}Ref {{\n{body}\n}}"
+
+
+def _patch(type_: ViewType) -> str:
+    lines = [f"{one.name}: {_input_type(one)}" for one in _writable(type_) if not one.definition.is_id]
+    body = "\n".join(lines)
+    name = type_.name
+    return (
+        f"input {name}Patch {{\n{body}\n}}\n"
+        f'"`set`: new values (null takes one away; links are added, a single one replaced). `remove`: values and links to take away."\n'
+        f"input Update{name}Input {{ filter: {name}Filter! set: {name}Patch remove: {name}Patch }}"
+    )
+
+
+# --- the roots -----------------------------------------------------------------------------------------------------------------
+
+
+def _roots(view: View) -> str:
+    queries = ['"Where this node stands on the log."\nrevision: String!']
+    mutations: list[str] = []
+    subscriptions: list[str] = []
+    for type_ in view.types.values():
+        name = type_.name
+        identity = f", {type_.id_field.name}: {_scalar(type_.id_field)}" if type_.id_field else ""
+        queries += [
+            f"get{name}(id: ID{identity}): {name}",
+            f"query{name}(filter: {name}Filter, order: [{name}Order!], first: Int, offset: Int, after: String): [{name}!]!",
+            f"aggregate{name}(filter: {name}Filter): {name}AggregateResult!",
+        ]
+        if type_.addable:
+            mutations.append(f"add{name}(input: [Add{name}Input!]!, upsert: Boolean): Add{name}Payload")
+        if type_.updatable:
+            mutations.append(f"update{name}(input: Update{name}Input!): Update{name}Payload")
+        if type_.addable:
+            mutations.append(f"delete{name}(filter: {name}Filter!): Delete{name}Payload")
+        subscriptions.append(f"{small(name)}Events(after: String): {name}Event!")
+    if view.types:
+        queries += [
+            "nodeHistory(type: String!, id: ID!, first: Int): [HistoryEntry!]!",
+            "search(text: String!, types: [String!], filter: SearchFilter, count: [String!], order: String, first: Int, offset: Int): "
+            "SearchResult!",
+        ]
+    return "\n".join(
+        f"type {root} {{\n{body}\n}}"
+        for root, fields in (("Query", queries), ("Mutation", mutations), ("Subscription", subscriptions))
+        if (body := "\n".join(fields))
+    )
