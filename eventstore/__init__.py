@@ -1,0 +1,22 @@
+"""The log: every change of the graph, in order, in one replicated JetStream stream; and the embedded nats-server that
+holds it.
+
+Appends transactions, reads and follows them, hands them out to durable consumers. It folds nothing, and knows no
+schema: what an event means is the projections' affair. Beside GRAPH it keeps the queue of durable calls, the runs'
+states, the audit records and the apps' archives.
+"""
+
+from eventstore.consumer import ConsumerPosition, DurableConsumer
+from eventstore.runs import RunLog, RunState
+from eventstore.server import EmbeddedServer, open_server
+from eventstore.settings import ConnectionSettings, Credentials, ServerSettings, StoreSettings
+from eventstore.store import EventStore, EventStoreReader, open_store
+from eventstore.transaction import Appended, Transaction
+from eventstore.trigger import EventConsumer, EventDelivery
+from eventstore.work import WorkDelivery, WorkQueue
+
+__all__ = [
+    "Appended", "ConnectionSettings", "ConsumerPosition", "Credentials", "DurableConsumer", "EmbeddedServer",
+    "EventConsumer", "EventDelivery", "EventStore", "EventStoreReader", "RunLog", "RunState", "ServerSettings",
+    "StoreSettings", "Transaction", "WorkDelivery", "WorkQueue", "open_server", "open_store",
+]  # fmt: skip

@@ -1,0 +1,173 @@
+"""Group commit: while few write, each transaction goes alone; while many wait, they share atomic batches, and one
+fsync.
+
+Two transactions that touch one entity, or are the same, never share a batch: the server checks expected versions
+against the state before the batch, so both would pass. A batch that is refused, or unanswered, is settled one by one.
+Measured with an fsync per message: 64 writers 10,500/s instead of 4,700/s; 8 writers 3,700/s alone, 2,500/s in batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from eventstore.connection import ApiError, Connection, NoAnswer
+from eventstore.outcome import Prepared, Settler
+from eventstore.publish import publish_all
+from eventstore.settings import StoreSettings
+from eventstore.transaction import MAX_EVENTS, Appended
+from pcloud.errors import Unavailable
+
+__all__ = ["Committer"]
+
+ALONE = 8  # as many go alone at once
+GROUP = 16  # from as many waiting on, they share a batch
+BATCHES = 2  # one is gathered and sent while the other is stored
+BATCH_BYTES = 8 * 2**20
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    prepared: Prepared
+    done: asyncio.Future[Appended]
+
+
+class Committer:
+    """Takes transactions from any task and answers each. `close` waits for those under way."""
+
+    def __init__(self, connection: Connection, settler: Settler, settings: StoreSettings) -> None:
+        self._connection = connection
+        self._settler = settler
+        self._settings = settings
+        self._waiting: deque[_Waiting] = deque()
+        self._alone = 0
+        self._batches = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    async def append(self, prepared: Prepared) -> Appended:
+        """Append, alone or in company. When the caller is cancelled meanwhile, the transaction may still be stored."""
+        if self._closed:
+            raise Unavailable("the log is being closed: try again after the restart")
+        entry = _Waiting(prepared, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        self._pump()
+        return await entry.done
+
+    async def close(self, patience: float = 10.0) -> None:
+        """Take nothing new, wait for what is under way, give up what is not settled after `patience` seconds."""
+        self._closed = True
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=patience)
+            for task in late:
+                task.cancel()
+        for entry in self._waiting:
+            _fail(entry, Unavailable("the log was closed before the transaction was sent: nothing was stored"))
+
+    def _pump(self) -> None:
+        while self._waiting:
+            if len(self._waiting) >= GROUP and self._batches < BATCHES:
+                self._batches += 1
+                self._start(self._commit(self._gather()))
+            elif self._alone < ALONE and not self._batches:
+                self._alone += 1
+                self._start(self._commit_alone(self._waiting.popleft()))
+            else:
+                return
+
+    def _gather(self) -> list[_Waiting]:
+        """The oldest waiting ones that may share a batch; the others keep their order."""
+        group: list[_Waiting] = []
+        others: deque[_Waiting] = deque()
+        taken: set[str] = set()
+        count = size = 0
+        while self._waiting:
+            entry = self._waiting.popleft()
+            prepared = entry.prepared
+            touched = {prepared.transaction.tx, *(message.subject for message in prepared.messages)}
+            fits = count + len(prepared.messages) <= MAX_EVENTS and size + prepared.size <= BATCH_BYTES
+            if group and (not fits or touched & taken):
+                others.append(entry)
+                # What follows must not overtake it: it may touch the same entities.
+                taken |= touched
+                continue
+            group.append(entry)
+            taken |= touched
+            count += len(prepared.messages)
+            size += prepared.size
+        self._waiting = others
+        return group
+
+    async def _commit(self, group: list[_Waiting]) -> None:
+        try:
+            messages = [message for entry in group for message in entry.prepared.messages]
+            try:
+                ack = await publish_all(self._connection, messages, self._settings.ack_timeout)
+            except (ApiError, NoAnswer) as error:
+                await self._one_by_one(group, sent_before=isinstance(error, NoAnswer))
+                return
+            if ack.duplicate:  # a group of one event: its message id is known to the server
+                await self._one_by_one(group, sent_before=False)
+                return
+            last = ack.sequence - len(messages)
+            for entry in group:
+                last += len(entry.prepared.messages)
+                _answer(entry, self._settler.appended(last, len(entry.prepared.messages)))
+        except BaseException as error:
+            for entry in group:
+                _fail(entry, error)
+            raise
+        finally:
+            self._batches -= 1
+            self._pump()
+
+    async def _one_by_one(self, group: list[_Waiting], *, sent_before: bool) -> None:
+        """They touch different entities, so they may be settled at once, a few at a time."""
+        entries = iter(group)
+
+        async def settle_next() -> None:
+            for entry in entries:
+                await self._settle(entry, sent_before=sent_before)
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(ALONE, len(group))):
+                tasks.create_task(settle_next())
+
+    async def _commit_alone(self, entry: _Waiting) -> None:
+        try:
+            await self._settle(entry, sent_before=False)
+        finally:
+            self._alone -= 1
+            self._pump()
+
+    async def _settle(self, entry: _Waiting, *, sent_before: bool) -> None:
+        try:
+            _answer(entry, await self._settler.settle(entry.prepared, sent_before=sent_before))
+        except Exception as error:
+            _fail(entry, error)
+        except BaseException as error:
+            _fail(entry, error)
+            raise
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _answer(entry: _Waiting, appended: Appended) -> None:
+    if not entry.done.done():
+        entry.done.set_result(appended)
+
+
+def _fail(entry: _Waiting, error: BaseException) -> None:
+    if entry.done.done():
+        return
+    if isinstance(error, asyncio.CancelledError):
+        error = Unavailable("the log was closed while the transaction was under way: whether it was stored is unknown")
+    entry.done.set_exception(error)
+    # The caller may have been cancelled and fetch nothing.
+    entry.done.exception()

@@ -1,0 +1,217 @@
+"""One connection to NATS: requests whose loss is known, and the JetStream API as plain dictionaries.
+
+The only file that deals with the client library's own requests and errors. It never guesses: an answer that did not
+come is `NoAnswer`, and only the caller knows whether asking again is harmless.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+
+from eventstore.settings import ConnectionSettings
+from pcloud.errors import Unavailable
+
+__all__ = ["ApiError", "Connection", "NoAnswer", "open_connection"]
+
+log = logging.getLogger(__name__)
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+NO_RESPONDERS = "503"
+# Seconds; the client says int and sleeps for fractions as well.
+RECONNECT_WAIT = 0.1
+
+
+class NoAnswer(Exception):
+    """No answer came: whether the server acted on the message is unknown."""
+
+
+class ApiError(Exception):
+    """JetStream refused; nothing was stored. `code` is its own number (`nats errors lookup CODE`)."""
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"{description} (NATS {code})")
+        self.code = code
+        self.description = description
+
+
+@asynccontextmanager
+async def open_connection(settings: ConnectionSettings) -> AsyncGenerator[Connection]:
+    """Connect, and close at the end of the block; reconnects by itself in between. Raises `Unavailable`."""
+    connection = Connection()
+    await connection.open(settings)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+class Connection:
+    """Made by `open_connection`. Any task may use it at any time."""
+
+    def __init__(self) -> None:
+        self.client = Client()
+        self._inbox = f"_INBOX.{secrets.token_hex(16)}."
+        self._waiting: dict[str, asyncio.Future[Msg]] = {}
+        self._asked = 0
+        self._connected = asyncio.Event()
+        self._closed = False
+        self._listeners: set[Callable[[], None]] = set()
+
+    async def open(self, settings: ConnectionSettings) -> None:
+        credentials = settings.credentials
+        options: dict[str, Any] = {}
+        if credentials.nkey_seed:
+            options["nkeys_seed_str"] = credentials.nkey_seed
+        elif credentials.user:
+            options |= {"user": credentials.user, "password": credentials.password}
+        last: list[Exception] = []
+
+        async def note(error: Exception) -> None:
+            last[:] = [error]
+            log.debug("nats client: %r", error)
+
+        try:
+            async with asyncio.timeout(settings.connect_timeout):
+                await self.client.connect(
+                    [url.strip() for url in settings.url.split(",")],
+                    name=settings.name,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=RECONNECT_WAIT,  # pyright: ignore[reportArgumentType]
+                    ping_interval=20,
+                    # Nothing is buffered while disconnected: it was sent now, or the sender hears that it was not.
+                    pending_size=0,
+                    error_cb=note,
+                    disconnected_cb=self._on_disconnect,
+                    reconnected_cb=self._on_reconnect,
+                    **options,
+                )
+                await self.subscribe(f"{self._inbox}*", self._on_answer)
+        except (TimeoutError, OSError, nats.errors.Error, NoAnswer) as error:
+            with suppress(Exception):
+                await self.client.close()
+            reason = last[0] if last else error
+            raise Unavailable(
+                f"the NATS server at {settings.url} can't be used: {reason or 'no connection'}"
+            ) from error
+        self._connected.set()
+
+    async def close(self) -> None:
+        self._closed = True
+        with suppress(nats.errors.Error, OSError, TimeoutError):
+            if self._connected.is_set():
+                await self.client.flush(timeout=2)
+        with suppress(nats.errors.Error, OSError):
+            await self.client.close()
+        self._fail_waiting()
+
+    @property
+    def max_payload(self) -> int:
+        """Bytes that one message may have, headers included."""
+        return self.client.max_payload
+
+    async def connected(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds until there is a connection."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._connected.wait()
+        return self._connected.is_set()
+
+    async def subscribe(self, subject: str, callback: Callable[[Msg], Awaitable[None]]) -> Subscription:
+        """Call `callback` with each message, one after the other; survives reconnects. Raises `NoAnswer`."""
+        try:
+            return await self.client.subscribe(subject, cb=callback)  # pyright: ignore[reportUnknownMemberType]
+        except (nats.errors.Error, OSError) as error:
+            raise NoAnswer(f"no connection to NATS: {error!r}") from error
+
+    def on_reconnect(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after each reconnect; returns how to stop that."""
+        self._listeners.add(listener)
+        return lambda: self._listeners.discard(listener)
+
+    async def send(
+        self, subject: str, body: bytes = b"", headers: Mapping[str, str] | None = None, reply: str = ""
+    ) -> None:
+        """Publish without waiting for anybody; raises `NoAnswer` when there is no connection."""
+        try:
+            await self.client.publish(subject, body, reply=reply, headers=None if headers is None else dict(headers))
+        except (nats.errors.Error, OSError) as error:
+            raise NoAnswer(f"no connection to NATS: {error!r}") from error
+
+    async def ask(
+        self, subject: str, body: bytes = b"", headers: Mapping[str, str] | None = None, timeout: float = 5.0
+    ) -> Msg:
+        """Publish and wait for the answer. Raises `NoAnswer` on a time-out, without anybody there, or when the
+        connection breaks meanwhile."""
+        self._asked += 1
+        reply = f"{self._inbox}{self._asked}"
+        future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        self._waiting[reply] = future
+        try:
+            async with asyncio.timeout(timeout):
+                await self.send(subject, body, headers, reply)
+                answer = await future
+        except TimeoutError as error:
+            raise NoAnswer(f"no answer within {timeout:g} s") from error
+        finally:
+            self._waiting.pop(reply, None)
+        if answer.headers and answer.headers.get("Status") == NO_RESPONDERS:
+            raise NoAnswer("JetStream is not there (yet)")
+        return answer
+
+    async def api(
+        self, endpoint: str, request: Mapping[str, Any] | None = None, *, patience: float = 15.0
+    ) -> dict[str, Any]:
+        """Ask `$JS.API.<endpoint>`, again and again while nobody answers: only for what may be repeated. Raises
+        `ApiError` for a refusal, `Unavailable` after `patience` seconds."""
+        body = b"" if request is None else msgspec.json.encode(request)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + patience
+        while True:
+            try:
+                answer = _decode((await self.ask(f"$JS.API.{endpoint}", body)).data)
+            except NoAnswer as error:
+                if self._closed or clock() >= deadline:
+                    raise Unavailable(f"the log does not answer ({endpoint}): {error}") from error
+                await self._pause(deadline - clock())
+                continue
+            if "error" in answer:
+                raise ApiError(int(answer["error"].get("err_code", 0)), str(answer["error"].get("description", "")))
+            return answer
+
+    async def _pause(self, left: float) -> None:
+        if self._connected.is_set():
+            await asyncio.sleep(min(0.05, left))
+        else:
+            await self.connected(left)
+
+    async def _on_answer(self, message: Msg) -> None:
+        future = self._waiting.get(message.subject)
+        if future is not None and not future.done():
+            future.set_result(message)
+
+    async def _on_disconnect(self) -> None:
+        self._connected.clear()
+        self._fail_waiting()
+
+    async def _on_reconnect(self) -> None:
+        self._connected.set()
+        for listener in tuple(self._listeners):
+            listener()
+
+    def _fail_waiting(self) -> None:
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(NoAnswer("the connection broke"))
+                # Somebody who gave up waiting does not fetch it.
+                future.exception()

@@ -1,0 +1,208 @@
+"""A durable consumer of GRAPH: a place in the log that survives everybody, shared by all who pull it.
+
+At least once: what is not acknowledged within `ack_wait` comes again, to whoever pulls then. What waits here, pulled
+and not yet handed out, is kept from coming again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from eventstore.connection import ApiError, Connection, NoAnswer
+from eventstore.pull import ConsumerLost, Delivered, Puller
+from pcloud.errors import NotFound, PCloudError, Rejected, Unavailable
+
+__all__ = ["Acknowledgeable", "ConsumerPosition", "DurableConsumer", "consumer_config", "ensure_consumer"]
+
+SECOND = 10**9
+NOT_FOUND = 10014
+FOR_EVER = "2200-01-01T00:00:00Z"
+NOW = "1970-01-01T00:00:00Z"
+
+Content = TypeVar("Content")
+
+
+class ConsumerPosition(NamedTuple):
+    """`delivered`: sequence up to which it was handed out; `ack_floor`: up to which all is acknowledged; `ack_pending`:
+    handed out and not acknowledged; `pending`: not handed out yet."""
+
+    delivered: int
+    ack_floor: int
+    ack_pending: int
+    pending: int
+
+
+class Acknowledgeable:
+    """A message that comes again unless it is settled in time. `attempt` counts from 1, over all who pull."""
+
+    __slots__ = ("_connection", "_reply", "attempt", "sequence")
+
+    def __init__(self, connection: Connection, message: Delivered) -> None:
+        self._connection = connection
+        self._reply = message.reply
+        self.attempt = message.attempt
+        self.sequence = message.sequence
+
+    async def ack(self) -> None:
+        """Done with it. When this gets lost with the connection it comes again."""
+        await self._answer(b"+ACK")
+
+    async def nak(self, delay: float = 0.0) -> None:
+        """Not now: again in `delay` seconds."""
+        await self._answer(b"-NAK" + (msgspec.json.encode({"delay": int(delay * SECOND)}) if delay > 0 else b""))
+
+    async def in_progress(self) -> None:
+        """Still at it: the time for acknowledging starts anew."""
+        await self._answer(b"+WPI")
+
+    async def _answer(self, word: bytes) -> None:
+        with suppress(NoAnswer):
+            await self._connection.send(self._reply, word)
+
+
+def consumer_config(
+    name: str, subjects: Sequence[str], start: str | int, *, ack_wait: float, max_ack_pending: int, paused: bool,
+    metadata: Mapping[str, str], description: str,
+) -> dict[str, Any]:  # fmt: skip
+    """JetStream's configuration; raises `Rejected` for a start that is none."""
+    config: dict[str, Any] = {
+        "durable_name": name,
+        "name": name,
+        "description": description,
+        "ack_policy": "explicit",
+        "replay_policy": "instant",
+        "ack_wait": int(ack_wait * SECOND),
+        "max_ack_pending": max_ack_pending,
+        "max_deliver": -1,
+        "filter_subjects": list(subjects),
+        "metadata": dict(metadata),
+    }
+    match start:
+        case "new" | "all":
+            config["deliver_policy"] = start
+        case int():
+            config |= {"deliver_policy": "by_start_sequence", "opt_start_seq": max(1, start)}
+        case _:
+            raise Rejected(f"a consumer can't start at {start!r}: say 'new', 'all' or a sequence")
+    if paused:
+        config["pause_until"] = FOR_EVER
+    return config
+
+
+async def ensure_consumer(connection: Connection, stream: str, config: Mapping[str, Any]) -> None:
+    """Make it, or find it: then its place, and whether it is paused, stay; its subjects, times and notes are brought up
+    to date. Raises `Unavailable` when the server refuses."""
+    name = config["name"]
+    try:
+        try:
+            existing = (await connection.api(f"CONSUMER.INFO.{stream}.{name}"))["config"]
+        except ApiError as error:
+            if error.code != NOT_FOUND:
+                raise
+            wanted = config
+        else:
+            kept = {"deliver_policy", "opt_start_seq", "pause_until"}
+            wanted = existing | {key: value for key, value in config.items() if key not in kept and key != "metadata"}
+            wanted["metadata"] = (existing.get("metadata") or {}) | config["metadata"]
+            if "filter_subject" in wanted:
+                # The server writes a single subject so; both at once are refused.
+                del wanted["filter_subject"]
+            if wanted == existing:
+                return
+        await connection.api(f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": wanted})
+    except ApiError as error:
+        raise Unavailable(f"the consumer {name} of {stream} can't be made: {error}") from error
+
+
+class DurableConsumer(Generic[Content]):
+    """Found by `EventStore.consumer` and the like. Any number of processes may pull the same one: each message goes to
+    one."""
+
+    def __init__(
+        self, connection: Connection, stream: str, name: str, ack_wait: float,
+        wrap: Callable[[Connection, Delivered], Content],
+    ) -> None:  # fmt: skip
+        self.name = name
+        self._connection = connection
+        self._stream = stream
+        self._ack_wait = ack_wait
+        self._wrap = wrap
+
+    async def pull(self, batch: int = 64) -> AsyncGenerator[Content, None]:
+        """What comes, one by one, for ever; at most `batch` wait here. Leaving the loop gives those back.
+        Raises `NotFound` when the consumer was deleted, `Unavailable` when the server stays away."""
+        while True:
+            try:
+                async with Puller(self._connection, self._stream, self.name, batch) as puller:
+                    keeper = asyncio.create_task(self._keep(puller))
+                    try:
+                        while True:
+                            for message in await puller.take(1):
+                                yield self._wrap(self._connection, message)
+                    finally:
+                        keeper.cancel()
+                        for message in puller.drop():
+                            await Acknowledgeable(self._connection, message).nak()
+            except ConsumerLost:
+                await self._connection.connected(0.1)
+                await self.position()
+
+    async def pause(self) -> None:
+        """Hand out nothing more until `resume`; over restarts too."""
+        await self._api("PAUSE", {"pause_until": FOR_EVER})
+
+    async def resume(self) -> None:
+        await self._api("PAUSE", {"pause_until": NOW})
+
+    async def reset(self, sequence: int, *, patience: float = 60.0) -> None:
+        """Go to `sequence`: that message is the next. Waits up to `patience` seconds for what is handed out: a late
+        acknowledgement would count for the new delivery. A pause stays a pause. Raises `Unavailable`."""
+        info = await self._api("INFO")
+        if not info.get("paused"):
+            await self.pause()
+        await self._settled(patience)
+        await self._api("RESET", {"seq": max(1, sequence)})
+        if not info.get("paused"):
+            await self.resume()
+
+    async def position(self) -> ConsumerPosition:
+        info = await self._api("INFO")
+        return ConsumerPosition(
+            int(info["delivered"]["stream_seq"]), int(info["ack_floor"]["stream_seq"]),
+            int(info["num_ack_pending"]), int(info["num_pending"]),
+        )  # fmt: skip
+
+    async def paused(self) -> bool:
+        return bool((await self._api("INFO")).get("paused"))
+
+    async def delete(self) -> None:
+        """Forget its place. Deleting what is gone is fine."""
+        with suppress(NotFound):
+            await self._api("DELETE")
+
+    async def _settled(self, patience: float) -> None:
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + patience
+        while (waiting := (await self.position()).ack_pending) > 0:
+            if clock() >= deadline:
+                raise Unavailable(f"{waiting} deliveries of {self.name} are still in progress: try again later")
+            await asyncio.sleep(0.05)
+
+    async def _keep(self, puller: Puller) -> None:
+        """Say "in progress" for what waits here, so that it does not come again before it was looked at."""
+        while True:
+            await asyncio.sleep(self._ack_wait / 3)
+            for message in puller.buffered():
+                await Acknowledgeable(self._connection, message).in_progress()
+
+    async def _api(self, verb: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            return await self._connection.api(f"CONSUMER.{verb}.{self._stream}.{self.name}", request, patience=60.0)
+        except ApiError as error:
+            kind: type[PCloudError] = NotFound if error.code == NOT_FOUND else Unavailable
+            raise kind(f"the consumer {self.name} of {self._stream} can't do that: {error}") from error

@@ -1,0 +1,115 @@
+"""Reads a stream in order, without gaps and without doubles, from any sequence on; over reconnects and server restarts.
+
+Each reading has a consumer of its own that remembers nothing: whenever a message is missing in its counting, or
+anything else is doubtful, a new one is made that starts right after the last message handed out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from typing import Any
+
+from eventstore.connection import ApiError, Connection
+from eventstore.pull import ConsumerLost, Delivered, Puller
+from pcloud.errors import PCloudError, Unavailable
+
+__all__ = ["BATCH", "follow", "read"]
+
+BATCH = 500
+SECOND = 10**9
+LATER = 0.1
+
+
+async def follow(
+    connection: Connection, stream: str, after: int, subjects: Sequence[str]
+) -> AsyncGenerator[list[Delivered], None]:
+    """Everything after sequence `after`, as lists of what is there, at most 500; then waits for more. Never ends by
+    itself. Raises `Unavailable` when the server stays away."""
+    async with aclosing(_ordered(connection, stream, after, None, subjects)) as batches:
+        async for batch in batches:
+            yield batch
+
+
+async def read(
+    connection: Connection, stream: str, first: int, last: int, subjects: Sequence[str]
+) -> AsyncGenerator[Delivered, None]:
+    """From sequence `first` to `last`, both included, or to what is the stream's end meanwhile."""
+    if first > last:
+        return
+    async with aclosing(_ordered(connection, stream, first - 1, last, subjects)) as batches:
+        async for batch in batches:
+            for message in batch:
+                yield message
+
+
+async def _ordered(
+    connection: Connection, stream: str, after: int, last: int | None, subjects: Sequence[str]
+) -> AsyncGenerator[list[Delivered], None]:
+    """Ends after `last`, or where there is nothing more; with None it waits instead."""
+    while True:
+        name, pending = await _create(connection, stream, after, subjects)
+        try:
+            if last is not None and pending == 0:
+                return
+            async with Puller(connection, stream, name, 2 * BATCH) as puller:
+                place = 0
+                while True:
+                    batch = _unbroken(await puller.take(BATCH), place)
+                    place, after = batch[-1].place, batch[-1].sequence
+                    wanted = batch if last is None else [message for message in batch if message.sequence <= last]
+                    if wanted:
+                        yield wanted
+                    if last is not None and (after >= last or batch[-1].pending == 0):
+                        return
+        except ConsumerLost:
+            await connection.connected(LATER)
+        finally:
+            await _delete(connection, stream, name)
+
+
+def _unbroken(batch: list[Delivered], place: int) -> list[Delivered]:
+    """The part that follows on `place` without a gap; raises `ConsumerLost` when that is nothing."""
+    for index, message in enumerate(batch):
+        if message.place != place + index + 1:
+            if index == 0:
+                raise ConsumerLost("a message is missing")
+            return batch[:index]
+    return batch
+
+
+async def _create(connection: Connection, stream: str, after: int, subjects: Sequence[str]) -> tuple[str, int]:
+    """Its name, and how many messages it has to deliver."""
+    name = f"reader_{secrets.token_hex(8)}"
+    config: dict[str, Any] = {
+        "name": name,
+        "deliver_policy": "by_start_sequence",
+        "opt_start_seq": after + 1,
+        "ack_policy": "none",
+        "replay_policy": "instant",
+        "max_deliver": 1,
+        "mem_storage": True,
+        "num_replicas": 1,
+        "inactive_threshold": 30 * SECOND,
+        "filter_subjects": list(subjects),
+    }
+    while True:
+        try:
+            info = await connection.api(
+                f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config}, patience=60.0
+            )
+        except ApiError as error:
+            # 5xx: the server is not ready yet; anything else is our own mistake.
+            if error.code in {10008, 10009, 10074, 10194}:
+                await asyncio.sleep(LATER)
+                continue
+            raise Unavailable(f"the stream {stream} can't be read: {error}") from error
+        return name, int(info["num_pending"])
+
+
+async def _delete(connection: Connection, stream: str, name: str) -> None:
+    """It would go by itself half a minute later."""
+    with suppress(ApiError, PCloudError):
+        await connection.api(f"CONSUMER.DELETE.{stream}.{name}", patience=0.0)

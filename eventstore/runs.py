@@ -1,0 +1,89 @@
+"""RUNS: the last state of every run, `run.<app>.<action>.<id>`, one message per subject. Written by core alone.
+
+Who writes a run's state is settled by `expected`: two nodes that take the same run differ in who comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import NamedTuple
+
+from eventstore.connection import ApiError, Connection
+from eventstore.follow import follow
+from eventstore.message import get_message
+from eventstore.publish import publish
+from eventstore.retry import until_answered
+from eventstore.wire import EXPECTED, Message
+from pcloud.errors import Conflict, Unavailable
+from pcloud.subject import check_action, check_app, check_id
+
+__all__ = ["RunLog", "RunState"]
+
+STREAM = "RUNS"
+WRONG_SEQUENCE = frozenset({10071, 10164})
+
+
+class RunState(NamedTuple):
+    """`time` in seconds since 1970, by the server."""
+
+    sequence: int
+    subject: str
+    time: float
+    body: bytes
+
+
+class RunLog:
+    """As `EventStore.runs`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def put(
+        self, app: str, action: str, id: str, body: bytes, ttl: float | None = None, *, expected: int | None = None
+    ) -> int:
+        """Store the run's state, gone after `ttl` seconds; gives its sequence. `expected`: the sequence of the state
+        that it follows on (0: none yet), else `Conflict`. Raises `Unavailable` when it can't be stored."""
+        message = Message(_subject(app, action, id), {}, body)
+        if ttl is not None:
+            message.headers["Nats-TTL"] = f"{max(1, int(ttl))}s"
+        if expected is not None:
+            message.headers[EXPECTED] = str(expected)
+        try:
+            return (await until_answered(lambda: publish(self._connection, message, 5.0), message.subject)).sequence
+        except ApiError as error:
+            if error.code in WRONG_SEQUENCE:
+                return await self._echo(message, error)
+            raise Unavailable(f"the state of {message.subject} can't be stored: {error}") from error
+
+    async def last(self, app: str, action: str, id: str) -> bytes | None:
+        """The run's state as the leader has it; None when there is none (any more)."""
+        state = await self.state(app, action, id)
+        return state and state.body
+
+    async def state(self, app: str, action: str, id: str) -> RunState | None:
+        """Like `last`, with its sequence."""
+        found = await get_message(self._connection, STREAM, {"last_by_subj": _subject(app, action, id)})
+        return found and RunState(found.sequence, found.subject, found.time, found.body)
+
+    async def last_sequence(self) -> int:
+        return int((await self._connection.api(f"STREAM.INFO.{STREAM}"))["state"]["last_seq"])
+
+    async def follow(self, after: int) -> AsyncGenerator[list[RunState], None]:
+        """States after sequence `after` as they come, at most 500 at once; one that a newer state has replaced may be
+        missing."""
+        async with aclosing(follow(self._connection, STREAM, after, ["run.>"])) as batches:
+            async for batch in batches:
+                yield [RunState(message.sequence, message.subject, message.time, message.body) for message in batch]
+
+    async def _echo(self, message: Message, error: ApiError) -> int:
+        """Whether the refusal is only the echo of an attempt whose acknowledgement was lost: then the state is this
+        very one."""
+        found = await get_message(self._connection, STREAM, {"last_by_subj": message.subject})
+        if found is not None and found.body == message.body:
+            return found.sequence
+        raise Conflict(f"{message.subject} has another state by now: read it again") from error
+
+
+def _subject(app: str, action: str, id: str) -> str:
+    return f"run.{check_app(app, reserved=True)}.{check_action(action)}.{check_id(id)}"

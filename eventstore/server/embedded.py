@@ -1,0 +1,198 @@
+"""The server as the node sees it: an address, users, and somebody who starts it again when it dies.
+
+A restart takes the same port and the same data, so clients reconnect by themselves. Users of apps are changed in its
+configuration file and by a reload: everybody else's connection stays, a removed user's is cut at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from eventstore.connection import open_connection
+from eventstore.server.binary import find_binary
+from eventstore.server.config import render_config
+from eventstore.server.folder import end_orphan, free_port, hold_folder, port_is_free
+from eventstore.server.identity import Identity, load_identity, save_private
+from eventstore.server.process import ServerProcess, start_process
+from eventstore.settings import ConnectionSettings, Credentials, ServerSettings
+from pcloud.errors import PCloudError, Unavailable
+from pcloud.subject import check_app
+
+__all__ = ["EmbeddedServer", "Failure", "open_server"]
+
+log = logging.getLogger(__name__)
+
+
+class Failure:
+    """Awaiting it gives the reason once the server can't be kept alive; any number may wait."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self._event = asyncio.Event()
+
+    def __await__(self) -> Generator[None, None, str]:
+        yield from self._event.wait().__await__()
+        return self.reason or ""
+
+    def happen(self, reason: str) -> None:
+        if self.reason is None:
+            self.reason = reason
+            self._event.set()
+
+
+@asynccontextmanager
+async def open_server(settings: ServerSettings) -> AsyncGenerator[EmbeddedServer]:
+    """Start it, keep it alive until the block ends, then end it. Raises `Unavailable` when it can't start."""
+    binary = find_binary(settings.binary)
+    folder = settings.folder.resolve()
+    with hold_folder(folder):
+        await end_orphan(folder / "nats.pid", folder / "nats.conf")
+        identity = _with_port(load_identity(folder / "server.json"), settings)
+        save_private(folder / "server.json", msgspec.json.encode(identity))
+        server = EmbeddedServer(settings, binary, identity)
+        await server.start()
+        watch = asyncio.create_task(server.keep_alive(), name="nats-server")
+        try:
+            yield server
+        finally:
+            watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await watch
+            await server.stop()
+
+
+def _with_port(identity: Identity, settings: ServerSettings) -> Identity:
+    if settings.port:
+        if not port_is_free(settings.host, settings.port):
+            raise Unavailable(
+                f"port {settings.port} on {settings.host} is taken by another program: end that, or choose another port"
+            )
+        return msgspec.structs.replace(identity, port=settings.port)
+    if identity.port and port_is_free(settings.host, identity.port):
+        return identity
+    # Nobody chose the number, so nobody minds another one.
+    return msgspec.structs.replace(identity, port=free_port(settings.host))
+
+
+class EmbeddedServer:
+    """Made by `open_server`, which alone starts and stops it."""
+
+    def __init__(self, settings: ServerSettings, binary: Path, identity: Identity) -> None:
+        self._settings = settings
+        self._folder = settings.folder.resolve()
+        self._binary = binary
+        self._identity = identity
+        self._config = self._folder / "nats.conf"
+        self._app_users: dict[str, str] = {}
+        self._process: ServerProcess | None = None
+        self._running = asyncio.Event()
+        self._reload = asyncio.Lock()
+        self.failed = Failure()
+        self.log_path = self._folder / "nats.log"
+
+    @property
+    def url(self) -> str:
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        return f"nats://{host}:{self._identity.port}"
+
+    @property
+    def core(self) -> Credentials:
+        return self._identity.core
+
+    @property
+    def dispatcher(self) -> Credentials:
+        return self._identity.dispatcher
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id, None while it is down."""
+        return self._process.process.pid if self._process is not None and self._running.is_set() else None
+
+    async def set_app_users(self, users: Mapping[str, str]) -> None:
+        """Let exactly these apps in (public nkey by app); returns once that holds. The same set again does nothing.
+        Raises `Rejected` for a name that is none and `Unavailable` when the server can't be told."""
+        for app in users:
+            check_app(app)
+        async with self._reload:
+            if dict(users) == self._app_users:
+                return
+            before, self._app_users = self._app_users, dict(users)
+            try:
+                self._write_config()
+                await self._reload_config()
+            except BaseException:
+                self._app_users = before
+                self._write_config()
+                raise
+
+    async def start(self) -> None:
+        self._write_config()
+        self._process = await start_process(
+            self._binary, self._config, host=self._settings.host, port=self._identity.port,
+            server_name=self._identity.server_name, timeout=self._settings.ready_timeout,
+            environment=dict(os.environ) | {"GOMEMLIMIT": self._settings.memory_limit,
+                                            "GOGC": str(self._settings.garbage_collection)},
+        )  # fmt: skip
+        self._running.set()
+
+    async def stop(self) -> None:
+        self._running.clear()
+        if self._process is not None:
+            await self._process.stop(self._settings.stop_timeout)
+
+    async def keep_alive(self) -> None:
+        """Start it again whenever it dies; gives up, and tells `failed`, when it doesn't live for a minute many times
+        over."""
+        clock = asyncio.get_running_loop().time
+        deaths, since = 0, clock()
+        while self._process is not None:
+            code = await self._process.process.wait()
+            self._running.clear()
+            deaths = deaths + 1 if clock() - since < 60 else 1
+            reason = f"nats-server ended with code {code}; its log is {self.log_path}"
+            log.warning("%s; starting it again", reason)
+            while not await self._try_start():
+                deaths += 1
+                reason = self._start_error
+                await asyncio.sleep(min(0.1 * 2**deaths, 5.0))
+                if deaths > self._settings.restarts:
+                    break
+            if deaths > self._settings.restarts:
+                self.failed.happen(f"nats-server can't be kept alive: {reason}")
+                return
+            since = clock()
+
+    _start_error = ""
+
+    async def _try_start(self) -> bool:
+        try:
+            await self.start()
+        except PCloudError as error:
+            self._start_error = error.message
+            log.warning("%s", error.message)
+            return False
+        return True
+
+    def _write_config(self) -> None:
+        config = render_config(self._folder, self._settings.host, self._identity.port, self._identity, self._app_users)
+        save_private(self._config, config)
+
+    async def _reload_config(self) -> None:
+        """Asked over the system account, which answers whether it worked; SIGHUP only tells the server's log."""
+        settings = ConnectionSettings(self.url, self._identity.operator, name="pcloud operator")
+        async with asyncio.timeout(self._settings.ready_timeout):
+            await self._running.wait()
+            assert self._process is not None
+            server_id = self._process.server_id
+            async with open_connection(settings) as connection:
+                answer = await connection.ask(f"$SYS.REQ.SERVER.{server_id}.RELOAD")
+        error = msgspec.json.decode(answer.data or b"{}", type=dict[str, object]).get("error")
+        if error:
+            raise Unavailable(f"nats-server did not take its new users: {error}")

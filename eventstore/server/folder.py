@@ -1,0 +1,72 @@
+"""One node per folder: a lock that the kernel takes back when the node dies, and the end of a server that outlived its
+node."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from pcloud.errors import Unavailable
+
+__all__ = ["end_orphan", "free_port", "hold_folder", "port_is_free"]
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Generator[None]:
+    """Make the folder (0700) and hold it; raises `Unavailable` when another node does."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Unavailable(f"another node is running on {folder}: stop it first, or use another folder") from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def end_orphan(pid_file: Path, config: Path, patience: float = 10.0) -> None:
+    """End the server that a killed node left behind, if any. Call only while holding the folder: then it belongs to
+    nobody."""
+    process = _server_of(pid_file, config)
+    if process is None:
+        return
+    process.terminate()
+    _, alive = await asyncio.to_thread(psutil.wait_procs, [process], patience)
+    for survivor in alive:
+        survivor.kill()
+    await asyncio.to_thread(psutil.wait_procs, alive, patience)
+
+
+def _server_of(pid_file: Path, config: Path) -> psutil.Process | None:
+    try:
+        process = psutil.Process(int(pid_file.read_text()))
+        # The number may have gone to another program since: only a server with this very configuration is ours.
+        return process if str(config) in process.cmdline() else None
+    except (FileNotFoundError, ValueError, psutil.Error):
+        return None
+
+
+def port_is_free(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True
+
+
+def free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,114 @@
+"""One run of the nats-server program: start, readiness, end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pcloud.errors import Unavailable
+
+__all__ = ["ServerProcess", "start_process"]
+
+# Becomes the server itself, after asking the kernel to end it with its parent: so kill -9 of the node leaves nothing
+# behind. (A preexec_fn could do it too, but runs Python between fork and exec of a program with threads.)
+_LAUNCHER = """
+import ctypes, os, signal, sys
+prctl = getattr(ctypes.CDLL(None), "prctl", None)
+if prctl is not None:
+    prctl(1, signal.SIGTERM)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit("the node is gone")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerProcess:
+    """A server that takes connections. `server_id` is new at every start."""
+
+    process: asyncio.subprocess.Process
+    server_id: str
+
+    async def stop(self, patience: float) -> None:
+        """SIGTERM: it flushes and closes its files; SIGKILL when that takes longer than `patience` seconds."""
+        await _end(self.process, patience)
+
+
+async def start_process(binary: Path, config: Path, *, host: str, port: int, server_name: str,
+                        environment: dict[str, str], timeout: float) -> ServerProcess:  # fmt: skip
+    """Start and wait until it takes connections; raises `Unavailable` with its own last words when it doesn't."""
+    first_words = config.with_name("nats.start.log")
+    with first_words.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(binary), "-c", str(config),
+            stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
+            # Ctrl-C in a terminal reaches the whole process group: the node drains first, and ends the server itself.
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        async with asyncio.timeout(timeout):
+            return ServerProcess(process, await _ready(process, host, port, server_name))
+    except (TimeoutError, _Died) as error:
+        await _end(process, 1.0)
+        words = _last_words(first_words) or _last_words(config.with_name("nats.log"))
+        why = "it ended" if isinstance(error, _Died) else f"it took no connection within {timeout:.0f} s"
+        raise Unavailable(f"nats-server does not start: {why}; its last words: {words or 'none'}") from error
+    except BaseException:
+        await _end(process, 1.0)
+        raise
+
+
+class _Died(Exception):
+    """The process ended before it was ready."""
+
+
+async def _ready(process: asyncio.subprocess.Process, host: str, port: int, server_name: str) -> str:
+    while process.returncode is None:
+        info = await _greeting(host, port)
+        if info is not None and info.get("server_name") == server_name:
+            return str(info["server_id"])
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 0.01)
+    raise _Died
+
+
+async def _greeting(host: str, port: int) -> dict[str, Any] | None:
+    """The INFO line with which a nats-server greets every connection (its protocol's first line)."""
+    try:
+        reader, writer = await asyncio.open_connection(host, port, limit=2**20)
+    except OSError:
+        return None
+    try:
+        line = await asyncio.wait_for(reader.readline(), 2.0)
+        return msgspec.json.decode(line.removeprefix(b"INFO "), type=dict[str, Any])
+    except (OSError, TimeoutError, ValueError, msgspec.MsgspecError):
+        return None
+    finally:
+        writer.close()
+
+
+async def _end(process: asyncio.subprocess.Process, patience: float) -> None:
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.send_signal(sign)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(process.wait()), patience)
+
+
+def _last_words(path: Path) -> str:
+    try:
+        lines = path.read_text(errors="replace").splitlines()[-20:]
+    except OSError:
+        return ""
+    telling = [line for line in lines if "[FTL]" in line or "[ERR]" in line] or lines
+    return telling[-1].strip()[-400:] if telling else ""

@@ -1,0 +1,170 @@
+"""The streams: which there are, what each is for, how large it may grow. Made and updated here, and nowhere else.
+
+GRAPH alone has no limit: it is the truth. Every other one has `max_bytes`, so that none can take the disk from it.
+Key-value and object buckets are streams too; they carry the settings that the clients' own libraries would give them.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eventstore.connection import ApiError, Connection
+from eventstore.settings import StoreSettings
+from eventstore.wire import GRAPH_SUBJECTS
+from pcloud.errors import Corrupt, Unavailable
+
+__all__ = ["LogIdentity", "ensure_streams"]
+
+NOT_FOUND = 10059
+NAME_IN_USE = 10058
+NO_STORAGE = 10047
+SECOND = 10**9
+
+EPOCH = "pcloud_epoch"
+ID_KEY = "pcloud_id_key"
+PURPOSE = "pcloud_purpose"
+
+
+@dataclass(frozen=True, slots=True)
+class LogIdentity:
+    """`epoch` tells this log from any other; `id_key` is the key of the hash that makes ids of `@id` fields."""
+
+    epoch: str
+    id_key: bytes
+
+
+async def ensure_streams(connection: Connection, settings: StoreSettings) -> LogIdentity:
+    """Make what is missing, bring the rest up to date; raises `Unavailable` when the server can't hold them."""
+    try:
+        found: dict[str, Any] = {}
+        for config in _streams(settings):
+            found[config["name"]] = await _ensure(connection, config)
+    except ApiError as error:
+        hint = "make room on its disk, or allow JetStream more" if error.code == NO_STORAGE else "see its log"
+        raise Unavailable(f"the NATS server refuses a stream: {error}: {hint}") from error
+    metadata: Mapping[str, str] = found["GRAPH"].get("metadata") or {}
+    try:
+        return LogIdentity(metadata[EPOCH], bytes.fromhex(metadata[ID_KEY]))
+    except (KeyError, ValueError) as error:
+        raise Corrupt(
+            "the stream GRAPH has no epoch in its metadata: it was not made by PCloud, or edited by hand"
+        ) from error
+
+
+async def _ensure(connection: Connection, wanted: dict[str, Any]) -> dict[str, Any]:
+    name = wanted["name"]
+    try:
+        existing = (await connection.api(f"STREAM.INFO.{name}"))["config"]
+    except ApiError as error:
+        if error.code != NOT_FOUND:
+            raise
+        try:
+            return (await connection.api(f"STREAM.CREATE.{name}", wanted))["config"]
+        except ApiError as race:
+            if race.code != NAME_IN_USE:
+                raise
+            # Another node made it at this moment, with its own epoch.
+            existing = (await connection.api(f"STREAM.INFO.{name}"))["config"]
+    # The metadata stays: the epoch is chosen once, and the server keeps notes of its own there.
+    changed = {key: value for key, value in wanted.items() if key != "metadata" and existing.get(key) != value}
+    if not changed:
+        return existing
+    return (await connection.api(f"STREAM.UPDATE.{name}", existing | changed))["config"]
+
+
+def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
+    common = {"storage": "file", "num_replicas": settings.replicas}
+
+    def stream(name: str, description: str, purpose: str, subjects: list[str], **more: Any) -> dict[str, Any]:
+        config = common | {"name": name, "description": description, "subjects": subjects} | more
+        if name in settings.max_bytes:
+            config["max_bytes"] = settings.max_bytes[name]
+        metadata: Mapping[str, str] = {PURPOSE: purpose, **more.get("metadata", {})}
+        return config | {"metadata": metadata}
+
+    window = int(settings.duplicate_window * SECOND)
+    return [
+        stream(
+            "GRAPH",
+            "PCloud: every change of the graph, in order. The truth that all views are folded from.",
+            "events",
+            [GRAPH_SUBJECTS],
+            compression="s2",
+            allow_atomic=True,
+            allow_direct=True,
+            deny_delete=True,
+            duplicate_window=window,
+            metadata={EPOCH: secrets.token_hex(8), ID_KEY: secrets.token_hex(32)},
+        ),
+        stream(
+            "WORK",
+            "PCloud: durable calls that wait to be run; gone once they are settled.",
+            "queue",
+            ["work.>"],
+            retention="workqueue",
+            discard="new",
+            duplicate_window=window,
+        ),
+        stream(
+            "RUNS",
+            "PCloud: the last state of every run of an app's action.",
+            "state",
+            ["run.>"],
+            max_msgs_per_subject=1,
+            discard="new",
+            allow_msg_ttl=True,
+            allow_direct=True,
+            compression="s2",
+            duplicate_window=window,
+        ),
+        stream(
+            "TIMERS",
+            "PCloud: what is to happen at a time.",
+            "schedules",
+            ["timer.>"],
+            max_msgs_per_subject=1,
+            allow_msg_schedules=True,
+            allow_msg_ttl=True,
+            allow_direct=True,
+            duplicate_window=window,
+        ),
+        stream(
+            "AUDIT",
+            "PCloud: who was let in, who was refused, what was granted.",
+            "record",
+            ["audit.>"],
+            compression="s2",
+            duplicate_window=window,
+        ),
+        stream(
+            "OBJ_ARCHIVES",
+            "PCloud: the archives of the installed apps (object bucket ARCHIVES).",
+            "objects",
+            ["$O.ARCHIVES.C.>", "$O.ARCHIVES.M.>"],
+            discard="new",
+            allow_rollup_hdrs=True,
+            allow_direct=True,
+        ),
+        _bucket(stream, "NODES", "PCloud: the nodes and where each stands (key-value bucket NODES)."),
+        _bucket(stream, "LEASES", "PCloud: who holds which singular task (key-value bucket LEASES)."),
+    ]
+
+
+def _bucket(stream: Any, name: str, description: str) -> dict[str, Any]:
+    return stream(
+        f"KV_{name}",
+        description,
+        "state",
+        [f"$KV.{name}.>"],
+        max_msgs_per_subject=1,
+        discard="new",
+        deny_delete=True,
+        allow_rollup_hdrs=True,
+        allow_direct=True,
+        allow_msg_ttl=True,
+        # When a lease runs out by its TTL, whoever watches is told.
+        subject_delete_marker_ttl=60 * SECOND,
+    )

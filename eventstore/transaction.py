@@ -1,0 +1,71 @@
+"""What is appended: one transaction, and what the log answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pcloud.errors import Rejected
+from pcloud.event import Event
+from pcloud.revision import Revision
+
+__all__ = ["MAX_EVENTS", "Appended", "Transaction"]
+
+# JetStream's own bound of an atomic batch.
+MAX_EVENTS = 1000
+
+_TX = re.compile(r"[0-9a-f]{32}")
+_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """Events that are stored together or not at all, at most one per entity.
+
+    `tx`: 32 hexadecimal digits, the same for the same request. `actor`: who. `cause`: the run or transaction that led
+    here, `depth`: how many causes so far. `request`: hash of what was asked; `result`: what the asker was told (ids per
+    root field).
+    """
+
+    tx: str
+    events: tuple[Event, ...]
+    actor: str
+    cause: str = ""
+    depth: int = 0
+    request: str = ""
+    result: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    traceparent: str = ""
+
+    def __post_init__(self) -> None:
+        if not _TX.fullmatch(self.tx):
+            raise Rejected(f"{self.tx!r} is no transaction: use 32 hexadecimal digits")
+        if not self.events:
+            raise Rejected("a transaction without events changes nothing: leave it out")
+        if len(self.events) > MAX_EVENTS:
+            raise Rejected(
+                f"{len(self.events)} changes in one transaction are too many: "
+                f"{MAX_EVENTS} is the most, split the operation"
+            )
+        if len({event.ref for event in self.events}) < len(self.events):
+            raise Rejected("a transaction holds at most one event per entity: merge the changes of one entity")
+        for name in ("actor", "cause", "request", "traceparent"):
+            value = getattr(self, name)
+            if not _LINE.fullmatch(value) or value != value.strip():
+                raise Rejected(
+                    f"{name} {value!r} can't be a header: leave line breaks, control characters and outer spaces out"
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where the transaction is on the log: `sequences` of its events in order, `revision` after the last of them.
+
+    `repeated`: it was found there instead of being written by this very attempt. Then it may be an earlier writer's
+    with the same `tx`; what that one was told is in the view, under the transaction's id.
+    """
+
+    revision: Revision
+    sequences: tuple[int, ...]
+    repeated: bool = False

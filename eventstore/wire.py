@@ -1,0 +1,164 @@
+"""How an event looks on NATS: its headers, its body, its digest. Plain functions; `nats stream view GRAPH` shows what
+they write.
+
+graph.image-importer.Image.ID
+  Pcloud-Kind: created                     created, updated, deleted or forgotten
+  Pcloud-Tx: <32 hex digits> 1/2           transaction, which of its events, of how many
+  Pcloud-Actor: app:image-importer         owner, device:<id> or app:<name>
+  Pcloud-Cause: <run or transaction>       left out when empty
+  Pcloud-Depth: 1                          causes so far; left out when 0
+  Pcloud-Request, Pcloud-Result            on the first event: hash of the request, JSON of its answer
+  Nats-Msg-Id: <transaction>.1
+  Nats-Expected-Last-Subject-Sequence: 0   version that the writer saw; checked by the server
+  traceparent: ...                         W3C trace context; left out when empty
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from eventstore.transaction import Transaction
+from pcloud.errors import Corrupt
+from pcloud.event import Event, Kind, StoredEvent, decode_change, encode_change
+from pcloud.subject import Ref
+
+__all__ = [
+    "GRAPH_SUBJECTS",
+    "Message",
+    "Position",
+    "digest",
+    "event_from_wire",
+    "messages_of",
+    "parse_headers",
+    "position_of",
+]
+
+GRAPH_SUBJECTS = "graph.>"
+
+KIND = "Pcloud-Kind"
+TX = "Pcloud-Tx"
+ACTOR = "Pcloud-Actor"
+CAUSE = "Pcloud-Cause"
+DEPTH = "Pcloud-Depth"
+REQUEST = "Pcloud-Request"
+RESULT = "Pcloud-Result"
+TRACE = "traceparent"
+MESSAGE_ID = "Nats-Msg-Id"
+EXPECTED = "Nats-Expected-Last-Subject-Sequence"
+
+_encode = msgspec.json.Encoder().encode
+_decode_object = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Message(NamedTuple):
+    """One message to publish."""
+
+    subject: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes that count against the server's payload limit: headers as written, and body."""
+        lines = sum(len(name) + len(value.encode()) + 4 for name, value in self.headers.items())
+        return len(b"NATS/1.0\r\n\r\n") + lines + len(self.body)
+
+
+class Position(NamedTuple):
+    """A transaction as its header tells it: `ordinal` (from 1) of `total`."""
+
+    tx: str
+    ordinal: int
+    total: int
+
+
+def messages_of(transaction: Transaction) -> list[Message]:
+    """The transaction's messages, in order, without the batch's own headers."""
+    total = len(transaction.events)
+    return [
+        Message(event.ref.subject, _headers(transaction, event, ordinal, total), encode_change(event.change))
+        for ordinal, event in enumerate(transaction.events, 1)
+    ]
+
+
+def _headers(transaction: Transaction, event: Event, ordinal: int, total: int) -> dict[str, str]:
+    headers = {
+        KIND: str(event.kind),
+        TX: f"{transaction.tx} {ordinal}/{total}",
+        ACTOR: transaction.actor,
+        MESSAGE_ID: f"{transaction.tx}.{ordinal}",
+        EXPECTED: str(event.expected),
+    }
+    if transaction.cause:
+        headers[CAUSE] = transaction.cause
+    if transaction.depth:
+        headers[DEPTH] = str(transaction.depth)
+    if transaction.traceparent:
+        headers[TRACE] = transaction.traceparent
+    if ordinal == 1 and transaction.request:
+        headers[REQUEST] = transaction.request
+    if ordinal == 1 and transaction.result:
+        headers[RESULT] = _encode(transaction.result).decode()
+    return headers
+
+
+def event_from_wire(
+    sequence: int, time: float, subject: str, headers: Mapping[str, str] | None, body: bytes
+) -> StoredEvent:
+    """Read one message of GRAPH; raises `Corrupt` for one that PCloud did not write."""
+    headers = headers or {}
+    try:
+        _, app, type_, id_ = subject.split(".")
+        where = position_of(headers)
+        result = headers.get(RESULT)
+        return StoredEvent(
+            sequence=sequence,
+            time=time,
+            ref=Ref(app, type_, id_),
+            kind=Kind(headers[KIND]),
+            change=decode_change(body),
+            tx=where.tx,
+            ordinal=where.ordinal,
+            total=where.total,
+            actor=headers[ACTOR],
+            cause=headers.get(CAUSE, ""),
+            depth=int(headers.get(DEPTH, "0")),
+            request=headers.get(REQUEST, ""),
+            result=_decode_object(result) if result else {},
+            traceparent=headers.get(TRACE, ""),
+            digest=digest(sequence, subject, headers, body),
+        )
+    except (KeyError, ValueError, msgspec.MsgspecError) as error:
+        raise Corrupt(f"message {sequence} of GRAPH ({subject}) is no event of PCloud: {error!r}") from error
+
+
+def position_of(headers: Mapping[str, str]) -> Position:
+    """Raises `KeyError` or `ValueError` for headers without one."""
+    tx, _, place = headers[TX].partition(" ")
+    ordinal, _, total = place.partition("/")
+    return Position(tx, int(ordinal), int(total))
+
+
+def digest(sequence: int, subject: str, headers: Mapping[str, str], body: bytes) -> int:
+    """SHA-256 over sequence, subject, the headers that belong to the event (sorted by name) and body, as an integer.
+
+    What belongs to one publish only is left out (expected version, batch, trace): a restore writes the same event
+    otherwise.
+    """
+    ours = sorted(name for name in headers if name.startswith("Pcloud-") or name == MESSAGE_ID)
+    head = "".join((f"{sequence}\n{subject}\n", *(f"{name}:{headers[name]}\n" for name in ours), "\n"))
+    return int.from_bytes(hashlib.sha256(head.encode() + body).digest(), "big")
+
+
+def parse_headers(raw: bytes) -> dict[str, str]:
+    """The headers of a message as JetStream's `MSG.GET` gives them: `NATS/1.0`, then one `Name: value` a line."""
+    headers: dict[str, str] = {}
+    for line in raw.split(b"\r\n")[1:]:
+        name, colon, value = line.partition(b":")
+        if colon:
+            headers[name.decode("utf-8", "replace").strip()] = value.decode("utf-8", "replace").strip()
+    return headers

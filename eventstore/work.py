@@ -1,0 +1,78 @@
+"""WORK: durable calls, `work.<app>.<action>.<id>`. Stored before the caller is answered, gone once acknowledged.
+
+Each app has its own durable consumer, so that one which hangs holds nobody else up. This room knows nothing of what a
+call is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+from eventstore.connection import ApiError, Connection
+from eventstore.consumer import Acknowledgeable, DurableConsumer, consumer_config, ensure_consumer
+from eventstore.publish import publish
+from eventstore.pull import Delivered
+from eventstore.retry import until_answered
+from eventstore.wire import EXPECTED, MESSAGE_ID, Message
+from pcloud.errors import Unavailable
+from pcloud.subject import check_action, check_app, check_id
+
+__all__ = ["WorkDelivery", "WorkQueue"]
+
+STREAM = "WORK"
+ALREADY_THERE = frozenset({10071, 10164})
+
+
+class WorkDelivery(Acknowledgeable):
+    """One call: `app`, `action` and `id` from its `subject`; `body` and `headers` as they were put."""
+
+    __slots__ = ("action", "app", "body", "headers", "id", "subject")
+
+    def __init__(self, connection: Connection, message: Delivered) -> None:
+        super().__init__(connection, message)
+        self.subject = message.subject
+        _, self.app, self.action, self.id = message.subject.split(".")
+        self.body = message.body
+        self.headers: Mapping[str, str] = {
+            name: value for name, value in (message.headers or {}).items() if not name.startswith("Nats-")
+        }
+
+
+class WorkQueue:
+    """As `EventStore.work`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def put(self, app: str, action: str, id: str, body: bytes, headers: Mapping[str, str] | None = None) -> bool:
+        """Store one call. False: a call with this id waits already, or did so within the duplicate window.
+        Raises `Unavailable` when it can't be stored."""
+        subject = f"work.{check_app(app)}.{check_action(action)}.{check_id(id)}"
+        message = Message(subject, {**(headers or {}), MESSAGE_ID: subject, EXPECTED: "0"}, body)
+        try:
+            ack = await until_answered(lambda: publish(self._connection, message, 5.0), f"the call {subject}")
+        except ApiError as error:
+            if error.code in ALREADY_THERE:
+                return False
+            raise Unavailable(f"the call {subject} can't be stored: {error}") from error
+        return not ack.duplicate
+
+    async def consumer(
+        self, app: str, *, ack_wait: float = 30.0, max_ack_pending: int = 256, paused: bool = False
+    ) -> DurableConsumer[WorkDelivery]:
+        """The app's durable consumer `work_<app>`, made or found."""
+        name = f"work_{check_app(app)}"
+        config = consumer_config(
+            name, [f"work.{app}.>"], "all", ack_wait=ack_wait, max_ack_pending=max_ack_pending, paused=paused,
+            metadata={}, description=f"Durable calls of the app {app}",
+        )  # fmt: skip
+        await ensure_consumer(self._connection, STREAM, config)
+        return DurableConsumer(self._connection, STREAM, name, ack_wait, WorkDelivery)
+
+    async def pull(self, app: str, *, batch: int = 64, ack_wait: float = 30.0) -> AsyncGenerator[WorkDelivery, None]:
+        """The app's calls, one by one, for ever."""
+        consumer = await self.consumer(app, ack_wait=ack_wait)
+        async with aclosing(consumer.pull(batch)) as deliveries:
+            async for delivery in deliveries:
+                yield delivery
