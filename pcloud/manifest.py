@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Action", "Init", "Manifest", "Run", "Trigger", "TriggerOn", "Use"]
+__all__ = ["Action", "Init", "Manifest", "Run", "Trigger", "TriggerOn", "Use", "load_manifest"]
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True):
@@ -78,3 +78,14 @@ class Manifest(Struct):
     triggers: list[Trigger] = []
     init: list[Init] = []
     settings: dict[str, Any] = {}  # defaults of what the owner may set
+
+
+def load_manifest(text: str | bytes, file: str = "app.yaml") -> Manifest:
+    """Read and check a manifest; raises `Rejected` with file, line and column, what is wrong, and what to write instead."""
+    from pcloud.document import Document
+    from pcloud.manifest_rules import check_manifest
+
+    document = Document(text, file)
+    manifest = document.read(Manifest)
+    check_manifest(manifest, document)
+    return manifest

@@ -38,7 +38,9 @@ def check_app(name: str, *, reserved: bool = False) -> str:
 
 def check_action(name: str) -> str:
     if not isinstance(name, str) or len(name) > APP_LENGTH or not _ACTION.fullmatch(name):
-        raise Rejected(f"{name!r} is no action name: use small letters, digits and single hyphens, such as 'new-object'")
+        raise Rejected(
+            f"{name!r} is no action name: use small letters, digits and single hyphens, such as 'new-object'"
+        )
     return name
 
 

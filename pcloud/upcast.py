@@ -20,7 +20,9 @@ def upcast(body: Body, steps: Mapping[int, Callable[[Body], Body]] = STEPS, curr
     """The body in today's shape; raises `ValueError` for a version that this program does not know."""
     version = body["v"]
     if not isinstance(version, int) or not 1 <= version <= current:
-        raise ValueError(f"event body version {version!r} is unknown to this program, which knows 1 to {current}: update PCloud")
+        raise ValueError(
+            f"event body version {version!r} is unknown to this program, which knows 1 to {current}: update PCloud"
+        )
     for step in range(version, current):
         body = {**steps[step](body), "v": step + 1}
     return body

@@ -1,0 +1,80 @@
+"""An action: a function of the app's, its name, and the check of what it is called with.
+
+Core has already checked the arguments against the manifest; this checks them against the function's own type hints, so that a
+handler never sees another type than the one it names.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from pcloud.errors import Rejected
+from pcloud.subject import check_action
+
+__all__ = ["Action"]
+
+Function = Callable[..., Any]
+
+
+class Action:
+    """`function`: a coroutine function, or a plain one, which is run in a thread. Its parameters are passed by name."""
+
+    def __init__(self, function: Function, name: str | None = None) -> None:
+        self.name = check_action(name or function.__name__.replace("_", "-"))
+        self.function = function
+        self._arguments, self._open = _argument_struct(function, self.name)
+
+    def check(self, arguments: Any) -> dict[str, Any]:
+        """The arguments in the types that the function names; raises `Rejected` saying which one is wrong."""
+        try:
+            checked = msgspec.convert(arguments, self._arguments, strict=True)
+        except msgspec.ValidationError as error:
+            raise Rejected(f"action {self.name}: {_told(error)}") from error
+        known = {name: getattr(checked, name) for name in checked.__struct_fields__}
+        return {**arguments, **known} if self._open else known
+
+    async def invoke(self, arguments: dict[str, Any]) -> Any:
+        if inspect.iscoroutinefunction(self.function):
+            return await self.function(**arguments)
+        return await asyncio.to_thread(self.function, **arguments)
+
+
+def _argument_struct(function: Function, name: str) -> tuple[type[msgspec.Struct], bool]:
+    """A struct with one field per parameter, and whether the function takes further ones (`**kwargs`)."""
+    hints = typing.get_type_hints(function)
+    fields = list[tuple[str, Any] | tuple[str, Any, Any]]()
+    takes_more = False
+    for parameter in inspect.signature(function).parameters.values():
+        hint = hints.get(parameter.name, Any)
+        if parameter.kind is parameter.VAR_KEYWORD:
+            takes_more = True
+        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
+            raise Rejected(
+                f"action {name}: {parameter.name!r} can't be passed by name; actions take named arguments only"
+            )
+        elif parameter.default is parameter.empty:
+            fields.append((parameter.name, hint))
+        else:
+            fields.append((parameter.name, hint, _default(parameter.default)))
+    struct = msgspec.defstruct(
+        f"Arguments of {name}", fields, kw_only=True, forbid_unknown_fields=not takes_more, frozen=True
+    )
+    return struct, takes_more
+
+
+def _default(value: Any) -> Any:
+    """msgspec wants mutable defaults as factories."""
+    return msgspec.field(default_factory=lambda: value) if isinstance(value, list | dict | set) else value
+
+
+def _told(error: msgspec.ValidationError) -> str:
+    """msgspec's message in words of arguments: `$.image` is the argument image."""
+    text = str(error).replace("Object contains unknown field", "there is no argument").replace("`", "'")
+    text = text.replace("Object missing required field", "missing argument")
+    return text.replace(" - at '$.", " - for argument '")

@@ -1,0 +1,290 @@
+"""`App`: everything that an application needs of PCloud, in one object.
+
+    app = App()
+
+    @app.action
+    async def greet(name: str) -> str:
+        return f"Hello, {name}"
+
+    app.run()
+
+It reads nothing and connects nowhere before it is used, so an app's modules can be imported by tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from pcloud.action import Action
+from pcloud.context import CallContext, current_call
+from pcloud.environment import Environment
+from pcloud.errors import PCloudError, Rejected, Unavailable
+from pcloud.gateway import Gateway, fail_for
+from pcloud.graph import Graph
+from pcloud.subscription import GraphEvent, follow_events
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from pcloud.bus import BusSettings
+    from pcloud.web import User
+
+__all__ = ["App"]
+
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+Background = Callable[[], Awaitable[None]]
+Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+class App:
+    """One application process.
+
+    `variables`: instead of the process's environment (in tests). `bus`: bounds of the calls. `grace`: seconds that running calls
+    have to finish after SIGTERM.
+    """
+
+    def __init__(
+        self, variables: Mapping[str, str] | None = None, *, bus: BusSettings | None = None, grace: float = 10.0
+    ) -> None:
+        self._variables = variables
+        self._bus_settings = bus
+        self._grace = grace
+        self._actions = dict[str, Action]()
+        self._backgrounds = list[Background]()
+        self._lifespans = list[Lifespan]()
+        self._stopping: asyncio.Event | None = None
+
+    # What the node says
+
+    @cached_property
+    def environment(self) -> Environment:
+        return Environment.read(os.environ if self._variables is None else self._variables)
+
+    @property
+    def name(self) -> str:
+        return self.environment.name
+
+    @property
+    def data(self) -> Path:
+        """The app's own folder: the only one that it may write to."""
+        return self.environment.data
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The manifest's defaults with what the owner has set."""
+        return self.environment.settings
+
+    @cached_property
+    def log(self) -> logging.Logger:
+        return logging.getLogger(self.name)
+
+    # What the app offers
+
+    @overload
+    def action(self, name: Handler) -> Handler: ...
+    @overload
+    def action(self, name: str | None = None) -> Callable[[Handler], Handler]: ...
+    def action(self, name: Any = None) -> Any:
+        """Decorate the function that answers an action; its name is the function's, with hyphens, unless given."""
+        if callable(name):
+            return self.action()(name)
+
+        def decorate(function: Handler) -> Handler:
+            action = Action(function, name)
+            if action.name in self._actions:
+                raise Rejected(f"the action {action.name} is answered by two functions: give one of them another name")
+            self._actions[action.name] = action
+            return function
+
+        return decorate
+
+    def background(self, function: Background) -> Background:
+        """Run a coroutine function as long as the app does. When it fails, the app ends with the reason and is started again."""
+        self._backgrounds.append(function)
+        return function
+
+    def lifespan(self, manager: Lifespan) -> Lifespan:
+        """Enter an async context manager (`@asynccontextmanager`) before the first call is taken, leave it after the last."""
+        self._lifespans.append(manager)
+        return manager
+
+    @cached_property
+    def web(self) -> web.Application:
+        """The app's web server (`web: true`), served on 127.0.0.1:PORT: add routes to it."""
+        from aiohttp import web
+
+        return web.Application()
+
+    def user(self, request: web.Request) -> User:
+        """Who asks, as PCloud has signed it; raises HTTP 403 for a request that did not come through PCloud."""
+        from pcloud.web import user_of
+
+        return user_of(request, self.environment)
+
+    # What the app asks for
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        return Gateway(self.environment.url)
+
+    @cached_property
+    def graph(self) -> Graph:
+        return Graph(self.gateway)
+
+    def context(self) -> CallContext:
+        """The call being answered; raises `Rejected` outside of a handler."""
+        if call := current_call():
+            return call
+        raise Rejected("app.context() is only known inside an action's handler")
+
+    async def call(
+        self, target: str, arguments: Mapping[str, Any] | None = None, /, *, timeout: float | None = None, **named: Any
+    ) -> Any:
+        """Call `app/action`, `role:ROLE/action` or `capability:…` and wait for its result.
+
+        An argument that is called `timeout` goes into the mapping. Raises what the called action raised, by its code.
+        """
+        call = current_call()
+        seconds = timeout or (call.remaining if call else 60.0)
+        body = {"args": {**(arguments or {}), **named}}
+        headers = {"Pcloud-Timeout": f"{seconds:.3f}"}
+        answer = await self.gateway.post(f"/call/{target}", body, headers, timeout=seconds + 5, repeatable=False)
+        fail_for(answer)
+        return answer.body.get("result")
+
+    async def send(
+        self, target: str, arguments: Mapping[str, Any] | None = None, /, *, key: str | None = None, **named: Any
+    ) -> str:
+        """Like `call`, but durable: it is stored before this returns the run's id, and then tried until it works.
+
+        The same `key` is run once; inside a run it may be left out. An argument called `key` goes into the mapping.
+        """
+        call, headers = current_call(), dict[str, str]()
+        if call and call.run:
+            headers["Pcloud-Ordinal"] = str(call.next_ordinal())
+        elif key is None:
+            key = secrets.token_hex(16)
+        body: dict[str, Any] = {"args": {**(arguments or {}), **named}} | ({"key": key} if key else {})
+        answer = await self.gateway.post(f"/send/{target}", body, headers, timeout=30.0)
+        fail_for(answer)
+        return str(answer.body.get("id", ""))
+
+    def events(
+        self, type: str, after: str | None = None, *, node: str = "", name: str = ""
+    ) -> AsyncGenerator[GraphEvent, None]:
+        """The events of a type (`image-importer/Image`) as they come, from the revision `after` or from now on, without end.
+
+        `node`: the fields of the entity to bring along (`"id title"`). `name`: the type's name in the app's view, where the
+        manifest gives it another one (`as:`). After a lost connection it goes on behind the last event.
+        """
+        return follow_events(self.graph, self.gateway.seen, name or type.rpartition("/")[2], after, node)
+
+    # Running
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; ends the process with 0 then, and with 1 and the reason when the app fails."""
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+        try:
+            asyncio.run(self.serve())
+        except (PCloudError, BaseExceptionGroup) as error:
+            if reasons := _reasons(error):
+                sys.exit("; ".join(reasons))
+            raise
+
+    def stop(self) -> None:
+        """Ask a running `serve` to end as SIGTERM would."""
+        if self._stopping is not None:
+            self._stopping.set()
+
+    async def serve(self, ready: Callable[[], None] | None = None) -> None:
+        """What `run` runs. `ready` is called when calls are taken."""
+        self._stopping = stopping = asyncio.Event()
+        with _signals_set(stopping):
+            async with AsyncExitStack() as stack:
+                await self._open(stack)
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(_told(function)) for function in self._backgrounds]
+                    try:
+                        async with self._taking_calls():
+                            self.log.info("ready; actions: %s", ", ".join(sorted(self._actions)) or "none")
+                            if ready:
+                                ready()
+                            await stopping.wait()
+                            self.log.info("stopping")
+                    finally:
+                        for task in tasks:
+                            task.cancel()
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        """Everything that is closed again after the last call, in reverse order."""
+        from pcloud.bounded import close_bounded
+
+        stack.push_async_callback(self.gateway.close)
+        stack.push_async_callback(close_bounded)
+        for lifespan in self._lifespans:
+            await stack.enter_async_context(lifespan())
+        if "web" in self.__dict__:  # made only when the app has used it
+            from pcloud.web import serve_web
+
+            await stack.enter_async_context(serve_web(self.web, self.environment.port))
+
+    @asynccontextmanager
+    async def _taking_calls(self) -> AsyncGenerator[None, None]:
+        """FastStream is loaded only here: an app without actions never pays for it."""
+        if not self._actions:
+            yield
+            return
+        from pcloud.bus import Bus, BusSettings
+
+        bus = Bus(self.environment, self._actions, self._bus_settings or BusSettings())
+        await bus.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(bus.watch())
+                yield
+                watch.cancel()
+        finally:
+            await bus.stop(self._grace)
+
+
+@contextmanager
+def _signals_set(stopping: asyncio.Event) -> Generator[None, None, None]:
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stopping.set)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def _told(function: Background) -> None:
+    """A background task's failure says which one it was."""
+    try:
+        await function()
+    except Exception as error:
+        name = getattr(function, "__name__", repr(function))
+        logging.getLogger("pcloud.app").exception("the background task %s failed", name)
+        raise Unavailable(f"the background task {name} failed: {type(error).__name__}: {error}") from error
+
+
+def _reasons(error: BaseException) -> list[str]:
+    """The messages of PCloud's own errors in a group; empty when there is any other error, which wants its traceback."""
+    if isinstance(error, PCloudError):
+        return [error.message]
+    if not isinstance(error, BaseExceptionGroup):
+        return []
+    reasons = [_reasons(one) for one in error.exceptions]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    return [] if [] in reasons else [text for texts in reasons for text in texts]

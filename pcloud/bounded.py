@@ -1,0 +1,170 @@
+"""`run_bounded`: run a function on input that nobody trusts (a stranger's picture, say) in a process of its own, within bounds.
+
+A small fork server, started without the parent's memory, files and environment, holds the function's module ready and forks a fresh
+child for every job, so a job costs milliseconds and nothing of one reaches the next. The result comes back as plain data
+(MessagePack), never as a pickle: a child that was taken over can't run code here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import typing
+from collections.abc import Callable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from pcloud.errors import PCloudError, Rejected, Unavailable, error_from_code
+from pcloud.forked import STARTED, Job
+from pcloud.forkserver import ForkServer, Running
+
+__all__ = ["close_bounded", "run_bounded"]
+
+Result = TypeVar("Result")
+START_SECONDS = 60.0  # for a server's start and a module's import, which are not the job's own time
+IDLE_SECONDS = 300.0
+
+
+async def run_bounded(
+    function: Callable[..., Result],
+    *args: Any,
+    seconds: float = 30.0,
+    memory: int = 512 * 2**20,
+    result_bytes: int = 256 * 2**20,
+) -> Result:
+    """`function(*args)` in a bounded process; as many at once as there are CPUs, the others wait.
+
+    `function`: at the top of a module that can be imported. `args`: anything that pickles. The result: None, bool, int, float, str,
+    bytes, datetime, lists, tuples and dicts of them, dataclasses and msgspec structs, given back as the function's return hint says.
+    `seconds`: wall time. `memory`: bytes of address space beyond what the child has mapped with the module and the arguments.
+
+    Raises `Rejected` with the reason when the function raises, crashes, or needs more time, memory or room than it may; an error of
+    `pcloud.errors` comes through as itself. `Unavailable` when no process can be made.
+    """
+    job = Job(*_importable(function), float(seconds), memory, result_bytes)
+    return await _pool().run(job, args, _result_type(function))
+
+
+async def close_bounded() -> None:
+    """End this event loop's fork server and what runs in it; the next call starts another."""
+    if pool := _pools.pop(asyncio.get_running_loop(), None):
+        pool.close()
+
+
+class _Pool:
+    """The fork server of one event loop, and the bound on jobs at once. After a while without jobs it is ended: it holds memory."""
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(os.cpu_count() or 1)
+        self._server: ForkServer | None = None
+        self._jobs = 0
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def run(self, job: Job, args: tuple[Any, ...], result_type: Any) -> Any:
+        async with self._slots:
+            self._jobs += 1
+            try:
+                return _decoded(job, await _exchange(self._ready().start(job), job, args), result_type)
+            finally:
+                self._jobs -= 1
+                self._rest()
+
+    def _ready(self) -> ForkServer:
+        if self._server is None or not self._server.alive:
+            self._server = ForkServer(asyncio.get_running_loop())
+        return self._server
+
+    def _rest(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+        if not self._jobs:
+            self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.close)
+
+    def close(self) -> None:
+        if self._idle:
+            self._idle.cancel()
+        if self._server is not None and not self._jobs:
+            self._server.close()
+            self._server = None
+
+
+# An event loop's sockets can't be used from another one, so each has its own server; an app has one loop.
+_pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
+
+
+def _pool() -> _Pool:
+    loop = asyncio.get_running_loop()
+    if loop not in _pools:
+        _pools[loop] = _Pool()
+    return _pools[loop]
+
+
+def _importable(function: Callable[..., Any]) -> tuple[str, str]:
+    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+    if not module or module == "__main__" or not name.isidentifier():
+        raise Rejected(
+            f"{module}.{name} can't run in another process: use a function at the top of an importable module"
+        )
+    return module, name
+
+
+def _result_type(function: Callable[..., Any]) -> Any:
+    try:
+        return typing.get_type_hints(function).get("return", Any)
+    except NameError:  # a hint that only type checkers import
+        return Any
+
+
+async def _exchange(running: Running, job: Job, args: tuple[Any, ...]) -> bytes:
+    """Send the arguments, wait for the result; whatever happens, the child is gone afterwards."""
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            await running.send(pickle.dumps(args, protocol=5))
+            if await running.receive(1) != STARTED:
+                raise _death(job, await running.exit_status())
+        async with asyncio.timeout(job.seconds):
+            size = int.from_bytes(await running.receive(8), "little")
+            raw = await running.receive(size) if 0 < size <= job.result_bytes + 2**20 else b""
+        return raw or _raise(_death(job, await running.exit_status()))
+    except TimeoutError as error:
+        raise _too_slow(job) from error
+    finally:
+        running.end()
+
+
+def _raise(error: PCloudError) -> typing.NoReturn:
+    raise error
+
+
+def _decoded(job: Job, raw: bytes, result_type: Any) -> Any:
+    try:
+        kind, rest = msgspec.msgpack.decode(raw, type=tuple[str, msgspec.Raw])
+        if kind == "result":
+            return msgspec.msgpack.decode(rest, type=result_type)
+        code, message, trace = msgspec.msgpack.decode(rest, type=tuple[str, str, str])
+    except (msgspec.MsgspecError, TypeError) as error:
+        raise Rejected(f"the result of {job.title} is not what its return hint says: {error}") from error
+    failure = error_from_code(code, message)
+    failure.add_note(trace)
+    raise failure
+
+
+def _too_slow(job: Job) -> Rejected:
+    return Rejected(f"{job.title} took longer than {job.seconds:g} s and was ended")
+
+
+def _death(job: Job, status: int | None) -> PCloudError:
+    """What an exit status tells, signals as negative numbers; None when nobody knows."""
+    if status is None:
+        return Unavailable(f"{job.title} could not be finished: its fork server has died; try again")
+    if -status in (signal.SIGXCPU, signal.SIGALRM):
+        return _too_slow(job)
+    if -status == signal.SIGKILL:
+        return Rejected(f"{job.title} was killed: the machine is probably out of memory")
+    if status < 0:
+        return Rejected(f"{job.title} crashed with {signal.Signals(-status).name}")
+    return Rejected(f"{job.title} ended its process with exit code {status}")

@@ -1,0 +1,233 @@
+"""The app's side of the bus: takes calls from core's dispatcher, keeps them alive by heartbeats, and answers each exactly once.
+
+Subscriptions are FastStream's plain ones with `no_reply`: whatever happens to a handler, the answer is published here. It refuses to
+use JetStream, request() or any subject but `call.<app>.<action>` and the reply subject of a call: the app's user has no other right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pcloud.action import Action
+from pcloud.context import CallContext, Seen, entered
+from pcloud.environment import Environment
+from pcloud.errors import PCloudError, Rejected, Unavailable
+
+if TYPE_CHECKING:
+    from faststream.nats import NatsBroker
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+__all__ = ["Bus", "BusSettings"]
+
+log = logging.getLogger("pcloud.bus")
+
+
+@dataclass(frozen=True, slots=True)
+class BusSettings:
+    """`concurrency`: handlers at once. `backlog`: calls waiting for one, beyond which a call is refused.
+
+    `heartbeat`: seconds between signs of life of a running call. `seconds`: time limit of a call that brings no deadline.
+    """
+
+    concurrency: int = 16
+    backlog: int = 256
+    heartbeat: float = 5.0
+    seconds: float = 60.0
+    message_bytes: int = 2_000
+    traceback_bytes: int = 8_000
+
+
+class Bus:
+    def __init__(self, environment: Environment, actions: Mapping[str, Action], settings: BusSettings) -> None:
+        self._environment = environment
+        self._actions = actions
+        self._settings = settings
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._calls = set[asyncio.Task[None]]()
+        self._broker: NatsBroker | None = None
+        self._client: Client | None = None
+        self._closed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Connect and take calls; raises `Unavailable` when the bus can't be reached or refuses the app."""
+        self._broker = broker = self._make_broker()
+        for action in self._actions.values():
+            subject = f"call.{self._environment.name}.{action.name}"
+            subscriber = broker.subscriber(subject, queue=self._environment.name, no_reply=True, decoder=_as_is)
+            subscriber(self._receiver(action))
+        try:
+            await broker.start()
+            self._client = await broker.connect()
+            await self._client.flush(5)
+        except Exception as error:
+            raise Unavailable(f"the bus at {self._environment.nats_url} can't be used: {error!r}") from error
+
+    async def watch(self) -> None:
+        """Wait until the connection is gone for good, and raise that; a connection that comes back is no matter."""
+        await self._closed.wait()
+        raise Unavailable("the bus has closed the app's connection for good: its credentials are refused")
+
+    async def stop_taking(self) -> None:
+        """Take no more calls; those that have arrived are still answered."""
+        for subscriber in self._broker.subscribers if self._broker else ():
+            subscription: Any = getattr(subscriber, "subscription", None)
+            if subscription is not None:
+                await subscription.drain()
+                subscriber.subscription = None  # pyright: ignore[reportAttributeAccessIssue]
+
+    async def stop(self, seconds: float) -> None:
+        """Finish running calls for up to `seconds`, abort the others (they are answered `UNAVAILABLE`), disconnect."""
+        await self.stop_taking()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=seconds)
+        for call in tuple(self._calls):
+            call.cancel()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=2)
+        if self._broker is not None:
+            await self._broker.stop()
+            self._broker = None
+
+    def _make_broker(self) -> NatsBroker:
+        from faststream.nats import NatsBroker
+        from faststream.nats.security import NatsNKey
+
+        seed = self._environment.nkey_seed_file
+        return NatsBroker(
+            self._environment.nats_url,
+            security=NatsNKey.from_file(seed) if seed else None,
+            name=self._environment.name,
+            apply_types=False,
+            logger=None,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            closed_cb=self._on_closed,
+            error_cb=self._on_error,
+        )
+
+    async def _on_closed(self) -> None:
+        self._closed.set()
+
+    async def _on_error(self, error: Exception) -> None:
+        log.warning("the bus reports: %r", error)
+
+    def _receiver(self, action: Action) -> Any:
+        async def receive(message: Msg) -> None:
+            # nats-py hands the next message over only when this returns, so the call goes on in a task of its own.
+            call = asyncio.create_task(self._serve(action, message))
+            self._calls.add(call)
+            call.add_done_callback(self._calls.discard)
+
+        return receive
+
+    async def _serve(self, action: Action, message: Msg) -> None:
+        heart = asyncio.create_task(self._beat(message.reply))
+        try:
+            answer = await self._answer(action, message)
+        except asyncio.CancelledError:
+            answer = self._error(Unavailable(f"the app {self._environment.name} is stopping: try again"))
+        finally:
+            heart.cancel()
+        await self._publish(message.reply, *answer)
+
+    async def _beat(self, reply: str) -> None:
+        while True:
+            await asyncio.sleep(self._settings.heartbeat)
+            await self._publish(reply, b"", {"Pcloud-Heartbeat": "1"})
+
+    async def _answer(self, action: Action, message: Msg) -> tuple[bytes, dict[str, str]]:
+        try:
+            if len(self._calls) > self._settings.concurrency + self._settings.backlog:
+                raise Unavailable(f"{len(self._calls)} calls are waiting in this app: try again later")
+            call = self._context(action, message)
+            arguments = action.check(_arguments(message.data))
+            result = await self._run(action, arguments, call)
+            body = msgspec.json.encode({"result": result, "revision": call.seen.revision})
+            self._check_size(action, body)
+        except Exception as error:
+            if not isinstance(error, PCloudError):
+                log.exception("action %s failed", action.name)
+            return self._error(error)
+        return body, {"Pcloud-Status": "ok"}
+
+    def _context(self, action: Action, message: Msg) -> CallContext:
+        headers = message.headers or {}
+        try:
+            return CallContext(
+                id=headers.get("Pcloud-Call", ""),
+                action=action.name,
+                caller=headers.get("Pcloud-Caller", ""),
+                run=headers.get("Pcloud-Run", ""),
+                attempt=int(headers.get("Pcloud-Attempt") or 1),
+                replay=headers.get("Pcloud-Replay") == "true",
+                deadline=float(headers.get("Pcloud-Deadline") or time.time() + self._settings.seconds),
+                seen=Seen(headers.get("Pcloud-Revision", "")),
+            )
+        except ValueError as error:
+            raise Rejected(f"the call's headers can't be read: {error}") from error
+
+    async def _run(self, action: Action, arguments: dict[str, Any], call: CallContext) -> Any:
+        """The handler's result; it is cancelled at the deadline, and given up a second later if it does not obey."""
+        handler = asyncio.create_task(self._in_slot(action, arguments, call), name=f"{action.name} {call.id}")
+        try:
+            done, _ = await asyncio.wait({handler}, timeout=call.remaining)
+            if done:
+                return handler.result()
+            raise Unavailable(f"action {action.name} was not done at its deadline and has been cancelled")
+        finally:
+            if not handler.done():
+                handler.cancel()
+                await asyncio.wait({handler}, timeout=1.0)
+                handler.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _in_slot(self, action: Action, arguments: dict[str, Any], call: CallContext) -> Any:
+        entered(call)
+        async with self._slots:
+            return await action.invoke(arguments)
+
+    def _check_size(self, action: Action, body: bytes) -> None:
+        most = self._client.max_payload if self._client else 0
+        if len(body) > most:
+            raise Rejected(
+                f"action {action.name} answered {len(body)} bytes, the bus carries {most}: answer a link instead"
+            )
+
+    def _error(self, error: Exception) -> tuple[bytes, dict[str, str]]:
+        told = isinstance(error, PCloudError)
+        message = error.message if told else f"{type(error).__name__}: {error}"
+        trace = "".join(traceback.format_exception(error))
+        body = {
+            "code": error.code if told else "INTERNAL",
+            "message": message[: self._settings.message_bytes],
+            "traceback": trace[-self._settings.traceback_bytes :],
+        }
+        return msgspec.json.encode({"error": body}), {"Pcloud-Status": "error"}
+
+    async def _publish(self, reply: str, body: bytes, headers: dict[str, str]) -> None:
+        if not reply or self._client is None:
+            return
+        try:
+            await self._client.publish(reply, body, headers=headers)
+        except Exception as error:  # core finds the missing answer by its missing heartbeats
+            log.warning("an answer could not be published: %r", error)
+
+
+async def _as_is(message: Any) -> Any:
+    """FastStream's decoder: hand the message over as nats-py gave it."""
+    return message.raw_message
+
+
+def _arguments(data: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(data, type=dict[str, dict[str, Any]])["args"]
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise Rejected(f'a call\'s body must be {{"args": {{…}}}}: {error}') from error

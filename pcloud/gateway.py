@@ -1,0 +1,166 @@
+"""The way from an app to core: HTTP over the app's own unix socket (or a loopback port), and its errors.
+
+Core knows the app by the socket, so nothing here carries a password. Every request takes along the run and the newest revision of
+the call being answered, and keeps the revision of the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from pcloud.context import Seen, current_call
+from pcloud.errors import Rejected, Unavailable, error_from_code
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["Answer", "Gateway", "backoff", "fail_for"]
+
+ANSWER_BYTES = 64 * 2**20
+
+
+class Answer(NamedTuple):
+    status: int
+    body: dict[str, Any]
+
+
+class Gateway:
+    """`patience`: seconds for which a lost connection is tried again (a node restarts in a few)."""
+
+    def __init__(self, url: str, *, patience: float = 20.0) -> None:
+        scheme, _, rest = url.partition("://")
+        if scheme not in ("unix", "http") or not rest:
+            raise Rejected(f"PCLOUD_URL is {url!r}: it must be unix:///path/of/the/socket or http://host:port")
+        self._socket = rest if scheme == "unix" else ""
+        self._base = "http://pcloud" if self._socket else url.rstrip("/")
+        self._patience = patience
+        self._session: aiohttp.ClientSession | None = None
+        self._seen = Seen()
+
+    async def __aenter__(self) -> Gateway:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    @property
+    def seen(self) -> Seen:
+        """Of the call being answered; outside of one, of the whole process."""
+        return call.seen if (call := current_call()) else self._seen
+
+    def headers(self) -> dict[str, str]:
+        """Run and revision, as every request carries them."""
+        call, headers = current_call(), dict[str, str]()
+        if call and call.run:
+            headers["Pcloud-Run"] = call.run
+        if revision := self.seen.revision:
+            headers["Pcloud-Revision"] = revision
+        return headers
+
+    async def post(
+        self, path: str, body: Any, headers: Mapping[str, str], *, timeout: float, repeatable: bool = True
+    ) -> Answer:
+        """Send JSON, read JSON. A request that may be repeated is, with the same headers, while the connection is lost.
+
+        One that may not is only repeated while no connection could be made. Raises `Unavailable` after that.
+        """
+        import aiohttp
+
+        data = msgspec.json.encode(body)
+        sent = {"Content-Type": "application/json", **self.headers(), **headers}
+        give_up = time.monotonic() + self._patience
+        for pause in backoff():
+            try:
+                return await self._post_once(path, data, sent, timeout)
+            except aiohttp.ClientConnectorError as error:
+                failure = error
+            except aiohttp.ClientError as error:
+                if not repeatable:
+                    raise Unavailable(
+                        f"the connection to PCloud was lost during {path}: whether it was done is unknown"
+                    ) from error
+                failure = error
+            except TimeoutError as error:
+                raise Unavailable(f"PCloud did not answer {path} within {timeout:g} s: try again") from error
+            if time.monotonic() + pause > give_up:
+                raise Unavailable(f"PCloud can't be reached for {path} ({failure}): is the node running?") from failure
+            await asyncio.sleep(pause)
+        raise AssertionError("backoff never ends")
+
+    async def _post_once(self, path: str, data: bytes, headers: Mapping[str, str], timeout: float) -> Answer:
+        import aiohttp
+
+        limit = aiohttp.ClientTimeout(total=timeout)
+        async with self.session.post(self._base + path, data=data, headers=headers, timeout=limit) as response:
+            raw = await _read_bounded(response.content, path)
+        self.seen.note(response.headers.get("Pcloud-Revision", ""))
+        try:
+            answer = Answer(response.status, msgspec.json.decode(raw, type=dict[str, Any]))
+        except msgspec.MsgspecError as error:
+            raise Unavailable(
+                f"PCloud answered {path} with status {response.status} and no JSON: {raw[:200]!r}"
+            ) from error
+        self.seen.note(str(answer.body.get("revision") or ""))
+        return answer
+
+    def websocket(self, path: str) -> Any:
+        """An async context manager: the websocket of a subscription (subprotocol graphql-transport-ws)."""
+        import aiohttp
+
+        return self.session.ws_connect(
+            self._base + path, protocols=("graphql-transport-ws",), headers=self.headers(), heartbeat=20.0,
+            max_msg_size=ANSWER_BYTES, timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+        )  # fmt: skip
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """Made at its first use, since it belongs to the event loop that runs then."""
+        if self._session is None:
+            import aiohttp
+
+            connector = aiohttp.UnixConnector(self._socket) if self._socket else aiohttp.TCPConnector(limit=100)
+            self._session = aiohttp.ClientSession(connector=connector, trust_env=False)
+        return self._session
+
+
+async def _read_bounded(content: aiohttp.StreamReader, path: str) -> bytes:
+    """The whole body, at most `ANSWER_BYTES`."""
+    parts, size = list[bytes](), 0
+    async for part in content.iter_any():
+        size += len(part)
+        if size > ANSWER_BYTES:
+            raise Rejected(f"the answer of {path} is larger than {ANSWER_BYTES >> 20} MiB: ask for less at once")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def backoff(first: float = 0.05, most: float = 5.0) -> Any:
+    """Pauses in seconds, doubling from `first` to `most`, without end."""
+    pause = first
+    while True:
+        yield pause
+        pause = min(pause * 2, most)
+
+
+def fail_for(answer: Answer) -> None:
+    """Raise the error that the answer tells; GraphQL's form (`errors`) and core's own (`error`) alike."""
+    errors = answer.body.get("errors") or ([answer.body["error"]] if answer.body.get("error") else [])
+    if errors:
+        first = errors[0] if isinstance(errors[0], dict) else {"message": str(errors[0])}
+        code = str((first.get("extensions") or {}).get("code") or first.get("code") or "INTERNAL")
+        raise error_from_code(code, str(first.get("message") or code))
+    if answer.status >= 400:
+        raise Unavailable(f"PCloud answered with status {answer.status} and gave no reason")

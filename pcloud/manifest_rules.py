@@ -1,0 +1,218 @@
+"""What must hold within a manifest beyond its shape: names, versions, and that its parts refer to each other rightly.
+
+Whether a type or another app exists is not known here: core checks that against what is installed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+from pcloud.document import Document
+from pcloud.errors import Rejected
+from pcloud.manifest import Manifest, Trigger, Use
+from pcloud.subject import check_action, check_app, check_field, type_name
+
+__all__ = ["ARGUMENT_TYPES", "Target", "check_manifest", "parse_target"]
+
+ARGUMENT_TYPES = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime", "JSON")
+NETWORKS = ("host", "peers")
+VERBS = ("read", "write", "extend", "call", "network")
+_VERSION = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+)  # https://semver.org
+_ARGUMENT = re.compile(r"(\w+)!?|\[(\w+)!?\]!?")
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+_OURS = re.compile(r"PCLOUD_|NATS_|PORT$|PATH$|HOME$")
+Path = tuple[str | int, ...]
+
+
+class Target(NamedTuple):
+    """Where a call goes: to an action of `app`, or of whichever app holds `role`."""
+
+    app: str
+    role: str
+    action: str
+
+
+def parse_target(text: str) -> Target:
+    """Parse `app/action` or `role:ROLE/action`; raises `Rejected`."""
+    where, slash, action = text.partition("/")
+    if not slash:
+        raise Rejected(f"{text!r} names no action: write app/action or role:ROLE/action")
+    if where.startswith("role:"):
+        return Target("", check_action(where.removeprefix("role:")), check_action(action))
+    return Target(check_app(where, reserved=True), "", check_action(action))
+
+
+def check_manifest(manifest: Manifest, document: Document) -> None:
+    """Raise `Rejected` for the first rule that does not hold, with its place in the document."""
+    _Rules(manifest, document).check()
+
+
+class _Rules:
+    def __init__(self, manifest: Manifest, document: Document) -> None:
+        self.manifest = manifest
+        self.document = document
+        self.own = {action.name for action in manifest.actions}
+        self.called = {use.call for use in manifest.uses if use.call}
+
+    def check(self) -> None:
+        manifest = self.manifest
+        self.checked(check_app, manifest.name, ("name",))
+        if not _VERSION.fullmatch(manifest.version):
+            self.document.refuse(
+                ("version",), f"'{manifest.version}' is no version: write three numbers, such as 1.0.0"
+            )
+        self.check_length(manifest.title, 100, ("title",))
+        self.check_length(manifest.description, 2000, ("description",))
+        self.check_file(manifest.schema, ("schema",))
+        self.check_unique([(role, ("provides", number)) for number, role in enumerate(manifest.provides)], "the role")
+        for number, role in enumerate(manifest.provides):
+            self.checked(check_action, role, ("provides", number))
+        self.check_uses()
+        self.check_actions()
+        self.check_triggers()
+        self.check_init()
+        self.check_run()
+
+    def check_uses(self) -> None:
+        asked = list[tuple[str, Path]]()
+        aliases = list[tuple[str, Path]]()
+        for number, use in enumerate(self.manifest.uses):
+            path: Path = ("uses", number)
+            verbs = [verb for verb in VERBS if getattr(use, verb)]
+            if len(verbs) != 1:
+                named = ", ".join(verbs) or "none"
+                self.document.refuse(path, f"ask for exactly one of {', '.join(VERBS)} in each use, not {named}")
+            target = getattr(use, verbs[0])
+            asked.append((f"{verbs[0]}: {target}", (*path, verbs[0])))
+            self.check_use(use, verbs[0], target, path)
+            if use.as_:
+                aliases.append((f"{verbs[0]} as {use.as_}", (*path, "as")))
+        self.check_unique(asked, "the use")
+        self.check_unique(aliases, "the name")
+
+    def check_use(self, use: Use, verb: str, target: str, path: Path) -> None:
+        if verb == "call":
+            self.checked(parse_target, target, (*path, verb))
+        elif verb == "network":
+            if target not in NETWORKS:
+                self.document.refuse((*path, verb), f"'{target}' is no network: write one of {', '.join(NETWORKS)}")
+        else:
+            self.checked(type_name, target, (*path, verb))
+        if verb in ("call", "network") and (use.fields or use.as_):
+            self.document.refuse(path, f"'fields' and 'as' belong to types, not to {verb}")
+        if use.as_:
+            self.checked(check_field, use.as_, (*path, "as"))
+        for number, name in enumerate(use.fields):
+            app, _, field = name.partition("/")
+            self.checked(check_app, app, (*path, "fields", number))
+            self.checked(check_field, field, (*path, "fields", number))
+
+    def check_actions(self) -> None:
+        self.check_unique(
+            [(one.name, ("actions", n, "name")) for n, one in enumerate(self.manifest.actions)], "the action"
+        )
+        for number, action in enumerate(self.manifest.actions):
+            path: Path = ("actions", number)
+            self.checked(check_action, action.name, (*path, "name"))
+            self.check_length(action.description, 500, (*path, "description"))
+            self.check_range(action.seconds, 0.1, 86_400, (*path, "seconds"))
+            for name, kind in action.args.items():
+                self.checked(check_field, name, (*path, "args", name))
+                match = _ARGUMENT.fullmatch(kind)
+                if not match or (match[1] or match[2]) not in ARGUMENT_TYPES:
+                    known = ", ".join(ARGUMENT_TYPES)
+                    message = f"'{kind}' is no type of an argument: write one of {known}, with ! if it is needed, [..] for a list"
+                    self.document.refuse((*path, "args", name), message)
+
+    def check_triggers(self) -> None:
+        self.check_unique(
+            [(one.name, ("triggers", n, "name")) for n, one in enumerate(self.manifest.triggers)], "the trigger"
+        )
+        for number, trigger in enumerate(self.manifest.triggers):
+            path: Path = ("triggers", number)
+            self.checked(check_action, trigger.name, (*path, "name"))
+            self.check_trigger_type(trigger, path)
+            self.check_target(trigger.action, (*path, "action"))
+            self.check_range(trigger.concurrency, 1, 64, (*path, "concurrency"))
+            self.check_range(trigger.attempts, 1, 100, (*path, "attempts"))
+
+    def check_trigger_type(self, trigger: Trigger, path: Path) -> None:
+        place = (*path, "on", "type")
+        name = self.checked(type_name, trigger.on.type, place)
+        seen = {target for use in self.manifest.uses for target in (use.read, use.write, use.extend) if target}
+        if name.app != self.manifest.name and trigger.on.type not in seen:
+            self.document.refuse(place, f"the app does not ask to see {name}: add '- read: {name}' under uses")
+        events = [trigger.on.event] if isinstance(trigger.on.event, str) else trigger.on.event
+        if trigger.on.fields and "updated" not in events:
+            self.document.refuse(
+                (*path, "on", "fields"), "'fields' is for the event 'updated': add it, or leave fields away"
+            )
+        for number, field in enumerate(trigger.on.fields):
+            self.checked(check_field, field.rpartition("/")[2], (*path, "on", "fields", number))
+
+    def check_target(self, target: str, path: Path) -> None:
+        """An own action, by its name alone or with the app's, or one that the app asks to call."""
+        own = target.removeprefix(f"{self.manifest.name}/")
+        if "/" not in own:
+            if own not in self.own:
+                named = ", ".join(sorted(self.own)) or "none yet"
+                self.document.refuse(path, f"the app has no action '{own}': add it under actions (there are: {named})")
+            return
+        self.checked(parse_target, target, path)
+        if target not in self.called:
+            self.document.refuse(path, f"the app does not ask to call {target}: add '- call: {target}' under uses")
+
+    def check_init(self) -> None:
+        for number, init in enumerate(self.manifest.init):
+            path: Path = ("init", number)
+            self.check_target(init.call, (*path, "call"))
+            for name, value in init.args.items():
+                if isinstance(value, str) and value.startswith("action:"):
+                    self.check_target(value.removeprefix("action:"), (*path, "args", name))
+
+    def check_run(self) -> None:
+        run = self.manifest.run
+        if run is None:
+            if self.manifest.actions:
+                self.document.refuse(
+                    ("actions",), "actions need a process that answers them: add 'run: {command: [...]}'"
+                )
+            return
+        if not run.command:
+            self.document.refuse(("run", "command"), "the command is empty: write [python, -m, your_package]")
+        for name in run.env:
+            if not _VARIABLE.fullmatch(name) or _OURS.match(name):
+                self.document.refuse(
+                    ("run", "env", name), f"the variable '{name}' can't be set: use another name in capitals"
+                )
+
+    def checked(self, check: Callable[[str], Any], value: str, path: Path) -> Any:
+        try:
+            return check(value)
+        except Rejected as error:
+            self.document.refuse(path, error.message)
+
+    def check_unique(self, named: Sequence[tuple[str, Path]], what: str) -> None:
+        seen = set[str]()
+        for name, path in named:
+            if name in seen:
+                self.document.refuse(path, f"{what} '{name}' is there twice: remove one, or rename it")
+            seen.add(name)
+
+    def check_range(self, value: float, low: float, high: float, path: Path) -> None:
+        if not low <= value <= high:
+            self.document.refuse(path, f"{value:g} is out of bounds: write a number from {low:g} to {high:g}")
+
+    def check_length(self, text: str, most: int, path: Path) -> None:
+        if len(text) > most:
+            self.document.refuse(path, f"{len(text)} characters are too many: at most {most}")
+
+    def check_file(self, name: str, path: Path) -> None:
+        parts = PurePosixPath(name).parts
+        if name and (name.startswith("/") or ".." in parts or "\\" in name or not name.isprintable()):
+            self.document.refuse(path, f"'{name}' must be a path inside the app's folder")

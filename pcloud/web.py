@@ -1,0 +1,100 @@
+"""An app's own web pages: serving them on loopback, and knowing who asks.
+
+Core signs people in and passes their requests on with the header `Pcloud-User`, signed for this app and for a short time. Nothing
+here reads cookies or passwords: core has stripped them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pcloud.environment import Environment
+from pcloud.errors import Forbidden, Rejected, Unavailable
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["USER_HEADER", "User", "serve_web", "sign_user", "user_of", "verify_user"]
+
+USER_HEADER = "Pcloud-User"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`actor`: `owner` or `device:<id>`. `expires`: unix seconds until which the header holds."""
+
+    actor: str
+    app: str
+    expires: float
+
+
+def sign_user(key: bytes, user: User) -> str:
+    """The header's value: base64url(JSON) "." base64url(HMAC-SHA-256 of the first part's bytes)."""
+    body = _encode(msgspec.json.encode({"sub": user.actor, "app": user.app, "exp": int(user.expires)}))
+    return f"{body}.{_encode(hmac.digest(key, body.encode(), hashlib.sha256))}"
+
+
+def verify_user(key: bytes, header: str, app: str, now: float | None = None) -> User:
+    """Who signed in; raises `Forbidden` for a header that is missing, forged, another app's or too old."""
+    body, _, signature = header.partition(".")
+    try:
+        given = _decode(signature)
+        if not key or not hmac.compare_digest(given, hmac.digest(key, body.encode(), hashlib.sha256)):
+            raise Forbidden(f"the header {USER_HEADER} is not signed by this node: reach the app through PCloud")
+        claims: dict[str, Any] = msgspec.json.decode(_decode(body), type=dict[str, Any])
+        user = User(str(claims["sub"]), str(claims["app"]), float(claims["exp"]))
+    except (binascii.Error, msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
+        raise Forbidden(f"the header {USER_HEADER} can't be read: reach the app through PCloud") from error
+    if user.app != app:
+        raise Forbidden(f"the header {USER_HEADER} was signed for another app than {app}")
+    if user.expires < (time.time() if now is None else now):
+        raise Forbidden(f"the header {USER_HEADER} has expired: load the page again")
+    return user
+
+
+def user_of(request: web.Request, environment: Environment) -> User:
+    """As `verify_user`, with HTTP's 403 instead of the error."""
+    from aiohttp import web
+
+    key = environment.web_key_file.read_bytes() if environment.web_key_file else b""
+    try:
+        return verify_user(key, request.headers.get(USER_HEADER, ""), environment.name)
+    except Forbidden as error:
+        raise web.HTTPForbidden(text=error.message) from error
+
+
+@asynccontextmanager
+async def serve_web(application: web.Application, port: int) -> AsyncGenerator[None, None]:
+    """Serve on 127.0.0.1:`port` until left; requests that run then have five seconds to finish."""
+    from aiohttp import web
+
+    if not port:
+        raise Rejected("the app has web pages but no PORT: set `web: true` under `run` in app.yaml")
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=5.0)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+        except OSError as error:
+            raise Unavailable(f"the port {port} can't be listened on: {error}") from error
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
