@@ -1,0 +1,155 @@
+"""Writes: one request becomes one transaction on the log, exactly once, and is answered when the local view has it.
+
+Staging runs against the local view; the log refuses what was decided on an old version, and then the whole request is decided again
+once the view has caught up. Nothing here writes a view, and no second write exists that could be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from core.command.change import NodeChange
+from core.command.identity import request_hash, transaction_of_key
+from core.command.staging import Staging, Stale
+from eventstore import Appended, Transaction
+from pcloud.errors import Conflict, Rejected
+from pcloud.revision import Revision
+from pcloud.subject import new_id
+from projections.graph.port import GraphStore, KnownTransaction
+
+__all__ = ["MAX_DEPTH", "Commands", "Log", "Outcome", "ViewLoop", "WriteRequest"]
+
+ATTEMPTS = 5
+MAX_DEPTH = 16  # causes behind a write: beyond this, apps are triggering each other in a circle
+
+
+class Log(Protocol):
+    """The part of `eventstore.EventStore` that writing needs."""
+
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def id_key(self) -> bytes: ...
+    async def append(self, tx: Transaction, /) -> Appended: ...
+    async def last_sequence(self) -> int: ...
+
+
+class ViewLoop(Protocol):
+    """The part of `projections.loop.ProjectionLoop` that waiting needs."""
+
+    async def wait_for(self, sequence: int, timeout: float = 10.0) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """`tx`: the transaction's id; `keyed`: whether it follows from the request, so that it may have been done before. `request`: hash of
+    what is asked. `adds_update`: in a run, where adding what exists updates what differs."""
+
+    actor: str
+    tx: str
+    keyed: bool = False
+    request: str = ""
+    cause: str = ""
+    depth: int = 0
+    traceparent: str = ""
+    adds_update: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`revision`: where the view is that has it. `repeated`: it had been done before; `result` is that of the first time."""
+
+    revision: Revision
+    result: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    repeated: bool = False
+
+
+Stage = Callable[[Staging], Awaitable[Mapping[str, Any]]]
+
+
+class Commands:
+    """Whoever makes it owns the log, the graph and its loop, and closes them."""
+
+    def __init__(self, store: Log, graph: GraphStore, loop: ViewLoop) -> None:
+        self._store, self._graph, self._loop = store, graph, loop
+
+    @property
+    def id_key(self) -> bytes:
+        return self._store.id_key
+
+    async def write(
+        self, actor: str, changes: Sequence[NodeChange], *, key: str | None = None, cause: str = "", depth: int = 0
+    ) -> Revision:
+        """Do `changes` as one transaction; returns the revision that has them. With a `key`, a second time does nothing."""
+        tx = new_id() if key is None else transaction_of_key(actor, key)
+        asked = request_hash([_plain(change) for change in changes]) if key is not None else ""
+
+        async def stage(staging: Staging) -> Mapping[str, Any]:
+            await staging.apply(changes)
+            return {}
+
+        request = WriteRequest(actor, tx, keyed=key is not None, request=asked, cause=cause, depth=depth)
+        return (await self.transact(request, stage)).revision
+
+    async def transact(self, request: WriteRequest, stage: Stage) -> Outcome:
+        """Stage, append, wait for the view; again from the start when the state had moved. `stage` returns what is to be answered.
+
+        Raises `Conflict` when the state keeps moving or the key came with another request before.
+        """
+        if request.depth > MAX_DEPTH:
+            raise Rejected(
+                f"this write has {request.depth} causes behind it, {MAX_DEPTH} are allowed: "
+                "do apps trigger each other in a circle?"
+            )
+        for _ in range(ATTEMPTS):
+            if request.keyed and (known := await self._graph.transaction(request.tx)) is not None:
+                return self._first_answer(request, known)
+            staging = Staging(self._graph, self._graph.catalog, adds_update=request.adds_update)
+            try:
+                result = await stage(staging)
+            except Stale:
+                continue
+            if (outcome := await self._append(request, staging, result)) is not None:
+                return outcome
+        raise Conflict(f"others kept changing the same entities, {ATTEMPTS} times: try again")
+
+    async def _append(self, request: WriteRequest, staging: Staging, result: Mapping[str, Any]) -> Outcome | None:
+        """None: the state had moved, and the view has caught up with it."""
+        events = staging.events()
+        if not events:
+            return Outcome(Revision(self._store.epoch, self._graph.checkpoint.sequence), result)
+        transaction = Transaction(
+            request.tx,
+            events,
+            request.actor,
+            request.cause,
+            request.depth,
+            request.request,
+            result,
+            request.traceparent,
+        )
+        try:
+            appended = await self._store.append(transaction)
+        except Conflict:
+            await self._loop.wait_for(await self._store.last_sequence())
+            return None
+        await self._loop.wait_for(appended.revision.sequence)
+        if appended.repeated and request.keyed:
+            known = await self._graph.transaction(request.tx)
+            return self._first_answer(request, known) if known is not None else None
+        return Outcome(appended.revision, result)
+
+    @staticmethod
+    def _first_answer(request: WriteRequest, known: KnownTransaction) -> Outcome:
+        if known.request != request.request:
+            raise Conflict("this idempotency key came with another request before: use a new key for a new request")
+        return Outcome(known.revision, known.result, repeated=True)
+
+
+def _plain(change: NodeChange) -> list[Any]:
+    return [
+        str(change.ref), change.kind, dict(change.set), list(change.unset), {name: list(ids) for name, ids in change.link.items()},
+        {name: list(ids) for name, ids in change.unlink.items()}, change.must_not_exist, list(change.clear), dict(change.discard),
+    ]  # fmt: skip
