@@ -1,0 +1,241 @@
+"""The fold: whole transactions become the net change of each row and each link. Pure: no I/O, the same for every store.
+
+Each transaction is folded in two passes, first its nodes, then its links; a link to a node that does not exist at that moment folds
+to nothing (on a to-one relation it still takes away what was there). Folding in order needs to know which entities exist, so the
+store tells for those that `touched` names; with that, the changes of a batch coalesce exactly, and a store writes them in the
+order of the fields of `Changes`: nothing depends on how the log was cut into batches.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from pcloud.event import Kind, StoredEvent
+from projections.graph.catalog import Catalog, FieldDef
+from projections.graph.relation import is_exclusive, is_symmetric
+from projections.graph.values import stored_value
+
+__all__ = ["Changes", "Entity", "RowChange", "Transaction", "fold", "touched", "transactions"]
+
+
+class Entity(NamedTuple):
+    """One entity by its stored type (`app/Type`) and id."""
+
+    type: str
+    id: str
+
+
+@dataclass(slots=True)
+class RowChange:
+    """What a batch does to one entity. `version`: the new one, 0 when it stays (a link made at the other end changes no version).
+    `values`: scalars and to-one links by field, None takes away.
+
+    `existed`/`exists`: before and after the batch. `fresh`: what exists is a new row, whatever was there before is removed first.
+    `unlinked`: to-one links (field, target) to take away if they are what is stored.
+    """
+
+    version: int
+    existed: bool
+    exists: bool
+    fresh: bool = False
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    unlinked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+    @property
+    def removed(self) -> bool:
+        return self.existed and (self.fresh or not self.exists)
+
+
+class Transaction(NamedTuple):
+    """What is remembered of a transaction, to answer it again: `sequence` and `time` (seconds since 1970) of its last event."""
+
+    tx: str
+    request: str
+    sequence: int
+    result: Mapping[str, Any]
+    time: float
+
+
+@dataclass(slots=True)
+class Changes:
+    """The net effect of a batch. To be written in this order: removed rows (with all that points to them), `released`, rows, edges.
+
+    `released`: (type, field, target) of one-to-one links whose target is to be let go by whoever points to it. `emptied`: (type,
+    field, source) of to-many links to take away altogether. `edges`: by written relation, (source, target) → whether it is to be.
+    """
+
+    rows: dict[Entity, RowChange] = field(default_factory=dict[Entity, RowChange])
+    released: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
+    emptied: set[tuple[str, str, str]] = field(default_factory=set[tuple[str, str, str]])
+    edges: dict[tuple[str, str], dict[tuple[str, str], bool]] = field(
+        default_factory=lambda: defaultdict[tuple[str, str], dict[tuple[str, str], bool]](dict)
+    )
+    transactions: list[Transaction] = field(default_factory=list[Transaction])
+
+
+def transactions(events: Iterable[StoredEvent]) -> Iterable[list[StoredEvent]]:
+    """The events, one transaction after the other."""
+    return (list(members) for _, members in groupby(events, key=lambda event: event.tx))
+
+
+def touched(events: Iterable[StoredEvent], catalog: Catalog) -> dict[str, set[str]]:
+    """By type, the ids whose existence `fold` must be told."""
+    ids: dict[str, set[str]] = defaultdict(set)
+    for event in events:
+        name = f"{event.ref.app}/{event.ref.type}"
+        type_ = catalog.types.get(name)
+        if type_ is None:
+            continue
+        ids[name].add(event.ref.id)
+        for relation, targets in event.change.link.items():
+            definition = type_.fields.get(relation)
+            if definition is not None and definition.target in catalog.types:
+                ids[definition.target].update(targets)
+    return ids
+
+
+def fold(events: Sequence[StoredEvent], catalog: Catalog, existing: Mapping[str, set[str]]) -> Changes:
+    """The net change of whole transactions. `existing`: of what `touched` named, the ids that exist before them.
+
+    Types and fields that the catalog does not have fold to nothing.
+    """
+    staging = _Staging(catalog, existing)
+    for members in transactions(events):
+        for event in members:
+            staging.node(event)
+        for event in members:
+            if event.change.link or event.change.unlink or event.change.unset:
+                staging.links(event)
+        first, last = members[0], members[-1]
+        staging.changes.transactions.append(
+            Transaction(first.tx, first.request, last.sequence, first.result, last.time)
+        )
+    return staging.changes
+
+
+class _Staging:
+    """What is known of a batch so far. Links that it makes are found again by the entity at either end, for when that goes."""
+
+    def __init__(self, catalog: Catalog, existing: Mapping[str, set[str]]) -> None:
+        self._catalog, self._existing = catalog, existing
+        self.changes = Changes()
+        self._pointing: dict[Entity, set[tuple[Entity, str]]] = defaultdict(set)  # to-one links made to it
+        self._edges_of: dict[Entity, set[tuple[str, str, str, str]]] = defaultdict(set)
+
+    def node(self, event: StoredEvent) -> None:
+        entity = Entity(f"{event.ref.app}/{event.ref.type}", event.ref.id)
+        type_ = self._catalog.types.get(entity.type)
+        if type_ is None:
+            return
+        row = self._row(entity)
+        row.version = event.sequence
+        if event.kind in (Kind.DELETED, Kind.FORGOTTEN):
+            self._remove(entity, row)
+            return
+        if event.kind == Kind.CREATED:
+            self._remove(entity, row)
+            row.exists = row.fresh = True
+        if not row.exists:
+            return
+        for name in event.change.unset:
+            definition = type_.fields.get(name)
+            if definition is not None and not definition.is_relation:
+                row.values[name] = None
+        for name, value in event.change.set.items():
+            definition = type_.fields.get(name)
+            if definition is not None and not definition.is_relation:
+                row.values[name] = stored_value(definition, value)
+
+    def links(self, event: StoredEvent) -> None:
+        source = Entity(f"{event.ref.app}/{event.ref.type}", event.ref.id)
+        type_ = self._catalog.types.get(source.type)
+        if type_ is None or not self._exists(source):
+            return
+        change = event.change
+        for name in change.unset:
+            if (definition := type_.fields.get(name)) is not None and definition.written:
+                self._empty(source, name, definition.many)
+        for name, targets in change.unlink.items():
+            if (definition := type_.fields.get(name)) is not None and definition.written:
+                for target in targets:
+                    for one, other in _directions(source, definition, target):
+                        self._unlink(one, name, definition.many, other)
+        for name, targets in change.link.items():
+            if (definition := type_.fields.get(name)) is not None and definition.written:
+                for target in targets:
+                    for one, other in _directions(source, definition, target):
+                        self._link(one, name, definition, other)
+
+    def _row(self, entity: Entity) -> RowChange:
+        row = self.changes.rows.get(entity)
+        if row is None:
+            exists = entity.id in self._existing.get(entity.type, ())
+            row = self.changes.rows[entity] = RowChange(version=0, existed=exists, exists=exists)
+        return row
+
+    def _exists(self, entity: Entity) -> bool:
+        row = self.changes.rows.get(entity)
+        return entity.id in self._existing.get(entity.type, ()) if row is None else row.exists
+
+    def _remove(self, entity: Entity, row: RowChange) -> None:
+        row.exists = row.fresh = False
+        row.values.clear()
+        row.unlinked.clear()
+        for source, name in self._pointing.pop(entity, ()):
+            pointing = self.changes.rows[source]
+            if pointing.values.get(name) == entity.id:
+                pointing.values[name] = None
+        for type_, name, source_id, target_id in self._edges_of.pop(entity, ()):
+            self.changes.edges[type_, name].pop((source_id, target_id), None)
+
+    def _empty(self, source: Entity, name: str, many: bool) -> None:
+        if not many:
+            self._row(source).values[name] = None
+            return
+        self.changes.emptied.add((source.type, name, source.id))
+        edges = self.changes.edges[source.type, name]
+        for pair in [pair for pair in edges if pair[0] == source.id]:
+            del edges[pair]
+
+    def _unlink(self, source: Entity, name: str, many: bool, target: Entity) -> None:
+        if many:
+            self.changes.edges[source.type, name][source.id, target.id] = False
+            return
+        if not self._exists(source):
+            return
+        row = self._row(source)
+        if row.values.get(name) == target.id:
+            row.values[name] = None
+        elif name not in row.values and not row.fresh:
+            row.unlinked.append((name, target.id))
+
+    def _link(self, source: Entity, name: str, definition: FieldDef, target: Entity) -> None:
+        if not self._exists(source):
+            return
+        exists = self._exists(target)
+        if definition.many:
+            if exists:
+                self.changes.edges[source.type, name][source.id, target.id] = True
+                for end in (source, target):
+                    self._edges_of[end].add((source.type, name, source.id, target.id))
+            return
+        if exists and is_exclusive(self._catalog, definition):
+            self.changes.released.add((source.type, name, target.id))
+            for other, field_name in self._pointing[target]:
+                if field_name == name and self.changes.rows[other].values.get(name) == target.id:
+                    self.changes.rows[other].values[name] = None
+        row = self._row(source)
+        row.values[name] = target.id if exists else None
+        if exists:
+            self._pointing[target].add((source, name))
+
+
+def _directions(source: Entity, definition: FieldDef, target: str) -> Iterable[tuple[Entity, Entity]]:
+    other = Entity(definition.target, target)
+    yield source, other
+    if is_symmetric(source.type, definition) and other != source:
+        yield other, source

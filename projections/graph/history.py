@@ -1,0 +1,90 @@
+"""Which apps declared what, in the order of the log: the catalog changes by `core/App` events alone.
+
+An app that is removed takes its types out of the catalog, but what is stored of them stays: so a history also keeps everything that
+was ever declared, for stores to fold into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from pcloud.errors import Corrupt
+from pcloud.event import Kind, StoredEvent
+from pcloud.subject import Ref
+from projections.graph.catalog import Catalog, FieldDef, TypeDef, merge
+
+__all__ = ["BUILTIN", "CatalogHistory", "Declared", "shape"]
+
+BUILTIN = ""
+"""Core's own types stand under this name; no app can be called so."""
+
+
+class Declared(msgspec.Struct, frozen=True):
+    """What one app declares now (None: removed), and all that it ever declared, the latest definition of each field."""
+
+    now: Catalog | None
+    ever: Catalog
+
+
+class CatalogHistory(msgspec.Struct, frozen=True):
+    """All declarations up to one point of the log. Immutable: `after` gives the next one."""
+
+    apps: dict[str, Declared] = {}
+
+    def visible(self) -> Catalog:
+        return merge(declared.now for _, declared in sorted(self.apps.items()) if declared.now is not None)
+
+    def stored(self) -> Catalog:
+        return merge(declared.ever for _, declared in sorted(self.apps.items()))
+
+    def declare(self, app: str, catalog: Catalog) -> CatalogHistory:
+        before = self.apps.get(app)
+        ever = _overlay(before.ever, catalog) if before else catalog
+        return CatalogHistory({**self.apps, app: Declared(now=catalog, ever=ever)})
+
+    def remove(self, app: str) -> CatalogHistory:
+        if app not in self.apps:
+            return self
+        return CatalogHistory({**self.apps, app: Declared(now=None, ever=self.apps[app].ever)})
+
+    def after(self, transaction: Iterable[StoredEvent]) -> CatalogHistory:
+        """The history once `transaction` is folded: itself when that changes no catalog. Raises `Corrupt` for one that is none."""
+        history = self
+        for event in transaction:
+            if event.ref.app == "core" and event.ref.type == "App":
+                history = history._after_app(event.ref, event)
+        return history
+
+    def _after_app(self, ref: Ref, event: StoredEvent) -> CatalogHistory:
+        if event.kind in (Kind.DELETED, Kind.FORGOTTEN) or "catalog" in event.change.unset:
+            return self.remove(ref.id)
+        text: Any = event.change.set.get("catalog")
+        if not text:
+            return self
+        try:
+            return self.declare(ref.id, Catalog.from_json(text))
+        except (msgspec.MsgspecError, TypeError) as error:
+            raise Corrupt(
+                f"event {event.sequence} gives the app {ref.id!r} a catalog that can't be read: {error}"
+            ) from error
+
+
+def shape(field: FieldDef) -> tuple[Any, ...]:
+    """What a stored value depends on: a field whose shape changes starts empty."""
+    if field.is_relation:
+        return (field.target, field.many, field.written)
+    return (field.kind, field.many)
+
+
+def _overlay(before: Catalog, now: Catalog) -> Catalog:
+    def types(old: dict[str, TypeDef], new: dict[str, TypeDef]) -> dict[str, TypeDef]:
+        result = dict(old)
+        for name, type_ in new.items():
+            fields = {**old[name].fields, **type_.fields} if name in old else type_.fields
+            result[name] = msgspec.structs.replace(type_, fields=fields)
+        return result
+
+    return Catalog(types=types(before.types, now.types), extensions=types(before.extensions, now.extensions))

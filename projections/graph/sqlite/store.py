@@ -1,0 +1,272 @@
+"""The graph in one SQLite file: the port `GraphStore`, with one connection that writes (in its own thread) and two that read.
+
+A read runs in the event loop, which for most is faster than any hand-over; one that takes longer than a moment is interrupted and
+begun again in a thread, and refused when it takes seconds. It never sees half of a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from pcloud.errors import Corrupt, Rejected
+from pcloud.event import StoredEvent
+from pcloud.revision import Revision
+from pcloud.subject import Ref
+from projections.checkpoint import HASH_MODULUS, START, Checkpoint
+from projections.graph.catalog import Catalog
+from projections.graph.fold import fold, touched, transactions
+from projections.graph.history import BUILTIN, CatalogHistory
+from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
+from projections.graph.relation import find_type
+from projections.graph.sqlite.connection import Deadline, acquire, errors_told, open_connection
+from projections.graph.sqlite.dump import dump, read_nodes
+from projections.graph.sqlite.layout import Layout, layout
+from projections.graph.sqlite.migrate import migrate
+from projections.graph.sqlite.reading import Reader
+from projections.graph.sqlite.writing import existing, write
+
+__all__ = ["SqliteGraph", "open_sqlite_graph"]
+
+VERSION = 1
+INLINE_SECONDS = 0.03
+LONGEST_SECONDS = 5.0
+T = TypeVar("T")
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS view (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tombstones (type TEXT, id TEXT, version INTEGER NOT NULL, PRIMARY KEY (type, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS transactions (
+  tx TEXT PRIMARY KEY, request TEXT NOT NULL, sequence INTEGER NOT NULL, result TEXT NOT NULL, time REAL NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS transactions_by_time ON transactions (time);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What is committed; replaced as a whole, so that a read takes one consistent picture."""
+
+    checkpoint: Checkpoint
+    history: CatalogHistory
+    catalog: Catalog
+    stored: Catalog
+    layout: Layout
+
+    @classmethod
+    def make(cls, checkpoint: Checkpoint, history: CatalogHistory) -> _State:
+        stored = history.stored()
+        return cls(checkpoint, history, history.visible(), stored, layout(stored))
+
+    def at(self, checkpoint: Checkpoint) -> _State:
+        return _State(checkpoint, self.history, self.catalog, self.stored, self.layout)
+
+
+async def open_sqlite_graph(path: Path | str, builtin: Catalog) -> SqliteGraph:
+    """Open or make the store at `path`; `builtin` are core's own types. Raises `Unavailable` when it is open elsewhere, `Corrupt`
+    when the file is none of ours."""
+    store = SqliteGraph(Path(path), builtin)
+    await asyncio.get_running_loop().run_in_executor(store._writing, store._open)
+    return store
+
+
+class SqliteGraph:
+    name = "graph"
+    version = VERSION
+
+    def __init__(self, path: Path, builtin: Catalog) -> None:
+        self.path = path
+        self._builtin = builtin
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="graph-write")
+        self._reading = ThreadPoolExecutor(1, thread_name_prefix="graph-read")
+        self._stack = contextlib.ExitStack()
+        self._state = _State.make(START, CatalogHistory())
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self._state.checkpoint
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._state.catalog
+
+    # --- folding -----------------------------------------------------------------------------------------------------------------
+
+    async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
+        before = self._state.checkpoint
+        if before.epoch not in ("", epoch):
+            raise Corrupt(f"the view {self.path} was folded from the log {before.epoch}, and this is the log {epoch}")
+        new = [event for event in events if event.sequence > before.sequence]
+        if not new:
+            return before
+        return await asyncio.get_running_loop().run_in_executor(self._writing, self._apply, epoch, new)
+
+    def _apply(self, epoch: str, events: list[StoredEvent]) -> Checkpoint:
+        state = self._state
+        with errors_told(self.path), self._transaction(self._writer):
+            for part, history in _parts(events, state.history):
+                if history is not state.history:
+                    state = self._change_catalog(state, history)
+                known = existing(self._writer, state.layout, touched(part, state.stored))
+                write(self._writer, state.layout, fold(part, state.stored, known))
+            total = (state.checkpoint.hash + sum(event.digest for event in events)) % HASH_MODULUS
+            state = state.at(Checkpoint(epoch, events[-1].sequence, total))
+            self._save("checkpoint", [epoch, events[-1].sequence, f"{total:x}"])
+        self._state = state
+        return state.checkpoint
+
+    def _change_catalog(self, state: _State, history: CatalogHistory) -> _State:
+        after = _State.make(state.checkpoint, history)
+        migrate(self._writer, state.layout, after.layout)
+        self._save("catalogs", history)
+        return after
+
+    def _save(self, name: str, value: Any) -> None:
+        self._writer.execute("INSERT OR REPLACE INTO view VALUES (?, ?)", (name, msgspec.json.encode(value).decode()))
+
+    # --- reading -----------------------------------------------------------------------------------------------------------------
+
+    async def fetch(self, select: Select) -> list[Row]:
+        return await self._read(lambda reader, _: reader.fetch(select))
+
+    async def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row:
+        return await self._read(lambda reader, _: reader.aggregate(type, filter, aggregates))
+
+    async def group(self, type: str, filter: Filter | None, by: Group, limit: int = 1000) -> list[tuple[Any, int]]:
+        return await self._read(lambda reader, _: reader.group(type, filter, by, limit))
+
+    async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return await self._read(lambda reader, _: reader.related(type, field, ids))
+
+    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
+        for ref in refs:
+            find_type(self.catalog, f"{ref.app}/{ref.type}")
+        state = self._state
+        return await self._read(lambda _, connection: read_nodes(connection, state.catalog, state.layout, refs))
+
+    async def transaction(self, tx: str) -> KnownTransaction | None:
+        sql = "SELECT request, sequence, result FROM transactions WHERE tx = ?"
+        found = await self._read(lambda _, connection: connection.execute(sql, (tx,)).fetchone())
+        if found is None:
+            return None
+        request, sequence, result = found
+        return KnownTransaction(request, Revision(self.checkpoint.epoch, sequence), msgspec.json.decode(result))
+
+    async def dump(self) -> Mapping[str, Any]:
+        def take() -> Mapping[str, Any]:
+            state = self._state
+            return dump(self._writer, state.checkpoint, state.history, state.stored, state.layout)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writing, take)
+
+    async def _read(self, question: Callable[[Reader, sqlite3.Connection], T]) -> T:
+        try:
+            return self._ask(question, self._inline, self._inline_deadline, INLINE_SECONDS)
+        except _TooLong:
+            pass
+
+        def again() -> T:
+            return self._ask(question, self._aside, self._aside_deadline, LONGEST_SECONDS)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reading, again)
+        except _TooLong:
+            raise Rejected(
+                f"the query takes longer than {LONGEST_SECONDS:g} s: narrow its filter or ask for fewer"
+            ) from None
+
+    def _ask(
+        self,
+        question: Callable[[Reader, sqlite3.Connection], T],
+        connection: sqlite3.Connection,
+        deadline: Deadline,
+        seconds: float,
+    ) -> T:
+        state = self._state
+        deadline.start(seconds)
+        try:
+            with errors_told(self.path), self._transaction(connection):
+                return question(Reader(connection, state.catalog, state.layout), connection)
+        except Exception as error:
+            raise _TooLong from error if deadline.passed else error
+        finally:
+            deadline.stop()
+
+    @contextlib.contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Any:
+        connection.execute("BEGIN")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    # --- lifetime ----------------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.callback(acquire(self.path).release)
+            self._writer = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=8, write=True)))
+            with errors_told(self.path):
+                self._writer.executescript(_TABLES)
+                self._load()
+            self._inline = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=8, write=False)))
+            self._aside = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=2, write=False)))
+            self._inline_deadline, self._aside_deadline = Deadline(self._inline), Deadline(self._aside)
+            self._stack = stack.pop_all()
+
+    def _load(self) -> None:
+        saved = dict(self._writer.execute("SELECT name, value FROM view").fetchall())
+        if int(saved.get("version", VERSION)) != VERSION:
+            raise Corrupt(
+                f"the view {self.path} was made by another version: delete the file, it is built again from the log"
+            )
+        try:
+            epoch, sequence, total = msgspec.json.decode(saved.get("checkpoint", '["", 0, "0"]'))
+            history = msgspec.json.decode(saved.get("catalogs", "{}"), type=CatalogHistory)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise Corrupt(
+                f"the view {self.path} is damaged: delete the file, it is built again from the log"
+            ) from error
+        self._state = _State.make(Checkpoint(epoch, sequence, int(total, 16)), history)
+        declared = history.apps.get(BUILTIN)
+        with self._transaction(self._writer):
+            self._save("version", VERSION)
+            if declared is None or declared.now != self._builtin:
+                self._state = self._change_catalog(self._state, history.declare(BUILTIN, self._builtin))
+
+    async def close(self) -> None:
+        """Finish what is being written, then close; closing twice does nothing."""
+        await asyncio.get_running_loop().run_in_executor(None, self._shut)
+
+    def _shut(self) -> None:
+        self._writing.shutdown(wait=True)
+        self._reading.shutdown(wait=True)
+        self._stack.close()
+
+
+class _TooLong(Exception):
+    """A read has been interrupted by its deadline."""
+
+
+def _parts(events: list[StoredEvent], history: CatalogHistory) -> list[tuple[list[StoredEvent], CatalogHistory]]:
+    """The events cut where the catalog changes, each part with the catalogs that it is folded with."""
+    parts: list[tuple[list[StoredEvent], CatalogHistory]] = []
+    for members in transactions(events):
+        after = history.after(members)
+        if parts and after is history:
+            parts[-1][0].extend(members)
+        else:
+            parts.append((members, after))
+        history = after
+    return parts

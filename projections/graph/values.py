@@ -1,0 +1,94 @@
+"""Values as the graph stores them, and the words and patterns that filters compare them with: shared by every store."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+from pcloud.errors import Rejected
+from projections.graph.catalog import FieldDef, ScalarKind
+from projections.graph.port import Compare
+
+__all__ = ["MAX_MEMBERS", "check_operand", "pattern", "stored_value", "terms"]
+
+MAX_MEMBERS = 1000  # of an `in`
+MAX_PATTERN = 1000  # characters of a regexp
+MAX_TEXT = 10_000  # characters of the words in a filter
+_WORD = re.compile(r"[^\W_]+")
+_INT64 = 2**63
+
+
+def terms(text: str) -> set[str]:
+    """The words of a text, compared without regard to case, width and composition (NFKC): letters and digits make a word."""
+    return set(_WORD.findall(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())))
+
+
+@lru_cache(maxsize=64)
+def pattern(text: str) -> Any:
+    """An RE2 pattern (linear in time, whatever is written), searched for anywhere in a value; raises `Rejected`."""
+    if len(text) > MAX_PATTERN:
+        raise Rejected(f"a regexp may have at most {MAX_PATTERN} characters")
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 1 << 20
+    try:
+        return re2.compile(text, options)
+    except re2.error as error:
+        raise Rejected(f"{text!r} is no regular expression (RE2): {error}") from error
+
+
+def stored_value(field: FieldDef, value: Any) -> Any:
+    """What a store keeps of a value from the log: None for no value, also when it does not fit the field's kind."""
+    if field.many:
+        if not isinstance(value, list):
+            return None
+        return [fit for item in value if (fit := _fit(field.kind, item)) is not None]
+    return _fit(field.kind, value)
+
+
+def _fit(kind: ScalarKind | None, value: Any) -> Any:
+    if kind in ("Int", "Int64"):
+        return value if type(value) is int and -_INT64 <= value < _INT64 else None
+    if kind == "Float":
+        return float(value) if type(value) in (int, float) else None
+    if kind == "Boolean":
+        return value if type(value) is bool else None
+    return value if type(value) is str else None
+
+
+def check_operand(field: FieldDef, compare: Compare) -> Any:
+    """The value to compare with, as stored; raises `Rejected` when the operator or the value does not suit the field."""
+    operator, value = compare.operator, compare.value
+    if operator == "eq":
+        return None if value is None else _one(field, compare, value)
+    if operator in ("ge", "gt", "le", "lt"):
+        return _one(field, compare, value)
+    if operator == "in":
+        if not isinstance(value, list | tuple) or len(value) > MAX_MEMBERS:
+            raise Rejected(f"{field.name!r} in: give a list of at most {MAX_MEMBERS} values")
+        return [_one(field, compare, item) for item in value]
+    if operator == "between":
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise Rejected(f"{field.name!r} between: give the lowest and the highest value")
+        return [_one(field, compare, item) for item in value]
+    if field.kind not in ("String", "ID", "Enum") or not isinstance(value, str):
+        raise Rejected(f"{field.name!r} {operator}: give a text, for a field of kind String")
+    if operator == "regexp":
+        pattern(value)
+        return value
+    if operator not in ("anyofterms", "allofterms"):
+        raise Rejected(f"there is no operator {operator!r}")
+    if len(value) > MAX_TEXT:
+        raise Rejected(f"{field.name!r} {operator}: give at most {MAX_TEXT} characters")
+    return sorted(terms(value))[:MAX_MEMBERS]
+
+
+def _one(field: FieldDef, compare: Compare, value: Any) -> Any:
+    fit = _fit(field.kind, value)
+    if fit is None:
+        raise Rejected(f"{field.name!r} {compare.operator}: {value!r} is no value of kind {field.kind}")
+    return fit

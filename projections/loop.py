@@ -1,0 +1,227 @@
+"""The loop that every view runs in: read what is there, fold whole transactions, tell those who wait.
+
+It never lingers for more than what has arrived (unless asked to gather, for a store whose commits are dear), never hands a target
+half of a transaction, and never retries a target's failure: it raises the reason, and whoever runs it stops the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from pcloud.errors import Corrupt, Unavailable
+from projections.checkpoint import Checkpoint
+
+__all__ = ["BATCH", "Entry", "EventStoreReader", "ProjectionLoop", "Target"]
+
+BATCH = 500
+"""About as many entries are folded in one transaction of the target; a larger transaction of the log still goes in whole."""
+
+
+class Entry(Protocol):
+    """What a log holds at a sequence; entries with the same `tx` are folded together."""
+
+    @property
+    def sequence(self) -> int: ...
+    @property
+    def tx(self) -> str: ...
+    @property
+    def ends_transaction(self) -> bool: ...
+
+
+E = TypeVar("E", bound=Entry)
+
+
+class EventStoreReader(Protocol[E]):
+    """The part of the event store (or of another log) that a loop needs."""
+
+    @property
+    def epoch(self) -> str: ...
+
+    def follow(self, after: int) -> AsyncIterator[list[E]]: ...
+
+    async def last_sequence(self) -> int: ...
+
+
+class Target(Protocol[E]):
+    """A view: its blocking work runs in a thread of its own, so that `apply` leaves the event loop free."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def checkpoint(self) -> Checkpoint: ...
+    async def apply(self, epoch: str, events: Sequence[E]) -> Checkpoint: ...
+
+
+class ProjectionLoop(Generic[E]):
+    """Folds one log into one target.
+
+    `gather`: seconds to wait for more entries before folding (0: none), cut short as soon as someone waits. `behind`: another loop
+    on the same log that must have folded a batch before this one does, for a view that reads another one.
+    """
+
+    def __init__(
+        self,
+        store: EventStoreReader[E],
+        target: Target[E],
+        *,
+        gather: float = 0.0,
+        behind: ProjectionLoop[Any] | None = None,
+    ) -> None:
+        self._store, self._target, self._gather, self._behind = store, target, gather, behind
+        self._callbacks: list[Callable[[Sequence[E]], None]] = []
+        self._waiting: dict[asyncio.Future[None], int] = {}
+        self._hurry = asyncio.Event()
+        self._failure: BaseException | None = None
+        self._told = target.checkpoint.sequence  # up to here, everyone who asked has been called back
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self._target.checkpoint
+
+    def on_applied(self, callback: Callable[[Sequence[E]], None]) -> Callable[[], None]:
+        """Have `callback` called with every batch, in order, after the target has committed it and before anyone who waits goes on.
+
+        It must not block and not raise. Returns what takes it off again.
+        """
+        self._callbacks.append(callback)
+
+        def unsubscribe() -> None:
+            with contextlib.suppress(ValueError):
+                self._callbacks.remove(callback)
+
+        return unsubscribe
+
+    async def wait_for(self, sequence: int, timeout: float = 10.0) -> None:
+        """Return once the target has `sequence`; raises `Unavailable` after `timeout` seconds or when the loop has failed."""
+        if self._told >= sequence:
+            return
+        if self._failure is not None:
+            raise Unavailable(f"the view {self._target.name!r} has stopped: {self._failure}") from self._failure
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[future] = sequence
+        self._hurry.set()
+        try:
+            await asyncio.wait_for(future, timeout)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"the view {self._target.name!r} is at {self.checkpoint.sequence} and did not reach {sequence} "
+                f"within {timeout:g} s: try again"
+            ) from error
+        finally:
+            self._waiting.pop(future, None)
+
+    async def run(self) -> None:
+        """Fold until cancelled; raises the reason when it can't go on."""
+        try:
+            await self._check_position()
+            inbox: _Inbox[E] = _Inbox(self._hurry)
+            reader = asyncio.create_task(inbox.fill(self._store.follow(self.checkpoint.sequence)))
+            try:
+                while True:
+                    await inbox.wait()
+                    await self._gather_more(inbox)
+                    await self._fold(inbox)
+            finally:
+                reader.cancel()
+                await asyncio.gather(reader, return_exceptions=True)
+        except BaseException as error:
+            self._fail(error)
+            raise
+
+    async def _check_position(self) -> None:
+        at, last = self.checkpoint, await self._store.last_sequence()
+        if at.epoch and (at.epoch != self._store.epoch or at.sequence > last):
+            raise Corrupt(
+                f"the view {self._target.name!r} stands at {at.epoch}.{at.sequence}, which is not on the log {self._store.epoch}"
+                f" (its last is {last}): delete the view's files, and it is built again from the log"
+            )
+
+    async def _gather_more(self, inbox: _Inbox[E]) -> None:
+        if self._gather and not self._waiting and not inbox.full:
+            self._hurry.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._gather)
+
+    async def _fold(self, inbox: _Inbox[E]) -> None:
+        while batch := inbox.take():
+            await self._apply(batch)
+
+    async def _apply(self, events: list[E]) -> None:
+        last = events[-1].sequence
+        if self._behind is not None:
+            await self._behind.wait_for(last, timeout=60.0)
+        await self._target.apply(self._store.epoch, events)
+        for callback in list(self._callbacks):
+            callback(events)
+        self._told = last
+        for future, sequence in list(self._waiting.items()):
+            if sequence <= last and not future.done():
+                future.set_result(None)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(Unavailable(f"the view {self._target.name!r} has stopped: {error!r}"))
+
+
+class _Inbox(Generic[E]):
+    """What has been read and not folded, bounded; the head of a transaction stays in it until its end is there."""
+
+    def __init__(self, hurry: asyncio.Event) -> None:
+        self._entries: list[E] = []
+        self._failure: Exception | None = None
+        self._arrived, self._taken, self._hurry = asyncio.Event(), asyncio.Event(), hurry
+
+    @property
+    def full(self) -> bool:
+        return len(self._entries) >= BATCH
+
+    async def fill(self, log: AsyncIterator[list[E]]) -> None:
+        try:
+            async for entries in log:
+                self._entries += entries
+                self._arrived.set()
+                if self.full:
+                    self._hurry.set()
+                while self.full and _complete(self._entries):
+                    self._taken.clear()
+                    await self._taken.wait()
+            raise Unavailable("the log ended under its reader")
+        except Exception as error:
+            self._failure = error
+            self._arrived.set()
+            self._hurry.set()
+
+    async def wait(self) -> None:
+        """Until something new has arrived; raises what the reader failed with."""
+        await self._arrived.wait()
+        self._arrived.clear()
+        if self._failure is not None:
+            raise self._failure
+
+    def take(self) -> list[E]:
+        end = _complete(self._entries)
+        batch = self._entries[:end]
+        del self._entries[:end]
+        self._taken.set()
+        return batch
+
+
+def _complete(entries: Sequence[Entry]) -> int:
+    """How many of the first entries make a batch of whole transactions, about BATCH; 0 when not even one is whole.
+
+    A transaction is whole when its last member is there, or an entry of another one: a purge may have taken its end away.
+    """
+    end = 0
+    for index, entry in enumerate(entries):
+        if index >= BATCH and end:
+            break
+        if entry.ends_transaction or (index + 1 < len(entries) and entries[index + 1].tx != entry.tx):
+            end = index + 1
+    return end

@@ -1,0 +1,45 @@
+"""The stream RUNS as a log that a projection loop can read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["RunEntry", "RunLog"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """One message of RUNS at `time` (seconds since 1970); an empty `body` takes the run away."""
+
+    sequence: int
+    subject: str
+    time: float
+    body: bytes
+
+    @property
+    def tx(self) -> str:
+        return str(self.sequence)
+
+    @property
+    def ends_transaction(self) -> bool:
+        return True
+
+
+class RunLog:
+    """`store`: an `eventstore.EventStore`. Runs belong to the log of events, so they share its epoch."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    @property
+    def epoch(self) -> str:
+        return self._store.epoch
+
+    async def last_sequence(self) -> int:
+        return await self._store.runs.last_sequence()
+
+    async def follow(self, after: int) -> AsyncIterator[list[RunEntry]]:
+        async for entries in self._store.runs.follow(after):
+            yield [RunEntry(*entry) for entry in entries]

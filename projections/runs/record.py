@@ -1,0 +1,66 @@
+"""The record of one run: an action that was called for an event (or sent, or asked for by an installation), and how it ended.
+
+Core alone writes them, to `run.<app>.<action>.<id>` on the stream RUNS, as JSON; the last one on a subject is the run's state.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from pcloud.errors import Corrupt
+
+__all__ = ["Run", "RunError", "RunKind", "RunState", "decode_run", "encode_run"]
+
+RunState = Literal["NEW", "IN_PROGRESS", "DONE", "FAILED"]
+RunKind = Literal["trigger", "send", "init"]
+
+
+class RunError(msgspec.Struct, frozen=True, omit_defaults=True):
+    code: str
+    message: str
+    traceback: str = ""
+
+
+class Run(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`trigger` is `app/trigger` ('' when none), `entity` the event's entity (`app/Type/id`, '' when none) and `sequence` the
+    event's (0 when none). `generation`: of a replay, from 0. `attempt` of at most `attempts`, from 1. Times are seconds since 1970."""
+
+    id: str
+    app: str
+    action: str
+    state: RunState = "NEW"
+    kind: RunKind = "trigger"
+    trigger: str = ""
+    entity: str = ""
+    sequence: int = 0
+    generation: int = 0
+    attempt: int = 0
+    attempts: int = 1
+    args: dict[str, Any] = {}
+    actor: str = ""
+    cause: str = ""
+    depth: int = 0
+    error: RunError | None = None
+    result: Any = None
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    next_attempt: float | None = None
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Run).decode
+
+
+def encode_run(run: Run) -> bytes:
+    return _encode(run)
+
+
+def decode_run(body: bytes) -> Run:
+    """Raises `Corrupt` when the body is no run."""
+    try:
+        return _decode(body)
+    except msgspec.MsgspecError as error:
+        raise Corrupt(f"a run's record can't be read: {error}; it begins {body[:80]!r}") from error

@@ -1,0 +1,173 @@
+"""The runs view: the last record of every run, in a SQLite file of its own, to list, look up and count."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pcloud.errors import Corrupt, Rejected
+from projections.checkpoint import START, Checkpoint
+from projections.graph.sqlite.connection import acquire, errors_told, open_connection
+from projections.runs.log import RunEntry
+from projections.runs.record import Run, decode_run
+
+__all__ = ["RunPage", "RunsView", "open_runs"]
+
+DAYS_KEPT = 90  # of a run that is DONE, as in the stream
+MOST = 1000
+_TABLES = """
+CREATE TABLE IF NOT EXISTS view (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (
+  id TEXT PRIMARY KEY, app TEXT NOT NULL, state TEXT NOT NULL, "trigger" TEXT NOT NULL, created REAL NOT NULL, ended REAL,
+  sequence INTEGER NOT NULL, record BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state, created, id);
+CREATE INDEX IF NOT EXISTS runs_by_app ON runs (app, state, created, id);
+CREATE INDEX IF NOT EXISTS runs_by_age ON runs (created, id);
+CREATE INDEX IF NOT EXISTS runs_done ON runs (ended) WHERE state = 'DONE';
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Runs, newest first, and the cursor that `after` takes for the next page (None: this was the last)."""
+
+    runs: Sequence[Run]
+    after: str | None
+
+
+async def open_runs(path: Path | str) -> RunsView:
+    """Open or make the view at `path`. Raises `Unavailable` when it is open elsewhere, `Corrupt` when the file is none of ours."""
+    view = RunsView(Path(path))
+    await asyncio.get_running_loop().run_in_executor(view._writing, view._open)
+    return view
+
+
+class RunsView:
+    """A target of the projection loop over `RunLog`. Whoever opens it closes it."""
+
+    name = "runs"
+    version = 1
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoint: Checkpoint = START
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="runs-write")
+        self._stack = contextlib.ExitStack()
+
+    async def apply(self, epoch: str, events: Sequence[RunEntry]) -> Checkpoint:
+        if self.checkpoint.epoch not in ("", epoch):
+            raise Corrupt(f"the view {self.path} was folded from the log {self.checkpoint.epoch}, and this is {epoch}")
+        new = [entry for entry in events if entry.sequence > self.checkpoint.sequence]
+        if new:
+            await asyncio.get_running_loop().run_in_executor(self._writing, self._apply, epoch, new)
+        return self.checkpoint
+
+    def _apply(self, epoch: str, entries: list[RunEntry]) -> None:
+        last = entries[-1]
+        with errors_told(self.path), self._transaction():
+            for entry in entries:
+                self._put(entry)
+            horizon = max(entry.time for entry in entries) - DAYS_KEPT * 86400
+            self._writer.execute("DELETE FROM runs WHERE state = 'DONE' AND ended < ?", (horizon,))
+            checkpoint = msgspec.json.encode([epoch, last.sequence]).decode()
+            self._writer.execute("INSERT OR REPLACE INTO view VALUES ('checkpoint', ?)", (checkpoint,))
+        self.checkpoint = Checkpoint(epoch, last.sequence, 0)
+
+    def _put(self, entry: RunEntry) -> None:
+        if not entry.body:
+            self._writer.execute("DELETE FROM runs WHERE id = ?", (entry.subject.rpartition(".")[2],))
+            return
+        run = decode_run(entry.body)
+        values = (run.id, run.app, run.state, run.trigger, run.created, run.ended, entry.sequence, entry.body)
+        self._writer.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    async def get(self, id: str) -> Run | None:
+        with errors_told(self.path):
+            row = self._reader.execute("SELECT record FROM runs WHERE id = ?", (id,)).fetchone()
+        return decode_run(row[0]) if row else None
+
+    async def list(
+        self,
+        app: str | None = None,
+        state: str | None = None,
+        trigger: str | None = None,
+        first: int = 50,
+        after: str | None = None,
+    ) -> RunPage:
+        """Runs, newest first; `first` at most 1000."""
+        if not 0 < first <= MOST:
+            raise Rejected(f"`first` must be from 1 to {MOST}")
+        wanted = [("app", app), ("state", state), ('"trigger"', trigger)]
+        where = [f"{column} = ?" for column, value in wanted if value is not None]
+        values: list[Any] = [value for _, value in wanted if value is not None]
+        if after is not None:
+            where.append("(created, id) < (?, ?)")
+            values += _decode_cursor(after)
+        condition = " AND ".join(where) or "1"
+        sql = f"SELECT record, created, id FROM runs WHERE {condition} ORDER BY created DESC, id DESC LIMIT ?"  # noqa: S608
+        with errors_told(self.path):
+            rows = self._reader.execute(sql, [*values, first + 1]).fetchall()
+        page = rows[:first]
+        return RunPage([decode_run(row[0]) for row in page], _cursor(*page[-1][1:]) if len(rows) > first else None)
+
+    async def counts(self, app: str | None = None) -> dict[str, int]:
+        """How many runs there are in each state; every state is named."""
+        counts = dict.fromkeys(("NEW", "IN_PROGRESS", "DONE", "FAILED"), 0)
+        where, values = ("", []) if app is None else (" WHERE app = ?", [app])
+        with errors_told(self.path):
+            counts.update(
+                self._reader.execute(f"SELECT state, count(*) FROM runs{where} GROUP BY state", values).fetchall()
+            )  # noqa: S608
+        return counts
+
+    async def close(self) -> None:
+        """Finish what is being written, then close; closing twice does nothing."""
+        await asyncio.get_running_loop().run_in_executor(None, self._shut)
+
+    def _shut(self) -> None:
+        self._writing.shutdown(wait=True)
+        self._stack.close()
+
+    def _open(self) -> None:
+        with contextlib.ExitStack() as stack:
+            stack.callback(acquire(self.path).release)
+            self._writer = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=2, write=True)))
+            with errors_told(self.path):
+                self._writer.executescript(_TABLES)
+                saved = self._writer.execute("SELECT value FROM view WHERE name = 'checkpoint'").fetchone()
+            self._reader = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=2, write=False)))
+            if saved:
+                epoch, sequence = msgspec.json.decode(saved[0])
+                self.checkpoint = Checkpoint(epoch, sequence, 0)
+            self._stack = stack.pop_all()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Any:
+        self._writer.execute("BEGIN")
+        try:
+            yield
+            self._writer.execute("COMMIT")
+        except BaseException:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            raise
+
+
+def _cursor(created: float, id: str) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode([created, id])).decode().rstrip("=")
+
+
+def _decode_cursor(text: str) -> tuple[float, str]:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=tuple[float, str])
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise Rejected(f"{text[:80]!r} is no cursor: send back what PCloud gave you, unchanged") from error
