@@ -1,0 +1,1 @@
+"""The gallery: thumbnails made once and kept in the object store, and the page that shows the graph."""

@@ -1,0 +1,94 @@
+"""The app's process: one action, one trigger's work, and the page with its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from pcloud.app import App
+from pcloud.errors import PCloudError
+from photos.bytes import ObjectStore
+from photos.thumbnails import Thumbnails
+
+app = App()
+store = ObjectStore(app)
+thumbnails = Thumbnails(app, store)
+PAGE = Path(__file__).parent.parent / "web" / "dist"
+# A thumbnail's address names the picture's id, and what an id shows never changes.
+FOREVER = "private, max-age=31536000, immutable"
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+ORIGINAL = "query($id: ID!) { getImage(id: $id) { place mime } }"
+
+
+@app.lifespan
+@asynccontextmanager
+async def opened() -> AsyncIterator[None]:
+    async with store:
+        yield
+
+
+@app.action
+async def make_thumbnails(image: str) -> dict[str, bool]:
+    return {"made": await thumbnails.make(image)}
+
+
+async def thumbnail(request: web.Request) -> web.Response:
+    app.user(request)
+    data = await thumbnails.get(request.match_info["id"], request.match_info["size"])
+    return web.Response(body=data, content_type="image/webp", headers={"Cache-Control": FOREVER})
+
+
+async def original(request: web.Request) -> web.StreamResponse:
+    """The untouched file, as a download."""
+    app.user(request)
+    found = (await app.graph.query(ORIGINAL, {"id": request.match_info["id"]}))["getImage"]
+    if found is None:
+        raise web.HTTPNotFound(text="there is no such image")
+    bucket, _, key = found["place"].partition("/")
+    name = key.rpartition("/")[2].replace('"', "")
+    async with store.open(bucket, key) as source:
+        response = web.StreamResponse(headers={"Content-Type": found["mime"], "Content-Disposition": f'attachment; filename="{name}"'})
+        response.content_length = source.content_length
+        await response.prepare(request)
+        async for chunk in source.content.iter_chunked(256 * 2**10):
+            await response.write(chunk)
+        await response.write_eof()
+        return response
+
+
+async def page(request: web.Request) -> web.StreamResponse:
+    """The built page; any path without a file is the page itself, which shows what the path names."""
+    path = (PAGE / request.match_info["path"]).resolve()
+    if not path.is_relative_to(PAGE) or not path.is_file():
+        path = PAGE / "index.html"
+    if not path.is_file():
+        raise web.HTTPServiceUnavailable(text="the gallery's page is not built: run `just setup`")
+    hashed = path.parent.name == "assets"
+    headers = {"Cache-Control": FOREVER if hashed else "no-cache", "Content-Security-Policy": POLICY}
+    return web.FileResponse(path, headers=headers)
+
+
+@web.middleware
+async def errors(request: web.Request, handler: object) -> web.StreamResponse:
+    try:
+        return await handler(request)  # type: ignore[operator]
+    except PCloudError as error:
+        return web.Response(status=error.http_status, text=error.message)
+
+
+def main() -> None:
+    app.web.middlewares.append(errors)
+    app.web.router.add_get("/thumbnail/{id}/{size}", thumbnail)
+    app.web.router.add_get("/original/{id}", original)
+    app.web.router.add_get("/{path:.*}", page)
+    app.run()
+
+
+if __name__ == "__main__":
+    main()

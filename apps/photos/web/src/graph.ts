@@ -1,0 +1,78 @@
+/** The page's way to the graph: one POST for questions, one WebSocket for what happens. Both are on the page's own origin, where the
+ * owner's rights are cut down to this app's grants. The newest revision that was seen is sent along, so that no answer is older. */
+import { createClient, type Client } from 'graphql-ws'
+
+const ADDRESS = '/_pcloud/graphql'
+const SECONDS = 20
+
+export class GraphError extends Error {
+  constructor(message: string, readonly code: string) {
+    super(message)
+  }
+}
+
+let revision = ''
+
+/** The data of a query. Throws `GraphError`; code `OFFLINE` when the node can't be reached, `SIGNED_OUT` when the session has ended. */
+export async function ask<Data>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {
+  let response: Response
+  try {
+    response = await fetch(ADDRESS, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', ...(revision && { 'Pcloud-Revision': revision }) },
+      body: JSON.stringify({ query, variables }),
+      signal: AbortSignal.timeout(SECONDS * 1000),
+    })
+  } catch {
+    throw new GraphError('Your cloud can’t be reached.', 'OFFLINE')
+  }
+  if (response.status === 401) throw new GraphError('You are signed out.', 'SIGNED_OUT')
+  const body = await response.json().catch(() => null)
+  if (!body) throw new GraphError(`Your cloud answered ${response.status}.`, 'OFFLINE')
+  if (body.errors?.length) throw new GraphError(body.errors[0].message, body.errors[0].extensions?.code ?? '')
+  revision = body.extensions?.revision ?? revision
+  return body.data as Data
+}
+
+let client: Client | undefined
+
+/** Follow a subscription until the returned function is called. After a lost connection it starts again with `variables()`, which
+ * names the last revision that was seen; `connected` says whether it is on. */
+export function follow<Data>(
+  query: string,
+  variables: () => Record<string, unknown>,
+  next: (data: Data) => void,
+  connected: (on: boolean) => void,
+): () => void {
+  client ??= createClient({
+    url: () => `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${ADDRESS}`,
+    retryAttempts: 0,
+    keepAlive: 15_000,
+  })
+  let ended = false
+  let wait = 500
+  let stop = () => {}
+  void (async () => {
+    while (!ended) {
+      const results = client.iterate<Data>({ query, variables: variables() })
+      stop = () => void results.return?.()
+      try {
+        connected(true)
+        for await (const result of results) {
+          wait = 500
+          if (result.data) next(result.data)
+        }
+      } catch {
+        // The connection is gone; it is tried again below.
+      }
+      if (ended) return
+      connected(false)
+      await new Promise((resolve) => setTimeout(resolve, wait))
+      wait = Math.min(wait * 2, 15_000)
+    }
+  })()
+  return () => {
+    ended = true
+    stop()
+  }
+}

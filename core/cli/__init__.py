@@ -1,0 +1,28 @@
+"""The command `pcloud`.
+
+Exit codes: 0 done, 1 unexpected, 2 the request was wrong, 3 not found, 4 conflict, 5 forbidden, 6 something needed is not there,
+7 stored data is damaged, 130 interrupted. Facts go to standard output, everything said to a person to standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["EXIT_CODES", "main"]
+
+EXIT_CODES = {"REJECTED": 2, "NOT_FOUND": 3, "CONFLICT": 4, "FORBIDDEN": 5, "UNAVAILABLE": 6, "CORRUPT": 7}
+
+
+def main() -> None:
+    """Run the command line; an error of PCloud's is one sentence and its exit code."""
+    from core.cli.commands import cli
+    from core.cli.terminal import say_error
+    from pcloud.errors import PCloudError
+
+    try:
+        cli(standalone_mode=True)
+    except PCloudError as error:
+        say_error(error.message)
+        sys.exit(EXIT_CODES.get(error.code, 1))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,44 @@
+"""All commands and where they are: one file for each noun."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from core.cli import app, demo, device, graph, nats, runs, up
+
+__all__ = ["cli"]
+
+cli = typer.Typer(
+    name="pcloud", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich", add_completion=True,
+    help="A personal cloud for a few small computers: storage, a knowledge graph, apps and search over one event log.",
+)  # fmt: skip
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"pcloud {version('pcloud-node')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def root(
+    _: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    pass
+
+
+cli.command("up")(up.up)
+cli.command("status")(up.status)
+cli.command("signin-link")(up.signin_link)
+cli.command("demo")(demo.demo)
+cli.command("call")(runs.call)
+cli.command("replay")(runs.replay)
+cli.command("nats", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})(nats.nats)
+cli.add_typer(app.commands, name="app")
+cli.add_typer(runs.commands, name="runs")
+cli.add_typer(graph.commands, name="graph")
+cli.add_typer(device.commands, name="device")

@@ -1,0 +1,63 @@
+"""`pcloud device …`: pair, list, revoke."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.client import open_client
+from core.cli.terminal import AsJson, DataOption, console, print_json, print_table, run
+
+__all__ = ["commands"]
+
+commands = typer.Typer(no_args_is_help=True, help="Phones and other devices: pair, list, revoke.")
+
+
+@commands.command()
+def pair(
+    data: DataOption,
+    name: Annotated[str, typer.Option(help="What to call the device.")] = "device",
+    as_json: AsJson = False,
+) -> None:
+    """Make the credentials of a new device. They are shown once."""
+
+    async def work() -> Any:
+        async with open_client(data) as client:
+            return await client.ask("POST", "/devices", json_body={"name": name})
+
+    paired = run(work())
+    if as_json:
+        print_json(paired)
+        return
+    console.print(f"[green]✓[/] {name} is paired. Its credentials, shown only now:")
+    print(f"GraphQL     {paired['graphql']}\ntoken       {paired['token']}")
+    print("\n".join(f"S3 {part:<9}{value}" for part, value in paired["s3"].items()))
+
+
+@commands.command("list")
+def list_command(data: DataOption, as_json: AsJson = False) -> None:
+    """All devices that were ever paired."""
+
+    async def work() -> Any:
+        async with open_client(data) as client:
+            return await client.ask("GET", "/devices")
+
+    devices = run(work())
+    if as_json:
+        print_json(devices)
+    else:
+        rows = [(device["name"], device["state"], device["id"]) for device in devices]
+        print_table(("NAME", "STATE", "ID"), rows, empty="No device is paired: try `pcloud device pair --name phone`.")
+
+
+@commands.command()
+def revoke(id: str, data: DataOption) -> None:
+    """Take a device's credentials away, at once effective."""
+
+    async def work() -> None:
+        async with open_client(data) as client:
+            await client.ask("DELETE", f"/devices/{id}")
+
+    run(work())
+    console.print("[green]✓[/] revoked")

@@ -1,0 +1,78 @@
+"""`pcloud up`, `pcloud status`, `pcloud signin-link`."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.client import open_client
+from core.cli.terminal import AsJson, DataOption, console, print_json, run
+from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, NodeSettings, parse_listen
+
+__all__ = ["signin_link", "status", "up"]
+
+
+def up(
+    data: DataOption,
+    listen: Annotated[str, typer.Option(help="HOST:PORT of the web address; port 0 takes a free one.")] = DEFAULT_LISTEN,
+    domain: Annotated[str, typer.Option(help="The cloud's domain: apps are at APP.DOMAIN.")] = DEFAULT_DOMAIN,
+    unconfined: Annotated[bool, typer.Option(help="Run installed archives that are not bundled without a sandbox.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+) -> None:
+    """Run this node until SIGTERM or Ctrl-C."""
+    from core.bootstrap import open_node
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    host, port = parse_listen(listen)
+    settings = NodeSettings(data=data, host=host, port=port, domain=domain, unconfined=unconfined)
+
+    async def work() -> None:
+        async with open_node(settings) as node:
+            announce(node.address, node.new_owner_token, node.sign_in_link(), data)
+            await node.run_until_stopped()
+
+    run(work())
+
+
+def announce(address: str, token: str | None, link: str, data: Path) -> None:
+    """What a person needs to know at the start; on standard output, so that a script can read it too."""
+    if token:
+        print(f"This cloud's owner credential, shown only now; keep it safe:\n\n    {token}\n", flush=True)
+    print(f"PCloud is up at {address}  (data: {data})\nSign a browser in once, within ten minutes: {link}", flush=True)
+
+
+def signin_link(data: DataOption) -> None:
+    """Print a link that signs a browser in once."""
+
+    async def work() -> Any:
+        async with open_client(data) as client:
+            return await client.ask("POST", "/signin-link")
+
+    print(run(work())["link"])
+
+
+def status(data: DataOption, as_json: AsJson = False) -> None:
+    """The node, its log, its views and their lag, apps and runs."""
+
+    async def work() -> Any:
+        async with open_client(data) as client:
+            return await client.ask("GET", "/status")
+
+    facts = run(work())
+    if as_json:
+        print_json(facts)
+        return
+    console.print(f"[bold]node[/]   up at {facts['address']}, {facts['disk_free'] / 2**30:,.1f} GB free on {data}")
+    console.print(f"[bold]log[/]    {facts['events']:,} events at {facts['nats']}, epoch {facts['epoch']}")
+    for name, view in facts["views"].items():
+        console.print(f"[bold]{name:<6}[/] at {view['sequence']:,}, {view['lag']:,} behind")
+    for app in facts["apps"]:
+        problem = f" [red]{app['error']}[/]" if app["error"] else ""
+        console.print(f"[bold]app[/]    {app['name']} {app['version']} {app['state']}{problem}")
+    console.print(f"[bold]runs[/]   {', '.join(f'{count} {state}' for state, count in facts['runs'].items()) or 'none yet'}")

@@ -1,0 +1,69 @@
+"""Pairing: gives a device what it needs to back pictures up and to ask, and takes it away again.
+
+The log holds the token's hash and the access key's name, never a secret.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from core.call import Calls
+from core.caller import Caller
+from core.command import Commands, NodeChange
+from core.owner.credential import new_token, token_hash
+from pcloud.errors import NotFound, PCloudError, Rejected
+from pcloud.subject import Ref, new_id
+from projections.graph.port import Compare, Every, GraphStore, Order, Select
+
+__all__ = ["BACKUP_BUCKET", "Devices"]
+
+BACKUP_BUCKET = "images"
+ISSUE = "role:object-storage/issue-credentials"
+REVOKE = "role:object-storage/revoke-credentials"
+LONGEST_NAME = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    graph: GraphStore
+    commands: Commands
+    calls: Calls
+
+    async def pair(self, name: str, graphql: str, bucket: str = BACKUP_BUCKET) -> dict[str, Any]:
+        """What the device gets: `{"id", "graphql", "token", "s3": {"endpoint", "access_key", "secret_key", "bucket"}}`.
+
+        The storage keys are issued first: a node that dies in between leaves keys that nobody knows, never a device without any.
+        """
+        if not name.strip() or len(name) > LONGEST_NAME:
+            raise Rejected(f"a device's name has 1 to {LONGEST_NAME} characters, such as 'Ada’s phone'")
+        id = new_id()
+        owner = Caller("owner")
+        answer = await self.calls.call(owner, ISSUE, {"name": f"device-{id}", "bucket": bucket, "write": True})
+        s3 = {part: answer.result[part] for part in ("endpoint", "access_key", "secret_key", "bucket")}
+        token = new_token("device")
+        fields = {"name": name.strip(), "tokenHash": token_hash(token), "state": "active", "accessKey": s3["access_key"]}
+        try:
+            await self.commands.write("owner", [NodeChange(Ref("core", "Device", id), "add", set=fields)])
+        except PCloudError:
+            await self.calls.call(owner, REVOKE, {"access_key": s3["access_key"]})
+            raise
+        return {"id": id, "graphql": graphql, "token": token, "s3": s3}
+
+    async def list(self) -> list[dict[str, Any]]:
+        return await self.graph.fetch(Select("core/Device", ("id", "name", "state"), order=(Order("name"),), first=1000))
+
+    async def revoke(self, id: str) -> None:
+        """Take a device's token and keys away, at once effective; raises `NotFound`."""
+        ref = Ref.make("core", "Device", id)
+        node = (await self.graph.nodes([ref]))[ref]
+        if not node.exists:
+            raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
+        await self.commands.write("owner", [NodeChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))])
+        await self.calls.call(Caller("owner"), REVOKE, {"access_key": node.fields["accessKey"]})
+
+    async def by_token(self, token: str) -> Caller | None:
+        """The device whose token this is."""
+        known = Every((Compare("tokenHash", "eq", token_hash(token)), Compare("state", "eq", "active")))
+        rows = await self.graph.fetch(Select("core/Device", ("id",), filter=known, first=1))
+        return Caller("device", rows[0]["id"]) if rows else None

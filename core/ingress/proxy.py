@@ -1,0 +1,120 @@
+"""Carries a browser's request to an app's own web server and its answer back, WebSockets too.
+
+What never passes: cookies of core's (all cookies are cut down to those that are not `pcloud_*`), the hop-by-hop headers, and any
+`Pcloud-*` header of the client's. What is added: `Pcloud-User`, signed for this app, saying who asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+
+from core.owner.session import sign
+
+__all__ = ["Proxy", "user_header"]
+
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "host"}
+)
+USER_SECONDS = 60
+CONNECT_SECONDS = 5
+# An app that is just being started gets this long to listen.
+START_SECONDS = 10
+LARGEST_MESSAGE = 4 * 2**20
+
+
+def user_header(key: bytes, app: str, user: str) -> str:
+    """Who asks, signed for `app` alone and for a minute."""
+    return sign(key, {"sub": user, "app": app, "exp": int(time.time()) + USER_SECONDS})
+
+
+class Proxy:
+    """`async with` it; one client session serves all apps."""
+
+    async def __aenter__(self) -> Proxy:
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+        self._client = aiohttp.ClientSession(timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def forward(self, request: web.Request, address: tuple[str, int], user: str) -> web.StreamResponse:
+        url = f"http://{address[0]}:{address[1]}{request.raw_path}"
+        headers = passing_headers(request.headers)
+        headers["Pcloud-User"] = user
+        headers["X-Forwarded-Host"], headers["X-Forwarded-Proto"] = request.host, request.scheme
+        headers["Host"] = request.host
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self._websocket(request, url, headers)
+        body = request.content if request.body_exists else None
+        async with self._client.request(request.method, url, headers=headers, data=body, allow_redirects=False) as answer:
+            response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=returning_headers(answer.headers))
+            await response.prepare(request)
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+
+    async def _websocket(self, request: web.Request, url: str, headers: CIMultiDict[str]) -> web.StreamResponse:
+        protocols = [part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if part.strip()]
+        plain = {name: value for name, value in headers.items() if not name.lower().startswith("sec-websocket-")}
+        async with self._client.ws_connect(url, headers=plain, protocols=protocols, max_msg_size=LARGEST_MESSAGE) as upstream:
+            downstream = web.WebSocketResponse(
+                protocols=[upstream.protocol] if upstream.protocol else (), max_msg_size=LARGEST_MESSAGE
+            )
+            await downstream.prepare(request)
+            pumps = [asyncio.create_task(pump(upstream, downstream)), asyncio.create_task(pump(downstream, upstream))]
+            try:
+                await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in pumps:
+                    task.cancel()
+                await asyncio.gather(*pumps, return_exceptions=True)
+                await downstream.close()
+            return downstream
+
+
+Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+
+
+async def pump(source: Socket, target: Socket) -> None:
+    """Copy messages until either side closes."""
+    async for message in source:
+        if message.type is aiohttp.WSMsgType.TEXT:
+            await target.send_str(message.data)
+        elif message.type is aiohttp.WSMsgType.BINARY:
+            await target.send_bytes(message.data)
+
+
+def passing_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """The request's headers that an app may see."""
+    passing: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers.items():
+        low = name.lower()
+        if low == "cookie":
+            value = "; ".join(part for part in value.split("; ") if not part.startswith("pcloud_"))
+            if not value:
+                continue
+        if low not in HOP_BY_HOP and not low.startswith(("pcloud-", "x-forwarded-")) and low != "authorization":
+            passing.add(name, value)
+    return passing
+
+
+def returning_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """The answer's headers that a browser may see: an app sets no cookie in core's name and none for other hosts."""
+    returning: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers.items():
+        low = name.lower()
+        if low == "set-cookie" and (value.lstrip().startswith("pcloud_") or "domain=" in value.lower()):
+            continue
+        if low not in HOP_BY_HOP:
+            returning.add(name, value)
+    returning.setdefault("X-Content-Type-Options", "nosniff")
+    returning.setdefault("Referrer-Policy", "same-origin")
+    return returning

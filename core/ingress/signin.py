@@ -1,0 +1,109 @@
+"""Signing a browser in: by a one-time link, by the owner's credential, and onward to an app's own origin.
+
+A browser that comes to an app's origin without a session is sent to core's origin; signed in there, it comes back with a one-time code
+for that app's host alone. No cookie is ever shared between hosts.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Awaitable, Callable
+from urllib.parse import quote, urlsplit
+
+from aiohttp import web
+
+from core.ingress.hosts import app_of, same_origin
+from core.owner.session import SESSION_SECONDS, Sessions
+
+__all__ = ["SignIn"]
+
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>Sign in · PCloud</title><style>
+:root{{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}}body{{margin:0;min-height:100dvh;display:grid;place-items:center;
+background:light-dark(#f4f5f7,#14161a)}}form{{background:light-dark(#fff,#1e2127);padding:2rem;border-radius:1rem;width:min(22rem,86vw);
+box-shadow:0 1px 12px #0002}}h1{{margin:0 0 .5rem;font-size:1.4rem}}p{{margin:.2rem 0 1rem;opacity:.8}}label{{display:block;font-weight:600}}
+input{{font:inherit;width:100%;box-sizing:border-box;padding:.6rem;margin:.3rem 0 1rem;border:1px solid #8888;border-radius:.5rem;
+background:transparent;color:inherit}}button{{font:inherit;font-weight:600;width:100%;padding:.7rem;border:0;border-radius:.5rem;
+background:#2563eb;color:#fff;cursor:pointer}}.wrong{{color:light-dark(#b00020,#ff8a95);opacity:1}}
+</style><form method="post" action="/signin"><h1>Sign in to your cloud</h1>{note}
+<input type="hidden" name="next" value="{next}"><label for="token">Owner's credential</label>
+<input id="token" name="token" type="password" autocomplete="current-password" autofocus required>
+<button>Sign in</button></form></html>"""
+HINT = "<p>Use the credential that was shown when this cloud was first started, or open the link that <code>pcloud up</code> prints.</p>"
+
+
+class SignIn:
+    """`verify`: whether a text is the owner's credential."""
+
+    def __init__(self, sessions: Sessions, domain: str, verify: Callable[[str], Awaitable[bool]]):
+        self._sessions = sessions
+        self._domain = domain
+        self._verify = verify
+
+    def signed_in(self, request: web.Request) -> bool:
+        return self._sessions.holds(request.cookies.get(self._sessions.cookie, ""), request.host)
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        """GET on core's origin: redeem a link's code, go onward if signed in, or ask for the credential."""
+        target = self.checked_target(request.query.get("next", ""))
+        if code := request.query.get("code"):
+            if session := self._sessions.redeem(code, request.host):
+                return self._enter(request, self.onward(target), session)
+            return self._ask(request, target, '<p class="wrong">That link was used already or is too old. Use the credential instead.</p>', 403)
+        if self.signed_in(request):
+            raise web.HTTPSeeOther(self.onward(target))
+        return self._ask(request, target, HINT, 200)
+
+    async def submit(self, request: web.Request) -> web.StreamResponse:
+        """POST of the form."""
+        if not same_origin(request):
+            raise web.HTTPForbidden(text="this form was sent from another site's page")
+        form = await request.post()
+        target = self.checked_target(str(form.get("next", "")))
+        if not await self._verify(str(form.get("token", "")).strip()):
+            return self._ask(request, target, '<p class="wrong">That is not this cloud’s credential. Check it and try again.</p>', 403)
+        return self._enter(request, self.onward(target), self._sessions.new_session(request.host))
+
+    def app_entry(self, request: web.Request) -> web.StreamResponse:
+        """GET `/_pcloud/signin` on an app's origin: a code from core's origin becomes this host's cookie."""
+        session = self._sessions.redeem(request.query.get("code", ""), request.host)
+        path = request.query.get("path", "/")
+        path = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+        if session is None:
+            raise web.HTTPSeeOther(self.from_app(request, path))
+        return self._enter(request, path, session)
+
+    def from_app(self, request: web.Request, path: str | None = None) -> str:
+        """Where a browser without a session at an app's origin goes."""
+        port = f":{request.url.port}" if request.url.explicit_port else ""
+        target = f"{request.scheme}://{request.host}{path or request.path_qs}"
+        return f"{request.scheme}://{self._domain}{port}/signin?next={quote(target, safe='')}"
+
+    def checked_target(self, target: str) -> str:
+        """`target` if it is a page of this cloud, else core's own front page: signing in never leads elsewhere."""
+        parts = urlsplit(target)
+        ours = parts.scheme in ("http", "https") and app_of(parts.netloc, self._domain) is not None and "@" not in parts.netloc
+        return target if ours else "/"
+
+    def onward(self, target: str) -> str:
+        parts = urlsplit(target)
+        if not parts.netloc or not app_of(parts.netloc, self._domain):
+            return target
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        code = self._sessions.new_code(parts.netloc, seconds=60)
+        return f"{parts.scheme}://{parts.netloc}/_pcloud/signin?code={code}&path={quote(path or '/', safe='')}"
+
+    def _enter(self, request: web.Request, location: str, session: str) -> web.StreamResponse:
+        response = web.HTTPSeeOther(location)
+        response.set_cookie(
+            self._sessions.cookie, session, max_age=SESSION_SECONDS, httponly=True, samesite="Lax", secure=request.secure, path="/"
+        )
+        raise response
+
+    def _ask(self, request: web.Request, target: str, note: str, status: int) -> web.StreamResponse:
+        text = PAGE.format(next=html.escape(target), note=note)
+        # Browsers hold `form-action` against the redirects too that follow, and those lead to an app's origin.
+        targets = f"'self' {request.scheme}://*.{self._domain}:*"
+        policy = f"default-src 'none'; style-src 'unsafe-inline'; form-action {targets}; frame-ancestors 'none'"
+        headers = {"Cache-Control": "no-store", "Content-Security-Policy": policy}
+        return web.Response(text=text, status=status, content_type="text/html", headers=headers)

@@ -1,0 +1,101 @@
+"""The node's data folder: where each part lives in it, and that only one node uses it.
+
+    nats/      the embedded nats-server: configuration, credentials, streams
+    graph/     the SQLite graph view       search/   the tantivy index       runs/   the runs view
+    apps/      a folder for each app: its archive unpacked, environment, data, logs, credentials
+    secrets/   keys that never leave this machine (mode 0600)
+    node.lock  held while a node runs
+
+Everything but `nats/`, `apps/*/data` and `secrets/` can be made again from the log.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pcloud.errors import Rejected, Unavailable
+
+__all__ = ["DataFolder", "open_folder", "runtime_folder"]
+
+# sun_path of a unix socket holds 108 bytes; this leaves room for a socket's own name.
+LONGEST_SOCKET_FOLDER = 60
+
+
+class DataFolder:
+    def __init__(self, root: Path):
+        self.root = root
+        self.nats = root / "nats"
+        self.graph = root / "graph" / "graph.sqlite"
+        self.search = root / "search"
+        self.runs = root / "runs" / "runs.sqlite"
+        self.apps = root / "apps"
+        self.secrets = root / "secrets"
+        self.runtime = runtime_folder(root)
+
+    @property
+    def admin_socket(self) -> Path:
+        return self.runtime / "admin.sock"
+
+    def key(self, name: str) -> bytes:
+        """The 32 random bytes called `name`, made at first use; a key that is half written never exists."""
+        path = self.secrets / name
+        if not path.exists():
+            part = path.with_suffix(".part")
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(32))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        return path.read_bytes()
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self.root).free
+
+
+def runtime_folder(root: Path) -> Path:
+    """Where the node's sockets are: `run/` in the data folder, or, where that path is too long for a socket, a private temporary one."""
+    inside = root.absolute() / "run"
+    if len(os.fsencode(inside)) <= LONGEST_SOCKET_FOLDER:
+        return inside
+    name = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"pcloud-{os.getuid()}-{name}"
+
+
+@contextmanager
+def open_folder(root: Path, *, reserve: int) -> Iterator[DataFolder]:
+    """Make the folder where it is missing and hold its lock.
+
+    Raises `Rejected` when another node uses it or it can't be written, `Unavailable` when the disk is too full to start.
+    """
+    folder = DataFolder(root)
+    try:
+        for part in (root, folder.secrets, folder.graph.parent, folder.search, folder.runs.parent, folder.apps, folder.runtime):
+            part.mkdir(parents=True, exist_ok=True, mode=0o700)
+        root.chmod(0o700)
+    except OSError as error:
+        raise Rejected(f"the data folder {root} can't be used: {error.strerror or error}; name another one with --data") from error
+    if folder.runtime.stat().st_uid != os.getuid() or folder.runtime.stat().st_mode & 0o077:
+        raise Rejected(f"the folder {folder.runtime} for this node's sockets is open to others: remove it, or use a shorter --data path")
+    lock = FileLock(root / "node.lock", mode=0o600)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise Rejected(f"another node runs on the data folder {root}: stop it first, or name another folder with --data") from error
+    try:
+        if folder.free_bytes() < reserve:
+            free, need = folder.free_bytes() // 2**20, reserve // 2**20
+            raise Unavailable(f"the disk of {root} has {free} MB free, and a node wants {need} MB: make room, then start again")
+        yield folder
+    finally:
+        lock.release()
+        if folder.runtime.parent != root.absolute():
+            shutil.rmtree(folder.runtime, ignore_errors=True)

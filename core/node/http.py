@@ -1,0 +1,155 @@
+"""The node's web server: finds out for which origin a request is and who asks, then hands it to the API or to an app.
+
+It answers nothing without credentials but the sign-in page and `/healthz`, which says only that the node is up.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from aiohttp import web
+
+from core.api import Api
+from core.caller import Caller
+from core.ingress.hosts import app_of, same_origin
+from core.ingress.proxy import Proxy, user_header
+from core.ingress.signin import SignIn
+from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
+
+__all__ = ["Front", "WebApps", "error_response"]
+
+log = logging.getLogger("pcloud.http")
+LARGEST_BODY = 2**40  # bodies are streamed to apps, which have bounds of their own; the API has a small one of its own
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class WebApps(Protocol):
+    """What the front needs to know of the installed apps."""
+
+    def web_address(self, name: str) -> tuple[str, int] | None: ...
+    def web_key(self, name: str) -> bytes: ...
+    def web_names(self) -> list[tuple[str, str]]:
+        """Name and title of each app that has a page."""
+        ...
+
+
+class Front:
+    """`authenticate`: the caller that a bearer token belongs to, or None."""
+
+    def __init__(
+        self,
+        *,
+        api: Api,
+        apps: WebApps,
+        sign_in: SignIn,
+        proxy: Proxy,
+        domain: str,
+        authenticate: Callable[[str], Awaitable[Caller | None]],
+    ):
+        self._api = api
+        self._apps = apps
+        self._sign_in = sign_in
+        self._proxy = proxy
+        self._domain = domain
+        self._authenticate = authenticate
+
+    def application(self) -> web.Application:
+        application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_BODY)
+        application.router.add_route("*", "/{path:.*}", self.handle)
+        return application
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        app = app_of(request.host, self._domain)
+        if app is None:
+            raise Rejected(f"{request.host!r} is no address of this cloud: use {self._domain} or APP.{self._domain}")
+        return await (self._app_origin(request, app) if app else self._own_origin(request))
+
+    async def _own_origin(self, request: web.Request) -> web.StreamResponse:
+        path = request.path
+        if path == "/healthz":
+            return web.json_response({"up": True})
+        if path == "/signin":
+            return await (self._sign_in.submit(request) if request.method == "POST" else self._sign_in.page(request))
+        caller = await self._caller(request)
+        if path == "/graphql":
+            return await self._api.http(request, caller)
+        if path.startswith("/graphql/"):
+            return await self._api.http(request, Caller(caller.kind, caller.name, eyes=path.removeprefix("/graphql/")))
+        if path == "/":
+            return self._front_page(request)
+        raise NotFound(f"there is nothing at {path}: the API is at /graphql, each app at its own address")
+
+    async def _caller(self, request: web.Request) -> Caller:
+        """Who asks at core's own origin: by bearer token, or by session from a page of this very origin."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and (caller := await self._authenticate(token.strip())):
+            return caller
+        if not scheme and self._sign_in.signed_in(request):
+            if not same_origin(request):
+                raise Forbidden("this request comes from a page of another site, which may not use your session")
+            return Caller("owner")
+        if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+            raise web.HTTPSeeOther("/signin")
+        raise web.HTTPUnauthorized(
+            text='{"errors":[{"message":"credentials are needed: send Authorization: Bearer TOKEN, or sign in",'
+            '"extensions":{"code":"UNAUTHENTICATED"}}]}',
+            content_type="application/json",
+            headers={"WWW-Authenticate": 'Bearer realm="pcloud"'},
+        )
+
+    async def _app_origin(self, request: web.Request, app: str) -> web.StreamResponse:
+        if request.path == "/_pcloud/signin":
+            return self._sign_in.app_entry(request)
+        if not self._sign_in.signed_in(request):
+            if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+                raise web.HTTPSeeOther(self._sign_in.from_app(request))
+            raise web.HTTPUnauthorized(text="sign in first: open this address in a browser")
+        writes = request.method not in ("GET", "HEAD", "OPTIONS") or "Upgrade" in request.headers
+        if writes and not same_origin(request):
+            raise Forbidden("this request comes from a page of another site, which may not use your session")
+        if request.path == "/_pcloud/graphql":
+            return await self._api.http(request, Caller("owner", eyes=app))
+        if request.path.startswith("/_pcloud/"):
+            raise NotFound(f"there is nothing at {request.path}")
+        address = self._apps.web_address(app)
+        if address is None:
+            raise NotFound(f"no app with pages called {app!r} is running: see `pcloud app list`")
+        try:
+            return await self._proxy.forward(request, address, user_header(self._apps.web_key(app), app, "owner"))
+        except OSError as error:
+            raise Unavailable(f"the app {app!r} does not answer yet: try again in a moment, or see `pcloud app logs {app}`") from error
+
+    def _front_page(self, request: web.Request) -> web.Response:
+        port = f":{request.url.port}" if request.url.explicit_port else ""
+        items = "".join(
+            f'<li><a href="{request.scheme}://{name}.{self._domain}{port}/">{html.escape(title)}</a>'
+            for name, title in self._apps.web_names()
+        )
+        body = f"<ul>{items}</ul>" if items else "<p>No app with pages is installed yet. Try <code>pcloud app install</code>.</p>"
+        return web.Response(text=FRONT_PAGE.format(body=body), content_type="text/html")
+
+
+FRONT_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>PCloud</title><style>:root{{color-scheme:light dark;font:17px/1.6 system-ui,sans-serif}}
+body{{max-width:34rem;margin:12vh auto;padding:0 1.2rem;background:light-dark(#f4f5f7,#14161a)}}h1{{font-size:1.6rem}}
+ul{{list-style:none;padding:0;display:grid;gap:.7rem}}li a{{display:block;padding:1rem 1.2rem;border-radius:.8rem;text-decoration:none;
+color:inherit;background:light-dark(#fff,#1e2127);box-shadow:0 1px 6px #0002}}li a:hover,li a:focus{{outline:2px solid #2563eb}}
+</style><h1>Your cloud</h1>{body}<p><a href="/graphql">Explore the graph</a></p></html>"""
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The one place where an error outside GraphQL becomes an HTTP answer."""
+    try:
+        return await handler(request)
+    except PCloudError as error:
+        return error_response(error)
+
+
+def error_response(error: PCloudError) -> web.Response:
+    body = {"errors": [{"message": error.message, "extensions": {"code": error.code}}]}
+    return web.json_response(body, status=error.http_status)

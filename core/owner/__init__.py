@@ -1,0 +1,1 @@
+"""The owner: the credential made at first start, one-time sign-in links, and browser sessions."""

@@ -1,0 +1,38 @@
+"""What all tests share: real nodes as subprocesses, and the rule that under CI nothing is skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.node_process import NodeProcess
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Under CI a skipped test is a failed one: what can't run there is not tested."""
+    report = yield
+    if os.environ.get("CI") == "true" and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped, which CI does not allow: {report.longrepr}"
+    return report
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeProcess]:
+    """A node without apps, as its own process on a folder of its own, stopped at the end."""
+    with NodeProcess(tmp_path / "node") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The freely usable photographs that `just setup` lays down."""
+    folder = ROOT / ".setup" / "photos"
+    assert (folder / "astronaut.jpg").exists(), "run `just setup` first: it lays the tests' photographs down"
+    return folder

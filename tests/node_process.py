@@ -1,0 +1,132 @@
+"""A real node as a subprocess, for tests: started by the installed `pcloud`, asked by its administration socket, killed at will."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from core.cli.app import packed
+from core.cli.client import Client, open_client
+
+__all__ = ["BUNDLED", "NodeProcess", "wait_until"]
+
+ROOT = Path(__file__).parent.parent
+PCLOUD = Path(sys.executable).parent / "pcloud"
+BUNDLED = ("object-store", "image-importer", "face-detector", "photos", "random-puppy")
+START_SECONDS = 60
+
+Value = TypeVar("Value")
+
+
+def wait_until(condition: Callable[[], Value], *, seconds: float = 60, what: str = "the condition") -> Value:
+    """Ask until the answer is true and return it; fails after `seconds`."""
+    until = time.monotonic() + seconds
+    while True:
+        if value := condition():
+            return value
+        assert time.monotonic() < until, f"{what} did not come true within {seconds:.0f} s"
+        time.sleep(0.05)
+
+
+class NodeProcess:
+    """`with NodeProcess(folder) as node`. `address`: its web address. `token`: the owner's, from the first start."""
+
+    def __init__(self, data: Path, *arguments: str):
+        self.data = data
+        self.arguments = arguments
+        self.token = ""
+        self.address = ""
+        self.link = ""
+        self.process: subprocess.Popen[str] | None = None
+        self.log = data.parent / f"{data.name}.log"
+
+    def __enter__(self) -> NodeProcess:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it has said where it is."""
+        command = [str(PCLOUD), "up", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.arguments]
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
+        assert self.process.stdout
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            if found := re.search(r"^    (owner_\w+)$", line, re.MULTILINE):
+                self.token = found[1]
+            if found := re.search(r"up at (\S+)", line):
+                self.address = found[1]
+            if found := re.search(r"within ten minutes: (\S+)", line):
+                self.link = found[1]
+                return
+        raise AssertionError(f"the node did not start; it said {said!r} and logged:\n{self.log.read_text()[-4000:]}")
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(30)
+        self._close()
+
+    def kill(self) -> None:
+        """End it as a power cut of the process would: no handler runs."""
+        assert self.process
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        if self.process and self.process.stdout:
+            self.process.stdout.close()
+
+    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run `pcloud ARGUMENTS` against this node."""
+        environment = {**os.environ, "PCLOUD_DATA_FOLDER": str(self.data)}
+        result = subprocess.run([str(PCLOUD), *arguments], env=environment, capture_output=True, text=True, timeout=300, cwd=ROOT)
+        assert not check or result.returncode == 0, f"pcloud {' '.join(arguments)} ended with {result.returncode}: {result.stderr}"
+        return result
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.cli(*arguments).stdout)
+
+    def graphql(self, query: str, variables: dict[str, Any] | None = None, *, app: str = "") -> dict[str, Any]:
+        return self._with_client(lambda client: client.graphql(query, variables, app=app))
+
+    def status(self) -> dict[str, Any]:
+        return self._with_client(lambda client: client.ask("GET", "/status"))
+
+    def install(self, *names: str) -> None:
+        """Install bundled apps with every grant approved."""
+
+        async def work(client: Client) -> None:
+            for name in names:
+                async for _ in client.lines("POST", "/apps?approve=all", data=packed(ROOT / "apps" / name)):
+                    pass
+
+        self._with_client(work)
+
+    def _with_client(self, work: Callable[[Client], Any]) -> Any:
+        async def ask() -> Any:
+            async with open_client(self.data) as client:
+                return await work(client)
+
+        return asyncio.run(ask())
+
+    def children(self) -> list[int]:
+        """The process ids of everything that the node started, below it at any depth."""
+        import psutil
+
+        assert self.process
+        return [child.pid for child in psutil.Process(self.process.pid).children(recursive=True)]
