@@ -1,0 +1,47 @@
+"""The secrets of one app on this node: its key for the bus and the key that signs who visits its pages.
+
+Both are made here, once, and never leave this machine; of the bus key the public half goes into the app's node of
+the graph.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import nkeys
+
+from pcloud.errors import Corrupt
+
+__all__ = ["bus_key", "web_key", "write_secret"]
+
+
+def bus_key(path: Path) -> str:
+    """The public half of the nkey whose seed is at `path`; made where there is none."""
+    if not path.exists():
+        write_secret(path, nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
+    try:
+        return nkeys.from_seed(bytearray(path.read_bytes().strip())).public_key.decode()  # type: ignore[attr-defined]
+    except (nkeys.NkeysError, ValueError) as error:
+        raise Corrupt(
+            f"the bus key at {path} can't be read: remove the file, a new one is made at the next start"
+        ) from error
+
+
+def web_key(path: Path) -> bytes:
+    """The 32 bytes at `path`; made where there are none."""
+    if not path.exists():
+        write_secret(path, secrets.token_bytes(32))
+    return path.read_bytes()
+
+
+def write_secret(path: Path, value: bytes) -> None:
+    """Write a file that only this user may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = path.with_name(f"{path.name}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(value)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

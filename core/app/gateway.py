@@ -1,0 +1,149 @@
+"""An app's door to core: a unix socket of its own, so core knows who asks without any password.
+
+    POST /graphql                     the app's view of the graph
+    GET  /graphql                     subscriptions (graphql-transport-ws)
+    POST /call/<target>               {"args": {...}}                 200 {"result", "revision"}
+    POST /send/<target>               {"args": {...}, "key": "..."}   202 {"id", "revision"}
+
+A target is `app/action`, `role:ROLE/action` or `capability:TOKEN`. What the caller may do is decided behind this
+door, not here.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from core.app.ports import Api, Calls
+from core.caller import Caller
+from pcloud.errors import PCloudError, Rejected
+
+__all__ = ["Gateway", "socket_path"]
+
+log = logging.getLogger("pcloud.app")
+# sun_path holds 108 bytes, the last of them a NUL.
+LONGEST_SOCKET = 107
+LARGEST_BODY = 16 * 2**20
+LONGEST_TIMEOUT = 3600.0
+
+
+class CallBody(msgspec.Struct, forbid_unknown_fields=True):
+    args: dict[str, Any] = {}
+    key: str | None = None
+
+
+class Gateway:
+    """`async with` it: listens from entry to exit."""
+
+    def __init__(self, app: str, path: Path, api: Api, calls: Calls):
+        self._app = app
+        self._path = path
+        self._api = api
+        self._calls = calls
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self._path}"
+
+    async def __aenter__(self) -> Gateway:
+        application = web.Application(client_max_size=LARGEST_BODY, middlewares=[told])
+        application.router.add_route("POST", "/graphql", self._graphql)
+        application.router.add_route("GET", "/graphql", self._graphql)
+        application.router.add_post("/call/{target:.+}", self._call)
+        application.router.add_post("/send/{target:.+}", self._send)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handle_signals=False)
+        await self._runner.setup()
+        # A node that was killed leaves its sockets behind.
+        self._path.unlink(missing_ok=True)
+        await web.UnixSite(self._runner, self._path).start()
+        self._path.chmod(0o600)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._path.unlink(missing_ok=True)
+
+    async def _graphql(self, request: web.Request) -> web.StreamResponse:
+        return await self._api.http(request, self._caller(request))
+
+    async def _call(self, request: web.Request) -> web.StreamResponse:
+        body = await read_body(request)
+        answer = await self._calls.call(
+            Caller("app", self._app), request.match_info["target"], body.args,
+            run_token=request.headers.get("Pcloud-Run", ""), revision=request.headers.get("Pcloud-Revision", ""),
+            timeout=timeout_of(request),
+        )  # fmt: skip
+        return json_response(200, {"result": answer.result, "revision": answer.revision})
+
+    async def _send(self, request: web.Request) -> web.StreamResponse:
+        body = await read_body(request)
+        revision = request.headers.get("Pcloud-Revision", "")
+        run = await self._calls.send(
+            Caller("app", self._app), request.match_info["target"], body.args,
+            key=body.key, run_token=request.headers.get("Pcloud-Run", ""), revision=revision,
+        )  # fmt: skip
+        return json_response(202, {"id": run, "revision": revision})
+
+    def _caller(self, request: web.Request) -> Caller:
+        token = request.headers.get("Pcloud-Run", "")
+        return Caller("app", self._app, run=self._calls.run(token, self._app) if token else None)
+
+
+def socket_path(folder: Path, app: str) -> Path:
+    """Where the app's gateway listens; raises `Rejected` when the path is too long for a socket."""
+    path = folder / f"{app}.sock"
+    if len(str(path).encode()) > LONGEST_SOCKET:
+        raise Rejected(f"the socket {path} has a path of more than {LONGEST_SOCKET} bytes: use a shorter data folder")
+    return path
+
+
+@web.middleware
+async def told(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Errors as the SDK reads them."""
+    try:
+        return await handler(request)
+    except PCloudError as error:
+        return json_response(error.http_status, {"error": {"code": error.code, "message": error.message}})
+    except web.HTTPException as error:
+        code = "NOT_FOUND" if error.status == 404 else "REJECTED"
+        message = f"{request.method} {request.path}: {error.reason}"
+        return json_response(error.status, {"error": {"code": code, "message": message}})
+    except Exception:
+        log.exception("a request of an app failed: %s %s", request.method, request.path)
+        error_body = {"error": {"code": "INTERNAL", "message": "core failed at this; its log says why"}}
+        return json_response(500, error_body)
+
+
+async def read_body(request: web.Request) -> CallBody:
+    try:
+        return msgspec.json.decode(await request.read() or b"{}", type=CallBody)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected(f'the body of {request.path} must be JSON such as {{"args": {{}}}}: {error}') from error
+
+
+def timeout_of(request: web.Request) -> float | None:
+    """The seconds that the app is ready to wait; None when it did not say."""
+    text = request.headers.get("Pcloud-Timeout", "")
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= LONGEST_TIMEOUT:
+        raise Rejected(f"Pcloud-Timeout is {text!r}: it must be seconds, at most {LONGEST_TIMEOUT:.0f}")
+    return seconds
+
+
+def json_response(status: int, body: Any) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(body), content_type="application/json")

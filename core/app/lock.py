@@ -1,0 +1,39 @@
+"""Checks an app's `requirements.lock`: pinned wheels with hashes and nothing else.
+
+The lock is handed to `uv pip sync --require-hashes --no-build`. What is refused here is what such a file could say
+beyond that: options (another index, an editable folder), addresses and paths of its own.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pcloud.errors import Rejected
+
+__all__ = ["check_lock"]
+
+# name[extra]==version ; marker \  followed by its hashes
+_PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._ -]+\])?==[A-Za-z0-9.!+_-]+\s*(;[^\\]*)?\\?")
+_HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}\s*\\?")
+_MADE_BY = "make it with `uv pip compile --universal --generate-hashes`"
+
+
+def check_lock(text: str, file: str) -> None:
+    """Raises `Rejected` with the line that is no pinned requirement or its hash; an empty lock is fine."""
+    waiting = 0  # the line of a requirement that has no hash yet
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.split(" #")[0].strip()
+        if not line or line.startswith("#"):
+            continue
+        if _HASH.fullmatch(line):
+            waiting = 0
+        elif not _PINNED.fullmatch(line):
+            raise Rejected(
+                f"{file}:{number}: {line[:80]!r} is no pinned requirement (name==version with hashes): {_MADE_BY}"
+            )
+        elif waiting:
+            break
+        else:
+            waiting = number
+    if waiting:
+        raise Rejected(f"{file}:{waiting}: this requirement has no hash: {_MADE_BY}")

@@ -1,0 +1,70 @@
+"""The captured output of one app: lines with the time they were read at, in a file that is turned over when it is full.
+
+`app.log` is the newest, `app.log.1` the one before; together they never hold more than twice the bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+__all__ = ["AppLog", "tail"]
+
+TAIL = 256 * 2**10
+
+
+class AppLog:
+    """`limit`: bytes after which the file is turned over. `longest`: bytes of one line, the rest goes on the next."""
+
+    def __init__(self, path: Path, *, limit: int, longest: int):
+        self.path = path
+        self._limit = limit
+        self._longest = longest
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file = path.open("ab", buffering=0)
+        self._size = path.stat().st_size
+
+    def close(self) -> None:
+        self._file.close()
+
+    def note(self, text: str) -> None:
+        """A line of the supervisor's own."""
+        self.write(f"pcloud: {text}".encode())
+
+    def write(self, line: bytes) -> None:
+        """One line without its end."""
+        for start in range(0, max(len(line), 1), self._longest):
+            stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            self._append(stamp.encode() + b" " + line[start : start + self._longest] + b"\n")
+
+    def tail(self, lines: int) -> list[str]:
+        """The newest lines, oldest first."""
+        return tail(self.path, lines)
+
+    def _append(self, entry: bytes) -> None:
+        if self._size + len(entry) > self._limit:
+            self._file.close()
+            self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+            self._file = self.path.open("ab", buffering=0)
+            self._size = 0
+        self._size += self._file.write(entry) or 0
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The newest lines of a log and of the one before it, oldest first; empty when there is none."""
+    found: list[str] = []
+    for file in (path, path.with_name(f"{path.name}.1")):
+        if len(found) < lines:
+            found = [*_last_lines(file, lines - len(found)), *found]
+    return found
+
+
+def _last_lines(path: Path, lines: int) -> Iterable[str]:
+    if lines <= 0 or not path.exists():
+        return []
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - TAIL))
+        text = file.read().decode(errors="replace").splitlines()
+    return (text[1:] if size > TAIL else text)[-lines:]

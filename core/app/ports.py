@@ -1,0 +1,75 @@
+"""What the app manager needs of the rest of core, and nothing more; `core.bootstrap` hands the real ones in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from aiohttp import web
+
+from core.caller import Caller, RunContext
+from pcloud.revision import Revision
+
+if TYPE_CHECKING:
+    from core.app.record import App
+    from core.command import NodeChange
+
+__all__ = ["Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "Processor", "Store"]
+
+
+class Commands(Protocol):
+    async def write(self, actor: str, changes: Sequence[NodeChange], *, key: str | None = None) -> Revision: ...
+
+
+class BusUsers(Protocol):
+    """The embedded nats-server, as far as apps sign in there."""
+
+    async def set_app_users(self, users: Mapping[str, str]) -> None: ...
+
+
+class Archives(Protocol):
+    async def put(self, name: str, data: bytes) -> None: ...
+    async def get(self, name: str) -> bytes: ...
+
+
+class Store(Protocol):
+    @property
+    def archives(self) -> Archives: ...
+
+
+class Answer(Protocol):
+    @property
+    def result(self) -> Any: ...
+    @property
+    def revision(self) -> str: ...
+
+
+class Calls(Protocol):
+    async def call(
+        self, caller: Caller, target: str, args: Mapping[str, Any], *, run_token: str = "", revision: str = "",
+        timeout: float | None = None,
+    ) -> Answer: ...  # fmt: skip
+
+    async def send(
+        self, caller: Caller, target: str, args: Mapping[str, Any], *, key: str | None = None, run_token: str = "",
+        revision: str = "",
+    ) -> str: ...  # fmt: skip
+
+    def run(self, token: str, app: str) -> RunContext:
+        """Raises `Forbidden` unless `token` stands for an open run of `app`."""
+        ...
+
+    def lost(self, app: str) -> None:
+        """The app's process on this node has ended: what it was working on fails now."""
+        ...
+
+
+class Processor(Protocol):
+    """The event processor: `attach` makes the consumers of the app's triggers, or finds them; `detach` removes them."""
+
+    async def attach(self, app: App) -> None: ...
+    async def detach(self, app: str) -> None: ...
+
+
+class Api(Protocol):
+    async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse: ...

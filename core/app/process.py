@@ -1,0 +1,226 @@
+"""Keeps one app's process running: starts it, captures what it says, starts it again when it ends, stops it with all
+its children.
+
+It never gives up and never decides that an app is good: it reports. What the process is given (command, environment)
+is made anew for each start by whoever owns the supervisor, because a web app gets another port each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import psutil
+
+from core.app.log import AppLog
+from core.app.settings import Supervision
+from pcloud.errors import Unavailable
+
+__all__ = ["ProcessState", "Start", "Supervisor"]
+
+LAUNCH = Path(__file__).with_name("launch.py")
+PIECE = 64 * 2**10
+POLL = 0.03
+# After this many failures in a row the state says FAILED; starting goes on.
+CRASH_LOOP = 5
+
+
+class ProcessState(StrEnum):
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKING_OFF = "backing-off"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What one start needs."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+
+
+class Supervisor:
+    """One app's process. `prepare` is asked before each start; what it raises counts as a failed start. `ended` is told
+    each time that the process is gone."""
+
+    def __init__(
+        self, name: str, prepare: Callable[[], Start], log: AppLog, settings: Supervision, ended: Callable[[], None]
+    ):
+        self._name = name
+        self._prepare = prepare
+        self._log = log
+        self._settings = settings
+        self._ended = ended
+        self._task: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._changed = asyncio.Condition()
+        self.state = ProcessState.STOPPED
+        self.reason = ""
+        self.starts = 0
+        self.failures = 0  # in a row
+        self.since = time.time()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Begin to keep it running; nothing when that is already so."""
+        if self._task is None:
+            self.state = ProcessState.STARTING
+            self._task = asyncio.create_task(self._keep(), name=f"app {self._name}")
+
+    async def stop(self) -> None:
+        """SIGTERM, then after the settings' bound SIGKILL, to the whole process group; returns when nothing of it is
+        left."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        await self._become(ProcessState.STOPPED, "")
+
+    async def settled(self) -> None:
+        """Wait until one start has lasted; raises `Unavailable` with the last words when none does in time."""
+        try:
+            async with asyncio.timeout(self._settings.start):
+                while not (self.state is ProcessState.RUNNING and time.time() - self.since >= self._settings.settle):
+                    await self._wait_for_change()
+        except TimeoutError as error:
+            words = " | ".join(self._log.tail(5))
+            raise Unavailable(
+                f"the app {self._name} does not stay up ({self.reason or self.state}); its last words: {words}"
+            ) from error
+
+    async def _wait_for_change(self) -> None:
+        async with self._changed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.settle):
+                    await self._changed.wait()
+
+    async def _become(self, state: ProcessState, reason: str) -> None:
+        async with self._changed:
+            self.state, self.reason, self.since = state, reason, time.time()
+            self._changed.notify_all()
+
+    async def _keep(self) -> None:
+        while True:
+            await self._become(ProcessState.STARTING, self.reason)
+            began = time.monotonic()
+            reason = await self._run_once()
+            if time.monotonic() - began >= self._settings.healthy:
+                self.failures = 0
+            self.failures += 1
+            self._log.note(reason)
+            await self._become(ProcessState.FAILED if self.failures >= CRASH_LOOP else ProcessState.BACKING_OFF, reason)
+            await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        """Exponential with full jitter above half (AWS, "Exponential backoff and jitter")."""
+        longest = min(self._settings.longest_back_off, self._settings.back_off * 2 ** min(self.failures - 1, 16))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+
+    async def _run_once(self) -> str:
+        """One life of the process; why it ended. Cancelled, it takes the process down with it."""
+        try:
+            start = self._prepare()
+            process = await self._spawn(start)
+        except Exception as error:
+            return f"it can't be started: {error}"
+        self._process = process
+        self.starts += 1
+        try:
+            await self._become(ProcessState.RUNNING, "")
+            await self._capture(process)
+            code = await process.wait()
+        finally:
+            await self._end(process)
+            self._process = None
+            self._ended()
+        return f"it was killed by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
+
+    async def _spawn(self, start: Start) -> asyncio.subprocess.Process:
+        launcher = (sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()))
+        return await asyncio.create_subprocess_exec(
+            *launcher, *start.command, cwd=start.folder, env=dict(start.environment), start_new_session=True,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+
+    async def _capture(self, process: asyncio.subprocess.Process) -> None:
+        """Copy the output into the log until the process ends; a child that keeps the pipe open does not hold this
+        up."""
+        assert process.stdout is not None
+        reading = asyncio.create_task(self._copy(process.stdout))
+        try:
+            await process.wait()
+            await asyncio.wait([reading], timeout=1.0)
+        finally:
+            reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await reading
+
+    async def _copy(self, stream: asyncio.StreamReader) -> None:
+        rest = b""
+        while piece := await stream.read(PIECE):
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                self._log.write(line)
+            if len(rest) > self._settings.log_line:
+                self._log.write(rest)
+                rest = b""
+        if rest:
+            self._log.write(rest)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """Leave nothing of the process group. A cancellation meanwhile waits until that is done."""
+        ending = asyncio.ensure_future(self._end_group(process))
+        cancelled: asyncio.CancelledError | None = None
+        while not ending.done():
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+
+    async def _end_group(self, process: asyncio.subprocess.Process) -> None:
+        _signal_group(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + self._settings.stop
+        # Nothing tells when the last member of a group is gone.
+        while time.monotonic() < deadline and (process.returncode is None or _group_lives(process.pid)):  # noqa: ASYNC110
+            await asyncio.sleep(POLL)
+        _signal_group(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def _group_lives(group: int) -> bool:
+    """Whether a member is left that is more than a zombie: where nobody reaps orphans, those stay for ever."""
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return any(_is_member(process, group) for process in psutil.process_iter(["status"]))
+
+
+def _is_member(process: psutil.Process, group: int) -> bool:
+    try:
+        return os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, PermissionError):
+        return False

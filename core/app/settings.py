@@ -1,0 +1,48 @@
+"""What the app manager is told at its start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.app.bounds import ArchiveBounds
+
+__all__ = ["AppSettings", "Supervision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """How processes are watched; seconds and bytes. `healthy`: running this long forgets earlier failures. `settle`:
+    running this long counts as started during an installation, and `start` bounds the wait for it."""
+
+    stop: float = 10.0
+    back_off: float = 0.5
+    longest_back_off: float = 30.0
+    healthy: float = 60.0
+    settle: float = 1.0
+    start: float = 60.0
+    log_bytes: int = 4 * 2**20
+    log_line: int = 16 * 2**10
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """`folder`: holds a folder per app. `runtime`: for the gateways' sockets, short, 0700. `sdk`: the `pcloud`
+    package that apps get. `bundled`: the folder of the apps that come with PCloud (their content may run unconfined
+    without being asked for). `overrides`: settings by app that replace those of its manifest. `init_seconds`: how
+    long an init action is retried. `nats_url`: where apps find the bus."""
+
+    folder: Path
+    runtime: Path
+    nats_url: str
+    sdk: Path
+    bundled: Path | None = None
+    unconfined: bool = False
+    cache: Path | None = None
+    init_seconds: float = 120.0
+    install_seconds: float = 900.0
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    bounds: ArchiveBounds = field(default=ArchiveBounds())
+    supervision: Supervision = field(default=Supervision())

@@ -1,0 +1,59 @@
+"""How one app is doing: what the log says of it and what its process does on this node."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from core.app.instance import Instance
+from core.app.record import App
+
+__all__ = ["AppStatus", "status_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class AppStatus:
+    """`state`: as in the log (INSTALLING, RUNNING, FAILED, REMOVING). `process`: starting, running, backing-off,
+    stopped or failed, '' for an app without one; `reason`: why it is not running. `seconds`: how long it has been
+    so. `restarts`: since the node started."""
+
+    name: str
+    title: str
+    version: str
+    state: str
+    error: str
+    provides: tuple[str, ...]
+    web: bool
+    address: str
+    process: str
+    reason: str
+    pid: int | None
+    restarts: int
+    seconds: float
+    log: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def status_of(app: App, instance: Instance | None, trouble: str) -> AppStatus:
+    supervisor = instance.supervisor if instance else None
+    address = instance.web_address if instance else None
+    has_process = app.manifest.run is not None
+    return AppStatus(
+        name=app.name,
+        title=app.title,
+        version=app.version,
+        state=app.state.value,
+        error=app.error or trouble,
+        provides=tuple(app.manifest.provides),
+        web=app.web,
+        address=f"{address[0]}:{address[1]}" if address else "",
+        process=supervisor.state.value if supervisor else ("stopped" if has_process else ""),
+        reason=supervisor.reason if supervisor else "",
+        pid=supervisor.pid if supervisor else None,
+        restarts=max(0, supervisor.starts - 1) if supervisor else 0,
+        seconds=round(time.time() - supervisor.since, 1) if supervisor else 0.0,
+        log=str(instance.folders.log) if instance else "",
+    )

@@ -1,0 +1,66 @@
+"""From what an app asks for to what the owner is asked, and from the answers to what holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from core.caller import Grant
+from pcloud.errors import Forbidden, Rejected
+from pcloud.manifest import Manifest, Use
+
+__all__ = ["VERBS", "decide", "grant_id", "requested_grants"]
+
+Verb = Literal["read", "write", "extend", "call", "network"]
+VERBS: tuple[Verb, ...] = (
+    "read",
+    "write",
+    "extend",
+    "call",
+    "network",
+)
+
+
+def grant_id(app: str, verb: str, target: str) -> str:
+    """The id of the node that holds this grant: the same wherever it is asked for again."""
+    return hashlib.sha256("\0".join((app, verb, target)).encode()).hexdigest()[:32]
+
+
+def requested_grants(manifest: Manifest) -> tuple[Grant, ...]:
+    """One grant per entry of `uses`, all pending; raises `Rejected` for an entry that names nothing, or the same
+    thing twice."""
+    grants: dict[str, Grant] = {}
+    for position, use in enumerate(manifest.uses, 1):
+        grant = _grant(manifest.name, use, position)
+        if grant.id in grants:
+            raise Rejected(f"app.yaml asks twice to {grant.verb} {grant.target}: keep one entry of `uses`")
+        grants[grant.id] = grant
+    return tuple(grants.values())
+
+
+def decide(grants: Sequence[Grant], answers: Mapping[str, bool]) -> tuple[Grant, ...]:
+    """The grants as approved or rejected, by id; one without an answer is rejected.
+
+    Raises `Forbidden` when one is rejected that the app can't do without.
+    """
+    decided = tuple(
+        dataclasses.replace(grant, state="approved" if answers.get(grant.id, False) else "rejected") for grant in grants
+    )
+    refused = [grant for grant in decided if grant.state == "rejected" and not grant.optional]
+    if refused:
+        names = ", ".join(f"{grant.verb} {grant.target}" for grant in refused)
+        raise Forbidden(f"{refused[0].app} is not installed: it needs what was not granted: {names}")
+    return decided
+
+
+def _grant(app: str, use: Use, position: int) -> Grant:
+    given: list[tuple[Verb, str]] = [(verb, str(target)) for verb in VERBS if (target := getattr(use, verb))]
+    if len(given) != 1:
+        raise Rejected(
+            f"entry {position} of `uses` in app.yaml must have exactly one of {', '.join(VERBS)}, not {len(given)}"
+        )
+    verb, target = given[0]
+    fields = tuple(use.fields)
+    return Grant(app, verb, target, fields, use.as_, use.optional, use.reason, "pending", grant_id(app, verb, target))
