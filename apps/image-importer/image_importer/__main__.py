@@ -6,9 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from pcloud.bounded import run_bounded
-
 from pcloud.app import App
+from pcloud.bounded import run_bounded
 
 from .door import inspect_file
 from .download import download

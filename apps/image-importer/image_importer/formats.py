@@ -6,7 +6,16 @@ the owner a photo of the wrong size.
 
 from __future__ import annotations
 
-from PIL import Image
+import pillow_heif
+from PIL import (
+    AvifImagePlugin,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from pcloud.errors import Rejected
 
@@ -27,10 +36,6 @@ _NEW_SUBFILE_TYPE, _REDUCED_RESOLUTION, _DNG_VERSION = 254, 1, 50706
 
 def open_formats() -> tuple[str, ...]:
     """The Pillow plugins that may open a file; none of Pillow's many others is ever tried on a stranger's bytes."""
-    # Here, so that the app's own process never loads the codecs. Pillow finds a plugin only after its import.
-    import pillow_heif
-    from PIL import AvifImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
-
     pillow_heif.register_heif_opener()
     plugins = (
         JpegImagePlugin.JpegImageFile,

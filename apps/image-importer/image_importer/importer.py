@@ -1,4 +1,4 @@
-"""The import of one object: download, look, write. What is in the graph afterwards depends on its bytes and place alone.
+"""The import of one object: download, look, write. What the graph has then depends on its bytes and place alone.
 
 An object that has gone meanwhile leaves nothing. A file that is no picture ends the run with the reason (Rejected: a
 further attempt would see the same bytes).
@@ -53,7 +53,7 @@ class Graph(Protocol):
 
 
 class Importer:
-    """`presign`: bucket and key to a URL. `fetch`: a URL into a file. `inspect`: a file's facts, from another process."""
+    """`presign`: bucket and key to a URL. `fetch`: a URL into a file. `inspect`: a file's facts."""
 
     def __init__(
         self,

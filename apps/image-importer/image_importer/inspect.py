@@ -20,7 +20,7 @@ from .taken import taken_from_exif, taken_from_xmp
 from .title import title
 from .xmp import read_packet
 
-__all__ = ["Facts", "inspect"]
+__all__ = ["Facts", "inspect_file"]
 
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _DESCRIPTION, _XP_TITLE, _XMP_TAG, _ORIENTATION = 0x010E, 0x9C9B, 0x02BC, 0x0112
@@ -48,7 +48,7 @@ class Facts:
     longitude: float | None = None
 
 
-def inspect(path: str, key: str, most_pixels: int) -> dict[str, Any]:
+def inspect_file(path: str, key: str, most_pixels: int) -> dict[str, Any]:
     """The known facts of the file at `path`, uploaded as `key`. Rejected: no picture, broken, or too large."""
     if Path(path).stat().st_size == 0:
         raise Rejected("the file is empty")

@@ -1,0 +1,67 @@
+"""A stranger's file as an upright RGB picture of a working size. Only the worker's process does this.
+
+JPEGs are decoded at a half, a quarter or an eighth when that is enough (12 megapixels in 46 ms instead of 209).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pillow_heif
+from PIL import (
+    AvifImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from pcloud.errors import Rejected
+
+__all__ = ["WORKING_SIDE", "upright"]
+
+WORKING_SIDE = 1280  # long side: tiles of a quarter are still larger than what the networks see
+_PLUGINS = (
+    JpegImagePlugin.JpegImageFile,
+    PngImagePlugin.PngImageFile,
+    WebPImagePlugin.WebPImageFile,
+    GifImagePlugin.GifImageFile,
+    TiffImagePlugin.TiffImageFile,
+    AvifImagePlugin.AvifImageFile,
+)
+
+
+def upright(path: Path, most_pixels: int) -> Image.Image:
+    """Rejected: no picture, broken, or more than `most_pixels`."""
+    Image.MAX_IMAGE_PIXELS = None  # the bound is `most_pixels`
+    pillow_heif.register_heif_opener()
+    try:
+        with Image.open(path, formats=[*(plugin.format for plugin in _PLUGINS), "HEIF"]) as image:
+            if image.width * image.height > most_pixels:
+                raise Rejected(
+                    f"the picture has {image.width} × {image.height} pixels; the setting `pixels` is {most_pixels}"
+                )
+            image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BILINEAR)
+            # TIFF and HEIC come upright from their plugins, without the tag: nothing is turned twice.
+            return _rgb(ImageOps.exif_transpose(image))
+    except Rejected:
+        raise
+    except MemoryError:
+        raise Rejected("the picture needs more memory to decode than the setting `memory` allows") from None
+    except Exception as broken:  # decoders raise OSError, SyntaxError, ValueError, EOFError, struct.error …
+        raise Rejected(f"the picture cannot be decoded: {str(broken)[:200] or type(broken).__name__}") from broken
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Transparent parts become white; 16 bits of grey become 8."""
+    if image.mode.startswith("I"):
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layer = image.convert("RGBA")
+    ground = Image.new("RGBA", layer.size, "white")
+    ground.alpha_composite(layer)
+    return ground.convert("RGB")
