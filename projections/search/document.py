@@ -1,0 +1,98 @@
+"""Turns what the graph has of an entity into what the index keeps of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pcloud.errors import Rejected
+from projections.graph.port import Child, Filter, Order, Row, Select
+from projections.search.plan import UNITS, Searched, TypePlan, index_key
+
+__all__ = ["Content", "content_of", "milliseconds", "select_for"]
+
+MOST_RELATED = 256
+"""Of each relation so many entities are searched with their parent: an album is not found by each of 10,000 photos in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A document: its key `app/Type/id`, its values by index key, and the keys of the entities whose values it holds."""
+
+    key: str
+    type: str
+    text: Mapping[str, list[str]]
+    facet: Mapping[str, list[str]]
+    number: Mapping[str, list[float | int]]
+    related: tuple[str, ...]
+
+
+def select_for(plan: TypePlan, filter: Filter | None, **page: Any) -> Select:
+    """What to fetch of entities of the plan's type."""
+    children = tuple(
+        Child(
+            relation,
+            relation,
+            Select(
+                target,
+                ("id", *(one.field for one in plan.fields.values() if one.relation == relation)),
+                order=(Order("id"),),
+                first=MOST_RELATED,
+            ),
+        )
+        for relation, target in plan.relations.items()
+    )
+    own = tuple(one.field for one in plan.fields.values() if not one.relation)
+    return Select(plan.type, ("id", *own), children=children, filter=filter, **page)
+
+
+def content_of(plan: TypePlan, row: Row) -> Content:
+    text: dict[str, list[str]] = defaultdict(list)
+    facet: dict[str, list[str]] = defaultdict(list)
+    number: dict[str, list[float | int]] = defaultdict(list)
+    for path, one in plan.fields.items():
+        for value in _values(one, row):
+            if one.text:
+                text[index_key(plan.type, path)].append(value)
+            if one.facet:
+                facet[index_key(plan.type, path)].append(facet_value(value))
+            for unit in one.units:
+                facet[index_key(plan.type, f"{path}_{unit}")].append(value[: UNITS[unit]])
+            if one.number:
+                number[index_key(plan.type, path)].append(milliseconds(value) if one.kind == "DateTime" else value)
+    related = [
+        f"{target}/{child['id']}" for relation, target in plan.relations.items() for child in _children(row[relation])
+    ]
+    return Content(f"{plan.type}/{row['id']}", plan.type, text, facet, number, tuple(dict.fromkeys(related)))
+
+
+def facet_value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def milliseconds(time: str) -> int:
+    """An RFC 3339 time as milliseconds since 1970; raises `Rejected`."""
+    try:
+        moment = datetime.fromisoformat(time)
+    except (ValueError, TypeError) as error:
+        raise Rejected(f"{time!r} is no time: write it as 2024-05-01T10:00:00Z") from error
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+def _values(one: Searched, row: Row) -> Iterable[Any]:
+    for source in _children(row[one.relation]) if one.relation else (row,):
+        value = source[one.field]
+        if isinstance(value, list):
+            yield from value
+        elif value is not None:
+            yield value
+
+
+def _children(found: Any) -> list[Row]:
+    if found is None:
+        return []
+    return found if isinstance(found, list) else [found]

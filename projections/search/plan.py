@@ -1,0 +1,114 @@
+"""What of a catalog is searched: for each type its own marked fields, and those of the entities that it relates to, one level deep.
+
+A part is not found by its whole: a to-one relation to an entity that owns this one (deleting that deletes this) is not followed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from projections.graph.catalog import Catalog, FieldDef, TypeDef
+
+__all__ = ["Searched", "TypePlan", "UNITS", "base_field", "index_key", "news", "plan_search"]
+
+UNITS = {"year": 4, "month": 7, "day": 10}
+"""A DateTime is also counted by the beginning of its value, under the name `takenAt_year` and so on."""
+_NUMBERS = frozenset({"Int", "Int64", "Float", "DateTime"})
+_FACETS = frozenset({"facet", "exact"})
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """One searched value of a document: where it is found (`field`, or `field` of what `relation` gives) and how."""
+
+    field: str
+    kind: str
+    relation: str = ""
+    text: bool = False
+    facet: bool = False
+    units: tuple[str, ...] = ()
+    number: bool = False
+
+    @property
+    def path(self) -> str:
+        return f"{self.relation}.{self.field}" if self.relation else self.field
+
+    @property
+    def facet_names(self) -> tuple[str, ...]:
+        own = (self.path,) if self.facet else ()
+        return (*own, *(f"{self.path}_{unit}" for unit in self.units))
+
+
+@dataclass(frozen=True, slots=True)
+class TypePlan:
+    """How entities of a type become documents. `relations`: field → target type, of those that are followed."""
+
+    type: str
+    fields: Mapping[str, Searched]  # by path
+    relations: Mapping[str, str]
+
+
+def plan_search(catalog: Catalog) -> dict[str, TypePlan]:
+    """By type; a type without a marked field of its own has no documents."""
+    own = {name: found for name, type_ in catalog.types.items() if (found := _own(type_))}
+    plans: dict[str, TypePlan] = {}
+    for name, searched in own.items():
+        fields = {one.path: one for one in searched}
+        relations: dict[str, str] = {}
+        for field in catalog.types[name].fields.values():
+            if field.target in own and not _belongs_to(catalog, field):
+                relations[field.name] = field.target
+                for one in own[field.target]:
+                    related = Searched(one.field, one.kind, field.name, one.text, one.facet, one.units, one.number)
+                    fields[related.path] = related
+        plans[name] = TypePlan(name, fields, relations)
+    return plans
+
+
+def news(before: Mapping[str, Mapping[str, str]], plans: Mapping[str, TypePlan]) -> dict[str, set[Searched]]:
+    """What is searched now and was not, or not in the same way, by type; `before` as `signature` gave it."""
+    found: dict[str, set[Searched]] = {}
+    for name, plan in plans.items():
+        known = before.get(name, {})
+        if new := {one for path, one in plan.fields.items() if known.get(path) != repr(one)}:
+            found[name] = new
+    return found
+
+
+def signature(plans: Mapping[str, TypePlan]) -> dict[str, dict[str, str]]:
+    return {name: {path: repr(one) for path, one in plan.fields.items()} for name, plan in plans.items()}
+
+
+def base_field(name: str) -> str:
+    """`takenAt` for `takenAt_year`: the field whose permission the facet needs."""
+    stem, _, unit = name.rpartition("_")
+    return stem if stem and unit in UNITS else name
+
+
+def index_key(type: str, name: str) -> str:
+    """Type and field (or facet) as one key in the index, of letters, digits and _ alone."""
+    return re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):02x}", f"{type} {name}")
+
+
+def _own(type_: TypeDef) -> list[Searched]:
+    return [_searched(field) for field in type_.fields.values() if field.search and field.kind is not None]
+
+
+def _searched(field: FieldDef) -> Searched:
+    by = set(field.search)
+    plain = field.kind in ("String", "ID")
+    return Searched(
+        field=field.name,
+        kind=str(field.kind),
+        text=plain and by != {"hash"},
+        facet=field.kind in ("Enum", "Boolean") or bool(by & _FACETS),
+        units=tuple(unit for unit in UNITS if unit in by) if field.kind == "DateTime" else (),
+        number=field.kind in _NUMBERS,
+    )
+
+
+def _belongs_to(catalog: Catalog, field: FieldDef) -> bool:
+    other = catalog.types[field.target].fields.get(field.inverse)
+    return not field.many and other is not None and other.cascade

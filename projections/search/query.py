@@ -1,0 +1,217 @@
+"""Questions to a tantivy index: its schema and words, and how a `SearchQuery` is put to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tantivy
+from tantivy import Filter, Occur, Query, TextAnalyzerBuilder, Tokenizer
+
+from pcloud.errors import Rejected
+from pcloud.subject import Ref
+from projections.search.document import milliseconds
+from projections.search.plan import Searched, TypePlan, base_field, index_key
+from projections.search.port import FacetCount, Hit, Range, SearchQuery, SearchResult
+
+__all__ = ["Asker", "make_index"]
+
+MOST_WORDS = 16
+MOST_TEXT = 1000  # characters
+DEEPEST = 10_000  # hits
+MOST_VALUES = 200  # counted of a facet
+TYPO_FROM = 5  # letters
+
+
+def make_index(folder: Path) -> tantivy.Index:
+    """The index in `folder`, made if there is none; raises ValueError as tantivy does."""
+    builder = tantivy.SchemaBuilder()
+    builder.add_text_field("key", stored=True, fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("type", tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("related", tokenizer_name="raw", index_option="basic")
+    builder.add_json_field("text", tokenizer_name="words", index_option="freq")
+    builder.add_json_field("facet", fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_json_field("number", fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_bytes_field("meta", stored=True)
+    index = tantivy.Index(builder.build(), str(folder))
+    index.register_tokenizer("words", _words())
+    index.config_reader("manual")
+    return index
+
+
+def _words() -> tantivy.TextAnalyzer:
+    """Letters and digits make a word; case and accents don't count."""
+    builder = TextAnalyzerBuilder(Tokenizer.simple()).filter(Filter.remove_long(100))
+    return builder.filter(Filter.lowercase()).filter(Filter.ascii_fold()).build()
+
+
+class Asker:
+    """Puts questions to the last commit that it was refreshed to."""
+
+    def __init__(self, index: tantivy.Index) -> None:
+        self._index, self._schema = index, index.schema
+        self._analyzer = _words()
+        self.refresh()
+
+    def refresh(self) -> None:
+        self._searcher = self._index.searcher()
+
+    def meta(self, key: str) -> bytes | None:
+        hits = self._searcher.search(Query.term_query(self._schema, "key", key), limit=1).hits
+        return bytes(self._searcher.doc(hits[0][1]).get_first("meta")) if hits else None
+
+    def holders(self, keys: Sequence[str]) -> list[str]:
+        """The keys of documents that hold values of any of these entities."""
+        searcher, query = self._searcher, Query.term_set_query(self._schema, "related", list(keys))
+        count = searcher.search(query, limit=1).count or 0
+        hits = searcher.search(query, limit=count, count=False).hits if count else []
+        return [searcher.doc(address).get_first("key") for _, address in hits]
+
+    def ask(self, query: SearchQuery, plans: Mapping[str, TypePlan]) -> SearchResult:
+        allowed = {
+            type_: {path: one for path, one in plans[type_].fields.items() if path in fields}
+            for type_, fields in query.types.items()
+            if type_ in plans
+        }
+        _check(query)
+        searcher = self._searcher
+        asked = self._query(query, allowed)
+        total: int = searcher.search(asked, limit=1).count or 0
+        hits = self._ordered(searcher, asked, query, allowed) if query.order else self._scored(searcher, asked, query)
+        return SearchResult(total, hits, {name: self._count(searcher, asked, name, allowed) for name in query.count})
+
+    # --- what matches ------------------------------------------------------------------------------------------------------------
+
+    def _query(self, query: SearchQuery, allowed: Mapping[str, Mapping[str, Searched]]) -> Query:
+        words = self._analyzer.analyze(query.text)
+        if len(words) > MOST_WORDS:
+            raise Rejected(f"a search may have at most {MOST_WORDS} words, this has {len(words)}")
+        per_type: list[tuple[Occur, Query]] = []
+        narrowed = {*query.facets, *query.ranges}
+        for name in narrowed:
+            _require(name, query.types)
+        for type_, fields in allowed.items():
+            must = [Query.const_score_query(Query.term_query(self._schema, "type", type_), 0.0)]
+            texts = [index_key(type_, path) for path, one in fields.items() if one.text]
+            for index, word in enumerate(words):
+                must.append(self._word(word, texts, last=index == len(words) - 1))
+            for name, values in query.facets.items():
+                must.append(self._facet(type_, name, values, fields))
+            for name, range_ in query.ranges.items():
+                must.append(self._range(type_, name, range_, fields))
+            per_type.append((Occur.Should, Query.boolean_query([(Occur.Must, one) for one in must])))
+        return Query.boolean_query(per_type) if per_type else Query.empty_query()
+
+    def _word(self, word: str, keys: Sequence[str], *, last: bool) -> Query:
+        if not keys:
+            return Query.empty_query()
+        forms: list[Query] = []
+        for key in keys:
+            field = f"text.{key}"
+            forms.append(Query.boost_query(Query.term_query(self._schema, field, word), 2.0))
+            if last:
+                begins = Query.fuzzy_term_query(self._schema, field, word, distance=0, prefix=True)
+                forms.append(Query.boost_query(begins, 0.5))
+            if len(word) >= TYPO_FROM:
+                typo = Query.fuzzy_term_query(self._schema, field, word, distance=1, prefix=last)
+                forms.append(Query.boost_query(typo, 0.2))
+        return Query.boolean_query([(Occur.Should, form) for form in forms])
+
+    def _facet(self, type_: str, name: str, values: Sequence[str], fields: Mapping[str, Searched]) -> Query:
+        if not _has_facet(name, fields):
+            return Query.empty_query()
+        field = f"facet.{index_key(type_, name)}"
+        terms = [Query.term_query(self._schema, field, value) for value in values]
+        return Query.const_score_query(Query.boolean_query([(Occur.Should, term) for term in terms]), 0.0)
+
+    def _range(self, type_: str, name: str, range_: Range, fields: Mapping[str, Searched]) -> Query:
+        one = fields.get(name)
+        if one is None or not one.number:
+            return Query.empty_query()
+        low, high = (_bound(one, value) for value in (range_.low, range_.high))
+        text = f"number.{index_key(type_, name)}:[{low} TO {high}]"
+        return Query.const_score_query(self._index.parse_query(text), 0.0)
+
+    # --- what is answered --------------------------------------------------------------------------------------------------------
+
+    def _scored(self, searcher: tantivy.Searcher, asked: Query, query: SearchQuery) -> list[Hit]:
+        if not query.first:
+            return []
+        found = searcher.search(asked, limit=query.first, offset=query.offset, count=False).hits
+        return [Hit(_ref(searcher.doc(address).get_first("key")), float(score)) for score, address in found]
+
+    def _ordered(
+        self,
+        searcher: tantivy.Searcher,
+        asked: Query,
+        query: SearchQuery,
+        allowed: Mapping[str, Mapping[str, Searched]],
+    ) -> list[Hit]:
+        """Newest or largest first, those without a value last."""
+        _require(query.order, query.types)
+        found: list[tuple[int | None, str]] = []
+        for type_, fields in allowed.items():
+            one = fields.get(query.order)
+            # Only `key` may be asked back: tantivy panics for a field that a segment has no value of. `sort` holds the value
+            # as an integer of the same order.
+            best = {
+                "size": max(1, query.offset + query.first),
+                "sort": [{f"number.{index_key(type_, query.order if one and one.number else '')}": "desc"}],
+                "docvalue_fields": ["key"],
+            }
+            of_type = Query.boolean_query(
+                [(Occur.Must, asked), (Occur.Must, Query.term_query(self._schema, "type", type_))]
+            )
+            hits = searcher.aggregate(of_type, {"best": {"top_hits": best}})["best"]["hits"]
+            found += [(hit["sort"][0], hit["docvalue_fields"]["key"][0]) for hit in hits]
+        found.sort(key=lambda hit: (hit[0] is None, -(hit[0] or 0)))
+        return [Hit(_ref(key), 0.0) for _, key in found[query.offset : query.offset + query.first]]
+
+    def _count(
+        self, searcher: tantivy.Searcher, asked: Query, name: str, allowed: Mapping[str, Mapping[str, Searched]]
+    ) -> list[FacetCount]:
+        """The most frequent values first."""
+        counts: dict[str, int] = {}
+        for type_, fields in allowed.items():
+            if _has_facet(name, fields):
+                terms: dict[str, Any] = {"field": f"facet.{index_key(type_, name)}", "size": MOST_VALUES}
+                for bucket in searcher.aggregate(asked, {"values": {"terms": terms}})["values"]["buckets"]:
+                    counts[bucket["key"]] = counts.get(bucket["key"], 0) + int(bucket["doc_count"])
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return [FacetCount(value, count) for value, count in ordered[:MOST_VALUES]]
+
+
+def _check(query: SearchQuery) -> None:
+    if len(query.text) > MOST_TEXT:
+        raise Rejected(f"a search text may have at most {MOST_TEXT} characters")
+    if query.first < 0 or query.offset < 0 or query.first + query.offset > DEEPEST:
+        raise Rejected(f"a search shows hits up to the {DEEPEST}th: narrow it instead")
+    for name in query.count:
+        _require(name, query.types)
+    if sum(len(values) for values in query.facets.values()) > DEEPEST // 10:
+        raise Rejected(f"a search may be narrowed to at most {DEEPEST // 10} facet values")
+
+
+def _require(name: str, types: Mapping[str, frozenset[str]]) -> None:
+    if not any(name in fields or base_field(name) in fields for fields in types.values()):
+        raise Rejected(f"nothing that is searched here has a field {name!r}")
+
+
+def _has_facet(name: str, fields: Mapping[str, Searched]) -> bool:
+    one = fields.get(name) or fields.get(base_field(name))
+    return one is not None and name in one.facet_names
+
+
+def _bound(one: Searched, value: Any) -> str:
+    if value is None:
+        return "*"
+    if one.kind == "DateTime":
+        return str(milliseconds(value))
+    if type(value) not in (int, float):
+        raise Rejected(f"{one.path!r}: {value!r} is no number")
+    return f"{value:.17f}" if one.kind == "Float" else str(round(value))
+
+
+def _ref(key: str) -> Ref:
+    return Ref(*key.split("/"))

@@ -1,0 +1,274 @@
+"""The search index on tantivy: one document per entity, its values under keys of type and field, so that a query looks only where
+its caller may.
+
+A document holds the state that the graph has when it is written, so this view folds behind the graph's; the checkpoint is a document
+of its own in the same commit. Batches that change nothing searched move the checkpoint in memory only: folding them again is free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import tantivy
+
+from pcloud.errors import Corrupt, Unavailable
+from pcloud.event import Kind, StoredEvent
+from projections.checkpoint import HASH_MODULUS, START, Checkpoint
+from projections.graph.port import Filter, GraphStore, Has, HasRelated, IdIn, Order, Select, Some
+from projections.search.document import Content, content_of, select_for
+from projections.search.plan import Searched, TypePlan, news, plan_search, signature
+from projections.search.port import SearchQuery, SearchResult
+from projections.search.query import Asker, make_index
+
+__all__ = ["TantivySearch", "open_tantivy_search"]
+
+VERSION = 1
+HEAP = 15_000_000  # bytes, the least that tantivy takes
+CHUNK = 200  # entities read from the graph at once
+COMMIT_AFTER = 10_000  # events that changed nothing searched
+_META = "checkpoint"
+
+
+async def open_tantivy_search(folder: Path | str, graph: GraphStore) -> TantivySearch:
+    """Open or make the index in `folder`; `graph` is the view that documents are read from. Raises `Unavailable` when it is open
+    elsewhere, `Corrupt` when the folder holds no index."""
+    search = TantivySearch(Path(folder), graph)
+    await asyncio.get_running_loop().run_in_executor(search._writing, search._open)
+    return search
+
+
+class TantivySearch:
+    """A target of the projection loop (to be run `behind` the graph's), and the port `SearchIndex`."""
+
+    name = "search"
+    version = VERSION
+
+    def __init__(self, folder: Path, graph: GraphStore) -> None:
+        self.folder = folder
+        self._graph = graph
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="search-write")
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="search-read")
+        self._checkpoint = self._committed = START
+        self._known: Mapping[str, Mapping[str, str]] = {}
+        self._closed = False
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self._checkpoint
+
+    # --- folding -----------------------------------------------------------------------------------------------------------------
+
+    async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
+        """Bring the documents of what the events touched to the graph's state; the graph must have folded them already."""
+        if self._checkpoint.epoch not in ("", epoch):
+            raise Corrupt(
+                f"the index {self.folder} is of the log {self._checkpoint.epoch}, and this is {epoch}: delete it"
+            )
+        plans = plan_search(self._graph.catalog)
+        changed = signature(plans) != self._known
+        if not self._checkpoint.sequence:
+            self._checkpoint = await self._index_all(epoch, plans)
+        elif changed:
+            await self._index_news(plans)
+        new = [event for event in events if event.sequence > self._checkpoint.sequence]
+        if not new:
+            return self._checkpoint
+        touched = _touched(new, plans)
+        total = (self._checkpoint.hash + sum(event.digest for event in new)) % HASH_MODULUS
+        checkpoint = Checkpoint(epoch, new[-1].sequence, total)
+        if touched:
+            await self._update(plans, touched)
+        if touched or changed or checkpoint.sequence - self._committed.sequence > COMMIT_AFTER:
+            await self._commit(checkpoint, plans)
+        self._checkpoint = checkpoint
+        return checkpoint
+
+    async def _index_all(self, epoch: str, plans: Mapping[str, TypePlan]) -> Checkpoint:
+        """A new index takes the graph as it stands, which is quicker than the whole log."""
+        at = self._graph.checkpoint
+        await self._in_thread(self._writer.delete_all_documents)
+        for plan in plans.values():
+            await self._index_type(plan, None)
+        checkpoint = Checkpoint(epoch, at.sequence, at.hash)
+        await self._commit(checkpoint, plans)
+        return checkpoint
+
+    async def _index_news(self, plans: Mapping[str, TypePlan]) -> None:
+        """Schemas have changed: entities that have a value where none was searched before are indexed again."""
+        for type_, fields in news(self._known, plans).items():
+            await self._index_type(plans[type_], Some(tuple({_has(one): None for one in fields})))
+
+    async def _index_type(self, plan: TypePlan, filter: Filter | None) -> None:
+        after: str | None = None
+        while True:
+            rows = await self._graph.fetch(
+                select_for(plan, filter, order=(Order("id"),), first=CHUNK, after=after, cursor=True)
+            )
+            await self._in_thread(self._replace, [], [content_of(plan, row) for row in rows])
+            if len(rows) < CHUNK:
+                return
+            after = rows[-1]["_cursor"]
+
+    async def _update(self, plans: Mapping[str, TypePlan], touched: Mapping[str, set[str]]) -> None:
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for type_, ids in touched.items():
+            if type_ in plans:
+                wanted[type_] |= ids
+        for plan in plans.values():
+            for relation, target in plan.relations.items():
+                for ids in _chunks(touched.get(target, ())):
+                    rows = await self._graph.fetch(Select(plan.type, ("id",), filter=HasRelated(relation, IdIn(ids))))
+                    wanted[plan.type].update(row["id"] for row in rows)
+        keys = [f"{type_}/{id}" for type_, ids in touched.items() for id in ids]
+        for key in await self._in_thread(self._asker.holders, keys):
+            type_, _, id = key.rpartition("/")
+            if type_ in plans:
+                wanted[type_].add(id)
+        for type_, ids in wanted.items():
+            for chunk in _chunks(ids):
+                rows = await self._graph.fetch(select_for(plans[type_], IdIn(chunk)))
+                gone = [f"{type_}/{id}" for id in chunk]
+                await self._in_thread(self._replace, gone, [content_of(plans[type_], row) for row in rows])
+
+    def _replace(self, gone: list[str], contents: list[Content]) -> None:
+        with self._errors_told():
+            for key in (*gone, *(content.key for content in contents)):
+                self._writer.delete_documents_by_term("key", key)
+            for content in contents:
+                document = tantivy.Document()
+                document.add_text("key", content.key)
+                document.add_text("type", content.type)
+                for key in content.related:
+                    document.add_text("related", key)
+                document.add_json("text", dict(content.text))
+                document.add_json("facet", dict(content.facet))
+                document.add_json("number", dict(content.number))
+                self._writer.add_document(document)
+
+    async def _commit(self, checkpoint: Checkpoint, plans: Mapping[str, TypePlan]) -> None:
+        known = signature(plans)
+        body = msgspec.json.encode([VERSION, checkpoint.epoch, checkpoint.sequence, f"{checkpoint.hash:x}", known])
+
+        def commit() -> None:
+            with self._errors_told():
+                self._writer.delete_documents_by_term("key", _META)
+                document = tantivy.Document()
+                document.add_text("key", _META)
+                document.add_bytes("meta", body)
+                self._writer.add_document(document)
+                self._writer.commit()
+                self._index.reload()
+                self._asker.refresh()
+
+        await self._in_thread(commit)
+        self._committed, self._known = checkpoint, known
+
+    async def _in_thread(self, function: Any, *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._writing, function, *args)
+
+    # --- asking ------------------------------------------------------------------------------------------------------------------
+
+    async def search(self, query: SearchQuery) -> SearchResult:
+        """Raises `Rejected` for a field that is not handed in, or a value that does not suit it."""
+        if self._closed:
+            raise Unavailable("the search index is closed")
+        plans = plan_search(self._graph.catalog)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._asking, self._asker.ask, query, plans)
+        except (ValueError, OSError) as error:
+            raise Unavailable(f"the index {self.folder} can't be read: {error}") from error
+        except BaseException as error:
+            if type(error).__name__ == "PanicException":  # of tantivy's own code, derived from BaseException
+                raise Unavailable(f"the search failed inside tantivy: {error}") from error
+            raise
+
+    # --- lifetime ----------------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._index = self._make()
+            self._writer = self._index.writer(HEAP, 1)
+        except ValueError as error:
+            if "LockBusy" in str(error):
+                raise Unavailable(
+                    f"the index {self.folder} is open already: is another node running on this data folder?"
+                ) from error
+            raise Corrupt(
+                f"the index {self.folder} is damaged ({error}): stop the node and delete the folder, it is built again"
+            ) from error
+        self._asker = Asker(self._index)
+        if (body := self._asker.meta(_META)) is not None:
+            version, epoch, sequence, total, known = msgspec.json.decode(body)
+            if version == VERSION:
+                self._checkpoint = self._committed = Checkpoint(epoch, sequence, int(total, 16))
+                self._known = known
+
+    def _make(self) -> tantivy.Index:
+        try:
+            return make_index(self.folder)
+        except ValueError as error:
+            if "schema does not match" not in str(error):
+                raise
+            # An older version's index: what it holds is in the graph.
+            shutil.rmtree(self.folder)
+            self.folder.mkdir()
+            return make_index(self.folder)
+
+    async def close(self) -> None:
+        """Finish what is being written and free the folder; closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        await asyncio.get_running_loop().run_in_executor(None, self._shut)
+
+    def _shut(self) -> None:
+        self._writing.shutdown(wait=True)
+        self._asking.shutdown(wait=True)
+        self._writer.wait_merging_threads()
+
+    @contextlib.contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            raise Unavailable(f"the index {self.folder} can't be written: {error}") from error
+
+
+def _touched(events: Sequence[StoredEvent], plans: Mapping[str, TypePlan]) -> dict[str, set[str]]:
+    """By type the ids of entities whose documents, or whose relatives' documents, the events may change."""
+    searched: dict[str, set[str]] = defaultdict(set)
+    for type_, plan in plans.items():
+        searched[type_].update(one.field for one in plan.fields.values() if not one.relation)
+    touched: dict[str, set[str]] = defaultdict(set)
+    for event in events:
+        type_ = f"{event.ref.app}/{event.ref.type}"
+        if type_ not in searched:
+            continue
+        change = event.change
+        if (
+            event.kind is not Kind.UPDATED
+            or change.link
+            or change.unlink
+            or not searched[type_].isdisjoint((*change.set, *change.unset))
+        ):
+            touched[type_].add(event.ref.id)
+    return touched
+
+
+def _has(one: Searched) -> Filter:
+    return HasRelated(one.relation, Has(one.field)) if one.relation else Has(one.field)
+
+
+def _chunks(ids: Collection[str]) -> Iterator[tuple[str, ...]]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), CHUNK):
+        yield tuple(ordered[start : start + CHUNK])
