@@ -1,12 +1,13 @@
 """An action: a function of the app's, its name, and the check of what it is called with.
 
-Core has already checked the arguments against the manifest; this checks them against the function's own type hints, so that a
-handler never sees another type than the one it names.
+Core has already checked the arguments against the manifest; this checks them against the function's own type hints, so
+that a handler never sees another type than the one it names.
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 import typing
 from collections.abc import Callable
@@ -70,7 +71,7 @@ def _argument_struct(function: Function, name: str) -> tuple[type[msgspec.Struct
 
 def _default(value: Any) -> Any:
     """msgspec wants mutable defaults as factories."""
-    return msgspec.field(default_factory=lambda: value) if isinstance(value, list | dict | set) else value
+    return msgspec.field(default_factory=lambda: copy.deepcopy(value)) if value.__class__.__hash__ is None else value
 
 
 def _told(error: msgspec.ValidationError) -> str:

@@ -23,7 +23,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapp
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from pcloud.action import Action
 from pcloud.context import CallContext, current_call
@@ -49,8 +49,8 @@ Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 class App:
     """One application process.
 
-    `variables`: instead of the process's environment (in tests). `bus`: bounds of the calls. `grace`: seconds that running calls
-    have to finish after SIGTERM.
+    `variables`: instead of the process's environment (in tests). `bus`: bounds of the calls. `grace`: seconds that
+    running calls have to finish after SIGTERM.
     """
 
     def __init__(
@@ -109,12 +109,14 @@ class App:
         return decorate
 
     def background(self, function: Background) -> Background:
-        """Run a coroutine function as long as the app does. When it fails, the app ends with the reason and is started again."""
+        """Run a coroutine function as long as the app does. When it fails, the app ends with the reason and is started
+        again."""
         self._backgrounds.append(function)
         return function
 
     def lifespan(self, manager: Lifespan) -> Lifespan:
-        """Enter an async context manager (`@asynccontextmanager`) before the first call is taken, leave it after the last."""
+        """Enter an async context manager (`@asynccontextmanager`) before the first call is taken, leave it after the
+        last."""
         self._lifespans.append(manager)
         return manager
 
@@ -182,10 +184,11 @@ class App:
     def events(
         self, type: str, after: str | None = None, *, node: str = "", name: str = ""
     ) -> AsyncGenerator[GraphEvent, None]:
-        """The events of a type (`image-importer/Image`) as they come, from the revision `after` or from now on, without end.
+        """The events of a type (`image-importer/Image`) as they come, from the revision `after` or from now on, without
+        end.
 
-        `node`: the fields of the entity to bring along (`"id title"`). `name`: the type's name in the app's view, where the
-        manifest gives it another one (`as:`). After a lost connection it goes on behind the last event.
+        `node`: the fields of the entity to bring along (`"id title"`). `name`: the type's name in the app's view, where
+        the manifest gives it another one (`as:`). After a lost connection it goes on behind the last event.
         """
         return follow_events(self.graph, self.gateway.seen, name or type.rpartition("/")[2], after, node)
 
@@ -281,10 +284,12 @@ async def _told(function: Background) -> None:
 
 
 def _reasons(error: BaseException) -> list[str]:
-    """The messages of PCloud's own errors in a group; empty when there is any other error, which wants its traceback."""
+    """The messages of PCloud's own errors in a group; empty when there is any other error, which wants its
+    traceback."""
     if isinstance(error, PCloudError):
         return [error.message]
     if not isinstance(error, BaseExceptionGroup):
         return []
-    reasons = [_reasons(one) for one in error.exceptions]  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    reasons = [_reasons(one) for one in group.exceptions]
     return [] if [] in reasons else [text for texts in reasons for text in texts]

@@ -1,8 +1,9 @@
-"""`run_bounded`: run a function on input that nobody trusts (a stranger's picture, say) in a process of its own, within bounds.
+"""`run_bounded`: run a function on input that nobody trusts (a stranger's picture, say) in a process of its own, within
+bounds.
 
-A small fork server, started without the parent's memory, files and environment, holds the function's module ready and forks a fresh
-child for every job, so a job costs milliseconds and nothing of one reaches the next. The result comes back as plain data
-(MessagePack), never as a pickle: a child that was taken over can't run code here.
+A small fork server, started without the parent's memory, files and environment, holds the function's module ready and
+forks a fresh child for every job, so a job costs milliseconds and nothing of one reaches the next. The result comes
+back as plain data (MessagePack), never as a pickle: a child that was taken over can't run code here.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ async def run_bounded(
 ) -> Result:
     """`function(*args)` in a bounded process; as many at once as there are CPUs, the others wait.
 
-    `function`: at the top of a module that can be imported. `args`: anything that pickles. The result: None, bool, int, float, str,
-    bytes, datetime, lists, tuples and dicts of them, dataclasses and msgspec structs, given back as the function's return hint says.
-    `seconds`: wall time. `memory`: bytes of address space beyond what the child has mapped with the module and the arguments.
+    `function`: at the top of a module that can be imported. `args`: anything that pickles. The result: None, bool, int,
+    float, str, bytes, datetime, lists, tuples and dicts of them, dataclasses and msgspec structs, given back as the
+    function's return hint says. `seconds`: wall time. `memory`: bytes of address space beyond what the child has mapped
+    with the module and the arguments.
 
-    Raises `Rejected` with the reason when the function raises, crashes, or needs more time, memory or room than it may; an error of
-    `pcloud.errors` comes through as itself. `Unavailable` when no process can be made.
+    Raises `Rejected` with the reason when the function raises, crashes, or needs more time, memory or room than it may;
+    an error of `pcloud.errors` comes through as itself. `Unavailable` when no process can be made.
     """
     job = Job(*_importable(function), float(seconds), memory, result_bytes)
     return await _pool().run(job, args, _result_type(function))
@@ -56,7 +58,8 @@ async def close_bounded() -> None:
 
 
 class _Pool:
-    """The fork server of one event loop, and the bound on jobs at once. After a while without jobs it is ended: it holds memory."""
+    """The fork server of one event loop, and the bound on jobs at once. After a while without jobs it is ended: it
+    holds memory."""
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(os.cpu_count() or 1)

@@ -1,7 +1,9 @@
-"""The app's side of the bus: takes calls from core's dispatcher, keeps them alive by heartbeats, and answers each exactly once.
+"""The app's side of the bus: takes calls from core's dispatcher, keeps them alive by heartbeats, and answers each
+exactly once.
 
-Subscriptions are FastStream's plain ones with `no_reply`: whatever happens to a handler, the answer is published here. It refuses to
-use JetStream, request() or any subject but `call.<app>.<action>` and the reply subject of a call: the app's user has no other right.
+Subscriptions are FastStream's plain ones with `no_reply`: whatever happens to a handler, the answer is published here.
+It refuses to use JetStream, request() or any subject but `call.<app>.<action>` and the reply subject of a call: the
+app's user has no other right.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ log = logging.getLogger("pcloud.bus")
 class BusSettings:
     """`concurrency`: handlers at once. `backlog`: calls waiting for one, beyond which a call is refused.
 
-    `heartbeat`: seconds between signs of life of a running call. `seconds`: time limit of a call that brings no deadline.
+    `heartbeat`: seconds between signs of life of a running call. `seconds`: time limit of a call that brings no
+    deadline.
     """
 
     concurrency: int = 16
@@ -67,6 +70,9 @@ class Bus:
         try:
             await broker.start()
             self._client = await broker.connect()
+            # nats-py's flush() writes its PING before what is still buffered, so only the second one comes after
+            # the subscriptions.
+            await self._client.flush(5)
             await self._client.flush(5)
         except Exception as error:
             raise Unavailable(f"the bus at {self._environment.nats_url} can't be used: {error!r}") from error

@@ -1,7 +1,8 @@
-"""What surrounds the call that an app is answering: who asked, in which run, until when, and what has been seen of the log.
+"""What surrounds the call that an app is answering: who asked, in which run, until when, and what has been seen of the
+log.
 
-It follows the handler through everything it awaits (a context variable), so that the graph client and calls to other apps carry
-run, ordinal and revision without being told.
+It follows the handler through everything it awaits (a context variable), so that the graph client and calls to other
+apps carry run, ordinal and revision without being told.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Seen:
 class CallContext:
     """The call being answered.
 
-    `caller`: `owner`, `device:<id>` or `app:<name>`. `run`: the token of the run that this call belongs to, '' for a plain call.
-    `attempt`: from 1. `replay`: the event that led here is from before. `deadline`: unix seconds.
+    `caller`: `owner`, `device:<id>` or `app:<name>`. `run`: the token of the run that this call belongs to, '' for a
+    plain call. `attempt`: from 1. `replay`: the event that led here is from before. `deadline`: unix seconds.
     """
 
     id: str
@@ -59,7 +60,8 @@ class CallContext:
         return max(0.0, self.deadline - time.time())
 
     def next_ordinal(self) -> int:
-        """The number of the next write in this run, from 1: the same in each attempt, so a repeated write is recognised."""
+        """The number of the next write in this run, from 1: the same in each attempt, so a repeated write is
+        recognised."""
         self._writes += 1
         return self._writes
 

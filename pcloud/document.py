@@ -1,7 +1,7 @@
 """A YAML document read into msgspec structs, with the exact place of each mistake.
 
-YAML as its version 1.2 means it: `on`, `yes` and `1_000` are text. Refused are anchors and aliases (a few lines of them unfold into
-gigabytes), tags, duplicate and unknown keys, deep nesting and large files.
+YAML as its version 1.2 means it: `on`, `yes` and `1_000` are text. Refused are anchors and aliases (a few lines of them
+unfold into gigabytes), tags, duplicate and unknown keys, deep nesting and large files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
 import msgspec
 import yaml
@@ -31,11 +31,10 @@ DEPTH = 24
 class _Loader(yaml.SafeLoader):
     """Composes nodes only; what a scalar means is decided here, by YAML 1.2's core schema."""
 
-    yaml_implicit_resolvers: typing.ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
     depth = 0
 
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
-        event = self.peek_event()
+        event: Any = cast("Any", self).peek_event()
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise yaml.MarkedYAMLError(
                 problem="anchors (&) and aliases (*) are not allowed here: write it out", problem_mark=event.start_mark
@@ -88,7 +87,7 @@ class Document:
             raise Rejected(f"{self.file}: {' '.join(str(error).split())}") from error
         finally:
             if loader is not None:
-                loader.dispose()
+                cast("Any", loader).dispose()
         if root is None:
             raise Rejected(f"{self.file}:1:1: the file is empty")
         return root
@@ -162,10 +161,8 @@ class Document:
             return float(meant)
         if typing.get_origin(kind) is Literal:
             if raw.value not in typing.get_args(kind):
-                self._fail(
-                    node,
-                    f"{_title(path)} must be {_words(kind)}, not {_kind(node)}{_nearest(raw.value, typing.get_args(kind))}",
-                )
+                hint = _nearest(raw.value, typing.get_args(kind))
+                self._fail(node, f"{_title(path)} must be {_words(kind)}, not {_kind(node)}{hint}")
             return raw.value
         if type(meant) is not kind:
             self._fail(node, f"{_title(path)} must be {_words(kind)}, not {_kind(node)}")
@@ -177,7 +174,7 @@ class Document:
             return {key: self._value(value, Any, (*path, key)) for key, value in self._pairs(node, path).items()}
         if isinstance(node, SequenceNode):
             return [self._value(item, Any, (*path, number)) for number, item in enumerate(node.value)]
-        return _meant(typing.cast("ScalarNode", node))
+        return _meant(cast("ScalarNode", node))
 
 
 _INT = re.compile(r"[-+]?[0-9]+")
@@ -189,7 +186,8 @@ _CONSTANTS: Mapping[str, bool | None] = {
 
 
 def _meant(node: ScalarNode) -> str | int | float | bool | None:
-    """A scalar's value by YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), without octal, hex and infinity."""
+    """A scalar's value by YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), without octal, hex and
+    infinity."""
     text: str = node.value
     if node.style is not None:  # quoted or a block
         return text
@@ -211,7 +209,7 @@ def _kind(node: Node) -> str:
         return "a mapping"
     if isinstance(node, SequenceNode):
         return "a list"
-    return f"'{node.value}'" if _meant(typing.cast("ScalarNode", node)) is not None else "nothing"
+    return f"'{node.value}'" if _meant(cast("ScalarNode", node)) is not None else "nothing"
 
 
 def _words(kind: Any) -> str:

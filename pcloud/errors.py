@@ -8,7 +8,8 @@
     ├── Unavailable   a part that is needed is not there now; trying again may help        503
     └── Corrupt       stored data contradicts itself; a person has to look                 500
 
-A message says what was wrong, with what, and what to do. Adapters translate a driver's error into one of these and chain it.
+A message says what was wrong, with what, and what to do. Adapters translate a driver's error into one of these and
+chain it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Events: what one change of one entity looks like, on the log and in memory.
 
-An event once published is never edited. Its body carries a version `v`; older bodies are lifted by `pcloud.upcast` on read.
-Everything that is not the change itself (who, why, which transaction) travels in headers.
+An event once published is never edited. Its body carries a version `v`; older bodies are lifted by `pcloud.upcast` on
+read. Everything that is not the change itself (who, why, which transaction) travels in headers.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ class Kind(StrEnum):
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, tag=False):
-    """The change of one entity. Field names are stored names: `title`, or `face-detector/faceCount` where another app added it.
+    """The change of one entity. Field names are stored names: `title`, or `face-detector/faceCount` where another app
+    added it.
 
-    `set`: scalar (or list of scalars) by field. `unset`: fields whose value is taken away. `link` / `unlink`: ids by relation
-    field; `link` on a to-one relation replaces what was there.
+    `set`: scalar (or list of scalars) by field. `unset`: fields whose value is taken away. `link` / `unlink`: ids by
+    relation field; `link` on a to-one relation replaces what was there.
     """
 
     set: dict[str, Any] = {}
@@ -76,8 +77,8 @@ def decode_change(body: bytes) -> Change:
 class Event:
     """One change of one entity, as a member of a transaction, before or after it is stored.
 
-    `expected` is the version (stream sequence of the entity's last event; 0: never existed) that the writer saw. It is a header
-    of the publish, not part of the stored event.
+    `expected` is the version (stream sequence of the entity's last event; 0: never existed) that the writer saw. It is
+    a header of the publish, not part of the stored event.
     """
 
     ref: Ref
@@ -90,8 +91,9 @@ class Event:
 class StoredEvent:
     """An event as read from the log.
 
-    `sequence`: stream sequence. `time`: seconds since 1970, by the server. `tx`, `ordinal` (from 1), `total`: its transaction.
-    `digest`: SHA-256 over sequence, subject, headers and body as an integer; a log's running hash is their sum modulo 2**256.
+    `sequence`: stream sequence. `time`: seconds since 1970, by the server. `tx`, `ordinal` (from 1), `total`: its
+    transaction. `digest`: SHA-256 over sequence, subject, headers and body as an integer; a log's running hash is their
+    sum modulo 2**256.
     """
 
     sequence: int

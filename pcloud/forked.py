@@ -1,4 +1,5 @@
-"""The fork server's own side: imports a job's module once, forks a child for each job, limits it, and tells how it ended.
+"""The fork server's own side: imports a job's module once, forks a child for each job, limits it, and tells how it
+ended.
 
 Runs as a process without threads, event loop or secrets. It ends, and its children with it, when the control
 socket closes.
@@ -36,7 +37,8 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`memory`: bytes of address space beyond what is mapped when the function begins. `seconds`: wall time of the function."""
+    """`memory`: bytes of address space beyond what is mapped when the function begins. `seconds`: wall time of the
+    function."""
 
     module: str
     function: str
@@ -69,7 +71,7 @@ def serve(control_fd: int) -> None:
         wake_read, wake_write = os.pipe()
         os.set_blocking(wake_read, False)
         os.set_blocking(wake_write, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _wake)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which then ends this
         signal.set_wakeup_fd(wake_write)
         selector.register(control, selectors.EVENT_READ)
@@ -83,6 +85,10 @@ def serve(control_fd: int) -> None:
                 else:
                     os.read(wake_read, 512)
             _reap(control, children)
+
+
+def _wake(number: int, frame: object) -> None:
+    """Nothing to do: that the signal has a handler is what makes it write to the wakeup file descriptor."""
 
 
 def _obey(control: socket.socket, children: dict[int, int]) -> bool:

@@ -15,10 +15,10 @@ from pcloud.forked import CONTROL_BYTES, Exited, Job
 
 __all__ = ["ForkServer", "Running"]
 
-# What a child may know of the environment: nothing that names a secret. One thread for each job, since there is one job for each CPU
-# (and a fork server must not have threads).
+# What a child may know of the environment: nothing that names a secret. One thread for each job, since there is one job
+# for each CPU, and a fork server must not have threads.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 START = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[2]); from pcloud.forked import serve; serve(int(sys.argv[1]))"
 )
@@ -29,7 +29,7 @@ class Running:
 
     def __init__(self, server: ForkServer, number: int, channel: socket.socket) -> None:
         self._server = server
-        self._number = number
+        self.number = number
         self._channel = channel
         self._loop = asyncio.get_running_loop()
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
@@ -65,7 +65,7 @@ class Running:
         """Kill what is left of it."""
         self._channel.close()
         if not self.exited.done():
-            self._server.kill(self._number)
+            self._server.kill(self.number)
 
 
 class ForkServer:
@@ -97,16 +97,17 @@ class ForkServer:
         running = Running(self, next(self._numbers), ours)
         with theirs:
             try:
-                socket.send_fds(self._control, [job.message(running._number)], [theirs.fileno()])
+                socket.send_fds(self._control, [job.message(running.number)], [theirs.fileno()])
             except OSError as error:
                 ours.close()
                 self.close()
                 raise Unavailable(f"{job.title} could not be started: {error}; try again") from error
-        self._running[running._number] = running
+        self._running[running.number] = running
         return running
 
     def kill(self, number: int) -> None:
-        """End a job with all that it has started. The server does it, which alone knows whether the process still is that job."""
+        """End a job with all that it has started. The server does it, which alone knows whether the process still is
+        that job."""
         if self.alive:
             try:
                 self._control.send(json.dumps({"kill": number}).encode())

@@ -1,14 +1,14 @@
 """The way from an app to core: HTTP over the app's own unix socket (or a loopback port), and its errors.
 
-Core knows the app by the socket, so nothing here carries a password. Every request takes along the run and the newest revision of
-the call being answered, and keeps the revision of the answer.
+Core knows the app by the socket, so nothing here carries a password. Every request takes along the run and the newest
+revision of the call being answered, and keeps the revision of the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -120,9 +120,10 @@ class Gateway:
         """An async context manager: the websocket of a subscription (subprotocol graphql-transport-ws)."""
         import aiohttp
 
+        limits: Any = aiohttp.ClientWSTimeout
         return self.session.ws_connect(
             self._base + path, protocols=("graphql-transport-ws",), headers=self.headers(), heartbeat=20.0,
-            max_msg_size=ANSWER_BYTES, timeout=aiohttp.ClientWSTimeout(ws_close=2.0),
+            max_msg_size=ANSWER_BYTES, timeout=limits(ws_close=2.0),
         )  # fmt: skip
 
     @property
@@ -147,7 +148,7 @@ async def _read_bounded(content: aiohttp.StreamReader, path: str) -> bytes:
     return b"".join(parts)
 
 
-def backoff(first: float = 0.05, most: float = 5.0) -> Any:
+def backoff(first: float = 0.05, most: float = 5.0) -> Iterator[float]:
     """Pauses in seconds, doubling from `first` to `most`, without end."""
     pause = first
     while True:
@@ -157,10 +158,10 @@ def backoff(first: float = 0.05, most: float = 5.0) -> Any:
 
 def fail_for(answer: Answer) -> None:
     """Raise the error that the answer tells; GraphQL's form (`errors`) and core's own (`error`) alike."""
-    errors = answer.body.get("errors") or ([answer.body["error"]] if answer.body.get("error") else [])
-    if errors:
-        first = errors[0] if isinstance(errors[0], dict) else {"message": str(errors[0])}
-        code = str((first.get("extensions") or {}).get("code") or first.get("code") or "INTERNAL")
+    errors: list[dict[str, Any]] = answer.body.get("errors") or []
+    if first := errors[0] if errors else answer.body.get("error"):
+        extensions: dict[str, Any] = first.get("extensions") or {}
+        code = str(extensions.get("code") or first.get("code") or "INTERNAL")
         raise error_from_code(code, str(first.get("message") or code))
     if answer.status >= 400:
         raise Unavailable(f"PCloud answered with status {answer.status} and gave no reason")

@@ -1,7 +1,7 @@
 """The graph as the app sees it: GraphQL queries, mutations and subscriptions through its gateway.
 
-A mutation is one transaction and is done once: inside a run its key is the run and the number of the write, outside of one it is
-`key` or a random one, so that a repeated request after a lost connection answers what the first one did.
+A mutation is one transaction and is done once: inside a run its key is the run and the number of the write, outside of
+one it is `key` or a random one, so that a repeated request after a lost connection answers what the first one did.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Graph:
     async def mutate(
         self, document: str, variables: Mapping[str, Any] | None = None, *, key: str | None = None
     ) -> dict[str, Any]:
-        """Like `query`, for a mutation. `key` makes it idempotent outside of runs, too: the same key answers the same."""
+        """Like `query`, for a mutation. `key` makes it idempotent outside of runs, too: the same key answers the
+        same."""
         call = current_call()
         headers = dict[str, str]()
         if call and call.run:
@@ -45,7 +46,8 @@ class Graph:
     async def subscribe(
         self, document: str, variables: Mapping[str, Any] | None = None
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """The `data` of each answer, until the subscription completes; raises `Unavailable` when the connection is lost.
+        """The `data` of each answer, until the subscription completes; raises `Unavailable` when the connection is
+        lost.
 
         For the events of a type, `App.events` also connects again.
         """

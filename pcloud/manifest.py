@@ -13,8 +13,9 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
     pass
 
 
-class Use(Struct):
-    """One thing the app asks for; exactly one of `read`, `write`, `extend` (a type), `call` (an action), `network` is given."""
+class Use(Struct, frozen=True):
+    """One thing the app asks for; exactly one of `read`, `write`, `extend` (a type), `call` (an action), `network` is
+    given."""
 
     read: str = ""
     write: str = ""
@@ -27,7 +28,7 @@ class Use(Struct):
     reason: str = ""
 
 
-class Action(Struct):
+class Action(Struct, frozen=True):
     """`args`: GraphQL input types by name, `{image: ID!, size: Int}`. `seconds`: hard time limit of one call."""
 
     name: str
@@ -36,14 +37,14 @@ class Action(Struct):
     seconds: float = 60.0
 
 
-class TriggerOn(Struct):
+class TriggerOn(Struct, frozen=True):
     type: str
     event: Literal["created", "updated", "deleted"] | list[Literal["created", "updated", "deleted"]] = "created"
     fields: list[str] = []  # for updated: only when one of these changed
     where: dict[str, Any] = {}  # a filter in the form of the GraphQL API: {mime: {eq: image/jpeg}}
 
 
-class Trigger(Struct):
+class Trigger(Struct, frozen=True):
     name: str
     on: TriggerOn
     action: str  # an own action, or app/action, or role:ROLE/action
@@ -54,18 +55,18 @@ class Trigger(Struct):
     attempts: int = 5
 
 
-class Init(Struct):
+class Init(Struct, frozen=True):
     call: str
     args: dict[str, Any] = {}
 
 
-class Run(Struct):
+class Run(Struct, frozen=True):
     command: list[str]
     web: bool = False
     env: dict[str, str] = {}
 
 
-class Manifest(Struct):
+class Manifest(Struct, frozen=True):
     name: str
     version: str
     run: Run | None = None
@@ -81,7 +82,8 @@ class Manifest(Struct):
 
 
 def load_manifest(text: str | bytes, file: str = "app.yaml") -> Manifest:
-    """Read and check a manifest; raises `Rejected` with file, line and column, what is wrong, and what to write instead."""
+    """Read and check a manifest; raises `Rejected` with file, line and column, what is wrong, and what to write
+    instead."""
     from pcloud.document import Document
     from pcloud.manifest_rules import check_manifest
 

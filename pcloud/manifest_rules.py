@@ -126,8 +126,10 @@ class _Rules:
                 match = _ARGUMENT.fullmatch(kind)
                 if not match or (match[1] or match[2]) not in ARGUMENT_TYPES:
                     known = ", ".join(ARGUMENT_TYPES)
-                    message = f"'{kind}' is no type of an argument: write one of {known}, with ! if it is needed, [..] for a list"
-                    self.document.refuse((*path, "args", name), message)
+                    self.document.refuse(
+                        (*path, "args", name),
+                        f"'{kind}' is no type of an argument: write one of {known}, with ! if it is needed, [..] for a list",
+                    )
 
     def check_triggers(self) -> None:
         self.check_unique(

@@ -1,7 +1,7 @@
 """A revision: a position on one log, as clients, calls and cursors carry it.
 
-It is opaque to them: they keep the newest one they were given and send it along, so that whoever answers has folded at least
-that much. The epoch tells one log from another after a restore.
+It is opaque to them: they keep the newest one they were given and send it along, so that whoever answers has folded at
+least that much. The epoch tells one log from another after a restore.
 """
 
 from __future__ import annotations

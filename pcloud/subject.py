@@ -24,8 +24,9 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 APP_LENGTH = 40
 
 
-def check_app(name: str, *, reserved: bool = False) -> str:
-    """Return `name` if an app may be called so, else raise `Rejected`; `reserved=True` also lets core's own names pass."""
+def check_app(name: object, *, reserved: bool = False) -> str:
+    """Return `name` if an app may be called so, else raise `Rejected`; `reserved=True` also lets core's own names
+    pass."""
     if not isinstance(name, str) or len(name) > APP_LENGTH or not _APP.fullmatch(name):
         raise Rejected(
             f"{name!r} is no app name: use small letters, digits and single hyphens, at most {APP_LENGTH} characters, "
@@ -36,7 +37,7 @@ def check_app(name: str, *, reserved: bool = False) -> str:
     return name
 
 
-def check_action(name: str) -> str:
+def check_action(name: object) -> str:
     if not isinstance(name, str) or len(name) > APP_LENGTH or not _ACTION.fullmatch(name):
         raise Rejected(
             f"{name!r} is no action name: use small letters, digits and single hyphens, such as 'new-object'"
@@ -44,19 +45,19 @@ def check_action(name: str) -> str:
     return name
 
 
-def check_type(name: str) -> str:
+def check_type(name: object) -> str:
     if not isinstance(name, str) or not _TYPE.fullmatch(name) or "__" in name:
         raise Rejected(f"{name!r} is no type name: use a GraphQL name such as 'ImageSegment', at most 64 characters")
     return name
 
 
-def check_field(name: str) -> str:
+def check_field(name: object) -> str:
     if not isinstance(name, str) or not _FIELD.fullmatch(name) or "__" in name:
         raise Rejected(f"{name!r} is no field name: use a GraphQL name such as 'takenAt', at most 64 characters")
     return name
 
 
-def check_id(value: str) -> str:
+def check_id(value: object) -> str:
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise Rejected(f"{value!r} is no id: use 1 to 64 of the characters A-Z a-z 0-9 _ and -")
     return value
@@ -92,7 +93,8 @@ def type_name(text: str | TypeName) -> TypeName:
 
 
 class Ref(NamedTuple):
-    """One entity: its app, type and id. Written `image-importer/Image/ID`, on the log `graph.image-importer.Image.ID`."""
+    """One entity: its app, type and id. Written `image-importer/Image/ID`, on the log
+    `graph.image-importer.Image.ID`."""
 
     app: str
     type: str

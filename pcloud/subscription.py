@@ -21,7 +21,8 @@ log = logging.getLogger("pcloud.subscription")
 
 @dataclass(frozen=True, slots=True)
 class GraphEvent:
-    """`kind`: created, updated, deleted. `changed`: the names of the fields. `node`: the asked-for fields as they are now."""
+    """`kind`: created, updated, deleted. `changed`: the names of the fields. `node`: the asked-for fields as they are
+    now."""
 
     kind: str
     id: str
@@ -34,7 +35,8 @@ class GraphEvent:
 async def follow_events(
     graph: Graph, seen: Seen, type: str, after: str | None, node: str
 ) -> AsyncGenerator[GraphEvent, None]:
-    """Without end, each event once and in order; raises only what trying again can't help (`FORBIDDEN`, `REJECTED` …)."""
+    """Without end, each event once and in order; raises only what trying again can't help (`FORBIDDEN`, `REJECTED`
+    …)."""
     field = f"{check_type(type)[0].lower()}{type[1:]}Events"
     selection = f" node {{ {node} }}" if node else ""
     document = (

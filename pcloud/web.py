@@ -1,7 +1,7 @@
 """An app's own web pages: serving them on loopback, and knowing who asks.
 
-Core signs people in and passes their requests on with the header `Pcloud-User`, signed for this app and for a short time. Nothing
-here reads cookies or passwords: core has stripped them.
+Core signs people in and passes their requests on with the header `Pcloud-User`, signed for this app and for a short
+time. Nothing here reads cookies or passwords: core has stripped them.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ accounts {{
   CORE {{ users: [{{user: core, password: core}}] }}
   APPS {{ users: [
     {{user: dispatcher, password: d, permissions: {{publish: "call.>", subscribe: "_INBOX.core.>"}}}}
-    {{nkey: {nkey}, permissions: {{subscribe: "call.puppy-counter.> puppy-counter", publish: "_INBOX.core.puppy-counter.>"}}}}
+    {{nkey: {nkey}, permissions: {{
+      subscribe: "call.puppy-counter.> puppy-counter", publish: "_INBOX.core.puppy-counter.>"}}}}
   ] }}
 }}
 """

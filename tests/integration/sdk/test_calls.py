@@ -21,7 +21,7 @@ async def test_a_call_is_answered_with_the_result_and_the_newest_revision(app: A
     gateway.answer({"data": {"puppies": 3}}, revision="e1.9")
     async with serving(app):
         answer = await bus.call("count-puppies", {"litter": "a"}, caller="app:photos", revision="e1.5")
-    assert answer.status == "ok"
+    assert answer.status == "ok", answer
     assert answer.body == {"result": {"litter": "a", "count": 3, "by": "app:photos"}, "revision": "e1.9"}
     assert gateway.asked[0][1]["Pcloud-Revision"] == "e1.5"
 
@@ -33,7 +33,7 @@ async def test_a_plain_function_is_an_action_too(app: App, bus, serving) -> None
 
     async with serving(app):
         answer = await bus.call("add", {"a": 1, "b": 2})
-    assert answer.body["result"] == 3
+    assert answer.body.get("result") == 3, answer
 
 
 async def test_an_error_is_answered_with_code_message_and_bounded_traceback(app: App, bus, serving) -> None:
@@ -48,7 +48,7 @@ async def test_an_error_is_answered_with_code_message_and_bounded_traceback(app:
     async with serving(app):
         refused = await bus.call("refuse", {})
         broken = await bus.call("break-down", {})
-    assert refused.status == "error"
+    assert refused.status == "error", refused
     assert refused.body["error"]["code"] == "CONFLICT"
     assert refused.body["error"]["message"] == "somebody else was quicker"
     assert "in refuse" in refused.body["error"]["traceback"]
@@ -167,7 +167,7 @@ async def test_stopping_finishes_the_running_call_and_takes_no_other(app: App, b
         call = asyncio.create_task(bus.call("fetch", {}))
         await started.wait()
         app.stop()
-        while (await bus.call("fetch", {})).headers.get("Status") != "503":
+        while (await bus.call("fetch", {}, deadline=str(time.time() + 0.05))).headers.get("Status") != "503":
             pass  # until nobody listens any more
         assert not task.done()
         go_on.set()
@@ -202,7 +202,7 @@ async def test_a_bus_that_does_not_know_the_app_ends_it_with_a_reason(variables,
     stranger.write_bytes(nkeys.encode_seed(bytes(32), nkeys.PREFIX_BYTE_USER))
     app = App({**variables, "NATS_NKEY_SEED_FILE": str(stranger)})
     app.action("bark")(lambda: None)
-    with pytest.raises(Unavailable, match="can't be used"):
+    with pytest.RaisesGroup(pytest.RaisesExc(Unavailable, match="Authorization Violation"), flatten_subgroups=True):
         async with serving(app):
             pass
 
@@ -215,7 +215,8 @@ async def test_a_failing_background_task_ends_the_app_with_its_name(app: App, se
         await fail.wait()
         raise ValueError("it is gone")
 
-    with pytest.RaisesGroup(pytest.RaisesExc(Unavailable, match="watch_the_door failed: ValueError: it is gone")):
+    expected = pytest.RaisesExc(Unavailable, match="watch_the_door failed: ValueError: it is gone")
+    with pytest.RaisesGroup(expected, flatten_subgroups=True):
         async with serving(app) as task:
             fail.set()
             await asyncio.wait({task})
