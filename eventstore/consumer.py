@@ -7,6 +7,7 @@ and not yet handed out, is kept from coming again.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -21,10 +22,13 @@ __all__ = ["Acknowledgeable", "ConsumerPosition", "DurableConsumer", "consumer_c
 
 SECOND = 10**9
 NOT_FOUND = 10014
+INVALID_RESET = 10204
 FOR_EVER = "2200-01-01T00:00:00Z"
+LATER = 0.05
 NOW = "1970-01-01T00:00:00Z"
 
 Content = TypeVar("Content")
+_KINDS: Mapping[int, type[PCloudError]] = {NOT_FOUND: NotFound, INVALID_RESET: Rejected}
 
 
 class ConsumerPosition(NamedTuple):
@@ -149,7 +153,7 @@ class DurableConsumer(Generic[Content]):
                         for message in puller.drop():
                             await Acknowledgeable(self._connection, message).nak()
             except ConsumerLost:
-                await self._connection.connected(0.1)
+                await asyncio.sleep(LATER)
                 await self.position()
 
     async def pause(self) -> None:
@@ -158,17 +162,25 @@ class DurableConsumer(Generic[Content]):
 
     async def resume(self) -> None:
         await self._api("PAUSE", {"pause_until": NOW})
+        # Those who wait would get their messages at the next heartbeat only. Any request wakes the server; this one asks
+        # for a place where nobody listens, so it takes nothing.
+        nowhere = f"_INBOX.{secrets.token_hex(16)}"
+        with suppress(NoAnswer):
+            subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self.name}"
+            await self._connection.send(subject, b'{"batch":1,"expires":1000000}', reply=nowhere)
 
     async def reset(self, sequence: int, *, patience: float = 60.0) -> None:
         """Go to `sequence`: that message is the next. Waits up to `patience` seconds for what is handed out: a late
         acknowledgement would count for the new delivery. A pause stays a pause. Raises `Unavailable`."""
-        info = await self._api("INFO")
-        if not info.get("paused"):
+        was_paused = await self.paused()
+        if not was_paused:
             await self.pause()
-        await self._settled(patience)
-        await self._api("RESET", {"seq": max(1, sequence)})
-        if not info.get("paused"):
-            await self.resume()
+        try:
+            await self._settled(patience)
+            await self._api("RESET", {"seq": max(1, sequence)})
+        finally:
+            if not was_paused:
+                await self.resume()
 
     async def position(self) -> ConsumerPosition:
         info = await self._api("INFO")
@@ -204,5 +216,6 @@ class DurableConsumer(Generic[Content]):
         try:
             return await self._connection.api(f"CONSUMER.{verb}.{self._stream}.{self.name}", request, patience=60.0)
         except ApiError as error:
-            kind: type[PCloudError] = NotFound if error.code == NOT_FOUND else Unavailable
-            raise kind(f"the consumer {self.name} of {self._stream} can't do that: {error}") from error
+            raise _KINDS.get(error.code, Unavailable)(
+                f"the consumer {self.name} of {self._stream} can't do that: {error}"
+            ) from error

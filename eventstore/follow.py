@@ -20,7 +20,7 @@ __all__ = ["BATCH", "follow", "read"]
 
 BATCH = 500
 SECOND = 10**9
-LATER = 0.1
+LATER = 0.05
 
 
 async def follow(
@@ -65,7 +65,7 @@ async def _ordered(
                     if last is not None and (after >= last or batch[-1].pending == 0):
                         return
         except ConsumerLost:
-            await connection.connected(LATER)
+            await asyncio.sleep(LATER)
         finally:
             await _delete(connection, stream, name)
 

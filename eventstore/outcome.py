@@ -26,9 +26,8 @@ STREAM = "GRAPH"
 WRONG_SEQUENCE = 10071  # the entity has moved on
 IN_FLIGHT = frozenset({10158, 10164})  # the same message, or another of its entity, is being replicated right now
 DUPLICATE_IN_BATCH = 10201
-TRY_AGAIN = frozenset(
-    {10008, 10009, 10167, 10176, 10194, 10210}
-)  # not stored: no leader now, incomplete batch, too many open
+# Not stored: no leader now, incomplete batch, too many open ones.
+TRY_AGAIN = frozenset({10008, 10009, 10167, 10176, 10194, 10210})
 TOO_LARGE = frozenset({10054, 10097, 10199})
 # Another writer's message in replication either lands or fails within milliseconds.
 IN_FLIGHT_PATIENCE = 1.0

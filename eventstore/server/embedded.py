@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from eventstore.connection import open_connection
+from eventstore.connection import NoAnswer, open_connection
 from eventstore.server.binary import find_binary
 from eventstore.server.config import render_config
 from eventstore.server.folder import end_orphan, free_port, hold_folder, port_is_free
@@ -28,6 +28,9 @@ from pcloud.subject import check_app
 __all__ = ["EmbeddedServer", "Failure", "open_server"]
 
 log = logging.getLogger(__name__)
+
+# Seconds after which a start counts as a good one.
+STABLE = 60.0
 
 
 class Failure:
@@ -148,37 +151,31 @@ class EmbeddedServer:
             await self._process.stop(self._settings.stop_timeout)
 
     async def keep_alive(self) -> None:
-        """Start it again whenever it dies; gives up, and tells `failed`, when it doesn't live for a minute many times
-        over."""
+        """Start it again whenever it dies; gives up, and tells `failed`, when it keeps dying within a minute."""
         clock = asyncio.get_running_loop().time
-        deaths, since = 0, clock()
+        deaths, alive_since = 0, clock()
         while self._process is not None:
             code = await self._process.process.wait()
             self._running.clear()
-            deaths = deaths + 1 if clock() - since < 60 else 1
-            reason = f"nats-server ended with code {code}; its log is {self.log_path}"
-            log.warning("%s; starting it again", reason)
-            while not await self._try_start():
-                deaths += 1
-                reason = self._start_error
-                await asyncio.sleep(min(0.1 * 2**deaths, 5.0))
+            deaths = deaths + 1 if clock() - alive_since < STABLE else 1
+            reason: str | None = f"nats-server ended with code {code}; its log is {self.log_path}"
+            while reason is not None:
                 if deaths > self._settings.restarts:
-                    break
-            if deaths > self._settings.restarts:
-                self.failed.happen(f"nats-server can't be kept alive: {reason}")
-                return
-            since = clock()
+                    self.failed.happen(f"nats-server can't be kept alive: {reason}")
+                    return
+                log.warning("%s; starting it again", reason)
+                await asyncio.sleep(min(0.05 * 2 ** (deaths - 1), 5.0))
+                reason = await self._try_start()
+                deaths += reason is not None
+            alive_since = clock()
 
-    _start_error = ""
-
-    async def _try_start(self) -> bool:
+    async def _try_start(self) -> str | None:
+        """None when it runs, else why not."""
         try:
             await self.start()
         except PCloudError as error:
-            self._start_error = error.message
-            log.warning("%s", error.message)
-            return False
-        return True
+            return error.message
+        return None
 
     def _write_config(self) -> None:
         config = render_config(self._folder, self._settings.host, self._identity.port, self._identity, self._app_users)
@@ -186,13 +183,29 @@ class EmbeddedServer:
 
     async def _reload_config(self) -> None:
         """Asked over the system account, which answers whether it worked; SIGHUP only tells the server's log."""
+        try:
+            async with asyncio.timeout(self._settings.ready_timeout):
+                while True:
+                    await self._running.wait()
+                    try:
+                        return await self._ask_to_reload()
+                    except NoAnswer as error:
+                        # It died meanwhile; the next start reads the new file, and the next reload changes nothing.
+                        log.info("nats-server did not answer the reload (%s); asking again", error)
+                        await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"nats-server can't be told its new users: it is not running; see {self.log_path}"
+            ) from error
+
+    async def _ask_to_reload(self) -> None:
+        assert self._process is not None
         settings = ConnectionSettings(self.url, self._identity.operator, name="pcloud operator")
-        async with asyncio.timeout(self._settings.ready_timeout):
-            await self._running.wait()
-            assert self._process is not None
-            server_id = self._process.server_id
+        try:
             async with open_connection(settings) as connection:
-                answer = await connection.ask(f"$SYS.REQ.SERVER.{server_id}.RELOAD")
+                answer = await connection.ask(f"$SYS.REQ.SERVER.{self._process.server_id}.RELOAD")
+        except Unavailable as error:
+            raise NoAnswer(error.message) from error
         error = msgspec.json.decode(answer.data or b"{}", type=dict[str, object]).get("error")
         if error:
             raise Unavailable(f"nats-server did not take its new users: {error}")

@@ -1,0 +1,148 @@
+"""The streams beside GRAPH: durable calls, runs, audit, archives; and what all streams have in common."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from eventstore import StoreSettings, open_store
+from pcloud.errors import Conflict, NotFound, Rejected, Unavailable
+
+
+async def test_every_stream_says_what_it_is_for_and_only_graph_may_grow_without_end(store):
+    streams = {info.config.name: info.config for info in await store.js.streams_info()}
+    assert set(streams) == {
+        "GRAPH", "WORK", "RUNS", "TIMERS", "AUDIT", "OBJ_ARCHIVES", "KV_NODES", "KV_LEASES",
+    }  # fmt: skip
+    assert all(config.description.startswith("PCloud: ") for config in streams.values())
+    assert {name for name, config in streams.items() if config.max_bytes == -1} == {"GRAPH"}
+    graph = streams["GRAPH"]
+    assert graph.allow_atomic and graph.allow_direct and graph.deny_delete
+    assert (graph.max_msgs, graph.max_age, graph.compression, graph.storage) == (-1, 0, "s2", "file")
+    assert graph.metadata["pcloud_epoch"] == store.epoch
+
+
+async def test_new_settings_change_the_streams_and_not_the_epoch(connection, store):
+    smaller = dict(StoreSettings().max_bytes) | {"WORK": 12_345_678}
+    async with open_store(connection, settings=StoreSettings(duplicate_window=60, max_bytes=smaller)) as again:
+        assert (again.epoch, again.id_key) == (store.epoch, store.id_key)
+        assert (await again.js.stream_info("WORK")).config.max_bytes == 12_345_678
+        assert (await again.js.stream_info("GRAPH")).config.duplicate_window == 60
+
+
+async def test_the_buckets_are_those_of_the_clients_libraries(store):
+    leases = await store.js.key_value("LEASES")
+    revision = await leases.create("projector", b"node-1")
+    with pytest.raises(Exception, match="wrong last sequence"):
+        await leases.create("projector", b"node-2")
+    await leases.update("projector", b"node-1", revision)
+    assert (await leases.get("projector")).value == b"node-1"
+
+
+async def test_a_durable_call_waits_until_it_is_acknowledged(store):
+    assert await store.work.put("photos", "make-thumbnail", "id1", b"{}", {"Pcloud-Caller": "owner"})
+    async with asyncio.timeout(20), aclosing(store.work.pull("photos", ack_wait=0.2)) as calls:
+        first = await anext(calls)
+        again = await anext(calls)
+        assert (again.app, again.action, again.id, again.body) == ("photos", "make-thumbnail", "id1", b"{}")
+        assert dict(again.headers) == {"Pcloud-Caller": "owner"}
+        assert (first.attempt, again.attempt) == (1, 2)
+        await again.ack()
+        await store.work.put("photos", "make-thumbnail", "id2", b"2")
+        assert (await anext(calls)).id == "id2"
+
+
+async def test_a_durable_call_with_the_same_id_is_put_once(store, until):
+    assert await store.work.put("photos", "act", "id1", b"1")
+    assert not await store.work.put("photos", "act", "id1", b"2")
+    assert await store.work.put("photos", "other", "id1", b"3")
+    async with asyncio.timeout(20), aclosing(store.work.pull("photos")) as calls:
+        for _ in range(2):
+            await (await anext(calls)).ack()
+    # Gone, and still within the server's memory of it.
+
+    async def empty() -> bool:
+        return (await store.js.stream_info("WORK")).state.messages == 0
+
+    await until(empty)
+    assert not await store.work.put("photos", "act", "id1", b"4")
+
+
+async def test_an_apps_calls_wait_for_no_other_app(store):
+    for number in range(300):
+        await store.work.put("slow", "act", f"s{number}", b"")
+    await store.work.put("quick", "act", "q", b"")
+    async with asyncio.timeout(20), aclosing(store.work.pull("slow")) as slow:
+        await anext(slow)
+        async with aclosing(store.work.pull("quick")) as quick:
+            assert (await anext(quick)).id == "q"
+
+
+async def test_a_full_queue_refuses_and_the_log_does_not_mind(connection, make):
+    small = dict(StoreSettings().max_bytes) | {"WORK": 10_000}
+    async with open_store(connection, settings=StoreSettings(max_bytes=small)) as store:
+        with pytest.raises(Unavailable, match="maximum bytes"):
+            for number in range(20):
+                await store.work.put("photos", "act", f"s{number}", b"x" * 1000)
+        await store.append(make.tx(make.event("a")))
+
+
+async def test_a_runs_last_state_replaces_the_one_before(store):
+    first = await store.runs.put("photos", "act", "r1", b"NEW")
+    second = await store.runs.put("photos", "act", "r1", b"DONE", ttl=3600)
+    assert second > first
+    assert await store.runs.last("photos", "act", "r1") == b"DONE"
+    assert await store.runs.last("photos", "act", "r2") is None
+    assert (await store.js.stream_info("RUNS")).state.messages == 1
+
+
+async def test_of_two_who_take_a_run_one_gets_it(store):
+    sequence = await store.runs.put("photos", "act", "r1", b"NEW", expected=0)
+    results = await asyncio.gather(
+        *(store.runs.put("photos", "act", "r1", f"taken by {n}".encode(), expected=sequence) for n in range(5)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(result, int) for result in results) == 1
+    assert sum(isinstance(result, Conflict) for result in results) == 4
+
+
+async def test_runs_are_followed_from_a_sequence_on(store):
+    await store.runs.put("photos", "act", "r1", b"1")
+    await store.runs.put("core", "act", "r2", b"2")
+    async with asyncio.timeout(20), aclosing(store.runs.follow(1)) as batches:
+        [state] = await anext(batches)
+        assert (state.sequence, state.subject, state.body) == (2, "run.core.act.r2", b"2")
+        await store.runs.put("photos", "act", "r1", b"3")
+        assert [found.body for found in await anext(batches)] == [b"3"]
+    assert await store.runs.last_sequence() == 3
+
+
+async def test_a_state_with_a_time_to_live_goes_and_others_stay(store, until):
+    await store.runs.put("photos", "act", "done", b"DONE", ttl=1)
+    await store.runs.put("photos", "act", "failed", b"FAILED")
+
+    async def gone() -> bool:
+        return await store.runs.last("photos", "act", "done") is None
+
+    await until(gone)
+    assert await store.runs.last("photos", "act", "failed") == b"FAILED"
+
+
+async def test_an_audit_record_is_kept_under_its_kind(store):
+    await store.audit({"kind": "call.refused", "actor": "app:photos"})
+    assert (await store.js.get_last_msg("AUDIT", "audit.call.refused")).data == (
+        b'{"kind":"call.refused","actor":"app:photos"}'
+    )
+    with pytest.raises(Rejected):
+        await store.audit({"actor": "owner"})
+
+
+async def test_an_archive_is_given_back_byte_by_byte(store):
+    data = bytes(range(256)) * 2000
+    await store.archives.put("a" * 64, data)
+    await store.archives.put("a" * 64, data)
+    assert await store.archives.get("a" * 64) == data
+    with pytest.raises(NotFound):
+        await store.archives.get("b" * 64)
