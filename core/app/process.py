@@ -30,6 +30,8 @@ __all__ = ["ProcessState", "Start", "Supervisor"]
 LAUNCH = Path(__file__).with_name("launch.py")
 PIECE = 64 * 2**10
 POLL = 0.03
+LAST_WORDS = 1.0
+KILL_SECONDS = 5.0
 # After this many failures in a row the state says FAILED; starting goes on.
 CRASH_LOOP = 5
 
@@ -141,12 +143,13 @@ class Supervisor:
             return f"it can't be started: {error}"
         self._process = process
         self.starts += 1
+        assert process.stdout is not None
+        reading = asyncio.create_task(self._copy(process.stdout))
         try:
             await self._become(ProcessState.RUNNING, "")
-            await self._capture(process)
             code = await process.wait()
         finally:
-            await self._end(process)
+            await self._end(process, reading)
             self._process = None
             self._ended()
         return f"it was killed by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
@@ -157,19 +160,6 @@ class Supervisor:
             *launcher, *start.command, cwd=start.folder, env=dict(start.environment), start_new_session=True,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-
-    async def _capture(self, process: asyncio.subprocess.Process) -> None:
-        """Copy the output into the log until the process ends; a child that keeps the pipe open does not hold this
-        up."""
-        assert process.stdout is not None
-        reading = asyncio.create_task(self._copy(process.stdout))
-        try:
-            await process.wait()
-            await asyncio.wait([reading], timeout=1.0)
-        finally:
-            reading.cancel()
-            with suppress(asyncio.CancelledError):
-                await reading
 
     async def _copy(self, stream: asyncio.StreamReader) -> None:
         rest = b""
@@ -183,9 +173,9 @@ class Supervisor:
         if rest:
             self._log.write(rest)
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
+    async def _end(self, process: asyncio.subprocess.Process, reading: asyncio.Task[None]) -> None:
         """Leave nothing of the process group. A cancellation meanwhile waits until that is done."""
-        ending = asyncio.ensure_future(self._end_group(process))
+        ending = asyncio.ensure_future(self._end_group(process, reading))
         cancelled: asyncio.CancelledError | None = None
         while not ending.done():
             try:
@@ -195,14 +185,17 @@ class Supervisor:
         if cancelled is not None:
             raise cancelled
 
-    async def _end_group(self, process: asyncio.subprocess.Process) -> None:
-        _signal_group(process.pid, signal.SIGTERM)
-        deadline = time.monotonic() + self._settings.stop
-        # Nothing tells when the last member of a group is gone.
-        while time.monotonic() < deadline and (process.returncode is None or _group_lives(process.pid)):  # noqa: ASYNC110
-            await asyncio.sleep(POLL)
-        _signal_group(process.pid, signal.SIGKILL)
+    async def _end_group(self, process: asyncio.subprocess.Process, reading: asyncio.Task[None]) -> None:
+        for number, seconds in ((signal.SIGTERM, self._settings.stop), (signal.SIGKILL, KILL_SECONDS)):
+            _signal_group(process.pid, number)
+            deadline = time.monotonic() + seconds
+            # Nothing tells when the last member of a group is gone.
+            while time.monotonic() < deadline and (process.returncode is None or _group_lives(process.pid)):  # noqa: ASYNC110
+                await asyncio.sleep(POLL)
         await process.wait()
+        # Its last words; somebody who left the group may hold the other end of the pipe for ever.
+        await asyncio.wait([reading], timeout=LAST_WORDS)
+        reading.cancel()
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

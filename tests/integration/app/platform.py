@@ -1,0 +1,143 @@
+"""As much of a node as the app manager needs: the real log, graph view and commands; calls, API and event processor are recorders.
+
+Run as a program, `python -m tests.integration.app.platform FOLDER ARCHIVE STEP`, it installs an archive and kills itself with SIGKILL
+when the installation (or removal) gets to a step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+import pcloud
+from core.app import App, Apps, AppSettings, Supervision
+from core.caller import Caller, Grant, RunContext
+from core.command import Commands
+from core.schema import builtin_catalog
+from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
+from eventstore.server import EmbeddedServer
+from pcloud.errors import Forbidden
+from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
+from projections.loop import ProjectionLoop
+
+QUICK = Supervision(stop=3.0, back_off=0.02, longest_back_off=0.2, settle=0.1, start=15.0)
+
+
+@dataclass
+class Answer:
+    result: Any
+    revision: str = "e.1"
+
+
+@dataclass
+class Recorder:
+    """Calls, API and event processor in one; `journal` outlives the process. `errors`: what the next calls raise."""
+
+    journal: Path
+    errors: list[Exception] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        with self.journal.open("a") as file:
+            file.write(f"{text}\n")
+
+    def noted(self) -> list[str]:
+        return self.journal.read_text().splitlines() if self.journal.exists() else []
+
+    async def call(self, caller: Caller, target: str, args: Mapping[str, Any], **options: Any) -> Answer:
+        self.note(f"call {caller.actor} {target} {dict(args)}")
+        if self.errors:
+            raise self.errors.pop(0)
+        return Answer({"args": dict(args), **{name: value for name, value in options.items() if value}})
+
+    async def send(self, caller: Caller, target: str, args: Mapping[str, Any], **options: Any) -> str:
+        self.note(f"send {caller.actor} {target} {dict(args)} {options.get('key')}")
+        return "run1"
+
+    def run(self, token: str, app: str) -> RunContext:
+        if token != f"{app}-token":
+            raise Forbidden(f"this is no open run of {app}")
+        return RunContext("run1")
+
+    def lost(self, app: str) -> None:
+        self.note(f"lost {app}")
+
+    async def attach(self, app: App) -> None:
+        self.note(f"attach {app.name}")
+
+    async def detach(self, app: str) -> None:
+        self.note(f"detach {app}")
+
+    async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        return web.json_response(
+            {"actor": caller.actor, "run": caller.run.id if caller.run else "", "body": await request.text()}
+        )
+
+
+@dataclass
+class Platform:
+    apps: Apps
+    settings: AppSettings
+    store: EventStore
+    server: EmbeddedServer
+    graph: SqliteGraph
+    recorder: Recorder
+
+
+@contextlib.asynccontextmanager
+async def open_platform(folder: Path, **changes: Any) -> AsyncIterator[Platform]:
+    recorder = Recorder(folder / "journal")
+    async with contextlib.AsyncExitStack() as stack:
+        (folder / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+        server = await stack.enter_async_context(open_server(ServerSettings(folder / "nats")))
+        store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
+        graph = await open_sqlite_graph(folder / "graph.sqlite", builtin_catalog())
+        stack.push_async_callback(graph.close)
+        loop = ProjectionLoop(store, graph)
+        folding = asyncio.create_task(loop.run())
+        stack.callback(folding.cancel)
+        await loop.wait_for(await store.last_sequence())
+        settings = AppSettings(
+            folder / "apps",
+            folder / "run",
+            server.url,
+            Path(pcloud.__file__).parent,
+            supervision=QUICK,
+            unconfined=True,
+        )
+        settings = replace(settings, **changes)
+        apps = Apps(
+            settings, commands=Commands(store, graph, loop), graph=graph, store=store, server=server,
+            api=recorder, calls=recorder, processor=recorder,
+        )  # fmt: skip
+        stack.push_async_callback(apps.stop_all)
+        await apps.start_all()
+        yield Platform(apps, settings, store, server, graph, recorder)
+
+
+async def approve_all(grants: Sequence[Grant]) -> dict[str, bool]:
+    return {grant.id: True for grant in grants}
+
+
+async def die_at(folder: Path, archive: Path, fatal: str) -> None:
+    def progress(step: str, detail: str) -> None:
+        if step == fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async with open_platform(folder) as platform:
+        await platform.apps.install(archive.read_bytes(), approve=approve_all, progress=progress)
+        if fatal == "remove":
+            platform.recorder.detach = lambda app: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+            await platform.apps.remove("tiny")
+
+
+if __name__ == "__main__":
+    asyncio.run(die_at(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))

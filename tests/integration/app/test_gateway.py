@@ -1,0 +1,98 @@
+"""An app's door: who asks is known by the socket, what is asked is handed on, and errors come out as the SDK reads them."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from core.app.gateway import Gateway, socket_path
+from pcloud.errors import Forbidden, Rejected
+from tests.integration.app.platform import Recorder
+
+
+@pytest.fixture
+async def door(tmp_path):
+    recorder = Recorder(tmp_path / "journal")
+    async with (
+        Gateway("tiny", tmp_path / "tiny.sock", recorder, recorder),
+        aiohttp.ClientSession("http://pcloud", connector=aiohttp.UnixConnector(str(tmp_path / "tiny.sock"))) as client,
+    ):
+        yield client, recorder
+
+
+async def test_a_call_is_handed_on_with_run_and_revision(door):
+    client, recorder = door
+    headers = {"Pcloud-Run": "token", "Pcloud-Revision": "e.7", "Pcloud-Timeout": "5"}
+    async with client.post(
+        "/call/role:object-storage/get-object", json={"args": {"key": "a"}}, headers=headers
+    ) as answer:
+        assert answer.status == 200
+        body = await answer.json()
+    assert body["revision"] == "e.1"
+    assert body["result"] == {"args": {"key": "a"}, "run_token": "token", "revision": "e.7", "timeout": 5.0}
+    assert recorder.noted() == ["call app:tiny role:object-storage/get-object {'key': 'a'}"]
+
+
+async def test_what_is_sent_is_accepted_with_its_run(door):
+    client, recorder = door
+    async with client.post("/send/capability:abc", json={"args": {}, "key": "k"}) as answer:
+        assert answer.status == 202 and (await answer.json())["id"] == "run1"
+    assert recorder.noted() == ["send app:tiny capability:abc {} k"]
+
+
+async def test_graphql_is_asked_as_that_app_and_within_its_own_open_run(door):
+    client, _ = door
+    async with client.post("/graphql", data="{}", headers={"Pcloud-Run": "tiny-token"}) as answer:
+        assert await answer.json() == {"actor": "app:tiny", "run": "run1", "body": "{}"}
+    async with client.post("/graphql", data="{}", headers={"Pcloud-Run": "other-token"}) as answer:
+        assert answer.status == 403 and (await answer.json())["error"]["code"] == "FORBIDDEN"
+
+
+async def test_a_refusal_comes_with_code_and_message(door):
+    client, recorder = door
+    recorder.errors = [Forbidden("no grant")]
+    async with client.post("/call/a/b", json={}) as answer:
+        assert answer.status == 403 and await answer.json() == {"error": {"code": "FORBIDDEN", "message": "no grant"}}
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"arguments": {}}', b'{"args": []}', b"\xff", b"[" * 100_000])
+async def test_a_body_that_is_none_is_refused(door, body):
+    client, _ = door
+    async with client.post("/call/a/b", data=body) as answer:
+        assert answer.status == 400 and (await answer.json())["error"]["code"] == "REJECTED"
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon", "99999"])
+async def test_a_time_that_is_none_is_refused(door, seconds):
+    client, _ = door
+    async with client.post("/call/a/b", json={}, headers={"Pcloud-Timeout": seconds}) as answer:
+        assert answer.status == 400
+
+
+async def test_an_error_of_ours_gives_nothing_away(door):
+    client, recorder = door
+    recorder.errors = [RuntimeError("secret")]
+    async with client.post("/call/a/b", json={}) as answer:
+        assert answer.status == 500 and "secret" not in await answer.text()
+
+
+async def test_other_paths_are_not_there(door):
+    client, _ = door
+    async with client.get("/call/a/b") as answer:
+        assert answer.status == 405
+    async with client.post("/") as answer:
+        assert answer.status == 404 and (await answer.json())["error"]["code"] == "NOT_FOUND"
+
+
+async def test_a_socket_left_by_a_killed_node_is_replaced_and_closed_to_others(tmp_path):
+    recorder = Recorder(tmp_path / "journal")
+    path = tmp_path / "tiny.sock"
+    path.touch()
+    async with Gateway("tiny", path, recorder, recorder):
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert not path.exists()
+
+
+def test_a_path_that_no_socket_can_have_is_refused(tmp_path):
+    with pytest.raises(Rejected, match="use a shorter data folder"):
+        socket_path(tmp_path / ("x" * 100), "tiny")

@@ -1,0 +1,97 @@
+"""What an app asks for, what the owner is told, and what holds afterwards."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.grant import GrantRegister, decide, describe, grant_from_row, grant_values, requested_grants
+from pcloud.errors import Forbidden
+from pcloud.event import Change, Kind, StoredEvent
+from pcloud.manifest import Manifest, Use
+from pcloud.subject import Ref
+
+MANIFEST = Manifest(
+    name="face-detector",
+    version="1.0.0",
+    uses=[
+        Use(read="image-importer/Image", fields=["tagger/tags"], as_="Photo", reason="to look at"),
+        Use(extend="image-importer/Image"),
+        Use(call="role:object-storage/get-object"),
+        Use(call="mailer/send", optional=True),
+    ],
+)
+
+
+class View:
+    """A graph with rows, and a loop that tells of changes."""
+
+    def __init__(self, rows):
+        self.rows, self.reads, self.callback = rows, 0, None
+
+    async def fetch(self, select):
+        self.reads += 1
+        return self.rows
+
+    def on_applied(self, callback):
+        self.callback = callback
+        return lambda: None
+
+    def change(self, type_):
+        self.callback([StoredEvent(1, 0.0, Ref("core", type_, "x"), Kind.UPDATED, Change(), "t", 1, 1, "owner")])
+
+
+def test_each_use_becomes_a_grant_that_waits():
+    grants = requested_grants(MANIFEST)
+    assert [(grant.verb, grant.target, grant.state) for grant in grants] == [
+        ("read", "image-importer/Image", "pending"), ("extend", "image-importer/Image", "pending"),
+        ("call", "role:object-storage/get-object", "pending"), ("call", "mailer/send", "pending"),
+    ]  # fmt: skip
+    assert len({grant.id for grant in grants}) == 4
+    assert [grant.id for grant in grants] == [grant.id for grant in requested_grants(MANIFEST)]
+
+
+def test_a_grant_without_an_answer_is_rejected_and_only_an_optional_one_may_be():
+    grants = requested_grants(MANIFEST)
+    needed = {grant.id: True for grant in grants if not grant.optional}
+    assert [grant.state for grant in decide(grants, needed)] == ["approved", "approved", "approved", "rejected"]
+    with pytest.raises(Forbidden, match="needs what was not granted: extend image-importer/Image"):
+        decide(grants, {id_: True for id_ in needed if id_ != grants[1].id})
+
+
+def test_the_owner_reads_plain_words():
+    assert [describe(grant) for grant in requested_grants(MANIFEST)] == [
+        "see all Image entries of image-importer, with tags that tagger added",
+        "see all Image entries of image-importer and keep data of its own with each of them",
+        "have whichever app provides object-storage do “get-object”",
+        "have the app mailer do “send” (it can do without)",
+    ]
+
+
+def test_a_grant_is_the_same_after_it_was_stored():
+    for grant in requested_grants(MANIFEST):
+        assert grant_from_row({"id": grant.id, **grant_values(grant)}) == grant
+
+
+async def test_an_app_may_call_what_was_approved_and_its_own_alone():
+    approved = decide(
+        requested_grants(MANIFEST), {grant.id: not grant.optional for grant in requested_grants(MANIFEST)}
+    )
+    view = View([{"id": grant.id, **grant_values(grant)} for grant in approved])
+    register = GrantRegister(view, view)
+    assert await register.may_call("face-detector", "role:object-storage/get-object")
+    assert await register.may_call("face-detector", "face-detector/detect-faces")
+    assert not await register.may_call("face-detector", "mailer/send")
+    assert not await register.may_call("face-detector", "object-store/get-object")
+    assert not await register.may_call("other", "role:object-storage/get-object")
+
+
+async def test_grants_are_read_again_only_after_they_changed():
+    view = View([])
+    register = GrantRegister(view, view)
+    await register.of("a"), await register.of("b")
+    view.change("App")
+    await register.of("a")
+    assert view.reads == 1
+    view.change("Grant")
+    await register.of("a")
+    assert view.reads == 2
