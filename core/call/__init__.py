@@ -1,0 +1,21 @@
+"""Calls between apps, people and devices, the durable ones too, and how they travel over the bus.
+
+`Calls` is the way in; `dispatch` knows the bus, `directory` who offers what, `permission` and `capability` who may,
+`arguments` what an action takes, `open_runs` which handler is at work on what."""
+
+from core.call.answer import CallAnswer, HandlerFailed, NoInstance
+from core.call.arguments import ARGUMENT_TYPES, check_arguments
+from core.call.calls import Calls, open_calls
+from core.call.capability import Capabilities, Writer
+from core.call.dispatch import Dispatcher, DispatchSettings
+from core.call.identity import send_run_id, trigger_run_id
+from core.call.job import Job, decode_job, encode_job
+from core.call.permission import Permission
+from core.call.settings import CallSettings
+from core.call.target import ActionName, CapabilityName, RoleAction, parse_target
+
+__all__ = [
+    "ARGUMENT_TYPES", "ActionName", "CallAnswer", "CallSettings", "Calls", "Capabilities", "CapabilityName", "DispatchSettings",
+    "Dispatcher", "HandlerFailed", "Job", "NoInstance", "Permission", "RoleAction", "Writer", "check_arguments", "decode_job",
+    "encode_job", "open_calls", "parse_target", "send_run_id", "trigger_run_id",
+]  # fmt: skip

@@ -1,0 +1,273 @@
+"""Calls between apps, people and devices: each one goes through here.
+
+The target is resolved (app, role or capability), the grant demanded, the arguments checked against the callee's
+manifest, actions in them turned into capabilities, and only then the app is asked. A refusal is immediate and reaches
+no app. Every call is written to the audit log. A call that nobody's run makes opens one of its own, so what its
+handler writes has a key, a cause and a depth."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import msgspec
+
+from core.call.answer import CallAnswer, HandlerFailed
+from core.call.arguments import check_arguments
+from core.call.audit import Audit
+from core.call.capability import Capabilities, Writer
+from core.call.directory import Directory
+from core.call.dispatch import Dispatcher
+from core.call.identity import call_run_id, send_run_id
+from core.call.job import Job, encode_job
+from core.call.open_runs import OpenRuns
+from core.call.permission import Permission, calling_app, demand
+from core.call.settings import CallSettings
+from core.call.target import ActionName, CapabilityName, RoleAction, Target, parse_target
+from core.caller import Caller, RunContext
+from pcloud.errors import PCloudError, Rejected
+from projections.graph.port import GraphStore
+
+__all__ = ["Calls", "open_calls"]
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+class Calls:
+    """Made by `Calls.open`. `runs` knows the open runs by their tokens."""
+
+    def __init__(
+        self,
+        store: Any,
+        dispatcher: Dispatcher,
+        directory: Directory,
+        permission: Permission,
+        capabilities: Capabilities,
+        audit: Audit,
+        settings: CallSettings,
+    ) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._permission = permission
+        self._capabilities = capabilities
+        self._audit = audit
+        self._settings = settings
+        self.directory = directory
+        self.runs = OpenRuns()
+
+    # --- what gateways, API and CLI use --------------------------------------------------------------------------------------------
+
+    async def call(
+        self,
+        caller: Caller,
+        target: str,
+        args: Mapping[str, Any],
+        *,
+        run_token: str = "",
+        revision: str = "",
+        timeout: float | None = None,
+        replay: bool = False,
+    ) -> CallAnswer:
+        """Call and wait for the answer, at most `timeout` seconds or what the manifest allows, whichever is less.
+
+        Raises `Forbidden` and `Rejected` at once, the handler's own error, or `Unavailable` when the app is not
+        there, died or took too long."""
+        async with self._recorded("call", caller, target) as record:
+            name = await self.resolve(caller, target)
+            record["action"] = str(name)
+            checked = await self.check(name, args)
+            context = self._context(caller, name, checked, run_token, replay)
+            record["run"] = context.id
+            try:
+                return await self.invoke(caller, name, checked, context, revision=revision, timeout=timeout)
+            except HandlerFailed as failed:
+                raise failed.error from failed
+
+    async def send(
+        self,
+        caller: Caller,
+        target: str,
+        args: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        run_token: str = "",
+        revision: str = "",
+    ) -> str:
+        """Store the call in WORK and return its run's id; it is made with retries until it is DONE or FAILED, its
+        effects once.
+
+        `key`: idempotency key of this caller for this action; the same key again is the same run. Without one, inside
+        a run it is made of the run and the arguments, else it is random. Raises `Forbidden` and `Rejected` at once.
+        """
+        async with self._recorded("send", caller, target) as record:
+            name = await self.resolve(caller, target)
+            record["action"] = str(name)
+            checked = await self.check(name, args)
+            await self._capabilities.demand(caller, checked)
+            job = self._job(caller, name, checked, key, run_token, revision)
+            record["run"] = job.id
+            if await self._store.runs.last(job.app, job.action, job.id) is None:
+                await self._store.work.put(job.app, job.action, job.id, encode_job(job), {})
+            return job.id
+
+    def run(self, token: str, app: str) -> RunContext:
+        """The open run of `app` behind a token; raises `Forbidden`."""
+        return self.runs.find(token, app)
+
+    async def mint(self, giver: Caller, receiver: str, action: str) -> str:
+        """`capability:TOKEN` with which `receiver` may call `action`; raises `Forbidden` when it is not the giver's
+        to give."""
+        return await self._capabilities.mint(giver, receiver, ActionName.parse(action))
+
+    def lost(self, app: str) -> None:
+        """Tell that the app's process on this node has ended: its calls under way fail now."""
+        self._dispatcher.lost(app)
+
+    # --- what the event processor uses ---------------------------------------------------------------------------------------------
+
+    async def resolve(self, caller: Caller, target: str) -> ActionName:
+        """The action that `target` means for this caller, who may call it; raises `Forbidden`, `NotFound` or
+        `Rejected`."""
+        parsed: Target = parse_target(target)
+        if isinstance(parsed, CapabilityName):
+            return await self._capabilities.resolve(caller, parsed)
+        await demand(self._permission, caller, parsed)
+        if isinstance(parsed, RoleAction):
+            return ActionName(await self.directory.holder(parsed.role), parsed.action)
+        return parsed
+
+    async def invoke(
+        self,
+        caller: Caller,
+        name: ActionName,
+        args: Mapping[str, Any],
+        context: RunContext,
+        *,
+        revision: str = "",
+        timeout: float | None = None,
+        attempt: int = 1,
+        start_wait: float | None = None,
+    ) -> CallAnswer:
+        """Ask the app, within an open run, with arguments that were checked; actions in them are minted here, so that
+        no stored call holds a token. Raises `HandlerFailed`, `NoInstance`, `Unavailable`."""
+        if context.depth > self._settings.depth:
+            raise Rejected(f"{name} is not called: {context.depth} runs led to each other, which looks like a loop")
+        action = await self.directory.action(name)
+        args = await self._capabilities.replace(caller, name.app, args)
+        seconds = min(action.seconds, timeout or action.seconds, self._settings.seconds)
+        token = self.runs.open(context, name.app)
+        headers = {
+            "Pcloud-Call": secrets.token_hex(16),
+            "Pcloud-Caller": caller.actor,
+            "Pcloud-Run": token,
+            "Pcloud-Revision": revision,
+            "Pcloud-Attempt": str(attempt),
+            **({"Pcloud-Replay": "true"} if context.replay else {}),
+        }
+        try:
+            body = _encoder.encode({"args": args})
+            return await self._dispatcher.request(name, body, headers, seconds=seconds, start_wait=start_wait)
+        finally:
+            self.runs.close(token)
+
+    async def check(self, name: ActionName, args: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments as the action takes them; raises `Rejected`, or `NotFound` for an action that does not
+        exist."""
+        action = await self.directory.action(name)
+        return check_arguments(str(name), action.args, args)
+
+    # --- within ----------------------------------------------------------------------------------------------------------------------
+
+    def _context(
+        self, caller: Caller, name: ActionName, args: Mapping[str, Any], run_token: str, replay: bool
+    ) -> RunContext:
+        if run_token:
+            return self.runs.nested(run_token, calling_app(caller), name, _encoder.encode(args))
+        if caller.run is not None:
+            parent = caller.run
+            return RunContext(
+                call_run_id(secrets.token_hex(16)), parent.generation, parent.id, parent.depth + 1, parent.replay
+            )
+        return RunContext(call_run_id(secrets.token_hex(16)), replay=replay)
+
+    def _job(
+        self, caller: Caller, name: ActionName, args: dict[str, Any], key: str | None, run_token: str, revision: str
+    ) -> Job:
+        if key is not None and not 0 < len(key) <= self._settings.key_length:
+            raise Rejected(f"an idempotency key has 1 to {self._settings.key_length} characters")
+        context = self._context(caller, name, args, run_token, False) if run_token or caller.run else RunContext("")
+        if context.depth > self._settings.depth:
+            raise Rejected(f"{name} is not sent: {context.depth} runs led to each other, which looks like a loop")
+        own_key = context.id if run_token else secrets.token_hex(16)
+        return Job(
+            id=send_run_id(caller.actor, str(name), key or own_key),
+            kind="send",
+            app=name.app,
+            action=name.action,
+            args=args,
+            actor=caller.actor,
+            eyes=caller.eyes,
+            created=time.time(),
+            cause=context.cause,
+            depth=context.depth,
+            revision=revision,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _recorded(self, kind: str, caller: Caller, target: str) -> AsyncIterator[dict[str, Any]]:
+        """Audits what happens within, however it ends; the body adds what it learns."""
+        began = time.time()
+        shown = "capability:…" if str(target).startswith("capability:") else str(target)[:256]
+        record: dict[str, Any] = {
+            "kind": kind,
+            "time": began,
+            "actor": caller.actor,
+            "eyes": caller.eyes,
+            "target": shown,
+        }
+        outcome = "CANCELLED"
+        try:
+            yield record
+            outcome = "OK"
+        except PCloudError as error:
+            outcome = error.code
+            raise
+        finally:
+            await self._audit.record({**record, "outcome": outcome, "seconds": round(time.time() - began, 6)})
+
+
+@contextlib.asynccontextmanager
+async def open_calls(
+    store: Any,
+    server: Any,
+    graph: GraphStore,
+    graph_loop: Any,
+    commands: Writer,
+    permission: Permission,
+    settings: CallSettings | None = None,
+) -> AsyncIterator[Calls]:
+    """Connect to the bus and be ready to call. `server`: `url` and the `dispatcher`'s credentials; `permission`: a
+    `core.grant.GrantRegister`."""
+    settings = settings or CallSettings()
+    directory = Directory(graph)
+    capabilities = Capabilities(store.id_key, graph, commands, permission)
+    credentials = server.dispatcher
+    async with (
+        Dispatcher.open(server.url, _options(credentials), settings.dispatch) as dispatcher,
+        Audit.open(store.audit) as audit,
+    ):
+        unsubscribe = graph_loop.on_applied(directory.notice)
+        try:
+            yield Calls(store, dispatcher, directory, permission, capabilities, audit, settings)
+        finally:
+            unsubscribe()
+
+
+def _options(credentials: Any) -> dict[str, Any]:
+    """The credentials as nats-py takes them."""
+    if credentials.nkey_seed:
+        return {"nkeys_seed_str": credentials.nkey_seed}
+    return {"user": credentials.user, "password": credentials.password}

@@ -1,0 +1,107 @@
+"""An action handed to another app: `"action:image-importer/new-object"` in a call's arguments reaches the receiver as
+`capability:TOKEN`, which it alone may call, and only while the giver itself may.
+
+The token is a keyed hash of giver, receiver and action: nobody without the log's key can guess one, and the same gift
+is the same token, so that an init action that runs again leaves one capability, not two. The log holds the token's
+hash alone."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from core.call.permission import Permission, calling_app, demand
+from core.call.target import ActionName, CapabilityName
+from core.caller import Caller
+from core.command import NodeChange
+from pcloud.errors import Forbidden, Rejected
+from pcloud.revision import Revision
+from pcloud.subject import Ref
+from projections.graph.port import GraphStore
+
+__all__ = ["Capabilities", "Writer"]
+
+_ACTION = re.compile(r"action:([a-z0-9-]+/[a-z0-9-]+)")
+OWNER = "owner"
+LIMIT = 16
+
+
+class Writer(Protocol):
+    """The part of `core.command.Commands` that is needed here."""
+
+    async def write(
+        self, actor: str, changes: list[NodeChange], *, key: str | None = None, cause: str = "", depth: int = 0
+    ) -> Revision: ...
+
+
+class Capabilities:
+    """Mints and checks. `key`: the log's secret (`EventStore.id_key`)."""
+
+    def __init__(self, key: bytes, graph: GraphStore, commands: Writer, permission: Permission) -> None:
+        self._key = hmac.digest(key, b"pcloud capability", "sha256")
+        self._graph = graph
+        self._commands = commands
+        self._permission = permission
+
+    async def replace(self, caller: Caller, receiver: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments with every `action:app/action` minted for `receiver`; raises `Forbidden` for what is not the
+        caller's to give. Only arguments themselves, not what is inside lists or objects: those carry other people's
+        data."""
+        minted = {name: await self.mint(caller, receiver, action) for name, action in _given(args).items()}
+        return {**args, **minted}
+
+    async def demand(self, caller: Caller, args: Mapping[str, Any]) -> None:
+        """Raises `Forbidden` now for what `replace` would refuse later."""
+        for action in _given(args).values():
+            await demand(self._permission, caller, action)
+
+    async def mint(self, caller: Caller, receiver: str, action: ActionName) -> str:
+        """`capability:TOKEN` for `receiver`, recorded as a node `core/Capability`."""
+        await demand(self._permission, caller, action)
+        giver = calling_app(caller) or OWNER
+        token = self._token(giver, receiver, action)
+        ref = _ref(token)
+        if not (await self._graph.nodes([ref]))[ref].exists:
+            fields = {"giver": giver, "receiver": receiver, "action": str(action), "createdAt": _now()}
+            await self._commands.write(caller.actor, [NodeChange(ref, "upsert", set=fields)])
+        return f"capability:{token}"
+
+    async def resolve(self, caller: Caller, name: CapabilityName) -> ActionName:
+        """The action behind a token; raises `Forbidden` unless it is the caller's and its giver may still call it."""
+        ref = _ref(name.token)
+        node = (await self._graph.nodes([ref]))[ref]
+        receiver = calling_app(caller)
+        if not node.exists or not receiver or node.fields.get("receiver") != receiver:
+            raise Forbidden("this is no capability that you hold: it was taken back, or given to another app")
+        action, giver = ActionName.parse(node.fields["action"]), node.fields["giver"]
+        await demand(self._permission, Caller("owner") if giver == OWNER else Caller("app", giver), action)
+        return action
+
+    def _token(self, giver: str, receiver: str, action: ActionName) -> str:
+        # No part can hold a NUL, so the join is unambiguous.
+        mac = hmac.digest(self._key, "\0".join((giver, receiver, str(action))).encode(), "sha256")
+        return urlsafe_b64encode(mac).decode().rstrip("=")
+
+
+def _given(args: Mapping[str, Any]) -> dict[str, ActionName]:
+    """The actions among the arguments, by argument."""
+    found = {
+        name: match[1] for name, value in args.items() if isinstance(value, str) and (match := _ACTION.fullmatch(value))
+    }
+    if len(found) > LIMIT:
+        raise Rejected(f"{len(found)} actions are given in one call, at most {LIMIT} can be")
+    return {name: ActionName.parse(action) for name, action in found.items()}
+
+
+def _ref(token: str) -> Ref:
+    return Ref.make("core", "Capability", hashlib.sha256(token.encode()).hexdigest())
+
+
+def _now() -> str:
+    now = time.time()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)) + f".{int(now * 1000) % 1000:03d}Z"

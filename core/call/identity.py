@@ -1,0 +1,37 @@
+"""How runs get their ids: always from what they are for, so that whoever meets the same work again finds the same
+run."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+__all__ = ["call_run_id", "nested_run_id", "send_run_id", "trigger_run_id"]
+
+
+def trigger_run_id(trigger: str, sequence: int) -> str:
+    """The run of `app/trigger` for the event at `sequence`; a replay has the same id and another generation."""
+    return _hash("trigger", trigger, str(sequence))
+
+
+def send_run_id(actor: str, target: str, key: str) -> str:
+    """The run of what `actor` sent to `target` with the idempotency `key`."""
+    return _hash("send", actor, target, key)
+
+
+def nested_run_id(parent: str, call: bytes, occurrence: int) -> str:
+    """The run of the `occurrence`-th time that run `parent` makes exactly this `call`."""
+    return _hash("nested", parent, call.hex(), str(occurrence))
+
+
+def call_run_id(call: str) -> str:
+    """The run of a call that nobody's run made; `call` is its random id."""
+    return _hash("call", call)
+
+
+def _hash(*parts: str) -> str:
+    """32 hex digits; the length before each part keeps ('a', 'bc') from being ('ab', 'c')."""
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()

@@ -1,0 +1,80 @@
+"""What a caller names when it calls: an action of an app, of whoever holds a role, or one that it was handed.
+
+    app/action            image-importer/new-object
+    role:ROLE/action      role:object-storage/get-object
+    capability:TOKEN      made by core from an `action:app/action` argument, see `capability`
+
+Only the written form lives here; who holds a role and who may call is decided in `directory` and `permission`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pcloud.errors import Rejected
+from pcloud.subject import check_action, check_app
+
+__all__ = ["ActionName", "CapabilityName", "RoleAction", "Target", "parse_target"]
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionName:
+    """An action of one app."""
+
+    app: str
+    action: str
+
+    def __str__(self) -> str:
+        return f"{self.app}/{self.action}"
+
+    @property
+    def subject(self) -> str:
+        """Where its app listens, in the account APPS."""
+        return f"call.{self.app}.{self.action}"
+
+    @classmethod
+    def parse(cls, text: str) -> ActionName:
+        app, _, action = text.partition("/")
+        return cls(check_app(app, reserved=True), check_action(action))
+
+
+@dataclass(frozen=True, slots=True)
+class RoleAction:
+    """An action of the app that holds a role."""
+
+    role: str
+    action: str
+
+    def __str__(self) -> str:
+        return f"role:{self.role}/{self.action}"
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityName:
+    """An action handed to the caller; the token is a secret and never printed."""
+
+    token: str
+
+    def __str__(self) -> str:
+        return "capability:…"
+
+
+Target = ActionName | RoleAction | CapabilityName
+
+
+def parse_target(text: str) -> Target:
+    """Parse one of the three written forms; raises `Rejected`."""
+    if not isinstance(text, str) or len(text) > 256:
+        raise Rejected("a call's target is a text such as 'image-importer/new-object', at most 256 characters")
+    kind, colon, rest = text.partition(":")
+    if not colon:
+        return ActionName.parse(text)
+    if kind == "role":
+        name = ActionName.parse(rest)
+        return RoleAction(name.app, name.action)
+    if kind == "capability" and _TOKEN.fullmatch(rest):
+        return CapabilityName(rest)
+    raise Rejected(f"{kind + ':…'!r} is no target: write app/action, role:ROLE/action or capability:TOKEN")

@@ -1,0 +1,13 @@
+"""The event processor: events of the log become runs of apps' actions, at least once and without doubles.
+
+processor   which apps are attached, their loops        trigger    from an event to its run, live and history
+plan        a trigger, compiled                          work       durable calls
+execute     a run's attempts to its end                  journal    its states, written to RUNS
+history     where a trigger's past ends                  replay, failed: what the owner may ask for
+"""
+
+from core.processor.backoff import Backoff
+from core.processor.processor import InstalledApp, Processor
+from core.processor.settings import ProcessorSettings
+
+__all__ = ["Backoff", "InstalledApp", "Processor", "ProcessorSettings"]

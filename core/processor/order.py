@@ -1,0 +1,35 @@
+"""Lets what concerns the same thing happen one after the other, in the order of arrival; everything else side by
+side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from typing import Generic, TypeVar
+
+__all__ = ["Order"]
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Order(Generic[Key]):
+    """Holds one entry for each key that is under way."""
+
+    def __init__(self) -> None:
+        self._last: dict[Key, asyncio.Event] = {}
+
+    @asynccontextmanager
+    async def after_earlier(self, key: Key) -> AsyncIterator[None]:
+        """Wait until all that came here earlier with this key has left."""
+        earlier, mine = self._last.get(key), asyncio.Event()
+        self._last[key] = mine
+        try:
+            if earlier is not None:
+                await earlier.wait()
+            yield
+        finally:
+            # Cancelled while it waited, it must not let a later one overtake the earlier one: `close` of the loop cancels all.
+            mine.set()
+            if self._last.get(key) is mine:
+                del self._last[key]

@@ -1,0 +1,38 @@
+"""Has a consumer hand out at once, again, what was under way when core died, instead of after the time for
+acknowledging.
+
+JetStream keeps no list of what is pending that could be asked for, but it takes a negative acknowledgement for any
+sequence and passes over those that are not pending. So everything between the acknowledgement floor and what was
+delivered last is given back. Only where no other node pulls: it would be given back from under it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from nats.js.errors import NotFoundError
+
+__all__ = ["redeliver_pending"]
+
+DIRECT = 10_000
+
+
+async def redeliver_pending(store: Any, stream: str, consumer: str, subject: str) -> int:
+    """Give back what is pending; how many messages that were. `subject`: the consumer's filter."""
+    try:
+        info = await store.js.consumer_info(stream, consumer)
+    except NotFoundError:
+        return 0
+    pending = info.num_ack_pending or 0
+    if not pending:
+        return 0
+    first, last = info.ack_floor.stream_seq + 1, info.delivered.stream_seq
+    sequences: Iterable[int] = range(first, last + 1)
+    if last - first > DIRECT and stream == "GRAPH":
+        sequences = [event.sequence async for event in store.read(first, last, subjects=[subject])]
+    place, now = info.delivered.consumer_seq, time.time_ns()
+    for sequence in sequences:
+        await store.nats.publish(f"$JS.ACK.{stream}.{consumer}.1.{sequence}.{place}.{now}.0", b"-NAK")
+    await store.nats.flush()
+    return pending

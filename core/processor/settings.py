@@ -1,0 +1,35 @@
+"""The bounds of the event processor; times in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.processor.backoff import Backoff
+
+__all__ = ["ProcessorSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorSettings:
+    """`ack_wait`: after this time without a sign from core an event is delivered again; it is renewed three times as
+    often. `held`: events of one trigger that are pulled and not yet settled. `depth`: causes in a row before a run is
+    refused as a loop. `send_attempts`, `send_concurrency`: of durable calls, the latter for each receiving app.
+    `result_bytes`: what a run's record keeps of the result. `absence_wait`: at most so long until an app that is not
+    running is looked for again. `fullness`: the part of RUNS in use from which on no new runs are started, looked at
+    every `fullness_check`. `alone`: no other node pulls, so what was pending when core died may be asked for again at
+    once."""
+
+    ack_wait: float = 15.0
+    held: int = 256
+    depth: int = 16
+    backoff: Backoff = field(default_factory=Backoff)
+    send_attempts: int = 8
+    send_concurrency: int = 4
+    done_ttl: float = 90 * 86400.0
+    result_bytes: int = 4096
+    record_delay: float = 0.05
+    absence_wait: float = 1.0
+    pause_after_error: float = 30.0
+    fullness_check: float = 10.0
+    fullness: float = 0.95
+    alone: bool = True

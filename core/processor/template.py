@@ -1,0 +1,166 @@
+"""A trigger's arguments: Jinja expressions over `event` and `node`, rendered to native values.
+
+`"{{ node.size }}"` alone gives the number, `"{{ node.place }}.jpg"` a text, and anything without `{{` stands for
+itself. Only expressions: no statements, calls, loops or methods, and multiplication of numbers alone, so that no
+manifest can hang core or fill its memory. Compiled and checked once, when the app is attached; which fields of the
+node it needs is known from then on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+
+from pcloud.errors import Rejected
+
+__all__ = ["Arguments", "compile_arguments"]
+
+Path = tuple[str, ...]
+LENGTH = 4096
+DEPTH = 8
+FILTERS = frozenset({"abs", "default", "first", "float", "int", "join", "last", "length", "lower", "replace", "round", "string",
+                     "tojson", "trim", "upper"})  # fmt: skip
+_EXPRESSIONS: tuple[type[nodes.Node], ...] = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Const, nodes.Getattr, nodes.Getitem, nodes.Filter,
+    nodes.Test, nodes.CondExpr, nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Concat, nodes.List, nodes.Dict,
+    nodes.Pair, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Neg, nodes.Pos, nodes.Tuple, nodes.Keyword,
+)  # fmt: skip
+Render = Callable[[Mapping[str, Any]], Any]
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """Dots look a name up in a mapping and nowhere else: a field may be called `items`, and nothing has methods."""
+
+    intercepted_binops = frozenset({"*"})
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return self.getitem(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, dict | list):
+            try:
+                return obj[argument]
+            except (KeyError, IndexError, TypeError):
+                pass
+        return self.undefined(obj=obj, name=argument)
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        if not isinstance(left, int | float) or not isinstance(right, int | float):
+            raise SecurityError("only numbers can be multiplied")
+        return left * right
+
+
+def _environment() -> _Environment:
+    environment = _Environment(undefined=StrictUndefined, autoescape=False, cache_size=0)
+    environment.filters = {name: function for name, function in environment.filters.items() if name in FILTERS}
+    environment.globals = {}
+    return environment
+
+
+class Arguments:
+    """Compiled arguments. `paths`: the fields of `node` that they need, each a chain of names through relations."""
+
+    def __init__(self, renders: Mapping[str, Render], paths: frozenset[Path]) -> None:
+        self._renders = renders
+        self.paths = paths
+
+    def render(self, event: Mapping[str, Any], node: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The arguments for one event; raises `Rejected` naming the argument that can't be made."""
+        names = {"event": event} if node is None else {"event": event, "node": node}
+        rendered: dict[str, Any] = {}
+        for name, render in self._renders.items():
+            try:
+                rendered[name] = render(names)
+            except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+                raise Rejected(f"the argument {name} can't be rendered: {error}") from error
+        return rendered
+
+
+def compile_arguments(args: Mapping[str, Any]) -> Arguments:
+    """Raises `Rejected` for what is no expression, or none that is allowed."""
+    environment = _environment()
+    paths: set[Path] = set()
+    renders = {name: _compile(environment, name, value, paths, DEPTH) for name, value in args.items()}
+    return Arguments(renders, frozenset(paths))
+
+
+def _compile(environment: _Environment, name: str, value: Any, paths: set[Path], depth: int) -> Render:
+    if depth == 0:
+        raise Rejected(f"the argument {name} is nested too deeply")
+    if isinstance(value, str):
+        return _compile_text(environment, name, value, paths)
+    if isinstance(value, list):
+        members = [_compile(environment, name, member, paths, depth - 1) for member in value]
+        return lambda names: [member(names) for member in members]
+    if isinstance(value, dict):
+        entries = {str(key): _compile(environment, name, member, paths, depth - 1) for key, member in value.items()}
+        return lambda names: {key: member(names) for key, member in entries.items()}
+    return lambda names: value
+
+
+def _compile_text(environment: _Environment, name: str, text: str, paths: set[Path]) -> Render:
+    if len(text) > LENGTH:
+        raise Rejected(f"the argument {name} is longer than the {LENGTH} characters that a template may have")
+    try:
+        parsed = environment.parse(text)
+    except TemplateError as error:
+        raise Rejected(f"the argument {name} is no template: {error}; it is {text!r}") from error
+    _check(name, parsed)
+    paths.update(_node_paths(name, parsed))
+    if (expression := _sole_expression(parsed, text)) is not None:
+        evaluate = environment.compile_expression(expression, undefined_to_none=False)
+        return lambda names: _defined(evaluate(**names))
+    template = environment.from_string(text)
+    return lambda names: template.render(**names)
+
+
+def _sole_expression(parsed: nodes.Template, text: str) -> str | None:
+    """What stands between the braces when the text is one expression and nothing else."""
+    outputs = [member for output in parsed.find_all(nodes.Output) for member in output.nodes]
+    if len(outputs) != 1 or isinstance(outputs[0], nodes.TemplateData):
+        return None
+    return text.strip().removeprefix("{{").removesuffix("}}").strip("-+ \n\t")
+
+
+def _defined(value: Any) -> Any:
+    if isinstance(value, StrictUndefined):
+        str(value)  # raises jinja2's UndefinedError with its message
+    return value
+
+
+def _check(name: str, parsed: nodes.Template) -> None:
+    for node in (parsed, *parsed.find_all(nodes.Node)):
+        if not isinstance(node, _EXPRESSIONS):
+            raise Rejected(
+                f"the argument {name} holds a {type(node).__name__.lower()}: only expressions such as "
+                "'{{ event.id }}' or '{{ node.size // 2 }}' are allowed, no statements, calls or slices"
+            )
+        if isinstance(node, nodes.Name) and node.name not in ("event", "node"):
+            raise Rejected(f"the argument {name} names {node.name!r}: there are `event` and `node`")
+        if isinstance(node, nodes.Filter) and node.name not in FILTERS:
+            raise Rejected(f"the argument {name} uses the filter {node.name!r}: there are {', '.join(sorted(FILTERS))}")
+
+
+def _node_paths(name: str, parsed: nodes.Template) -> set[Path]:
+    """Every chain of names that starts at `node`; of `node.image.place` only the whole one."""
+    inner: set[int] = set()
+    paths: set[Path] = set()
+    for node in parsed.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):  # outer before inner
+        if id(node) in inner:
+            continue
+        path: list[str] = []
+        current: nodes.Node = node
+        while isinstance(current, nodes.Getattr | nodes.Getitem):
+            inner.add(id(current.node))
+            if isinstance(current, nodes.Getattr):
+                path.insert(0, current.attr)
+            elif isinstance(current.arg, nodes.Const) and isinstance(current.arg.value, str):
+                path.insert(0, current.arg.value)
+            current = current.node
+        if isinstance(current, nodes.Name) and current.name == "node":
+            if not path:
+                raise Rejected(f"the argument {name} takes the whole node: name the field, such as node.title")
+            paths.add(tuple(path))
+    return paths

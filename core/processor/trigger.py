@@ -1,0 +1,204 @@
+"""Pulls one consumer of a trigger, live or history, and takes every event that matches through its run to the
+acknowledgement.
+
+An event is acknowledged when its run is DONE or FAILED, or when it does not match; until then core tells the server
+again and again that it is at it. So whatever core or the app dies of, the event comes again, and goes on with the run
+that it finds in RUNS."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from core.call import CallAnswer, Calls, trigger_run_id
+from core.caller import Caller, RunContext
+from core.processor.execute import Executor, resume
+from core.processor.held import Held
+from core.processor.node import describe_event, read_node
+from core.processor.order import Order
+from core.processor.plan import TriggerPlan
+from core.processor.slots import Slots
+from core.processor.stored import stored_run
+from core.schema import ViewRegistry
+from pcloud.errors import PCloudError, Rejected
+from pcloud.event import Kind, StoredEvent
+from pcloud.revision import Revision
+from projections.graph.port import GraphStore
+from projections.runs.record import Run
+
+__all__ = ["Side", "TriggerLoop", "TriggerParts"]
+
+log = logging.getLogger(__name__)
+AGAIN = 5.0
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerParts:
+    """What all trigger loops work with."""
+
+    store: Any
+    graph: GraphStore
+    graph_loop: Any
+    views: ViewRegistry
+    calls: Calls
+    executor: Executor
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Which of a trigger's two consumers this is. `until`: the last sequence that it takes (None: live, without end).
+    `only`: the one entity that it takes ('' for all). `generation`: of its runs."""
+
+    consumer: Any
+    slots: Slots
+    generation: int = 0
+    until: int | None = None
+    only: str = ""
+
+    @property
+    def replay(self) -> bool:
+        return self.until is not None
+
+
+class TriggerLoop:
+    """`run()` ends, for a history, when everything up to `until` is settled; a live one when it is cancelled."""
+
+    def __init__(self, parts: TriggerParts, plan: TriggerPlan, side: Side) -> None:
+        self._parts, self._plan, self._side = parts, plan, side
+        self._settings = parts.executor.settings
+        self._caller = Caller("app", plan.app)
+        self._order: Order[str] = Order()
+        self._held = Held(self._settings.held, self._settings.ack_wait)
+
+    @property
+    def held(self) -> int:
+        """Events that are pulled and not settled."""
+        return len(self._held)
+
+    async def run(self) -> None:
+        async with self._held:
+            await self._pull()
+            await self._held.empty()
+
+    async def _pull(self) -> None:
+        if self._side.until is None:
+            await self._pull_until(sys.maxsize)
+            return
+        pulling = asyncio.create_task(self._pull_until(self._side.until))
+        ended = asyncio.create_task(self._end_of_history())
+        try:
+            await asyncio.wait((pulling, ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (pulling, ended):
+                task.cancel()
+            done = await asyncio.gather(pulling, ended, return_exceptions=True)
+        for outcome in done:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def _pull_until(self, until: int) -> None:
+        async with aclosing(self._side.consumer.pull(batch=BATCH)) as deliveries:
+            async for delivery in deliveries:
+                if delivery.event.sequence > until:
+                    return
+                if self._concerns(delivery.event):
+                    await self._held.take(delivery.event.sequence, delivery, partial(self._handle, delivery))
+                else:
+                    await delivery.ack()
+
+    def _concerns(self, event: StoredEvent) -> bool:
+        return self._plan.matches(event) and self._side.only in ("", event.ref.id)
+
+    async def _end_of_history(self) -> None:
+        """Return when the consumer has nothing left: there may be no event beyond `until` to tell."""
+        while True:
+            await self._held.empty()
+            position = await self._side.consumer.position()
+            if position.pending == 0 and position.ack_pending == 0:
+                return
+            await asyncio.sleep(0.2)
+
+    async def _handle(self, delivery: Any) -> None:
+        """One event to its end; on an error of core's own it comes again."""
+        event: StoredEvent = delivery.event
+        try:
+            if self._plan.ordered:
+                async with self._order.after_earlier(str(event.ref)):
+                    await self._settle(event, delivery.attempt > 1)
+            else:
+                await self._settle(event, delivery.attempt > 1)
+            await delivery.ack()
+        except Exception as error:
+            level = logging.WARNING if isinstance(error, PCloudError) else logging.ERROR
+            log.log(
+                level, "the event %s comes to %s again: %s", event.sequence, self._plan.key, error, exc_info=level > 30
+            )
+            await delivery.nak(AGAIN)
+
+    async def _settle(self, event: StoredEvent, again: bool) -> None:
+        run = self._new_run(event)
+        if again:
+            before = await stored_run(self._parts.store.runs, run)
+            if before is not None and before.generation >= run.generation and before.state in ("DONE", "FAILED"):
+                return
+            run = resume(run, before)
+        if event.depth + 1 > self._settings.depth:
+            looped = Rejected(f"{self._plan.key}: {event.depth} runs led to each other, which looks like a loop")
+            await self._parts.executor.refuse(run, looped)
+            return
+        try:
+            args = await self._arguments(event)
+        except Rejected as error:
+            await self._parts.executor.refuse(run, error)
+            return
+        if args is None:
+            return
+        run = msgspec.structs.replace(run, args=run.args or args)
+        self._parts.executor.journal.note(run)
+        await self._parts.executor.execute(run, self._attempt(event), self._side.slots)
+
+    def _new_run(self, event: StoredEvent) -> Run:
+        app, action = self._plan.label
+        return Run(
+            id=trigger_run_id(self._plan.key, event.sequence), app=app, action=action, trigger=self._plan.key, kind="trigger",
+            state="NEW", entity=str(event.ref), sequence=event.sequence, generation=self._side.generation, attempt=0,
+            attempts=self._plan.attempts, args={}, actor=self._caller.actor, cause=event.tx, depth=event.depth + 1,
+            error=None, result=None, created=time.time(), started=None, ended=None, next_attempt=None,
+        )  # fmt: skip
+
+    async def _arguments(self, event: StoredEvent) -> dict[str, Any] | None:
+        """The rendered arguments; None when `where` does not hold."""
+        view = self._parts.views.app(self._plan.app)
+        node = None
+        if self._plan.needs_node and event.kind is not Kind.DELETED:
+            await self._parts.graph_loop.wait_for(event.sequence)
+            view = self._parts.views.app(self._plan.app)
+            node = await read_node(self._parts.graph, view, self._plan, event.ref.id)
+            if node is None:
+                return None
+        revision = str(Revision(self._parts.store.epoch, event.sequence))
+        return self._plan.arguments.render(describe_event(view, self._plan, event, revision), node)
+
+    def _attempt(self, event: StoredEvent) -> Callable[[Run], Any]:
+        calls, plan, replay = self._parts.calls, self._plan, self._side.replay
+        revision = str(Revision(self._parts.store.epoch, event.sequence))
+
+        async def attempt(run: Run) -> CallAnswer:
+            name = await calls.resolve(self._caller, plan.target)
+            args = await calls.check(name, run.args)
+            context = RunContext(run.id, run.generation, run.cause, run.depth, replay)
+            return await calls.invoke(
+                self._caller, name, args, context, revision=revision, attempt=run.attempt, start_wait=0.0
+            )
+
+        return attempt

@@ -1,0 +1,103 @@
+"""Makes the durable calls of one app: what `send` stored in WORK, and failed runs that the owner has sent back there.
+
+A call is acknowledged when its run is DONE or FAILED. One whose run is DONE already, by an earlier delivery or the
+same key sent again, is acknowledged without being made: its effects stay single."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+from core.call import ActionName, CallAnswer, Calls, Job, decode_job
+from core.caller import Caller, RunContext
+from core.processor.execute import Executor, resume
+from core.processor.held import Held
+from core.processor.order import Order
+from core.processor.slots import Slots
+from core.processor.stored import stored_run
+from pcloud.errors import Corrupt, PCloudError
+from projections.runs.record import Run
+
+__all__ = ["WorkLoop"]
+
+log = logging.getLogger(__name__)
+AGAIN = 5.0
+BATCH = 64
+
+
+class WorkLoop:
+    """`run()` works until it is cancelled."""
+
+    def __init__(self, runs: Any, calls: Calls, executor: Executor, consumer: Any, same: Order[str]) -> None:
+        self._runs, self._calls, self._executor, self._consumer = runs, calls, executor, consumer
+        self._settings = executor.settings
+        self._slots = Slots(self._settings.send_concurrency)
+        self._held = Held(self._settings.held, self._settings.ack_wait)
+        self._same = same
+
+    async def run(self) -> None:
+        async with self._held, aclosing(self._consumer.pull(batch=BATCH)) as deliveries:
+            async for delivery in deliveries:
+                await self._held.take(delivery.sequence, delivery, partial(self._handle, delivery))
+
+    async def _handle(self, delivery: Any) -> None:
+        try:
+            job = decode_job(delivery.body)
+            # Two deliveries of one run: the second finds what the first one did.
+            async with self._same.after_earlier(job.id):
+                await self._settle(job)
+            await delivery.ack()
+        except Corrupt as error:
+            log.error("%s; it is dropped", error)
+            await delivery.ack()
+        except Exception as error:
+            level = logging.WARNING if isinstance(error, PCloudError) else logging.ERROR
+            log.log(level, "the durable call %s comes again: %s", delivery.subject, error, exc_info=level > 30)
+            await delivery.nak(AGAIN)
+
+    async def _settle(self, job: Job) -> None:
+        run = self._new_run(job)
+        before = await stored_run(self._runs, run)
+        if before is not None and is_settled(job, before):
+            return
+        run = resume(run, before)
+        self._executor.journal.note(run)
+        await self._executor.execute(run, self._attempt(job), self._slots)
+
+    def _new_run(self, job: Job) -> Run:
+        return Run(
+            id=job.id, app=job.app, action=job.action, trigger=job.trigger, kind=job.kind, state="NEW", entity=job.entity,
+            sequence=job.sequence, generation=job.generation, attempt=0, attempts=job.attempts or self._settings.send_attempts,
+            args=job.args, actor=job.actor, cause=job.cause, depth=job.depth, error=None, result=None, created=job.created,
+            started=None, ended=None, next_attempt=None,
+        )  # fmt: skip
+
+    def _attempt(self, job: Job) -> Callable[[Run], Any]:
+        calls, caller = self._calls, caller_of(job)
+
+        async def attempt(run: Run) -> CallAnswer:
+            # A durable call was allowed when it was taken; a trigger's action is resolved and allowed anew.
+            name = await calls.resolve(caller, job.target) if job.target else ActionName(job.app, job.action)
+            args = await calls.check(name, run.args)
+            context = RunContext(run.id, run.generation, run.cause, run.depth, job.replay)
+            return await calls.invoke(
+                caller, name, args, context, revision=job.revision, attempt=run.attempt, start_wait=0.0
+            )
+
+        return attempt
+
+
+def is_settled(job: Job, before: Run) -> bool:
+    """Whether the run has ended since the job was made; a job that retries a FAILED run is younger than its end."""
+    if before.generation < job.generation:
+        return False
+    return before.state == "DONE" or (before.state == "FAILED" and (before.ended or 0) >= job.created)
+
+
+def caller_of(job: Job) -> Caller:
+    kind, _, name = job.actor.partition(":")
+    assert kind in ("owner", "device", "app")
+    return Caller(kind, name, eyes=job.eyes)  # type: ignore[arg-type]
