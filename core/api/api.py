@@ -1,0 +1,141 @@
+"""The GraphQL API: takes requests of known callers, answers them through their views.
+
+Who asks is decided before (`core.ingress`, the apps' gateways): nothing here looks at credentials.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from aiohttp import hdrs, web
+
+from core.api.errors import error_answer, http_status
+from core.api.events import EventHub, FoldedEvents
+from core.api.execute import Executor
+from core.api.history import HistoryReader
+from core.api.limits import ApiLimits
+from core.api.mutate import Mutations
+from core.api.page import graphiql
+from core.api.query import Queries
+from core.api.served import RootField, ServedViews
+from core.api.subscribe import Subscriptions
+from core.api.websocket import Connection
+from core.caller import Caller
+from core.command import Commands
+from core.command.transact import ViewLoop
+from core.schema.registry import ViewRegistry
+from pcloud.errors import Rejected, Unavailable
+from projections.graph.port import GraphStore
+from projections.search.port import SearchIndex
+
+__all__ = ["Api"]
+
+JSON = "application/json"
+
+
+class Api:
+    """Whoever makes it owns what it is given, and calls `close()` before closing that."""
+
+    def __init__(
+        self,
+        store: HistoryReader,
+        graph: GraphStore,
+        graph_loop: FoldedEvents,
+        search: SearchIndex | None,
+        search_loop: ViewLoop | None,
+        views: ViewRegistry,
+        commands: Commands,
+        extra_fields: Sequence[RootField] = (),
+        limits: ApiLimits | None = None,
+    ) -> None:
+        self._limits = limits or ApiLimits()
+        self._served = ServedViews(views, extra_fields)
+        self._hub = EventHub(store, graph_loop)
+        self._executor = Executor(
+            self._served,
+            graph,
+            (graph_loop, search_loop),
+            Queries(store, graph, search),
+            Mutations(commands, graph),
+            Subscriptions(store, graph, self._hub),
+            store.epoch,
+            self._limits,
+        )
+        self._connections: set[Connection] = set()
+
+    def add_fields(self, extra: Sequence[RootField]) -> None:
+        """More platform commands, from parts that are made later than the API."""
+        self._served.add(extra)
+
+    async def close(self) -> None:
+        await self.disconnect(lambda caller: True)
+        self._hub.close()
+        self._served.close()
+
+    async def disconnect(self, whom: Callable[[Caller], bool]) -> None:
+        """Close the websockets of callers that may no longer be here, such as a revoked device's."""
+        leaving = [connection for connection in self._connections if whom(connection.caller)]
+        await asyncio.gather(*(connection.close() for connection in leaving), return_exceptions=True)
+
+    async def execute(
+        self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Answer one request: HTTP status, body, headers. Never raises but when cancelled."""
+        try:
+            request = self._executor.prepare(caller, body, headers)
+            if request.operation.kind == "subscription":
+                raise Rejected("subscriptions need a websocket: connect to this address with graphql-transport-ws")
+            await self._executor.wait(request)
+            answer = await self._executor.run(request)
+        except Exception as error:
+            return http_status(error), orjson.dumps({"errors": error_answer(error)}), {"Content-Type": JSON}
+        return 200, orjson.dumps(answer.body()), {"Content-Type": JSON, "Pcloud-Revision": answer.revision}
+
+    async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        """POST: an operation. GET: a websocket, or GraphiQL for a browser."""
+        if request.method == hdrs.METH_POST:
+            return await self._post(request, caller)
+        if request.method == hdrs.METH_GET:
+            if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+                return await self._websocket(request, caller)
+            if "asset" in request.query or "text/html" in request.headers.get(hdrs.ACCEPT, ""):
+                return graphiql(request)
+        return _refusal(405, Rejected("send POST with a JSON body, or open a websocket for subscriptions"))
+
+    async def _post(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        # A browser sends this type to another origin only after asking, so no foreign page can post a form here.
+        if request.content_type != JSON:
+            return _refusal(415, Rejected(f"the body is {request.content_type!r}: send Content-Type: {JSON}"))
+        size = self._limits.body
+        raw = await request.content.read(size + 1) if (request.content_length or 0) <= size else b""
+        while raw and len(raw) <= size and (more := await request.content.read(size + 1 - len(raw))):
+            raw += more
+        if len(raw) > size or (request.content_length or 0) > size:
+            return _refusal(413, Rejected(f"the body has more than {size} bytes: send it in parts"))
+        try:
+            body = orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            return _refusal(400, Rejected(f"the body is no JSON: {error}"))
+        if not isinstance(body, dict):
+            return _refusal(
+                400, Rejected('the body must be one object, {"query": "{ … }"}; lists of them are not taken')
+            )
+        status, answer, headers = await self.execute(caller, body, request.headers)
+        return web.Response(status=status, body=answer, headers=headers)
+
+    async def _websocket(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        if len(self._connections) >= self._limits.connections:
+            return _refusal(503, Unavailable("too many open connections: close some, or try again later"))
+        connection = Connection(self._executor, caller, self._limits)
+        self._connections.add(connection)
+        try:
+            return await connection.serve(request)
+        finally:
+            self._connections.discard(connection)
+
+
+def _refusal(status: int, error: Rejected | Unavailable) -> web.Response:
+    return web.Response(status=status, body=orjson.dumps({"errors": error_answer(error)}), content_type=JSON)

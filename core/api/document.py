@@ -1,0 +1,153 @@
+"""Documents: parsed, measured and validated once, then kept for the next request with the same text and schema."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionNode,
+    SelectionSetNode,
+    VariableNode,
+    parse,
+    specified_rules,
+    validate,
+)
+from graphql.language import Visitor, visit
+from graphql.validation import MaxIntrospectionDepthRule
+
+from core.api.errors import BadRequest
+from core.api.limits import ApiLimits, check_shape
+from pcloud.errors import Rejected
+
+__all__ = ["Document", "Documents", "collect"]
+
+_RULES = (*specified_rules, MaxIntrospectionDepthRule)
+
+
+class Document:
+    """`plans` is a place for what is made of the document, keyed by operation and by the values that decide what is selected."""
+
+    def __init__(self, text: str, node: DocumentNode) -> None:
+        self.text, self.node = text, node
+        self.fragments = {n.name.value: n for n in node.definitions if isinstance(n, FragmentDefinitionNode)}
+        self.operations = [n for n in node.definitions if isinstance(n, OperationDefinitionNode)]
+        self.deciding = _deciding_variables(node)
+        self.plans: dict[Any, Any] = {}
+
+    def operation(self, name: str | None) -> OperationDefinitionNode:
+        """Raises `Rejected` when `name` names none, or is needed and missing."""
+        if name:
+            for operation in self.operations:
+                if operation.name is not None and operation.name.value == name:
+                    return operation
+            raise Rejected(f"the document has no operation named {name!r}")
+        if len(self.operations) != 1:
+            raise Rejected(
+                f"the document has {len(self.operations)} operations: say by `operationName` which one to run"
+            )
+        return self.operations[0]
+
+
+def _deciding_variables(document: DocumentNode) -> tuple[str, ...]:
+    """The variables that stand in @skip or @include."""
+    names: set[str] = set()
+
+    class Directives(Visitor):
+        def enter_directive(self, node: Any, *_: Any) -> None:
+            for argument in node.arguments or ():
+                if isinstance(argument.value, VariableNode):
+                    names.add(argument.value.name.value)
+
+    visit(document, Directives())
+    return tuple(sorted(names))
+
+
+class Documents:
+    """Least recently used ones leave first."""
+
+    def __init__(self, limits: ApiLimits) -> None:
+        self._limits = limits
+        self._kept: OrderedDict[tuple[int, str], Document] = OrderedDict()
+
+    def get(self, version: int, schema: GraphQLSchema, text: str) -> Document:
+        """The valid document of this text; raises `BadRequest` or `Rejected`."""
+        key = (version, text)
+        if (found := self._kept.get(key)) is not None:
+            self._kept.move_to_end(key)
+            return found
+        document = self._read(schema, text)
+        if len(text) <= self._limits.cached_size:
+            self._kept[key] = document
+            if len(self._kept) > self._limits.cached:
+                self._kept.popitem(last=False)
+        return document
+
+    def _read(self, schema: GraphQLSchema, text: str) -> Document:
+        try:
+            node = parse(text, max_tokens=self._limits.tokens)
+        except GraphQLSyntaxError as error:
+            raise BadRequest([error]) from error
+        check_shape(node, self._limits)
+        if errors := validate(schema, node, _RULES, max_errors=20):
+            raise BadRequest(errors)
+        return Document(text, node)
+
+
+def collect(
+    document: Document, selections: SelectionSetNode | None, type_: str, variables: Mapping[str, Any]
+) -> dict[str, list[FieldNode]]:
+    """The fields selected on `type_` by response key, in order, fragments unfolded, @skip and @include applied."""
+    found: dict[str, list[FieldNode]] = {}
+    if selections is not None:
+        for field in _fields(document, selections, type_, variables, set()):
+            key = field.alias.value if field.alias else field.name.value
+            found.setdefault(key, []).append(field)
+    return found
+
+
+def _fields(
+    document: Document, selections: SelectionSetNode, type_: str, variables: Mapping[str, Any], seen: set[str]
+) -> Iterator[FieldNode]:
+    for selection in selections.selections:
+        if selection.directives and not _included(selection, variables):
+            continue
+        if isinstance(selection, FieldNode):
+            yield selection
+            continue
+        fragment: FragmentDefinitionNode | InlineFragmentNode | None = None
+        if isinstance(selection, InlineFragmentNode):
+            fragment = selection
+        elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in seen:
+            seen.add(selection.name.value)
+            fragment = document.fragments.get(selection.name.value)
+        if fragment is not None and _applies(fragment, type_):
+            yield from _fields(document, fragment.selection_set, type_, variables, seen)
+
+
+def _applies(fragment: FragmentDefinitionNode | InlineFragmentNode, type_: str) -> bool:
+    condition = fragment.type_condition
+    return condition is None or condition.name.value in (type_, "AnyNode")
+
+
+def _included(selection: SelectionNode, variables: Mapping[str, Any]) -> bool:
+    for directive in selection.directives or ():
+        name = directive.name.value
+        if name in ("skip", "include"):
+            assert directive.arguments  # validation wants `if`
+            value = directive.arguments[0].value
+            holds = (
+                variables.get(value.name.value) if isinstance(value, VariableNode) else getattr(value, "value", None)
+            )
+            if bool(holds) == (name == "skip"):
+                return False
+    return True

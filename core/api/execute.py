@@ -1,0 +1,150 @@
+"""Runs an operation: queries field by field, a mutation's graph fields as one transaction, platform commands one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.api.complete import complete
+from core.api.document import Documents
+from core.api.errors import error_answer
+from core.api.limits import ApiLimits
+from core.api.mutate import Mutations
+from core.api.operation import Request, Step, introspect, prepare
+from core.api.query import Queries
+from core.api.served import FieldInfo, ServedViews
+from core.api.subscribe import Subscriptions, read_position
+from core.caller import Caller
+from core.command.transact import ViewLoop
+from pcloud.errors import Rejected
+from pcloud.revision import Revision
+from projections.graph.port import GraphStore
+
+__all__ = ["Answer", "Executor"]
+
+
+@dataclass(slots=True)
+class Answer:
+    """`data` is None when a field that must have a value failed. `revision`: what the answer is based on."""
+
+    data: dict[str, Any] | None
+    revision: str
+    errors: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"data": self.data}
+        if self.errors:
+            body["errors"] = self.errors
+        return body | {"extensions": {"revision": self.revision}}
+
+
+class Executor:
+    """Everything that answers, put together by `core.api.api`."""
+
+    def __init__(
+        self,
+        served: ServedViews,
+        graph: GraphStore,
+        loops: tuple[ViewLoop, ViewLoop | None],
+        queries: Queries,
+        mutations: Mutations,
+        subscriptions: Subscriptions,
+        epoch: str,
+        limits: ApiLimits,
+    ) -> None:
+        self._served, self._graph, self._epoch, self._limits = served, graph, epoch, limits
+        self._graph_loop, self._search_loop = loops
+        self._queries, self._mutations, self._subscriptions = queries, mutations, subscriptions
+        self._documents = Documents(limits)
+
+    def prepare(self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
+        """Read a request's body; raises `Rejected`, `BadRequest`, `NotFound`."""
+        text, name, variables = body.get("query"), body.get("operationName"), body.get("variables") or {}
+        if not isinstance(text, str) or not text.strip():
+            raise Rejected('the body has no `query`: send {"query": "{ … }", "variables": {…}}')
+        if not isinstance(name, str | None) or not isinstance(variables, dict):
+            raise Rejected("`operationName` must be a text and `variables` an object")
+        served = self._served.of(caller)
+        document = self._documents.get(served.version, served.schema, text)
+        return prepare(caller, served, document, name, variables, headers, self._limits)
+
+    async def wait(self, request: Request) -> None:
+        """Until the views have what the caller has seen (`Pcloud-Revision`); raises `Rejected` or `Unavailable`."""
+        if not (revision := request.header("Pcloud-Revision")):
+            return
+        sequence = read_position(revision, self._epoch)
+        await self._graph_loop.wait_for(sequence)
+        searches = any(step.root is not None and step.root.kind == "search" for step in request.operation.steps)
+        if searches and self._search_loop is not None:
+            await self._search_loop.wait_for(sequence)
+
+    async def run(self, request: Request) -> Answer:
+        """Answer a query or mutation; errors of single fields are in the answer."""
+        if request.operation.kind == "mutation":
+            return await self._mutate(request)
+        answer = Answer({}, str(Revision(self._epoch, self._graph.checkpoint.sequence)))
+        await self._fields(request, answer, request.operation.steps)
+        return answer
+
+    def subscribe(self, request: Request) -> AsyncGenerator[dict[str, Any], None]:
+        """The `data` of each message."""
+        return self._subscriptions.run(request, self._refresh)
+
+    def _refresh(self, request: Request) -> Request:
+        if self._served.of(request.caller) is request.served:
+            return request
+        name = request.operation.node.name
+        body = {"query": request.document.text, "operationName": name.value if name else None}
+        return self.prepare(request.caller, body | {"variables": dict(request.raw_variables)}, request.headers)
+
+    async def _mutate(self, request: Request) -> Answer:
+        steps = request.operation.steps
+        changes = [step for step in steps if step.root is not None]
+        commands = [step for step in steps if step.extra is not None]
+        if changes and commands:
+            raise Rejected(
+                f"`{commands[0].name}` is no change of the graph: send it in an operation of its own, "
+                "apart from those that are one transaction"
+            )
+        answer = Answer({}, "")
+        payloads: dict[str, Any] = {}
+        if changes:
+            try:
+                payloads, revision = await self._mutations.run(request, changes)
+            except Exception as error:
+                answer.errors = error_answer(error, [changes[0].key])
+                answer.data = None
+                revision = Revision(self._epoch, self._graph.checkpoint.sequence)
+            answer.revision = str(revision)
+            if answer.data is None:
+                return answer
+        await self._fields(request, answer, steps, payloads)
+        answer.revision = answer.revision or str(Revision(self._epoch, self._graph.checkpoint.sequence))
+        return answer
+
+    async def _fields(
+        self, request: Request, answer: Answer, steps: tuple[Step, ...], known: Mapping[str, Any] | None = None
+    ) -> None:
+        data: dict[str, Any] = {}
+        lacking = False
+        for step in steps:
+            try:
+                data[step.key] = known[step.key] if known and step.key in known else await self._field(request, step)
+            except Exception as error:
+                answer.errors += error_answer(error, [step.key])
+                data[step.key] = None
+                lacking = lacking or step.required
+        answer.data = None if lacking else data
+
+    async def _field(self, request: Request, step: Step) -> Any:
+        if step.extra is not None:
+            assert step.definition is not None
+            info = FieldInfo(request.served.view, request.headers, step.key)
+            value = await step.extra.resolve(request.caller, request.arguments(step), info)
+            return complete(value, step.definition.type, step.fields, request.planner)
+        if step.root is not None:
+            return await self._queries.answer(request, step)
+        if step.name == "__typename":
+            return step.plan
+        return introspect(request, [step])[step.key]

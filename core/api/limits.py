@@ -1,0 +1,97 @@
+"""How much one caller may ask at once. Everything here is a bound on what a request can cost before it is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode
+
+from pcloud.errors import Rejected
+
+__all__ = ["ApiLimits", "check_shape"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiLimits:
+    """`body`: bytes of a request. `tokens`, `selections`, `aliases`, `operations`, `roots`: in one document. `depth`: of nesting.
+
+    `cost`: estimated entities that a query may touch, by the `first` of each list. `page`, `default_page`: entities per list.
+    `connections`: open websockets; `subscriptions`: on each. `cached`: documents kept parsed, of at most `cached_size` characters.
+    """
+
+    body: int = 4 * 2**20
+    tokens: int = 20_000
+    selections: int = 2_000
+    aliases: int = 100
+    operations: int = 20
+    roots: int = 50
+    depth: int = 12
+    introspection_depth: int = 24
+    cost: int = 50_000
+    page: int = 1_000
+    default_page: int = 100
+    offset: int = 1_000_000
+    connections: int = 256
+    subscriptions: int = 32
+    cached: int = 512
+    cached_size: int = 16 * 1024
+
+
+def check_shape(document: DocumentNode, limits: ApiLimits) -> None:
+    """Refuse a document that is too deep or too large, before validation, whose own work grows with the square of its size."""
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    if len(operations) > limits.operations:
+        raise Rejected(
+            f"the document has {len(operations)} operations, {limits.operations} are allowed: send them in parts"
+        )
+    shape = _Shape({n.name.value: n for n in document.definitions if isinstance(n, FragmentDefinitionNode)}, limits)
+    for node in document.definitions:
+        if isinstance(node, OperationDefinitionNode):
+            shape.check(node)
+
+
+class _Shape:
+    """Depth and number of selections with fragments unfolded; each fragment is measured once, so a bomb costs nothing here."""
+
+    def __init__(self, fragments: dict[str, FragmentDefinitionNode], limits: ApiLimits) -> None:
+        self._fragments, self._limits = fragments, limits
+        self._known: dict[str, tuple[int, int]] = {}
+        self._open: set[str] = set()
+        self.aliases = 0
+
+    def check(self, operation: OperationDefinitionNode) -> None:
+        limits = self._limits
+        deepest, size, roots = 0, 0, 0
+        for selection in operation.selection_set.selections:
+            introspects = isinstance(selection, FieldNode) and selection.name.value.startswith("__")
+            depth, count = self._measure(selection)
+            allowed = limits.introspection_depth if introspects else limits.depth
+            if depth > allowed:
+                raise Rejected(f"the query is nested {depth} levels deep, {allowed} are allowed: ask in steps")
+            deepest, size, roots = max(deepest, depth), size + count, roots + 1
+        if size > limits.selections:
+            raise Rejected(f"the query selects {size} fields, {limits.selections} are allowed: ask in parts")
+        if roots > limits.roots:
+            raise Rejected(f"the operation has {roots} root fields, {limits.roots} are allowed: send them in parts")
+        if self.aliases > limits.aliases:
+            raise Rejected(f"the query has more than {limits.aliases} aliases: use lists and filters instead")
+
+    def _measure(self, node: object) -> tuple[int, int]:
+        if isinstance(node, FragmentSpreadNode):
+            return self._fragment(node.name.value)
+        own = 0
+        if isinstance(node, FieldNode):
+            own = 1
+            self.aliases += node.alias is not None
+        selections = getattr(getattr(node, "selection_set", None), "selections", ())
+        measured = [self._measure(one) for one in selections]
+        return own + max((depth for depth, _ in measured), default=0), own + sum(count for _, count in measured)
+
+    def _fragment(self, name: str) -> tuple[int, int]:
+        if name in self._open or name not in self._fragments:
+            return 0, 0  # a cycle or an unknown name: validation says so better
+        if name not in self._known:
+            self._open.add(name)
+            self._known[name] = self._measure(self._fragments[name])
+            self._open.discard(name)
+        return self._known[name]

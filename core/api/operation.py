@@ -1,0 +1,218 @@
+"""One operation ready to run: its root fields in order, each with the plan of what is selected under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    GraphQLField,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    execute_sync,
+    is_non_null_type,
+)
+from graphql.execution.values import VariableValues, get_variable_values
+
+from core.api.document import Document, collect
+from core.api.errors import BadRequest
+from core.api.limits import ApiLimits
+from core.api.plan import Binder, NodePlan, Planner, Shape
+from core.api.served import Root, RootField, Served
+from core.caller import Caller
+from core.schema.names import small
+from pcloud.errors import Rejected
+
+__all__ = ["HitsPlan", "Operation", "Payload", "Request", "Step", "prepare"]
+
+
+class Payload(NamedTuple):
+    """A mutation's payload: response keys and what each is; the plan of the entities, when they are wanted."""
+
+    keys: tuple[tuple[str, str], ...]
+    nodes: Mapping[str, NodePlan]
+
+
+class HitsPlan(NamedTuple):
+    """Objects with a `node` in them: plain keys, and under each node's response key the plan per type of the view."""
+
+    plain: Shape
+    nodes: Mapping[str, Mapping[str, NodePlan]]
+    order: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One root field. `plan` suits `root.kind`."""
+
+    key: str
+    name: str
+    fields: tuple[FieldNode, ...]
+    definition: GraphQLField | None
+    root: Root | None
+    extra: RootField | None
+    plan: Any
+
+    @property
+    def required(self) -> bool:
+        return self.definition is not None and is_non_null_type(self.definition.type)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    node: OperationDefinitionNode
+    kind: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(slots=True)
+class Request:
+    """One request while it is answered."""
+
+    caller: Caller
+    served: Served
+    document: Document
+    operation: Operation
+    variables: VariableValues
+    raw_variables: Mapping[str, Any]
+    binder: Binder
+    planner: Planner
+    headers: Mapping[str, str]
+
+    def arguments(self, step: Step) -> dict[str, Any]:
+        assert step.definition is not None
+        return self.binder.arguments(step.definition, step.fields[0])
+
+    def header(self, name: str) -> str:
+        return self.headers.get(name) or self.headers.get(name.lower()) or ""
+
+
+def prepare(
+    caller: Caller,
+    served: Served,
+    document: Document,
+    name: str | None,
+    variables: Mapping[str, Any],
+    headers: Mapping[str, str],
+    limits: ApiLimits,
+) -> Request:
+    """Choose the operation, check its variables, and plan it (or find its plan). Raises `Rejected` or `BadRequest`."""
+    node = document.operation(name)
+    values = get_variable_values(served.schema, node.variable_definitions or (), dict(variables), max_errors=20)
+    if isinstance(values, list):
+        raise BadRequest(values)
+    deciding = {one: values.coerced.get(one) for one in document.deciding}
+    key = (id(node), *deciding.values())
+    planner = Planner(document, served.schema, served.view, deciding)
+    if (operation := document.plans.get(key)) is None:
+        if len(document.plans) > 64:
+            document.plans.clear()
+        operation = document.plans[key] = _plan(served, document, node, planner, deciding)
+    binder = Binder(served.view, values, limits)
+    return Request(caller, served, document, operation, values, variables, binder, planner, headers)
+
+
+def _plan(
+    served: Served, document: Document, node: OperationDefinitionNode, planner: Planner, deciding: Mapping[str, Any]
+) -> Operation:
+    root_type = served.schema.get_root_type(node.operation)
+    if root_type is None:
+        raise Rejected(f"this view has no {node.operation.value}s")
+    selected = collect(document, node.selection_set, root_type.name, deciding)
+    steps = tuple(_step(served, planner, root_type, key, fields) for key, fields in selected.items())
+    return Operation(node, node.operation.value, steps)
+
+
+def _step(served: Served, planner: Planner, root_type: GraphQLObjectType, key: str, fields: list[FieldNode]) -> Step:
+    name = fields[0].name.value
+    if name.startswith("__"):
+        return Step(key, name, tuple(fields), None, None, None, root_type.name)
+    definition, extra = root_type.fields[name], served.extra.get(name)
+    root = None if extra else served.roots[name]
+    return Step(
+        key, name, tuple(fields), definition, root, extra, _root_plan(served, planner, root, fields) if root else None
+    )
+
+
+def _root_plan(served: Served, planner: Planner, root: Root, fields: list[FieldNode]) -> Any:
+    type_ = root.type
+    if type_ is None:
+        return {"search": _search_plan, "history": _history_plan, "revision": lambda *_: None}[root.kind](
+            served, planner, fields
+        )
+    match root.kind:
+        case "get" | "query":
+            return planner.nodes(type_, fields)
+        case "aggregate":
+            return planner.aggregate(type_, fields)
+        case "events":
+            return hits_plan(planner, f"{type_.name}Event", fields, {type_.name: type_})
+        case _:
+            payload = f"{root.kind.capitalize()}{type_.name}Payload"
+            return _payload_plan(planner, payload, small(type_.name), root, fields)
+
+
+def _payload_plan(planner: Planner, payload: str, field: str, root: Root, fields: list[FieldNode]) -> Payload:
+    assert root.type is not None
+    keys: list[tuple[str, str]] = []
+    nodes: dict[str, NodePlan] = {}
+    for key, found in planner.collect(fields, payload).items():
+        name = found[0].name.value
+        if name == field:
+            nodes[key] = planner.nodes(root.type, found)
+            keys.append((key, "nodes"))
+        else:
+            keys.append((key, "count" if name == "count" else payload))
+    return Payload(tuple(keys), nodes)
+
+
+def hits_plan(planner: Planner, type_: str, fields: list[FieldNode], types: Mapping[str, Any]) -> HitsPlan:
+    """For the fields of an object that has scalars and a `node`."""
+    nodes: dict[str, dict[str, NodePlan]] = {}
+    selected = planner.collect(fields, type_)
+    for key, found in selected.items():
+        if found[0].name.value == "node":
+            nodes[key] = {name: planner.nodes(one, found) for name, one in types.items()}
+    return HitsPlan(planner.plain(type_, fields), nodes, tuple(selected))
+
+
+def _search_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> dict[str, tuple[str, Any]]:
+    """Response key → (what it is, its plan)."""
+    plans: dict[str, tuple[str, Any]] = {}
+    for key, found in planner.collect(fields, "SearchResult").items():
+        name = found[0].name.value
+        if name == "hits":
+            plans[key] = name, hits_plan(planner, "SearchHit", found, served.view.types)
+        elif name == "facets":
+            values = planner.collect(found, "SearchFacet")
+            inner = {
+                one: (nodes[0].name.value, planner.plain("SearchFacetCount", nodes)) for one, nodes in values.items()
+            }
+            plans[key] = name, inner
+        else:
+            plans[key] = name, None
+    return plans
+
+
+def _history_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> Shape:
+    return planner.plain("HistoryEntry", fields)
+
+
+def introspect(request: Request, steps: list[Step]) -> dict[str, Any]:
+    """The answers of `__schema` and `__type`, by graphql-core's own executor."""
+    nodes = tuple(node for step in steps for node in step.fields)
+    node = request.operation.node
+    operation = OperationDefinitionNode(
+        operation=node.operation,
+        variable_definitions=node.variable_definitions,
+        selection_set=SelectionSetNode(selections=nodes),
+    )
+    document = DocumentNode(definitions=(operation, *request.document.fragments.values()))
+    result = execute_sync(request.served.schema, document, variable_values=dict(request.raw_variables))
+    if result.errors:
+        raise result.errors[0]
+    return dict(result.data or {})

@@ -1,0 +1,130 @@
+"""What one caller is served: its view's schema with the platform commands that it may use, and which root field does what.
+
+Platform commands (`callAction`, `approveGrant` …) are added by the parts of core that own them; each is a `RootField`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from graphql import GraphQLSchema
+
+from core.caller import Caller
+from core.schema.names import small
+from core.schema.registry import ViewRegistry
+from core.schema.sdl import build_schema, parse_definitions
+from core.schema.view import View, ViewType
+
+__all__ = ["FieldInfo", "Root", "RootField", "Served", "ServedViews"]  # fmt: skip
+
+_versions = itertools.count(1)
+
+
+class FieldInfo(NamedTuple):
+    """What a platform command is told besides its arguments."""
+
+    view: View
+    headers: Mapping[str, str]
+    key: str  # the response key
+
+
+@dataclass(frozen=True, slots=True)
+class RootField:
+    """A root field that is no part of the graph's own API.
+
+    `sdl`: its definition, `callAction(app: String!, action: String!, args: JSON): JSON`. `resolve(caller, arguments, info)`: its value:
+    a scalar, a dict, or a list of them. `visible(caller)`: for whom it exists. `types_sdl`: further types that it needs. Mutations
+    among them are no part of a graph transaction.
+    """
+
+    operation: Literal["query", "mutation"]
+    sdl: str
+    resolve: Callable[[Caller, dict[str, Any], FieldInfo], Awaitable[Any]]
+    visible: Callable[[Caller], bool] = lambda caller: caller.view_app == ""
+    types_sdl: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.sdl.partition("(")[0].partition(":")[0].strip()
+
+
+class Root(NamedTuple):
+    """A root field of the graph's API: what it does, to which type."""
+
+    kind: Literal["get", "query", "aggregate", "add", "update", "delete", "events", "search", "history", "revision"]
+    type: ViewType | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    view: View
+    schema: GraphQLSchema
+    roots: Mapping[str, Root]
+    extra: Mapping[str, RootField]
+    version: int = field(default_factory=lambda: next(_versions))
+
+
+class ServedViews:
+    """Keeps what is served for as long as its view lives."""
+
+    def __init__(self, views: ViewRegistry, extra: Sequence[RootField]) -> None:
+        self._views, self._extra = views, tuple(extra)
+        self._made: dict[tuple[str, tuple[int, ...]], Served] = {}
+        self._unsubscribe = views.on_swap(self._forget)
+
+    def close(self) -> None:
+        self._unsubscribe()
+
+    def add(self, extra: Sequence[RootField]) -> None:
+        """More platform commands."""
+        self._extra += tuple(extra)
+        self._made.clear()
+
+    def _forget(self) -> None:
+        self._made = {key: made for key, made in self._made.items() if self._views.of(key[0]) is made.view}
+
+    def of(self, caller: Caller) -> Served:
+        """Raises `NotFound` for an app that does not exist."""
+        app = caller.view_app
+        shown = tuple(index for index, one in enumerate(self._extra) if one.visible(caller))
+        if (made := self._made.get((app, shown))) is None:
+            view = self._views.app(app) if app else self._views.owner()
+            made = self._made[app, shown] = serve(view, [self._extra[index] for index in shown])
+        return made
+
+
+def serve(view: View, extra: Sequence[RootField]) -> Served:
+    schema = view.schema
+    if extra:
+        texts = dict.fromkeys(one.types_sdl for one in extra if one.types_sdl)
+        definitions = [*view.definitions, *(node for text in texts for node in parse_definitions(text))]
+        schema = build_schema(_with_roots(definitions, extra))
+    return Served(view, schema, roots_of(view), {one.name: one for one in extra})
+
+
+def _with_roots(definitions: list[Any], extra: Sequence[RootField]) -> list[Any]:
+    for operation, root in (("query", "Query"), ("mutation", "Mutation")):
+        fields = [one.sdl for one in extra if one.operation == operation]
+        if not fields:
+            continue
+        there = any(getattr(node, "name", None) and node.name.value == root for node in definitions)
+        body = "\n".join(fields)
+        definitions += parse_definitions(f"{'extend ' if there else ''}type {root} {{\n{body}\n}}")
+    return definitions
+
+
+def roots_of(view: View) -> dict[str, Root]:
+    roots: dict[str, Root] = {"revision": Root("revision")}
+    if view.types:
+        roots |= {"search": Root("search"), "nodeHistory": Root("history")}
+    for name, type_ in view.types.items():
+        roots |= {
+            f"get{name}": Root("get", type_), f"query{name}": Root("query", type_),
+            f"aggregate{name}": Root("aggregate", type_), f"add{name}": Root("add", type_),
+            f"update{name}": Root("update", type_), f"delete{name}": Root("delete", type_),
+            f"{small(name)}Events": Root("events", type_),
+        }  # fmt: skip
+    return roots

@@ -1,0 +1,73 @@
+"""Runs one subscription: events of one type, each in the shape that was selected, as the caller's view shows them now.
+
+The view is looked up anew for each chunk, so what is taken away from a caller ends with the next event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
+
+from core.api.events import EventHub
+from core.api.history import HistoryReader, shows
+from core.api.operation import HitsPlan, Request
+from core.schema.view import ViewType
+from pcloud.errors import Rejected
+from pcloud.event import StoredEvent
+from pcloud.revision import Revision
+from projections.graph.port import GraphStore, IdIn
+
+__all__ = ["Subscriptions", "read_position"]
+
+
+def read_position(text: str, epoch: str) -> int:
+    """The sequence of a revision that a caller sent; raises `Rejected` for one of another log."""
+    revision = Revision.parse(text)
+    if revision.epoch != epoch:
+        raise Rejected("this revision is of another log, as after a restore: forget it and read everything again")
+    return revision.sequence
+
+
+class Subscriptions:
+    def __init__(self, log: HistoryReader, graph: GraphStore, hub: EventHub) -> None:
+        self._log, self._graph, self._hub = log, graph, hub
+
+    async def run(self, request: Request, refresh: Callable[[Request], Request]) -> AsyncGenerator[dict[str, Any], None]:
+        """The `data` of each message; never ends. `refresh`: the same request against the caller's view of now."""
+        step = request.operation.steps[0]
+        if step.root is None or step.root.type is None or step.root.kind != "events":
+            raise Rejected("a subscription selects one …Events field")
+        after = request.arguments(step).get("after")
+        start = read_position(after, self._log.epoch) if after else self._hub.folded
+        app, _, name = step.root.type.stored.partition("/")
+        async for events in self._hub.stream(app, name, start):
+            request = refresh(request)
+            step = request.operation.steps[0]
+            assert step.root is not None and step.root.type is not None
+            for one in await self._answers(request, step.root.type, step.plan, events):
+                yield {step.key: one}
+
+    async def _answers(
+        self, request: Request, type_: ViewType, plan: HitsPlan, events: Sequence[StoredEvent]
+    ) -> list[dict[str, Any]]:
+        events = [event for event in events if shows(type_, event)]
+        ids = tuple(dict.fromkeys(event.ref.id for event in events))
+        nodes: dict[str, dict[str, Any]] = {}
+        for key, plans in plan.nodes.items():
+            request.binder.cost = 0
+            node = plans[type_.name]
+            rows = await self._graph.fetch(request.binder.exactly(node, IdIn(ids), len(ids))) if ids else ()
+            nodes[key] = {row["id"]: node.shape(row) for row in rows}
+        return [self._answer(type_, plan, event, nodes) for event in events]
+
+    def _answer(
+        self, type_: ViewType, plan: HitsPlan, event: StoredEvent, nodes: dict[str, dict[str, Any]]
+    ) -> dict[str, Any]:
+        shown = plan.plain({
+            "kind": event.kind.value,
+            "id": event.ref.id,
+            "revision": str(Revision(self._log.epoch, event.sequence)),
+            "actor": event.actor,
+            "changed": [one.name for stored, one in type_.by_stored.items() if stored in event.change.fields],
+        })  # fmt: skip
+        return {key: nodes[key].get(event.ref.id) if key in nodes else shown[key] for key in plan.order}

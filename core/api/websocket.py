@@ -1,0 +1,140 @@
+"""The protocol graphql-transport-ws over one websocket: queries, mutations and subscriptions, each with an id of the client's.
+
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md names the messages and the codes with which a socket is closed. A slow
+client slows its own streams alone: nothing is queued for it beyond the socket's own buffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import WSMsgType, web
+
+from core.api.errors import error_answer
+from core.api.execute import Executor
+from core.api.limits import ApiLimits
+from core.caller import Caller
+from pcloud.errors import Rejected
+
+__all__ = ["PROTOCOL", "Connection"]
+
+PROTOCOL = "graphql-transport-ws"
+INIT_SECONDS = 10.0
+HEARTBEAT_SECONDS = 20.0
+
+BAD_MESSAGE, UNAUTHORIZED, INIT_TIMEOUT, ID_TAKEN, TOO_MANY_INITS = 4400, 4401, 4408, 4409, 4429
+
+
+class _Close(Exception):
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+class Connection:
+    """One socket of one caller, from upgrade to close."""
+
+    def __init__(self, executor: Executor, caller: Caller, limits: ApiLimits) -> None:
+        self.caller = caller
+        self._executor, self._limits = executor, limits
+        self._socket = web.WebSocketResponse(
+            protocols=(PROTOCOL,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=limits.body, compress=False
+        )
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._ready = False
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        socket = self._socket
+        await socket.prepare(request)
+        if socket.ws_protocol != PROTOCOL:
+            await socket.close(code=4406, message=f"use the subprotocol {PROTOCOL}".encode())
+            return socket
+        try:
+            async with asyncio.timeout(INIT_SECONDS) as patience:
+                async for message in socket:
+                    if message.type is not WSMsgType.TEXT:
+                        raise _Close(BAD_MESSAGE, "only text messages are understood")
+                    await self._receive(message.data)
+                    if self._ready:
+                        patience.reschedule(None)
+        except TimeoutError:
+            await socket.close(code=INIT_TIMEOUT, message=b"Connection initialisation timeout")
+        except _Close as close:
+            await socket.close(code=close.code, message=close.reason.encode()[:120])
+        finally:
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+        return socket
+
+    async def close(self) -> None:
+        await self._socket.close(code=1001, message=b"going away")
+
+    async def _send(self, type_: str, id: str | None = None, payload: Any = None) -> None:
+        message: dict[str, Any] = {"type": type_}
+        if id is not None:
+            message["id"] = id
+        if payload is not None:
+            message["payload"] = payload
+        with contextlib.suppress(ConnectionError):
+            await self._socket.send_str(orjson.dumps(message).decode())
+
+    async def _receive(self, text: str) -> None:
+        try:
+            message = orjson.loads(text)
+            type_ = message["type"]
+        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+            raise _Close(BAD_MESSAGE, "a message is a JSON object with a type") from error
+        match type_:
+            case "connection_init":
+                if self._ready:
+                    raise _Close(TOO_MANY_INITS, "Too many initialisation requests")
+                self._ready = True
+                await self._send("connection_ack")
+            case "ping":
+                await self._send("pong")
+            case "pong":
+                pass
+            case "subscribe":
+                self._subscribe(message)
+            case "complete":
+                if isinstance(id := message.get("id"), str) and (task := self._running.pop(id, None)):
+                    task.cancel()
+            case _:
+                raise _Close(BAD_MESSAGE, f"there is no message type {str(type_)[:40]!r}")
+
+    def _subscribe(self, message: Mapping[str, Any]) -> None:
+        if not self._ready:
+            raise _Close(UNAUTHORIZED, "Unauthorized: send connection_init first")
+        id, payload = message.get("id"), message.get("payload")
+        if not isinstance(id, str) or not 0 < len(id) <= 128 or not isinstance(payload, dict):
+            raise _Close(BAD_MESSAGE, "subscribe wants an id and a payload")
+        if id in self._running:
+            raise _Close(ID_TAKEN, f"Subscriber for {id} already exists")
+        self._running[id] = asyncio.create_task(
+            self._run(id, payload, crowded=len(self._running) >= self._limits.subscriptions)
+        )
+
+    async def _run(self, id: str, payload: Mapping[str, Any], *, crowded: bool) -> None:
+        try:
+            if crowded:
+                raise Rejected(
+                    f"more than {self._limits.subscriptions} operations on one connection: complete some first"
+                )
+            request = self._executor.prepare(self.caller, payload, {})
+            if request.operation.kind == "subscription":
+                async with contextlib.aclosing(self._executor.subscribe(request)) as messages:
+                    async for data in messages:
+                        await self._send("next", id, {"data": data})
+            else:
+                await self._send("next", id, (await self._executor.run(request)).body())
+            await self._send("complete", id)
+        except Exception as error:
+            await self._send("error", id, error_answer(error))
+        finally:
+            if self._running.get(id) is asyncio.current_task():
+                del self._running[id]
