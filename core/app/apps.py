@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -63,6 +64,8 @@ class Apps:
         calls: Calls,
         processor: Processor,
     ):
+        # Apps have another working folder than core.
+        settings = replace(settings, folder=settings.folder.absolute(), runtime=settings.runtime.absolute())
         self._settings = settings
         self._commands = commands
         self._graph = graph
@@ -288,8 +291,7 @@ class Apps:
     async def _cancel(self, name: str) -> None:
         if (task := self._work.pop(name, None)) is not None:
             task.cancel()
-            with suppress(asyncio.CancelledError, PCloudError):
-                await task
+            await asyncio.wait([task])
 
     def _new_instance(self, app: App) -> Instance:
         return Instance(app, self._settings, self._environments, self._api, self._calls)
@@ -348,6 +350,9 @@ class Apps:
     async def _take_down(self, app: App) -> None:
         """Stop all of it on this node, then take its nodes out of the graph: those last, so that a kill in between
         is noticed."""
+        # After a restart it is not attached yet, and what it left in the log has to go all the same.
+        with suppress(Rejected):
+            await self._processor.attach(app)
         await self._processor.detach(app.name)
         instance = self._instances.pop(app.name, None)
         if instance is not None:

@@ -89,8 +89,7 @@ class Supervisor:
         left."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
             self._task = None
         await self._become(ProcessState.STOPPED, "")
 

@@ -27,12 +27,12 @@ from tests.integration.app.platform import approve_all, open_platform
 NOTES = "type Note { text: String! @search(by: [term]) }"
 
 
-async def get(address: tuple[str, int], path: str = "/") -> dict[str, str]:
+async def get(address: tuple[str, int]) -> dict[str, str]:
     """Ask until the app listens."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(15):
         while True:
             try:
-                async with session.get(f"http://{address[0]}:{address[1]}{path}") as answer:
+                async with session.get(f"http://{address[0]}:{address[1]}/") as answer:
                     return json.loads(await answer.text())
             except aiohttp.ClientConnectorError:
                 await asyncio.sleep(0.02)
@@ -78,8 +78,9 @@ async def test_a_crashed_app_is_started_again_at_another_port(platform, make_app
     await platform.apps.install(make_app(web=True), approve=approve_all)
     first = platform.apps.web_address("tiny")
     await get(first)
-    with pytest.raises(aiohttp.ClientError):
-        await get(first, "/die")
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(f"http://{first[0]}:{first[1]}/die")
     await until(lambda: platform.apps.web_address("tiny") not in (None, first))
     await get(platform.apps.web_address("tiny"))
     assert "lost tiny" in platform.recorder.noted()
