@@ -12,7 +12,7 @@ setup:
     @test -x {{python}} || python3 -m venv .venv
     @test -x .venv/bin/uv || {{python}} -m pip install --quiet uv
     @uv pip sync --quiet --python {{python}} --require-hashes requirements.lock
-    @uv pip install --quiet --python {{python}} --no-deps --editable .
+    @uv pip install --quiet --python {{python}} --no-deps --no-build-isolation --editable .
     @{{python}} infra/fetch_photos.py
     @{{python}} apps/face-detector/fetch_weights.py
     @{{python}} infra/build_web.py
@@ -41,4 +41,4 @@ bench *ARGS: setup
 # Pin all dependencies anew, the apps' too
 lock:
     uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml apps/*/pyproject.toml --no-emit-package pcloud-sdk -o requirements.lock
-    for app in apps/*/pyproject.toml; do (cd $(dirname $app) && uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-package pcloud-sdk pyproject.toml -o requirements.lock); done
+    for app in apps/*/pyproject.toml bench/apps/*/pyproject.toml; do (cd $(dirname $app) && uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-package pcloud-sdk --no-emit-package nkeys pyproject.toml -o requirements.lock); done

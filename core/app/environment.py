@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib.util
 import os
 import shutil
 import sys
@@ -23,6 +24,8 @@ __all__ = ["Environments", "sdk_hash"]
 BUILDING = ".building-"
 UNWANTED = shutil.ignore_patterns("__pycache__", "*.pyc", "dist", "*.toml", "*.md")
 OUTPUT = 4000
+# What the SDK needs and what is published as source only; a lock of wheels can't hold it, so it comes from the node as the SDK does.
+WITHOUT_WHEELS = ("nkeys",)
 # What a shell around core may have set and what would lead uv to another environment than the one it is told.
 MISLEADING = (
     "VIRTUAL_ENV",
@@ -99,7 +102,8 @@ class Environments:
 
     def _finish(self, building: Path, path: Path) -> None:
         [packages] = building.glob("lib/python*/site-packages")
-        shutil.copytree(self._sdk, packages / "pcloud", ignore=UNWANTED, dirs_exist_ok=True)
+        for name, source in (("pcloud", self._sdk), *((name, _installed(name)) for name in WITHOUT_WHEELS)):
+            shutil.copytree(source, packages / name, ignore=UNWANTED, dirs_exist_ok=True)
         # All of it must be on the disk before the name says that it is complete.
         os.sync()
         building.rename(path)
@@ -127,6 +131,13 @@ class Environments:
         if process.returncode:
             words = output[-OUTPUT:].decode(errors="replace").strip()
             raise Unavailable(f"the app's packages can't be installed (uv ended with {process.returncode}): {words}")
+
+
+def _installed(package: str) -> Path:
+    """The folder of a package of the node's own environment."""
+    found = importlib.util.find_spec(package)
+    assert found is not None and found.origin is not None, f"{package} is among the node's own requirements"
+    return Path(found.origin).parent
 
 
 def sdk_hash(folder: Path) -> str:

@@ -1,0 +1,64 @@
+"""`python -m bench [--json] [--only NAME]…`: measure on a throw-away node and print."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.figures import Figure
+from bench.memory import measure_empty, measure_full
+from bench.mutations import measure_mutations
+from bench.pipeline import measure_ingest, measure_upload
+from tests.node_process import BUNDLED, NodeProcess
+
+PARTS = ("memory", "mutations", "upload", "ingest", "full")
+console = Console(stderr=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="just bench", description="Measure PCloud's speed and memory on this machine.")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given again")
+    options = parser.parse_args()
+    figures = measure(options.only or PARTS)
+    if options.json:
+        shown = {figure.name: {"unit": figure.unit, "median": figure.median, "p99": figure.high, "holds": figure.holds} for figure in figures}
+        print(json.dumps(shown))
+        return
+    table = Table("what", "median", "spread", "goal", box=None)
+    for figure in figures:
+        table.add_row(*figure.row())
+    Console().print(table)
+
+
+def measure(parts: tuple[str, ...] | list[str]) -> list[Figure]:
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory(prefix="pcloud-bench-") as folder:
+        if set(parts) - {"full"}:
+            with NodeProcess(Path(folder) / "node") as node:
+                console.print("installing the five apps …")
+                node.install(*BUNDLED)
+                s3 = node.json("device", "pair", "--name", "bench", "--json")["s3"]
+                for part in parts:
+                    console.print(f"measuring {part} …")
+                    if part == "memory":
+                        figures.append(measure_empty(node))
+                    elif part == "mutations":
+                        figures += measure_mutations(node)
+                    elif part == "upload":
+                        figures.append(measure_upload(node, s3))
+                    elif part == "ingest":
+                        figures += measure_ingest(node, s3)
+        if "full" in parts:
+            console.print("measuring full …")
+            figures.append(measure_full(Path(folder)))
+    return figures
+
+
+if __name__ == "__main__":
+    main()
