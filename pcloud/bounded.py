@@ -85,12 +85,16 @@ class _Pool:
         if self._idle:
             self._idle.cancel()
         if not self._jobs:
-            self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self.close)
+            self._idle = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._sleep)
+
+    def _sleep(self) -> None:
+        if not self._jobs:
+            self.close()
 
     def close(self) -> None:
         if self._idle:
             self._idle.cancel()
-        if self._server is not None and not self._jobs:
+        if self._server is not None:
             self._server.close()
             self._server = None
 

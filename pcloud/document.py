@@ -7,6 +7,7 @@ unfold into gigabytes), tags, duplicate and unknown keys, deep nesting and large
 from __future__ import annotations
 
 import difflib
+import math
 import re
 import types
 import typing
@@ -102,6 +103,8 @@ class Document:
         """`node` as the type `kind`."""
         self._places[path] = node.start_mark
         origin, parts = typing.get_origin(kind), typing.get_args(kind)
+        if origin is typing.Annotated:
+            return self._value(node, parts[0], path)
         if origin in (typing.Union, types.UnionType):
             return self._union(node, parts, path)
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -186,8 +189,8 @@ _CONSTANTS: Mapping[str, bool | None] = {
 
 
 def _meant(node: ScalarNode) -> str | int | float | bool | None:
-    """A scalar's value by YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), without octal, hex and
-    infinity."""
+    """A scalar's value by YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), without octal and hex,
+    nan and infinity, which JSON has not."""
     text: str = node.value
     if node.style is not None:  # quoted or a block
         return text
@@ -195,7 +198,9 @@ def _meant(node: ScalarNode) -> str | int | float | bool | None:
         return _CONSTANTS[text]
     if _INT.fullmatch(text) and len(text) < 20:
         return int(text)
-    return float(text) if _FLOAT.fullmatch(text) else text
+    if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    return text
 
 
 def _title(path: Path) -> str:

@@ -1,12 +1,19 @@
-"""`app.yaml`: what an application is, asks for, offers and reacts to."""
+"""`app.yaml`: what an application is, asks for, offers and reacts to.
+
+The descriptions here are what editors show (`pcloud.manifest_schema`) and what the reference says. What must hold
+between the parts is in `pcloud.manifest_rules`.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 __all__ = ["Action", "Init", "Manifest", "Run", "Trigger", "TriggerOn", "Use", "load_manifest"]
+
+about = msgspec.Meta
+EventKind = Literal["created", "updated", "deleted"]
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True):
@@ -14,76 +21,86 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ke
 
 
 class Use(Struct, frozen=True):
-    """One thing the app asks for; exactly one of `read`, `write`, `extend` (a type), `call` (an action), `network` is
-    given."""
+    """One thing that the app asks for: exactly one of read, write, extend, call, network."""
 
-    read: str = ""
-    write: str = ""
-    extend: str = ""
-    call: str = ""  # app/action, or role:ROLE/action
-    network: str = ""
-    fields: list[str] = []  # further fields of other apps on that type: [face-detector/segments]
-    as_: str = msgspec.field(default="", name="as")  # the type's name in this app's view
-    optional: bool = False
-    reason: str = ""
+    read: Annotated[str, about(description="A type whose entities the app reads: image-importer/Image.")] = ""
+    write: Annotated[str, about(description="A type whose entities the app also makes, changes and deletes.")] = ""
+    extend: Annotated[str, about(description="A type to which the app adds fields of its own.")] = ""
+    call: Annotated[str, about(description="An action to call: APP/ACTION, or role:ROLE/ACTION.")] = ""
+    network: Annotated[str, about(description="host: the machine's network. peers: the other nodes alone.")] = ""
+    fields: Annotated[list[str], about(description="Fields that other apps added to the type: APP/FIELD.")] = []
+    as_: Annotated[str, about(description="Another name for the type in this app's view.")] = msgspec.field(
+        default="", name="as"
+    )
+    optional: Annotated[bool, about(description="The app also works when the owner says no.")] = False
+    reason: Annotated[str, about(description="Why, in words for the owner who decides.")] = ""
 
 
 class Action(Struct, frozen=True):
-    """`args`: GraphQL input types by name, `{image: ID!, size: Int}`. `seconds`: hard time limit of one call."""
+    """Something that the app does when it is called."""
 
-    name: str
-    args: dict[str, str] = {}
-    description: str = ""
-    seconds: float = 60.0
+    name: Annotated[str, about(description="Small letters, digits and hyphens: new-object.")]
+    args: Annotated[dict[str, str], about(description="GraphQL input type by name: {image: ID!, size: Int}.")] = {}
+    description: Annotated[str, about(description="What it does, for people who call it.")] = ""
+    seconds: Annotated[float, about(description="Time limit of one call, 60 unless said otherwise.")] = 60.0
 
 
 class TriggerOn(Struct, frozen=True):
-    type: str
-    event: Literal["created", "updated", "deleted"] | list[Literal["created", "updated", "deleted"]] = "created"
-    fields: list[str] = []  # for updated: only when one of these changed
-    where: dict[str, Any] = {}  # a filter in the form of the GraphQL API: {mime: {eq: image/jpeg}}
+    """Which events."""
+
+    type: Annotated[str, about(description="The type: image-importer/Image.")]
+    event: Annotated[EventKind | list[EventKind], about(description="What happened; created unless said.")] = "created"
+    fields: Annotated[list[str], about(description="For updated: only when one of these fields changed.")] = []
+    where: Annotated[dict[str, Any], about(description="A filter as in GraphQL: {mime: {eq: image/jpeg}}.")] = {}
 
 
 class Trigger(Struct, frozen=True):
-    name: str
-    on: TriggerOn
-    action: str  # an own action, or app/action, or role:ROLE/action
-    args: dict[str, Any] = {}  # strings are Jinja templates over `event` and `node`
-    replay: Literal["all", "new"] = "all"
-    concurrency: int = 4
-    order: Literal["none", "entity"] = "none"
-    attempts: int = 5
+    """An action that PCloud runs for each event of a kind."""
+
+    name: Annotated[str, about(description="Small letters, digits and hyphens.")]
+    on: Annotated[TriggerOn, about(description="Which events.")]
+    action: Annotated[str, about(description="An own action, or APP/ACTION, or role:ROLE/ACTION.")]
+    args: Annotated[dict[str, Any], about(description='Arguments; texts are templates: "{{ event.id }}".')] = {}
+    replay: Annotated[Literal["all", "new"], about(description="all: also for what was there before the app.")] = "all"
+    concurrency: Annotated[int, about(description="Runs at once, 4 unless said otherwise.")] = 4
+    order: Annotated[Literal["none", "entity"], about(description="entity: one entity's events one by one.")] = "none"
+    attempts: Annotated[int, about(description="How often it is tried before it is FAILED, 5 unless said.")] = 5
 
 
 class Init(Struct, frozen=True):
-    call: str
-    args: dict[str, Any] = {}
+    """A call that PCloud makes once, when the app has been installed."""
+
+    call: Annotated[str, about(description="An own action, or APP/ACTION, or role:ROLE/ACTION.")]
+    args: Annotated[dict[str, Any], about(description='Arguments; "action:APP/ACTION" hands over a capability.')] = {}
 
 
 class Run(Struct, frozen=True):
-    command: list[str]
-    web: bool = False
-    env: dict[str, str] = {}
+    """The app's process."""
+
+    command: Annotated[list[str], about(description="Program and arguments: [python, -m, my_app].")]
+    web: Annotated[bool, about(description="It serves pages on 127.0.0.1:$PORT, shown at APP.DOMAIN.")] = False
+    env: Annotated[dict[str, str], about(description="Further environment variables.")] = {}
 
 
 class Manifest(Struct, frozen=True):
-    name: str
-    version: str
-    run: Run | None = None
-    title: str = ""
-    description: str = ""
-    schema: str = ""
-    provides: list[str] = []
-    uses: list[Use] = []
-    actions: list[Action] = []
-    triggers: list[Trigger] = []
-    init: list[Init] = []
-    settings: dict[str, Any] = {}  # defaults of what the owner may set
+    """An application for PCloud."""
+
+    name: Annotated[str, about(description="Small letters, digits and single hyphens, at most 40 characters.")]
+    version: Annotated[str, about(description="Three numbers: 1.0.0 (https://semver.org).")]
+    run: Annotated[Run | None, about(description="The app's process.")] = None
+    title: Annotated[str, about(description="The app's name for people.")] = ""
+    description: Annotated[str, about(description="What it is for, in a few sentences.")] = ""
+    schema: Annotated[str, about(description="The file with its GraphQL types: schema.graphql.")] = ""
+    provides: Annotated[list[str], about(description="Roles that it holds: [object-storage].")] = []
+    uses: Annotated[list[Use], about(description="What it asks for; the owner decides on each.")] = []
+    actions: Annotated[list[Action], about(description="What it does when it is called.")] = []
+    triggers: Annotated[list[Trigger], about(description="What it does by itself when something happens.")] = []
+    init: Annotated[list[Init], about(description="Calls that are made once, after the installation.")] = []
+    settings: Annotated[dict[str, Any], about(description="What the owner may set, with its default.")] = {}
 
 
 def load_manifest(text: str | bytes, file: str = "app.yaml") -> Manifest:
-    """Read and check a manifest; raises `Rejected` with file, line and column, what is wrong, and what to write
-    instead."""
+    """Read and check a manifest; raises `Rejected` with file, line and column, what is wrong, and what to do."""
     from pcloud.document import Document
     from pcloud.manifest_rules import check_manifest
 

@@ -201,3 +201,8 @@ async def running(app: App) -> AsyncGenerator[asyncio.Task[None], None]:
 @pytest.fixture
 def serving() -> Callable[[App], Any]:
     return running
+
+
+@pytest.fixture
+def unused_port() -> int:
+    return free_port()

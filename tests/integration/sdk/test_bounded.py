@@ -1,0 +1,184 @@
+"""A function on untrusted input can do nothing worse than to be refused."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from pcloud import bounded
+from pcloud.bounded import close_bounded, run_bounded
+from pcloud.errors import NotFound, Rejected, Unavailable
+
+JOBS = """
+import ctypes, os, signal, subprocess, time
+from dataclasses import dataclass
+from pathlib import Path
+from pcloud.errors import NotFound
+
+@dataclass
+class Size:
+    width: int
+    corner: tuple[int, int]
+
+SEEN = []
+
+def double(number: int) -> int: return 2 * number
+def measure(width: int) -> Size: return Size(width, (1, 2))
+def remember(what): SEEN.append(what); return SEEN
+def environment(): return dict(os.environ)
+def open_files(): return len(os.listdir("/proc/self/fd"))
+def echo(data: bytes) -> bytes: return data
+def lie() -> int: return "text"
+def fail(): raise ValueError("no picture")
+def miss(): raise NotFound("no such page")
+def take_memory(): return len(bytearray(1 << 30))
+def crash(): ctypes.string_at(0)
+def leave(): os._exit(3)
+def never(): time.sleep(1000)
+def spin():
+    while True: pass
+def linger(file):
+    child = subprocess.Popen(["sleep", "1000"])
+    Path(file).write_text(str(child.pid))
+    return 1
+def hang_with_child(file):
+    linger(file)
+    time.sleep(1000)
+def kill_server(): os.kill(os.getppid(), signal.SIGKILL); time.sleep(1000)
+def pid_then_never(file):
+    Path(file).write_text(str(os.getpid()))
+    time.sleep(1000)
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    (tmp_path / "sdk_jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield importlib.import_module("sdk_jobs")
+    sys.modules.pop("sdk_jobs")
+
+
+@pytest.fixture(autouse=True)
+async def closed():
+    yield
+    await close_bounded()
+
+
+def is_there(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+async def until_gone(pid: int) -> None:
+    while is_there(pid):
+        await asyncio.sleep(0.01)
+
+
+async def test_the_result_comes_back_in_the_type_of_the_return_hint(jobs) -> None:
+    assert await run_bounded(jobs.double, 21) == 42
+    assert await run_bounded(jobs.measure, 7) == jobs.Size(7, (1, 2))
+    assert await run_bounded(jobs.echo, b"x" * 5_000_000) == b"x" * 5_000_000
+
+
+async def test_nothing_of_one_job_reaches_the_next(jobs) -> None:
+    assert await run_bounded(jobs.remember, "a") == ["a"]
+    assert await run_bounded(jobs.remember, "b") == ["b"]
+
+
+async def test_a_job_sees_neither_secrets_nor_open_files(jobs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NATS_NKEY_SEED_FILE", "/somewhere")
+    with (tmp_path / "secret").open("w"):
+        known = set(await run_bounded(jobs.environment))
+        files = await run_bounded(jobs.open_files)
+    assert not [name for name in known if name.startswith(("NATS", "PCLOUD"))]
+    assert files <= 9  # three standard ones, the channel, the server's own, and the folder being listed
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("fail", "sdk_jobs.fail failed: ValueError: no picture"),
+        ("take_memory", "needed more than 100 MiB of memory"),
+        ("crash", "crashed with SIGSEGV"),
+        ("leave", "ended its process with exit code 3"),
+        ("never", "took longer than 0.3 s"),
+        ("spin", "took longer than 0.3 s"),
+        ("lie", "is not what its return hint says"),
+    ],
+)
+async def test_whatever_a_job_does_it_is_rejected_with_the_reason(jobs, name: str, reason: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        await run_bounded(getattr(jobs, name), seconds=0.3, memory=100 << 20)
+    assert reason in refused.value.message
+    assert await run_bounded(jobs.double, 1) == 2
+
+
+async def test_an_own_error_comes_through_with_its_traceback(jobs) -> None:
+    with pytest.raises(NotFound, match="no such page") as missed:
+        await run_bounded(jobs.miss)
+    assert "in miss" in missed.value.__notes__[0]
+
+
+async def test_a_large_result_is_rejected(jobs) -> None:
+    with pytest.raises(Rejected, match="more than 1000"):
+        await run_bounded(jobs.echo, b"x" * 2000, result_bytes=1000)
+
+
+@pytest.mark.parametrize("name", ["linger", "hang_with_child"])
+async def test_what_a_job_has_started_ends_with_it(jobs, name: str, tmp_path: Path) -> None:
+    try:
+        await run_bounded(getattr(jobs, name), str(tmp_path / "pid"), seconds=0.5)
+    except Rejected:
+        assert name == "hang_with_child"
+    await until_gone(int((tmp_path / "pid").read_text()))
+
+
+async def test_a_cancelled_job_is_ended(jobs, tmp_path: Path) -> None:
+    file = tmp_path / "pid"
+    job = asyncio.create_task(run_bounded(jobs.pid_then_never, str(file)))
+    while not (file.exists() and file.read_text()):
+        await asyncio.sleep(0.01)
+    job.cancel()
+    await asyncio.wait({job})
+    await until_gone(int(file.read_text()))
+
+
+async def test_a_dead_fork_server_is_replaced(jobs) -> None:
+    with pytest.raises(Unavailable, match="its fork server has died"):
+        await run_bounded(jobs.kill_server)
+    assert await run_bounded(jobs.double, 1) == 2
+
+
+async def test_jobs_wait_for_a_cpu(jobs) -> None:
+    assert await asyncio.gather(*[run_bounded(jobs.double, number) for number in range(40)]) == list(range(0, 80, 2))
+
+
+async def test_a_job_costs_milliseconds(jobs) -> None:
+    await run_bounded(jobs.double, 1)
+    begin = time.perf_counter()
+    for _ in range(20):
+        await run_bounded(jobs.double, 1)
+    assert (
+        time.perf_counter() - begin
+    ) / 20 < 0.1  # about 2 ms on an idle machine; a new interpreter takes 100 and more
+
+
+async def test_an_idle_server_is_ended_for_its_memory(jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded, "IDLE_SECONDS", 0.05)
+    parent = (await run_bounded(os.getppid)) if await run_bounded(jobs.double, 1) else 0
+    await until_gone(parent)
+    assert await run_bounded(jobs.double, 3) == 6
+
+
+async def test_only_functions_of_modules_can_be_run(jobs) -> None:
+    with pytest.raises(Rejected, match="top of an importable module"):
+        await run_bounded(lambda: 1)
