@@ -12,7 +12,6 @@ import msgspec
 from pcloud.subject import Ref
 from projections.checkpoint import Checkpoint
 from projections.graph.catalog import Catalog, TypeDef
-from projections.graph.history import CatalogHistory
 from projections.graph.port import Node
 from projections.graph.sqlite.layout import Layout, Table
 
@@ -45,7 +44,7 @@ def read_nodes(
 
 
 def dump(
-    connection: sqlite3.Connection, checkpoint: Checkpoint, history: CatalogHistory, stored: Catalog, layout: Layout
+    connection: sqlite3.Connection, checkpoint: Checkpoint, catalog: Catalog, stored: Catalog, layout: Layout
 ) -> Mapping[str, Any]:
     nodes: dict[str, Any] = {}
     for name, type_ in sorted(stored.types.items()):
@@ -57,7 +56,7 @@ def dump(
     known = connection.execute("SELECT tx, request, sequence, result FROM transactions ORDER BY tx")
     return {
         "checkpoint": [checkpoint.epoch, checkpoint.sequence, f"{checkpoint.hash:x}"],
-        "catalogs": msgspec.to_builtins(history),
+        "catalog": catalog.to_json(),
         "nodes": nodes,
         "tombstones": dict(gone.fetchall()),
         "transactions": {

@@ -163,7 +163,7 @@ class SqliteGraph:
     async def dump(self) -> Mapping[str, Any]:
         def take() -> Mapping[str, Any]:
             state = self._state
-            return dump(self._writer, state.checkpoint, state.history, state.stored, state.layout)
+            return dump(self._writer, state.checkpoint, state.catalog, state.stored, state.layout)
 
         return await asyncio.get_running_loop().run_in_executor(self._writing, take)
 
@@ -196,7 +196,9 @@ class SqliteGraph:
             with errors_told(self.path), self._transaction(connection):
                 return question(Reader(connection, state.catalog, state.layout), connection)
         except Exception as error:
-            raise _TooLong from error if deadline.passed else error
+            if deadline.passed:
+                raise _TooLong from error
+            raise
         finally:
             deadline.stop()
 

@@ -1,0 +1,157 @@
+"""Strategies: logs of random transactions on the shelf schema, and random questions to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from pcloud.event import Change, Kind
+from projections.graph.catalog import Catalog, FieldDef, TypeDef
+from projections.graph.port import Child, Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Order, Select, Some
+from tests.contracts.projections.shelf import BOOK, BUILTIN, CRITIC, PERSON, REVIEW, SHELF, THEME, Log
+
+__all__ = ["ALL", "cuts", "filters", "logs", "selects"]
+
+ALL = Catalog({**BUILTIN.types, **SHELF.types, **CRITIC.types})
+_STARS_AS_TEXT = Catalog(
+    CRITIC.types,
+    {
+        BOOK: TypeDef(
+            BOOK,
+            {**CRITIC.extensions[BOOK].fields, "critic/stars": FieldDef("critic/stars", "String", search=("term",))},
+        )
+    },
+)
+_IDS = ("a", "b", "c")
+_WORDS = ("sea", "Sea old", "ärger", "old", "")
+_VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "String": st.sampled_from(_WORDS),
+    "Int": st.integers(-2, 2),
+    "Int64": st.sampled_from([0, 1, 2**62]),
+    "Float": st.sampled_from([0.0, 0.1, -2.5]),
+    "Boolean": st.booleans(),
+    "DateTime": st.sampled_from(["2023-12-31T23:00:00.000Z", "2024-05-01T10:00:00.000Z", "2024-05-02T10:00:00.000Z"]),
+    "Enum": st.sampled_from(["NOVEL", "POEM"]),
+}
+_TYPES = {**SHELF.types, **CRITIC.types}
+_EXTENDED = {
+    name: {**type_.fields, **(CRITIC.extensions[name].fields if name == BOOK else {})} for name, type_ in _TYPES.items()
+}
+
+
+def _value(field: FieldDef) -> st.SearchStrategy[Any]:
+    value = _VALUES[str(field.kind)]
+    return st.lists(value, max_size=2) if field.many else value
+
+
+def _picked(values: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=values)
+
+
+@st.composite
+def _part(draw: st.DrawFn) -> tuple[str, Kind, Change]:
+    type_ = draw(st.sampled_from([BOOK, BOOK, PERSON, THEME, REVIEW]))
+    entity = f"{type_}/{draw(st.sampled_from(_IDS))}"
+    kind = draw(st.sampled_from([Kind.CREATED, Kind.CREATED, Kind.UPDATED, Kind.UPDATED, Kind.DELETED]))
+    if kind is Kind.DELETED:
+        return entity, kind, Change()
+    fields = _EXTENDED[type_].values()
+    ids = st.lists(st.sampled_from(_IDS), min_size=1, max_size=2, unique=True)
+    written = {field.name: ids for field in fields if field.written}
+    return entity, kind, Change(
+        set=draw(_picked({field.name: _value(field) for field in fields if not field.is_relation})),
+        unset=draw(st.lists(st.sampled_from([field.name for field in fields]), max_size=1)),
+        link=draw(_picked(written)),
+        unlink=draw(_picked(written)) if kind is Kind.UPDATED else {},
+    )  # fmt: skip
+
+
+_transaction = st.lists(_part(), min_size=1, max_size=4, unique_by=lambda part: part[0])
+_app = st.sampled_from(["install", "reshape", "remove"])
+
+
+@st.composite
+def logs(draw: st.DrawFn, most: int = 20) -> Log:
+    """Transactions whose parts need not make sense together: a store must fold whatever the log holds."""
+    log = Log()
+    log.install("shelf", SHELF)
+    if draw(st.booleans()):
+        log.install("critic", CRITIC)
+    for step in draw(st.lists(st.one_of(_transaction, _transaction, _transaction, _app), max_size=most)):
+        if step == "install":
+            log.install("critic", CRITIC)
+        elif step == "reshape":
+            log.install("critic", _STARS_AS_TEXT)
+        elif step == "remove":
+            log.remove("critic")
+        else:
+            log.write(*step)
+    return log
+
+
+def cuts(log: Log) -> st.SearchStrategy[list[int]]:
+    """Where to cut the log into batches: positions at which transactions end."""
+    ends = [index + 1 for index, event in enumerate(log.events) if event.ends_transaction]
+    return st.lists(st.sampled_from(ends), unique=True).map(lambda chosen: sorted({*chosen, ends[-1]}))
+
+
+def _compare(field: FieldDef) -> st.SearchStrategy[Filter]:
+    value = _VALUES[str(field.kind)]
+    one = st.builds(Compare, st.just(field.name), st.sampled_from(["eq", "ge", "gt", "le", "lt"]), value)
+    some = [
+        one,
+        st.builds(Compare, st.just(field.name), st.just("in"), st.lists(value, max_size=3)),
+        st.builds(Compare, st.just(field.name), st.just("between"), st.tuples(value, value)),
+        st.just(Compare(field.name, "eq", None)),
+        st.just(Has(field.name)),
+    ]
+    if field.kind == "String":
+        words = st.sampled_from(["anyofterms", "allofterms"])
+        some.append(st.builds(Compare, st.just(field.name), words, st.sampled_from(_WORDS)))
+        some.append(
+            st.builds(Compare, st.just(field.name), st.just("regexp"), st.sampled_from(["^s", "(?i)SEA", "d$", ""]))
+        )
+    return st.one_of(some)
+
+
+def filters(type: str, depth: int = 2) -> st.SearchStrategy[Filter]:
+    fields = SHELF.types[type].fields.values()
+    leaves: list[st.SearchStrategy[Filter]] = [_compare(field) for field in fields if not field.is_relation]
+    leaves.append(st.lists(st.sampled_from(_IDS), max_size=2).map(lambda ids: IdIn(tuple(ids))))
+    relations = [field for field in fields if field.is_relation]
+    leaves += [st.just(Has(field.name)) for field in relations]
+    if depth:
+        leaves += [
+            filters(field.target, depth - 1).map(lambda inner, n=field.name: HasRelated(n, inner))
+            for field in relations
+        ]
+        inner = filters(type, depth - 1)
+        both = st.lists(inner, max_size=3).map(tuple)
+        leaves += [both.map(Every), both.map(Some), inner.map(Invert)]
+    return st.one_of(leaves)
+
+
+@st.composite
+def selects(draw: st.DrawFn, type: str = BOOK, depth: int = 2) -> Select:
+    fields = SHELF.types[type].fields.values()
+    scalars = [field.name for field in fields if not field.is_relation]
+    ordered = [*(field.name for field in fields if not field.is_relation and not field.many), "id"]
+    order = draw(
+        st.lists(st.builds(Order, st.sampled_from(ordered), st.booleans()), max_size=3, unique_by=lambda one: one.field)
+    )
+    relations = [field for field in fields if field.is_relation] if depth else []
+    followed = (
+        draw(st.lists(st.sampled_from(relations), max_size=2, unique_by=lambda one: one.name)) if relations else []
+    )
+    return Select(
+        type,
+        scalars=("id", *draw(st.lists(st.sampled_from(scalars), max_size=3, unique=True))),
+        children=tuple(Child(f"to {one.name}", one.name, draw(selects(one.target, depth - 1))) for one in followed),
+        filter=draw(st.none() | filters(type, depth=1)),
+        order=tuple(order),
+        first=draw(st.none() | st.integers(0, 3)),
+        offset=draw(st.integers(0, 2)),
+        cursor=draw(st.booleans()),
+        version=draw(st.booleans()),
+    )

@@ -1,0 +1,115 @@
+"""The fold is deterministic: however the log is cut, whatever comes twice, each store ends with what the model has."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from projections.graph.model import ModelGraph
+from projections.graph.port import Select
+from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
+from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, Log
+from tests.unit.projections.logs import cuts, logs, selects
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+@asynccontextmanager
+async def sqlite() -> AsyncIterator[SqliteGraph]:
+    with tempfile.TemporaryDirectory() as folder:
+        graph = await open_sqlite_graph(Path(folder) / "graph.sqlite", BUILTIN)
+        try:
+            yield graph
+        finally:
+            await graph.close()
+
+
+async def model(log: Log) -> ModelGraph:
+    graph = ModelGraph(BUILTIN)
+    await graph.apply(EPOCH, log.events)
+    return graph
+
+
+@settings(SLOW, max_examples=150)
+@given(st.data())
+def test_any_split_at_transaction_ends_folds_alike(data: st.DataObject) -> None:
+    log = data.draw(logs())
+    ends = data.draw(cuts(log))
+
+    async def run() -> None:
+        expected = await (await model(log)).dump()
+        async with sqlite() as graph:
+            start = 0
+            for end in ends:
+                await graph.apply(EPOCH, log.events[start:end])
+                start = end
+            assert await graph.dump() == expected
+
+    asyncio.run(run())
+
+
+@settings(SLOW, max_examples=40)
+@given(st.data())
+def test_what_is_delivered_twice_changes_nothing(data: st.DataObject) -> None:
+    log = data.draw(logs())
+    ends = [0, *data.draw(cuts(log))]
+
+    async def run() -> None:
+        expected = await (await model(log)).dump()
+        async with sqlite() as graph:
+            for end in ends[1:]:
+                again = data.draw(st.sampled_from([at for at in ends if at < end]))
+                await graph.apply(EPOCH, log.events[again:end])
+            assert await graph.dump() == expected
+
+    asyncio.run(run())
+
+
+@settings(SLOW, max_examples=30)
+@given(logs())
+def test_a_store_that_is_opened_again_goes_on_where_it_was(log: Log) -> None:
+    async def run() -> None:
+        expected = await (await model(log)).dump()
+        with tempfile.TemporaryDirectory() as folder:
+            for event in log.events:
+                if event.ends_transaction:
+                    graph = await open_sqlite_graph(Path(folder) / "graph.sqlite", BUILTIN)
+                    await graph.apply(EPOCH, log.events[: event.sequence])
+                    found = await graph.dump()
+                    await graph.close()
+            assert found == expected
+
+    asyncio.run(run())
+
+
+@settings(SLOW, max_examples=150)
+@given(logs(), st.lists(selects(), min_size=1, max_size=8))
+def test_every_question_is_answered_as_the_model_does(log: Log, questions: list[Select]) -> None:
+    async def run() -> None:
+        oracle = await model(log)
+        async with sqlite() as graph:
+            await graph.apply(EPOCH, log.events)
+            for question in questions:
+                assert await graph.fetch(question) == await oracle.fetch(question)
+                assert await pages(graph, question) == await pages(oracle, question)
+
+    asyncio.run(run())
+
+
+async def pages(graph: ModelGraph | SqliteGraph, select: Select) -> list[str]:
+    """All ids, page after page."""
+    question = replace(select, first=2, offset=0, cursor=True)
+    found: list[str] = []
+    while rows := await graph.fetch(question):
+        found += [row["id"] for row in rows]
+        question = replace(question, after=rows[-1]["_cursor"])
+    whole = await graph.fetch(Select(BOOK, ("id",), filter=select.filter, order=select.order))
+    assert found == [row["id"] for row in whole]
+    return found
