@@ -1,0 +1,18 @@
+// GraphiQL against the address that served this page, subscriptions included; nothing comes from anywhere else.
+import { createGraphiQLFetcher } from "@graphiql/toolkit";
+import { GraphiQL } from "graphiql";
+import "graphiql/style.css";
+import { createElement } from "react";
+import { createRoot } from "react-dom/client";
+
+import "./main.css";
+
+const url = location.origin + location.pathname;
+const fetcher = createGraphiQLFetcher({ url, subscriptionUrl: url.replace(/^http/, "ws") });
+const welcome = `# PCloud's graph, through your own view. Ctrl-Enter runs the operation; the book on the left is the schema.
+{
+  revision
+}
+`;
+
+createRoot(document.getElementById("graphiql")).render(createElement(GraphiQL, { fetcher, defaultQuery: welcome }));
