@@ -17,6 +17,7 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
+from core.app.lock import leave_out
 from pcloud.errors import Unavailable
 
 __all__ = ["Environments", "sdk_hash"]
@@ -24,7 +25,8 @@ __all__ = ["Environments", "sdk_hash"]
 BUILDING = ".building-"
 UNWANTED = shutil.ignore_patterns("__pycache__", "*.pyc", "dist", "*.toml", "*.md")
 OUTPUT = 4000
-# What the SDK needs and what is published as source only; a lock of wheels can't hold it, so it comes from the node as the SDK does.
+# What the SDK needs and what is published as source only. It can't be installed from a lock of wheels, so it comes from
+# the node as the SDK does, also where a lock names it.
 WITHOUT_WHEELS = ("nkeys",)
 # What a shell around core may have set and what would lead uv to another environment than the one it is told.
 MISLEADING = (
@@ -62,8 +64,9 @@ class Environments:
 
     def path(self, lock: str) -> Path:
         """Where the environment for a lock is, or will be."""
-        self._sdk_hash = self._sdk_hash or sdk_hash(self._sdk)
-        parts = (lock, self._sdk_hash, sys.version, sysconfig.get_platform())
+        if not self._sdk_hash:
+            self._sdk_hash = "".join(sdk_hash(folder) for folder in self._from_node().values())
+        parts = (leave_out(lock, WITHOUT_WHEELS), self._sdk_hash, sys.version, sysconfig.get_platform())
         return self._folder / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
     def clean(self, used: Iterable[str]) -> None:
@@ -82,8 +85,8 @@ class Environments:
             await self._uv(
                 "venv", "--quiet", "--relocatable", "--no-project", "--python", sys.executable, str(building)
             )
-            if any(line.strip() and not line.startswith("#") for line in lock.splitlines()):
-                await self._install(building, lock)
+            if wheels := leave_out(lock, WITHOUT_WHEELS):
+                await self._install(building, wheels)
             await asyncio.to_thread(self._finish, building, path)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, building, True)
@@ -102,11 +105,15 @@ class Environments:
 
     def _finish(self, building: Path, path: Path) -> None:
         [packages] = building.glob("lib/python*/site-packages")
-        for name, source in (("pcloud", self._sdk), *((name, _installed(name)) for name in WITHOUT_WHEELS)):
+        for name, source in self._from_node().items():
             shutil.copytree(source, packages / name, ignore=UNWANTED, dirs_exist_ok=True)
         # All of it must be on the disk before the name says that it is complete.
         os.sync()
         building.rename(path)
+
+    def _from_node(self) -> dict[str, Path]:
+        """The packages that apps get as this node has them, by name."""
+        return {"pcloud": self._sdk, **{name: _installed(name) for name in WITHOUT_WHEELS}}
 
     async def _uv(self, *arguments: str) -> None:
         import uv
@@ -141,7 +148,7 @@ def _installed(package: str) -> Path:
 
 
 def sdk_hash(folder: Path) -> str:
-    """The hash of all that apps would be given of the SDK."""
+    """The hash of all that apps would be given of a package."""
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
         path = file.relative_to(folder)

@@ -7,10 +7,11 @@ beyond that: options (another index, an editable folder), addresses and paths of
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from pcloud.errors import Rejected
 
-__all__ = ["check_lock"]
+__all__ = ["check_lock", "leave_out"]
 
 # name[extra]==version ; marker \  followed by its hashes
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._ -]+\])?==[A-Za-z0-9.!+_-]+\s*(;[^\\]*)?\\?")
@@ -37,3 +38,22 @@ def check_lock(text: str, file: str) -> None:
             waiting = number
     if waiting:
         raise Rejected(f"{file}:{waiting}: this requirement has no hash: {_MADE_BY}")
+
+
+def leave_out(text: str, names: Collection[str]) -> str:
+    """A checked lock without the packages called so, and without its comments; '' when nothing is left."""
+    kept: list[str] = []
+    leaving = False
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if not line.lstrip().startswith("--hash"):
+            leaving = _normalized(re.split(r"[\[=]", line.strip(), maxsplit=1)[0]) in names
+        if not leaving:
+            kept.append(line)
+    return "".join(f"{line}\n" for line in kept)
+
+
+def _normalized(name: str) -> str:
+    """PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
