@@ -1,0 +1,35 @@
+"""Who may do what with whose bucket. Pure.
+
+Core has already checked that the caller was granted the action at all. On top of that:
+
+- a bucket belongs to the app (or the owner) that made it;
+- reading (`get-object`, `list-objects`) is open to every app that was granted the call: that grant is what the owner approved;
+- writing and deleting is for the bucket's app, the owner and the owner's devices;
+- credentials, usage and export are for the bucket's app and the owner.
+"""
+
+from __future__ import annotations
+
+from pcloud.errors import Forbidden
+
+__all__ = ["is_owner", "may_administer", "may_create", "may_write"]
+
+
+def is_owner(caller: str) -> bool:
+    """The owner, or core on the owner's behalf: both may do everything."""
+    return caller in ("owner", "core")
+
+
+def may_create(caller: str) -> None:
+    if not (is_owner(caller) or caller.startswith("app:")):
+        raise Forbidden(f"{caller or 'an unknown caller'} may not make buckets: only apps and the owner do")
+
+
+def may_write(caller: str, bucket: str, owner: str) -> None:
+    if not (is_owner(caller) or caller == owner or caller.startswith("device:")):
+        raise Forbidden(f"{caller} may not write to the bucket {bucket}: it belongs to {owner}")
+
+
+def may_administer(caller: str, bucket: str, owner: str) -> None:
+    if not (is_owner(caller) or caller == owner):
+        raise Forbidden(f"{caller} may not manage the bucket {bucket}: it belongs to {owner}")

@@ -1,0 +1,70 @@
+"""Bring written bytes to the disk: syncfs(2) of the file system that holds the store, one for all who wait.
+
+weed acknowledges a PUT before its bytes are on the disk (kill -9 loses nothing, a power cut may). So before another app is told of an
+object, the file system is flushed; and after any other write, within a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+from contextlib import suppress
+from pathlib import Path
+
+__all__ = ["Flusher"]
+
+
+class Flusher:
+    """`run` is its loop. `lazy`: seconds within which a write that nobody waits for is flushed."""
+
+    def __init__(self, folder: Path, *, lazy: float = 1.0) -> None:
+        self._folder, self._lazy = folder, lazy
+        self._dirty, self._urgent = asyncio.Event(), asyncio.Event()
+        self._waiting = list[asyncio.Future[None]]()
+        self.count = 0
+
+    def written(self) -> None:
+        """Something was written: flush it soon."""
+        self._dirty.set()
+
+    async def durable(self) -> None:
+        """Wait for a flush that begins after this call."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        self._urgent.set()
+        self._dirty.set()
+        await future
+
+    async def run(self) -> None:
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            while True:
+                await self._dirty.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._lazy):
+                        await self._urgent.wait()
+                await self._flush(descriptor)
+        finally:
+            os.close(descriptor)
+
+    async def _flush(self, descriptor: int) -> None:
+        waiting, self._waiting = self._waiting, []
+        self._dirty.clear()
+        self._urgent.clear()
+        await asyncio.to_thread(_syncfs, descriptor)
+        self.count += 1
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _syncfs(descriptor: int) -> None:
+    if not hasattr(_libc, "syncfs"):  # not Linux
+        os.sync()
+    elif _libc.syncfs(descriptor):
+        number = ctypes.get_errno()
+        raise OSError(number, f"the disk did not take what was written: {os.strerror(number)}")

@@ -1,0 +1,223 @@
+"""What the store remembers beside the objects, in SQLite: buckets with owner and webhook, credentials, and which object was told.
+
+    bucket      name → owner, webhook                                    credential   access key → user, place, issuer
+    object      (bucket, key) → etag …, seen, gone, sent; only of buckets with a webhook
+    checkpoint  the time of the last message of the filer's stream that is folded in here
+
+A batch of changes and its checkpoint are one transaction: a kill loses both or none. A change older than what is known of its key
+changes nothing, so the stream may be read again, and a listing and the stream may overlap. It survives kill -9 at any time; after a
+power cut the last transactions may be missing, which only makes the stream and the listing tell them again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from object_store.metadata import Change, Created, Deleted
+from pcloud.errors import Corrupt
+
+__all__ = ["Bucket", "Credential", "Ledger", "Notification"]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY, owner TEXT NOT NULL, webhook TEXT NOT NULL DEFAULT '') STRICT;
+CREATE TABLE IF NOT EXISTS credential (access_key TEXT PRIMARY KEY, user TEXT NOT NULL, bucket TEXT NOT NULL, prefix TEXT NOT NULL,
+    write INTEGER NOT NULL, issuer TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS object (bucket TEXT NOT NULL, key TEXT NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL,
+    modified INTEGER NOT NULL, content_type TEXT NOT NULL, seen INTEGER NOT NULL, gone INTEGER NOT NULL DEFAULT 0,
+    sent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (bucket, key)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS waiting ON object (bucket) WHERE sent = 0 AND gone = 0;
+CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
+"""
+_CREATED = """
+INSERT INTO object (bucket, key, etag, size, modified, content_type, seen)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM bucket WHERE name = ?1 AND webhook != '')
+ON CONFLICT (bucket, key) DO UPDATE SET
+    sent = CASE WHEN gone OR etag != excluded.etag THEN 0 ELSE sent END,
+    modified = CASE WHEN gone OR etag != excluded.etag THEN excluded.modified ELSE modified END,
+    etag = excluded.etag, size = excluded.size, content_type = excluded.content_type, seen = excluded.seen, gone = 0
+WHERE excluded.seen > seen
+"""
+_KEEP_GONE_NS = 86_400 * 10**9  # a gone key is remembered for a day, against older messages that come again
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    name: str
+    owner: str
+    webhook: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    access_key: str
+    user: str
+    bucket: str
+    prefix: str
+    write: bool
+    issuer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """An object that its bucket's webhook has not been told of."""
+
+    webhook: str
+    bucket: str
+    key: str
+    etag: str
+    size: int
+    modified: int
+    content_type: str
+
+
+class Ledger:
+    """One connection, used by one thread. `with Ledger(path) as ledger`."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA cache_size = -2000")
+            self._db.executescript(_SCHEMA)
+        except sqlite3.DatabaseError as error:
+            raise Corrupt(
+                f"{path} can't be read ({error}): move it away to have the objects listed anew; buckets have to be made again"
+            ) from error
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    # Buckets and credentials
+
+    def bucket(self, name: str) -> Bucket | None:
+        row = self._db.execute("SELECT name, owner, webhook FROM bucket WHERE name = ?", (name,)).fetchone()
+        return Bucket(*row) if row else None
+
+    def buckets(self) -> list[Bucket]:
+        return [Bucket(*row) for row in self._db.execute("SELECT name, owner, webhook FROM bucket ORDER BY name")]
+
+    def add_bucket(self, bucket: Bucket) -> Bucket:
+        """The bucket as it is then: the first owner stays; a given webhook replaces the one before."""
+        self._db.execute(
+            "INSERT INTO bucket VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET webhook = excluded.webhook"
+            " WHERE owner = excluded.owner AND excluded.webhook != ''",
+            (bucket.name, bucket.owner, bucket.webhook),
+        )
+        return self.bucket(bucket.name) or bucket
+
+    def credential(self, access_key: str) -> Credential | None:
+        row = self._db.execute("SELECT * FROM credential WHERE access_key = ?", (access_key,)).fetchone()
+        return Credential(*row[:4], bool(row[4]), row[5]) if row else None
+
+    def count_credentials(self) -> int:
+        return self._db.execute("SELECT count(*) FROM credential").fetchone()[0]
+
+    def add_credential(self, credential: Credential) -> None:
+        c = credential
+        values = (c.access_key, c.user, c.bucket, c.prefix, int(c.write), c.issuer)
+        self._db.execute("INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def remove_credential(self, access_key: str) -> None:
+        self._db.execute("DELETE FROM credential WHERE access_key = ?", (access_key,))
+
+    # Objects
+
+    def checkpoint(self) -> int:
+        """Unix nanoseconds; 0 when nothing has been read yet."""
+        row = self._db.execute("SELECT at FROM checkpoint").fetchone()
+        return row[0] if row else 0
+
+    def record(self, batch: Iterable[Change], checkpoint: int = 0) -> None:
+        """Fold changes in, all or none, with the checkpoint (0: it stays)."""
+        with self._transaction():
+            for change in batch:
+                self._fold(change)
+            if checkpoint:
+                self._db.execute(
+                    "INSERT INTO checkpoint VALUES (1, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+                    (checkpoint,),
+                )
+
+    def _fold(self, change: Change) -> None:
+        if isinstance(change, Created):
+            c = change
+            self._db.execute(_CREATED, (c.bucket, c.key, c.etag, c.size, c.modified, c.content_type, c.at))
+        else:
+            self._db.execute(
+                "UPDATE object SET gone = 1, seen = ?3 WHERE bucket = ?1 AND key = ?2 AND gone = 0 AND seen < ?3",
+                (change.bucket, change.key, change.at),
+            )
+
+    def begin_listing(self) -> None:
+        columns = "key TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified INTEGER, content_type TEXT"
+        self._db.execute(f"CREATE TEMP TABLE IF NOT EXISTS listed ({columns})")
+        self._db.execute("DELETE FROM listed")
+
+    def list_page(self, page: Iterable[Created]) -> None:
+        rows = [(o.key, o.etag, o.size, o.modified, o.content_type) for o in page]
+        with self._transaction():
+            self._db.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?, ?, ?)", rows)
+
+    def end_listing(self, bucket: str, at: int) -> int:
+        """Fold in how the listing that began at a time differs from what is known; the number of differences."""
+        new = self._db.execute(
+            "SELECT l.* FROM listed l LEFT JOIN object o ON o.bucket = ? AND o.key = l.key"
+            " WHERE o.key IS NULL OR o.gone OR o.etag != l.etag",
+            (bucket,),
+        ).fetchall()
+        lost = self._db.execute(
+            "SELECT o.key FROM object o LEFT JOIN listed l ON l.key = o.key"
+            " WHERE o.bucket = ? AND NOT o.gone AND l.key IS NULL",
+            (bucket,),
+        ).fetchall()
+        found: list[Change] = [Created(bucket, key, etag, size, modified, at, mime) for key, etag, size, modified, mime in new]
+        found += [Deleted(bucket, key, at) for (key,) in lost]
+        self.record(found)
+        self._db.execute("DELETE FROM listed")
+        self._db.execute("DELETE FROM object WHERE bucket = ? AND gone AND seen < ?", (bucket, at - _KEEP_GONE_NS))
+        return len(found)
+
+    def waiting(self, bucket: str, most: int) -> list[Notification]:
+        rows = self._db.execute(
+            "SELECT b.webhook, o.bucket, o.key, o.etag, o.size, o.modified, o.content_type FROM object o"
+            " JOIN bucket b ON b.name = o.bucket WHERE o.bucket = ? AND o.sent = 0 AND o.gone = 0 AND b.webhook != '' LIMIT ?",
+            (bucket, most),
+        )
+        return [Notification(*row) for row in rows]
+
+    def buckets_waiting(self) -> list[str]:
+        return [row[0] for row in self._db.execute("SELECT DISTINCT bucket FROM object WHERE sent = 0 AND gone = 0")]
+
+    def sent(self, notification: Notification) -> None:
+        """Unless the object has been replaced since: then the new one is still to be told."""
+        n = notification
+        self._db.execute(
+            "UPDATE object SET sent = 1 WHERE bucket = ? AND key = ? AND etag = ? AND modified = ?",
+            (n.bucket, n.key, n.etag, n.modified),
+        )
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._db)
+
+
+class _Transaction:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._db.execute("ROLLBACK" if kind else "COMMIT")

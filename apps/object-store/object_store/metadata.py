@@ -1,0 +1,84 @@
+"""What a message of the filer means for buckets: an object is there, or is gone. Pure.
+
+Left out: folders, parts of uploads that are not complete (`.uploads`), the store's own folders, and everything outside buckets.
+An object whose key is also a folder (`a` beside `a/b`) is a folder entry with an object's marks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Change", "Created", "Deleted", "changes", "stored"]
+
+_ROOT = "/buckets/"
+_ETAG = "Seaweed-X-Amz-ETag"
+_PREFIX_OBJECT = "x-seaweedfs-prefix-object"
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """`etag` without quotes, `modified` in unix seconds, `at` (of the change) in unix nanoseconds."""
+
+    bucket: str
+    key: str
+    etag: str
+    size: int
+    modified: int
+    at: int
+    content_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    bucket: str
+    key: str
+    at: int
+
+
+Change = Created | Deleted
+
+
+def stored(response: Any, at: int) -> Created | None:
+    """The object that one `filer_pb.TraverseBfsMetadataResponse` of a walk names, if it does."""
+    place = _place(response.directory, response.entry.name)
+    return _created(place, response.entry, at) if place else None
+
+
+def changes(response: Any) -> list[Change]:
+    """Of one `filer_pb.SubscribeMetadataResponse`. A rename is both."""
+    event, found = response.event_notification, list[Change]()
+    folder = event.new_parent_path or response.directory
+    old = _place(response.directory, event.old_entry.name)
+    new = _place(folder, event.new_entry.name)
+    created = _created(new, event.new_entry, response.ts_ns) if new else None
+    if old and old != new and not event.old_entry.is_directory:
+        found.append(Deleted(*old, response.ts_ns))
+    if created:
+        found.append(created)
+    elif new and old == new and _is_object(event.old_entry):  # its folder stays, the object is gone
+        found.append(Deleted(*old, response.ts_ns))
+    return found
+
+
+def _created(place: tuple[str, str], entry: Any, at: int) -> Created | None:
+    if not _is_object(entry):
+        return None
+    attributes = entry.attributes
+    etag = entry.extended[_ETAG].decode() if _ETAG in entry.extended else attributes.md5.hex()
+    return Created(*place, etag.strip('"'), attributes.file_size, attributes.mtime, at, attributes.mime)
+
+
+def _is_object(entry: Any) -> bool:
+    return bool(entry.name) and (not entry.is_directory or _PREFIX_OBJECT in entry.extended)
+
+
+def _place(directory: str, name: str) -> tuple[str, str] | None:
+    """(bucket, key), or None for what is no object's place."""
+    if not name or not directory.startswith(_ROOT):
+        return None
+    bucket, _, folder = directory[len(_ROOT) :].partition("/")
+    key = f"{folder}/{name}" if folder else name
+    if bucket.startswith(".") or key.split("/", 1)[0] == ".uploads":
+        return None
+    return bucket, key

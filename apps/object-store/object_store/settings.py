@@ -1,0 +1,53 @@
+"""What the owner may set, checked once and frozen. It reads no environment: the app hands its settings over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pcloud.errors import Rejected
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`folder`: where everything lies. `s3_port`: 0 for a free one. `memory_mb`: soft limit of weed's heap (GOMEMLIMIT).
+
+    `upload_memory_mb`: bytes that uploads may hold at once; further ones wait. `weed`: its binary, found on PATH when empty.
+    `start_seconds`: how long weed may take to be ready. `stop_seconds`: to end after SIGTERM, before SIGKILL, which loses nothing
+    either; a client that holds a connection open can make it wait for long.
+    """
+
+    folder: Path
+    s3_port: int = 0
+    memory_mb: int = 200
+    upload_memory_mb: int = 32
+    region: str = "us-east-1"
+    weed: str = ""
+    start_seconds: float = 60.0
+    stop_seconds: float = 6.0
+
+    @classmethod
+    def read(cls, folder: Path, given: Mapping[str, Any]) -> Settings:
+        """From the app's settings; raises `Rejected` naming the one that is wrong."""
+        unknown = sorted(set(given) - {"s3_port", "memory_mb", "upload_memory_mb", "region", "weed"})
+        if unknown:
+            raise Rejected(f"object-store has no setting {unknown[0]!r}")
+        return cls(
+            folder=folder,
+            s3_port=_number(given, "s3_port", 0, 0, 55535),  # weed puts gRPC at port + 10000
+            memory_mb=_number(given, "memory_mb", 200, 64, 65536),
+            upload_memory_mb=_number(given, "upload_memory_mb", 32, 8, 65536),
+            region=str(given.get("region", "us-east-1")),
+            weed=str(given.get("weed", "")),
+        )
+
+
+def _number(given: Mapping[str, Any], name: str, default: int, low: int, high: int) -> int:
+    value = given.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise Rejected(f"object-store's setting {name} is {value!r}: it must be a whole number from {low} to {high}")
+    return value

@@ -1,0 +1,263 @@
+"""The role `object-storage`: its actions as methods, each with the caller as first argument. It knows no bus.
+
+`async with open_store(settings, send) as store` starts weed; `store.run()` has to run meanwhile: it watches weed, follows what is
+stored, and tells the webhooks. It fails when weed can't be kept alive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from object_store.access import is_owner, may_administer, may_create, may_write
+from object_store.delivery import Delivery, Send
+from object_store.flush import Flusher
+from object_store.ledger import Bucket, Credential, Ledger
+from object_store.names import bounded, check_bucket, check_key, check_label, check_prefix
+from object_store.notifier import Notifier
+from object_store.s3 import S3, Object
+from object_store.settings import Settings
+from object_store.weed.filer import Filer, open_filer
+from object_store.weed.identity import Identities, policy
+from object_store.weed.ports import GRPC_OFFSET
+from object_store.weed.secret import KeyPair, new_key_pair
+from object_store.weed.server import Server, open_server
+from pcloud.errors import Conflict, NotFound, PCloudError, Rejected, Unavailable
+
+__all__ = ["Store", "open_store"]
+
+log = logging.getLogger("object_store")
+
+_WEEK = 7 * 86_400  # S3 signs for no longer
+_MOST_CREDENTIALS = 1000
+_PATIENCE = 15.0  # seconds that an action waits for a weed that is starting again
+
+
+class Store:
+    def __init__(self, server: Server, ledger: Ledger, send: Send) -> None:
+        self.server, self._ledger = server, ledger
+        self._flusher = Flusher(server.folder.root)
+        self._s3 = S3(server.endpoint, server.settings.region, server.secrets.admin)
+        self._delivery = Delivery(ledger, self._flusher, send)
+        self._notifier = Notifier(ledger, self._flusher, self._s3, self._delivery.wake)
+        self._filer: asyncio.Future[Filer] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return self.server.endpoint
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.server.watch())
+            group.create_task(self._flusher.run())
+            group.create_task(self._delivery.run())
+            group.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        """Hold a connection to the filer, and follow it; anew whenever weed was away."""
+        pause = 0.1
+        while True:
+            await self.server.ready.wait()
+            try:
+                async with open_filer(self.server.ports.filer + GRPC_OFFSET, self.server.certificate) as filer:
+                    self._have(filer)
+                    pause = 0.1
+                    await self._notifier.follow(filer)
+            except* PCloudError as group:
+                log.warning("not following for a moment: %s", _first(group))
+            finally:
+                self._filer = None
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 5.0)
+
+    # Buckets
+
+    async def create_bucket(self, caller: str, bucket: str, webhook: str = "") -> dict[str, Any]:
+        may_create(caller)
+        check_bucket(bucket)
+        if len(webhook) > 1024:
+            raise Rejected("a webhook is an action or a capability, of at most 1024 characters")
+        owner = "owner" if is_owner(caller) else caller
+        known = self._ledger.bucket(bucket)
+        if known is None:
+            await self._ready()
+            await self._s3.create_bucket(bucket)
+        if known is None or (webhook and webhook != known.webhook):
+            known = self._ledger.add_bucket(Bucket(bucket, owner, webhook))
+            await self._flusher.durable()
+        if known.owner != owner:
+            raise Conflict(f"the bucket {bucket} is taken by another app: choose another name")
+        if webhook:
+            await self._notifier.reconcile(await self._connection(), bucket)
+        return {"bucket": bucket}
+
+    async def usage(self, caller: str, bucket: str = "") -> dict[str, Any]:
+        """Of one bucket, or of all that are the caller's (the owner: of all)."""
+        if bucket:
+            chosen = [self._administered(caller, bucket)]
+        else:
+            chosen = [b for b in self._ledger.buckets() if is_owner(caller) or b.owner == caller]
+        await self._ready()
+        return {"buckets": [await self._count(b.name) for b in chosen]}
+
+    async def _count(self, bucket: str) -> dict[str, Any]:
+        objects = size = 0
+        async for page in self._s3.pages(bucket):
+            objects, size = objects + len(page), size + sum(o.size for o in page)
+        return {"bucket": bucket, "objects": objects, "bytes": size}
+
+    # Objects
+
+    async def get_object(self, caller: str, bucket: str, key: str, seconds: int = 900) -> dict[str, Any]:
+        """Open to everyone who was granted the call; see `access`."""
+        self._known(bucket)
+        bounded("seconds", seconds, 1, _WEEK)
+        return {"url": await self._s3.presign("GET", bucket, check_key(key), seconds)}
+
+    async def put_object(
+        self, caller: str, bucket: str, key: str, seconds: int = 900, content_type: str = ""
+    ) -> dict[str, Any]:
+        """`headers`: what the client should send along."""
+        may_write(caller, bucket, self._known(bucket).owner)
+        bounded("seconds", seconds, 1, _WEEK)
+        if len(content_type) > 255 or any(ord(c) < 32 for c in content_type):
+            raise Rejected("content_type must be a media type of at most 255 characters")
+        headers = {"Content-Type": content_type} if content_type else {}
+        return {"url": await self._s3.presign("PUT", bucket, check_key(key), seconds), "headers": headers}
+
+    async def list_objects(
+        self, caller: str, bucket: str, prefix: str = "", after: str = "", first: int = 1000
+    ) -> dict[str, Any]:
+        """`next`: what to give as `after` for the next page, or None. `prefix`: a folder."""
+        self._known(bucket)
+        objects, following = await self._page(bucket, prefix, after, first)
+        return {"objects": [_told(o) for o in objects], "next": following}
+
+    async def delete_object(self, caller: str, bucket: str, key: str) -> dict[str, Any]:
+        may_write(caller, bucket, self._known(bucket).owner)
+        check_key(key)
+        await self._ready()
+        await self._s3.delete(bucket, key)
+        return {}
+
+    async def export(self, caller: str, bucket: str, after: str = "", first: int = 1000) -> dict[str, Any]:
+        """Like `list_objects`, with an address for each that holds for an hour."""
+        self._administered(caller, bucket)
+        objects, following = await self._page(bucket, "", after, first)
+        urls = [await self._s3.presign("GET", bucket, o.key, 3600) for o in objects]
+        return {"objects": [_told(o) | {"url": url} for o, url in zip(objects, urls, strict=True)], "next": following}
+
+    async def _page(self, bucket: str, prefix: str, after: str, first: int) -> tuple[list[Object], str | None]:
+        bounded("first", first, 1, 1000)
+        await self._ready()
+        found = list[Object]()
+        async for page in self._s3.pages(bucket, prefix.rstrip("/"), after, min(first + 1, 1000)):
+            found += page
+            if len(found) > first:
+                break
+        return found[:first], found[first - 1].key if len(found) > first else None
+
+    # Credentials
+
+    async def issue_credentials(
+        self, caller: str, name: str, bucket: str, prefix: str = "", write: bool = False
+    ) -> dict[str, Any]:
+        """The secret key is only ever in this answer."""
+        self._administered(caller, bucket)
+        check_label(name)
+        prefix = check_prefix(prefix)
+        if self._ledger.count_credentials() >= _MOST_CREDENTIALS:
+            raise Rejected(f"there are {_MOST_CREDENTIALS} credentials already: revoke some")
+        pair = new_key_pair()
+        issued = Credential(pair.access_key, f"{name}-{pair.access_key[-8:]}", bucket, prefix, write, caller)
+        self._ledger.add_credential(issued)  # first: what weed knows can then always be revoked
+        await (await self._identities()).add(issued.user, pair, policy(bucket, prefix, write))
+        await self._until(issued, pair, lambda refusal: not refusal)
+        await self._flusher.durable()
+        place = {"endpoint": self.endpoint, "region": self.server.settings.region, "bucket": bucket, "prefix": prefix}
+        return {"access_key": pair.access_key, "secret_key": pair.secret_key, **place}
+
+    async def revoke_credentials(self, caller: str, access_key: str) -> dict[str, Any]:
+        """They are refused from the answer on. Revoking again is fine for who may."""
+        issued = self._ledger.credential(access_key)
+        if issued is None:
+            raise NotFound(f"there are no credentials {access_key[:40]!r}")
+        bucket = self._known(issued.bucket)
+        if issued.issuer != caller:
+            may_administer(caller, bucket.name, bucket.owner)
+        await (await self._identities()).remove(issued.user)
+        # Asked with a wrong secret, weed tells a key that it does not know from one that it does.
+        await self._until(issued, KeyPair(access_key, "?"), lambda refusal: "InvalidAccessKeyId" in refusal)
+        self._ledger.remove_credential(access_key)
+        await self._flusher.durable()
+        return {}
+
+    async def _until(self, issued: Credential, pair: KeyPair, settled: Callable[[str], bool]) -> None:
+        """The S3 part of weed learns of users a few milliseconds after the filer."""
+        client = S3(self.endpoint, self.server.settings.region, pair)
+        try:
+            async with asyncio.timeout(10):
+                while not settled(await client.refusal(issued.bucket, issued.prefix.rstrip("/"))):
+                    await asyncio.sleep(0.01)
+        except TimeoutError as error:
+            raise Unavailable(f"weed has not taken the change of {issued.user} over yet: try again") from error
+
+    # What the rest stands on
+
+    def _known(self, name: str) -> Bucket:
+        if bucket := self._ledger.bucket(check_bucket(name)):
+            return bucket
+        raise NotFound(f"there is no bucket {name}: make it with create-bucket")
+
+    def _administered(self, caller: str, name: str) -> Bucket:
+        bucket = self._known(name)
+        may_administer(caller, name, bucket.owner)
+        return bucket
+
+    async def _ready(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self.server.ready.wait()
+                return
+        raise Unavailable("SeaweedFS is starting again: try again in a moment")
+
+    def _have(self, filer: Filer) -> None:
+        self._connected.set_result(filer)
+
+    @property
+    def _connected(self) -> asyncio.Future[Filer]:
+        if self._filer is None:
+            self._filer = asyncio.get_running_loop().create_future()
+        return self._filer
+
+    async def _connection(self) -> Filer:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                return await asyncio.shield(self._connected)
+        except TimeoutError:
+            raise Unavailable("SeaweedFS is starting again: try again in a moment") from None
+
+    async def _identities(self) -> Identities:
+        return Identities(await self._connection(), self.server.secrets.filer_write)
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, send: Send) -> AsyncIterator[Store]:
+    async with open_server(settings) as server:
+        with Ledger(server.folder.ledger) as ledger:
+            yield Store(server, ledger, send)
+
+
+def _told(o: Object) -> dict[str, Any]:
+    return {"key": o.key, "size": o.size, "etag": o.etag, "modified": o.modified.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def _first(group: BaseExceptionGroup) -> str:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)

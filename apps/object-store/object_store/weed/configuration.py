@@ -1,0 +1,78 @@
+"""What weed is told: security.toml, its one fixed identity, command line and environment. It starts nothing.
+
+weed's defaults are open to everyone: telemetry, S3 without credentials, and HTTP and gRPC ports that obey whoever connects (one GET
+to the master deletes a collection). So: `-disableHttp` for master and filer, mutual TLS for all gRPC, signed tokens for the volume
+server's HTTP, which has no switch, S3 with credentials and without its IAM port.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from object_store.settings import Settings
+from object_store.weed.certificate import Certificate
+from object_store.weed.folder import Folder
+from object_store.weed.ports import Ports
+from object_store.weed.secret import Secrets, write_private
+
+__all__ = ["command_line", "environment", "write_configuration"]
+
+_PARTS = ("master", "volume", "filer", "s3", "client", "admin", "worker")
+
+
+def write_configuration(folder: Folder, secrets: Secrets, certificate: Certificate) -> None:
+    # Old flags persist in mini.options and win over nothing, but add themselves: every start is to be the same.
+    (folder.data / "mini.options").unlink(missing_ok=True)
+    write_private(folder.private / "security.toml", _security(secrets, certificate).encode())
+    admin = {"accessKey": secrets.admin.access_key, "secretKey": secrets.admin.secret_key}
+    rights = ["Admin", "Read", "List", "Tagging", "Write"]
+    identities = {"identities": [{"name": "admin", "credentials": [admin], "actions": rights}]}
+    write_private(folder.private / "identities.json", msgspec.json.encode(identities))
+
+
+def _security(secrets: Secrets, certificate: Certificate) -> str:
+    def table(name: str, **values: str | Path) -> str:
+        lines = (f"{key} = {msgspec.json.encode(str(value)).decode()}" for key, value in values.items())
+        return "\n".join((f"[{name}]", *lines, ""))
+
+    shown = {"cert": certificate.certificate, "key": certificate.key}
+    tables = [
+        table("grpc", ca=certificate.authority),
+        *(table(f"grpc.{part}", **shown) for part in _PARTS),
+        table("jwt.signing", key=secrets.volume_write),
+        table("jwt.signing.read", key=secrets.volume_read),
+        table("jwt.filer_signing", key=secrets.filer_write),
+        table("jwt.filer_signing.read", key=secrets.filer_read),
+    ]
+    return "\n".join(tables)
+
+
+def command_line(settings: Settings, folder: Folder, ports: Ports) -> list[str]:
+    """Arguments after the binary's name. gRPC ports are left to weed: HTTP + 10000."""
+    half, upload = settings.upload_memory_mb // 2, settings.upload_memory_mb
+    options = {
+        "dir": folder.data, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "disableHttp": "true",
+        "master.telemetry": "false", "admin.ui": "false", "webdav": "false", "s3.port.iceberg": 0, "s3.port.lance": 0,
+        "master.port": ports.master, "volume.port": ports.volume, "filer.port": ports.filer, "s3.port": ports.s3,
+        "admin.port": ports.admin,
+        # Unix sockets out of /tmp. (The gRPC ones stay there, and ask for the certificate as well.)
+        "filer.localSocket": folder.private / "filer.sock", "s3.localSocket": folder.private / "s3.sock",
+        "s3.localFilerSocket": folder.private / "filer.sock",
+        # Users are made over gRPC: with IAM on the S3 port, a key could mint itself another.
+        "s3.config": folder.private / "identities.json", "s3.iam": "false", "s3.autoCreateBucket": "false",
+        # Each bucket takes volumes of its own: large ones, few of them, and no limit that counts buckets.
+        "volume.max": 4096, "master.volumeSizeLimitMB": 1024, "volume.index": "leveldb", "volume.preStopSeconds": 0,
+        "s3.concurrentUploadLimitMB": upload, "volume.concurrentUploadLimitMB": 2 * upload,
+        "volume.concurrentDownloadLimitMB": 2 * upload, "s3.readerCacheSizeMB": half,
+    }  # fmt: skip
+    return ["-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in options.items())]
+
+
+def environment(settings: Settings, folder: Folder, path: str) -> dict[str, str]:
+    """The whole of it: weed sees nothing of the app's. security.toml is found in the working folder, which is also HOME."""
+    return {
+        "PATH": path, "HOME": str(folder.private), "TMPDIR": str(folder.private),
+        "GOMEMLIMIT": f"{settings.memory_mb}MiB", "GOGC": "50", "WEED_MASTER_VOLUME_GROWTH_COPY_1": "2",
+    }  # fmt: skip

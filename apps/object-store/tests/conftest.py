@@ -1,0 +1,89 @@
+"""A real store on a folder of its own, with a recorder where core's `send` would be."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+APP = Path(__file__).parents[1]
+sys.path.insert(0, str(APP))
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+from object_store.settings import Settings  # noqa: E402
+from object_store.store import Store, open_store  # noqa: E402
+
+
+class Recorder:
+    """What core would have stored: runs by key, and how often each was sent. `failure` is raised instead, while it is set."""
+
+    def __init__(self) -> None:
+        self.runs = dict[str, tuple[str, Mapping[str, Any]]]()
+        self.times = Counter[str]()
+        self.failure: Exception | None = None
+        self.attempts = 0
+        self._changed = asyncio.Condition()
+
+    async def __call__(self, target: str, arguments: Mapping[str, Any], key: str) -> None:
+        self.attempts += 1
+        async with self._changed:
+            if self.failure is None:
+                self.runs[key] = (target, arguments)
+                self.times[key] += 1
+            self._changed.notify_all()
+        if self.failure:
+            raise self.failure
+
+    async def until(self, condition: Callable[[Recorder], bool], seconds: float = 20.0) -> None:
+        async with asyncio.timeout(seconds), self._changed:
+            await self._changed.wait_for(lambda: condition(self))
+
+    @property
+    def keys(self) -> list[str]:
+        return [arguments["key"] for _, arguments in self.runs.values()]
+
+
+@asynccontextmanager
+async def running(folder: Path, send: Any, **settings: Any) -> AsyncIterator[Store]:
+    async with open_store(Settings(folder, **settings), send) as store:
+        task = asyncio.create_task(store.run())
+        try:
+            yield store
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, recorder: Recorder) -> AsyncIterator[Store]:
+    async with running(tmp_path / "store", recorder) as store:
+        yield store
+
+
+async def in_thread(function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    return await asyncio.to_thread(function, *args, **named)
+
+
+def client(store: Store, access_key: str = "", secret_key: str = "") -> Any:
+    """boto3's, with the given key pair or the store's own."""
+    import boto3
+    from botocore.config import Config
+
+    admin = store.server.secrets.admin
+    return boto3.client(
+        "s3", endpoint_url=store.endpoint, region_name="us-east-1",
+        aws_access_key_id=access_key or admin.access_key, aws_secret_access_key=secret_key or admin.secret_key,
+        config=Config(retries={"max_attempts": 1}, connect_timeout=3, read_timeout=10),
+    )  # fmt: skip

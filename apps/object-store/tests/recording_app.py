@@ -1,0 +1,37 @@
+"""The store as a process of its own that can be killed: `recording_app.py FOLDER RUNS.sqlite3`.
+
+What core would do with a send, it does in SQLite: a run per key, and how often each came. Prints the S3 address and key pair as JSON
+once it serves.
+"""
+
+import asyncio
+import json
+import sqlite3
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from object_store.settings import Settings
+from object_store.store import open_store
+
+
+async def main(folder: Path, runs: Path) -> None:
+    db = sqlite3.connect(runs, isolation_level=None, timeout=10)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("CREATE TABLE IF NOT EXISTS run (id TEXT PRIMARY KEY, object TEXT, times INTEGER)")
+
+    async def send(target: str, arguments: Mapping[str, Any], key: str) -> None:
+        row = (key, arguments["key"])
+        db.execute("INSERT INTO run VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1", row)
+
+    async with open_store(Settings(folder), send) as store, asyncio.TaskGroup() as group:
+        group.create_task(store.run())
+        await store.create_bucket("app:photos", "images", "capability:abc")
+        admin, process = store.server.secrets.admin, store.server.process
+        assert process
+        facts = {"endpoint": store.endpoint, "access_key": admin.access_key, "secret_key": admin.secret_key, "weed": process.pid}
+        print(json.dumps(facts), flush=True)
+
+
+asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,125 @@
+"""The fold that decides what is told: whatever order and however often the stream and the walks come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from object_store.ledger import Bucket, Ledger
+from object_store.metadata import Change, Created, Deleted
+from pcloud.errors import Corrupt
+
+KEYS = ["a", "b", "a/b"]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Change]:
+    """What happened in the bucket, one change per nanosecond, a second being ten of them."""
+    steps = draw(st.lists(st.tuples(st.sampled_from(KEYS), st.sampled_from(["e1", "e2", ""])), max_size=12))
+    return [
+        Created("images", key, etag, 1, at // 10, at) if etag else Deleted("images", key, at)
+        for at, (key, etag) in enumerate(steps, 10)
+    ]
+
+
+def there(history: list[Change]) -> dict[str, Created]:
+    found = dict[str, Created]()
+    for change in history:
+        if isinstance(change, Created):
+            found[change.key] = change
+        else:
+            found.pop(change.key, None)
+    return found
+
+
+def open_ledger() -> Ledger:
+    ledger = Ledger(Path(":memory:"))
+    ledger.add_bucket(Bucket("images", "app:photos", "capability:abc"))
+    return ledger
+
+
+def walk(ledger: Ledger, history: list[Change], at: int) -> None:
+    ledger.begin_listing()
+    ledger.list_page(there(history).values())
+    ledger.end_listing("images", at)
+
+
+def tell(ledger: Ledger, told: list[tuple[str, str]]) -> None:
+    for notification in ledger.waiting("images", 100):
+        told.append((notification.key, notification.etag))
+        ledger.sent(notification)
+
+
+@given(histories(), st.data())
+def test_what_is_there_in_the_end_was_told(history: list[Change], data: st.DataObject) -> None:
+    """The stream in any batches, sent or not in between, with a jump back to an earlier time and a walk at the end of the hole."""
+    with open_ledger() as ledger:
+        told = list[tuple[str, str]]()
+        seen = data.draw(st.integers(0, len(history)))
+        ledger.record(history[:seen], 1)
+        if data.draw(st.booleans()):
+            tell(ledger, told)
+        walk(ledger, history, 10 + len(history))  # weed died: its newest messages are lost, or come again from a checkpoint
+        if data.draw(st.booleans()):
+            tell(ledger, told)
+        ledger.record(history[data.draw(st.integers(0, len(history))) :], 2)
+        tell(ledger, told)
+        assert {(key, created.etag) for key, created in there(history).items()} <= set(told)
+
+
+@given(histories(), st.data())
+def test_what_comes_again_is_not_told_again(history: list[Change], data: st.DataObject) -> None:
+    with open_ledger() as ledger:
+        first, again = list[tuple[str, str]](), list[tuple[str, str]]()
+        ledger.record(history, 1)
+        tell(ledger, first)
+        for _ in range(2):
+            ledger.record(history[data.draw(st.integers(0, len(history))) :], 1)
+            walk(ledger, history, 10 + len(history))
+        tell(ledger, again)
+        assert not again and len(first) == len(set(first))
+
+
+def test_a_gone_object_is_not_told_and_a_returned_one_is() -> None:
+    with open_ledger() as ledger:
+        ledger.record([Created("images", "a", "e", 1, 1, 10), Deleted("images", "a", 11)])
+        assert not ledger.waiting("images", 10)
+        ledger.record([Created("images", "a", "e", 1, 2, 12)])
+        (waiting,) = ledger.waiting("images", 10)
+        assert waiting.modified == 2
+
+
+def test_a_replaced_object_stays_to_be_told_when_the_one_before_was_sent() -> None:
+    with open_ledger() as ledger:
+        ledger.record([Created("images", "a", "e1", 1, 1, 10)])
+        (flying,) = ledger.waiting("images", 10)
+        ledger.record([Created("images", "a", "e2", 1, 1, 11)])
+        ledger.sent(flying)
+        assert [n.etag for n in ledger.waiting("images", 10)] == ["e2"]
+
+
+def test_changes_and_checkpoint_are_one(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.add_bucket(Bucket("images", "app:photos", "capability:abc"))
+        with pytest.raises(Exception, match="."):
+            ledger.record([Created("images", "a", "e", 1, 1, 10), object()], 99)  # type: ignore[list-item]
+        assert ledger.checkpoint() == 0 and not ledger.waiting("images", 10)
+        ledger.record([], 99)
+        ledger.record([], 50)
+        assert ledger.checkpoint() == 99
+
+
+def test_the_first_owner_stays(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.add_bucket(Bucket("images", "app:photos", "capability:abc"))
+        assert ledger.add_bucket(Bucket("images", "app:other", "capability:evil")).owner == "app:photos"
+        assert ledger.add_bucket(Bucket("images", "app:photos")).webhook == "capability:abc"
+
+
+def test_a_broken_ledger_is_told(tmp_path: Path) -> None:
+    (tmp_path / "ledger").write_bytes(b"not a database" * 1000)
+    with pytest.raises(Corrupt, match="can't be read"):
+        Ledger(tmp_path / "ledger")

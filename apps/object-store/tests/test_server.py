@@ -1,0 +1,105 @@
+"""Starting, starting again, stopping; and what is told when it can't."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from object_store.settings import Settings
+from object_store.store import Store
+from object_store.weed.server import open_server
+from pcloud.errors import Conflict, Corrupt, Rejected, Unavailable
+
+from .conftest import Recorder, client, in_thread, running
+
+
+async def test_a_restart_keeps_buckets_objects_credentials_and_address(tmp_path: Path, recorder: Recorder) -> None:
+    async with running(tmp_path, recorder) as store:
+        await store.create_bucket("app:photos", "images", "capability:abc")
+        issued = await store.issue_credentials("app:photos", "phone", "images", write=True)
+        await in_thread(
+            client(store, issued["access_key"], issued["secret_key"]).put_object, Bucket="images", Key="a", Body=b"x"
+        )
+        await recorder.until(lambda r: r.keys == ["a"])
+        endpoint = store.endpoint
+    async with running(tmp_path, recorder) as store:
+        assert store.endpoint == endpoint
+        phone = client(store, issued["access_key"], issued["secret_key"])
+        assert (await in_thread(phone.get_object, Bucket="images", Key="a"))["ETag"]
+        await in_thread(phone.put_object, Bucket="images", Key="b", Body=b"x")
+        await recorder.until(lambda r: r.keys == ["a", "b"])
+        with pytest.raises(Conflict):
+            await store.create_bucket("app:other", "images")
+    assert set(recorder.times.values()) == {1}
+
+
+async def test_a_weed_that_dies_is_started_again(store: Store) -> None:
+    await store.create_bucket("app:photos", "images")
+    assert store.server.process
+    store.server.process.kill()
+    async with asyncio.timeout(20):
+        while store.server.starts < 2 or not store.server.ready.is_set():
+            await asyncio.sleep(0.01)
+    assert (await store.list_objects("app:photos", "images"))["objects"] == []
+
+
+async def test_a_missing_weed_is_told_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="weed was not found in '/nowhere/weed': install"):
+        async with open_server(Settings(tmp_path, weed="/nowhere/weed")):
+            pass
+    assert not list(tmp_path.iterdir())
+
+
+async def test_a_weed_that_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
+    broken = tmp_path / "weed"
+    broken.write_text("#!/bin/sh\necho 'no such luck' >&2\nexit 3\n")
+    broken.chmod(0o755)
+    with pytest.raises(Unavailable, match="no such luck"):
+        async with open_server(Settings(tmp_path / "store", weed=str(broken))):
+            pass
+
+
+async def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(Conflict, match=f"port {port} .* is taken"):
+            async with open_server(Settings(tmp_path, s3_port=port)):
+                pass
+
+
+async def test_two_stores_do_not_share_a_folder(store: Store) -> None:
+    folder = store.server.folder
+    with pytest.raises(Conflict, match="another object store is running on"):
+        await folder.lock(seconds=0.2)
+    assert store.server.process and store.server.process.returncode is None
+
+
+async def test_broken_files_are_told_and_left_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir()
+    secrets = tmp_path / "private" / "secrets.json"
+    secrets.write_text("{")
+    with pytest.raises(Corrupt, match=r"secrets\.json"):
+        async with open_server(Settings(tmp_path)):
+            pass
+    assert secrets.read_text() == "{"
+
+
+def test_settings_are_checked(tmp_path: Path) -> None:
+    assert Settings.read(tmp_path, {"s3_port": 8333}).s3_port == 8333
+    for wrong in ({"s3_port": 55536}, {"s3_port": "8333"}, {"memory_mb": 1}, {"s3port": 1}, {"memory_mb": True}):
+        with pytest.raises(Rejected):
+            Settings.read(tmp_path, wrong)
+
+
+async def test_weed_sees_nothing_of_the_apps_environment(store: Store) -> None:
+    assert store.server.process
+    environment = Path(f"/proc/{store.server.process.pid}/environ").read_bytes().split(b"\0")
+    names = {variable.partition(b"=")[0].decode() for variable in environment if variable}
+    assert names <= {"PATH", "HOME", "TMPDIR", "GOMEMLIMIT", "GOGC", "WEED_MASTER_VOLUME_GROWTH_COPY_1", "LC_CTYPE"}
+    assert os.environ["PATH"].encode() in b"".join(environment)

@@ -1,0 +1,121 @@
+"""Every new object is told to its bucket's webhook, once; nothing else is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from object_store.store import Store
+
+from pcloud.errors import Forbidden, Unavailable
+
+from .conftest import Recorder, client, in_thread
+
+
+async def put(store: Store, key: str, body: bytes = b"hello", bucket: str = "images") -> str:
+    answer = await in_thread(client(store).put_object, Bucket=bucket, Key=key, Body=body)
+    return answer["ETag"].strip('"')
+
+
+async def test_a_put_is_told_with_its_facts(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    etag = await put(store, "2024/ä b.jpg")
+    await recorder.until(lambda r: bool(r.runs))
+    ((key, (target, told)),) = recorder.runs.items()
+    facts = {"bucket": "images", "key": "2024/ä b.jpg", "etag": etag, "size": 5}
+    assert target == "capability:abc" and {**told, "modified": ""} == {**facts, "modified": ""}
+    assert told["modified"].endswith("Z") and key.startswith(f"images/2024/ä b.jpg/{etag}")
+
+
+async def test_a_multipart_upload_is_told_once_and_only_when_complete(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    s3, place = client(store), {"Bucket": "images", "Key": "film.mp4"}
+    upload = {**place, "UploadId": (await in_thread(s3.create_multipart_upload, **place))["UploadId"]}
+    parts = list[dict[str, Any]]()
+    for number in (1, 2):
+        answer = await in_thread(s3.upload_part, **upload, PartNumber=number, Body=bytes(5 << 20))
+        parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+    await put(store, "before")
+    await recorder.until(lambda r: "before" in r.keys)
+    assert recorder.keys == ["before"]
+    done = await in_thread(s3.complete_multipart_upload, **upload, MultipartUpload={"Parts": parts})
+    await put(store, "behind")
+    await recorder.until(lambda r: len(r.runs) == 3)
+    (told,) = [arguments for _, arguments in recorder.runs.values() if arguments["key"] == "film.mp4"]
+    assert told["etag"] == done["ETag"].strip('"') and told["size"] == 10 << 20
+
+
+async def test_folders_deletes_and_other_buckets_are_not_told(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    await store.create_bucket("app:photos", "thumbnails")
+    s3 = client(store)
+    await in_thread(s3.put_object, Bucket="images", Key="folder/")
+    await put(store, "t.jpg", bucket="thumbnails")
+    await put(store, "folder/a")
+    await in_thread(s3.delete_object, Bucket="images", Key="folder/a")
+    await put(store, "last")
+    await recorder.until(lambda r: "last" in r.keys)
+    assert set(recorder.keys) <= {"folder/a", "last"}
+
+
+async def test_the_same_bytes_again_are_told_only_after_a_delete(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    for key in ("a", "a", "mark-1"):
+        await put(store, key)
+    await recorder.until(lambda r: "mark-1" in r.keys)
+    assert sorted(recorder.keys) == ["a", "mark-1"]
+    first = {key for key, (_, told) in recorder.runs.items() if told["key"] == "a"}
+    await in_thread(client(store).delete_object, Bucket="images", Key="a")
+    while (etag := await put(store, "a")) and not len({k for k in recorder.runs if k.startswith(f"images/a/{etag}")}) > 1:
+        # Its key holds the second of the upload: within the same second it is the same upload to core.
+        await in_thread(client(store).delete_object, Bucket="images", Key="a")
+    assert first < set(recorder.runs)
+
+
+async def test_other_bytes_under_a_key_are_told(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    first = await put(store, "a", b"one")
+    await recorder.until(lambda r: len(r.runs) == 1)
+    second = await put(store, "a", b"two")
+    await recorder.until(lambda r: len(r.runs) == 2)
+    assert [told["etag"] for _, told in recorder.runs.values()] == [first, second]
+
+
+async def test_a_key_that_is_also_a_folder_is_told(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    for key in ("a/b", "a", "a/c/d"):
+        await put(store, key)
+    await recorder.until(lambda r: len(r.runs) == 3)
+    assert sorted(recorder.keys) == ["a", "a/b", "a/c/d"]
+
+
+async def test_what_lay_in_the_bucket_before_its_webhook_is_told(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("app:photos", "images")
+    for number in range(3):
+        await put(store, f"old-{number}")
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    await put(store, "new")
+    await recorder.until(lambda r: len(r.runs) == 4)
+    assert set(recorder.times.values()) == {1}
+
+
+async def test_while_core_is_away_nothing_is_lost(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    recorder.failure = Unavailable("the node is starting")
+    keys = {f"{number}.jpg" for number in range(40)}
+    for key in keys:
+        await put(store, key)
+    await recorder.until(lambda r: r.attempts > 2)
+    recorder.failure = None
+    await recorder.until(lambda r: set(r.keys) == keys)
+
+
+async def test_a_webhook_that_is_refused_does_not_hold_another(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("app:a", "bucket-a", "capability:gone")
+    await store.create_bucket("app:b", "bucket-b", "capability:good")
+    recorder.failure = Forbidden("this capability has been revoked")
+    await put(store, "x", bucket="bucket-a")
+    await recorder.until(lambda r: r.attempts == 1)
+    recorder.failure = None
+    await put(store, "y", bucket="bucket-b")
+    await recorder.until(lambda r: r.keys == ["y"])
+    assert not [run for run in recorder.runs.values() if run[0] == "capability:gone"]
