@@ -1,4 +1,4 @@
-"""A real node as a subprocess, for tests: started by the installed `pcloud`, asked by its administration socket, killed at will."""
+"""A real node as a subprocess, for tests: started by the installed `pcloud`, asked by its own socket, killed at will."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from core.cli.app import packed
+from core.app import packed
 from core.cli.client import Client, open_client
 
 __all__ = ["BUNDLED", "NodeProcess", "wait_until"]
@@ -109,11 +109,16 @@ class NodeProcess:
 
     def install(self, *names: str) -> None:
         """Install bundled apps with every grant approved."""
+        for name in names:
+            self.install_archive(packed(ROOT / "apps" / name).data)
+
+    def install_archive(self, archive: bytes, *, unconfined: bool = False) -> None:
+        """Install an archive with every grant approved."""
 
         async def work(client: Client) -> None:
-            for name in names:
-                async for _ in client.lines("POST", "/apps?approve=all", data=packed(ROOT / "apps" / name)):
-                    pass
+            path = f"/apps?approve=all&unconfined={str(unconfined).lower()}"
+            async for _ in client.lines("POST", path, data=archive):
+                pass
 
         self._with_client(work)
 

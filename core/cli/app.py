@@ -8,27 +8,20 @@ from urllib.parse import urlencode
 
 import typer
 
-from core.app import pack, read_archive
+from core.app import packed
 from core.cli.client import Client, open_client
 from core.cli.terminal import AsJson, DataOption, console, print_json, print_table, run
 from pcloud.errors import Rejected
 
-__all__ = ["commands", "install_archive", "packed"]
+__all__ = ["archive_at", "commands", "install_archive"]
 
 commands = typer.Typer(no_args_is_help=True, help="Applications: pack, install, list, logs, remove.")
 Archive = Annotated[Path, typer.Argument(help="An archive (.tar.gz, .zip) or an app's folder.", exists=True)]
 
 
-def packed(path: Path) -> bytes:
+def archive_at(path: Path) -> bytes:
     """The archive at `path`; a folder is packed first."""
-    if path.is_dir():
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            target = Path(folder) / f"{path.name}.tar.gz"
-            pack(path, target)
-            return target.read_bytes()
-    return path.read_bytes()
+    return packed(path).data if path.is_dir() else path.read_bytes()
 
 
 @commands.command("pack")
@@ -37,11 +30,11 @@ def pack_command(
     target: Annotated[Path | None, typer.Option("--to", help="The archive to write; by default NAME-VERSION.tar.gz here.")] = None,
 ) -> None:
     """Pack an app's folder: the same input always gives the same bytes."""
-    data = packed(folder)
-    checked = read_archive(data)
+    checked = packed(folder)
     target = target or Path(f"{checked.manifest.name}-{checked.manifest.version}.tar.gz")
-    target.write_bytes(data)
-    console.print(f"packed {checked.manifest.name} {checked.manifest.version}: {target} ({len(data):,} bytes, sha256 {checked.sha256})")
+    target.write_bytes(checked.data)
+    size = f"{len(checked.data):,} bytes"
+    console.print(f"packed {checked.manifest.name} {checked.manifest.version}: {target} ({size}, sha256 {checked.sha256})")
 
 
 @commands.command()
@@ -55,7 +48,7 @@ def install(
 
     async def work() -> None:
         async with open_client(data) as client:
-            await install_archive(client, packed(archive), yes=yes, unconfined=unconfined, say=console.print)
+            await install_archive(client, archive_at(archive), yes=yes, unconfined=unconfined, say=console.print)
 
     run(work())
 
@@ -64,6 +57,10 @@ async def install_archive(client: Client, archive: bytes, *, yes: bool, unconfin
     """Review on the terminal, then install with each step shown."""
     review = await client.ask("POST", "/apps/review", data=archive)
     say(f"[bold]{review['title'] or review['name']}[/] {review['version']}  {review['description']}".rstrip())
+    for note in review["notes"]:
+        say(f"  · it will {note}")
+    if review["unconfined"]:
+        say("  [bold yellow]! it will run without a sandbox, with all rights of the user that runs PCloud[/]")
     approved: list[str] = []
     for grant in review["grants"]:
         need = "optional" if grant["optional"] else "required"

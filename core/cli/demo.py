@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import shutil
-import signal
-import sys
+import re
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import aiohttp
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from core.cli.app import packed
+from core.app import packed
 from core.cli.client import Client, open_client
-from core.cli.terminal import console, print_json, run
+from core.cli.demo_node import running_node
+from core.cli.gallery_visit import visit_gallery
+from core.cli.terminal import console, run
 from pcloud.errors import Rejected, Unavailable
 
 __all__ = ["APPS", "demo"]
@@ -34,11 +30,14 @@ ROOT = Path(__file__).parent.parent.parent
 APPS = ("object-store", "image-importer", "face-detector", "photos", "random-puppy")
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"})
 SEARCHES = ("astronaut", "cat", "coffee")
-BROKEN = "broken-on-purpose.jpg"
-START_SECONDS = 60
-SETTLE_SECONDS = 600
+# What a picture sets off besides its import: finding faces, making thumbnails.
+RUNS_PER_IMAGE = 2
+SETTLE_SECONDS = 3600.0
 MOST_PHOTOS = 10_000
-PROGRESS = """query { runs(first: 1000) aggregateImageImporter_Image { count } aggregateFaceDetector_ImageSegment { count } }"""
+UPLOADS_AT_ONCE = 4
+COUNTS = "{ aggregateImageImporter_Image { count } aggregateFaceDetector_ImageSegment { count } }"
+CAMERAS = """{ search(text: "", first: 1, count: ["camera"]) { facets { values { value } } } }"""
+SEARCH = "query($text: String!) { search(text: $text) { total } }"
 
 
 def demo(
@@ -68,13 +67,13 @@ def photographs(places: list[Path]) -> list[Path]:
 async def tell(files: list[Path], *, own: bool, leave: bool, as_json: bool, listen: str) -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pcloud-demo-", ignore_cleanup_errors=True) as folder:
-        async with running_node(Path(folder), listen) as node, open_client(Path(folder)) as client:
+        async with running_node(Path(folder) / "data", listen) as node, open_client(Path(folder) / "data") as client:
             facts = await story(client, files, own=own)
+            facts["gallery_status"] = await visit_gallery((await client.ask("POST", "/signin-link"))["link"])
             facts["seconds"] = round(time.monotonic() - began, 1)
-            link = (await client.ask("POST", "/signin-link"))["link"]
-            show(facts, link)
+            show(facts, node.address, (await client.ask("POST", "/signin-link"))["link"])
             if as_json:
-                print_json_line(facts)
+                print(json.dumps(facts), flush=True)
             if not leave:
                 console.print("\nServing until Ctrl-C …")
                 await node.wait()
@@ -83,18 +82,99 @@ async def tell(files: list[Path], *, own: bool, leave: bool, as_json: bool, list
 async def story(client: Client, files: list[Path], *, own: bool) -> dict[str, Any]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as progress:
-        installing = progress.add_task("installing the apps", total=len(APPS))
-        for name in APPS:
-            progress.update(installing, description=f"installing {name}")
-            archive = await asyncio.to_thread(packed, ROOT / "apps" / name)
-            async for _ in client.lines("POST", "/apps?approve=all", data=archive):
-                pass
-            progress.advance(installing)
-        progress.update(installing, description="five apps are installed")
-        paired = await client.ask("POST", "/devices", json_body={"name": "demo phone"})
-        broken = 0 if own else 1
-        uploading = progress.add_task("uploading by S3", total=len(files) + broken)
-        await upload(paired["s3"], files, broken=bool(broken), advance=lambda: progress.advance(uploading))
-        images = progress.add_task("photographs become images", total=len(files))
-        runs = await settle(client, len(files) + broken, lambda done: progress.update(images, completed=min(done, len(files))))
-    return await outcome(client, len(files), runs)
+        await install_apps(client, progress, progress.add_task("installing the apps", total=len(APPS)))
+        device = await client.ask("POST", "/devices", json_body={"name": "demo phone"})
+        broken = [] if own else [("broken-on-purpose.jpg", b"\xff\xd8\xff\xe0 this is no picture")]
+        uploads = len(files) + len(broken)
+        task = progress.add_task("uploading photographs by S3", total=uploads)
+        await upload(device["s3"], [*((name, path) for name, path in named(files)), *broken], lambda: progress.advance(task))
+        task = progress.add_task("importing, finding faces, making thumbnails", total=uploads * (1 + RUNS_PER_IMAGE))
+        await settle(client, uploads, progress, task)
+    return await outcome(client, photos=len(files), own=own)
+
+
+async def install_apps(client: Client, progress: Progress, task: TaskID) -> None:
+    for name in APPS:
+        progress.update(task, description=f"installing {name}")
+        archive = await asyncio.to_thread(packed, ROOT / "apps" / name)
+        async for _ in client.lines("POST", "/apps?approve=all", data=archive.data):
+            pass
+        progress.advance(task)
+    progress.update(task, description="five apps are installed")
+
+
+def named(files: list[Path]) -> list[tuple[str, Path]]:
+    """Keys for the objects: the files' names, with a number before those that come twice."""
+    taken: set[str] = set()
+    keys: list[tuple[str, Path]] = []
+    for number, path in enumerate(files):
+        key = path.name if path.name not in taken else f"{number}/{path.name}"
+        taken.add(key)
+        keys.append((key, path))
+    return keys
+
+
+async def upload(s3: dict[str, str], objects: list[tuple[str, Any]], advance: Any) -> None:
+    """Put files or bytes into the device's bucket, a few at once."""
+    import obstore
+    from obstore.store import S3Store
+
+    store = S3Store(
+        s3["bucket"], endpoint=s3["endpoint"], access_key_id=s3["access_key"], secret_access_key=s3["secret_key"], region="us-east-1",
+        virtual_hosted_style_request=False, client_options={"allow_http": True},
+    )  # fmt: skip
+    slots = asyncio.Semaphore(UPLOADS_AT_ONCE)
+
+    async def put(key: str, content: Any) -> None:
+        async with slots:
+            await obstore.put_async(store, key, content)
+            advance()
+
+    async with asyncio.TaskGroup() as group:
+        for key, content in objects:
+            group.create_task(put(key, content))
+
+
+async def settle(client: Client, uploads: int, progress: Progress, task: TaskID) -> None:
+    """Wait until every upload has been imported or refused, and every image's triggers have run."""
+    until = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < until:
+        status = await client.ask("GET", "/status")
+        images = (await client.graphql(COUNTS))["aggregateImageImporter_Image"]["count"]
+        runs = status["runs"]
+        ended, expected = runs["DONE"] + runs["FAILED"], uploads + RUNS_PER_IMAGE * images
+        progress.update(task, completed=ended, total=max(expected, ended))
+        busy = runs["NEW"] + runs["IN_PROGRESS"] + sum(view["lag"] for view in status["views"].values())
+        if ended >= expected and not busy:
+            return
+        await asyncio.sleep(0.2)
+    raise Unavailable("the photographs were not processed in time: `pcloud runs` of this node's folder would say more")
+
+
+async def outcome(client: Client, *, photos: int, own: bool) -> dict[str, Any]:
+    counts, status = await client.graphql(COUNTS), await client.ask("GET", "/status")
+    words = SEARCHES
+    if own:
+        facets = (await client.graphql(CAMERAS))["search"]["facets"]
+        words = tuple(value["value"] for facet in facets for value in facet["values"][:3])
+    hits = {word: (await client.graphql(SEARCH, {"text": word}))["search"]["total"] for word in words}
+    return {
+        "photos": photos,
+        "images": counts["aggregateImageImporter_Image"]["count"],
+        "segments": counts["aggregateFaceDetector_ImageSegment"]["count"],
+        "search": hits,
+        "gallery_status": 0,
+        "events": status["events"],
+        "runs": {state: status["runs"][state] for state in ("DONE", "FAILED")},
+    }
+
+
+def show(facts: dict[str, Any], address: str, link: str) -> None:
+    """The story's end, in words."""
+    gallery = re.sub(r"^(https?://)", r"\1photos.", address)
+    console.print(f"\n[bold]{facts['images']}[/] photographs, [bold]{facts['segments']}[/] faces in them, {facts['events']} events in the log")
+    for word, hits in facts["search"].items():
+        console.print(f"  search [bold]{word}[/]: {hits} {'hit' if hits == 1 else 'hits'}")
+    failed = facts["runs"]["FAILED"]
+    console.print(f"  {facts['runs']['DONE']} runs done, {failed} failed" + (" (a file that is broken on purpose)" if failed == 1 else ""))
+    console.print(f"\nGallery   {gallery}\nSign in   {link}")

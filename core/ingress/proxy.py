@@ -7,30 +7,19 @@ What never passes: cookies of core's (all cookies are cut down to those that are
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from core.owner.session import sign
-
-__all__ = ["Proxy", "user_header"]
+__all__ = ["Proxy"]
 
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "host"}
 )
-USER_SECONDS = 60
 CONNECT_SECONDS = 5
-# An app that is just being started gets this long to listen.
-START_SECONDS = 10
 LARGEST_MESSAGE = 4 * 2**20
-
-
-def user_header(key: bytes, app: str, user: str) -> str:
-    """Who asks, signed for `app` alone and for a minute."""
-    return sign(key, {"sub": user, "app": app, "exp": int(time.time()) + USER_SECONDS})
 
 
 class Proxy:

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from core.caller import Caller, Grant
 from core.node.http import errors_as_json
-from pcloud.errors import PCloudError, Rejected
+from pcloud.errors import NotFound, PCloudError
 
 __all__ = ["admin_application"]
 
@@ -47,7 +47,9 @@ def admin_application(node: Any) -> web.Application:
 
     @routes.post("/apps/review")
     async def review(request: web.Request) -> web.StreamResponse:
-        return web.json_response(await node.apps.review(await request.read()), dumps=dumps)
+        review = await node.apps.review(await request.read())
+        grants = [{**asdict(grant), "text": text} for grant, text in review.sentences()]
+        return web.json_response({**asdict(review), "grants": grants}, dumps=dumps)
 
     @routes.post("/apps")
     async def install(request: web.Request) -> web.StreamResponse:
@@ -68,8 +70,7 @@ def admin_application(node: Any) -> web.Application:
 
     @routes.get("/apps/{name}/logs")
     async def logs(request: web.Request) -> web.StreamResponse:
-        lines = await asyncio.to_thread(node.apps.logs, request.match_info["name"], int(request.query.get("lines", "200")))
-        return web.json_response(lines)
+        return web.json_response(await node.apps.logs(request.match_info["name"], int(request.query.get("lines", "200"))))
 
     @routes.post("/devices")
     async def pair(request: web.Request) -> web.StreamResponse:
@@ -94,15 +95,25 @@ def admin_application(node: Any) -> web.Application:
     @routes.post("/replay")
     async def replay(request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        return web.json_response(await node.replay(body), dumps=dumps)
+        answer = await node.processor.replay(
+            body["trigger"], body.get("from", "start"), type=body.get("type", ""), id=body.get("id", ""),
+            dry_run=bool(body.get("dry_run")), actor="owner",
+        )  # fmt: skip
+        return web.json_response(answer, dumps=dumps)
 
     @routes.post("/runs/{id}/{what}")
     async def run(request: web.Request) -> web.StreamResponse:
         command = {"retry": node.processor.retry, "dismiss": node.processor.dismiss}.get(request.match_info["what"])
         if command is None:
-            raise Rejected("a run can be retried or dismissed")
+            raise NotFound("a run can be retried or dismissed")
         await command(request.match_info["id"])
         return web.json_response({"id": request.match_info["id"]})
+
+    @routes.get("/nats")
+    async def nats(_: web.Request) -> web.StreamResponse:
+        """Environment variables for the nats CLI; they travel over the private socket only."""
+        core = node.server.core
+        return web.json_response({"NATS_URL": node.server.url, "NATS_USER": core.user, "NATS_PASSWORD": core.password})
 
     @routes.post("/signin-link")
     async def link(_: web.Request) -> web.StreamResponse:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -15,14 +16,18 @@ from aiohttp import web
 from core.api import Api
 from core.caller import Caller
 from core.ingress.hosts import app_of, same_origin
-from core.ingress.proxy import Proxy, user_header
+from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
+from pcloud.web import User, sign_user
 
 __all__ = ["Front", "WebApps", "error_response"]
 
 log = logging.getLogger("pcloud.http")
 LARGEST_BODY = 2**40  # bodies are streamed to apps, which have bounds of their own; the API has a small one of its own
+
+# An app knows for so long who asks; each request carries a fresh statement.
+USER_SECONDS = 60
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -119,7 +124,8 @@ class Front:
         if address is None:
             raise NotFound(f"no app with pages called {app!r} is running: see `pcloud app list`")
         try:
-            return await self._proxy.forward(request, address, user_header(self._apps.web_key(app), app, "owner"))
+            user = sign_user(self._apps.web_key(app), User("owner", app, time.time() + USER_SECONDS))
+            return await self._proxy.forward(request, address, user)
         except OSError as error:
             raise Unavailable(f"the app {app!r} does not answer yet: try again in a moment, or see `pcloud app logs {app}`") from error
 

@@ -1,0 +1,222 @@
+"""Puts a node together: the one place that names the concrete adapters, and the order in which they start and stop.
+
+    folder → nats-server → log → graph, search, runs (each with its loop) → views, commands → calls, processor → API → apps → web
+
+They stop in the reverse order: first nobody new is let in, then apps finish what they do, then the views, last the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+import pcloud
+from core.api import Api
+from core.app import Apps, AppSettings
+from core.call import Calls, open_calls
+from core.caller import Caller
+from core.command import Commands
+from core.device.pair import Devices
+from core.ingress.proxy import Proxy
+from core.ingress.signin import SignIn
+from core.node.admin import admin_application
+from core.node.disk import GuardedLog
+from core.node.folder import DataFolder, open_folder
+from core.node.http import Front
+from core.node.side_tasks import run_beside, side_tasks
+from core.node.verify import verify_graph
+from core.owner.credential import make_owner, verify_owner
+from core.owner.session import Sessions
+from core.grant import GrantRegister
+from core.processor import Processor
+from core.schema import ViewRegistry, builtin_catalog
+from core.settings import NodeSettings
+from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
+from pcloud.errors import Unavailable
+from projections.graph.catalog import Catalog
+from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
+from projections.loop import ProjectionLoop
+from projections.runs import RunLog, RunsView, open_runs
+from projections.search.tantivy import TantivySearch, open_tantivy_search
+
+__all__ = ["Node", "open_node"]
+
+log = logging.getLogger("pcloud.node")
+# Search commits are dear, so it waits so long for more events unless somebody waits for it.
+SEARCH_GATHER = 0.2
+# Folding what was appended while this node was away may take long after a view was deleted.
+CATCH_UP = 3600.0
+BUNDLED = Path(__file__).parent.parent / "apps"
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """The views with the loops that keep them."""
+
+    builtin: Catalog
+    graph: SqliteGraph
+    graph_loop: ProjectionLoop[Any]
+    search: TantivySearch
+    search_loop: ProjectionLoop[Any]
+    runs: RunsView
+    runs_loop: ProjectionLoop[Any]
+
+
+@dataclass(slots=True)
+class Node:
+    """A running node. `address`: of its web server. `new_owner_token`: the owner's credential, when this start has made it."""
+
+    settings: NodeSettings
+    folder: DataFolder
+    server: EmbeddedServer
+    store: EventStore
+    views: Views
+    api: Api
+    apps: Apps
+    calls: Calls
+    processor: Processor
+    devices: Devices
+    sessions: Sessions
+    disk: GuardedLog
+    new_owner_token: str | None
+    address: str = ""
+
+    def sign_in_link(self) -> str:
+        """An address that signs one browser in, once, within ten minutes."""
+        host = self.address.removeprefix("http://")
+        return f"{self.address}/signin?code={self.sessions.new_code(host)}"
+
+    async def status(self) -> dict[str, Any]:
+        last = await self.store.last_sequence()
+        runs_last = await self.store.runs.last_sequence()
+        loops = (("graph", self.views.graph_loop, last), ("search", self.views.search_loop, last), ("runs", self.views.runs_loop, runs_last))
+        lags = {name: {"sequence": loop.checkpoint.sequence, "lag": end - loop.checkpoint.sequence} for name, loop, end in loops}
+        apps = [{"name": app.name, "version": app.version, "state": app.state, "error": app.error} for app in await self.apps.list()]
+        return {
+            "address": self.address, "nats": self.server.url, "epoch": self.store.epoch, "events": last, "views": lags, "apps": apps,
+            "runs": await self.views.runs.counts(), "disk_free": self.folder.free_bytes(), "problem": self.disk.problem,
+        }  # fmt: skip
+
+    async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
+        return await verify_graph(self.store, self.views.graph, self.views.builtin, self.folder.root, progress)
+
+    async def run_until_stopped(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await stopping.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def open_node(settings: NodeSettings) -> AsyncIterator[Node]:
+    """Start everything, yield the node, stop everything. Raises the reason when a part can't start or can't go on."""
+    async with side_tasks() as group, AsyncExitStack() as stack:
+        folder = stack.enter_context(open_folder(settings.data, reserve=settings.disk_reserve))
+        server = await stack.enter_async_context(open_server(ServerSettings(folder.nats)))
+        run_beside(stack, group, "nats-server", fail_with(server))
+        store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
+        views = await open_views(stack, group, folder, store)
+        node = await open_platform(stack, group, settings, folder, server, store, views)
+        await serve(stack, node)
+        await node.apps.start_all()
+        yield node
+
+
+async def fail_with(server: EmbeddedServer) -> None:
+    raise Unavailable(await server.failed)
+
+
+async def open_views(stack: AsyncExitStack, group: asyncio.TaskGroup, folder: DataFolder, store: EventStore) -> Views:
+    """Open the views and fold what they have missed."""
+    builtin = builtin_catalog()
+    graph = await open_sqlite_graph(folder.graph, builtin)
+    stack.push_async_callback(graph.close)
+    search = await open_tantivy_search(folder.search, graph)
+    stack.push_async_callback(search.close)
+    runs = await open_runs(folder.runs)
+    stack.push_async_callback(runs.close)
+    graph_loop = ProjectionLoop(store, graph)
+    search_loop = ProjectionLoop(store, search, gather=SEARCH_GATHER, behind=graph_loop)
+    runs_loop = ProjectionLoop(RunLog(store), runs)
+    for name, loop in (("runs", runs_loop), ("graph", graph_loop), ("search", search_loop)):
+        run_beside(stack, group, name, loop.run())
+    await graph_loop.wait_for(await store.last_sequence(), timeout=CATCH_UP)
+    return Views(builtin, graph, graph_loop, search, search_loop, runs, runs_loop)
+
+
+async def open_platform(
+    stack: AsyncExitStack,
+    group: asyncio.TaskGroup,
+    settings: NodeSettings,
+    folder: DataFolder,
+    server: EmbeddedServer,
+    store: EventStore,
+    views: Views,
+) -> Node:
+    disk = GuardedLog(store, folder, settings.disk_reserve)
+    run_beside(stack, group, "disk", disk.watch())
+    registry = ViewRegistry(views.graph, views.graph_loop)
+    await registry.load()
+    stack.callback(registry.close)
+    commands = Commands(disk, views.graph, views.graph_loop)
+    grants = GrantRegister(views.graph, views.graph_loop)
+    stack.callback(grants.close)
+    calls = await stack.enter_async_context(open_calls(store, server, views.graph, views.graph_loop, commands, grants))
+    processor = Processor(store, views.graph, views.graph_loop, registry, calls, commands, views.runs)
+    api = Api(store, views.graph, views.graph_loop, views.search, views.search_loop, registry, commands)
+    stack.push_async_callback(api.close)
+    app_settings = AppSettings(
+        folder.apps, folder.runtime, server.url, Path(pcloud.__file__).parent, bundled=BUNDLED, unconfined=settings.unconfined
+    )
+    apps = Apps(
+        app_settings, commands=commands, graph=views.graph, store=store, server=server, api=api, calls=calls, processor=processor
+    )
+    stack.push_async_callback(apps.stop_all)
+    run_beside(stack, group, "processor", processor.run())
+    token = await make_owner(views.graph, commands)
+    sessions = Sessions(folder.key("session.key"), store.epoch)
+    devices = Devices(views.graph, commands, calls)
+    return Node(settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, disk, token)
+
+
+async def serve(stack: AsyncExitStack, node: Node) -> None:
+    """Open the web address and the administration socket."""
+    settings, graph = node.settings, node.views.graph
+
+    async def authenticate(token: str) -> Caller | None:
+        return Caller("owner") if await verify_owner(graph, token) else await node.devices.by_token(token)
+
+    async def is_owner(token: str) -> bool:
+        return await verify_owner(graph, token)
+
+    front = Front(
+        api=node.api, apps=node.apps, sign_in=SignIn(node.sessions, settings.domain, is_owner),
+        proxy=await stack.enter_async_context(Proxy()), domain=settings.domain, authenticate=authenticate,
+    )  # fmt: skip
+    runner = web.AppRunner(front.application(), access_log=None, shutdown_timeout=2.0, handle_signals=False)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+    except OSError as error:
+        reason = error.strerror or error
+        raise Unavailable(f"{settings.host}:{settings.port} can't be listened on ({reason}): choose another address with --listen") from error
+    port = runner.addresses[0][1]
+    node.address = f"http://{settings.domain if settings.host in ('127.0.0.1', '::1') else settings.host}:{port}"
+    admin = web.AppRunner(admin_application(node), access_log=None, shutdown_timeout=2.0, handle_signals=False)
+    await admin.setup()
+    stack.push_async_callback(admin.cleanup)
+    node.folder.admin_socket.unlink(missing_ok=True)
+    await web.UnixSite(admin, node.folder.admin_socket).start()
+    node.folder.admin_socket.chmod(0o600)

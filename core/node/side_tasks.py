@@ -1,0 +1,48 @@
+"""The tasks that run beside a node's servers: one task group; the first one that fails stops the node with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
+
+from pcloud.errors import PCloudError
+
+__all__ = ["first_reason", "run_beside", "side_tasks"]
+
+
+@asynccontextmanager
+async def side_tasks() -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose failure comes out as its first PCloud error, so that the command line can say it in one sentence."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failures:
+        if (reason := first_reason(failures)) is not None:
+            raise reason from failures
+        if len(failures.exceptions) == 1:
+            raise failures.exceptions[0] from None
+        raise
+
+
+def run_beside(stack: AsyncExitStack, group: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start `work`; it is cancelled, and its end waited for, when the stack gets back to this point."""
+    task = group.create_task(work, name=name)
+
+    async def end() -> None:
+        task.cancel()
+        with suppress(BaseException):  # a failure is the group's to tell
+            await task
+
+    stack.push_async_callback(end)
+    return task
+
+
+def first_reason(error: BaseException) -> PCloudError | None:
+    """The first PCloud error within nested groups."""
+    if isinstance(error, PCloudError):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((found for one in error.exceptions if (found := first_reason(one)) is not None), None)
+    return None
