@@ -31,8 +31,8 @@ def own_catalog(archive: CheckedArchive, installed: Catalog) -> Catalog:
         return Catalog()
     catalog = parse_schema(manifest.name, archive.schema_text, others=installed, file=manifest.schema)
     extended = {use.extend for use in manifest.uses if use.extend}
-    for name in catalog.extensions:
-        if name not in extended:
+    for name, extension in catalog.extensions.items():
+        if extension.fields and name not in extended:
             raise Rejected(f"{manifest.schema} extends {name}: add `- extend: {name}` to `uses` in app.yaml")
     seen = extended | {target for use in manifest.uses for target in (use.read, use.write) if target}
     for type_ in (*catalog.types.values(), *catalog.extensions.values()):

@@ -267,8 +267,10 @@ class Apps:
         """The app and its decided grants, in one transaction; grants of an earlier try that are not asked for any
         more go."""
         catalog = own_catalog(checked, self._types_of_others(checked.manifest.name)).to_json()
+        earlier = {app.name: app for app in await self._apps()}.get(checked.manifest.name)
         now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        values = app_values(checked.manifest, checked.sha256, checked.schema_text, catalog, now)
+        installed_at = earlier.installed_at if earlier else now
+        values = app_values(checked.manifest, checked.sha256, checked.schema_text, catalog, installed_at)
         kept = {grant.id for grant in grants}
         gone = [ref for ref in await self._refs(GRANT_TYPE, "app", checked.manifest.name) if ref.id not in kept]
         changes = [

@@ -15,13 +15,14 @@ was done is found done. Before the first step nothing but an archive in the obje
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 
 from core.app.instance import Instance
 from core.app.ports import Calls, Commands, Processor, Store
 from core.app.record import AppState, app_ref
-from core.caller import Caller
+from core.caller import Caller, RunContext
 from core.command import NodeChange
 from pcloud.errors import PCloudError, Unavailable
 from pcloud.manifest import Init
@@ -89,30 +90,35 @@ class Installation:
 
     async def _init(self, number: int, init: Init) -> None:
         """Call until it works: the app that answers may be starting too. Any other refusal is final."""
-        target = init.call if "/" in init.call else f"{self._app.name}/{init.call}"
-        caller = Caller("app", self._app.name)
         pause = FIRST_PAUSE
         last: PCloudError | None = None
+        what = f"init action {number + 1} ({init.call}) of {self._app.name}"
         try:
             async with asyncio.timeout(self._init_seconds):
                 while True:
                     try:
-                        await self._calls.call(caller, target, init.args)
-                        return
+                        return await self._call_in_run(number, init)
                     except Unavailable as error:
-                        log.info("init action %s of %s waits: %s", init.call, self._app.name, error)
+                        log.info("%s waits: %s", what, error)
                         last = error
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, LONGEST_PAUSE)
         except TimeoutError as error:
-            raise Unavailable(
-                f"init action {number + 1} ({init.call}) of {self._app.name} did not work within "
-                f"{self._init_seconds:.0f} s: {last or 'it gave no answer'}"
-            ) from error
+            reason = last or "it gave no answer"
+            raise Unavailable(f"{what} did not work within {self._init_seconds:.0f} s: {reason}") from error
         except PCloudError as error:
-            raise type(error)(
-                f"init action {number + 1} ({init.call}) of {self._app.name} failed: {error.message}"
-            ) from error
+            raise type(error)(f"{what} failed: {error.message}") from error
+
+    async def _call_in_run(self, number: int, init: Init) -> None:
+        """In a run of its own that is the same each time, so that whoever answers finds what it did before a kill."""
+        app = self._app
+        key = "\0".join(("init", app.name, app.installed_at, str(number)))
+        target = init.call if "/" in init.call else f"{app.name}/{init.call}"
+        token = self._calls.runs.open(RunContext(hashlib.sha256(key.encode()).hexdigest()[:32]), app.name)
+        try:
+            await self._calls.call(Caller("app", app.name), target, init.args, run_token=token)
+        finally:
+            self._calls.runs.close(token)
 
 
 def running(name: str) -> NodeChange:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.app.record import App
     from core.command import NodeChange
 
-__all__ = ["Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "Processor", "Store"]
+__all__ = ["Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "OpenRuns", "Processor", "Store"]
 
 
 class Commands(Protocol):
@@ -44,7 +44,16 @@ class Answer(Protocol):
     def revision(self) -> str: ...
 
 
+class OpenRuns(Protocol):
+    """The runs that are open now, by the token that an app gives back."""
+
+    def open(self, context: RunContext, app: str) -> str: ...
+    def close(self, token: str) -> None: ...
+
+
 class Calls(Protocol):
+    runs: OpenRuns
+
     async def call(
         self, caller: Caller, target: str, args: Mapping[str, Any], *, run_token: str = "", revision: str = "",
         timeout: float | None = None,

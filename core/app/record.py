@@ -17,7 +17,7 @@ from projections.graph.port import Select
 __all__ = ["ALL_APPS", "APP_TYPE", "App", "AppState", "app_from_row", "app_ref", "app_values"]
 
 APP_TYPE = "core/App"
-FIELDS = ("id", "version", "state", "manifest", "archive", "nkey", "error")
+FIELDS = ("id", "version", "state", "manifest", "archive", "nkey", "error", "installedAt")
 ALL_APPS = Select(APP_TYPE, scalars=FIELDS)
 
 
@@ -32,7 +32,8 @@ class AppState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """An app that is installed, or on its way in or out. `archive`: its sha256. `error`: why it is FAILED."""
+    """An app that is installed, or on its way in or out. `archive`: its sha256. `error`: why it is FAILED. `installed_at`: when
+    it was first tried; all tries up to its removal have the same."""
 
     name: str
     version: str
@@ -41,6 +42,7 @@ class App:
     archive: str
     nkey: str = ""
     error: str = ""
+    installed_at: str = ""
 
     @property
     def title(self) -> str:
@@ -81,11 +83,12 @@ def app_from_row(row: Mapping[str, Any]) -> App:
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise Corrupt(f"the stored node of the app {row['id']} can't be read: {error}") from error
     return App(
-        row["id"],
-        row["version"],
-        state,
-        manifest,
-        row["archive"],
+        name=row["id"],
+        version=row["version"],
+        state=state,
+        manifest=manifest,
+        archive=row["archive"],
         nkey=row.get("nkey") or "",
         error=row.get("error") or "",
+        installed_at=row.get("installedAt") or "",
     )

@@ -40,10 +40,11 @@ class Answer:
 
 @dataclass
 class Recorder:
-    """Calls, API and event processor in one; `journal` outlives the process. `errors`: what the next calls raise."""
+    """Calls with their open runs, API and event processor in one; `journal` outlives the process. `errors`: what the next calls raise."""
 
     journal: Path
     errors: list[Exception] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         with self.journal.open("a") as file:
@@ -54,6 +55,7 @@ class Recorder:
 
     async def call(self, caller: Caller, target: str, args: Mapping[str, Any], **options: Any) -> Answer:
         self.note(f"call {caller.actor} {target} {dict(args)}")
+        self.tokens.append(options.get("run_token", ""))
         if self.errors:
             raise self.errors.pop(0)
         return Answer({"args": dict(args), **{name: value for name, value in options.items() if value}})
@@ -61,6 +63,16 @@ class Recorder:
     async def send(self, caller: Caller, target: str, args: Mapping[str, Any], **options: Any) -> str:
         self.note(f"send {caller.actor} {target} {dict(args)} {options.get('key')}")
         return "run1"
+
+    @property
+    def runs(self) -> Recorder:
+        return self
+
+    def open(self, context: RunContext, app: str) -> str:
+        return f"{app}-{context.id}"
+
+    def close(self, token: str) -> None:
+        pass
 
     def run(self, token: str, app: str) -> RunContext:
         if token != f"{app}-token":

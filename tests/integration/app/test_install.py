@@ -207,6 +207,20 @@ async def test_init_actions_run_in_order_and_wait_for_who_answers(platform, make
     await platform.apps.install(make_app(actions), approve=approve_all)
     calls = [line for line in platform.recorder.noted() if line.startswith("call")]
     assert calls == ["call app:tiny tiny/one {}"] * 3 + ["call app:tiny tiny/two {'size': 2}"]
+    first, second, third, other = platform.recorder.tokens
+    assert first == second == third != other, "an init action that is tried again is the same run"
+
+
+async def test_an_init_action_is_the_same_run_until_the_app_is_removed(platform, make_app):
+    archive = make_app("actions: [{name: one}]\ninit: [{call: one}]\n")
+    platform.recorder.errors = [Forbidden("not yet")]
+    with pytest.raises(Forbidden):
+        await platform.apps.install(archive, approve=approve_all)
+    await platform.apps.install(archive, approve=approve_all)
+    await platform.apps.remove("tiny")
+    await platform.apps.install(archive, approve=approve_all)
+    first, again, anew = platform.recorder.tokens
+    assert first == again != anew
 
 
 async def test_an_init_action_that_is_refused_fails_the_installation(platform, make_app):
