@@ -62,6 +62,7 @@ async def open_server(settings: ServerSettings) -> AsyncGenerator[EmbeddedServer
         server = EmbeddedServer(settings, binary, identity)
         await server.start()
         watch = asyncio.create_task(server.keep_alive(), name="nats-server")
+        watch.add_done_callback(server.watch_ended)
         try:
             yield server
         finally:
@@ -169,12 +170,19 @@ class EmbeddedServer:
                 deaths += reason is not None
             alive_since = clock()
 
+    def watch_ended(self, watch: asyncio.Task[None]) -> None:
+        """Nobody looks after the server any more: that must not go unnoticed."""
+        if not watch.cancelled() and (error := watch.exception()) is not None:
+            self.failed.happen(f"nobody watches nats-server any more: {error!r}")
+
     async def _try_start(self) -> str | None:
         """None when it runs, else why not."""
         try:
             await self.start()
         except PCloudError as error:
             return error.message
+        except OSError as error:
+            return f"nats-server does not start: {error}"
         return None
 
     def _write_config(self) -> None:

@@ -184,13 +184,15 @@ async def test_one_that_is_refused_takes_none_of_its_batch_with_it(store, make):
 
 
 async def test_two_of_one_entity_never_share_a_batch(store, make):
-    """The server checks a batch against the state before it, so both would pass."""
+    """The server would refuse it, and everybody in it would go alone."""
     answers = await asyncio.gather(
         *(store.append(make.tx(make.event(f"x{number // 2}"))) for number in range(128)), return_exceptions=True
     )
     assert sum(isinstance(answer, Conflict) for answer in answers) == 64
     refs = [event.ref for event in await stored(store)]
     assert len(refs) == len(set(refs)) == 64
+    messages = [await store.js.get_msg("GRAPH", sequence) for sequence in range(1, 65)]
+    assert sum("Nats-Batch-Id" in message.headers for message in messages) > 32
 
 
 async def test_another_store_on_the_same_log_has_the_same_epoch_and_key(connection: ConnectionSettings, store, make):

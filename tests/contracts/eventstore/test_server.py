@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import stat
 from pathlib import Path
@@ -20,7 +21,7 @@ from pcloud.errors import Corrupt, Rejected, Unavailable
 
 def new_nkey() -> tuple[str, str]:
     """Seed and public half of a user's nkey."""
-    seed = nkeys.encode_seed(__import__("os").urandom(32), nkeys.PREFIX_BYTE_USER)
+    seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
     return seed.decode(), nkeys.from_seed(seed).public_key.decode()
 
 
@@ -98,7 +99,7 @@ async def test_a_server_that_can_not_start_is_quoted(tmp_path):
 
 async def test_a_broken_identity_is_corrupt(tmp_path):
     (tmp_path / "server.json").write_text("{")
-    with pytest.raises(Corrupt, match="server.json can't be read"):
+    with pytest.raises(Corrupt, match=r"server\.json can't be read"):
         async with open_server(ServerSettings(tmp_path)):
             pass
 
@@ -111,7 +112,7 @@ async def test_nobody_is_let_in_without_credentials(server):
 
 
 async def test_a_server_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(Unavailable, match="nats://127.0.0.1:1 can't be used"):
+    with pytest.raises(Unavailable, match=r"nats://127\.0\.0\.1:1 can't be used"):
         async with open_store(ConnectionSettings("nats://127.0.0.1:1", connect_timeout=0.5)):
             pass
 
