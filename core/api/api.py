@@ -34,6 +34,7 @@ from projections.search.port import SearchIndex
 __all__ = ["Api"]
 
 JSON = "application/json"
+CLOSE_SECONDS = 2.0
 
 
 class Api:
@@ -64,7 +65,7 @@ class Api:
             store.epoch,
             self._limits,
         )
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, asyncio.Future[None]] = {}
 
     def add_fields(self, extra: Sequence[RootField]) -> None:
         """More platform commands, from parts that are made later than the API."""
@@ -77,8 +78,11 @@ class Api:
 
     async def disconnect(self, whom: Callable[[Caller], bool]) -> None:
         """Close the websockets of callers that may no longer be here, such as a revoked device's."""
-        leaving = [connection for connection in self._connections if whom(connection.caller)]
-        await asyncio.gather(*(connection.close() for connection in leaving), return_exceptions=True)
+        leaving = {connection: served for connection, served in self._connections.items() if whom(connection.caller)}
+        for connection in leaving:
+            connection.close()
+        if leaving:
+            await asyncio.wait(leaving.values(), timeout=CLOSE_SECONDS)
 
     async def execute(
         self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]
@@ -130,11 +134,12 @@ class Api:
         if len(self._connections) >= self._limits.connections:
             return _refusal(503, Unavailable("too many open connections: close some, or try again later"))
         connection = Connection(self._executor, caller, self._limits)
-        self._connections.add(connection)
+        served = self._connections[connection] = asyncio.get_running_loop().create_future()
         try:
             return await connection.serve(request)
         finally:
-            self._connections.discard(connection)
+            del self._connections[connection]
+            served.set_result(None)
 
 
 def _refusal(status: int, error: Rejected | Unavailable) -> web.Response:

@@ -26,6 +26,7 @@ PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 HEARTBEAT_SECONDS = 20.0
 
+GOING_AWAY = 1001
 BAD_MESSAGE, UNAUTHORIZED, INIT_TIMEOUT, ID_TAKEN, TOO_MANY_INITS = 4400, 4401, 4408, 4409, 4429
 
 
@@ -45,6 +46,7 @@ class Connection:
             protocols=(PROTOCOL,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=limits.body, compress=False
         )
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._reading: asyncio.Task[None] | None = None
         self._ready = False
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
@@ -53,26 +55,37 @@ class Connection:
         if socket.ws_protocol != PROTOCOL:
             await socket.close(code=4406, message=f"use the subprotocol {PROTOCOL}".encode())
             return socket
+        self._reading = asyncio.create_task(self._read())
         try:
-            async with asyncio.timeout(INIT_SECONDS) as patience:
-                async for message in socket:
-                    if message.type is not WSMsgType.TEXT:
-                        raise _Close(BAD_MESSAGE, "only text messages are understood")
-                    await self._receive(message.data)
-                    if self._ready:
-                        patience.reschedule(None)
+            await self._reading
         except TimeoutError:
             await socket.close(code=INIT_TIMEOUT, message=b"Connection initialisation timeout")
         except _Close as close:
             await socket.close(code=close.code, message=close.reason.encode()[:120])
+        except asyncio.CancelledError:
+            await socket.close(code=GOING_AWAY, message=b"going away")
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
         finally:
             for task in self._running.values():
                 task.cancel()
             await asyncio.gather(*self._running.values(), return_exceptions=True)
         return socket
 
-    async def close(self) -> None:
-        await self._socket.close(code=1001, message=b"going away")
+    async def _read(self) -> None:
+        """Take messages until the client goes."""
+        async with asyncio.timeout(INIT_SECONDS) as patience:
+            async for message in self._socket:
+                if message.type is not WSMsgType.TEXT:
+                    raise _Close(BAD_MESSAGE, "only text messages are understood")
+                await self._receive(message.data)
+                if self._ready:
+                    patience.reschedule(None)
+
+    def close(self) -> None:
+        """Have the socket closed soon; `serve` returns when it is."""
+        if self._reading is not None:
+            self._reading.cancel()
 
     async def _send(self, type_: str, id: str | None = None, payload: Any = None) -> None:
         message: dict[str, Any] = {"type": type_}

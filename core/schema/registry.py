@@ -6,6 +6,7 @@ warm through the many events that change nothing here.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -60,7 +61,12 @@ class ViewRegistry:
     def on_swap(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Have `callback` called after views have changed; returns what takes it off again."""
         self._listeners.append(callback)
-        return lambda: self._listeners.remove(callback)
+
+        def unsubscribe() -> None:
+            with contextlib.suppress(ValueError):
+                self._listeners.remove(callback)
+
+        return unsubscribe
 
     @property
     def catalog(self) -> Catalog:
