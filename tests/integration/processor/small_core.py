@@ -35,7 +35,7 @@ from projections.runs import Run, RunLog, RunsView, open_runs
 Handler = Callable[..., Awaitable[Any]]
 
 SHELF = """
-type Book { title: String! @search(by: [exact, term]) pages: Int isbn: String @id }
+type Book { title: String! @search(by: [exact, term]) pages: Int }
 """
 
 
@@ -126,6 +126,7 @@ class Core:
     runs: RunsView
     runs_loop: ProjectionLoop[Any]
     seeds: dict[str, bytes]
+    apps: list[FakeApp] = field(default_factory=list)
 
     async def install(
         self, manifest: dict[str, Any], schema: str = "", granted: tuple[tuple[str, str], ...] = ()
@@ -158,6 +159,7 @@ class Core:
         )
         app = FakeApp(name, client, {action.replace("_", "-"): handler for action, handler in handlers.items()})
         await app.listen()
+        self.apps.append(app)
         return app
 
     async def add(self, id: str, kind: str = "upsert", type: str = "Book", **fields: Any) -> int:
@@ -205,7 +207,10 @@ async def start_core(
         )
         processor = Processor(store, graph, loop, views, calls, commands, runs, settings)
         stack.push_async_callback(_end, [asyncio.create_task(processor.run())])
-        yield Core(server, store, graph, loop, views, commands, calls, processor, runs, runs_loop, seeds)
+        core = Core(server, store, graph, loop, views, commands, calls, processor, runs, runs_loop, seeds)
+        yield core
+        for app in core.apps:
+            await app.die()
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
