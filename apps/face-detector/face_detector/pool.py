@@ -25,7 +25,7 @@ __all__ = ["Detected", "Pool"]
 _START_SECONDS = 60.0
 _ANSWER_BYTES = 8 * 2**20
 # Nothing that names a secret of the app's reaches a process that decodes strangers' bytes.
-_PASSED_ON = ("PATH", "LANG", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+_PASSED_ON = ("PATH", "LANG", "LD_LIBRARY_PATH")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -96,7 +96,7 @@ class _Worker:
                 *(sys.executable, "-m", f"{__package__}.worker"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env={name: os.environ[name] for name in _PASSED_ON if name in os.environ} | _ONE_THREAD,
+                env=_environment(),
                 limit=_ANSWER_BYTES,
                 start_new_session=True,
             )
@@ -148,6 +148,12 @@ class _Worker:
             self.idle.cancel()
         self.kill()
         await self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """The worker imports what the app does, from where the app does."""
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    return passed | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def _raise_for(answer: dict[str, Any]) -> None:

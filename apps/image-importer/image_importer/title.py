@@ -15,9 +15,9 @@ from .exif import text
 __all__ = ["title"]
 
 _CAMERA_DESCRIPTION = re.compile(
-    r"(olympus|minolta|konica|sony|samsung|kodak|digital|camera|dsc|dcim|digimax|kenox|medion|default|untitled|maginon|cimg"
-    r"|exif[ _]jpeg|jpeg|photo|picture|image|img|screenshot|hdr?|oznor?|edf|rbt|sdr|mde|ptr|btf|dav|cof|fbt|burst)"
-    r"([ _-]*(digital|still|camera|picture|jpeg|dsc|dcim|image|photo|\d+))*",
+    r"(?:(?:olympus|konica|minolta|sony|samsung|kodak|kenox|medion|maginon|digimax|exif|jpeg|digital|still|camera|picture"
+    r"|photo|image|img|dsc|dcim|cimg|default|untitled|screenshot|hdr|oznor|edf|rbt|sdr|mde|ptr|btf|dav|cof|fbt|burst)"
+    r"|\d+\w*|[\s_\-.,:;<>/\\])*",
     re.IGNORECASE,
 )
 _CAMERA_STEM = re.compile(
