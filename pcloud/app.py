@@ -17,20 +17,20 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pcloud.action import Action
 from pcloud.context import CallContext, current_call
 from pcloud.environment import Environment
-from pcloud.errors import PCloudError, Rejected, Unavailable
+from pcloud.errors import PCloudError, Rejected
 from pcloud.gateway import Gateway, fail_for
 from pcloud.graph import Graph
+from pcloud.lifecycle import Background, Shutdown, kept, reasons
 from pcloud.subscription import GraphEvent, follow_events
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["App"]
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
-Background = Callable[[], Awaitable[None]]
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 
 
@@ -62,7 +61,7 @@ class App:
         self._actions = dict[str, Action]()
         self._backgrounds = list[Background]()
         self._lifespans = list[Lifespan]()
-        self._stopping: asyncio.Event | None = None
+        self._shutdown: Shutdown | None = None
 
     # What the node says
 
@@ -200,29 +199,29 @@ class App:
         try:
             asyncio.run(self.serve())
         except (PCloudError, BaseExceptionGroup) as error:
-            if reasons := _reasons(error):
-                sys.exit("; ".join(reasons))
+            if told := reasons(error):
+                sys.exit("; ".join(told))
             raise
 
     def stop(self) -> None:
         """Ask a running `serve` to end as SIGTERM would."""
-        if self._stopping is not None:
-            self._stopping.set()
+        if self._shutdown is not None:
+            self._shutdown.ask()
 
     async def serve(self, ready: Callable[[], None] | None = None) -> None:
         """What `run` runs. `ready` is called when calls are taken."""
-        self._stopping = stopping = asyncio.Event()
-        with _signals_set(stopping):
+        self._shutdown = shutdown = Shutdown()
+        with shutdown.on_signals():
             async with AsyncExitStack() as stack:
                 await self._open(stack)
                 async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(_told(function)) for function in self._backgrounds]
+                    tasks = [group.create_task(kept(function)) for function in self._backgrounds]
                     try:
                         async with self._taking_calls():
                             self.log.info("ready; actions: %s", ", ".join(sorted(self._actions)) or "none")
                             if ready:
                                 ready()
-                            await stopping.wait()
+                            await shutdown.wait()
                             self.log.info("stopping")
                     finally:
                         for task in tasks:
@@ -258,38 +257,3 @@ class App:
                 watch.cancel()
         finally:
             await bus.stop(self._grace)
-
-
-@contextmanager
-def _signals_set(stopping: asyncio.Event) -> Generator[None, None, None]:
-    loop = asyncio.get_running_loop()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    for number in numbers:
-        loop.add_signal_handler(number, stopping.set)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-
-
-async def _told(function: Background) -> None:
-    """A background task's failure says which one it was."""
-    try:
-        await function()
-    except Exception as error:
-        name = getattr(function, "__name__", repr(function))
-        logging.getLogger("pcloud.app").exception("the background task %s failed", name)
-        raise Unavailable(f"the background task {name} failed: {type(error).__name__}: {error}") from error
-
-
-def _reasons(error: BaseException) -> list[str]:
-    """The messages of PCloud's own errors in a group; empty when there is any other error, which wants its
-    traceback."""
-    if isinstance(error, PCloudError):
-        return [error.message]
-    if not isinstance(error, BaseExceptionGroup):
-        return []
-    group = cast("BaseExceptionGroup[BaseException]", error)
-    reasons = [_reasons(one) for one in group.exceptions]
-    return [] if [] in reasons else [text for texts in reasons for text in texts]

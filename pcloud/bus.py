@@ -37,13 +37,14 @@ log = logging.getLogger("pcloud.bus")
 class BusSettings:
     """`concurrency`: handlers at once. `backlog`: calls waiting for one, beyond which a call is refused.
 
-    `heartbeat`: seconds between signs of life of a running call. `seconds`: time limit of a call that brings no
-    deadline.
+    `heartbeat`: seconds between signs of life of a running call. `connect_seconds`: how long the bus is looked for at
+    the start. `seconds`: time limit of a call that brings no deadline.
     """
 
     concurrency: int = 16
     backlog: int = 256
     heartbeat: float = 5.0
+    connect_seconds: float = 30.0
     seconds: float = 60.0
     message_bytes: int = 2_000
     traceback_bytes: int = 8_000
@@ -68,14 +69,16 @@ class Bus:
             subscriber = broker.subscriber(subject, queue=self._environment.name, no_reply=True, decoder=_as_is)
             subscriber(self._receiver(action))
         try:
-            await broker.start()
-            self._client = await broker.connect()
-            # nats-py's flush() writes its PING before what is still buffered, so only the second one comes after
-            # the subscriptions.
-            await self._client.flush(5)
-            await self._client.flush(5)
+            async with asyncio.timeout(self._settings.connect_seconds):
+                await broker.start()
+                self._client = await broker.connect()
+                # nats-py's flush() writes its PING before what is still buffered, so only the second one comes after
+                # the subscriptions.
+                await self._client.flush(5)
+                await self._client.flush(5)
         except Exception as error:
-            raise Unavailable(f"the bus at {self._environment.nats_url} can't be used: {error!r}") from error
+            reason = "no answer" if isinstance(error, TimeoutError) else repr(error)
+            raise Unavailable(f"the bus at {self._environment.nats_url} can't be used: {reason}") from error
 
     async def watch(self) -> None:
         """Wait until the connection is gone for good, and raise that; a connection that comes back is no matter."""

@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 import socket
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -20,20 +19,9 @@ import pytest
 from aiohttp import WSMsgType, web
 from nats.aio.client import Client
 
+from eventstore import EmbeddedServer, ServerSettings, open_server
 from pcloud.app import App
 from pcloud.bus import BusSettings
-
-CONFIG = """
-listen: 127.0.0.1:{port}
-accounts {{
-  CORE {{ users: [{{user: core, password: core}}] }}
-  APPS {{ users: [
-    {{user: dispatcher, password: d, permissions: {{publish: "call.>", subscribe: "_INBOX.core.>"}}}}
-    {{nkey: {nkey}, permissions: {{
-      subscribe: "call.puppy-counter.> puppy-counter", publish: "_INBOX.core.puppy-counter.>"}}}}
-  ] }}
-}}
-"""
 
 
 @dataclass
@@ -51,11 +39,11 @@ class Answer:
 class Bus:
     """The dispatcher's side, as core has it."""
 
-    url: str
+    server: EmbeddedServer
     seed_file: Path
     client: Client
 
-    async def call(self, action: str, args: dict[str, Any], **headers: str) -> Answer:
+    async def call(self, action: str, args: dict[str, Any], *, patience: float = 30, **headers: str) -> Answer:
         reply = f"_INBOX.core.puppy-counter.{secrets.token_hex(16)}"
         subscription = await self.client.subscribe(reply)
         sent = {f"Pcloud-{name.capitalize()}": value for name, value in headers.items()}
@@ -63,7 +51,7 @@ class Bus:
         await self.client.publish(f"call.puppy-counter.{action}", body, reply=reply, headers=sent)
         heartbeats = 0
         while True:
-            message = await subscription.next_msg(30)
+            message = await subscription.next_msg(patience)
             if not (message.headers or {}).get("Pcloud-Heartbeat"):
                 break
             heartbeats += 1
@@ -80,22 +68,14 @@ def free_port() -> int:
 @pytest.fixture
 async def bus(tmp_path: Path) -> AsyncGenerator[Bus, None]:
     seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
-    seed_file, config, port = tmp_path / "app.nk", tmp_path / "nats.conf", free_port()
+    seed_file = tmp_path / "app.nk"
     seed_file.write_bytes(seed)
-    config.write_text(CONFIG.format(port=port, nkey=nkeys.from_seed(bytearray(seed)).public_key.decode()))
-    log = (tmp_path / "nats.log").open("wb")
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / "nats-server"), "-c", str(config), stdout=log, stderr=log
-    )
-    url = f"nats://127.0.0.1:{port}"
-    client = await nats.connect(
-        url, user="dispatcher", password="d", reconnect_time_wait=0.05, max_reconnect_attempts=200
-    )
-    yield Bus(url, seed_file, client)
-    await client.close()
-    process.terminate()
-    await process.wait()
-    log.close()
+    async with open_server(ServerSettings(tmp_path / "nats")) as server:
+        await server.set_app_users({"puppy-counter": nkeys.from_seed(bytearray(seed)).public_key.decode()})
+        user = server.dispatcher
+        client = await nats.connect(server.url, user=user.user, password=user.password, reconnect_time_wait=0.05)
+        yield Bus(server, seed_file, client)
+        await client.close()
 
 
 @dataclass
@@ -171,7 +151,7 @@ def variables(bus: Bus, gateway: FakeGateway, tmp_path: Path) -> dict[str, str]:
     return {
         "PCLOUD_APP": "puppy-counter",
         "PCLOUD_URL": f"unix://{gateway.socket}",
-        "NATS_URL": bus.url,
+        "NATS_URL": bus.server.url,
         "NATS_NKEY_SEED_FILE": str(bus.seed_file),
         "PCLOUD_DATA": str(tmp_path),
         "PCLOUD_SETTINGS": '{"colour": "brown"}',

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import nats.errors
 import pytest
 
 from pcloud.app import App
+from pcloud.bus import BusSettings
 from pcloud.errors import Conflict, Unavailable
 
 
@@ -205,6 +210,51 @@ async def test_a_bus_that_does_not_know_the_app_ends_it_with_a_reason(variables,
     with pytest.RaisesGroup(pytest.RaisesExc(Unavailable, match="Authorization Violation"), flatten_subgroups=True):
         async with serving(app):
             pass
+
+
+async def test_an_app_outlives_a_restart_of_the_bus(app: App, bus, serving) -> None:
+    @app.action
+    async def bark() -> str:
+        return "woof"
+
+    async with serving(app):
+        assert (await bus.call("bark", {})).body["result"] == "woof"
+        os.kill(bus.server.pid, signal.SIGKILL)
+        while True:  # until both are connected again
+            try:
+                if (await bus.call("bark", {}, patience=0.5)).status == "ok":
+                    break
+            except (nats.errors.Error, TimeoutError):
+                continue
+
+
+async def test_an_app_that_waits_for_the_bus_can_be_stopped(variables, unused_port, serving) -> None:
+    entered = asyncio.Event()
+    left = asyncio.Event()
+    app = App({**variables, "NATS_URL": f"nats://127.0.0.1:{unused_port}"})
+    app.action("bark")(lambda: None)
+
+    @app.lifespan
+    @asynccontextmanager
+    async def house():
+        entered.set()
+        try:
+            yield
+        finally:
+            left.set()
+
+    task = asyncio.create_task(app.serve())
+    await entered.wait()
+    app.stop()
+    await task
+    assert left.is_set()
+
+
+async def test_a_bus_that_is_not_there_ends_the_app_after_a_while(variables, unused_port) -> None:
+    app = App({**variables, "NATS_URL": f"nats://127.0.0.1:{unused_port}"}, bus=BusSettings(connect_seconds=0.3))
+    app.action("bark")(lambda: None)
+    with pytest.RaisesGroup(pytest.RaisesExc(Unavailable, match="can't be used: no answer"), flatten_subgroups=True):
+        await app.serve()
 
 
 async def test_a_failing_background_task_ends_the_app_with_its_name(app: App, serving) -> None:
