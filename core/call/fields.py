@@ -1,0 +1,29 @@
+"""`callAction`: how people, devices and an app's web pages call actions over GraphQL. Apps themselves have their gateway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.api import FieldInfo, RootField
+from core.call.calls import Calls
+from core.caller import Caller
+from pcloud.errors import Rejected
+
+__all__ = ["call_fields"]
+
+# Call an action and wait for its answer. `app` may be `role:ROLE`.
+CALL = "callAction(app: String!, action: String!, args: JSON): JSON"
+
+
+def call_fields(calls: Calls) -> list[RootField]:
+    """For `Api.add_fields`."""
+
+    async def call(caller: Caller, arguments: dict[str, Any], info: FieldInfo) -> Any:
+        args = arguments.get("args")
+        if args is not None and not isinstance(args, dict):
+            raise Rejected('`args` is an object of names and values, such as {image: "0190…"}')
+        target = f"{arguments['app']}/{arguments['action']}"
+        revision = info.headers.get("Pcloud-Revision", "")
+        return (await calls.call(caller, target, args or {}, revision=revision)).result
+
+    return [RootField("mutation", CALL, call, visible=lambda caller: caller.kind != "app")]
