@@ -25,10 +25,12 @@ from core.app.ports import Api, Calls
 from core.app.process import ProcessState, Start, Supervisor
 from core.app.record import App
 from core.app.settings import AppSettings
+from pcloud.errors import Unavailable
 
 __all__ = ["Instance"]
 
 log = logging.getLogger("pcloud.app")
+POLL = 0.05
 # All that an app gets of core's own environment.
 PASSED = ("LANG", "TZ", "SSL_CERT_FILE")
 WARNING = (
@@ -92,9 +94,12 @@ class Instance:
         self.supervisor.start()
 
     async def settled(self) -> None:
-        """Wait until the process stays up; raises `Unavailable`."""
-        if self.supervisor is not None:
-            await self.supervisor.settled()
+        """Wait until the process stays up, and listens if it has pages; raises `Unavailable`."""
+        if self.supervisor is None:
+            return
+        await self.supervisor.settled()
+        if self.app.web:
+            await self._listening_on_its_port()
 
     async def stop(self) -> None:
         """End the process and close the gateway. The process first: it may still say something on its way out."""
@@ -116,6 +121,18 @@ class Instance:
         """Where the app's own web server listens while its process runs."""
         running = self.supervisor is not None and self.supervisor.state is ProcessState.RUNNING
         return ("127.0.0.1", self.port) if running and self.port else None
+
+    async def _listening_on_its_port(self) -> None:
+        seconds = self._settings.supervision.start
+        try:
+            async with asyncio.timeout(seconds):
+                while not await answers(self.web_address):  # noqa: ASYNC110 - another process tells nobody
+                    await asyncio.sleep(POLL)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"the app {self.app.name} does not listen on 127.0.0.1 at the port that its environment variable PORT "
+                f"names, after {seconds:.0f} s"
+            ) from error
 
     def lock(self) -> str:
         """The text of the app's lock, '' without one."""
@@ -153,6 +170,18 @@ class Instance:
 
     def _app_settings(self) -> dict[str, Any]:
         return {**self.app.manifest.settings, **self._settings.overrides.get(self.app.name, {})}
+
+
+async def answers(address: tuple[str, int] | None) -> bool:
+    """Whether something accepts connections there."""
+    if address is None:
+        return False
+    try:
+        _, writer = await asyncio.open_connection(*address)
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 def free_port() -> int:

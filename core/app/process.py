@@ -94,16 +94,17 @@ class Supervisor:
         await self._become(ProcessState.STOPPED, "")
 
     async def settled(self) -> None:
-        """Wait until one start has lasted; raises `Unavailable` with the last words when none does in time."""
-        try:
+        """Wait until one start has lasted; raises `Unavailable` with the last words when none does in time, or when it
+        failed several times in a row."""
+        with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.start):
-                while not (self.state is ProcessState.RUNNING and time.time() - self.since >= self._settings.settle):
+                while self.failures < CRASH_LOOP:
+                    if self.state is ProcessState.RUNNING and time.time() - self.since >= self._settings.settle:
+                        return
                     await self._wait_for_change()
-        except TimeoutError as error:
-            words = " | ".join(self._log.tail(5))
-            raise Unavailable(
-                f"the app {self._name} does not stay up ({self.reason or self.state}); its last words: {words}"
-            ) from error
+        words = " | ".join(self._log.tail(5))
+        reason = self.reason or self.state
+        raise Unavailable(f"the app {self._name} does not stay up ({reason}); its last words: {words}")
 
     async def _wait_for_change(self) -> None:
         async with self._changed:
