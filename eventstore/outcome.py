@@ -111,8 +111,10 @@ class Settler:
     async def _acknowledged(self, prepared: Prepared, ack: Ack) -> Appended:
         if not ack.duplicate:
             return self.appended(ack.sequence, len(prepared.messages))
-        # A plain publish: the message id, so the transaction, is at that sequence; its total may have been another.
-        return await self.find(prepared, after=ack.sequence - 1) or self.appended(ack.sequence, 1, repeated=True)
+        # The same transaction had been written before, perhaps with other events: its own header tells how many.
+        first = await get_message(self._connection, STREAM, {"seq": ack.sequence})
+        total = position_of(first.headers).total if first is not None else 1
+        return self.appended(ack.sequence - 1 + total, total, repeated=True)
 
     async def _refused(self, prepared: Prepared, error: ApiError, *, unknown: bool) -> Appended:
         if found := await self.find(prepared):

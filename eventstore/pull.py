@@ -24,6 +24,8 @@ __all__ = ["ConsumerLost", "Delivered", "Puller"]
 
 EXPIRES = 60.0
 HEARTBEAT = 5.0
+# One request brings no more than this; a single message is never larger than half of it.
+MAX_BYTES = 8 * 2**20
 SECOND = 10**9
 
 
@@ -114,7 +116,12 @@ class Puller:
             return
         self._asked += room
         self._requests += 1
-        request = {"batch": room, "expires": int(EXPIRES * SECOND), "idle_heartbeat": int(HEARTBEAT * SECOND)}
+        request = {
+            "batch": room,
+            "max_bytes": max(MAX_BYTES, 2 * self._connection.max_payload),
+            "expires": int(EXPIRES * SECOND),
+            "idle_heartbeat": int(HEARTBEAT * SECOND),
+        }
         try:
             await self._connection.send(
                 self._subject, msgspec.json.encode(request), reply=f"{self._inbox}.{self._requests}"

@@ -132,6 +132,17 @@ async def test_the_same_transaction_again_is_answered_with_its_first_place(store
     assert await store.last_sequence() == 5
 
 
+async def test_a_transaction_known_by_other_events_is_answered_with_those(store, make):
+    """A request that is executed again may give its new entities other ids; it must not make them twice."""
+    first = make.tx(make.event("a"), make.event("b"), make.event("c"))
+    appended = await store.append(first)
+    again = await store.append(make.tx(make.event("d"), tx=first.tx))
+    assert (again.sequences, again.revision, again.repeated) == (appended.sequences, appended.revision, True)
+    with pytest.raises(Conflict, match="written before, with other events"):
+        await store.append(make.tx(make.event("e"), make.event("f"), tx=first.tx))
+    assert await store.last_sequence() == 3
+
+
 async def test_the_same_transaction_sent_at_the_same_time_is_stored_once(store, make):
     transaction = make.tx(make.event("a"), make.event("b"))
     answers = await asyncio.gather(*(store.append(transaction) for _ in range(40)))

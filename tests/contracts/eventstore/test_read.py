@@ -91,6 +91,13 @@ async def test_following_gives_what_is_there_at_most_500_at_once_and_then_what_c
     assert seen == list(range(101, 1202)) and answer.sequences == (1201,)
 
 
+async def test_large_events_come_a_few_at_a_time(store, make):
+    """However many are asked for: what waits in memory is bounded in bytes as well."""
+    for number in range(40):
+        await store.append(make.tx(make.event(f"e{number}", text="x" * 900_000)))
+    assert [event.sequence async for event in store.read(1, 40)] == list(range(1, 41))
+
+
 async def test_a_follower_hears_of_an_event_without_delay(store, make):
     heard = asyncio.get_running_loop().create_future()
 
