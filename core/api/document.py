@@ -95,9 +95,11 @@ class Documents:
     def _read(self, schema: GraphQLSchema, text: str) -> Document:
         try:
             node = parse(text, max_tokens=self._limits.tokens)
+            check_shape(node, self._limits)
         except GraphQLSyntaxError as error:
             raise BadRequest([error]) from error
-        check_shape(node, self._limits)
+        except RecursionError as error:
+            raise Rejected("the document is nested too deeply: ask in steps") from error
         if errors := validate(schema, node, _RULES, max_errors=20):
             raise BadRequest(errors)
         return Document(text, node)

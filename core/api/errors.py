@@ -15,13 +15,14 @@ __all__ = ["BadRequest", "error_answer", "http_status"]
 
 log = logging.getLogger("pcloud.api")
 MAX_TOLD = 20
+MAX_MESSAGE = 1_000  # a message may quote what was sent
 
 
 class BadRequest(Exception):
     """The document or its variables are wrong; `errors` say where."""
 
     def __init__(self, errors: Sequence[GraphQLError]) -> None:
-        super().__init__("; ".join(error.message for error in errors[:3]))
+        super().__init__("; ".join(error.message[:MAX_MESSAGE] for error in errors[:3]))
         self.errors = list(errors)[:MAX_TOLD]
 
 
@@ -48,6 +49,7 @@ def _graphql(error: GraphQLError, path: Sequence[str | int] | None = None) -> di
 
 
 def _entry(message: str, code: str, path: Sequence[str | int] | None) -> dict[str, Any]:
+    message = message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
     entry: dict[str, Any] = {"message": message, "extensions": {"code": code}}
     if path:
         entry["path"] = list(path)

@@ -13,7 +13,8 @@ __all__ = ["ApiLimits", "check_shape"]
 
 @dataclass(frozen=True, slots=True)
 class ApiLimits:
-    """`body`: bytes of a request. `tokens`, `selections`, `aliases`, `operations`, `roots`: in one document. `depth`: of nesting.
+    """`body`: bytes of a request. `tokens`, `selections`, `aliases`, `operations`,
+    `fragments`, `roots`: in one document. `depth`: of nesting.
 
     `cost`: estimated entities that a query may touch, by the `first` of each list. `page`, `default_page`: entities per list.
     `connections`: open websockets; `subscriptions`: on each. `cached`: documents kept parsed, of at most `cached_size` characters.
@@ -24,6 +25,7 @@ class ApiLimits:
     selections: int = 2_000
     aliases: int = 100
     operations: int = 20
+    fragments: int = 100
     roots: int = 50
     depth: int = 12
     introspection_depth: int = 24
@@ -44,7 +46,10 @@ def check_shape(document: DocumentNode, limits: ApiLimits) -> None:
         raise Rejected(
             f"the document has {len(operations)} operations, {limits.operations} are allowed: send them in parts"
         )
-    shape = _Shape({n.name.value: n for n in document.definitions if isinstance(n, FragmentDefinitionNode)}, limits)
+    fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+    if len(document.definitions) - len(operations) > limits.fragments:
+        raise Rejected(f"the document has more than {limits.fragments} fragments: send it in parts")
+    shape = _Shape(fragments, limits)
     for node in document.definitions:
         if isinstance(node, OperationDefinitionNode):
             shape.check(node)

@@ -32,7 +32,9 @@ class Subscriptions:
     def __init__(self, log: HistoryReader, graph: GraphStore, hub: EventHub) -> None:
         self._log, self._graph, self._hub = log, graph, hub
 
-    async def run(self, request: Request, refresh: Callable[[Request], Request]) -> AsyncGenerator[dict[str, Any], None]:
+    async def run(
+        self, request: Request, refresh: Callable[[Request], Request]
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """The `data` of each message; never ends. `refresh`: the same request against the caller's view of now."""
         step = request.operation.steps[0]
         if step.root is None or step.root.type is None or step.root.kind != "events":

@@ -138,7 +138,9 @@ def grant(app: str, verb: Any, target: str, *fields: str, as_: str = "", state: 
 
 
 @asynccontextmanager
-async def open_cloud(folder: Path, extra: Sequence[RootField] = (), limits: ApiLimits | None = None) -> AsyncIterator[Cloud]:
+async def open_cloud(
+    folder: Path, extra: Sequence[RootField] = (), limits: ApiLimits | None = None
+) -> AsyncIterator[Cloud]:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(open_server(ServerSettings(folder / "nats")))
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
@@ -177,12 +179,18 @@ async def cloud(empty: Cloud) -> Cloud:
     await empty.install(
         "face-detector",
         DETECTOR,
-        [grant("face-detector", "read", "image-importer/Image"), grant("face-detector", "extend", "image-importer/Image")],
+        [
+            grant("face-detector", "read", "image-importer/Image"),
+            grant("face-detector", "extend", "image-importer/Image"),
+        ],
     )
     await empty.install(
         "photos",
         "",
-        [grant("photos", "read", "image-importer/Image", "face-detector/segments"), grant("photos", "read", "face-detector/ImageSegment")],
+        [
+            grant("photos", "read", "image-importer/Image", "face-detector/segments"),
+            grant("photos", "read", "face-detector/ImageSegment"),
+        ],
     )
     assert merge([empty.graph.catalog]).types.keys() >= {"image-importer/Image", "face-detector/ImageSegment"}
     return empty

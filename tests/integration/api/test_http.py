@@ -107,7 +107,9 @@ async def test_a_post_is_answered_with_its_revision(http: ClientSession, url: st
         (b'{"query": "' + b" " * 100_000 + b'"}', "application/json", 413),
     ],
 )
-async def test_bad_requests_are_told_with_a_code(http: ClientSession, url: str, body: bytes, kind: str, status: int) -> None:
+async def test_bad_requests_are_told_with_a_code(
+    http: ClientSession, url: str, body: bytes, kind: str, status: int
+) -> None:
     async with http.post(url, data=body, headers={"Content-Type": kind}) as response:
         answer = await response.json()
         assert response.status == status
@@ -140,7 +142,9 @@ async def test_graphiql_is_served_or_says_how_to_build_it(http: ClientSession, t
     (folder / "index-a.js").write_text("1")
     (tmp_path / "secret.js").write_text("secret")
     async with http.get(url) as response:
-        assert await response.text() == "<p>page" and "default-src 'self'" in response.headers["Content-Security-Policy"]
+        assert (
+            await response.text() == "<p>page" and "default-src 'self'" in response.headers["Content-Security-Policy"]
+        )
     async with http.get(url, params={"asset": "index-a.js"}) as response:
         assert await response.text() == "1" and response.content_type == "text/javascript"
     for name in ("../secret.js", "..%2Fsecret.js", "/etc/passwd", "index.html", "nothing.js"):
@@ -153,7 +157,9 @@ async def test_graphiql_is_served_or_says_how_to_build_it(http: ClientSession, t
 
 
 async def test_a_platform_command_answers_what_was_selected(cloud: Cloud) -> None:
-    query = 'mutation($a: JSON) { x: callAction(app: "a", action: "b", args: $a) { said who: by inner { n } __typename } }'
+    query = (
+        'mutation($a: JSON) { x: callAction(app: "a", action: "b", args: $a) { said who: by inner { n } __typename } }'
+    )
     assert await cloud.ask(query, {"a": {"deep": [1]}}) == {
         "x": {"said": {"deep": [1]}, "who": "owner", "inner": [{"n": 1}, {"n": 2}], "__typename": "Called"}
     }
@@ -164,7 +170,9 @@ async def test_a_platform_command_answers_what_was_selected(cloud: Cloud) -> Non
 async def test_errors_have_codes_and_no_secrets(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
     query = 'mutation($a: String!) { callAction(app: "a", action: $a) { by } }'
     failed = await cloud.fails(query, {"a": "refuse"})
-    assert failed.errors == [{"message": "not granted: ask the owner", "path": ["callAction"], "extensions": {"code": "FORBIDDEN"}}]
+    assert failed.errors == [
+        {"message": "not granted: ask the owner", "path": ["callAction"], "extensions": {"code": "FORBIDDEN"}}
+    ]
     failed = await cloud.fails(query, {"a": "break"})
     assert failed.code == "INTERNAL" and "machine room" not in json.dumps(failed.errors)
     reference = failed.message.split()[-1]
@@ -173,7 +181,9 @@ async def test_errors_have_codes_and_no_secrets(cloud: Cloud, caplog: pytest.Log
 
 async def test_a_command_does_not_stand_in_a_graph_transaction(cloud: Cloud) -> None:
     before = await cloud.last()
-    query = 'mutation { addImageImporter_Album(input: [{name: "a"}]) { count } callAction(app: "a", action: "b") { by } }'
+    query = (
+        'mutation { addImageImporter_Album(input: [{name: "a"}]) { count } callAction(app: "a", action: "b") { by } }'
+    )
     assert (await cloud.fails(query)).code == "REJECTED"
     assert await cloud.last() == before
 
@@ -189,7 +199,10 @@ def nested(levels: int) -> str:
 
 
 def bomb() -> str:
-    fragments = [f"fragment F{n} on Image {{ a{n}: albums {{ images {{ ...F{n + 1} }} }} b{n}: albums {{ images {{ ...F{n + 1} }} }} }}" for n in range(20)]
+    fragments = [
+        f"fragment F{n} on Image {{ a{n}: albums {{ images {{ ...F{n + 1} }} }} b{n}: albums {{ images {{ ...F{n + 1} }} }} }}"
+        for n in range(20)
+    ]
     return "{ queryImage { ...F0 } } fragment F20 on Image { id } " + " ".join(fragments)
 
 
@@ -273,7 +286,9 @@ async def connect(http: ClientSession, url: str) -> Client:
 EVENTS = "subscription($a: String) { imageEvents(after: $a) { kind id revision actor changed node { title } } }"
 
 
-async def test_events_arrive_in_order_and_resume_without_a_gap(cloud: Cloud, http: ClientSession, url: str, image: Any) -> None:
+async def test_events_arrive_in_order_and_resume_without_a_gap(
+    cloud: Cloud, http: ClientSession, url: str, image: Any
+) -> None:
     client = await (await connect(http, f"{url}/{APP}")).begin()
     start = (await cloud.ask("{ revision }"))["revision"]
     await client.subscribe(EVENTS, a=start)
@@ -282,7 +297,11 @@ async def test_events_arrive_in_order_and_resume_without_a_gap(cloud: Cloud, htt
     await cloud.ask('mutation { updateImage(input: {filter: {}, set: {title: "new"}}) { count } }', by=APP)
     first = (await client.receive())["payload"]["data"]["imageEvents"]
     second = (await client.receive())["payload"]["data"]["imageEvents"]
-    assert (first["kind"], first["actor"], first["node"]["title"] in ("picture 1", "new")) == ("created", "app:image-importer", True)
+    assert (first["kind"], first["actor"], first["node"]["title"] in ("picture 1", "new")) == (
+        "created",
+        "app:image-importer",
+        True,
+    )
     assert set(first["changed"]) >= {"place", "sha256", "title", "hidden"}
     assert (second["kind"], second["changed"], second["node"]) == ("updated", ["title"], {"title": "new"})
     await cloud.ask("mutation { deleteImage(filter: {}) { count } }", by=APP)
@@ -307,10 +326,14 @@ async def test_a_subscription_begins_with_what_is_new(cloud: Cloud, http: Client
     await client.socket.close()
 
 
-async def test_hidden_changes_are_no_events_and_a_lost_grant_ends_the_stream(cloud: Cloud, http: ClientSession, url: str, image: Any) -> None:
+async def test_hidden_changes_are_no_events_and_a_lost_grant_ends_the_stream(
+    cloud: Cloud, http: ClientSession, url: str, image: Any
+) -> None:
     await cloud.install("viewer", "", [grant("viewer", "read", "image-importer/Image")])
     await cloud.install(
-        "rater", 'extend type Image @from(app: "image-importer") { stars: Int }', [grant("rater", "extend", "image-importer/Image")]
+        "rater",
+        'extend type Image @from(app: "image-importer") { stars: Int }',
+        [grant("rater", "extend", "image-importer/Image")],
     )
     client = await (await connect(http, f"{url}/viewer")).begin()
     start = (await cloud.ask("{ revision }"))["revision"]

@@ -15,13 +15,22 @@ INTROSPECT = "{ __schema { types { name fields { name } inputFields { name } enu
 async def names(cloud: Cloud, by: str | Caller) -> dict[str, set[str]]:
     types = (await cloud.ask(INTROSPECT, by=by))["__schema"]["types"]
     return {
-        one["name"]: {inner["name"] for part in ("fields", "inputFields", "enumValues") for inner in one[part] or ()} for one in types
+        one["name"]: {inner["name"] for part in ("fields", "inputFields", "enumValues") for inner in one[part] or ()}
+        for one in types
     }
 
 
 async def test_the_schema_holds_only_what_was_granted(cloud: Cloud) -> None:
     importer, detector, photos = [await names(cloud, app) for app in ("image-importer", "face-detector", "photos")]
-    for type_ in ("Image", "ImageFilter", "ImageHasFilter", "ImageAggregateResult", "ImageOrderable", "ImageGroup", "AddImageInput"):
+    for type_ in (
+        "Image",
+        "ImageFilter",
+        "ImageHasFilter",
+        "ImageAggregateResult",
+        "ImageOrderable",
+        "ImageGroup",
+        "AddImageInput",
+    ):
         assert not {name for name in importer[type_] if name.startswith(("segments", "faceCount"))}, type_
     assert "ImageSegment" not in importer and "Album" in importer
     assert {"segments", "faceCount"} <= detector["Image"] and "albums" not in detector["Image"], "Album was not granted"
@@ -31,13 +40,22 @@ async def test_the_schema_holds_only_what_was_granted(cloud: Cloud) -> None:
     assert not any("App" in name or "Grant" in name for name in (*importer, *detector, *photos))
 
 
-async def test_the_owner_sees_all_under_long_names_and_changes_nothing_of_the_platforms(cloud: Cloud, image: Any) -> None:
+async def test_the_owner_sees_all_under_long_names_and_changes_nothing_of_the_platforms(
+    cloud: Cloud, image: Any
+) -> None:
     owner = await names(cloud, Caller("owner"))
     assert {"ImageImporter_Image", "FaceDetector_ImageSegment", "Core_App"} <= owner.keys()
     assert {"faceDetector_segments", "title"} <= owner["ImageImporter_Image"]
     assert "addImageImporter_Image" in owner["Mutation"] and not any("Core_" in name for name in owner["Mutation"])
-    await cloud.ask(ADD.replace("AddImageInput", "AddImageImporter_ImageInput").replace("addImage", "addImageImporter_Image").replace(" image {", " imageImporter_Image {"), {"input": [image(1)]})
-    assert (await cloud.ask("{ queryCore_App { name } queryImageImporter_Image { width } }"))["queryImageImporter_Image"] == [{"width": 101}]
+    await cloud.ask(
+        ADD.replace("AddImageInput", "AddImageImporter_ImageInput")
+        .replace("addImage", "addImageImporter_Image")
+        .replace(" image {", " imageImporter_Image {"),
+        {"input": [image(1)]},
+    )
+    assert (await cloud.ask("{ queryCore_App { name } queryImageImporter_Image { width } }"))[
+        "queryImageImporter_Image"
+    ] == [{"width": 101}]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +74,7 @@ async def test_the_owner_sees_all_under_long_names_and_changes_nothing_of_the_pl
         '{ search(text: "", types: ["ImageSegment"]) { total } }',
         '{ search(text: "", filter: {facets: [{field: "faceCount", values: ["1"]}]}) { total } }',
         '{ search(text: "", order: "face-detector/faceCount") { total } }',
-        'mutation { addImageSegment(input: []) { count } }',
+        "mutation { addImageSegment(input: []) { count } }",
         "mutation { updateImage(input: {filter: {}, set: {faceCount: 1}}) { count } }",
         "subscription { imageSegmentEvents { id } }",
     ],
@@ -64,8 +82,12 @@ async def test_the_owner_sees_all_under_long_names_and_changes_nothing_of_the_pl
 async def test_what_is_hidden_is_answered_as_if_it_did_not_exist(cloud: Cloud, query: str) -> None:
     failed = await cloud.fails(query, by="image-importer")
     assert failed.code == "REJECTED"
-    assert "detector" not in failed.message.replace("face-detector/ImageSegment", "").replace("face-detector/faceCount", "")
-    made_up = query.replace("egments", "omethings").replace("ImageSegment", "ImageSomething").replace("faceCount", "madeUp")
+    assert "detector" not in failed.message.replace("face-detector/ImageSegment", "").replace(
+        "face-detector/faceCount", ""
+    )
+    made_up = (
+        query.replace("egments", "omethings").replace("ImageSegment", "ImageSomething").replace("faceCount", "madeUp")
+    )
     assert (await cloud.fails(made_up, by="image-importer")).code == failed.code
 
 
@@ -89,7 +111,9 @@ async def test_an_installed_app_changes_no_query_of_another(cloud: Cloud, image:
     await cloud.ask(ADD, {"input": [image(1)]}, by="image-importer")
     query = "{ queryImage { title width } }"
     before = await cloud.ask(query, by="image-importer")
-    await cloud.install("scanner", "type Image { pages: Int! @search(by: [int]) }", [grant("scanner", "read", "image-importer/Image")])
+    await cloud.install(
+        "scanner", "type Image { pages: Int! @search(by: [int]) }", [grant("scanner", "read", "image-importer/Image")]
+    )
     assert await cloud.ask(query, by="image-importer") == before
     assert {"Image", "ImageImporter_Image"} <= cloud.views.app("scanner").types.keys()
     await cloud.ask("mutation { addImage(input: [{pages: 3}]) { count } }", by="scanner")
@@ -99,7 +123,9 @@ async def test_an_installed_app_changes_no_query_of_another(cloud: Cloud, image:
 
 
 async def test_an_alias_settles_a_clash(cloud: Cloud) -> None:
-    await cloud.install("scanner", "type Image { pages: Int }", [grant("scanner", "write", "image-importer/Image", as_="Photo")])
+    await cloud.install(
+        "scanner", "type Image { pages: Int }", [grant("scanner", "write", "image-importer/Image", as_="Photo")]
+    )
     found = await names(cloud, "scanner")
     assert "place" in found["Photo"] and {"addPhoto", "deletePhoto", "updatePhoto"} <= found["Mutation"]
 

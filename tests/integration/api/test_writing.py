@@ -14,7 +14,9 @@ async def test_what_was_added_is_read_back_updated_and_deleted(cloud: Cloud, ima
     added = await cloud.ask(ADD, {"input": [image(1)]}, by=APP)
     (one,) = added["addImage"]["image"]
     assert added["addImage"]["count"] == 1
-    got = await cloud.ask("query($id: ID!) { getImage(id: $id) { title takenAt hidden source keywords } }", {"id": one["id"]}, by=APP)
+    got = await cloud.ask(
+        "query($id: ID!) { getImage(id: $id) { title takenAt hidden source keywords } }", {"id": one["id"]}, by=APP
+    )
     assert got["getImage"] == {
         "title": "picture 1", "takenAt": "2024-02-01T08:00:00.000Z", "hidden": False, "source": "PHONE", "keywords": None,
     }  # fmt: skip
@@ -24,8 +26,15 @@ async def test_what_was_added_is_read_back_updated_and_deleted(cloud: Cloud, ima
       }
     }"""
     updated = await cloud.ask(update, {"id": one["id"]}, by=APP)
-    assert updated["updateImage"] == {"count": 1, "image": [{"title": None, "keywords": ["a", "b"], "size": 5_000_000_000}]}
-    gone = await cloud.ask("mutation($id: ID!) { deleteImage(filter: {id: [$id]}) { count image { id title } } }", {"id": one["id"]}, by=APP)
+    assert updated["updateImage"] == {
+        "count": 1,
+        "image": [{"title": None, "keywords": ["a", "b"], "size": 5_000_000_000}],
+    }
+    gone = await cloud.ask(
+        "mutation($id: ID!) { deleteImage(filter: {id: [$id]}) { count image { id title } } }",
+        {"id": one["id"]},
+        by=APP,
+    )
     assert gone["deleteImage"] == {"count": 1, "image": [{"id": one["id"], "title": None}]}
     assert await cloud.ask("{ queryImage { id } }", by=APP) == {"queryImage": []}
 
@@ -39,7 +48,9 @@ async def test_all_root_fields_are_one_transaction(cloud: Cloud, image: Any) -> 
     failed = await cloud.fails(mutation, {"a": [image(1)], "b": [{"name": "x", "images": [{"id": "nothing"}]}]}, by=APP)
     assert failed.code == "NOT_FOUND"
     assert await cloud.last() == before
-    await cloud.ask(mutation, {"a": [image(1)], "b": [{"name": "x", "images": [{"sha256": image(1)["sha256"]}]}]}, by=APP)
+    await cloud.ask(
+        mutation, {"a": [image(1)], "b": [{"name": "x", "images": [{"sha256": image(1)["sha256"]}]}]}, by=APP
+    )
     events = [event async for event in cloud.store.read(before + 1, await cloud.last())]
     assert len({event.tx for event in events}) == 1
     assert {str(event.ref.type_name) for event in events} == {"image-importer/Image", "image-importer/Album"}
@@ -58,7 +69,12 @@ async def test_adding_what_exists_is_a_conflict_and_with_upsert_an_update(cloud:
 
 async def test_an_id_field_cannot_change_and_a_required_one_cannot_go(cloud: Cloud, image: Any) -> None:
     await cloud.ask(ADD, {"input": [image(1)]}, by=APP)
-    assert "sha256" in (await cloud.fails('mutation { updateImage(input: {filter: {}, set: {sha256: "x"}}) { count } }', by=APP)).message
+    assert (
+        "sha256"
+        in (
+            await cloud.fails('mutation { updateImage(input: {filter: {}, set: {sha256: "x"}}) { count } }', by=APP)
+        ).message
+    )
     failed = await cloud.fails("mutation { updateImage(input: {filter: {}, set: {mime: null}}) { count } }", by=APP)
     assert failed.code == "REJECTED" and "mime" in failed.message
 
@@ -69,7 +85,10 @@ async def test_relations_are_written_from_either_side(cloud: Cloud, image: Any) 
     album = (await cloud.ask(
         "mutation($i: [ImageRef!]) { addAlbum(input: [{name: \"a\", images: $i}]) { album { id } } }", {"i": [one, two]}, by=APP
     ))["addAlbum"]["album"][0]["id"]  # fmt: skip
-    read = "{ queryImage(order: [{asc: width}]) { albums { name } } queryAlbum { images(order: [{asc: width}]) { width } imagesAggregate { count widthMax } } }"
+    read = """{
+      queryImage(order: [{asc: width}]) { albums { name } }
+      queryAlbum { images(order: [{asc: width}]) { width } imagesAggregate { count widthMax } }
+    }"""
     assert await cloud.ask(read, by=APP) == {
         "queryImage": [{"albums": [{"name": "a"}]}, {"albums": [{"name": "a"}]}],
         "queryAlbum": [{"images": [{"width": 101}, {"width": 102}], "imagesAggregate": {"count": 2, "widthMax": 102}}],
@@ -82,7 +101,9 @@ async def test_relations_are_written_from_either_side(cloud: Cloud, image: Any) 
 
 
 async def test_nested_new_entities_are_added_along(cloud: Cloud, image: Any) -> None:
-    mutation = 'mutation($i: [ImageRef!]) { addAlbum(input: [{name: "new", images: $i}]) { album { images { title } } } }'
+    mutation = (
+        'mutation($i: [ImageRef!]) { addAlbum(input: [{name: "new", images: $i}]) { album { images { title } } } }'
+    )
     answer = await cloud.ask(mutation, {"i": [image(7)]}, by=APP)
     assert answer["addAlbum"]["album"] == [{"images": [{"title": "picture 7"}]}]
 
@@ -97,11 +118,12 @@ async def test_deleting_cascades_across_apps(cloud: Cloud, image: Any) -> None:
 
 
 async def test_the_same_key_answers_the_first_result_also_after_the_duplicate_window(cloud: Cloud, image: Any) -> None:
-    """JetStream forgets message ids after two minutes: shortened to a moment here, and waited out on the server's own word."""
+    """JetStream forgets message ids after two minutes: shortened to a moment here, and waited out on the server's own
+    word."""
     info = await cloud.store.js.stream_info("GRAPH")
     info.config.duplicate_window = 0.1
     await cloud.store.js.update_stream(info.config)
-    add = 'mutation($n: String!) { addAlbum(input: [{name: $n}]) { count album { id name } } }'
+    add = "mutation($n: String!) { addAlbum(input: [{name: $n}]) { count album { id name } } }"
     first = await cloud.ask(add, {"n": "once"}, by=APP, headers={"Idempotency-Key": "k1"})
     sequence = await cloud.last()
     await cloud.ask(add, {"n": "other"}, by=APP)
@@ -111,11 +133,14 @@ async def test_the_same_key_answers_the_first_result_also_after_the_duplicate_wi
     assert await cloud.last() == sequence + 1
     failed = await cloud.fails(add, {"n": "changed"}, by=APP, headers={"Idempotency-Key": "k1"})
     assert failed.code == "CONFLICT"
-    assert (await cloud.ask(add, {"n": "other app's"}, by=Caller("owner", eyes=APP), headers={"Idempotency-Key": "k1"}))["addAlbum"]["count"] == 1
+    assert (
+        await cloud.ask(add, {"n": "other app's"}, by=Caller("owner", eyes=APP), headers={"Idempotency-Key": "k1"})
+    )["addAlbum"]["count"] == 1
 
 
 async def _forgotten(cloud: Cloud, sequence: int) -> None:
-    """Until the server takes the message id of `sequence` again: probed with a message that its expectation refuses anyway."""
+    """Until the server takes the message id of `sequence` again: probed with a message that its expectation refuses
+    anyway."""
     from nats.js.errors import APIError
 
     stored = await cloud.store.js.get_msg("GRAPH", sequence)
@@ -160,7 +185,9 @@ async def test_writers_of_one_entity_all_get_through_or_are_told(cloud: Cloud, i
 
     await cloud.ask(ADD, {"input": [image(1)]}, by=APP)
     change = "mutation($k: [String!]) { updateImage(input: {filter: {}, set: {keywords: $k}}) { count } }"
-    results = await asyncio.gather(*(cloud.ask(change, {"k": [str(n)]}, by=APP) for n in range(4)), return_exceptions=True)
+    results = await asyncio.gather(
+        *(cloud.ask(change, {"k": [str(n)]}, by=APP) for n in range(4)), return_exceptions=True
+    )
     told = [one for one in results if isinstance(one, BaseException)]
     assert all(getattr(one, "code", "") == "CONFLICT" for one in told), told
     events = [e async for e in cloud.store.read(1, await cloud.last(), subjects=("graph.image-importer.Image.*",))]
