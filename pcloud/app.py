@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 from pcloud.action import Action
 from pcloud.context import CallContext, current_call
 from pcloud.environment import Environment
-from pcloud.errors import PCloudError, Rejected
+from pcloud.errors import PCloudError, Rejected, Unavailable
 from pcloud.gateway import Gateway, fail_for
 from pcloud.graph import Graph
 from pcloud.lifecycle import Background, Shutdown, kept, reasons
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["App"]
 
+LONGEST_CALL = 3600.0
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 
@@ -156,7 +157,11 @@ class App:
         An argument that is called `timeout` goes into the mapping. Raises what the called action raised, by its code.
         """
         call = current_call()
-        seconds = timeout or (call.remaining if call else 60.0)
+        seconds = min(timeout or (call.remaining if call else 60.0), LONGEST_CALL)
+        if seconds <= 0:
+            raise Unavailable(
+                f"there is no time left to call {target}: the deadline of {call and call.action} has passed"
+            )
         body = {"args": {**(arguments or {}), **named}}
         headers = {"Pcloud-Timeout": f"{seconds:.3f}"}
         answer = await self.gateway.post(f"/call/{target}", body, headers, timeout=seconds + 5, repeatable=False)
@@ -168,15 +173,14 @@ class App:
     ) -> str:
         """Like `call`, but durable: it is stored before this returns the run's id, and then tried until it works.
 
-        The same `key` is run once; inside a run it may be left out. An argument called `key` goes into the mapping.
+        The same `key` is run once. Inside a run it may be left out: then the same arguments are run once. An argument
+        called `key` goes into the mapping.
         """
-        call, headers = current_call(), dict[str, str]()
-        if call and call.run:
-            headers["Pcloud-Ordinal"] = str(call.next_ordinal())
-        elif key is None:
+        call = current_call()
+        if key is None and not (call and call.run):
             key = secrets.token_hex(16)
         body: dict[str, Any] = {"args": {**(arguments or {}), **named}} | ({"key": key} if key else {})
-        answer = await self.gateway.post(f"/send/{target}", body, headers, timeout=30.0)
+        answer = await self.gateway.post(f"/send/{target}", body, {}, timeout=30.0)
         fail_for(answer)
         return str(answer.body.get("id", ""))
 
@@ -229,10 +233,8 @@ class App:
 
     async def _open(self, stack: AsyncExitStack) -> None:
         """Everything that is closed again after the last call, in reverse order."""
-        from pcloud.bounded import close_bounded
-
         stack.push_async_callback(self.gateway.close)
-        stack.push_async_callback(close_bounded)
+        stack.push_async_callback(_close_bounded)
         for lifespan in self._lifespans:
             await stack.enter_async_context(lifespan())
         if "web" in self.__dict__:  # made only when the app has used it
@@ -257,3 +259,9 @@ class App:
                 watch.cancel()
         finally:
             await bus.stop(self._grace)
+
+
+async def _close_bounded() -> None:
+    """An app that has never run a bounded function has not loaded what that takes, either."""
+    if bounded := sys.modules.get("pcloud.bounded"):
+        await bounded.close_bounded()

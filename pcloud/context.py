@@ -60,7 +60,7 @@ class CallContext:
         return max(0.0, self.deadline - time.time())
 
     def next_ordinal(self) -> int:
-        """The number of the next write in this run, from 1: the same in each attempt, so a repeated write is
+        """The number of the next mutation in this run, from 1: the same in each attempt, so a repeated write is
         recognised."""
         self._writes += 1
         return self._writes

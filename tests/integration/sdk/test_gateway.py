@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -100,6 +101,22 @@ async def test_calls_and_sends_reach_their_target(app: App, gateway) -> None:
     assert body2 == {"args": {"bucket": "images", "key": "a.jpg"}, "key": "images/a.jpg"}
 
 
+async def test_a_call_takes_no_longer_than_its_callers_deadline(app: App, gateway) -> None:
+    async def with_deadline(deadline: float) -> None:
+        in_a_run(deadline=deadline)
+        gateway.answer({"result": 1})
+        await app.call("photos/look")
+
+    async with app.gateway:
+        await asyncio.create_task(with_deadline(time.time() + 7))
+        await asyncio.create_task(with_deadline(time.time() + 90_000))
+        with pytest.raises(Unavailable, match="no time left to call photos/look: the deadline of a has passed"):
+            await asyncio.create_task(with_deadline(time.time() - 1))
+    limits = [float(headers["Pcloud-Timeout"]) for _, headers, _ in gateway.asked]
+    assert 6 < limits[0] <= 7
+    assert limits[1] == 3600
+
+
 async def test_a_call_that_was_cut_off_is_not_repeated(app: App, gateway) -> None:
     gateway.cut()
     async with app.gateway:
@@ -115,7 +132,7 @@ async def test_the_error_of_a_called_action_comes_through(app: App, gateway) -> 
             await app.call("role:object-storage/usage")
 
 
-async def test_a_send_outside_of_runs_has_a_key_and_in_a_run_its_number(app: App, gateway) -> None:
+async def test_a_send_outside_of_runs_has_a_key_and_in_a_run_the_runs(app: App, gateway) -> None:
     async def in_run() -> None:
         in_a_run()
         gateway.answer({"id": "b"}, status=202)
@@ -129,7 +146,7 @@ async def test_a_send_outside_of_runs_has_a_key_and_in_a_run_its_number(app: App
     first, again, run = gateway.asked
     assert first[2]["key"] == again[2]["key"] != ""
     assert "key" not in run[2]
-    assert run[1]["Pcloud-Ordinal"] == "1"
+    assert run[1]["Pcloud-Run"] == "token"  # of which core makes the key, with the arguments
 
 
 def event(number: int) -> dict:
