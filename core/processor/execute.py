@@ -12,7 +12,8 @@ import random
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -34,16 +35,18 @@ Attempt = Callable[[Run], Awaitable[CallAnswer]]
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """Shared by all triggers and durable calls."""
+    """Shared by all triggers and durable calls. Once `stopping` is set no attempt begins, and runs that wait are left."""
 
     journal: Journal
     settings: ProcessorSettings
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def execute(self, run: Run, attempt: Attempt, slots: Slots) -> Run:
         """The run in its last state, which is stored. Cancelled, it leaves the run as it stands, to be gone on with."""
         absences = 0
         while True:
             async with slots.take():
+                self._go_on()
                 run = msgspec.structs.replace(
                     run,
                     state="IN_PROGRESS",
@@ -67,7 +70,13 @@ class Executor:
                 pause = self.settings.backoff.delay(run.attempt)
                 run = msgspec.structs.replace(run, error=told(outcome), next_attempt=time.time() + pause)
             self.journal.note(run)
-            await asyncio.sleep(pause)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), pause)
+            self._go_on()
+
+    def _go_on(self) -> None:
+        if self.stopping.is_set():
+            raise asyncio.CancelledError
 
     async def refuse(self, run: Run, error: Exception) -> Run:
         """Settle a run as FAILED with this error; it is not tried again."""

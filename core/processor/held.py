@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -56,6 +57,12 @@ class Held:
         """Wait until nothing is held."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._tasks)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until nothing is held, at most so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.empty()
 
     async def _run(self, key: Hashable, work: Callable[[], Awaitable[None]]) -> None:
         try:

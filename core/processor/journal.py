@@ -61,7 +61,9 @@ class Journal:
         self._noted.pop(run.id, None)
         if (writer := self._writing.get(run.id)) is not None:
             await writer.stop()
-        while not await self._try(run):
+        while True:
+            if await self._try(run):
+                return
             await asyncio.sleep(RETRY)
 
     async def close(self) -> None:

@@ -110,8 +110,8 @@ class Processor:
                 await asyncio.sleep(self.settings.fullness_check)
         finally:
             self._running.clear()
-            for app in list(self.apps.values()):
-                await self._stop(app)
+            self.parts.executor.stopping.set()
+            await asyncio.gather(*(self._stop(app) for app in self.apps.values()))
             await self.journal.close()
 
     async def attach(self, app: InstalledApp) -> None:

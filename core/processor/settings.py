@@ -16,8 +16,8 @@ class ProcessorSettings:
     refused as a loop. `send_attempts`, `send_concurrency`: of durable calls, the latter for each receiving app.
     `result_bytes`: what a run's record keeps of the result. `absence_wait`: at most so long until an app that is not
     running is looked for again. `fullness`: the part of RUNS in use from which on no new runs are started, looked at
-    every `fullness_check`. `alone`: no other node pulls, so what was pending when core died may be asked for again at
-    once."""
+    every `fullness_check`. `drain`: attempts under way have so long to end when core stops. `alone`: no other node
+    pulls, so what was pending when core died may be asked for again at once."""
 
     ack_wait: float = 15.0
     held: int = 256
@@ -32,4 +32,5 @@ class ProcessorSettings:
     pause_after_error: float = 30.0
     fullness_check: float = 10.0
     fullness: float = 0.95
+    drain: float = 3.0
     alone: bool = True

@@ -87,8 +87,12 @@ class TriggerLoop:
 
     async def run(self) -> None:
         async with self._held:
-            await self._pull()
-            await self._held.empty()
+            try:
+                await self._pull()
+                await self._held.empty()
+            except asyncio.CancelledError:
+                await self._held.drain(self._settings.drain)
+                raise
 
     async def _pull(self) -> None:
         if self._side.until is None:

@@ -5,6 +5,7 @@ same key sent again, is acknowledged without being made: its effects stay single
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
@@ -39,7 +40,15 @@ class WorkLoop:
         self._same = same
 
     async def run(self) -> None:
-        async with self._held, aclosing(self._consumer.pull(batch=BATCH)) as deliveries:
+        async with self._held:
+            try:
+                await self._pull()
+            except asyncio.CancelledError:
+                await self._held.drain(self._settings.drain)
+                raise
+
+    async def _pull(self) -> None:
+        async with aclosing(self._consumer.pull(batch=BATCH)) as deliveries:
             async for delivery in deliveries:
                 await self._held.take(delivery.sequence, delivery, partial(self._handle, delivery))
 

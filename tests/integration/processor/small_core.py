@@ -177,7 +177,7 @@ class Core:
         return list(await until(found))
 
 
-QUICK = ProcessorSettings(ack_wait=2.0, backoff=Backoff(first=0.05, longest=0.2), record_delay=0.01)
+QUICK = ProcessorSettings(ack_wait=2.0, backoff=Backoff(first=0.05, longest=0.2), record_delay=0.01, drain=0.0)
 CALLS = CallSettings(dispatch=DispatchSettings(silence=1.0, start_wait=1.0))
 
 

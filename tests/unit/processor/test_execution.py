@@ -1,0 +1,139 @@
+"""Pauses, slots and order: the parts of a run's life that need no server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.processor.backoff import Backoff
+from core.processor.execute import resume
+from core.processor.journal import Journal
+from core.processor.order import Order
+from core.processor.slots import Slots
+from pcloud.errors import Unavailable
+from projections.runs.record import Run, decode_run
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
+def test_pauses_grow_are_spread_and_bounded(failures: int, draw: float) -> None:
+    backoff = Backoff(first=1, factor=2, longest=60)
+    pause = backoff.delay(failures, lambda: draw)
+    full = min(60, 2.0 ** min(failures - 1, 10))
+    assert full / 2 <= pause <= full
+    assert pause <= backoff.delay(failures + 1, lambda: draw)
+
+
+@given(st.lists(st.booleans(), max_size=30), st.integers(1, 4))
+async def test_never_more_than_allowed_run_and_nobody_is_forgotten(cancelled: list[bool], limit: int) -> None:
+    slots, running, most, ended = Slots(limit), 0, 0, 0
+
+    async def work() -> None:
+        nonlocal running, most, ended
+        async with slots.take():
+            running += 1
+            most = max(most, running)
+            try:
+                await asyncio.sleep(0)
+            finally:
+                running -= 1
+            ended += 1
+
+    tasks = [asyncio.create_task(work()) for _ in cancelled]
+    await asyncio.sleep(0)
+    for task, cancel in zip(tasks, cancelled, strict=True):
+        if cancel:
+            task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert most <= limit
+    assert sum(result is None for result in results) >= cancelled.count(False)
+    assert not slots.busy
+
+
+async def test_history_stands_back_for_what_is_live_but_never_stops() -> None:
+    live = Slots(4)
+    history = Slots(4, first=live)
+    gate, running, most = asyncio.Event(), 0, 0
+
+    async def old() -> None:
+        nonlocal running, most
+        async with history.take():
+            running += 1
+            most = max(most, running)
+            await gate.wait()
+            running -= 1
+
+    async with live.take():
+        tasks = [asyncio.create_task(old()) for _ in range(6)]
+        await asyncio.sleep(0)
+        assert running == 1
+    await asyncio.sleep(0)
+    assert running == 4
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert most == 4
+
+
+async def test_the_same_thing_happens_in_order_and_others_beside_it() -> None:
+    order: Order[str] = Order()
+    seen: list[str] = []
+
+    async def work(key: str, name: str, turns: int) -> None:
+        async with order.after_earlier(key):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            seen.append(name)
+
+    await asyncio.gather(work("a", "a1", 9), work("a", "a2", 1), work("b", "b1", 1), work("a", "a3", 0))
+    assert seen == ["b1", "a1", "a2", "a3"]
+
+
+def test_a_run_goes_on_with_the_attempt_that_was_under_way_and_its_first_arguments() -> None:
+    fresh = Run("r", "app", "act", attempts=5, args={"it": "new"}, created=9.0)
+    before = Run("r", "app", "act", state="IN_PROGRESS", attempt=3, args={"it": "old"}, created=1.0)
+    assert resume(fresh, before).attempt == 2
+    assert resume(fresh, before).args == {"it": "old"}
+    waiting = Run("r", "app", "act", state="IN_PROGRESS", attempt=3, next_attempt=5.0)
+    assert resume(fresh, waiting).attempt == 3
+    assert resume(fresh, None) == fresh
+    other = Run("r", "app", "act", state="IN_PROGRESS", attempt=3, generation=1)
+    assert resume(fresh, other) == fresh
+
+
+class Log:
+    """RUNS, as far as the journal writes it."""
+
+    def __init__(self) -> None:
+        self.states: list[str] = []
+        self.full = False
+
+    async def put(self, app: str, action: str, id: str, body: bytes, ttl: float | None = None) -> Any:
+        await asyncio.sleep(0)
+        if self.full:
+            raise Unavailable("no room")
+        self.states.append(decode_run(body).state)
+
+
+async def test_a_quick_run_is_written_once() -> None:
+    log = Log()
+    journal = Journal(log, delay=0.05, done_ttl=1)
+    await journal.begin(Run("r", "app", "act", state="NEW"))
+    journal.note(Run("r", "app", "act", state="IN_PROGRESS"))
+    await journal.settle(Run("r", "app", "act", state="DONE"))
+    assert log.states == ["DONE"]
+
+
+async def test_a_slow_run_is_seen_on_its_way_and_never_goes_back() -> None:
+    log = Log()
+    journal = Journal(log, delay=0.0, done_ttl=1)
+    await journal.begin(Run("r", "app", "act", state="NEW"))
+    async with asyncio.timeout(5):
+        while not log.states:
+            await asyncio.sleep(0)
+    journal.note(Run("r", "app", "act", state="IN_PROGRESS"))
+    await journal.settle(Run("r", "app", "act", state="DONE"))
+    await journal.close()
+    assert log.states[-1] == "DONE"
+    assert log.states[0] == "NEW"

@@ -1,0 +1,72 @@
+"""Which events a trigger is about, and which triggers can't be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from core.processor.plan import TriggerPlan, plan_trigger
+from pcloud.errors import Rejected
+from pcloud.event import Change, Kind, StoredEvent
+from pcloud.manifest import Manifest
+from pcloud.subject import Ref
+
+
+def plan(**trigger: Any) -> TriggerPlan:
+    on = {"type": "shelf/Book", **trigger.pop("on", {})}
+    manifest = msgspec.convert(
+        {"name": "reader", "version": "1", "triggers": [{"name": "t", "on": on, "action": "read", **trigger}]}, Manifest
+    )
+    return plan_trigger(manifest, manifest.triggers[0])
+
+
+def event(kind: Kind, *fields: str, type: str = "Book") -> StoredEvent:
+    change = Change(set=dict.fromkeys(fields, 1))
+    return StoredEvent(1, 0.0, Ref("shelf", type, "b1"), kind, change, "tx", 1, 1, "owner")
+
+
+def test_the_kind_must_be_one_of_those_that_are_named() -> None:
+    assert plan().matches(event(Kind.CREATED))
+    assert not plan().matches(event(Kind.UPDATED))
+    both = plan(on={"event": ["created", "deleted"]})
+    assert both.matches(event(Kind.DELETED))
+    assert not both.matches(event(Kind.UPDATED))
+    assert not plan().matches(event(Kind.CREATED, type="Shelf"))
+
+
+def test_an_update_must_touch_a_named_field_and_a_creation_need_not() -> None:
+    wanted = plan(on={"event": ["created", "updated"], "fields": ["title", "face-detector/count"]})
+    assert wanted.matches(event(Kind.UPDATED, "pages", "title"))
+    assert wanted.matches(event(Kind.UPDATED, "face-detector/count"))
+    assert not wanted.matches(event(Kind.UPDATED, "pages"))
+    assert wanted.matches(event(Kind.CREATED, "pages"))
+
+
+@pytest.mark.parametrize(
+    ("action", "target", "label"),
+    [
+        ("read", "reader/read", ("reader", "read")),
+        ("shelf/dust", "shelf/dust", ("shelf", "dust")),
+        ("role:cleaning/dust", "role:cleaning/dust", ("reader", "dust")),
+    ],
+)
+def test_an_action_is_its_own_or_named_in_full(action: str, target: str, label: tuple[str, str]) -> None:
+    planned = plan(action=action)
+    assert (planned.target, planned.label) == (target, label)
+
+
+@pytest.mark.parametrize(
+    "trigger",
+    [
+        {"on": {"event": "deleted", "where": {"title": {"eq": "x"}}}},
+        {"on": {"event": ["created", "deleted"]}, "args": {"it": "{{ node.title }}"}},
+        {"args": {"it": "{{ nonsense }}"}},
+        {"action": "capability:" + "x" * 43},
+        {"action": "No Action"},
+    ],
+)
+def test_a_trigger_that_can_not_work_is_refused_by_its_name(trigger: dict[str, Any]) -> None:
+    with pytest.raises(Rejected, match="the trigger reader/t"):
+        plan(**trigger)
