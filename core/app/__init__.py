@@ -3,7 +3,7 @@
 bounds, member, tarball, zipped, archive, lock   what an archive may hold, and reading it without trusting it
 pack                                             a folder becomes an archive, always the same one
 admission, review                                whether it may come in, and what the owner is asked
-installation, record                             the steps, and what the log knows of an app
+installation, record, nodes                      the steps, and what the log knows of an app
 instance, folders, environment, credentials      an app's part of this node
 process, launch, log, leftovers                  its process, watched
 gateway                                          its door to core

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from core.app.admission import check_confinement, check_needs, check_roles, dependents, own_catalog
@@ -19,23 +18,21 @@ from core.app.archive import CheckedArchive, read_archive
 from core.app.credentials import web_key
 from core.app.environment import Environments
 from core.app.folders import ENVIRONMENTS, AppFolders
-from core.app.installation import Installation, Progress, failed
+from core.app.installation import Installation, Progress
 from core.app.instance import Instance
 from core.app.leftovers import end_leftovers
 from core.app.log import tail
+from core.app.nodes import AppNodes
 from core.app.pack import packed
 from core.app.ports import Api, BusUsers, Calls, Commands, Processor, Store
-from core.app.record import ALL_APPS, APP_TYPE, App, AppState, app_from_row, app_ref, app_values
+from core.app.record import App, AppState
 from core.app.review import Review, review
 from core.app.settings import AppSettings
 from core.app.status import AppStatus, status_of
 from core.caller import Grant
-from core.command import NodeChange
-from core.grant import GRANT_TYPE, decide, grant_ref, grant_values, requested_grants
+from core.grant import decide, requested_grants
 from pcloud.errors import Conflict, NotFound, PCloudError, Rejected
-from pcloud.subject import Ref
-from projections.graph.catalog import Catalog
-from projections.graph.port import Compare, GraphStore, IdIn, Select
+from projections.graph.port import GraphStore
 
 __all__ = ["Approve", "Apps"]
 
@@ -67,8 +64,7 @@ class Apps:
         # Apps have another working folder than core.
         settings = replace(settings, folder=settings.folder.absolute(), runtime=settings.runtime.absolute())
         self._settings = settings
-        self._commands = commands
-        self._graph = graph
+        self._nodes = AppNodes(graph, commands)
         self._store = store
         self._server = server
         self._api = api
@@ -78,14 +74,12 @@ class Apps:
             settings.folder / ENVIRONMENTS, settings.sdk, cache=settings.cache, seconds=settings.install_seconds
         )
         self._instances: dict[str, Instance] = {}
-        self._titles: dict[str, str] = {}
         self._troubles: dict[str, str] = {}
         self._users: dict[str, str] = {}
         self._work: dict[str, asyncio.Task[None]] = {}
         self._admission = asyncio.Lock()
 
-    # --- coming and going
-    # ----------------------------------------------------------------------------------------------------
+    # --- coming and going ---------------------------------------------------------------------------------------------
 
     async def review(self, archive: bytes) -> Review:
         """What the owner has to know before this archive is installed; raises `Rejected` or `Conflict` when it can't
@@ -120,8 +114,8 @@ class Apps:
             progress("archive", f"{checked.sha256[:12]}")
             await self._store.archives.put(checked.sha256, archive)
             progress("register", f"{name} {checked.manifest.version}")
-            await self._register(checked, grants)
-            task = self._begin(name, self._bring_up(await self.get(name), progress, first=True))
+            app = await self._nodes.register(checked, grants)
+            task = self._begin(name, self._bring_up(app, progress, first=True))
         await asyncio.shield(task)
         return await self.get(name)
 
@@ -134,25 +128,22 @@ class Apps:
             raise Rejected("an app's data can't be forgotten yet: remove the app without it, its data stays")
         async with self._admission:
             app = await self.get(name)
-            if needed := dependents(name, {other.name: other.manifest for other in await self._apps()}):
+            if needed := dependents(name, {other.name: other.manifest for other in await self._nodes.all()}):
                 raise Conflict(
                     f"{name} is needed by {', '.join(needed)}: remove {'that' if len(needed) == 1 else 'those'} first"
                 )
             await self._cancel(name)
-            await self._commands.write(
-                "owner", [NodeChange(app_ref(name), "update", set={"state": AppState.REMOVING.value})]
-            )
+            await self._nodes.become(name, AppState.REMOVING)
             task = self._begin(name, self._take_down(app))
         await asyncio.shield(task)
 
-    # --- the node's life
-    # -----------------------------------------------------------------------------------------------------
+    # --- the node's life ----------------------------------------------------------------------------------------------
 
     async def start_all(self) -> None:
         """Start every installed app and go on with what was interrupted. One that can't be started is tried again by
         itself."""
         await asyncio.to_thread(end_leftovers, self._settings.folder)
-        apps = await self._apps()
+        apps = await self._nodes.all()
         self._users = {
             app.name: app.nkey
             for app in apps
@@ -176,24 +167,20 @@ class Apps:
         self._instances.clear()
 
     async def settled(self) -> None:
-        """Wait until what `start_all` began has been done once, whether it worked or not."""
+        """Wait until what `start_all` began is done."""
         if tasks := [task for task in self._work.values() if not task.done()]:
             await asyncio.wait(tasks)
 
-    # --- what others ask
-    # -----------------------------------------------------------------------------------------------------
+    # --- what others ask ----------------------------------------------------------------------------------------------
 
     async def list(self) -> list[AppStatus]:
         """All apps by name."""
-        apps = sorted(await self._apps(), key=lambda app: app.name)
+        apps = sorted(await self._nodes.all(), key=lambda app: app.name)
         return [status_of(app, self._instances.get(app.name), self._troubles.get(app.name, "")) for app in apps]
 
     async def get(self, name: str) -> App:
         """Raises `NotFound`."""
-        rows = await self._graph.fetch(Select(APP_TYPE, scalars=ALL_APPS.scalars, filter=IdIn((name,))))
-        if not rows:
-            raise NotFound(f"there is no app {name!r} here: `pcloud app list` shows what is installed")
-        return app_from_row(rows[0])
+        return await self._nodes.get(name)
 
     async def logs(self, name: str, lines: int = 100) -> list[str]:
         """The newest lines that the app said, oldest first."""
@@ -217,17 +204,13 @@ class Apps:
         pages = [(name, instance.app.title) for name, instance in self._instances.items() if instance.app.web]
         return sorted(pages, key=lambda page: page[1].casefold())
 
-    # --- within
-    # --------------------------------------------------------------------------------------------------------------
-
-    async def _apps(self) -> list[App]:
-        return [app_from_row(row) for row in await self._graph.fetch(ALL_APPS)]
+    # --- within -------------------------------------------------------------------------------------------------------
 
     async def _check(self, checked: CheckedArchive) -> App | None:
         """Raises when this archive can't be installed now; the app, when it is that already."""
         manifest = checked.manifest
         others = {}
-        for app in await self._apps():
+        for app in await self._nodes.all():
             if app.name != manifest.name:
                 others[app.name] = app.manifest
             elif app.state is AppState.RUNNING and app.archive == checked.sha256:
@@ -239,18 +222,10 @@ class Apps:
                 )
         if (task := self._work.get(manifest.name)) is not None and not task.done():
             raise Conflict(f"{manifest.name} is being installed or removed right now: wait until that is done")
-        own_catalog(checked, self._types_of_others(manifest.name))
-        check_needs(manifest, others, self._graph.catalog)
+        own_catalog(checked, self._nodes.types_without(manifest.name))
+        check_needs(manifest, others, self._nodes.types())
         check_roles(manifest, others)
         return None
-
-    def _types_of_others(self, name: str) -> Catalog:
-        """All types that exist, without what this app itself declared when it was here before."""
-        types = {}
-        for type_name, type_ in self._graph.catalog.types.items():
-            if not type_name.startswith(f"{name}/"):
-                types[type_name] = type_
-        return Catalog(types=types)
 
     def _is_bundled(self, checked: CheckedArchive) -> bool:
         """Whether these are exactly the files of the app of that name that comes with PCloud."""
@@ -262,27 +237,6 @@ class Apps:
         except Rejected as error:
             log.warning("the bundled app %s can't be packed: %s", checked.manifest.name, error)
             return False
-
-    async def _register(self, checked: CheckedArchive, grants: Sequence[Grant]) -> None:
-        """The app and its decided grants, in one transaction; grants of an earlier try that are not asked for any
-        more go."""
-        catalog = own_catalog(checked, self._types_of_others(checked.manifest.name)).to_json()
-        earlier = {app.name: app for app in await self._apps()}.get(checked.manifest.name)
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        installed_at = earlier.installed_at if earlier else now
-        values = app_values(checked.manifest, checked.sha256, checked.schema_text, catalog, installed_at)
-        kept = {grant.id for grant in grants}
-        gone = [ref for ref in await self._refs(GRANT_TYPE, "app", checked.manifest.name) if ref.id not in kept]
-        changes = [
-            NodeChange(app_ref(checked.manifest.name), "upsert", set=values),
-            *(NodeChange(grant_ref(grant), "upsert", set=grant_values(grant)) for grant in grants),
-            *(NodeChange(ref, "delete") for ref in gone),
-        ]
-        await self._commands.write("owner", changes)
-
-    async def _refs(self, type_: str, field: str, value: str) -> list[Ref]:
-        rows = await self._graph.fetch(Select(type_, scalars=("id",), filter=Compare(field, "eq", value)))
-        return [Ref("core", type_.removeprefix("core/"), row["id"]) for row in rows]
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"app {name}")
@@ -299,11 +253,8 @@ class Apps:
         return Instance(app, self._settings, self._environments, self._api, self._calls)
 
     async def _instance(self, app: App) -> Instance:
-        """The one that runs on this node, or a new one when the archive is another."""
-        old = self._instances.get(app.name)
-        if old is not None and old.app.archive == app.archive:
-            return old
-        if old is not None:
+        """A new one for this node, in the place of one that an earlier try left."""
+        if (old := self._instances.pop(app.name, None)) is not None:
             await old.stop()
         self._instances[app.name] = self._new_instance(app)
         return self._instances[app.name]
@@ -317,7 +268,7 @@ class Apps:
         instance = await self._instance(app)
         steps = Installation(
             instance,
-            commands=self._commands,
+            nodes=self._nodes,
             store=self._store,
             processor=self._processor,
             calls=self._calls,
@@ -334,7 +285,7 @@ class Apps:
             await instance.stop()
             if first:
                 log.error("installing %s failed: %s", app.name, error)
-                await self._commands.write("owner", [failed(app.name, str(error))])
+                await self._nodes.become(app.name, AppState.FAILED, str(error))
             raise
 
     async def _keep_trying(self, app: App) -> None:
@@ -364,10 +315,4 @@ class Apps:
         folders = AppFolders.of(self._settings.folder, app.name)
         await asyncio.to_thread(folders.drop_code)
         await asyncio.to_thread(folders.drop_secrets)
-        refs = [
-            app_ref(app.name),
-            *await self._refs(GRANT_TYPE, "app", app.name),
-            *await self._refs("core/Capability", "giver", app.name),
-            *await self._refs("core/Capability", "receiver", app.name),
-        ]
-        await self._commands.write("owner", [NodeChange(ref, "delete") for ref in dict.fromkeys(refs)])
+        await self._nodes.delete(app.name)

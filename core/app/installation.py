@@ -20,10 +20,10 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from core.app.instance import Instance
-from core.app.ports import Calls, Commands, Processor, Store
-from core.app.record import AppState, app_ref
+from core.app.nodes import AppNodes
+from core.app.ports import Calls, Processor, Store
+from core.app.record import AppState
 from core.caller import Caller, RunContext
-from core.command import NodeChange
 from pcloud.errors import PCloudError, Unavailable
 from pcloud.manifest import Init
 
@@ -42,7 +42,7 @@ class Installation:
         self,
         instance: Instance,
         *,
-        commands: Commands,
+        nodes: AppNodes,
         store: Store,
         processor: Processor,
         calls: Calls,
@@ -52,7 +52,7 @@ class Installation:
     ):
         self._instance = instance
         self._app = instance.app
-        self._commands = commands
+        self._nodes = nodes
         self._store = store
         self._processor = processor
         self._calls = calls
@@ -62,7 +62,7 @@ class Installation:
 
     async def start(self) -> None:
         """Everything up to a process that is being kept running; what a node does for each app when it starts."""
-        self._progress("unpack", f"{len(self._app.archive) and self._app.archive[:12]}")
+        self._progress("unpack", self._app.archive[:12])
         await self._instance.unpack(self._store.archives.get)
         self._progress("environment", self._app.name)
         await self._instance.provide_environment()
@@ -80,12 +80,12 @@ class Installation:
             self._progress("init", init.call)
             await self._init(number, init)
         self._progress("running", self._app.name)
-        await self._commands.write("owner", [running(self._app.name)])
+        await self._nodes.become(self._app.name, AppState.RUNNING)
 
     async def _credentials(self) -> None:
         public = self._instance.provide_credentials()
         if public != self._app.nkey:
-            await self._commands.write("owner", [NodeChange(app_ref(self._app.name), "update", set={"nkey": public})])
+            await self._nodes.set_bus_key(self._app.name, public)
         await self._admit(self._app.name, public)
 
     async def _init(self, number: int, init: Init) -> None:
@@ -119,11 +119,3 @@ class Installation:
             await self._calls.call(Caller("app", app.name), target, init.args, run_token=token)
         finally:
             self._calls.runs.close(token)
-
-
-def running(name: str) -> NodeChange:
-    return NodeChange(app_ref(name), "update", set={"state": AppState.RUNNING.value}, unset=("error",))
-
-
-def failed(name: str, error: str) -> NodeChange:
-    return NodeChange(app_ref(name), "update", set={"state": AppState.FAILED.value, "error": error})

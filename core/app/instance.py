@@ -55,8 +55,7 @@ class Instance:
         self._log: AppLog | None = None
         self.supervisor: Supervisor | None = None
 
-    # --- steps of the installation, in order
-    # ---------------------------------------------------------------------------------
+    # --- steps of the installation, in order -------------------------------------------------------------------------
 
     async def unpack(self, fetch: Callable[[str], Awaitable[bytes]]) -> None:
         """Put the app's code in its place; `fetch` gives the archive by its sha256 when it is not there yet."""
@@ -113,8 +112,7 @@ class Instance:
             self._listening = False
             await self._gateway.__aexit__()
 
-    # --- what others ask
-    # -----------------------------------------------------------------------------------------------------
+    # --- what others ask ---------------------------------------------------------------------------------------------
 
     @property
     def web_address(self) -> tuple[str, int] | None:
@@ -139,8 +137,7 @@ class Instance:
         file = self.folders.code(self.app.archive) / LOCK
         return file.read_text() if file.exists() else ""
 
-    # --- within
-    # --------------------------------------------------------------------------------------------------------------
+    # --- within ------------------------------------------------------------------------------------------------------
 
     def _prepare(self) -> Start:
         run = self.app.manifest.run

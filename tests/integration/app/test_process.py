@@ -88,7 +88,8 @@ async def test_a_killed_process_is_started_again(supervise):
 
 
 async def test_one_that_never_stays_up_is_told_with_its_last_words(supervise):
-    quick = Supervision(back_off=0.01, longest_back_off=0.05, settle=0.2, start=1.0, stop=1.0)
+    # Long enough for Python to start and fail on a busy machine; it fails often enough long before `start`.
+    quick = Supervision(back_off=0.01, longest_back_off=0.05, settle=5.0, start=60.0, stop=1.0)
     supervisor = supervise("raise SystemExit('no camera found')", quick)
     with pytest.raises(Unavailable, match=r"does not stay up.*no camera found"):
         await supervisor.settled()
