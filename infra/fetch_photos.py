@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
 
 TARGET = Path(__file__).parent.parent / ".setup" / "photos"
 # Wheels are only opened as archives here, so one platform's serve every machine.
@@ -93,8 +94,8 @@ def as_a_phone_would(image: Image.Image, photo: Photo) -> None:
     details = exif.get_ifd(ExifTags.IFD.Exif)
     details[ExifTags.Base.DateTimeOriginal] = photo.taken
     details[ExifTags.Base.OffsetTimeOriginal] = photo.zone
-    details[ExifTags.Base.ExposureTime] = (1, 125)
-    details[ExifTags.Base.FNumber] = (18, 10)
+    details[ExifTags.Base.ExposureTime] = IFDRational(1, 125)
+    details[ExifTags.Base.FNumber] = IFDRational(18, 10)
     details[ExifTags.Base.ISOSpeedRatings] = 100
     if photo.place:
         gps = exif.get_ifd(ExifTags.IFD.GPSInfo)

@@ -12,6 +12,7 @@ from core.schema.view import View, ViewType
 from pcloud.errors import Rejected
 from projections.graph.catalog import FieldDef
 from projections.graph.port import GraphStore, IdIn
+from projections.search.plan import UNITS
 from projections.search.port import Hit, Range, SearchIndex, SearchQuery, SearchResult
 
 __all__ = ["search"]
@@ -58,9 +59,9 @@ def _query(request: Request, names: _Names, arguments: Mapping[str, Any]) -> Sea
     return SearchQuery(
         text=text,
         types=names.types,
-        facets={names.stored(one["field"]): tuple(one["values"]) for one in facets},
+        facets={names.facet(one["field"]): tuple(one["values"]) for one in facets},
         ranges={names.stored(one["field"]): names.range(one) for one in ranges},
-        count=tuple(names.stored(one) for one in count),
+        count=tuple(names.facet(one) for one in count),
         first=first,
         offset=offset,
         order=names.stored(order) if order else "",
@@ -87,6 +88,13 @@ class _Names:
             raise Rejected(f"{name!r} means different fields: write one of {owners}")
         there = sorted({one for names in self._by_type.values() for one in names})
         raise Rejected(f"there is no searchable field {name!r}: use one of {', '.join(there)}")
+
+    def facet(self, name: str) -> str:
+        """What is counted and narrowed by: a field, or a time's year, month or day, such as `takenAt_year`."""
+        stem, _, unit = name.rpartition("_")
+        if unit in UNITS and self._found(stem) and self._definition(stem).kind == "DateTime":
+            return f"{self.stored(stem)}_{unit}"
+        return self.stored(name)
 
     def _found(self, name: str) -> list[tuple[str, str]]:
         plain = [(type_, names[name]) for type_, names in self._by_type.items() if name in names]
@@ -118,7 +126,7 @@ class _Names:
 
 
 def _facet(inner: Mapping[str, tuple[str, Any]], name: str, result: SearchResult, names: _Names) -> dict[str, Any]:
-    counts = result.facets.get(names.stored(name), ())
+    counts = result.facets.get(names.facet(name), ())
     answer: dict[str, Any] = {}
     for key, (what, shape) in inner.items():
         if what == "values":
