@@ -40,9 +40,9 @@ export interface Facts extends Picture {
 /** The faces' fields exist only where an app has added them to images. */
 export function questions(faces: boolean) {
   const tile = `id width height takenAt title ${faces ? 'faceCount' : ''}`
-  const segments = faces ? 'segments(first: 500) { id x y width height confidence label }' : ''
+  const segments = faces ? 'segments(first: 300) { id x y width height confidence label }' : ''
   return {
-    months: `{ aggregateImage { count group(by: takenAt_month, first: 5000) { value count } } }`,
+    months: `{ aggregateImage { count group(by: takenAt_month, first: 1000) { value count } } }`,
     page: `query($filter: ImageFilter, $offset: Int, $after: String, $first: Int) {
       queryImage(filter: $filter, order: [{ desc: takenAt }], first: $first, offset: $offset, after: $after) { ${tile} _cursor }
     }`,
