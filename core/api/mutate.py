@@ -149,22 +149,33 @@ def _ref(type_: ViewType, id: str) -> Ref:
 def _write_request(request: Request) -> tuple[WriteRequest, tuple[str, ...]]:
     """The transaction's identity, and the seed of the ids that it gives to new entities."""
     caller, run = request.caller, request.caller.run
-    key, ordinal = request.header("Idempotency-Key"), request.header("Pcloud-Ordinal")
-    if ordinal and not (ordinal.isascii() and ordinal.isdecimal() and len(ordinal) < 10):
-        raise Rejected(f"Pcloud-Ordinal is {ordinal!r}: number the writes of a run from 1")
+    key, ordinal = request.header("Idempotency-Key"), _ordinal(request.header("Pcloud-Ordinal")) if run else 0
+    name = request.operation.node.name
+    tx = asked = ""
+    if key or ordinal:
+        asked = request_hash([request.document.text, name.value if name else "", request.raw_variables])
     if key:
         tx = transaction_of_key(caller.actor, key)
     elif run is not None and ordinal:
-        tx = transaction_of_run(run.id, run.generation, int(ordinal))
-    else:
-        tx = ""
-    seed = (run.id, ordinal) if run is not None and ordinal else (tx,) if tx else ()
-    name = request.operation.node.name
-    asked = request_hash([request.document.text, name.value if name else "", request.raw_variables]) if tx else ""
-    return (
-        WriteRequest(
-            caller.actor, tx or new_id(), keyed=bool(tx), request=asked, cause=run.id if run else "", depth=run.depth if run else 0,
-            traceparent=request.header("traceparent"), adds_update=run is not None,
-        ),
-        seed,
-    )  # fmt: skip
+        tx = transaction_of_run(run.id, run.generation, ordinal, asked)
+    seed = (run.id, str(ordinal)) if run is not None and ordinal else (tx,) if tx else ()
+    write = WriteRequest(
+        caller.actor,
+        tx or new_id(),
+        keyed=bool(tx),
+        request=asked,
+        cause=run.id if run else "",
+        depth=run.depth if run else 0,
+        traceparent=request.header("traceparent"),
+        adds_update=run is not None,
+    )
+    return write, seed
+
+
+def _ordinal(text: str) -> int:
+    """The number of a write within its run; 0 when it has none."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
+        raise Rejected(f"Pcloud-Ordinal is {text!r}: number the writes of a run from 1")
+    return int(text)

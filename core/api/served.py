@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple
 from graphql import GraphQLSchema
 
 from core.caller import Caller
+from core.schema.executable import build_schema, parse_definitions
 from core.schema.names import small
 from core.schema.registry import ViewRegistry
-from core.schema.sdl import build_schema, parse_definitions
 from core.schema.view import View, ViewType
 
 __all__ = ["FieldInfo", "Root", "RootField", "Served", "ServedViews"]  # fmt: skip

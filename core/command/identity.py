@@ -44,8 +44,10 @@ def transaction_of_key(actor: str, key: str) -> str:
     return _digest("key", actor, check_key(key))
 
 
-def transaction_of_run(run: str, generation: int, ordinal: int) -> str:
-    return _digest("run", run, str(generation), str(ordinal))
+def transaction_of_run(run: str, generation: int, ordinal: int, request: str) -> str:
+    """`request`: hash of what is asked. A second attempt of a handler may come to another write at the same ordinal (it finds what
+    the first one left, or takes the time anew). That is no misuse of a key: it is done, and finds the first one's entities."""
+    return _digest("run", run, str(generation), str(ordinal), request)
 
 
 def request_hash(request: Any) -> str:

@@ -1,8 +1,8 @@
 """Settles relations: which two fields are the ends of one relation, and which of them events are written under.
 
-The to-one end is written; of two ends of the same kind the one that is declared first. A relation without an inverse is written where
-it stands. Both ends must be declared by the same schema: nobody turns another app's field around.
-"""
+The to-one end is written; of two ends of the same kind the one that is declared first. A relation without an inverse is
+written where it stands; one that is its own inverse (`friends`) holds in both directions. Both ends must be declared by
+the same schema: nobody turns another app's field around. """
 
 from __future__ import annotations
 
@@ -40,9 +40,10 @@ def _pair(owner: TypeDraft, one: FieldDraft, target: TypeDraft, places: Places) 
             f"@hasInverse of {owner.alias}.{one.name} names the field {one.inverse!r}, which this schema does not declare on "
             f"{target.alias!r}.{suggest(one.inverse, there)} Declare `{one.inverse}: [{owner.alias}!]` there",
         )
-    if other is one:
+    if other is one and not one.many:
         places.refuse(
-            one.node, f"{owner.alias}.{one.name} can't be its own inverse: declare a second field for the other end"
+            one.node,
+            f"{owner.alias}.{one.name} is its own inverse, which only a list can be: declare a second field for the other end",
         )
     if other.target != owner.stored:
         what = f"points to {other.target!r}" if other.target else f"is a {other.kind}"

@@ -1,26 +1,21 @@
 """The GraphQL schema of a view, as definitions in the schema language: types, inputs, filters, root operations.
 
-Each type's text is parsed once and its syntax tree kept, so that a view is rebuilt in milliseconds when an app comes or goes. The rules
-for names are in `core.schema.names`, which operators a filter has in `core.schema.filter`.
+The rules for names are in `core.schema.names`, which operators a filter has in `core.schema.filter`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-from graphql import DefinitionNode, DocumentNode, GraphQLScalarType, GraphQLSchema, build_ast_schema, parse
-from graphql.utilities import value_from_ast_untyped
+from graphql import DefinitionNode
 
+from core.schema.executable import parse_definitions
 from core.schema.filter import filter_groups
 from core.schema.names import small
-from core.schema.scalar import canonical
 from core.schema.view import View, ViewField, ViewType
-from pcloud.errors import Rejected
 
-__all__ = ["GROUP_UNITS", "build_schema", "groupable", "parse_definitions", "view_definitions"]
+__all__ = ["GROUP_UNITS", "view_definitions"]
 
 GROUP_UNITS = ("year", "month", "day")
 _NUMBERS = ("Int", "Int64", "Float")
@@ -82,35 +77,6 @@ def view_definitions(view: View) -> tuple[DefinitionNode, ...]:
         parts.append(_SEARCH)
         parts.append(f"union AnyNode = {' | '.join(view.types)}")
     return tuple(definition for part in parts for definition in parse_definitions(part))
-
-
-@lru_cache(maxsize=2_048)
-def parse_definitions(text: str) -> tuple[DefinitionNode, ...]:
-    return tuple(parse(text, no_location=True).definitions)
-
-
-def build_schema(definitions: Sequence[DefinitionNode]) -> GraphQLSchema:
-    """The executable schema; its own scalars check and canonicalise what comes in."""
-    document = DocumentNode(definitions=tuple(definitions))
-    schema = build_ast_schema(document, assume_valid=True, assume_valid_sdl=True)
-    for name in ("Int64", "DateTime"):
-        scalar = schema.type_map[name]
-        assert isinstance(scalar, GraphQLScalarType)
-        _check_input(scalar, name)
-    return schema
-
-
-def _check_input(scalar: GraphQLScalarType, kind: str) -> None:
-    def value(given: Any) -> Any:
-        try:
-            return canonical(kind, given)
-        except Rejected as error:
-            raise ValueError(error.message) from error
-
-    scalar.coerce_input_value = value  # type: ignore[method-assign]
-    scalar.coerce_input_literal = lambda node: value(value_from_ast_untyped(node))  # type: ignore[method-assign]
-    scalar.parse_value = value  # type: ignore[method-assign]
-    scalar.parse_literal = lambda node, _variables=None: value(value_from_ast_untyped(node))  # type: ignore[method-assign]
 
 
 # --- one type --------------------------------------------------------------------------------------------------------------

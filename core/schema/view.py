@@ -15,6 +15,7 @@ from typing import Any
 from graphql import DefinitionNode, GraphQLSchema
 
 from core.schema.access import TypeAccess
+from core.schema.executable import build_schema
 from core.schema.names import SHARED, generated, owner_field, owner_type
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
@@ -93,8 +94,6 @@ class View:
 
     @cached_property
     def schema(self) -> GraphQLSchema:
-        from core.schema.sdl import build_schema
-
         return build_schema(self.definitions)
 
     def type(self, name: str) -> ViewType:

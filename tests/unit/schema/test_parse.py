@@ -104,7 +104,7 @@ def parse(text: str) -> Catalog:
         ("type A { b: B @hasInverse(field: a) }\ntype B { a: [A!] @hasInverse(field: c) c: A }", "2:10", ["'c'"]),
         ("type A { b: B @hasInverse(field: a) c: B @hasInverse(field: a) }\ntype B { a: [A!] }", "1:37", ["two fields"]),
         ("type A { b: B @hasInverse(field: a, onDelete: SET_NULL) }\ntype B { a: [A!] }", "1:47", ["CASCADE"]),
-        ("type A { a: A @hasInverse(field: a) }", "1:10", ["own inverse"]),
+        ("type A { a: A @hasInverse(field: a) }", "1:10", ["its own inverse"]),
         ("type A { b: B }\ntype B { a: A! @hasInverse(field: b) }", "2:10", ["required"]),
         # extensions
         ("extend type Image { x: Int }", "1:1", ["whose type", "@from(app:"]),
@@ -185,13 +185,14 @@ def test_every_kind_of_field_is_read() -> None:
         ("type A { bs: [B!] } type B { as: [A!] @hasInverse(field: bs) }", "my-app/A.bs"),
         ("type A { b: B } type B { a: A @hasInverse(field: b) }", "my-app/A.b"),
         ("type B { a: A } type A { b: B @hasInverse(field: a) }", "my-app/B.a"),
+        ("type A { friends: [A!] @hasInverse(field: friends) }", "my-app/A.friends"),
     ],
 )
 def test_of_a_relations_two_ends_one_is_written(text: str, written: str) -> None:
     catalog = parse(text)
     ends = {f"{type_.name}.{one.name}": one for type_ in catalog.types.values() for one in type_.fields.values()}
     assert [name for name, one in ends.items() if one.written] == [written]
-    first, second = ends.values()
+    first, second = [*ends.values(), *ends.values()][:2]
     assert (first.inverse, second.inverse) == (second.name, first.name)
 
 
