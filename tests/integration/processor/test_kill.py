@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -69,3 +71,20 @@ async def _core_process(server: EmbeddedServer, folder: Path) -> asyncio.subproc
     process.stdin.write(connection_of(server) + b"\n")
     assert (await asyncio.wait_for(process.stdout.readline(), 30)).strip() == b"ready"
     return process
+
+
+async def test_runs_go_on_after_the_log_s_server_was_killed(server: EmbeddedServer, tmp_path: Path) -> None:
+    async def work(call: Call) -> Any:
+        await asyncio.sleep(0.05)
+
+    async with start_core(server, tmp_path, {}) as core:
+        await core.install({"name": "shelf", "version": "1.0.0"}, SHELF)
+        await core.install(READER, granted=(("read", "shelf/Book"),))
+        app = await core.start_app("reader", read=work, note=work)
+        for number in range(EACH):
+            await core.add(f"b{number}", title="Emma")
+            await core.calls.send(OWNER, "reader/note", {"text": f"t{number}"}, key=f"{number}")
+        await until(lambda: len(app.calls) > 10)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGKILL)
+        await until(lambda: _all_done(core), 40)
