@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from pcloud.errors import Corrupt, Unavailable
@@ -32,6 +32,7 @@ class Entry(Protocol):
 
 
 E = TypeVar("E", bound=Entry)
+E_in = TypeVar("E_in", bound=Entry, contravariant=True)
 
 
 class EventStoreReader(Protocol[E]):
@@ -40,12 +41,12 @@ class EventStoreReader(Protocol[E]):
     @property
     def epoch(self) -> str: ...
 
-    def follow(self, after: int) -> AsyncIterator[list[E]]: ...
+    def follow(self, after: int) -> AsyncGenerator[list[E], None]: ...
 
     async def last_sequence(self) -> int: ...
 
 
-class Target(Protocol[E]):
+class Target(Protocol[E_in]):
     """A view: its blocking work runs in a thread of its own, so that `apply` leaves the event loop free."""
 
     @property
@@ -54,7 +55,7 @@ class Target(Protocol[E]):
     def version(self) -> int: ...
     @property
     def checkpoint(self) -> Checkpoint: ...
-    async def apply(self, epoch: str, events: Sequence[E]) -> Checkpoint: ...
+    async def apply(self, epoch: str, events: Sequence[E_in]) -> Checkpoint: ...
 
 
 class ProjectionLoop(Generic[E]):
@@ -182,16 +183,17 @@ class _Inbox(Generic[E]):
     def full(self) -> bool:
         return len(self._entries) >= BATCH
 
-    async def fill(self, log: AsyncIterator[list[E]]) -> None:
+    async def fill(self, log: AsyncGenerator[list[E], None]) -> None:
         try:
-            async for entries in log:
-                self._entries += entries
-                self._arrived.set()
-                if self.full:
-                    self._hurry.set()
-                while self.full and _complete(self._entries):
-                    self._taken.clear()
-                    await self._taken.wait()
+            async with contextlib.aclosing(log):
+                async for entries in log:
+                    self._entries += entries
+                    self._arrived.set()
+                    if self.full:
+                        self._hurry.set()
+                    while self.full and _complete(self._entries):
+                        self._taken.clear()
+                        await self._taken.wait()
             raise Unavailable("the log ended under its reader")
         except Exception as error:
             self._failure = error

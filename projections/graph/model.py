@@ -20,8 +20,22 @@ from projections.graph.cursor import decode_cursor, encode_cursor, sort_keys, wi
 from projections.graph.fold import Entity, Transaction, transactions
 from projections.graph.history import BUILTIN, CatalogHistory, shape
 from projections.graph.port import (
-    Aggregate, Child, Compare, Every, Filter, Group, Has, HasRelated, IdIn, Invert, KnownTransaction, Node, Order, Row,
-    Select, Some,
+    Aggregate,
+    Child,
+    Compare,
+    Every,
+    Filter,
+    Group,
+    Has,
+    HasRelated,
+    IdIn,
+    Invert,
+    KnownTransaction,
+    Node,
+    Order,
+    Row,
+    Select,
+    Some,
 )  # fmt: skip
 from projections.graph.relation import find_field, find_relation, find_scalar, find_type, is_exclusive, is_symmetric
 from projections.graph.values import check_operand, pattern, stored_value, terms
@@ -40,15 +54,11 @@ class ModelGraph:
     def __init__(self, builtin: Catalog) -> None:
         self.checkpoint: Checkpoint = START
         self._history = CatalogHistory().declare(BUILTIN, builtin)
-        self._stored = self._history.stored()
+        self.catalog, self._stored = self._history.visible(), self._history.stored()
         self._versions: dict[Entity, int] = {}
         self._fields: dict[Entity, dict[str, Any]] = {}  # of those that exist
         self._links: set[tuple[Entity, str, Entity]] = set()  # under the written field
         self._transactions: dict[str, Transaction] = {}
-
-    @property
-    def catalog(self) -> Catalog:
-        return self._history.visible()
 
     # --- folding -----------------------------------------------------------------------------------------------------------------
 
@@ -75,8 +85,10 @@ class ModelGraph:
         return self.checkpoint
 
     def _declare(self, members: Sequence[StoredEvent]) -> None:
-        before, self._history = self._stored, self._history.after(members)
-        self._stored = self._history.stored()
+        before, after = self._stored, self._history.after(members)
+        if after is self._history:
+            return
+        self._history, self.catalog, self._stored = after, after.visible(), after.stored()
         for name, type_ in self._stored.types.items():
             for field in type_.fields.values():
                 old = before.types[name].fields.get(field.name) if name in before.types else None

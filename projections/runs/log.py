@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ class RunLog:
     async def last_sequence(self) -> int:
         return await self._store.runs.last_sequence()
 
-    async def follow(self, after: int) -> AsyncIterator[list[RunEntry]]:
-        async for entries in self._store.runs.follow(after):
-            yield [RunEntry(*entry) for entry in entries]
+    async def follow(self, after: int) -> AsyncGenerator[list[RunEntry], None]:
+        async with aclosing(self._store.runs.follow(after)) as batches:
+            async for states in batches:
+                yield [RunEntry(*state) for state in states]

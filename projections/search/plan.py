@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
 
-__all__ = ["Searched", "TypePlan", "UNITS", "base_field", "index_key", "news", "plan_search"]
+__all__ = ["UNITS", "Searched", "TypePlan", "base_field", "index_key", "news", "plan_search"]
 
 UNITS = {"year": 4, "month": 7, "day": 10}
 """A DateTime is also counted by the beginning of its value, under the name `takenAt_year` and so on."""

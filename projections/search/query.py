@@ -59,14 +59,15 @@ class Asker:
 
     def meta(self, key: str) -> bytes | None:
         hits = self._searcher.search(Query.term_query(self._schema, "key", key), limit=1).hits
-        return bytes(self._searcher.doc(hits[0][1]).get_first("meta")) if hits else None
+        body: Any = self._searcher.doc(hits[0][1]).get_first("meta") if hits else None
+        return None if body is None else bytes(body)
 
     def holders(self, keys: Sequence[str]) -> list[str]:
         """The keys of documents that hold values of any of these entities."""
         searcher, query = self._searcher, Query.term_set_query(self._schema, "related", list(keys))
-        count = searcher.search(query, limit=1).count or 0
+        count = _total(searcher.search(query, limit=1))
         hits = searcher.search(query, limit=count, count=False).hits if count else []
-        return [searcher.doc(address).get_first("key") for _, address in hits]
+        return [_key(searcher, address) for _, address in hits]
 
     def ask(self, query: SearchQuery, plans: Mapping[str, TypePlan]) -> SearchResult:
         allowed = {
@@ -77,9 +78,14 @@ class Asker:
         _check(query)
         searcher = self._searcher
         asked = self._query(query, allowed)
-        total: int = searcher.search(asked, limit=1).count or 0
-        hits = self._ordered(searcher, asked, query, allowed) if query.order else self._scored(searcher, asked, query)
-        return SearchResult(total, hits, {name: self._count(searcher, asked, name, allowed) for name in query.count})
+        found: Any = searcher.search(asked, limit=max(1, query.first), offset=query.offset)
+        if query.order:
+            hits = self._ordered(searcher, asked, query, allowed)
+        else:
+            hits = [Hit(_ref(_key(searcher, at)), float(score)) for score, at in found.hits[: query.first]]
+        return SearchResult(
+            found.count or 0, hits, {name: self._count(searcher, asked, name, allowed) for name in query.count}
+        )
 
     # --- what matches ------------------------------------------------------------------------------------------------------------
 
@@ -134,12 +140,6 @@ class Asker:
         return Query.const_score_query(self._index.parse_query(text), 0.0)
 
     # --- what is answered --------------------------------------------------------------------------------------------------------
-
-    def _scored(self, searcher: tantivy.Searcher, asked: Query, query: SearchQuery) -> list[Hit]:
-        if not query.first:
-            return []
-        found = searcher.search(asked, limit=query.first, offset=query.offset, count=False).hits
-        return [Hit(_ref(searcher.doc(address).get_first("key")), float(score)) for score, address in found]
 
     def _ordered(
         self,
@@ -211,6 +211,14 @@ def _bound(one: Searched, value: Any) -> str:
     if type(value) not in (int, float):
         raise Rejected(f"{one.path!r}: {value!r} is no number")
     return f"{value:.17f}" if one.kind == "Float" else str(round(value))
+
+
+def _total(found: Any) -> int:
+    return found.count or 0  # missing in tantivy's own type stubs
+
+
+def _key(searcher: tantivy.Searcher, address: tantivy.DocAddress) -> str:
+    return str(searcher.doc(address).get_first("key"))
 
 
 def _ref(key: str) -> Ref:

@@ -1,5 +1,7 @@
 """Filters as SQL conditions. The text of a condition never holds a value: values are bound, names come from the catalog."""
 
+# ruff: noqa: S608 - names in the SQL come from the catalog and are quoted; values are always bound
+
 from __future__ import annotations
 
 from typing import Any
@@ -42,6 +44,10 @@ class Condition:
                 return "(" + (" AND ".join(self.write(one, type, alias) for one in filters) or "1") + ")"
             case Some(filters):
                 return "(" + (" OR ".join(self.write(one, type, alias) for one in filters) or "0") + ")"
+            case Invert(Has(field)) if field != "id" and not find_field(self._catalog, type, field).is_relation:
+                return self.write(Compare(field, "eq", None), type, alias)  # an index finds it
+            case Invert(Every((inner,)) | Some((inner,))):
+                return self.write(Invert(inner), type, alias)
             case Invert(inner):
                 return f"NOT ifnull({self.write(inner, type, alias)}, 0)"
 

@@ -1,5 +1,7 @@
 """Reads: each level of a select is one statement, whatever the number of parents; pages per parent come from window functions."""
 
+# ruff: noqa: S608 - names in the SQL come from the catalog and are quoted; values are always bound
+
 from __future__ import annotations
 
 import sqlite3
@@ -45,10 +47,7 @@ class Reader:
         find_type(self._catalog, select.type)
         plan = _Plan(self._catalog, select)
         source = _Source(f"{table_name(select.type)} AS t")
-        if select.after is None:
-            records = self._page(plan, source, None, [])
-        else:
-            records = self._page_after(plan, source)
+        records = self._page(plan, source, None, []) if select.after is None else self._page_after(plan, source)
         return self._rows(plan, records, 1)
 
     # --- one level ---------------------------------------------------------------------------------------------------------------
@@ -212,9 +211,6 @@ class Reader:
         convert = _converter(field) or (lambda value: value)
         return [(convert(value), count) for value, count in self._all(sql, [*condition.values, limit])]
 
-    def ids(self, type: str, filter: Filter) -> list[str]:
-        return [row["id"] for row in self.fetch(Select(type, ("id",), filter=filter))]
-
 
 def _boolean(value: Any) -> Any:
     return None if value is None else bool(value)
@@ -253,6 +249,7 @@ class _Plan:
         self._names = [name for name, _ in wanted]
         self._pick = _picker([position for _, position in wanted])
         self._cursor = _picker([self._position(key.field) for key in self.keys]) if select.cursor else None
+        self._cursor_converters = [_converter(find_scalar(catalog, select.type, key.field)) for key in self.keys]
         for child in select.children:
             relation = find_relation(catalog, select.type, child.field)
             if relation.to_one and relation.forward:
@@ -274,7 +271,10 @@ class _Plan:
         for name, convert in self._converted:
             row[name] = convert(row[name])
         if self._cursor is not None:
-            row["_cursor"] = encode_cursor(self.keys, self._cursor(record))
+            values = zip(self._cursor(record), self._cursor_converters, strict=True)
+            row["_cursor"] = encode_cursor(
+                self.keys, [convert(value) if convert else value for value, convert in values]
+            )
         return row
 
 

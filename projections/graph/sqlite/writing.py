@@ -1,5 +1,7 @@
 """Writes the net changes of a batch into the tables, in the order that `fold.Changes` asks for."""
 
+# ruff: noqa: S608 - names in the SQL come from the catalog and are quoted; values are always bound
+
 from __future__ import annotations
 
 import sqlite3

@@ -97,8 +97,12 @@ CRITIC = catalog(
 Part = tuple[str, Kind, Change]
 
 
-def create(entity: str, link: Mapping[str, list[str]] | None = None, **fields: Any) -> Part:
-    return (entity, Kind.CREATED, Change(set=fields, link=dict(link or {})))
+def create(
+    entity: str, link: Mapping[str, list[str]] | None = None, fields: Mapping[str, Any] | None = None, **more: Any
+) -> Part:
+    """Fields whose value is None are left out."""
+    values = {name: value for name, value in {**(fields or {}), **more}.items() if value is not None}
+    return (entity, Kind.CREATED, Change(set=values, link=dict(link or {})))
 
 
 def update(

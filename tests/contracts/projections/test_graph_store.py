@@ -12,10 +12,33 @@ from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.checkpoint import START
 from projections.graph.port import (
-    Aggregate, Child, Compare, Every, Filter, GraphStore, Group, Has, HasRelated, IdIn, Invert, Order, Select, Some,
+    Aggregate,
+    Child,
+    Compare,
+    Every,
+    Filter,
+    GraphStore,
+    Group,
+    Has,
+    HasRelated,
+    IdIn,
+    Invert,
+    Order,
+    Select,
+    Some,
 )  # fmt: skip
 from tests.contracts.projections.shelf import (
-    BOOK, CRITIC, EPOCH, PERSON, REVIEW, SHELF, THEME, Log, create, delete, update,
+    BOOK,
+    CRITIC,
+    EPOCH,
+    PERSON,
+    REVIEW,
+    SHELF,
+    THEME,
+    Log,
+    create,
+    delete,
+    update,
 )  # fmt: skip
 
 A, B, C = (f"{BOOK}/{id}" for id in "abc")
@@ -174,7 +197,7 @@ async def test_deleting_takes_the_links_away_and_keeps_the_version(graph: GraphS
 
 
 async def test_a_catalog_holds_from_its_event_on(graph: GraphStore, log: Log) -> None:
-    log.write(update(f"{BOOK}/a", fields={"critic/stars": 1}), create(B, **{"critic/stars": 1}))
+    log.write(update(f"{BOOK}/a", fields={"critic/stars": 1}), create(B, fields={"critic/stars": 1}))
     log.install("critic", CRITIC)
     log.write(create(f"{REVIEW}/r", {"book": ["b"]}, text="fine"))
     log.write(update(B, fields={"critic/stars": 5}))
@@ -187,7 +210,7 @@ async def test_a_catalog_holds_from_its_event_on(graph: GraphStore, log: Log) ->
 
 async def test_a_removed_app_leaves_the_catalog_and_its_data_stay(graph: GraphStore, log: Log) -> None:
     log.install("critic", CRITIC)
-    log.write(create(A, **{"critic/stars": 4}), create(B), create(f"{REVIEW}/r", {"book": ["a"]}))
+    log.write(create(A, fields={"critic/stars": 4}), create(B), create(f"{REVIEW}/r", {"book": ["a"]}))
     log.write(create(f"{REVIEW}/s", {"book": ["b"]}))
     log.remove("critic")
     await fold(graph, log)
@@ -322,7 +345,7 @@ async def test_a_filter_that_makes_no_sense_is_rejected(library: GraphStore, fil
 @pytest.fixture
 async def shelves(graph: GraphStore, log: Log) -> GraphStore:
     for id, pages in zip("fedcba", (3, None, 1, 2, None, 2), strict=True):
-        log.write(create(f"{BOOK}/{id}", **({} if pages is None else {"pages": pages})))
+        log.write(create(f"{BOOK}/{id}", pages=pages))
     await fold(graph, log)
     return graph
 

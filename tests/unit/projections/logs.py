@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -79,14 +80,15 @@ def logs(draw: st.DrawFn, most: int = 20) -> Log:
     if draw(st.booleans()):
         log.install("critic", CRITIC)
     for step in draw(st.lists(st.one_of(_transaction, _transaction, _transaction, _app), max_size=most)):
-        if step == "install":
-            log.install("critic", CRITIC)
-        elif step == "reshape":
-            log.install("critic", _STARS_AS_TEXT)
-        elif step == "remove":
-            log.remove("critic")
-        else:
-            log.write(*step)
+        match step:
+            case "install":
+                log.install("critic", CRITIC)
+            case "reshape":
+                log.install("critic", _STARS_AS_TEXT)
+            case str():
+                log.remove("critic")
+            case parts:
+                log.write(*parts)
     return log
 
 
@@ -115,6 +117,7 @@ def _compare(field: FieldDef) -> st.SearchStrategy[Filter]:
     return st.one_of(some)
 
 
+@cache
 def filters(type: str, depth: int = 2) -> st.SearchStrategy[Filter]:
     fields = SHELF.types[type].fields.values()
     leaves: list[st.SearchStrategy[Filter]] = [_compare(field) for field in fields if not field.is_relation]
