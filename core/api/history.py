@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from core.api.plan import Shape
 from core.schema.scalar import canonical_datetime
-from core.schema.view import View, ViewType
+from core.schema.view import View
+from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.revision import Revision

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.command import IdSource, NodeChange, entity_id
-from core.schema.view import View, ViewField, ViewType
+from core.schema.view import View
+from core.schema.view_type import ViewField, ViewType
 from pcloud.errors import Rejected
 from pcloud.subject import Ref, check_id
 

@@ -18,7 +18,7 @@ from core.command import (
     transaction_of_key,
     transaction_of_run,
 )
-from core.schema.view import ViewType
+from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from pcloud.subject import Ref, new_id

@@ -16,7 +16,8 @@ from graphql.execution.values import VariableValues, get_argument_values
 from core.api.document import Document, collect
 from core.api.limits import ApiLimits
 from core.schema.filter import translate
-from core.schema.view import View, ViewField, ViewType
+from core.schema.view import View
+from core.schema.view_type import ViewField, ViewType
 from pcloud.errors import Rejected
 from projections.graph.port import Aggregate, Child, Filter, Order, Row, Select
 
@@ -220,7 +221,7 @@ class Binder:
         return Child(child.key, child.field.stored, self.page(child.plan, arguments, parents))
 
     def filter(self, type_: ViewType, where: Mapping[str, Any] | None) -> Filter | None:
-        return translate(self.view, type_, where) if where else None
+        return translate(self.view.types, type_, where) if where else None
 
     def order(self, type_: ViewType, given: Sequence[Mapping[str, Any]] | None) -> tuple[Order, ...]:
         if not given:

@@ -11,7 +11,7 @@ from core.api.plan import AggregatePlan, NodePlan
 from core.api.search import search
 from core.command import entity_id
 from core.schema.sdl import GROUP_UNITS
-from core.schema.view import ViewType
+from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from pcloud.subject import check_id

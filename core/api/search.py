@@ -8,7 +8,8 @@ from typing import Any
 from core.api.operation import HitsPlan, Request
 from core.schema.scalar import canonical
 from core.schema.searchable import search_names
-from core.schema.view import View, ViewType
+from core.schema.view import View
+from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from projections.graph.catalog import FieldDef
 from projections.graph.port import GraphStore, IdIn
@@ -76,7 +77,7 @@ class _Names:
         self._chosen = [view.type(name) for name in types] if types else list(view.types.values())
         searchable = view.searchable()
         self.types = {one.stored: searchable[one.stored] for one in self._chosen if one.stored in searchable}
-        self._by_type = {one.name: search_names(view, one) for one in self._chosen}
+        self._by_type = {one.name: search_names(view.types, one) for one in self._chosen}
 
     def stored(self, name: str) -> str:
         """Raises `Rejected` for a name that none has, or that means different fields in different types."""

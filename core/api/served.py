@@ -16,7 +16,8 @@ from core.caller import Caller
 from core.schema.executable import build_schema, parse_definitions
 from core.schema.names import small
 from core.schema.registry import ViewRegistry
-from core.schema.view import View, ViewType
+from core.schema.view import View
+from core.schema.view_type import ViewType
 
 __all__ = ["FieldInfo", "Root", "RootField", "Served", "ServedViews"]  # fmt: skip
 

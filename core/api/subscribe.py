@@ -11,7 +11,7 @@ from typing import Any
 from core.api.events import EventHub
 from core.api.history import HistoryReader, shows
 from core.api.operation import HitsPlan, Request
-from core.schema.view import ViewType
+from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
 from pcloud.revision import Revision

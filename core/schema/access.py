@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from core.caller import Grant
 from projections.graph.catalog import Catalog
 
-__all__ = ["TypeAccess", "app_access", "owner_access"]
+__all__ = ["TypeAccess", "app_access", "grant_from", "owner_access"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, cast
 import re2
 
 from core.schema.scalar import canonical
-from core.schema.view import View, ViewField, ViewType
+from core.schema.view_type import ViewField, ViewType
 from pcloud.errors import Rejected
 from pcloud.subject import check_id
 from projections.graph.catalog import FieldDef
@@ -58,14 +58,14 @@ def operators(definition: FieldDef) -> tuple[str, ...]:
     return tuple(operator for group in filter_groups(definition) for operator in _OPERATORS[group])
 
 
-def translate(view: View, type_: ViewType, where: Mapping[str, Any]) -> Filter:
-    """Raises `Rejected` naming what is unknown, wrong or too much."""
-    return _Translation(view).filter(type_, where, type_.name, MAX_DEPTH)
+def translate(types: Mapping[str, ViewType], type_: ViewType, where: Mapping[str, Any]) -> Filter:
+    """`types`: all of the view, by their names in it. Raises `Rejected` naming what is unknown, wrong or too much."""
+    return _Translation(types).filter(type_, where, type_.name, MAX_DEPTH)
 
 
 class _Translation:
-    def __init__(self, view: View) -> None:
-        self.view = view
+    def __init__(self, types: Mapping[str, ViewType]) -> None:
+        self._types = types
         self.clauses = 0
 
     def filter(self, type_: ViewType, where: Any, place: str, depth: int) -> Filter:
@@ -96,7 +96,7 @@ class _Translation:
             case _:
                 one = self._field(type_, name, place)
                 if one.is_relation:
-                    target = self.view.types[one.target]
+                    target = self._types[one.target]
                     return HasRelated(one.stored, self.filter(target, given, place, depth - 1))
                 return self._compare(one, given, place)
 

@@ -2,7 +2,8 @@
 
 The to-one end is written; of two ends of the same kind the one that is declared first. A relation without an inverse is
 written where it stands; one that is its own inverse (`friends`) holds in both directions. Both ends must be declared by
-the same schema: nobody turns another app's field around. """
+the same schema: nobody turns another app's field around.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 
 from core.caller import Grant
 from core.schema.access import app_access, grant_from, owner_access
-from core.schema.view import View, build_view
+from core.schema.build import build_view
+from core.schema.view import View
 from pcloud.errors import NotFound
 from pcloud.event import Kind, StoredEvent
 from projections.graph.catalog import Catalog

@@ -6,14 +6,14 @@ The rules for names are in `core.schema.names`, which operators a filter has in 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from graphql import DefinitionNode
 
 from core.schema.executable import parse_definitions
 from core.schema.filter import filter_groups
 from core.schema.names import small
-from core.schema.view import View, ViewField, ViewType
+from core.schema.view_type import ViewField, ViewType
 
 __all__ = ["GROUP_UNITS", "view_definitions"]
 
@@ -65,17 +65,18 @@ type SearchFacetCount { value: String! count: Int! }
 """
 
 
-def view_definitions(view: View) -> tuple[DefinitionNode, ...]:
-    parts = [_SCALARS, *(_enum(name, values) for name, values in view.enums.items())]
+def view_definitions(types: Mapping[str, ViewType], enums: Mapping[str, tuple[str, ...]]) -> tuple[DefinitionNode, ...]:
+    """Everything in a view. `types` and `enums` by their names in it."""
+    parts = [_SCALARS, *(_enum(name, values) for name, values in enums.items())]
     used: dict[str, None] = {}
-    for type_ in view.types.values():
+    for type_ in types.values():
         parts.append(_type(type_))
         used.update((text, None) for one in type_.fields.values() for text in _operand_inputs(one))
     parts.extend(used)
-    parts.append(_roots(view))
-    if view.types:
+    parts.append(_roots(types))
+    if types:
         parts.append(_SEARCH)
-        parts.append(f"union AnyNode = {' | '.join(view.types)}")
+        parts.append(f"union AnyNode = {' | '.join(types)}")
     return tuple(definition for part in parts for definition in parse_definitions(part))
 
 
@@ -252,11 +253,11 @@ def _patch(type_: ViewType) -> str:
 # --- the roots -----------------------------------------------------------------------------------------------------------------
 
 
-def _roots(view: View) -> str:
+def _roots(types: Mapping[str, ViewType]) -> str:
     queries = ['"Where this node stands on the log."\nrevision: String!']
     mutations: list[str] = []
     subscriptions: list[str] = []
-    for type_ in view.types.values():
+    for type_ in types.values():
         name = type_.name
         identity = f", {type_.id_field.name}: {_scalar(type_.id_field)}" if type_.id_field else ""
         queries += [
@@ -271,7 +272,7 @@ def _roots(view: View) -> str:
         if type_.addable:
             mutations.append(f"delete{name}(filter: {name}Filter!): Delete{name}Payload")
         subscriptions.append(f"{small(name)}Events(after: String): {name}Event!")
-    if view.types:
+    if types:
         queries += [
             "nodeHistory(type: String!, id: ID!, first: Int): [HistoryEntry!]!",
             "search(text: String!, types: [String!], filter: SearchFilter, count: [String!], order: String, first: Int, offset: Int): "

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from core.schema.view import View, ViewType
+from collections.abc import Mapping
+
+from core.schema.view_type import ViewType
 
 __all__ = ["search_names", "searchable_fields"]
 
 
-def search_names(view: View, type_: ViewType) -> dict[str, str]:
+def search_names(types: Mapping[str, ViewType], type_: ViewType) -> dict[str, str]:
     """Names in the view (`camera`, `segments.label`) → stored names (`camera`, `face-detector/segments.label`)."""
     names: dict[str, str] = {}
     for name, one in type_.fields.items():
         if one.definition.search:
             names[name] = one.stored
         if one.is_relation:
-            for child_name, child in view.types[one.target].fields.items():
+            for child_name, child in types[one.target].fields.items():
                 if child.definition.search:
                     names[f"{name}.{child_name}"] = f"{one.stored}.{child.stored}"
     return names
 
 
-def searchable_fields(view: View, type_: ViewType) -> frozenset[str]:
-    return frozenset(search_names(view, type_).values())
+def searchable_fields(types: Mapping[str, ViewType], type_: ViewType) -> frozenset[str]:
+    return frozenset(search_names(types, type_).values())

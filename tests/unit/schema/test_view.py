@@ -124,3 +124,10 @@ def test_whatever_apps_call_their_types_every_view_is_valid(apps: dict[str, set[
             catalog.types
         )
         assert validate_schema(view.schema) == []
+
+
+@pytest.mark.parametrize("alias", ["Query", "bad name", "{}", "__X", "Face", "A__b", "imageFilter"])
+def test_an_alias_that_does_not_fit_leaves_a_valid_view(alias: str) -> None:
+    view = view_of("face-detector", read("image-importer/Image", as_=alias))
+    assert validate_schema(view.schema) == [] and len(view.types) == 2
+    assert view.by_stored["image-importer/Image"].name in ("Image", "ImageImporter_Image")
