@@ -24,7 +24,7 @@ def main() -> None:
             continue
         print(f"building {page.relative_to(ROOT)} …", flush=True)
         npm(page, "ci", "--no-audit", "--no-fund", "--loglevel=error")
-        npm(page, "run", "--silent", "build")
+        npm(page, "run", "--silent", "build", "--", "--logLevel", "error")
         stamp.write_text(wanted)
 
 
@@ -40,7 +40,7 @@ def digest(page: Path) -> str:
 
 def npm(folder: Path, *arguments: str) -> None:
     scripts = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}"}
+    environment = {**os.environ, "NPM_CONFIG_UPDATE_NOTIFIER": "false", "PATH": f"{scripts}:{os.environ['PATH']}"}
     result = subprocess.run([str(scripts / "npm"), *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL)
     if result.returncode:
         sys.exit(f"npm {' '.join(arguments)} failed in {folder.relative_to(ROOT)}: what it said is above")

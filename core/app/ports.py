@@ -52,7 +52,8 @@ class OpenRuns(Protocol):
 
 
 class Calls(Protocol):
-    runs: OpenRuns
+    @property
+    def runs(self) -> OpenRuns: ...
 
     async def call(
         self, caller: Caller, target: str, args: Mapping[str, Any], *, run_token: str = "", revision: str = "",

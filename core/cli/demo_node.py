@@ -57,5 +57,6 @@ async def address_of(process: asyncio.subprocess.Process, log: Path) -> str:
                     return found[1]
     except TimeoutError:
         pass
-    last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+    said = await asyncio.to_thread(log.read_text, errors="replace")
+    last = "\n".join(said.splitlines()[-5:])
     raise Unavailable(f"the demo's node did not start; the end of its log:\n{last}")
