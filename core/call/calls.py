@@ -105,7 +105,7 @@ class Calls:
         async with self._recorded("send", caller, target) as record:
             name = await self.resolve(caller, target)
             record["action"] = str(name)
-            checked = await self.check(name, args)
+            checked = self.check_size(str(name), await self.check(name, args))
             await self._capabilities.demand(caller, checked)
             job = self._job(caller, name, checked, key, run_token, revision)
             record["run"] = job.id
@@ -178,6 +178,16 @@ class Calls:
         exist."""
         action = await self.directory.action(name)
         return check_arguments(str(name), action.args, args)
+
+    def check_size(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
+        """The arguments, if they are small enough to be stored; raises `Rejected`."""
+        size, limit = len(_encoder.encode(args)), self._settings.stored_args
+        if size > limit:
+            raise Rejected(
+                f"the arguments of {name} have {size} bytes, {limit} can be kept: put large data into the object store "
+                "and pass where it is"
+            )
+        return args
 
     # --- within ----------------------------------------------------------------------------------------------------------------------
 

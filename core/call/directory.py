@@ -3,17 +3,20 @@ until it changes; writes nothing."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import msgspec
 
 from core.call.target import ActionName
-from pcloud.errors import NotFound, Rejected
+from pcloud.errors import NotFound
 from pcloud.event import StoredEvent
 from pcloud.manifest import Action, Manifest
 from projections.graph.port import GraphStore, Select
 
 __all__ = ["Directory"]
+
+log = logging.getLogger(__name__)
 
 APP_TYPE = "core/App"
 GONE = frozenset({"REMOVING", "REMOVED"})
@@ -66,11 +69,14 @@ class Directory:
 
     async def _read(self) -> dict[str, Manifest]:
         rows = await self._graph.fetch(Select(APP_TYPE, scalars=("id", "manifest", "state")))
-        return {row["id"]: _decode(row) for row in rows if row.get("manifest") and row.get("state") not in GONE}
+        found = {row["id"]: _decode(row) for row in rows if row.get("manifest") and row.get("state") not in GONE}
+        return {name: manifest for name, manifest in found.items() if manifest is not None}
 
 
-def _decode(row: dict[str, str]) -> Manifest:
+def _decode(row: dict[str, str]) -> Manifest | None:
+    """None for one that this program can't read: that app can't be called, the others can."""
     try:
         return msgspec.json.decode(row["manifest"], type=Manifest)
     except msgspec.MsgspecError as error:
-        raise Rejected(f"the stored manifest of {row['id']} can't be read: {error}") from error
+        log.error("the stored manifest of %s can't be read: %s", row["id"], error)
+        return None

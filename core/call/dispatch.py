@@ -87,7 +87,7 @@ class Dispatcher:
                 url,
                 name="pcloud dispatcher",
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=0.2,
+                reconnect_time_wait=0.2,  # pyright: ignore[reportArgumentType]  (seconds; it sleeps for fractions too)
                 error_cb=_report,
                 **options,
             )

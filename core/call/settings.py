@@ -18,3 +18,4 @@ class CallSettings:
     depth: int = 16
     key_length: int = 1024
     seconds: float = 3600.0
+    stored_args: int = 512 * 1024

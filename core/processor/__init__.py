@@ -7,7 +7,8 @@ history     where a trigger's past ends                  replay, failed: what th
 """
 
 from core.processor.backoff import Backoff
+from core.processor.plan import plan_trigger
 from core.processor.processor import InstalledApp, Processor
 from core.processor.settings import ProcessorSettings
 
-__all__ = ["Backoff", "InstalledApp", "Processor", "ProcessorSettings"]
+__all__ = ["Backoff", "InstalledApp", "Processor", "ProcessorSettings", "plan_trigger"]

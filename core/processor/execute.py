@@ -71,7 +71,8 @@ class Executor:
                 run = msgspec.structs.replace(run, error=told(outcome), next_attempt=time.time() + pause)
             self.journal.note(run)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.stopping.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self.stopping.wait()
             self._go_on()
 
     def _go_on(self) -> None:

@@ -6,12 +6,13 @@ a run is and when it ends is decided in `execute`; this file only knows who is a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
 
 from core.call import Calls, Writer
 from core.processor.execute import Executor
@@ -27,7 +28,7 @@ from core.processor.slots import Slots
 from core.processor.trigger import Side, TriggerLoop, TriggerParts
 from core.processor.work import WorkLoop
 from core.schema import ViewRegistry
-from pcloud.errors import NotFound, PCloudError
+from pcloud.errors import NotFound, PCloudError, Unavailable
 from pcloud.manifest import Manifest
 from projections.graph.port import GraphStore
 from projections.runs.record import Run
@@ -275,8 +276,13 @@ class Processor:
         )  # fmt: skip
 
     async def _delete(self, name: str) -> None:
-        with contextlib.suppress(NotFound):
-            await (await self.store.consumer(name, subjects=["graph.>"], start="new")).delete()
+        """Deleting what is gone is fine; raises `Unavailable`."""
+        try:
+            await asyncio.shield(self.store.js.delete_consumer("GRAPH", name))
+        except NotFoundError:
+            pass
+        except NatsError as error:
+            raise Unavailable(f"the consumer {name} can't be deleted: {error!r}") from error
 
     async def _ask_again(self, stream: str, consumer: str, subject: str) -> None:
         if self.settings.alone:
@@ -284,7 +290,8 @@ class Processor:
 
     async def _look_at_fullness(self) -> None:
         try:
-            info = await self.store.js.stream_info("RUNS")
+            # Shielded: before Python 3.12 the wait_for inside may swallow the cancellation that ends `run`.
+            info = await asyncio.shield(self.store.js.stream_info("RUNS"))
         except Exception as error:
             log.warning("RUNS can't be looked at: %s", error)
             return

@@ -7,6 +7,7 @@ delivered last is given back. Only where no other node pulls: it would be given 
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +22,8 @@ DIRECT = 10_000
 async def redeliver_pending(store: Any, stream: str, consumer: str, subject: str) -> int:
     """Give back what is pending; how many messages that were. `subject`: the consumer's filter."""
     try:
-        info = await store.js.consumer_info(stream, consumer)
+        # Shielded: before Python 3.12 the wait_for inside may swallow the cancellation of whoever waits here.
+        info = await asyncio.shield(store.js.consumer_info(stream, consumer))
     except NotFoundError:
         return 0
     pending = info.num_ack_pending or 0
@@ -34,5 +36,5 @@ async def redeliver_pending(store: Any, stream: str, consumer: str, subject: str
     place, now = info.delivered.consumer_seq, time.time_ns()
     for sequence in sequences:
         await store.nats.publish(f"$JS.ACK.{stream}.{consumer}.1.{sequence}.{place}.{now}.0", b"-NAK")
-    await store.nats.flush()
+    await asyncio.shield(store.nats.flush())
     return pending

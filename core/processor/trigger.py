@@ -191,7 +191,8 @@ class TriggerLoop:
             if node is None:
                 return None
         revision = str(Revision(self._parts.store.epoch, event.sequence))
-        return self._plan.arguments.render(describe_event(view, self._plan, event, revision), node)
+        args = self._plan.arguments.render(describe_event(view, self._plan, event, revision), node)
+        return self._parts.calls.check_size(self._plan.key, args)
 
     def _attempt(self, event: StoredEvent) -> Callable[[Run], Any]:
         calls, plan, replay = self._parts.calls, self._plan, self._side.replay
