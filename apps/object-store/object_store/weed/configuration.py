@@ -57,9 +57,9 @@ def command_line(settings: Settings, folder: Folder, ports: Ports) -> list[str]:
         "master.telemetry": "false", "admin.ui": "false", "webdav": "false", "s3.port.iceberg": 0, "s3.port.lance": 0,
         "master.port": ports.master, "volume.port": ports.volume, "filer.port": ports.filer, "s3.port": ports.s3,
         "admin.port": ports.admin,
-        # Unix sockets out of /tmp. (The gRPC ones stay there, and ask for the certificate as well.)
-        "filer.localSocket": folder.private / "filer.sock", "s3.localSocket": folder.private / "s3.sock",
-        "s3.localFilerSocket": folder.private / "filer.sock",
+        # Unix sockets out of /tmp, into weed's private working folder; by their names alone, since a socket's path holds only 107 bytes.
+        # (The gRPC ones stay in /tmp, and ask for the certificate as well.)
+        "filer.localSocket": "filer.sock", "s3.localSocket": "s3.sock", "s3.localFilerSocket": "filer.sock",
         # Users are made over gRPC: with IAM on the S3 port, a key could mint itself another.
         "s3.config": folder.private / "identities.json", "s3.iam": "false", "s3.autoCreateBucket": "false",
         # Each bucket takes volumes of its own: large ones, few of them, and no limit that counts buckets.
