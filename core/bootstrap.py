@@ -22,9 +22,11 @@ import pcloud
 from core.api import Api
 from core.app import Apps, AppSettings
 from core.call import Calls, open_calls
+from core.call.fields import call_fields
 from core.caller import Caller
 from core.command import Commands
 from core.device.pair import Devices
+from core.grant import GrantRegister
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
 from core.node.admin import admin_application
@@ -35,8 +37,8 @@ from core.node.side_tasks import run_beside, side_tasks
 from core.node.verify import verify_graph
 from core.owner.credential import make_owner, verify_owner
 from core.owner.session import Sessions
-from core.grant import GrantRegister
 from core.processor import Processor
+from core.processor.fields import processor_fields
 from core.schema import ViewRegistry, builtin_catalog
 from core.settings import NodeSettings
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
@@ -97,9 +99,19 @@ class Node:
     async def status(self) -> dict[str, Any]:
         last = await self.store.last_sequence()
         runs_last = await self.store.runs.last_sequence()
-        loops = (("graph", self.views.graph_loop, last), ("search", self.views.search_loop, last), ("runs", self.views.runs_loop, runs_last))
-        lags = {name: {"sequence": loop.checkpoint.sequence, "lag": end - loop.checkpoint.sequence} for name, loop, end in loops}
-        apps = [{"name": app.name, "version": app.version, "state": app.state, "error": app.error} for app in await self.apps.list()]
+        loops = (
+            ("graph", self.views.graph_loop, last),
+            ("search", self.views.search_loop, last),
+            ("runs", self.views.runs_loop, runs_last),
+        )
+        lags = {
+            name: {"sequence": loop.checkpoint.sequence, "lag": end - loop.checkpoint.sequence}
+            for name, loop, end in loops
+        }
+        apps = [
+            {"name": app.name, "version": app.version, "state": app.state, "error": app.error}
+            for app in await self.apps.list()
+        ]
         return {
             "address": self.address, "nats": self.server.url, "epoch": self.store.epoch, "events": last, "views": lags, "apps": apps,
             "runs": await self.views.runs.counts(), "disk_free": self.folder.free_bytes(), "problem": self.disk.problem,
@@ -175,18 +187,31 @@ async def open_platform(
     calls = await stack.enter_async_context(open_calls(store, server, views.graph, views.graph_loop, commands, grants))
     processor = Processor(store, views.graph, views.graph_loop, registry, calls, commands, views.runs)
     api = Api(store, views.graph, views.graph_loop, views.search, views.search_loop, registry, commands)
+    api.add_fields([*call_fields(calls), *processor_fields(processor)])
     stack.push_async_callback(api.close)
     app_settings = AppSettings(
-        folder.apps, folder.runtime, server.url, Path(pcloud.__file__).parent, bundled=BUNDLED, unconfined=settings.unconfined
+        folder.apps,
+        folder.runtime,
+        server.url,
+        Path(pcloud.__file__).parent,
+        bundled=BUNDLED,
+        unconfined=settings.unconfined,
     )
     apps = Apps(
-        app_settings, commands=commands, graph=views.graph, store=store, server=server, api=api, calls=calls, processor=processor
+        app_settings,
+        commands=commands,
+        graph=views.graph,
+        store=store,
+        server=server,
+        api=api,
+        calls=calls,
+        processor=processor,
     )
     stack.push_async_callback(apps.stop_all)
     run_beside(stack, group, "processor", processor.run())
     token = await make_owner(views.graph, commands)
     sessions = Sessions(folder.key("session.key"), store.epoch)
-    devices = Devices(views.graph, commands, calls)
+    devices = Devices(views.graph, commands, calls, api.disconnect)
     return Node(settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, disk, token)
 
 
@@ -211,7 +236,9 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
         await web.TCPSite(runner, settings.host, settings.port).start()
     except OSError as error:
         reason = error.strerror or error
-        raise Unavailable(f"{settings.host}:{settings.port} can't be listened on ({reason}): choose another address with --listen") from error
+        raise Unavailable(
+            f"{settings.host}:{settings.port} can't be listened on ({reason}): choose another address with --listen"
+        ) from error
     port = runner.addresses[0][1]
     node.address = f"http://{settings.domain if settings.host in ('127.0.0.1', '::1') else settings.host}:{port}"
     admin = web.AppRunner(admin_application(node), access_log=None, shutdown_timeout=2.0, handle_signals=False)

@@ -5,6 +5,7 @@ The log holds the token's hash and the access key's name, never a secret.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +27,12 @@ LONGEST_NAME = 80
 
 @dataclass(frozen=True, slots=True)
 class Devices:
+    """`disconnect`: closes the open connections of the callers that it is asked about."""
+
     graph: GraphStore
     commands: Commands
     calls: Calls
+    disconnect: Callable[[Callable[[Caller], bool]], Awaitable[None]]
 
     async def pair(self, name: str, graphql: str, bucket: str = BACKUP_BUCKET) -> dict[str, Any]:
         """What the device gets: `{"id", "graphql", "token", "s3": {"endpoint", "access_key", "secret_key", "bucket"}}`.
@@ -42,7 +46,12 @@ class Devices:
         answer = await self.calls.call(owner, ISSUE, {"name": f"device-{id}", "bucket": bucket, "write": True})
         s3 = {part: answer.result[part] for part in ("endpoint", "access_key", "secret_key", "bucket")}
         token = new_token("device")
-        fields = {"name": name.strip(), "tokenHash": token_hash(token), "state": "active", "accessKey": s3["access_key"]}
+        fields = {
+            "name": name.strip(),
+            "tokenHash": token_hash(token),
+            "state": "active",
+            "accessKey": s3["access_key"],
+        }
         try:
             await self.commands.write("owner", [NodeChange(Ref("core", "Device", id), "add", set=fields)])
         except PCloudError:
@@ -51,7 +60,9 @@ class Devices:
         return {"id": id, "graphql": graphql, "token": token, "s3": s3}
 
     async def list(self) -> list[dict[str, Any]]:
-        return await self.graph.fetch(Select("core/Device", ("id", "name", "state"), order=(Order("name"),), first=1000))
+        return await self.graph.fetch(
+            Select("core/Device", ("id", "name", "state"), order=(Order("name"),), first=1000)
+        )
 
     async def revoke(self, id: str) -> None:
         """Take a device's token and keys away, at once effective; raises `NotFound`."""
@@ -60,6 +71,7 @@ class Devices:
         if not node.exists:
             raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
         await self.commands.write("owner", [NodeChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))])
+        await self.disconnect(lambda caller: caller.kind == "device" and caller.name == id)
         await self.calls.call(Caller("owner"), REVOKE, {"access_key": node.fields["accessKey"]})
 
     async def by_token(self, token: str) -> Caller | None:
