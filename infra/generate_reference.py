@@ -41,7 +41,10 @@ def command_line() -> Iterator[str]:
     yield from command("pcloud", root)
     yield "\n## Exit codes\n"
     yield "| code | when |\n|---|---|\n| 0 | done |\n| 1 | unexpected |"
-    yield from (f"| {code} | `{name}`, see [errors](errors.md) |" for name, code in EXIT_CODES.items())
+    also = {"REJECTED": "; also a command line that can't be read, and where the owner said no"}
+    yield from (
+        f"| {code} | `{name}`, see [errors](errors.md){also.get(name, '')} |" for name, code in EXIT_CODES.items()
+    )
     yield "| 130 | interrupted |"
 
 

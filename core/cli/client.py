@@ -44,7 +44,9 @@ class Client:
     async def graphql(self, query: str, variables: dict[str, Any] | None = None, *, app: str = "") -> dict[str, Any]:
         """The `data` of an operation in the owner's view, or through an app's eyes; raises its first error."""
         path = f"/graphql/{app}" if app else "/graphql"
-        async with self._session.post(f"http://node{path}", json={"query": query, "variables": variables or {}}) as answer:
+        async with self._session.post(
+            f"http://node{path}", json={"query": query, "variables": variables or {}}
+        ) as answer:
             body = await answer.json(content_type=None)
             if errors := body.get("errors"):
                 raise error_from_code(errors[0].get("extensions", {}).get("code", ""), errors[0]["message"])
@@ -70,6 +72,8 @@ async def open_client(data: Path) -> AsyncIterator[Client]:
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=LONGEST_LINE) as session:
             yield Client(session)
     except aiohttp.ClientConnectorError as error:
-        raise Unavailable(f"no node runs on the data folder {data}: start one with `pcloud up`, or name its folder with --data") from error
+        raise Unavailable(
+            f"no node runs on the data folder {data}: start one with `pcloud up`, or name its folder with --data"
+        ) from error
     except aiohttp.ClientError as error:
         raise Unavailable(f"the node on {data} broke the connection off: {error}") from error

@@ -26,7 +26,9 @@ def print_version(wanted: bool) -> None:
 
 @cli.callback()
 def root(
-    _: Annotated[bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")] = False,
+    _: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -37,7 +39,9 @@ cli.command("signin-link")(up.signin_link)
 cli.command("demo")(demo.demo)
 cli.command("call")(runs.call)
 cli.command("replay")(runs.replay)
-cli.command("nats", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []})(nats.nats)
+cli.command(
+    "nats", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
+)(nats.nats)
 cli.add_typer(app.commands, name="app")
 cli.add_typer(runs.commands, name="runs")
 cli.add_typer(graph.commands, name="graph")

@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from core.app import packed
 from core.cli.client import Client, open_client
 from core.cli.demo_node import running_node
 from core.cli.gallery_visit import visit_gallery
@@ -41,8 +40,13 @@ SEARCH = "query($text: String!) { search(text: $text) { total } }"
 
 
 def demo(
-    photos: Annotated[list[Path] | None, typer.Argument(help="Photographs or folders of them; by default a few that come along.", exists=True)] = None,
-    leave: Annotated[bool, typer.Option("--exit", help="End when the story is told instead of serving until Ctrl-C.")] = False,
+    photos: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Photographs or folders of them; by default a few that come along.", exists=True),
+    ] = None,
+    leave: Annotated[
+        bool, typer.Option("--exit", help="End when the story is told instead of serving until Ctrl-C.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
     listen: Annotated[str, typer.Option(help="HOST:PORT of the web address; port 0 takes a free one.")] = "127.0.0.1:0",
 ) -> None:
@@ -58,7 +62,9 @@ def photographs(places: list[Path]) -> list[Path]:
         inside = sorted(place.rglob("*")) if place.is_dir() else [place]
         found += [path for path in inside if path.suffix.lower() in ENDINGS and path.is_file()]
     if not found:
-        raise Rejected(f"there are no pictures in {', '.join(map(str, places))}: name a folder with {', '.join(sorted(ENDINGS))} files")
+        raise Rejected(
+            f"there are no pictures in {', '.join(map(str, places))}: name a folder with {', '.join(sorted(ENDINGS))} files"
+        )
     if len(found) > MOST_PHOTOS:
         raise Rejected(f"{len(found):,} pictures are more than a demo takes ({MOST_PHOTOS:,}): name a smaller folder")
     return found
@@ -80,20 +86,30 @@ async def tell(files: list[Path], *, own: bool, leave: bool, as_json: bool, list
 
 
 async def story(client: Client, files: list[Path], *, own: bool) -> dict[str, Any]:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console) as progress:
         await install_apps(client, progress, progress.add_task("installing the apps", total=len(APPS)))
         device = await client.ask("POST", "/devices", json_body={"name": "demo phone"})
         broken = [] if own else [("broken-on-purpose.jpg", b"\xff\xd8\xff\xe0 this is no picture")]
         uploads = len(files) + len(broken)
         task = progress.add_task("uploading photographs by S3", total=uploads)
-        await upload(device["s3"], [*((name, path) for name, path in named(files)), *broken], lambda: progress.advance(task))
+        await upload(
+            device["s3"], [*((name, path) for name, path in named(files)), *broken], lambda: progress.advance(task)
+        )
         task = progress.add_task("importing, finding faces, making thumbnails", total=uploads * (1 + RUNS_PER_IMAGE))
         await settle(client, uploads, progress, task)
     return await outcome(client, photos=len(files), own=own)
 
 
 async def install_apps(client: Client, progress: Progress, task: TaskID) -> None:
+    from core.app import packed  # heavy, and needed by no other command of this file
+
     for name in APPS:
         progress.update(task, description=f"installing {name}")
         archive = await asyncio.to_thread(packed, ROOT / "apps" / name)
@@ -172,9 +188,14 @@ async def outcome(client: Client, *, photos: int, own: bool) -> dict[str, Any]:
 def show(facts: dict[str, Any], address: str, link: str) -> None:
     """The story's end, in words."""
     gallery = re.sub(r"^(https?://)", r"\1photos.", address)
-    console.print(f"\n[bold]{facts['images']}[/] photographs, [bold]{facts['segments']}[/] faces in them, {facts['events']} events in the log")
+    console.print(
+        f"\n[bold]{facts['images']}[/] photographs, [bold]{facts['segments']}[/] faces in them, {facts['events']} events in the log"
+    )
     for word, hits in facts["search"].items():
         console.print(f"  search [bold]{word}[/]: {hits} {'hit' if hits == 1 else 'hits'}")
     failed = facts["runs"]["FAILED"]
-    console.print(f"  {facts['runs']['DONE']} runs done, {failed} failed" + (" (a file that is broken on purpose)" if failed == 1 else ""))
+    console.print(
+        f"  {facts['runs']['DONE']} runs done, {failed} failed"
+        + (" (a file that is broken on purpose)" if failed == 1 else "")
+    )
     console.print(f"\nGallery   {gallery}\nSign in   {link}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from core.cli.client import open_client
-from core.cli.terminal import AsJson, DataOption, console, print_json, print_table, run
+from core.cli.terminal import AsJson, DataOption, console, plain, print_json, print_table, run
 
 __all__ = ["commands"]
 
@@ -30,7 +31,7 @@ def pair(
     if as_json:
         print_json(paired)
         return
-    console.print(f"[green]✓[/] {name} is paired. Its credentials, shown only now:")
+    console.print(f"[green]✓[/] {plain(name)} is paired. Its credentials, shown only now:")
     print(f"GraphQL     {paired['graphql']}\ntoken       {paired['token']}")
     print("\n".join(f"S3 {part:<9}{value}" for part, value in paired["s3"].items()))
 
@@ -52,12 +53,14 @@ def list_command(data: DataOption, as_json: AsJson = False) -> None:
 
 
 @commands.command()
-def revoke(id: str, data: DataOption) -> None:
+def revoke(
+    id: Annotated[str, typer.Argument(help="The device's id, as `device list` shows it.")], data: DataOption
+) -> None:
     """Take a device's credentials away, at once effective."""
 
     async def work() -> None:
         async with open_client(data) as client:
-            await client.ask("DELETE", f"/devices/{id}")
+            await client.ask("DELETE", f"/devices/{quote(id, safe='')}")
 
     run(work())
     console.print("[green]✓[/] revoked")

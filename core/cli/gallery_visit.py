@@ -26,7 +26,9 @@ async def visit_gallery(link: str) -> int:
             parts = urlsplit(url)
             headers = {"Host": parts.netloc, "Cookie": cookies.get(parts.netloc, ""), "Accept": "text/html"}
             path = f"{parts.path or '/'}?{parts.query}"
-            async with session.get(f"{node.scheme}://{node.netloc}{path}", headers=headers, allow_redirects=False) as answer:
+            async with session.get(
+                f"{node.scheme}://{node.netloc}{path}", headers=headers, allow_redirects=False
+            ) as answer:
                 for name, morsel in answer.cookies.items():
                     cookies[parts.netloc] = f"{name}={morsel.value}"
                 if answer.status not in (302, 303, 307):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.client import open_client
-from core.cli.terminal import AsJson, DataOption, console, print_json, run
+from core.cli.terminal import AsJson, DataOption, console, facts, plain, print_json, run
 from pcloud.errors import Corrupt, Rejected
 from pcloud.subject import Ref
 
@@ -17,7 +17,9 @@ __all__ = ["commands"]
 
 commands = typer.Typer(no_args_is_help=True, help="The knowledge graph: query, schema, history, verify.")
 AsApp = Annotated[str, typer.Option("--app", help="Through this app's eyes instead of the owner's.")]
-HISTORY = "query($type: String!, $id: ID!) { nodeHistory(type: $type, id: $id) { revision time kind actor cause tx change } }"
+HISTORY = (
+    "query($type: String!, $id: ID!) { nodeHistory(type: $type, id: $id) { revision time kind actor cause tx change } }"
+)
 
 
 @commands.command()
@@ -32,6 +34,8 @@ def query(
         values = json.loads(variables)
     except ValueError as error:
         raise Rejected(f"--variables is no JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise Rejected('--variables is no JSON object: write something such as {"id": "0190…"}')
 
     async def work() -> Any:
         async with open_client(data) as client:
@@ -41,19 +45,27 @@ def query(
 
 
 @commands.command()
-def schema(data: DataOption, app: AsApp = "") -> None:
-    """Print the schema that the owner (or an app) sees."""
+def schema(data: DataOption, app: AsApp = "", as_json: AsJson = False) -> None:
+    """Print the schema that the owner (or an app) sees; with `--json` as introspection tells it."""
     from graphql import build_client_schema, get_introspection_query, print_schema
 
     async def work() -> Any:
         async with open_client(data) as client:
             return await client.graphql(get_introspection_query(), app=app)
 
-    print(print_schema(build_client_schema(run(work()))))
+    found = run(work())
+    if as_json:
+        print_json(found)
+    else:
+        print(print_schema(build_client_schema(found)))
 
 
 @commands.command()
-def history(entity: Annotated[str, typer.Argument(metavar="APP/TYPE/ID")], data: DataOption, as_json: AsJson = False) -> None:
+def history(
+    entity: Annotated[str, typer.Argument(metavar="APP/TYPE/ID", help="Such as image-importer/Image/0190….")],
+    data: DataOption,
+    as_json: AsJson = False,
+) -> None:
     """An entity's life: when, who, what changed."""
     ref = Ref.parse(entity)
 
@@ -66,7 +78,8 @@ def history(entity: Annotated[str, typer.Argument(metavar="APP/TYPE/ID")], data:
         print_json(entries)
         return
     for entry in entries:
-        console.print(f"[bold]{entry['time']}[/] {entry['kind']} by {entry['actor']}  [dim]{entry['revision']}[/]")
+        who = f"{entry['kind']} by {plain(entry['actor'])}"
+        facts.print(f"[bold]{plain(entry['time'])}[/] {who}  [dim]{plain(entry['revision'])}[/]")
         print(json.dumps(entry["change"], ensure_ascii=False))
 
 
@@ -91,4 +104,6 @@ def verify(data: DataOption, as_json: AsJson = False) -> None:
         raise Corrupt(f"the graph differs from the log at revision {result['revision']}: stop the node, move its graph/ folder away "
                       "and start it; the graph is folded anew")  # fmt: skip
     if not as_json:
-        console.print(f"[green]✓[/] equal: {result['events']:,} events folded anew give the same graph ({result['revision']})")
+        facts.print(
+            f"[green]✓[/] equal: {result['events']:,} events folded anew give the same graph ({result['revision']})"
+        )

@@ -17,6 +17,9 @@ __all__ = ["nats"]
 
 def nats(context: typer.Context, data: DataOption) -> None:
     """Inspect the log with the nats CLI, such as `pcloud nats stream view GRAPH`."""
+    if context.args in ([], ["--help"], ["-h"]):
+        print(context.get_help())
+        return
     program = shutil.which("nats")
     if program is None:
         raise NotFound(

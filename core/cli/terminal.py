@@ -1,4 +1,7 @@
-"""How the command line talks to a person: one console for words (standard error), plain printing for facts (standard output)."""
+"""How the command line talks to a person: one console for words (standard error), plain printing for facts (standard output).
+
+Texts that come from apps pass through `plain`, so that none can colour, move or hide what the owner reads before agreeing to it.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,39 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
 
 from core.settings import default_data_folder
+from pcloud.errors import Rejected
 
-__all__ = ["AsJson", "DataOption", "console", "print_json", "print_table", "run", "say_error"]
+__all__ = [
+    "AsJson",
+    "DataOption",
+    "confirm",
+    "console",
+    "facts",
+    "plain",
+    "print_json",
+    "print_table",
+    "run",
+    "say_error",
+]
 
 console = Console(stderr=True, highlight=False)
+facts = Console(highlight=False, soft_wrap=True)
 
-DataOption = Annotated[Path, typer.Option("--data", envvar="PCLOUD_DATA_FOLDER", help="The node's data folder.", default_factory=default_data_folder)]
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        envvar="PCLOUD_DATA_FOLDER",
+        help="The node's data folder.",
+        default_factory=default_data_folder,
+        show_default="pcloud in the user's data folder",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 
 Result = TypeVar("Result")
@@ -30,8 +56,25 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
     return uvloop.run(work)
 
 
+def plain(text: object) -> str:
+    """`text` on one line, without control characters, as rich prints it literally."""
+    words = " ".join(str("" if text is None else text).split())
+    return escape("".join(letter if letter.isprintable() else "\ufffd" for letter in words))
+
+
 def say_error(message: str) -> None:
-    console.print(f"[bold red]error:[/] {message.replace('[', chr(92) + '[')}", soft_wrap=True)
+    console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+
+
+def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:
+    """Ask on the terminal. Where nobody can answer, raises `Rejected`, naming what to do `otherwise`."""
+    try:
+        return typer.confirm(question, default=default, err=True)
+    except typer.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        console.print()
+        raise Rejected(f"nobody answered the question {question.strip()!r}: {otherwise}") from error
 
 
 def print_json(value: Any) -> None:
@@ -40,15 +83,21 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
-    """A table on standard output, or `empty` on standard error where there is nothing to show."""
-    rows = list(rows)
-    if not rows:
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str, notes: Sequence[str] | None = None
+) -> None:
+    """A table on standard output, with a note indented below each row that has one, or `empty` on standard error."""
+    cells = [[plain(value) for value in row] for row in rows]
+    if not cells:
         console.print(empty)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row))
-    Console(highlight=False).print(table)
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    facts.print(f"[bold]{line(columns, widths)}[/]")
+    for number, row in enumerate(cells):
+        facts.print(line(row, widths))
+        if notes and notes[number]:
+            facts.print(f"    [dim]{plain(notes[number])}[/]")
+
+
+def line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(cells, widths, strict=True)).rstrip()

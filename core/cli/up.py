@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from core.cli.client import open_client
-from core.cli.terminal import AsJson, DataOption, console, print_json, run
+from core.cli.terminal import AsJson, DataOption, facts, plain, print_json, run
 from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, NodeSettings, parse_listen
 
 __all__ = ["signin_link", "status", "up"]
@@ -17,9 +18,13 @@ __all__ = ["signin_link", "status", "up"]
 
 def up(
     data: DataOption,
-    listen: Annotated[str, typer.Option(help="HOST:PORT of the web address; port 0 takes a free one.")] = DEFAULT_LISTEN,
+    listen: Annotated[
+        str, typer.Option(help="HOST:PORT of the web address; port 0 takes a free one.")
+    ] = DEFAULT_LISTEN,
     domain: Annotated[str, typer.Option(help="The cloud's domain: apps are at APP.DOMAIN.")] = DEFAULT_DOMAIN,
-    unconfined: Annotated[bool, typer.Option(help="Run installed archives that are not bundled without a sandbox.")] = False,
+    unconfined: Annotated[
+        bool, typer.Option("--unconfined", help="Run installed archives that are not bundled without a sandbox.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
     """Run this node until SIGTERM or Ctrl-C."""
@@ -47,14 +52,18 @@ def announce(address: str, token: str | None, link: str, data: Path) -> None:
     print(f"PCloud is up at {address}  (data: {data})\nSign a browser in once, within ten minutes: {link}", flush=True)
 
 
-def signin_link(data: DataOption) -> None:
-    """Print a link that signs a browser in once."""
+def signin_link(data: DataOption, as_json: AsJson = False) -> None:
+    """Print a link that signs a browser in once, within ten minutes."""
 
     async def work() -> Any:
         async with open_client(data) as client:
             return await client.ask("POST", "/signin-link")
 
-    print(run(work())["link"])
+    answer = run(work())
+    if as_json:
+        print_json(answer)
+    else:
+        print(answer["link"])
 
 
 def status(data: DataOption, as_json: AsJson = False) -> None:
@@ -64,15 +73,24 @@ def status(data: DataOption, as_json: AsJson = False) -> None:
         async with open_client(data) as client:
             return await client.ask("GET", "/status")
 
-    facts = run(work())
+    answer = run(work())
     if as_json:
-        print_json(facts)
+        print_json(answer)
         return
-    console.print(f"[bold]node[/]   up at {facts['address']}, {facts['disk_free'] / 2**30:,.1f} GB free on {data}")
-    console.print(f"[bold]log[/]    {facts['events']:,} events at {facts['nats']}, epoch {facts['epoch']}")
-    for name, view in facts["views"].items():
-        console.print(f"[bold]{name:<6}[/] at {view['sequence']:,}, {view['lag']:,} behind")
-    for app in facts["apps"]:
-        problem = f" [red]{app['error']}[/]" if app["error"] else ""
-        console.print(f"[bold]app[/]    {app['name']} {app['version']} {app['state']}{problem}")
-    console.print(f"[bold]runs[/]   {', '.join(f'{count} {state}' for state, count in facts['runs'].items()) or 'none yet'}")
+    for name, text in status_lines(answer, data):
+        facts.print(f"[bold]{name:<7}[/] {text}")
+
+
+def status_lines(answer: dict[str, Any], data: Path) -> Iterator[tuple[str, str]]:
+    """What each line is of, and its text for the terminal."""
+    yield "node", f"up at {plain(answer['address'])}, {answer['disk_free'] / 2**30:,.1f} GB free on {plain(data)}"
+    if answer["problem"]:
+        yield "", f"[bold red]{plain(answer['problem'])}[/]"
+    yield "log", f"{answer['events']:,} events at {plain(answer['nats'])}, epoch {plain(answer['epoch'])}"
+    for name, view in answer["views"].items():
+        lag = f"{view['lag']:,} behind" if view["lag"] else "up to date"
+        yield "view", f"{name:<6} at {view['sequence']:,}, {lag}"
+    for app in answer["apps"]:
+        problem = f"  [red]{plain(app['error'])}[/]" if app["error"] else ""
+        yield "app", f"{plain(app['name'])} {plain(app['version'])} {plain(app['state'])}{problem}"
+    yield "runs", ", ".join(f"{count:,} {state}" for state, count in answer["runs"].items() if count) or "none yet"
