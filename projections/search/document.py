@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from pcloud.errors import Rejected
 from projections.graph.port import Child, Filter, Order, Row, Select
 from projections.search.plan import UNITS, Searched, TypePlan, index_key
 
-__all__ = ["Content", "content_of", "milliseconds", "select_for"]
+__all__ = ["Content", "content_of", "rank", "select_for"]
 
 MOST_RELATED = 256
 """Of each relation so many entities are searched with their parent: an album is not found by each of 10,000 photos in it."""
@@ -26,7 +27,7 @@ class Content:
     type: str
     text: Mapping[str, list[str]]
     facet: Mapping[str, list[str]]
-    number: Mapping[str, list[float | int]]
+    number: Mapping[str, list[int]]
     related: tuple[str, ...]
 
 
@@ -52,7 +53,7 @@ def select_for(plan: TypePlan, filter: Filter | None, **page: Any) -> Select:
 def content_of(plan: TypePlan, row: Row) -> Content:
     text: dict[str, list[str]] = defaultdict(list)
     facet: dict[str, list[str]] = defaultdict(list)
-    number: dict[str, list[float | int]] = defaultdict(list)
+    number: dict[str, list[int]] = defaultdict(list)
     for path, one in plan.fields.items():
         for value in _values(one, row):
             if one.text:
@@ -62,7 +63,7 @@ def content_of(plan: TypePlan, row: Row) -> Content:
             for unit in one.units:
                 facet[index_key(plan.type, f"{path}_{unit}")].append(value[: UNITS[unit]])
             if one.number:
-                number[index_key(plan.type, path)].append(milliseconds(value) if one.kind == "DateTime" else value)
+                number[index_key(plan.type, path)].append(rank(one.kind, value))
     related = [
         f"{target}/{child['id']}" for relation, target in plan.relations.items() for child in _children(row[relation])
     ]
@@ -71,6 +72,19 @@ def content_of(plan: TypePlan, row: Row) -> Content:
 
 def facet_value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def rank(kind: str, value: Any) -> int:
+    """A number or a time as a 64-bit integer of the same order: tantivy compares integers with floats badly, or panics.
+
+    A float's bits are ordered like integers when those of the negative ones are turned over (IEEE 754, section 5.10).
+    """
+    if kind == "DateTime":
+        return milliseconds(value)
+    if kind != "Float":
+        return value
+    bits = struct.unpack(">q", struct.pack(">d", value + 0.0))[0]
+    return bits if bits >= 0 else bits ^ 0x7FFF_FFFF_FFFF_FFFF
 
 
 def milliseconds(time: str) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from tantivy import Filter, Occur, Query, TextAnalyzerBuilder, Tokenizer
 
 from pcloud.errors import Rejected
 from pcloud.subject import Ref
-from projections.search.document import milliseconds
+from projections.search.document import rank
 from projections.search.plan import Searched, TypePlan, base_field, index_key
 from projections.search.port import FacetCount, Hit, Range, SearchQuery, SearchResult
 
@@ -21,6 +23,7 @@ MOST_WORDS = 16
 MOST_TEXT = 1000  # characters
 DEEPEST = 10_000  # hits
 MOST_VALUES = 200  # counted of a facet
+_LEAST, _MOST = -(2**63), 2**63 - 1
 TYPO_FROM = 5  # letters
 
 
@@ -135,7 +138,7 @@ class Asker:
         one = fields.get(name)
         if one is None or not one.number:
             return Query.empty_query()
-        low, high = (_bound(one, value) for value in (range_.low, range_.high))
+        low, high = _bound(one, range_.low, _LEAST, math.ceil), _bound(one, range_.high, _MOST, math.floor)
         text = f"number.{index_key(type_, name)}:[{low} TO {high}]"
         return Query.const_score_query(self._index.parse_query(text), 0.0)
 
@@ -203,14 +206,14 @@ def _has_facet(name: str, fields: Mapping[str, Searched]) -> bool:
     return one is not None and name in one.facet_names
 
 
-def _bound(one: Searched, value: Any) -> str:
+def _bound(one: Searched, value: Any, open_end: int, whole: Callable[[float], int]) -> int:
     if value is None:
-        return "*"
+        return open_end
     if one.kind == "DateTime":
-        return str(milliseconds(value))
-    if type(value) not in (int, float):
+        return rank(one.kind, value)
+    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
         raise Rejected(f"{one.path!r}: {value!r} is no number")
-    return f"{value:.17f}" if one.kind == "Float" else str(round(value))
+    return max(_LEAST, min(_MOST, rank(one.kind, value if one.kind == "Float" else whole(value))))
 
 
 def _total(found: Any) -> int:

@@ -121,7 +121,10 @@ def _members(type: str, field: FieldDef) -> Members | None:
 
 
 def _indexes(type_: TypeDef, columns: dict[str, Column]) -> dict[str, str]:
-    """One for each @search and each to-one relation, and for the latter also in the order of the type's searched times."""
+    """One for each @search and each to-one relation, and for the latter also in the order of the type's searched times.
+
+    Times are asked for newest first, so their indexes run that way: a timeline's page is then read off without sorting.
+    """
     wanted: list[tuple[str, ...]] = []
     times = [
         field.name for field in type_.fields.values() if field.kind == "DateTime" and field.search and not field.many
@@ -136,5 +139,6 @@ def _indexes(type_: TypeDef, columns: dict[str, Column]) -> dict[str, str]:
     result: dict[str, str] = {}
     for names in wanted:
         index = quoted(f"{type_.name}:{'+'.join(names)}")
-        result[index] = f"CREATE INDEX {index} ON {table} ({', '.join(quoted(name) for name in names)}, id)"
+        columns_sql = ", ".join(f"{quoted(name)}{' DESC' if name in times else ''}" for name in names)
+        result[index] = f"CREATE INDEX {index} ON {table} ({columns_sql}, id)"
     return result

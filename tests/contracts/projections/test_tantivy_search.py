@@ -1,0 +1,81 @@
+"""What the tantivy index alone promises: about its folder and its checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pcloud.errors import Corrupt, Unavailable
+from projections.graph.model import ModelGraph
+from projections.search.port import SearchQuery
+from projections.search.tantivy import TantivySearch, open_tantivy_search
+from tests.contracts.projections.conftest import Fold
+from tests.contracts.projections.shelf import BOOK, EPOCH, SHELF, Log, create, update
+
+TYPES = {BOOK: frozenset({"title"})}
+
+
+@pytest.fixture
+async def log(fold: Fold) -> Log:
+    log = Log()
+    log.install("shelf", SHELF)
+    log.write(*(create(f"{BOOK}/{number:03}", title=f"Book {number}") for number in range(450)))
+    await fold(log.events)
+    return log
+
+
+async def total(index: TantivySearch, text: str) -> int:
+    return (await index.search(SearchQuery(text, TYPES))).total
+
+
+async def test_a_second_opener_is_turned_away(index: TantivySearch, small_graph: ModelGraph) -> None:
+    with pytest.raises(Unavailable, match="open already"):
+        await open_tantivy_search(index.folder, small_graph)
+
+
+async def test_an_index_that_is_opened_again_goes_on_where_it_was(
+    index: TantivySearch, log: Log, fold: Fold, small_graph: ModelGraph
+) -> None:
+    await index.close()
+    await index.close()
+    again = await open_tantivy_search(index.folder, small_graph)
+    assert again.checkpoint == index.checkpoint
+    assert await total(again, "book") == 450
+    more = log.write(update(f"{BOOK}/007", title="Atlas"))
+    await small_graph.apply(EPOCH, more)
+    await again.apply(EPOCH, log.events)
+    assert (await total(again, "book"), await total(again, "atlas")) == (449, 1)
+    await again.close()
+
+
+async def test_an_index_that_is_gone_is_made_from_the_graph(
+    index: TantivySearch, log: Log, small_graph: ModelGraph
+) -> None:
+    await index.close()
+    shutil.rmtree(index.folder)
+    again = await open_tantivy_search(index.folder, small_graph)
+    assert again.checkpoint.sequence == 0
+    await again.apply(EPOCH, log.events[:1])
+    assert again.checkpoint == small_graph.checkpoint
+    assert await total(again, "book") == 450
+    await again.close()
+
+
+async def test_an_index_of_another_make_is_made_anew(tmp_path: Path, small_graph: ModelGraph) -> None:
+    import tantivy
+
+    folder = tmp_path / "other"
+    folder.mkdir()
+    tantivy.Index(tantivy.SchemaBuilder().add_text_field("other").build(), str(folder))
+    index = await open_tantivy_search(folder, small_graph)
+    assert index.checkpoint.sequence == 0
+    await index.close()
+
+
+async def test_a_damaged_index_is_corrupt(index: TantivySearch, log: Log, small_graph: ModelGraph) -> None:
+    await index.close()
+    (index.folder / "meta.json").write_text("garbage")
+    with pytest.raises(Corrupt, match="delete"):
+        await open_tantivy_search(index.folder, small_graph)

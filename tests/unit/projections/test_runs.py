@@ -1,0 +1,101 @@
+"""The runs view: the last record of each run, listed newest first."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pcloud.errors import Corrupt, Rejected, Unavailable
+from projections.runs import Run, RunEntry, RunError, RunsView, decode_run, encode_run, open_runs
+
+NOW = 1_700_000_000.0
+
+
+@pytest.fixture
+async def view(tmp_path: Path) -> AsyncIterator[RunsView]:
+    opened = await open_runs(tmp_path / "runs.sqlite")
+    yield opened
+    await opened.close()
+
+
+def entry(sequence: int, id: str, *, time: float = NOW, **fields: Any) -> RunEntry:
+    run = Run(id=id, **{"app": "faces", "action": "detect", "created": NOW + sequence, **fields})
+    return RunEntry(sequence, f"run.{run.app}.{run.action}.{id}", time, encode_run(run))
+
+
+async def ids(view: RunsView, **wanted: Any) -> str:
+    return "".join(run.id for run in (await view.list(**wanted)).runs)
+
+
+async def test_the_last_record_of_a_run_is_its_state(view: RunsView) -> None:
+    await view.apply(
+        "e", [entry(1, "a", state="NEW"), entry(2, "a", state="IN_PROGRESS"), entry(3, "b", state="FAILED")]
+    )
+    run = await view.get("a")
+    assert run is not None
+    assert run.state == "IN_PROGRESS"
+    assert await view.get("none") is None
+    assert await view.counts() == {"NEW": 0, "IN_PROGRESS": 1, "DONE": 0, "FAILED": 1}
+    assert await view.counts(app="other") == {"NEW": 0, "IN_PROGRESS": 0, "DONE": 0, "FAILED": 0}
+
+
+async def test_runs_are_listed_newest_first_and_narrowed(view: RunsView) -> None:
+    await view.apply("e", [
+        entry(1, "a", state="DONE", trigger="faces/new"), entry(2, "b", app="photos"), entry(3, "c", state="DONE"),
+    ])  # fmt: skip
+    assert await ids(view) == "cba"
+    assert await ids(view, app="faces") == "ca"
+    assert await ids(view, state="DONE", trigger="faces/new") == "a"
+
+
+async def test_pages_show_every_run_once(view: RunsView) -> None:
+    await view.apply("e", [entry(number, str(number), created=NOW + number // 3) for number in range(1, 10)])
+    found, after = "", None
+    while True:
+        page = await view.list(first=2, after=after)
+        found += "".join(run.id for run in page.runs)
+        after = page.after
+        if after is None:
+            break
+    assert found == await ids(view)
+    assert sorted(found) == list("123456789")
+
+
+async def test_a_run_that_is_dismissed_or_long_done_is_gone(view: RunsView) -> None:
+    old = {"ended": NOW - 91 * 86400}
+    await view.apply("e", [entry(1, "a", state="DONE", **old), entry(2, "b", state="FAILED", **old), entry(3, "c")])
+    assert await ids(view) == "cb"
+    await view.apply("e", [RunEntry(4, "run.faces.detect.b", NOW, b"")])
+    assert await ids(view) == "c"
+
+
+async def test_the_view_goes_on_where_it_was(view: RunsView) -> None:
+    await view.apply("e", [entry(1, "a")])
+    await view.close()
+    again = await open_runs(view.path)
+    assert (again.checkpoint.epoch, again.checkpoint.sequence) == ("e", 1)
+    await again.apply("e", [entry(1, "a", state="FAILED")])
+    assert await ids(again, state="NEW") == "a"
+    with pytest.raises(Corrupt):
+        await again.apply("other", [entry(2, "b")])
+    with pytest.raises(Unavailable):
+        await open_runs(view.path)
+    await again.close()
+
+
+async def test_what_makes_no_sense_is_rejected(view: RunsView) -> None:
+    for wanted in ({"first": 0}, {"first": 100_000}, {"after": "garbage"}):
+        with pytest.raises(Rejected):
+            await view.list(**wanted)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(Corrupt):
+        await view.apply("e", [RunEntry(1, "run.a.b.c", NOW, b"no run")])
+
+
+def test_a_record_comes_back_as_it_was_written() -> None:
+    run = Run(
+        "a", "faces", "detect", state="FAILED", args={"image": "x"}, error=RunError("REJECTED", "no face"), ended=NOW
+    )
+    assert decode_run(encode_run(run)) == run
