@@ -187,7 +187,6 @@ async def open_platform(
     calls = await stack.enter_async_context(open_calls(store, server, views.graph, views.graph_loop, commands, grants))
     processor = Processor(store, views.graph, views.graph_loop, registry, calls, commands, views.runs)
     api = Api(store, views.graph, views.graph_loop, views.search, views.search_loop, registry, commands)
-    api.add_fields([*call_fields(calls), *processor_fields(processor)])
     stack.push_async_callback(api.close)
     api.add_fields([*processor_fields(processor), *call_fields(calls)])
     app_settings = AppSettings(
