@@ -94,8 +94,12 @@ class NodeProcess:
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `pcloud ARGUMENTS` against this node."""
         environment = {**os.environ, "PCLOUD_DATA_FOLDER": str(self.data)}
-        result = subprocess.run([str(PCLOUD), *arguments], env=environment, capture_output=True, text=True, timeout=300, cwd=ROOT)
-        assert not check or result.returncode == 0, f"pcloud {' '.join(arguments)} ended with {result.returncode}: {result.stderr}"
+        result = subprocess.run(
+            [str(PCLOUD), *arguments], env=environment, capture_output=True, text=True, timeout=300, cwd=ROOT
+        )
+        assert not check or result.returncode == 0, (
+            f"pcloud {' '.join(arguments)} ended with {result.returncode}: {result.stderr}"
+        )
         return result
 
     def json(self, *arguments: str) -> Any:

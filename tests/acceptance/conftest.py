@@ -36,7 +36,9 @@ def house(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[No
         client = s3_client(node.device["s3"])
         for path in sorted(photos.glob("*.*g")):
             client.upload_file(str(path), node.device["s3"]["bucket"], path.name)
-        client.put_object(Bucket=node.device["s3"]["bucket"], Key="broken.jpg", Body=b"\xff\xd8\xff\xe0 this is no picture")
+        client.put_object(
+            Bucket=node.device["s3"]["bucket"], Key="broken.jpg", Body=b"\xff\xd8\xff\xe0 this is no picture"
+        )
         expected = len(list(photos.glob("*.*g")))
         wait_until(lambda: settled(node, expected), seconds=120, what="every photograph's processing")
         yield node
@@ -47,7 +49,12 @@ def settled(node: NodeProcess, images: int) -> bool:
     status = node.status()
     runs, views = status["runs"], status["views"]
     done = runs.get("DONE", 0) >= 3 * images and runs.get("FAILED", 0) >= 1
-    return done and not runs.get("NEW") and not runs.get("IN_PROGRESS") and all(view["lag"] == 0 for view in views.values())
+    return (
+        done
+        and not runs.get("NEW")
+        and not runs.get("IN_PROGRESS")
+        and all(view["lag"] == 0 for view in views.values())
+    )
 
 
 @pytest.fixture(scope="package")

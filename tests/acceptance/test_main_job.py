@@ -43,7 +43,9 @@ def test_the_graph_equals_its_log(house: NodeProcess) -> None:
 def test_the_gallery_shows_every_picture_and_a_frame_for_every_face(gallery: Page) -> None:
     tiles = gallery.get_by_role("listitem").locator("img")
     expect(tiles).to_have_count(7)
-    gallery.wait_for_function("[...document.querySelectorAll('[role=listitem] img, li img')].every(i => i.complete && i.naturalWidth)")
+    gallery.wait_for_function(
+        "[...document.querySelectorAll('[role=listitem] img, li img')].every(i => i.complete && i.naturalWidth)"
+    )
     gallery.get_by_role("link", name="Eileen Collins, astronaut").first.click()
     expect(gallery.get_by_test_id("face")).to_have_count(1)
 
@@ -71,11 +73,20 @@ def test_boto3_puts_lists_gets_in_parts_and_deletes(house: NodeProcess) -> None:
     parts = []
     for number, start in enumerate(range(0, len(data), 5 * 2**20), 1):
         part = client.upload_part(
-            Bucket=s3["bucket"], Key="notes/large.bin", UploadId=upload, PartNumber=number, Body=data[start : start + 5 * 2**20]
+            Bucket=s3["bucket"],
+            Key="notes/large.bin",
+            UploadId=upload,
+            PartNumber=number,
+            Body=data[start : start + 5 * 2**20],
         )
         parts.append({"PartNumber": number, "ETag": part["ETag"]})
-    client.complete_multipart_upload(Bucket=s3["bucket"], Key="notes/large.bin", UploadId=upload, MultipartUpload={"Parts": parts})
-    listed = {entry["Key"]: entry["Size"] for entry in client.list_objects_v2(Bucket=s3["bucket"], Prefix="notes/")["Contents"]}
+    client.complete_multipart_upload(
+        Bucket=s3["bucket"], Key="notes/large.bin", UploadId=upload, MultipartUpload={"Parts": parts}
+    )
+    listed = {
+        entry["Key"]: entry["Size"]
+        for entry in client.list_objects_v2(Bucket=s3["bucket"], Prefix="notes/")["Contents"]
+    }
     assert listed == {"notes/small.bin": 5, "notes/large.bin": len(data)}
     assert client.get_object(Bucket=s3["bucket"], Key="notes/large.bin")["Body"].read() == data
     for key in listed:
@@ -111,7 +122,12 @@ def test_nothing_answers_without_credentials(house: NodeProcess) -> None:
     import urllib.error
     import urllib.request
 
-    for host, path in (("localhost", "/graphql"), ("photos.localhost", "/"), ("random-puppy.localhost", "/"), ("localhost", "/")):
+    for host, path in (
+        ("localhost", "/graphql"),
+        ("photos.localhost", "/"),
+        ("random-puppy.localhost", "/"),
+        ("localhost", "/"),
+    ):
         request = urllib.request.Request(house.address + path, headers={"Host": host})
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=10)
@@ -120,4 +136,10 @@ def test_nothing_answers_without_credentials(house: NodeProcess) -> None:
 
 def test_the_processing_shows_in_the_status(house: NodeProcess) -> None:
     wait_until(lambda: house.status()["views"]["search"]["lag"] == 0, what="the search view")
-    assert {app["name"] for app in house.status()["apps"]} == {"object-store", "image-importer", "face-detector", "photos", "random-puppy"}
+    assert {app["name"] for app in house.status()["apps"]} == {
+        "object-store",
+        "image-importer",
+        "face-detector",
+        "photos",
+        "random-puppy",
+    }

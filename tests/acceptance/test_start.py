@@ -12,7 +12,12 @@ from tests.node_process import PCLOUD, ROOT, NodeProcess
 
 def up(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(PCLOUD), "up", *arguments], capture_output=True, text=True, timeout=60, cwd=ROOT, env={**os.environ, **(environment or {})}
+        [str(PCLOUD), "up", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
     )
 
 

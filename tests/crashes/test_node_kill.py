@@ -18,7 +18,9 @@ from PIL import Image
 from tests.node_process import NodeProcess, wait_until
 
 COUNT = 24
-IMAGES = "{ queryImageImporter_Image(first: 1000) { place sha256 faceDetector_faceCount faceDetector_segments { id } } }"
+IMAGES = (
+    "{ queryImageImporter_Image(first: 100) { place sha256 faceDetector_faceCount faceDetector_segments { id } } }"
+)
 
 
 def pictures(photos: Path) -> dict[str, bytes]:
