@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -131,7 +132,9 @@ class NodeProcess:
             async with open_client(self.data) as client:
                 return await work(client)
 
-        return asyncio.run(ask())
+        # In a thread of its own: a browser under test may have an event loop in this one.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, ask()).result()
 
     def children(self) -> list[int]:
         """The process ids of everything that the node started, below it at any depth."""
