@@ -108,7 +108,8 @@ def faces(rows: np.ndarray, size: tuple[int, int]) -> list[Face]:
         if right <= left or bottom <= top:
             continue
         points = np.clip(row[POINTS:] / scale, 0, 1)
-        found.append(Face(*_rounded(left, top, right - left, bottom - top), _rounded(*points), *_rounded(row[SCORE])))
+        x, y, across, down, score = _rounded(left, top, right - left, bottom - top, row[SCORE])
+        found.append(Face(x, y, across, down, _rounded(*points), score))
     return sorted(found, key=lambda face: (-face.confidence, face.x, face.y))
 
 

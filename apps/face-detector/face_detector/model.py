@@ -41,5 +41,5 @@ def _interpreter(content: bytes) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
-        from tflite_runtime.interpreter import Interpreter
+        from tflite_runtime.interpreter import Interpreter  # pyright: ignore[reportMissingImports]
     return Interpreter(model_content=content, num_threads=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pillow_heif
-from PIL import (
+from PIL import (  # noqa: F401 - Pillow knows a format once its plugin is imported
     AvifImagePlugin,
     GifImagePlugin,
     Image,
@@ -24,14 +24,7 @@ from pcloud.errors import Rejected
 __all__ = ["WORKING_SIDE", "upright"]
 
 WORKING_SIDE = 1280  # long side: tiles of a quarter are still larger than what the networks see
-_PLUGINS = (
-    JpegImagePlugin.JpegImageFile,
-    PngImagePlugin.PngImageFile,
-    WebPImagePlugin.WebPImageFile,
-    GifImagePlugin.GifImageFile,
-    TiffImagePlugin.TiffImageFile,
-    AvifImagePlugin.AvifImageFile,
-)
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF")
 
 
 def upright(path: Path, most_pixels: int) -> Image.Image:
@@ -39,7 +32,7 @@ def upright(path: Path, most_pixels: int) -> Image.Image:
     Image.MAX_IMAGE_PIXELS = None  # the bound is `most_pixels`
     pillow_heif.register_heif_opener()
     try:
-        with Image.open(path, formats=[*(plugin.format for plugin in _PLUGINS), "HEIF"]) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             if image.width * image.height > most_pixels:
                 raise Rejected(
                     f"the picture has {image.width} × {image.height} pixels; the setting `pixels` is {most_pixels}"

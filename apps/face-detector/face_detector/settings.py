@@ -35,8 +35,10 @@ class Settings:
             if isinstance(known[name], str):
                 if not isinstance(value, str):
                     raise Rejected(f"setting {name!r} must be a text, not {value!r}")
-            elif isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-                raise Rejected(f"setting {name!r} must be a number above zero, not {value!r}")
+                continue
+            numbers = (int, float) if name in ("seconds", "idle") else int
+            if isinstance(value, bool) or not isinstance(value, numbers) or value <= 0:
+                raise Rejected(f"setting {name!r} must be a number above zero, whole but for times, not {value!r}")
         settings = cls(**given)
         if settings.detector not in DETECTORS:
             raise Rejected(f"setting 'detector' is {settings.detector!r}; choose one of {', '.join(DETECTORS)}")

@@ -44,7 +44,15 @@ def test_the_weights_are_the_pinned_ones() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"detectr": "yunet"}, {"detector": "haar"}, {"detector": "yunet"}, {"model": 1}, {"seconds": 0}, {"faces": 901}],
+    [
+        {"detectr": "yunet"},
+        {"detector": "haar"},
+        {"detector": "yunet"},
+        {"model": 1},
+        {"seconds": 0},
+        {"faces": 901},
+        {"parallel": 1.5},
+    ],
 )
 def test_a_setting_that_cannot_be_meant_is_rejected(given: dict[str, object]) -> None:
     with pytest.raises(Rejected, match="setting"):

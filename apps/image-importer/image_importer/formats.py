@@ -7,10 +7,10 @@ the owner a photo of the wrong size.
 from __future__ import annotations
 
 import pillow_heif
-from PIL import (
+from PIL import (  # noqa: F401 - Pillow knows a format once its plugin is imported
     AvifImagePlugin,
     GifImagePlugin,
-    Image,
+    ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -37,18 +37,10 @@ _NEW_SUBFILE_TYPE, _REDUCED_RESOLUTION, _DNG_VERSION = 254, 1, 50706
 def open_formats() -> tuple[str, ...]:
     """The Pillow plugins that may open a file; none of Pillow's many others is ever tried on a stranger's bytes."""
     pillow_heif.register_heif_opener()
-    plugins = (
-        JpegImagePlugin.JpegImageFile,
-        PngImagePlugin.PngImageFile,
-        WebPImagePlugin.WebPImageFile,
-        GifImagePlugin.GifImageFile,
-        TiffImagePlugin.TiffImageFile,
-        AvifImagePlugin.AvifImageFile,
-    )
-    return (*(plugin.format for plugin in plugins), "HEIF")
+    return ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF")
 
 
-def mime_of(image: Image.Image) -> str:
+def mime_of(image: ImageFile.ImageFile) -> str:
     """The MIME type of an opened picture. Rejected: a camera raw file."""
     kind = image.format or ""
     if kind == "TIFF" and _is_raw(image):
@@ -58,7 +50,7 @@ def mime_of(image: Image.Image) -> str:
     return MIME_TYPES[kind]
 
 
-def _is_raw(image: Image.Image) -> bool:
+def _is_raw(image: ImageFile.ImageFile) -> bool:
     """DNG, NEF, ARW and their like put a reduced preview, or DNG's version, into the first directory."""
     tags = image.getexif()
     return _DNG_VERSION in tags or tags.get(_NEW_SUBFILE_TYPE) == _REDUCED_RESOLUTION

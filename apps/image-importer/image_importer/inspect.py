@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, IptcImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, IptcImagePlugin, UnidentifiedImageError
 
 from pcloud.errors import Rejected
 
@@ -71,7 +71,7 @@ def inspect_file(path: str, key: str, most_pixels: int) -> dict[str, Any]:
     return {name: value for name, value in asdict(facts).items() if value is not None}
 
 
-def _facts(image: Image.Image, key: str, most_pixels: int) -> Facts:
+def _facts(image: ImageFile.ImageFile, key: str, most_pixels: int) -> Facts:
     if image.width * image.height > most_pixels:
         size = f"{image.width} × {image.height}"
         raise Rejected(f"the picture has {size} pixels; the setting `pixels` allows {most_pixels} in all")
@@ -106,7 +106,7 @@ def _facts(image: Image.Image, key: str, most_pixels: int) -> Facts:
     )
 
 
-def _tags(image: Image.Image) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
+def _tags(image: ImageFile.ImageFile) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
     """Main, EXIF and GPS directory; one that cannot be read is empty, for the picture may be fine without it."""
     try:
         tags = image.getexif()
@@ -126,7 +126,7 @@ def _directory(items: Any) -> dict[int, Any]:
         return {}
 
 
-def _iptc(image: Image.Image) -> dict[Any, Any]:
+def _iptc(image: ImageFile.ImageFile) -> dict[Any, Any]:
     try:
         return IptcImagePlugin.getiptcinfo(image) or {}
     except Exception:
@@ -137,7 +137,7 @@ def _bytes(value: Any) -> bytes | None:
     return bytes(value) if isinstance(value, (bytes, tuple, list)) else None
 
 
-def _decode(image: Image.Image) -> None:
+def _decode(image: ImageFile.ImageFile) -> None:
     """Read the first frame to its end."""
     if image.format in ("JPEG", "MPO"):
         image.draft(image.mode, (max(1, image.width // 8), max(1, image.height // 8)))

@@ -26,6 +26,7 @@ class Settings:
         for name, value in given.items():
             if name not in known:
                 raise Rejected(f"unknown setting {name!r}; known are {', '.join(sorted(known))}")
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-                raise Rejected(f"setting {name!r} must be a number above zero, not {value!r}")
+            numbers = (int, float) if name == "seconds" else int
+            if isinstance(value, bool) or not isinstance(value, numbers) or value <= 0:
+                raise Rejected(f"setting {name!r} must be a number above zero, whole but for `seconds`, not {value!r}")
         return cls(**given)

@@ -30,7 +30,9 @@ def test_every_fact_has_its_field_in_the_schema() -> None:
     assert [name for name in Facts.__annotations__ if f"\n  {name}: " not in schema] == []
 
 
-@pytest.mark.parametrize("given", [{"byte": 1}, {"pixels": 0}, {"memory": "1 GB"}, {"parallel": True}])
+@pytest.mark.parametrize(
+    "given", [{"byte": 1}, {"pixels": 0}, {"memory": "1 GB"}, {"parallel": True}, {"parallel": 1.5}]
+)
 def test_a_setting_that_cannot_be_meant_is_rejected(given: dict[str, object]) -> None:
     with pytest.raises(Rejected, match="setting"):
         Settings.from_mapping(given)
