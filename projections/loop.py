@@ -97,8 +97,9 @@ class ProjectionLoop(Generic[E]):
 
         return unsubscribe
 
-    async def wait_for(self, sequence: int, timeout: float = 10.0) -> None:
-        """Return once the target has `sequence`; raises `Unavailable` after `timeout` seconds or when the loop has failed."""
+    async def wait_for(self, sequence: int, timeout: float | None = 10.0) -> None:
+        """Return once the target has `sequence`; raises `Unavailable` after `timeout` seconds (None: never) or when the loop has
+        failed."""
         if self._told >= sequence:
             return
         if self._failure is not None:
@@ -155,7 +156,7 @@ class ProjectionLoop(Generic[E]):
     async def _apply(self, events: list[E]) -> None:
         last = events[-1].sequence
         if self._behind is not None:
-            await self._behind.wait_for(last, timeout=60.0)
+            await self._behind.wait_for(last, timeout=None)
         await self._target.apply(self._store.epoch, events)
         for callback in list(self._callbacks):
             callback(events)

@@ -22,6 +22,7 @@ import tantivy
 from pcloud.errors import Corrupt, Unavailable
 from pcloud.event import Kind, StoredEvent
 from projections.checkpoint import HASH_MODULUS, START, Checkpoint
+from projections.graph.catalog import Catalog
 from projections.graph.port import Filter, GraphStore, Has, HasRelated, IdIn, Order, Select, Some
 from projections.search.document import Content, content_of, select_for
 from projections.search.plan import Searched, TypePlan, news, plan_search, signature
@@ -58,6 +59,7 @@ class TantivySearch:
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="search-read")
         self._checkpoint = self._committed = START
         self._known: Mapping[str, Mapping[str, str]] = {}
+        self._planned: tuple[Catalog, Mapping[str, TypePlan], Mapping[str, Mapping[str, str]]] | None = None
         self._closed = False
 
     @property
@@ -72,8 +74,8 @@ class TantivySearch:
             raise Corrupt(
                 f"the index {self.folder} is of the log {self._checkpoint.epoch}, and this is {epoch}: delete it"
             )
-        plans = plan_search(self._graph.catalog)
-        changed = signature(plans) != self._known
+        plans, known = self._plan()
+        changed = known != self._known
         if not self._checkpoint.sequence:
             self._checkpoint = await self._index_all(epoch, plans)
         elif changed:
@@ -174,13 +176,21 @@ class TantivySearch:
     async def _in_thread(self, function: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._writing, function, *args)
 
+    def _plan(self) -> tuple[Mapping[str, TypePlan], Mapping[str, Mapping[str, str]]]:
+        """The plans for the graph's catalog, with their signature; made anew when that is another one."""
+        catalog = self._graph.catalog
+        if self._planned is None or self._planned[0] is not catalog:
+            plans = plan_search(catalog)
+            self._planned = (catalog, plans, signature(plans))
+        return self._planned[1:]
+
     # --- asking ------------------------------------------------------------------------------------------------------------------
 
     async def search(self, query: SearchQuery) -> SearchResult:
         """Raises `Rejected` for a field that is not handed in, or a value that does not suit it."""
         if self._closed:
             raise Unavailable("the search index is closed")
-        plans = plan_search(self._graph.catalog)
+        plans, _ = self._plan()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._asking, self._asker.ask, query, plans)
         except (ValueError, OSError) as error:

@@ -18,6 +18,7 @@ from projections.graph.values import pattern, terms
 __all__ = ["Deadline", "acquire", "errors_told", "open_connection"]
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_BEYOND = ("integer overflow", "too large", "too many", "parser stack overflow")
 _STEPS = 4000  # of SQLite's virtual machine between two looks at the clock: some tenths of a millisecond
 
 
@@ -90,7 +91,7 @@ def _told(path: Path, error: sqlite3.Error) -> PCloudError:
         )
     if code == sqlite3.SQLITE_FULL:
         return Unavailable(f"the disk of {path} is full: free some space and start again, nothing is lost")
-    if code == sqlite3.SQLITE_TOOBIG or "integer overflow" in str(error) or "too large" in str(error):
+    if code == sqlite3.SQLITE_TOOBIG or any(words in str(error) for words in _BEYOND):
         return Rejected(f"the query is beyond a bound of the graph store: {error}")
     if isinstance(error, sqlite3.OperationalError):
         return Unavailable(f"the view {path} can't be used now: {error}")
