@@ -1,0 +1,169 @@
+"""The pages that people read, their blocks of code, and the checks that a block goes through by its language."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shlex
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import graphql
+import typer.main
+from sybil import Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser
+from typer._click.exceptions import MissingParameter  # typer has no public name for it
+
+from core.caller import Grant
+from core.cli.commands import cli
+from core.schema import app_access, build_view, parse_schema
+from pcloud.manifest import load_manifest
+from projections.graph.catalog import Catalog, merge
+
+__all__ = ["LANGUAGES", "PAGES", "ROOT", "blocks", "check_command", "commands_in", "installed_catalog", "pcloud_spans"]
+
+ROOT = Path(__file__).parents[3]
+PAGES = sorted(
+    [
+        *ROOT.glob("docs/**/*.md"),
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "pcloud" / "README.md",
+        *ROOT.glob("apps/*/README.md"),
+    ]
+)
+# Programs that a page may tell a person to run besides ours.
+OTHER_PROGRAMS = frozenset({"python", "python3", "pip", "export", "rclone", "uv", "go"})
+
+
+def blocks(page: Path) -> list[Example]:
+    """Every block of code of a page, ready to be evaluated."""
+    parsers = [CodeBlockParser(language, evaluate) for language, evaluate in LANGUAGES.items()]
+    return list(Sybil(parsers, path=str(ROOT), encoding="utf-8").parse(page).examples())
+
+
+def python(example: Example) -> None:
+    """It runs, and so every name that it imports exists; an app's own `app.run()` stands under `__main__`."""
+    exec(compile(str(example.parsed), example.path, "exec"), {"__name__": "page"})
+
+
+def yaml(example: Example) -> None:
+    load_manifest(str(example.parsed))
+
+
+def graphql_block(example: Example) -> None:
+    """A schema is parsed beside the bundled apps' types; an operation is checked against a view that was granted them."""
+    text = str(example.parsed)
+    catalog = installed_catalog()
+    if not graphql.parse(text).definitions[0].kind.startswith("operation"):
+        parse_schema("page", text, others=catalog)
+        return
+    faces = ("face-detector/segments", "face-detector/faceCount")
+    granted = [
+        Grant("page", "read", "image-importer/Image", faces, state="approved"),
+        Grant("page", "read", "face-detector/ImageSegment", state="approved"),
+    ]
+    view = build_view("page", catalog, app_access("page", catalog, granted))
+    assert graphql.validate(view.schema, graphql.parse(text)) == []
+
+
+@cache
+def installed_catalog() -> Catalog:
+    """The types of the bundled apps."""
+    catalog = Catalog()
+    for app in ("image-importer", "face-detector"):
+        own = parse_schema(app, (ROOT / "apps" / app / "schema.graphql").read_text(), others=catalog)
+        catalog = merge([catalog, own])
+    return catalog
+
+
+def console(example: Example) -> None:
+    for command in commands_in(str(example.parsed)):
+        check_command(command)
+
+
+def commands_in(block: str) -> Iterator[list[str]]:
+    """The words of each command that stands behind a `$`."""
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            words: list[str] = []
+            for word in [*shlex.split(line[2:], comments=True), "&&"]:
+                if word != "&&":
+                    words.append(word)
+                elif words:
+                    yield words
+                    words = []
+
+
+def check_command(words: Sequence[str], *, mention: bool = False) -> None:
+    """What a page tells a person to type exists: the command with these options, the task, or a known other program.
+    A `mention` may leave arguments out."""
+    program, arguments = words[0].rpartition("/")[2], list(words[1:])
+    if program == "pcloud":
+        try:
+            check_pcloud(arguments)
+        except MissingParameter:
+            if not mention:
+                raise
+    elif program == "just":
+        tasks = set(re.findall(r"^(\w+)[^:=\n]*:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
+        assert not arguments or arguments[0] in tasks, f"`just {arguments[0]}` is no task of the justfile"
+    else:
+        assert program in OTHER_PROGRAMS, f"{program!r} is no program that a page may ask for"
+
+
+def check_pcloud(arguments: list[str]) -> None:
+    """Have the command line read it as far as it goes without running anything."""
+    command: Any = typer.main.get_command(cli)
+    name = "pcloud"
+    while True:
+        context = command.make_context(name, arguments)
+        rest = [*getattr(context, "_protected_args", ()), *context.args]
+        if not hasattr(command, "commands") or not rest:
+            return
+        name, arguments = rest[0], rest[1:]
+        assert name in command.commands, f"`{context.command_path} {name}` is no command"
+        command = command.commands[name]
+
+
+def pcloud_spans(text: str) -> list[list[str]]:
+    """The commands that stand within a sentence, such as `pcloud status`."""
+    return [shlex.split(span) for span in re.findall(r"`(pcloud [^`…]+)`", text)]
+
+
+def shell(example: Example) -> None:
+    subprocess.run(["bash", "-n"], input=str(example.parsed), text=True, check=True, timeout=10)
+
+
+def ini(example: Example) -> None:
+    configparser.ConfigParser().read_string(str(example.parsed))
+
+
+def toml(example: Example) -> None:
+    tomllib.loads(str(example.parsed))
+
+
+def json_block(example: Example) -> None:
+    json.loads(str(example.parsed))
+
+
+def text(_: Example) -> None:
+    """A drawing."""
+
+
+LANGUAGES: dict[str, Callable[[Example], None]] = {
+    "python": python,
+    "yaml": yaml,
+    "graphql": graphql_block,
+    "console": console,
+    "sh": shell,
+    "ini": ini,
+    "toml": toml,
+    "json": json_block,
+    "text": text,
+}
