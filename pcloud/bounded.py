@@ -171,7 +171,8 @@ def _death(job: Job, status: int | None) -> PCloudError:
     if -status in (signal.SIGXCPU, signal.SIGALRM):
         return _too_slow(job)
     if -status == signal.SIGKILL:
-        return Rejected(f"{job.title} was killed: the machine is probably out of memory")
+        # Not by its own fault: by hand, or by a machine without memory. Another try may well succeed, and tries are bounded.
+        return Unavailable(f"{job.title} was killed from outside (is the machine out of memory?): try again")
     if status < 0:
         return Rejected(f"{job.title} crashed with {signal.Signals(-status).name}")
     return Rejected(f"{job.title} ended its process with exit code {status}")

@@ -53,6 +53,7 @@ def hang_with_child(file):
     linger(file)
     time.sleep(1000)
 def kill_server(): os.kill(os.getppid(), signal.SIGKILL); time.sleep(1000)
+def kill_itself(): os.kill(os.getpid(), signal.SIGKILL)
 def pid_then_never(file):
     Path(file).write_text(str(os.getpid()))
     time.sleep(1000)
@@ -156,6 +157,11 @@ async def test_a_dead_fork_server_is_replaced(jobs) -> None:
     with pytest.raises(Unavailable, match="its fork server has died"):
         await run_bounded(jobs.kill_server)
     assert await run_bounded(jobs.double, 1) == 2
+
+
+async def test_a_job_that_was_killed_from_outside_may_be_tried_again(jobs) -> None:
+    with pytest.raises(Unavailable, match="killed from outside"):
+        await run_bounded(jobs.kill_itself)
 
 
 async def test_jobs_wait_for_a_cpu(jobs) -> None:
