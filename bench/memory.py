@@ -100,7 +100,8 @@ def add_segments(node: NodeProcess) -> None:
     while made < SEGMENTS:
         rows = node.graphql(page, {"after": after})["queryImageImporter_Image"]
         after = rows[-1]["_cursor"] if len(rows) == A_TIME else None
-        segments = [segment(row["id"], made + number) for row in rows for number in range(3)][: SEGMENTS - made]
+        images = [row["id"] for row in rows for _ in range(3)][: SEGMENTS - made]
+        segments = [segment(image, made + number) for number, image in enumerate(images)]
         for start in range(0, len(segments), A_TIME):
             node.graphql(query, {"input": segments[start : start + A_TIME]})
         made += len(segments)
