@@ -1,10 +1,55 @@
+/** What a grid shows, and what the open picture can be turned through. */
+import type { Range } from './chunks.ts'
 import type { Picture } from './picture.ts'
+import { locate, totalCount, type Month, type Section } from './timeline.ts'
 
-/** A row of pictures that the open picture can be turned through: the whole timeline, or what a search found. */
-export interface Album {
-  count: number
-  /** The picture at an index, or undefined while it is on its way. */
-  at(index: number): Picture | undefined
-  /** Fetch what is missing around an index. */
-  need(index: number): void
+/** Pictures by month and index: the whole timeline, or what a search found (one month of the name 'found'). */
+export interface Source {
+  readonly months: Month[]
+  /** Raised whenever `at` may answer differently. */
+  readonly version: number
+  at(month: string, index: number): Picture | undefined
+  want(ranges: Range[]): void
+  wantAlso(range: Range): void
+  find(id: string): { month: string; index: number } | undefined
+}
+
+/** A row of pictures around an open one. While it is open, pictures may come and go before it: its index stays the same then, and the
+ * row moves under it. */
+export class Album {
+  #shift = 0
+
+  constructor(
+    readonly source: Source,
+    readonly sections: () => Section[],
+    /** Bring the tile into view and focus it. */
+    readonly reveal: (id: string) => void,
+  ) {}
+
+  get count(): number {
+    return Math.max(0, totalCount(this.sections()) - this.#shift)
+  }
+
+  at(index: number): Picture | undefined {
+    const found = locate(this.sections(), index + this.#shift)
+    return found && this.source.at(found.section.key, found.within)
+  }
+
+  need(index: number): void {
+    const found = locate(this.sections(), index + this.#shift)
+    if (found) this.source.wantAlso({ month: found.section.key, from: found.within, to: found.within + 1 })
+  }
+
+  /** Where a picture is that the page holds. */
+  indexOf(id: string): number | undefined {
+    const found = this.source.find(id)
+    const section = found && this.sections().find(({ key }) => key === found.month)
+    return section && section.first + found.index - this.#shift
+  }
+
+  /** The picture `id` was open at `index`: let it be there again. */
+  keep(id: string, index: number): void {
+    const now = this.indexOf(id)
+    if (now !== undefined) this.#shift += now - index
+  }
 }

@@ -4,6 +4,7 @@ import { createClient, type Client } from 'graphql-ws'
 
 const ADDRESS = '/_pcloud/graphql'
 const SECONDS = 20
+const WAIT_MS = { first: 500, most: 15_000 }
 
 export class GraphError extends Error {
   constructor(message: string, readonly code: string) {
@@ -12,6 +13,11 @@ export class GraphError extends Error {
 }
 
 let revision = ''
+
+/** The newest revision that an answer was of. */
+export function seen(): string {
+  return revision
+}
 
 /** The data of a query. Throws `GraphError`; code `OFFLINE` when the node can't be reached, `SIGNED_OUT` when the session has ended. */
 export async function ask<Data>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {
@@ -36,43 +42,55 @@ export async function ask<Data>(query: string, variables: Record<string, unknown
 
 let client: Client | undefined
 
-/** Follow a subscription until the returned function is called. After a lost connection it starts again with `variables()`, which
- * names the last revision that was seen; `connected` says whether it is on. */
+/** Follow a subscription until the returned function is called. After a lost connection it starts again with `variables()`, which name
+ * the last revision that was seen. `connected` says whether it is on; `refused`, that the node will not answer it as it is. */
 export function follow<Data>(
   query: string,
   variables: () => Record<string, unknown>,
-  next: (data: Data) => void,
-  connected: (on: boolean) => void,
+  { next, connected, refused }: { next: (data: Data) => void; connected: (on: boolean) => void; refused: () => void },
 ): () => void {
   client ??= createClient({
     url: () => `${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}${ADDRESS}`,
     retryAttempts: 0,
     keepAlive: 15_000,
   })
-  let ended = false
-  let wait = 500
-  let stop = () => {}
+  let wait = WAIT_MS.first
+  let [ended, stop] = [false, () => {}]
+  let wake = () => {}
+  const off = client.on('connected', () => {
+    wait = WAIT_MS.first
+    connected(true)
+  })
+  // A laptop that wakes up does not wait for the next attempt.
+  const hurry = () => wake()
+  addEventListener('online', hurry)
   void (async () => {
     while (!ended) {
       const results = client.iterate<Data>({ query, variables: variables() })
       stop = () => void results.return?.()
       try {
-        connected(true)
-        for await (const result of results) {
-          wait = 500
-          if (result.data) next(result.data)
-        }
-      } catch {
-        // The connection is gone; it is tried again below.
+        for await (const result of results) if (result.data) next(result.data)
+      } catch (error) {
+        if (Array.isArray(error) && !ended) refused()
       }
       if (ended) return
       connected(false)
-      await new Promise((resolve) => setTimeout(resolve, wait))
-      wait = Math.min(wait * 2, 15_000)
+      await new Promise<void>((resolve) => {
+        wake = resolve
+        setTimeout(resolve, wait)
+      })
+      wait = Math.min(wait * 2, WAIT_MS.most)
     }
   })()
   return () => {
     ended = true
+    off()
+    removeEventListener('online', hurry)
     stop()
   }
+}
+
+/** Forget the revision, as of a log that is no longer there. */
+export function forget(): void {
+  revision = ''
 }

@@ -1,160 +1,195 @@
-/** The pictures that the page knows: counts of all months, and chunks of tiles, fetched when they come into view.
+/** The timeline's pictures: counts of all months, and those tiles that are in view.
  *
- * A month is fetched in chunks of `CHUNK`, by cursor where the chunk before is known and by offset where the reader has jumped ahead.
- * Events of images make the counts and the chunks they touch stale; they are fetched anew, gathered for a moment. */
-import { ask, follow, GraphError } from './graph.ts'
+ * Events of images make the counts and the months that they touch stale; these are fetched anew at most once a second, so that a burst of
+ * uploads costs a few questions. An event that leaves a picture where it is (faces that were found later) is put in place at once. */
+import type { Source } from './album.ts'
+import { Chunks, type Page, type Range } from './chunks.ts'
+import { ask, follow, forget, GraphError, seen } from './graph.ts'
+import { monthBounds, monthOf, newestFirst } from './month.ts'
 import { FIELDS, questions, type Facts, type Picture, type Questions } from './picture.ts'
-import { monthBounds, type Month } from './timeline.ts'
+import type { Month } from './timeline.ts'
 
-const CHUNK = 120
-const GATHER_MS = 250
-const MOST_CHUNKS = 200
-
-interface Chunk {
-  pictures: Picture[]
-  cursor: string | null
-}
+const GATHER_MS = 200
+const PAUSE_MS = 1000
+const RESTART_MS = 60_000
 
 type Counted = { aggregateImage: { count: number; group: { value: string | null; count: number }[] } }
-type Page = { queryImage: (Picture & { _cursor: string })[] }
+type Rows = { queryImage: (Picture & { _cursor: string })[] }
 type Happened = { imageEvents: { kind: string; id: string; revision: string; node: Picture | null } }
 
-export class Library {
-  months = $state<Month[]>([])
+export class Library implements Source {
+  months = $state.raw<Month[]>([])
   total = $state(0)
   state = $state<'loading' | 'ready' | 'failed'>('loading')
-  problem = $state<GraphError | null>(null)
+  /** Why the page can't be shown, or, when it is ready, what went wrong last. */
+  problem = $state.raw<GraphError | null>(null)
   live = $state(true)
-  /** Raised when chunks have changed, so that what is drawn from `picture()` is drawn anew. */
   version = $state(0)
   faces = false
   #questions: Questions = questions(false)
-  #chunks = new Map<string, Chunk>()
-  #asked = new Set<string>()
-  #revision: string | null = null
+  #chunks = new Chunks((...what) => this.#page(...what), () => this.#arrived(), (error) => this.#fail(error))
+  #revision = ''
+  #touched: Set<string> | 'all' = new Set()
   #timer: ReturnType<typeof setTimeout> | undefined
+  #refreshed = 0
+  #restarted = 0
+  #watchers = new Set<(id: string) => void>()
   #stop = () => {}
 
   /** Fetch the counts and follow what happens from then on. */
   async open(): Promise<void> {
+    this.close()
     this.state = 'loading'
+    this.problem = null
+    this.#chunks.clear()
     try {
       const { __type } = await ask<{ __type: { fields: { name: string }[] } | null }>(FIELDS)
       const names = new Set(__type?.fields.map((field) => field.name))
       this.faces = names.has('segments') && names.has('faceCount')
       this.#questions = questions(this.faces)
       await this.#count()
+      this.#revision = seen()
       this.state = 'ready'
     } catch (error) {
       this.#fail(error)
       return
     }
-    this.#stop()
-    this.#stop = follow<Happened>(
-      this.#questions.events,
-      () => ({ after: this.#revision }),
-      (data) => this.#happened(data.imageEvents),
-      (on) => (this.live = on),
-    )
+    this.#stop = follow<Happened>(this.#questions.events, () => ({ after: this.#revision || null }), {
+      next: (data) => this.#happened(data.imageEvents),
+      connected: (on) => this.#connected(on),
+      refused: () => this.#startAgain(),
+    })
   }
 
   close(): void {
     this.#stop()
+    this.#stop = () => {}
     clearTimeout(this.#timer)
+    this.#timer = undefined
   }
 
-  /** The picture at an index of a month, or undefined while it is on its way. */
-  picture(month: string, index: number): Picture | undefined {
+  at(month: string, index: number): Picture | undefined {
     void this.version
-    return this.#chunks.get(chunkName(month, Math.floor(index / CHUNK)))?.pictures[index % CHUNK]
+    return this.#chunks.at(month, index)
   }
 
-  /** Fetch what is missing of a month's pictures [from, to). */
-  need(month: string, from: number, to: number): void {
-    for (let number = Math.floor(from / CHUNK); number <= Math.floor((to - 1) / CHUNK); number++) void this.#load(month, number)
+  want(ranges: Range[]): void {
+    this.#chunks.want(ranges)
+  }
+
+  wantAlso(range: Range): void {
+    this.#chunks.wantAlso(range)
+  }
+
+  find(id: string): { month: string; index: number } | undefined {
+    return this.#chunks.find(id)
+  }
+
+  /** Be told the ids of images that something happens to; call what is returned to end it. */
+  watch(watcher: (id: string) => void): () => void {
+    this.#watchers.add(watcher)
+    return () => this.#watchers.delete(watcher)
   }
 
   async facts(id: string): Promise<Facts | null> {
     return (await ask<{ getImage: Facts | null }>(this.#questions.facts, { id })).getImage
   }
 
-  search(variables: Record<string, unknown>): Promise<unknown> {
-    return ask(this.#questions.search, variables)
+  search<Found>(variables: Record<string, unknown>): Promise<Found> {
+    return ask<Found>(this.#questions.search, variables)
+  }
+
+  /** Fetch the part of the timeline around a picture that is known by its id alone; afterwards `find` knows it. */
+  async around(picture: Picture): Promise<void> {
+    const month = monthOf(picture.takenAt)
+    if (!picture.takenAt || this.find(picture.id)) return
+    const filter = { takenAt: { gt: picture.takenAt, le: monthBounds(month).max } }
+    const { aggregateImage } = await ask<{ aggregateImage: { count: number } }>(this.#questions.before, { filter })
+    await this.#chunks.bring(month, aggregateImage.count)
   }
 
   async #count(): Promise<void> {
     const { aggregateImage } = await ask<Counted>(this.#questions.months)
-    const months = aggregateImage.group.map(({ value, count }) => ({ key: value ?? '', count }))
-    this.months = months.sort((a, b) => (a.key && b.key ? b.key.localeCompare(a.key) : b.key ? 1 : a.key ? -1 : 0))
+    this.months = aggregateImage.group.map(({ value, count }) => ({ key: value ?? '', count })).sort(newestFirst)
     this.total = aggregateImage.count
   }
 
-  async #load(month: string, number: number): Promise<void> {
-    const name = chunkName(month, number)
-    if (this.#chunks.has(name) || this.#asked.has(name)) return
-    this.#asked.add(name)
-    try {
-      const after = number ? (this.#chunks.get(chunkName(month, number - 1))?.cursor ?? null) : null
-      const filter = month ? { takenAt: { between: bounds(month) } } : { not: { has: ['takenAt'] } }
-      const offset = after ? 0 : number * CHUNK
-      const { queryImage } = await ask<Page>(this.#questions.page, { filter, first: CHUNK, offset, after })
-      // Far-away chunks are forgotten again, oldest first, so that a long journey through 100,000 pictures stays small.
-      if (this.#chunks.size >= MOST_CHUNKS) this.#chunks.delete(this.#chunks.keys().next().value!)
-      this.#chunks.set(name, { pictures: queryImage, cursor: queryImage.at(-1)?._cursor ?? null })
-      this.version++
-    } catch (error) {
-      this.#fail(error)
-    } finally {
-      this.#asked.delete(name)
-    }
+  async #page(month: string, offset: number, after: string | null): Promise<Page> {
+    const filter = month ? { takenAt: { between: monthBounds(month) } } : { not: { has: ['takenAt'] } }
+    const { queryImage } = await ask<Rows>(this.#questions.page, { filter, offset: after ? 0 : offset, after })
+    return { pictures: queryImage, cursor: queryImage.at(-1)?._cursor ?? null }
   }
 
-  #happened(event: Happened['imageEvents']): void {
-    this.#revision = event.revision
-    if (event.kind === 'updated' && event.node && this.#replace(event.node)) return
-    clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => void this.#refresh(), GATHER_MS)
+  #arrived(): void {
+    this.problem = null
+    this.version++
   }
 
-  /** Put a changed picture in its place; false where its date has changed, which moves it. */
-  #replace(node: Picture): boolean {
-    for (const { pictures } of this.#chunks.values()) {
-      const at = pictures.findIndex(({ id }) => id === node.id)
-      if (at < 0) continue
-      if (pictures[at]!.takenAt !== node.takenAt) return false
-      pictures[at] = { ...pictures[at]!, ...node }
-      this.version++
-      return true
-    }
-    return true
+  #happened({ kind, id, revision, node }: Happened['imageEvents']): void {
+    this.#revision = revision
+    for (const watcher of this.#watchers) watcher(id)
+    const before = node ? this.#chunks.replace(node) : undefined
+    if (before) this.version++
+    if (kind === 'updated' && node && before?.takenAt === node.takenAt) return
+    if (kind === 'updated' && node && !before) return this.#soon(monthOf(node.takenAt))
+    const known = before ?? this.#known(id)
+    if (known) this.#soon(monthOf(known.takenAt))
+    this.#soon(node ? monthOf(node.takenAt) : undefined)
+  }
+
+  #known(id: string): Picture | undefined {
+    const found = this.#chunks.find(id)
+    return found && this.#chunks.at(found.month, found.index)
+  }
+
+  /** Fetch anew what has changed, soon, and not too often. */
+  #soon(month?: string): void {
+    if (month !== undefined && this.#touched !== 'all') this.#touched.add(month)
+    this.#timer ??= setTimeout(() => void this.#refresh(), Math.max(GATHER_MS, this.#refreshed + PAUSE_MS - Date.now()))
   }
 
   async #refresh(): Promise<void> {
+    const touched = this.#touched
+    this.#touched = new Set()
     try {
       const before = new Map(this.months.map(({ key, count }) => [key, count]))
       await this.#count()
-      for (const { key, count } of this.months) if (before.get(key) !== count) this.#forget(key)
-      this.version++
+      const changed = this.months.filter(({ key, count }) => before.get(key) !== count).map(({ key }) => key)
+      this.#chunks.stale(touched === 'all' ? undefined : new Set([...touched, ...changed]))
+      this.#arrived()
     } catch (error) {
+      this.#touched = 'all'
       this.#fail(error)
+    } finally {
+      this.#refreshed = Date.now()
+      this.#timer = undefined
     }
   }
 
-  #forget(month: string): void {
-    for (const name of this.#chunks.keys()) if (name.startsWith(`${month}#`)) this.#chunks.delete(name)
+  /** When a connection is lost, the next question tells whether it was the session that ended; when it is back, all is fetched anew. */
+  #connected(on: boolean): void {
+    if (on === this.live) return
+    this.live = on
+    this.#touched = 'all'
+    this.#soon()
+  }
+
+  /** The log is another one (a restore), or an app has taken fields away: read everything from the start. */
+  #startAgain(): void {
+    if (Date.now() - this.#restarted < RESTART_MS) return
+    this.#restarted = Date.now()
+    this.close()
+    forget()
+    this.#timer = setTimeout(() => void this.open(), PAUSE_MS)
   }
 
   #fail(error: unknown): void {
     this.problem = error instanceof GraphError ? error : new GraphError(String(error), '')
-    if (this.state === 'loading') this.state = 'failed'
+    if (this.state === 'loading' || this.problem.code === 'SIGNED_OUT') {
+      this.state = 'failed'
+      this.close()
+    } else if (/REJECTED|VALIDATION/.test(this.problem.code)) {
+      this.#startAgain()
+    }
   }
-}
-
-function chunkName(month: string, number: number): string {
-  return `${month}#${number}`
-}
-
-function bounds(month: string): { min: string; max: string } {
-  const [min, max] = monthBounds(month)
-  return { min, max }
 }

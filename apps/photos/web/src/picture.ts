@@ -1,4 +1,5 @@
 /** What the page knows of one picture, and the questions that fetch it. */
+import { CHUNK } from './chunks.ts'
 
 export interface Face {
   id: string
@@ -43,13 +44,14 @@ export function questions(faces: boolean) {
   const segments = faces ? 'segments(first: 300) { id x y width height confidence label }' : ''
   return {
     months: `{ aggregateImage { count group(by: takenAt_month, first: 1000) { value count } } }`,
-    page: `query($filter: ImageFilter, $offset: Int, $after: String, $first: Int) {
-      queryImage(filter: $filter, order: [{ desc: takenAt }], first: $first, offset: $offset, after: $after) { ${tile} _cursor }
+    before: `query($filter: ImageFilter) { aggregateImage(filter: $filter) { count } }`,
+    page: `query($filter: ImageFilter, $offset: Int, $after: String) {
+      queryImage(filter: $filter, order: [{ desc: takenAt }], first: ${CHUNK}, offset: $offset, after: $after) { ${tile} _cursor }
     }`,
     facts: `query($id: ID!) { getImage(id: $id) { ${tile} place mime size takenAtZone camera lens exposure fNumber iso focalLength
       latitude longitude ${segments} } }`,
-    search: `query($text: String!, $filter: SearchFilter, $count: [String!], $first: Int, $offset: Int) {
-      search(text: $text, types: ["Image"], filter: $filter, count: $count, first: $first, offset: $offset) {
+    search: `query($text: String!, $filter: SearchFilter, $count: [String!], $order: String, $offset: Int) {
+      search(text: $text, types: ["Image"], filter: $filter, count: $count, order: $order, first: ${CHUNK}, offset: $offset) {
         total hits { id node { ... on Image { ${tile} } } } facets { field values { value count } }
       }
     }`,
@@ -66,6 +68,9 @@ export function thumbnail(id: string, size: 'tile' | 'screen'): string {
 }
 
 const LANGUAGE = typeof navigator === 'undefined' ? 'en' : navigator.language
+
+// A formatter takes far longer to make than to use, and each tile has a name.
+const DAY = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: 'medium', timeZone: 'UTC' })
 
 /** 'Tuesday, 23 July 2024 at 10:15', in the zone where it was taken. */
 export function takenText(takenAt: string | null, zone: string | null): string {
@@ -96,6 +101,6 @@ export function bytesText(size: number | null): string {
 
 /** What a screen reader and the tooltip say. */
 export function pictureName(picture: Picture): string {
-  const day = picture.takenAt ? new Intl.DateTimeFormat(LANGUAGE, { dateStyle: 'medium', timeZone: 'UTC' }).format(new Date(picture.takenAt)) : ''
+  const day = picture.takenAt ? DAY.format(new Date(picture.takenAt)) : ''
   return [picture.title || 'Photograph', day].filter(Boolean).join(', ')
 }

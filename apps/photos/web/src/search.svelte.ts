@@ -1,10 +1,13 @@
-/** Search as you type, with narrowing by camera, year and faces. */
+/** Search as you type, with narrowing by year, camera and faces. What it finds is shown as one long month of the name 'found'. */
+import type { Source } from './album.ts'
+import { CHUNK, Chunks, type Page, type Range } from './chunks.ts'
 import { GraphError } from './graph.ts'
 import type { Library } from './library.svelte.ts'
 import type { Picture } from './picture.ts'
+import type { Month } from './timeline.ts'
 
 const WAIT_MS = 120
-const PAGE = 120
+const FOUND = 'found'
 
 export interface FacetValue {
   value: string
@@ -26,26 +29,39 @@ export const FACETS: { field: string; label: string }[] = [
   { field: 'faceCount', label: 'Faces' },
 ]
 
-export class Search {
+/** '2 faces', or the value itself where it is a name already. */
+export function valueName(field: string, value: string): string {
+  if (field !== 'faceCount') return value
+  return value === '0' ? 'no faces' : value === '1' ? '1 face' : `${value} faces`
+}
+
+/** Years newest first, numbers of faces from none up, names by how often they are there (as they come). */
+export function inOrder(field: string, values: FacetValue[]): FacetValue[] {
+  if (field === 'takenAt_year') return [...values].sort((a, b) => Number(b.value) - Number(a.value))
+  if (field === 'faceCount') return [...values].sort((a, b) => Number(a.value) - Number(b.value))
+  return values
+}
+
+export class Search implements Source {
   text = $state('')
-  chosen = $state<Record<string, string>>({})
-  pictures = $state<Picture[]>([])
+  chosen = $state.raw<Record<string, string>>({})
   total = $state(0)
-  facets = $state<Record<string, FacetValue[]>>({})
+  facets = $state.raw<Record<string, FacetValue[]>>({})
   busy = $state(false)
   problem = $state('')
   focused = $state(false)
+  version = $state(0)
+  readonly months: Month[] = $derived.by(() => [{ key: FOUND, count: this.total }])
+  readonly active: boolean = $derived.by(() => this.text.trim() !== '' || Object.keys(this.chosen).length > 0)
   #timer: ReturnType<typeof setTimeout> | undefined
   #turn = 0
+  #chunks = new Chunks((_, offset) => this.#page(offset), () => this.version++, (error) => this.#fail(error))
 
   constructor(readonly library: Library) {}
 
-  get active(): boolean {
-    return this.text.trim() !== '' || Object.keys(this.chosen).length > 0
-  }
-
   type(text: string): void {
     this.text = text
+    this.busy = true
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.run(), WAIT_MS)
   }
@@ -59,52 +75,70 @@ export class Search {
   clear(): void {
     this.text = ''
     this.chosen = {}
-    this.pictures = []
+    void this.run()
   }
 
+  /** Something has changed in the library: what is shown is asked for anew. */
   refresh(): void {
-    if (this.active) void this.run()
+    if (this.active || this.focused) void this.run()
   }
 
-  /** Fetch the first page; an answer that a newer question has overtaken is dropped. */
+  /** Ask for the first page and the counts; an answer that a newer question has overtaken is dropped. */
   async run(): Promise<void> {
+    clearTimeout(this.#timer)
     const turn = ++this.#turn
     this.busy = true
     try {
-      const found = await this.#ask(0)
+      const { search } = await this.#ask(0)
       if (turn !== this.#turn) return
-      this.pictures = pictures(found)
-      this.total = found.search.total
-      this.facets = Object.fromEntries(found.search.facets.map(({ field, values }) => [field, values]))
+      this.#chunks.clear()
+      this.#chunks.put(FOUND, 0, { pictures: pictures(search), cursor: null })
+      this.total = search.total
+      this.facets = Object.fromEntries(search.facets.map(({ field, values }) => [field, inOrder(field, values)]))
       this.problem = ''
+      this.version++
     } catch (error) {
-      if (turn === this.#turn) this.problem = error instanceof GraphError ? error.message : String(error)
+      if (turn === this.#turn) this.#fail(error)
     } finally {
       if (turn === this.#turn) this.busy = false
     }
   }
 
-  async more(): Promise<void> {
-    if (this.busy || this.pictures.length >= this.total) return
-    const turn = this.#turn
-    this.busy = true
-    try {
-      const found = await this.#ask(this.pictures.length)
-      if (turn === this.#turn) this.pictures = [...this.pictures, ...pictures(found)]
-    } catch (error) {
-      this.problem = error instanceof GraphError ? error.message : String(error)
-    } finally {
-      if (turn === this.#turn) this.busy = false
-    }
+  at(month: string, index: number): Picture | undefined {
+    void this.version
+    return this.#chunks.at(month, index)
   }
 
+  want(ranges: Range[]): void {
+    this.#chunks.want(ranges)
+  }
+
+  wantAlso(range: Range): void {
+    this.#chunks.wantAlso(range)
+  }
+
+  find(id: string): { month: string; index: number } | undefined {
+    return this.#chunks.find(id)
+  }
+
+  async #page(offset: number): Promise<Page> {
+    return { pictures: pictures((await this.#ask(offset)).search), cursor: null }
+  }
+
+  /** Without words there is no best hit: then the newest come first. */
   #ask(offset: number): Promise<Found> {
+    const text = this.text.trim()
     const facets = Object.entries(this.chosen).map(([field, value]) => ({ field, values: [value] }))
     const count = FACETS.map(({ field }) => field).filter((field) => this.library.faces || field !== 'faceCount')
-    return this.library.search({ text: this.text.trim(), filter: { facets }, count, first: PAGE, offset }) as Promise<Found>
+    return this.library.search<Found>({ text, filter: { facets }, count, offset, order: text ? null : 'takenAt' })
+  }
+
+  #fail(error: unknown): void {
+    this.problem = error instanceof GraphError ? error.message : String(error)
   }
 }
 
-function pictures(found: Found): Picture[] {
-  return found.search.hits.map(({ node }) => node).filter((node): node is Picture => node !== null)
+/** A hit that has gone since keeps its place, so that the pages after it stay where they are. */
+function pictures({ hits }: Found['search']): Picture[] {
+  return hits.slice(0, CHUNK).map(({ id, node }) => node ?? { id, width: 1, height: 1, takenAt: null, title: null, faceCount: null })
 }
