@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import web
 
-__all__ = ["app_of", "origin_of", "same_origin"]
+__all__ = ["app_of", "origin_of", "port_of", "same_origin"]
 
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+# Nothing else: a browser reads `evil\.localhost` as the host `evil`.
+HOST = re.compile(r"(?P<name>\[::1\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 
 def app_of(host: str, domain: str) -> str | None:
@@ -14,11 +18,19 @@ def app_of(host: str, domain: str) -> str | None:
 
     Hosts that are not ours are refused, which also stops DNS rebinding: a foreign name that resolves to this machine is no origin of ours.
     """
-    name = host.rsplit(":", 1)[0].lower() if not host.endswith("]") else host.lower()
+    parts = HOST.fullmatch(host.lower())
+    if parts is None:
+        return None
+    name = parts["name"]
     if name in OWN_NAMES or name == domain:
         return ""
     app, dot, rest = name.partition(".")
-    return app if dot and rest == domain else None
+    return app if app and dot and rest == domain else None
+
+
+def port_of(host: str) -> str:
+    """The port that `host` names; '' for the scheme's own."""
+    return host.rpartition(":")[2] if ":" in host and not host.endswith("]") else ""
 
 
 def origin_of(request: web.Request) -> str:

@@ -13,10 +13,22 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
+from pcloud.errors import Unavailable
+
 __all__ = ["Proxy"]
 
 HOP_BY_HOP = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "host"}
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "host",
+    }
 )
 CONNECT_SECONDS = 5
 LARGEST_MESSAGE = 4 * 2**20
@@ -27,7 +39,9 @@ class Proxy:
 
     async def __aenter__(self) -> Proxy:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        self._client = aiohttp.ClientSession(timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar())
+        self._client = aiohttp.ClientSession(
+            timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+        )
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -42,18 +56,25 @@ class Proxy:
         if request.headers.get("Upgrade", "").lower() == "websocket":
             return await self._websocket(request, url, headers)
         body = request.content if request.body_exists else None
-        async with self._client.request(request.method, url, headers=headers, data=body, allow_redirects=False) as answer:
-            response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=returning_headers(answer.headers))
-            await response.prepare(request)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
-            await response.write_eof()
-            return response
+        try:
+            answer = await self._client.request(request.method, url, headers=headers, data=body, allow_redirects=False)
+        except (OSError, aiohttp.ClientError) as error:
+            raise Unavailable(f"the app does not answer ({type(error).__name__})") from error
+        async with answer:
+            return await answered(request, answer)
 
     async def _websocket(self, request: web.Request, url: str, headers: CIMultiDict[str]) -> web.StreamResponse:
-        protocols = [part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if part.strip()]
+        protocols = [
+            part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if part.strip()
+        ]
         plain = {name: value for name, value in headers.items() if not name.lower().startswith("sec-websocket-")}
-        async with self._client.ws_connect(url, headers=plain, protocols=protocols, max_msg_size=LARGEST_MESSAGE) as upstream:
+        try:
+            upstream = await self._client.ws_connect(
+                url, headers=plain, protocols=protocols, max_msg_size=LARGEST_MESSAGE
+            )
+        except (OSError, aiohttp.ClientError) as error:
+            raise Unavailable(f"the app takes no WebSocket here ({type(error).__name__})") from error
+        async with upstream:
             downstream = web.WebSocketResponse(
                 protocols=[upstream.protocol] if upstream.protocol else (), max_msg_size=LARGEST_MESSAGE
             )
@@ -67,6 +88,21 @@ class Proxy:
                 await asyncio.gather(*pumps, return_exceptions=True)
                 await downstream.close()
             return downstream
+
+
+async def answered(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """Hand an app's answer on as it comes."""
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=returning_headers(answer.headers))
+    await response.prepare(request)
+    try:
+        async for chunk in answer.content.iter_any():
+            await response.write(chunk)
+        await response.write_eof()
+    except (OSError, aiohttp.ClientError):
+        # The app or the browser has gone. Half an answer must not look like a whole one, so the connection is cut.
+        if request.transport is not None:
+            request.transport.abort()
+    return response
 
 
 Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
@@ -87,10 +123,14 @@ def passing_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
     for name, value in headers.items():
         low = name.lower()
         if low == "cookie":
-            value = "; ".join(part for part in value.split("; ") if not part.startswith("pcloud_"))
+            value = "; ".join(
+                part for part in map(str.strip, value.split(";")) if part and not part.startswith("pcloud_")
+            )
             if not value:
                 continue
-        if low not in HOP_BY_HOP and not low.startswith(("pcloud-", "x-forwarded-")) and low != "authorization":
+        # Many servers read `_` and `-` in a header's name as the same.
+        ours = low.replace("_", "-").startswith(("pcloud-", "x-forwarded-"))
+        if low not in HOP_BY_HOP and not ours and low != "authorization":
             passing.add(name, value)
     return passing
 

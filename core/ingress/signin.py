@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
-from core.ingress.hosts import app_of, same_origin
+from core.ingress.hosts import app_of, port_of, same_origin
 from core.owner.session import SESSION_SECONDS, Sessions
 
 __all__ = ["SignIn"]
@@ -21,7 +21,8 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewp
 <title>Sign in · PCloud</title><style>
 :root{{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}}body{{margin:0;min-height:100dvh;display:grid;place-items:center;
 background:light-dark(#f4f5f7,#14161a)}}form{{background:light-dark(#fff,#1e2127);padding:2rem;border-radius:1rem;width:min(22rem,86vw);
-box-shadow:0 1px 12px #0002}}h1{{margin:0 0 .5rem;font-size:1.4rem}}p{{margin:.2rem 0 1rem;opacity:.8}}label{{display:block;font-weight:600}}
+box-shadow:0 1px 12px #0002}}h1{{margin:0 0 .5rem;font-size:1.4rem}}p{{margin:.2rem 0 1rem;opacity:.8}}
+label{{display:block;font-weight:600}}
 input{{font:inherit;width:100%;box-sizing:border-box;padding:.6rem;margin:.3rem 0 1rem;border:1px solid #8888;border-radius:.5rem;
 background:transparent;color:inherit}}button{{font:inherit;font-weight:600;width:100%;padding:.7rem;border:0;border-radius:.5rem;
 background:#2563eb;color:#fff;cursor:pointer}}.wrong{{color:light-dark(#b00020,#ff8a95);opacity:1}}
@@ -45,11 +46,16 @@ class SignIn:
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """GET on core's origin: redeem a link's code, go onward if signed in, or ask for the credential."""
-        target = self.checked_target(request.query.get("next", ""))
+        target = self.checked_target(request, request.query.get("next", ""))
         if code := request.query.get("code"):
             if session := self._sessions.redeem(code, request.host):
                 return self._enter(request, self.onward(target), session)
-            return self._ask(request, target, '<p class="wrong">That link was used already or is too old. Use the credential instead.</p>', 403)
+            return self._ask(
+                request,
+                target,
+                '<p class="wrong">That link was used already or is too old. Use the credential instead.</p>',
+                403,
+            )
         if self.signed_in(request):
             raise web.HTTPSeeOther(self.onward(target))
         return self._ask(request, target, HINT, 200)
@@ -59,16 +65,22 @@ class SignIn:
         if not same_origin(request):
             raise web.HTTPForbidden(text="this form was sent from another site's page")
         form = await request.post()
-        target = self.checked_target(str(form.get("next", "")))
+        target = self.checked_target(request, str(form.get("next", "")))
         if not await self._verify(str(form.get("token", "")).strip()):
-            return self._ask(request, target, '<p class="wrong">That is not this cloud’s credential. Check it and try again.</p>', 403)
+            return self._ask(
+                request,
+                target,
+                '<p class="wrong">That is not this cloud’s credential. Check it and try again.</p>',
+                403,
+            )
         return self._enter(request, self.onward(target), self._sessions.new_session(request.host))
 
     def app_entry(self, request: web.Request) -> web.StreamResponse:
         """GET `/_pcloud/signin` on an app's origin: a code from core's origin becomes this host's cookie."""
         session = self._sessions.redeem(request.query.get("code", ""), request.host)
         path = request.query.get("path", "/")
-        path = path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+        # Browsers take `//` and `/\\` for another host's address, and leave out tabs and line ends before they look.
+        path = path if path.startswith("/") and path[1:2] not in ("/", "\\") and path.isprintable() else "/"
         if session is None:
             raise web.HTTPSeeOther(self.from_app(request, path))
         return self._enter(request, path, session)
@@ -79,11 +91,14 @@ class SignIn:
         target = f"{request.scheme}://{request.host}{path or request.path_qs}"
         return f"{request.scheme}://{self._domain}{port}/signin?next={quote(target, safe='')}"
 
-    def checked_target(self, target: str) -> str:
-        """`target` if it is a page of this cloud, else core's own front page: signing in never leads elsewhere."""
+    def checked_target(self, request: web.Request, target: str) -> str:
+        """`target` if it is a page of this cloud, else core's own front page: signing in never leads elsewhere.
+
+        Another port of this machine is elsewhere too: who listens there would get a code, and could bring it here under that host.
+        """
         parts = urlsplit(target)
-        ours = parts.scheme in ("http", "https") and app_of(parts.netloc, self._domain) is not None and "@" not in parts.netloc
-        return target if ours else "/"
+        ours = parts.scheme == request.scheme and app_of(parts.netloc, self._domain) is not None
+        return target if ours and port_of(parts.netloc) == port_of(request.host) else "/"
 
     def onward(self, target: str) -> str:
         parts = urlsplit(target)
@@ -96,7 +111,13 @@ class SignIn:
     def _enter(self, request: web.Request, location: str, session: str) -> web.StreamResponse:
         response = web.HTTPSeeOther(location)
         response.set_cookie(
-            self._sessions.cookie, session, max_age=SESSION_SECONDS, httponly=True, samesite="Lax", secure=request.secure, path="/"
+            self._sessions.cookie,
+            session,
+            max_age=SESSION_SECONDS,
+            httponly=True,
+            samesite="Lax",
+            secure=request.secure,
+            path="/",
         )
         raise response
 

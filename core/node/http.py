@@ -126,8 +126,10 @@ class Front:
         try:
             user = sign_user(self._apps.web_key(app), User("owner", app, time.time() + USER_SECONDS))
             return await self._proxy.forward(request, address, user)
-        except OSError as error:
-            raise Unavailable(f"the app {app!r} does not answer yet: try again in a moment, or see `pcloud app logs {app}`") from error
+        except Unavailable as error:
+            raise Unavailable(
+                f"the app {app!r} does not answer yet: try again in a moment, or see `pcloud app logs {app}`"
+            ) from error
 
     def _front_page(self, request: web.Request) -> web.Response:
         port = f":{request.url.port}" if request.url.explicit_port else ""
@@ -135,7 +137,11 @@ class Front:
             f'<li><a href="{request.scheme}://{name}.{self._domain}{port}/">{html.escape(title)}</a>'
             for name, title in self._apps.web_names()
         )
-        body = f"<ul>{items}</ul>" if items else "<p>No app with pages is installed yet. Try <code>pcloud app install</code>.</p>"
+        body = (
+            f"<ul>{items}</ul>"
+            if items
+            else "<p>No app with pages is installed yet. Try <code>pcloud app install</code>.</p>"
+        )
         return web.Response(text=FRONT_PAGE.format(body=body), content_type="text/html")
 
 

@@ -25,7 +25,7 @@ def new_token(prefix: str) -> str:
 
 
 def token_hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
 
 
 async def owner_exists(graph: GraphStore) -> bool:

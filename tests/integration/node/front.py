@@ -1,0 +1,176 @@
+"""The node's front on a real port, before an app's web server that tells what reached it; the API behind it only says who asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from core.caller import Caller
+from core.ingress.proxy import Proxy
+from core.ingress.signin import SignIn
+from core.node.http import Front
+from core.owner.session import Sessions
+
+__all__ = ["APP_KEY", "TOKEN", "FrontDoor", "open_front"]
+
+TOKEN = "owner_right"
+APP_KEY = b"a" * 32
+
+
+class TellingApi:
+    """Answers with the caller that the front made out."""
+
+    async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        return web.json_response({"kind": caller.kind, "name": caller.name, "eyes": caller.eyes})
+
+
+class OneApp:
+    """The app `photos` at `address`; the app `asleep` is installed and not there."""
+
+    def __init__(self, address: tuple[str, int], nowhere: tuple[str, int]):
+        self.addresses = {"photos": address, "asleep": nowhere}
+
+    def web_address(self, name: str) -> tuple[str, int] | None:
+        return self.addresses.get(name)
+
+    def web_key(self, name: str) -> bytes:
+        return APP_KEY
+
+    def web_names(self) -> list[tuple[str, str]]:
+        return [("photos", "Photos & <more>")]
+
+
+class FrontDoor:
+    """`port`: of the front. `sessions`: its own. `first_chunk`: set when the app has seen the beginning of an upload."""
+
+    def __init__(self, port: int, sessions: Sessions, client: aiohttp.ClientSession, first_chunk: asyncio.Event):
+        self.port = port
+        self.sessions = sessions
+        self.client = client
+        self.first_chunk = first_chunk
+
+    def host(self, name: str = "") -> str:
+        return f"{name}.localhost:{self.port}" if name else f"localhost:{self.port}"
+
+    def headers(self, app: str, signed_in: bool, extra: dict[str, str]) -> dict[str, str]:
+        headers = {"Host": self.host(app)}
+        if signed_in:
+            headers["Cookie"] = f"{self.sessions.cookie}={self.sessions.new_session(self.host(app))}"
+        return headers | extra
+
+    def request(
+        self,
+        path: str,
+        *,
+        app: str = "",
+        method: str = "GET",
+        signed_in: bool = True,
+        headers: dict[str, str] | None = None,
+        **more: Any,
+    ) -> Any:
+        """A request as a browser makes it that may be signed in at that host; redirects are not followed."""
+        sent = self.headers(app, signed_in, headers or {})
+        url = f"http://127.0.0.1:{self.port}{path}"
+        return self.client.request(method, url, headers=sent, allow_redirects=False, **more)
+
+    def websocket(
+        self, path: str, *, app: str = "", signed_in: bool = True, headers: dict[str, str] | None = None
+    ) -> Any:
+        sent = self.headers(app, signed_in, headers or {})
+        return self.client.ws_connect(f"http://127.0.0.1:{self.port}{path}", headers=sent)
+
+
+def telling_app(first_chunk: asyncio.Event) -> web.Application:
+    """A web server that knows nothing of PCloud."""
+
+    async def told(request: web.Request) -> web.StreamResponse:
+        return web.json_response(
+            {"path": request.path_qs, "headers": [[name.lower(), value] for name, value in request.headers.items()]}
+        )
+
+    async def measured(request: web.Request) -> web.StreamResponse:
+        total = 0
+        async for chunk in request.content.iter_any():
+            total += len(chunk)
+            first_chunk.set()
+        return web.json_response({"bytes": total})
+
+    async def large(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(256):
+            await response.write(b"x" * 65536)
+        return response
+
+    async def half(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000"})
+        await response.prepare(request)
+        await response.write(b"half")
+        assert request.transport
+        request.transport.abort()
+        return response
+
+    async def dies(request: web.Request) -> web.StreamResponse:
+        assert request.transport
+        request.transport.abort()
+        return web.Response()
+
+    async def echo(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse(protocols=("second",))
+        await socket.prepare(request)
+        async for message in socket:
+            if message.data == "leave":
+                break
+            await (socket.send_str if message.type is aiohttp.WSMsgType.TEXT else socket.send_bytes)(message.data)
+        return socket
+
+    application = web.Application(client_max_size=2**40)
+    application.router.add_post("/upload", measured)
+    application.router.add_get("/large", large)
+    application.router.add_get("/half", half)
+    application.router.add_get("/dies", dies)
+    application.router.add_get("/echo", echo)
+    application.router.add_route("*", "/{path:.*}", told)
+    return application
+
+
+@asynccontextmanager
+async def served(application: web.Application) -> AsyncIterator[int]:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def open_front() -> AsyncIterator[FrontDoor]:
+    sessions = Sessions(b"k" * 32, "epoch")
+    first_chunk = asyncio.Event()
+
+    async def is_owner(token: str) -> bool:
+        return token == TOKEN
+
+    async def authenticate(token: str) -> Caller | None:
+        return {TOKEN: Caller("owner"), "device_right": Caller("device", "d1")}.get(token)
+
+    async with served(web.Application()) as nowhere:
+        pass  # its port is free again, and nobody listens there
+    async with served(telling_app(first_chunk)) as app, Proxy() as proxy, aiohttp.ClientSession() as client:
+        front = Front(
+            api=TellingApi(),  # type: ignore[arg-type]
+            apps=OneApp(("127.0.0.1", app), ("127.0.0.1", nowhere)),
+            sign_in=SignIn(sessions, "localhost", is_owner),
+            proxy=proxy,
+            domain="localhost",
+            authenticate=authenticate,
+        )
+        async with served(front.application()) as port:
+            yield FrontDoor(port, sessions, client, first_chunk)

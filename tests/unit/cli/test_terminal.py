@@ -1,0 +1,63 @@
+"""What the command line prints: literally what there is, in order, and safe to look at."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from rich.text import Text
+
+from core.cli.runs import parse_arguments, whole_id
+from core.cli.terminal import plain, print_json, print_table
+from pcloud.errors import NotFound, Rejected
+
+
+@pytest.mark.parametrize(
+    "hostile", ["\x1b[2K\x1b[1Agone", "a\rb", "first\nsecond", "\u202eevil", "[bold]b[/] [/]", "\x9b2J"]
+)
+def test_what_an_app_says_of_itself_stays_one_harmless_line(hostile: str) -> None:
+    shown = Text.from_markup(plain(hostile)).plain
+    assert shown.isprintable()
+    assert (
+        shown.replace("\ufffd", "").replace(" ", "") in hostile.replace(" ", "").replace("\r", "").replace("\n", "")
+        or "\x1b" in hostile
+    )
+
+
+def test_markup_in_a_text_is_shown_as_it_is() -> None:
+    assert Text.from_markup(plain("it may [red]read[/] all")).plain == "it may [red]read[/] all"
+
+
+def test_a_table_is_aligned_and_carries_notes_below_its_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("NAME", "STATE"), [("a", "RUNNING"), ("longer", None)], empty="none", notes=["", "why"])
+    assert capsys.readouterr().out.splitlines() == ["NAME    STATE", "a       RUNNING", "longer", "    why"]
+
+
+def test_an_empty_table_says_so_to_the_person_and_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("NAME",), [], empty="No app is installed.")
+    printed = capsys.readouterr()
+    assert printed.out == "" and "No app is installed." in printed.err
+
+
+def test_json_for_a_script_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": ["ä", 1]})
+    printed = capsys.readouterr().out
+    assert printed.count("\n") == 1 and json.loads(printed) == {"a": ["ä", 1]}
+
+
+def test_arguments_are_json_or_else_texts() -> None:
+    assert parse_arguments(["size=3", "name=Ada", "tags=[1]", "text=a=b", "empty="]) == {
+        "size": 3, "name": "Ada", "tags": [1], "text": "a=b", "empty": "",
+    }  # fmt: skip
+    for wrong in ("size", "=3"):
+        with pytest.raises(Rejected, match="KEY=VALUE"):
+            parse_arguments([wrong])
+
+
+def test_a_run_is_named_by_as_much_of_its_id_as_tells_it_apart() -> None:
+    failed = [{"id": "ab12"}, {"id": "ab34"}, {"id": "cd56"}]
+    assert whole_id("c", failed) == "cd56"
+    with pytest.raises(Rejected, match="write more"):
+        whole_id("ab", failed)
+    with pytest.raises(NotFound):
+        whole_id("ef", failed)
