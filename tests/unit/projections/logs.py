@@ -12,7 +12,7 @@ from projections.graph.catalog import Catalog, FieldDef, TypeDef
 from projections.graph.port import Child, Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Order, Select, Some
 from tests.contracts.projections.shelf import BOOK, BUILTIN, CRITIC, PERSON, REVIEW, SHELF, THEME, Log
 
-__all__ = ["ALL", "cuts", "filters", "logs", "selects"]
+__all__ = ["ALL", "cuts", "filters", "libraries", "logs", "selects"]
 
 ALL = Catalog({**BUILTIN.types, **SHELF.types, **CRITIC.types})
 _STARS_AS_TEXT = Catalog(
@@ -92,6 +92,35 @@ def logs(draw: st.DrawFn, most: int = 20) -> Log:
     return log
 
 
+@st.composite
+def libraries(draw: st.DrawFn) -> Log:
+    """Logs that leave much to ask about: full shelves, well linked, then changed a little."""
+    log = Log()
+    log.install("shelf", SHELF)
+    parts: list[tuple[str, Kind, Change]] = []
+    for type_, count in ((PERSON, 2), (THEME, 2), (BOOK, 7)):
+        for id in "abcdefg"[:count]:
+            fields = _EXTENDED[type_].values()
+            values = {
+                field.name: st.none() | _value(field)
+                for field in fields
+                if not field.is_relation and "/" not in field.name
+            }
+            targets = {
+                field.name: st.lists(
+                    st.sampled_from("ab" if field.target != BOOK else "abcdefg"), max_size=2, unique=True
+                )
+                for field in fields
+                if field.written
+            }
+            change = Change(set=draw(st.fixed_dictionaries(values)), link=draw(st.fixed_dictionaries(targets)))
+            parts.append((f"{type_}/{id}", Kind.CREATED, change))
+    log.write(*parts)
+    for step in draw(st.lists(_transaction, max_size=4)):
+        log.write(*step)
+    return log
+
+
 def cuts(log: Log) -> st.SearchStrategy[list[int]]:
     """Where to cut the log into batches: positions at which transactions end."""
     ends = [index + 1 for index, event in enumerate(log.events) if event.ends_transaction]
@@ -151,10 +180,10 @@ def selects(draw: st.DrawFn, type: str = BOOK, depth: int = 2) -> Select:
         type,
         scalars=("id", *draw(st.lists(st.sampled_from(scalars), max_size=3, unique=True))),
         children=tuple(Child(f"to {one.name}", one.name, draw(selects(one.target, depth - 1))) for one in followed),
-        filter=draw(st.none() | filters(type, depth=1)),
+        filter=draw(st.none() | st.none() | filters(type, depth=1)),
         order=tuple(order),
-        first=draw(st.none() | st.integers(0, 3)),
-        offset=draw(st.integers(0, 2)),
+        first=draw(st.sampled_from([None, None, 1, 2, 3, 0])),
+        offset=draw(st.sampled_from([0, 0, 0, 1, 2])),
         cursor=draw(st.booleans()),
         version=draw(st.booleans()),
     )

@@ -17,7 +17,7 @@ from projections.graph.model import ModelGraph
 from projections.graph.port import Select
 from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
 from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, Log
-from tests.unit.projections.logs import cuts, logs, selects
+from tests.unit.projections.logs import cuts, filters, libraries, logs, selects
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
@@ -94,15 +94,21 @@ def test_a_store_that_is_opened_again_goes_on_where_it_was(data: st.DataObject) 
 
 
 @settings(SLOW, max_examples=80)
-@given(logs(), st.lists(selects(), min_size=1, max_size=8))
-def test_every_question_is_answered_as_the_model_does(log: Log, questions: list[Select]) -> None:
+@given(libraries(), st.lists(selects(), min_size=3, max_size=8), st.data())
+def test_every_question_is_answered_as_the_model_does(log: Log, questions: list[Select], data: st.DataObject) -> None:
+    cut = data.draw(cuts(log))[0]
+
     async def run() -> None:
         oracle = await model(log)
         async with sqlite() as graph:
+            await graph.apply(EPOCH, log.events[:cut])
             await graph.apply(EPOCH, log.events)
             for question in questions:
                 assert await graph.fetch(question) == await oracle.fetch(question)
                 assert await pages(graph, question) == await pages(oracle, question)
+            for _ in range(5):
+                books = Select(BOOK, ("id",), filter=data.draw(filters(BOOK)))
+                assert await graph.fetch(books) == await oracle.fetch(books)
 
     asyncio.run(run())
 
