@@ -27,18 +27,18 @@ CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY, owner TEXT NOT NULL, w
 CREATE TABLE IF NOT EXISTS credential (access_key TEXT PRIMARY KEY, user TEXT NOT NULL, bucket TEXT NOT NULL, prefix TEXT NOT NULL,
     write INTEGER NOT NULL, issuer TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS object (bucket TEXT NOT NULL, key TEXT NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL,
-    modified INTEGER NOT NULL, content_type TEXT NOT NULL, seen INTEGER NOT NULL, gone INTEGER NOT NULL DEFAULT 0,
+    modified INTEGER NOT NULL, seen INTEGER NOT NULL, gone INTEGER NOT NULL DEFAULT 0,
     sent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (bucket, key)) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS waiting ON object (bucket) WHERE sent = 0 AND gone = 0;
 CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
 """
 _CREATED = """
-INSERT INTO object (bucket, key, etag, size, modified, content_type, seen)
-SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE EXISTS (SELECT 1 FROM bucket WHERE name = ?1 AND webhook != '')
+INSERT INTO object (bucket, key, etag, size, modified, seen)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM bucket WHERE name = ?1 AND webhook != '')
 ON CONFLICT (bucket, key) DO UPDATE SET
     sent = CASE WHEN gone OR etag != excluded.etag THEN 0 ELSE sent END,
     modified = CASE WHEN gone OR etag != excluded.etag THEN excluded.modified ELSE modified END,
-    etag = excluded.etag, size = excluded.size, content_type = excluded.content_type, seen = excluded.seen, gone = 0
+    etag = excluded.etag, size = excluded.size, seen = excluded.seen, gone = 0
 WHERE excluded.seen > seen
 """
 _KEEP_GONE_NS = 86_400 * 10**9  # a gone key is remembered for a day, against older messages that come again
@@ -71,7 +71,6 @@ class Notification:
     etag: str
     size: int
     modified: int
-    content_type: str
 
 
 class Ledger:
@@ -117,7 +116,10 @@ class Ledger:
 
     def credential(self, access_key: str) -> Credential | None:
         row = self._db.execute("SELECT * FROM credential WHERE access_key = ?", (access_key,)).fetchone()
-        return Credential(*row[:4], bool(row[4]), row[5]) if row else None
+        if row is None:
+            return None
+        access_key, user, bucket, prefix, write, issuer = row
+        return Credential(access_key, user, bucket, prefix, bool(write), issuer)
 
     def count_credentials(self) -> int:
         return self._db.execute("SELECT count(*) FROM credential").fetchone()[0]
@@ -151,7 +153,7 @@ class Ledger:
     def _fold(self, change: Change) -> None:
         if isinstance(change, Created):
             c = change
-            self._db.execute(_CREATED, (c.bucket, c.key, c.etag, c.size, c.modified, c.content_type, c.at))
+            self._db.execute(_CREATED, (c.bucket, c.key, c.etag, c.size, c.modified, c.at))
         else:
             self._db.execute(
                 "UPDATE object SET gone = 1, seen = ?3 WHERE bucket = ?1 AND key = ?2 AND gone = 0 AND seen < ?3",
@@ -159,14 +161,14 @@ class Ledger:
             )
 
     def begin_listing(self) -> None:
-        columns = "key TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified INTEGER, content_type TEXT"
+        columns = "key TEXT PRIMARY KEY, etag TEXT, size INTEGER, modified INTEGER"
         self._db.execute(f"CREATE TEMP TABLE IF NOT EXISTS listed ({columns})")
         self._db.execute("DELETE FROM listed")
 
     def list_page(self, page: Iterable[Created]) -> None:
-        rows = [(o.key, o.etag, o.size, o.modified, o.content_type) for o in page]
+        rows = [(o.key, o.etag, o.size, o.modified) for o in page]
         with self._transaction():
-            self._db.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?, ?, ?)", rows)
+            self._db.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?, ?)", rows)
 
     def end_listing(self, bucket: str, at: int) -> int:
         """Fold in how the listing that began at a time differs from what is known; the number of differences."""
@@ -180,7 +182,7 @@ class Ledger:
             " WHERE o.bucket = ? AND NOT o.gone AND l.key IS NULL",
             (bucket,),
         ).fetchall()
-        found: list[Change] = [Created(bucket, key, etag, size, modified, at, mime) for key, etag, size, modified, mime in new]
+        found: list[Change] = [Created(bucket, key, etag, size, modified, at) for key, etag, size, modified in new]
         found += [Deleted(bucket, key, at) for (key,) in lost]
         self.record(found)
         self._db.execute("DELETE FROM listed")
@@ -189,7 +191,7 @@ class Ledger:
 
     def waiting(self, bucket: str, most: int) -> list[Notification]:
         rows = self._db.execute(
-            "SELECT b.webhook, o.bucket, o.key, o.etag, o.size, o.modified, o.content_type FROM object o"
+            "SELECT b.webhook, o.bucket, o.key, o.etag, o.size, o.modified FROM object o"
             " JOIN bucket b ON b.name = o.bucket WHERE o.bucket = ? AND o.sent = 0 AND o.gone = 0 AND b.webhook != '' LIMIT ?",
             (bucket, most),
         )

@@ -26,7 +26,6 @@ class Created:
     size: int
     modified: int
     at: int
-    content_type: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +52,11 @@ def changes(response: Any) -> list[Change]:
     new = _place(folder, event.new_entry.name)
     created = _created(new, event.new_entry, response.ts_ns) if new else None
     if old and old != new and not event.old_entry.is_directory:
-        found.append(Deleted(*old, response.ts_ns))
+        found.append(Deleted(old[0], old[1], response.ts_ns))
     if created:
         found.append(created)
-    elif new and old == new and _is_object(event.old_entry):  # its folder stays, the object is gone
-        found.append(Deleted(*old, response.ts_ns))
+    elif old and old == new and _is_object(event.old_entry):  # its folder stays, the object is gone
+        found.append(Deleted(old[0], old[1], response.ts_ns))
     return found
 
 
@@ -66,7 +65,7 @@ def _created(place: tuple[str, str], entry: Any, at: int) -> Created | None:
         return None
     attributes = entry.attributes
     etag = entry.extended[_ETAG].decode() if _ETAG in entry.extended else attributes.md5.hex()
-    return Created(*place, etag.strip('"'), attributes.file_size, attributes.mtime, at, attributes.mime)
+    return Created(place[0], place[1], etag.strip('"'), attributes.file_size, attributes.mtime, at)
 
 
 def _is_object(entry: Any) -> bool:

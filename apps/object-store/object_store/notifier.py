@@ -1,8 +1,9 @@
 """Know of every new object: follow the filer's stream, and compare with what is there wherever the stream may have a hole.
 
-A hole may be wherever the stream began: after a start of this app or of weed (its newest minute is only in memory), after a lost
-connection. So each time: subscribe from the checkpoint, then walk through every bucket that has a webhook. Both fold into the same ledger, in
-any order. (The filer walks 26,000 objects per second, and tells a key from a folder; a listing over S3 does neither.)
+A hole may be wherever the stream began: after a start of this app or of weed (its newest minute is only in memory),
+after a lost connection. So each time: subscribe from the checkpoint, then walk through every bucket that has a
+webhook. Both fold into the same ledger, in any order. (The filer walks 26,000 objects per second, and tells a key from
+a folder; a listing over S3 does neither.)
 """
 
 from __future__ import annotations

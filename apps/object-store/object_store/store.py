@@ -53,6 +53,7 @@ class Store:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.server.watch())
+            group.create_task(self.server.bound_log())
             group.create_task(self._flusher.run())
             group.create_task(self._delivery.run())
             group.create_task(self._follow())
@@ -70,7 +71,8 @@ class Store:
             except* PCloudError as group:
                 log.warning("not following for a moment: %s", _first(group))
             finally:
-                self._filer = None
+                if self._filer and self._filer.done():  # one that calls wait for stays
+                    self._filer = None
             await asyncio.sleep(pause)
             pause = min(2 * pause, 5.0)
 
@@ -201,7 +203,7 @@ class Store:
         client = S3(self.endpoint, self.server.settings.region, pair)
         try:
             async with asyncio.timeout(10):
-                while not settled(await client.refusal(issued.bucket, issued.prefix.rstrip("/"))):
+                while not settled(await client.refusal(issued.bucket, issued.prefix.rstrip("/"))):  # noqa: ASYNC110 (another process's state)
                     await asyncio.sleep(0.01)
         except TimeoutError as error:
             raise Unavailable(f"weed has not taken the change of {issued.user} over yet: try again") from error

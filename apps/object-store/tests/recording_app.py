@@ -30,7 +30,12 @@ async def main(folder: Path, runs: Path) -> None:
         await store.create_bucket("app:photos", "images", "capability:abc")
         admin, process = store.server.secrets.admin, store.server.process
         assert process
-        facts = {"endpoint": store.endpoint, "access_key": admin.access_key, "secret_key": admin.secret_key, "weed": process.pid}
+        facts = {
+            "endpoint": store.endpoint,
+            "access_key": admin.access_key,
+            "secret_key": admin.secret_key,
+            "weed": process.pid,
+        }
         print(json.dumps(facts), flush=True)
 
 

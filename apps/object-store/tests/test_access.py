@@ -14,7 +14,7 @@ from .conftest import client, in_thread
 
 
 def refused() -> Any:
-    return pytest.raises(ClientError, match="AccessDenied|Forbidden|403|InvalidRequest")
+    return pytest.raises(ClientError, match=r"AccessDenied|Forbidden|403|InvalidRequest")
 
 
 async def test_a_bucket_belongs_to_the_app_that_made_it(store: Store) -> None:
@@ -120,8 +120,12 @@ async def test_no_key_mints_another(store: Store) -> None:
             "iam", endpoint_url=store.endpoint, region_name="us-east-1",
             aws_access_key_id=pair[0], aws_secret_access_key=pair[1],
         )  # fmt: skip
-        for action, arguments in ((iam.create_access_key, {}), (iam.create_user, {"UserName": "x"}), (iam.list_users, {})):
-            with pytest.raises(Exception, match="."):
+        for action, arguments in (
+            (iam.create_access_key, {}),
+            (iam.create_user, {"UserName": "x"}),
+            (iam.list_users, {}),
+        ):
+            with pytest.raises(Exception, match=r"."):
                 await in_thread(action, **arguments)
 
 

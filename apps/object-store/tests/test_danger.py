@@ -68,7 +68,9 @@ async def test_weed_shell_without_a_certificate_changes_nothing(filled: Store, t
     )  # fmt: skip
     try:
         async with asyncio.timeout(4):
-            output, _ = await process.communicate(b"lock\ns3.bucket.delete -name=images\ns3.configure\ncollection.list\n")
+            output, _ = await process.communicate(
+                b"lock\ns3.bucket.delete -name=images\ns3.configure\ncollection.list\n"
+            )
             assert b"images" not in output.replace(b"s3.bucket.delete -name=images", b"")
     except TimeoutError:  # it goes on asking the master that does not let it in
         process.kill()
@@ -80,7 +82,7 @@ async def test_everything_listens_on_loopback_only(store: Store) -> None:
     assert store.server.process
     inodes = set[str]()
     for descriptor in Path(f"/proc/{store.server.process.pid}/fd").iterdir():
-        inodes.add(os.readlink(descriptor).removeprefix("socket:[").removesuffix("]"))
+        inodes.add(str(descriptor.readlink()).removeprefix("socket:[").removesuffix("]"))
     listening = set[tuple[str, int]]()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from object_store.ledger import Bucket, Ledger
 from object_store.metadata import Change, Created, Deleted
+
 from pcloud.errors import Corrupt
 
 KEYS = ["a", "b", "a/b"]
@@ -62,7 +62,9 @@ def test_what_is_there_in_the_end_was_told(history: list[Change], data: st.DataO
         ledger.record(history[:seen], 1)
         if data.draw(st.booleans()):
             tell(ledger, told)
-        walk(ledger, history, 10 + len(history))  # weed died: its newest messages are lost, or come again from a checkpoint
+        walk(
+            ledger, history, 10 + len(history)
+        )  # weed died: its newest messages are lost, or come again from a checkpoint
         if data.draw(st.booleans()):
             tell(ledger, told)
         ledger.record(history[data.draw(st.integers(0, len(history))) :], 2)
@@ -104,7 +106,7 @@ def test_a_replaced_object_stays_to_be_told_when_the_one_before_was_sent() -> No
 def test_changes_and_checkpoint_are_one(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger") as ledger:
         ledger.add_bucket(Bucket("images", "app:photos", "capability:abc"))
-        with pytest.raises(Exception, match="."):
+        with pytest.raises(Exception, match=r"."):
             ledger.record([Created("images", "a", "e", 1, 1, 10), object()], 99)  # type: ignore[list-item]
         assert ledger.checkpoint() == 0 and not ledger.waiting("images", 10)
         ledger.record([], 99)

@@ -89,7 +89,7 @@ async def test_nobody_without_credentials_gets_in(store: Store, issued: dict[str
                          ("DELETE", "/images/a.txt"), ("PUT", "/mine")):  # fmt: skip
         assert await in_thread(status, f"{store.endpoint}{path}", method) == 403, (method, path)
     for wrong in (client(store, issued["access_key"], "wrong"), client(store, "PCUNKNOWN", "wrong")):
-        with pytest.raises(ClientError, match="SignatureDoesNotMatch|InvalidAccessKeyId"):
+        with pytest.raises(ClientError, match=r"SignatureDoesNotMatch|InvalidAccessKeyId"):
             await in_thread(wrong.list_objects_v2, Bucket="images")
 
 

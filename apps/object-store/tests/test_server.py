@@ -8,10 +8,10 @@ import socket
 from pathlib import Path
 
 import pytest
-
 from object_store.settings import Settings
 from object_store.store import Store
 from object_store.weed.server import open_server
+
 from pcloud.errors import Conflict, Corrupt, Rejected, Unavailable
 
 from .conftest import Recorder, client, in_thread, running
@@ -68,9 +68,27 @@ async def test_a_taken_port_is_named(tmp_path: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        with pytest.raises(Conflict, match=f"port {port} .* is taken"):
+        with pytest.raises(Conflict, match=f"port {port} or .* is taken"):
             async with open_server(Settings(tmp_path, s3_port=port)):
                 pass
+
+
+async def test_an_inner_port_that_was_taken_is_replaced_and_everything_is_still_there(
+    tmp_path: Path, recorder: Recorder
+) -> None:
+    async with running(tmp_path, recorder) as store:
+        await store.create_bucket("app:photos", "images")
+        await in_thread(client(store).put_object, Bucket="images", Key="a", Body=bytes(100_000))
+        before = store.server.ports
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", before.master + 10000))
+        other.listen()
+        async with running(tmp_path, recorder) as store:
+            assert store.server.ports.s3 == before.s3 and store.server.ports.master != before.master
+            await in_thread(client(store).put_object, Bucket="images", Key="b", Body=bytes(100_000))
+            for key in ("a", "b"):
+                answer = await in_thread(client(store).get_object, Bucket="images", Key=key)
+                assert await in_thread(answer["Body"].read) == bytes(100_000)
 
 
 async def test_two_stores_do_not_share_a_folder(store: Store) -> None:

