@@ -339,6 +339,15 @@ async def test_a_filter_that_makes_no_sense_is_rejected(library: GraphStore, fil
         await ids(library, filter)
 
 
+async def test_a_changed_value_is_found_by_what_it_is_now(library: GraphStore, log: Log) -> None:
+    await library.apply(EPOCH, log.write(update(A, title="The young hill", tags=["x", "z"])))
+    await library.apply(EPOCH, log.write(update(B, unset=["title", "tags"])))
+    assert await ids(library, Compare("title", "anyofterms", "old new")) == []
+    assert await ids(library, Compare("title", "allofterms", "young the")) == ["a"]
+    assert await ids(library, Compare("tags", "in", ["y"])) == []
+    assert await ids(library, Compare("tags", "in", ["x", "z"])) == ["a"]
+
+
 # --- orders and pages ------------------------------------------------------------------------------------------------------------
 
 

@@ -96,13 +96,17 @@ def test_a_store_that_is_opened_again_goes_on_where_it_was(data: st.DataObject) 
 @settings(SLOW, max_examples=80)
 @given(libraries(), st.lists(selects(), min_size=3, max_size=8), st.data())
 def test_every_question_is_answered_as_the_model_does(log: Log, questions: list[Select], data: st.DataObject) -> None:
-    cut = data.draw(cuts(log))[0]
+    ends = (
+        [event.sequence for event in log.events if event.ends_transaction]
+        if data.draw(st.booleans())
+        else [len(log.events)]
+    )
 
     async def run() -> None:
         oracle = await model(log)
         async with sqlite() as graph:
-            await graph.apply(EPOCH, log.events[:cut])
-            await graph.apply(EPOCH, log.events)
+            for end in ends:
+                await graph.apply(EPOCH, log.events[:end])
             for question in questions:
                 assert await graph.fetch(question) == await oracle.fetch(question)
                 assert await pages(graph, question) == await pages(oracle, question)
