@@ -121,3 +121,21 @@ async def test_weed_sees_nothing_of_the_apps_environment(store: Store) -> None:
     names = {variable.partition(b"=")[0].decode() for variable in environment if variable}
     assert names <= {"PATH", "HOME", "TMPDIR", "GOMEMLIMIT", "GOGC", "WEED_MASTER_VOLUME_GROWTH_COPY_1", "LC_CTYPE"}
     assert os.environ["PATH"].encode() in b"".join(environment)
+
+
+async def test_a_large_log_is_set_aside_and_weed_goes_on_writing(store: Store) -> None:
+    log, aside = store.server.folder.log, store.server.folder.log.with_name("weed.log.1")
+    with log.open("ab") as stream:
+        stream.write(b"x" * (9 << 20))
+    task = asyncio.create_task(store.server.bound_log(seconds=0.01))
+    async with asyncio.timeout(10):
+        while log.stat().st_size > 1 << 20:
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert aside.stat().st_size > 9 << 20
+
+
+async def test_nothing_is_left_in_tmp(tmp_path: Path, recorder: Recorder) -> None:
+    async with running(tmp_path, recorder) as store:
+        ports = store.server.ports
+    assert not [path for path in Path("/tmp").glob("seaweedfs-*.sock") if str(ports.filer + 10000) in path.name]

