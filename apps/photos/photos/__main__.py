@@ -1,10 +1,11 @@
-"""The app's process: one action, one trigger's work, and the page with its pictures."""
+"""The app's process: one action, which a trigger calls, and the page with its pictures."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -15,14 +16,12 @@ from photos.thumbnails import Thumbnails
 
 app = App()
 store = ObjectStore(app)
-thumbnails = Thumbnails(app, store)
+thumbnails = Thumbnails(lambda: app.graph, store)
 PAGE = Path(__file__).parent.parent / "web" / "dist"
-# A thumbnail's address names the picture's id, and what an id shows never changes.
+# A thumbnail's address names the picture's id, which follows from its bytes: what an id shows never changes.
 FOREVER = "private, max-age=31536000, immutable"
-POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 ORIGINAL = "query($id: ID!) { getImage(id: $id) { place mime } }"
 
 
@@ -41,7 +40,7 @@ async def make_thumbnails(image: str) -> dict[str, bool]:
 async def thumbnail(request: web.Request) -> web.Response:
     app.user(request)
     data = await thumbnails.get(request.match_info["id"], request.match_info["size"])
-    return web.Response(body=data, content_type="image/webp", headers={"Cache-Control": FOREVER})
+    return web.Response(body=data, content_type="image/webp", headers={"Cache-Control": FOREVER, **SAFE})
 
 
 async def original(request: web.Request) -> web.StreamResponse:
@@ -51,9 +50,15 @@ async def original(request: web.Request) -> web.StreamResponse:
     if found is None:
         raise web.HTTPNotFound(text="there is no such image")
     bucket, _, key = found["place"].partition("/")
-    name = key.rpartition("/")[2].replace('"', "")
+    name = quote(key.rpartition("/")[2])
     async with store.open(bucket, key) as source:
-        response = web.StreamResponse(headers={"Content-Type": found["mime"], "Content-Disposition": f'attachment; filename="{name}"'})
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": found["mime"],
+                "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+                **SAFE,
+            }
+        )
         response.content_length = source.content_length
         await response.prepare(request)
         async for chunk in source.content.iter_chunked(256 * 2**10):
@@ -70,16 +75,19 @@ async def page(request: web.Request) -> web.StreamResponse:
     if not path.is_file():
         raise web.HTTPServiceUnavailable(text="the gallery's page is not built: run `just setup`")
     hashed = path.parent.name == "assets"
-    headers = {"Cache-Control": FOREVER if hashed else "no-cache", "Content-Security-Policy": POLICY}
+    headers = {"Cache-Control": FOREVER if hashed else "no-cache", "Content-Security-Policy": POLICY, **SAFE}
     return web.FileResponse(path, headers=headers)
 
 
 @web.middleware
-async def errors(request: web.Request, handler: object) -> web.StreamResponse:
+async def errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """A failure says why, and is never kept by the browser: the picture may be there at the next look."""
     try:
-        return await handler(request)  # type: ignore[operator]
+        return await handler(request)
     except PCloudError as error:
-        return web.Response(status=error.http_status, text=error.message)
+        return web.Response(status=error.http_status, text=error.message, headers={"Cache-Control": "no-store", **SAFE})
 
 
 def main() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -25,7 +25,7 @@ class Calls(Protocol):
 
     @property
     def data(self) -> Path: ...
-    async def call(self, target: str, **arguments: object) -> dict[str, str]: ...
+    async def call(self, target: str, arguments: Mapping[str, Any] | None = None, /) -> Any: ...
 
 
 class ObjectStore:
@@ -44,7 +44,7 @@ class ObjectStore:
     @asynccontextmanager
     async def open(self, bucket: str, key: str) -> AsyncIterator[aiohttp.ClientResponse]:
         """The object as a stream; raises `NotFound`, `Unavailable`."""
-        answer = await self._app.call("role:object-storage/get-object", bucket=bucket, key=key)
+        answer = await self._app.call("role:object-storage/get-object", {"bucket": bucket, "key": key})
         try:
             async with self._client.get(answer["url"]) as response:
                 if response.status == 404:
@@ -59,8 +59,17 @@ class ObjectStore:
         async with self.open(BUCKET, key) as response:
             return await response.read()
 
+    async def has_thumbnail(self, key: str) -> bool:
+        try:
+            async with self.open(BUCKET, key):
+                return True
+        except NotFound:
+            return False
+
     async def keep_thumbnail(self, key: str, data: bytes) -> None:
-        answer = await self._app.call("role:object-storage/put-object", bucket=BUCKET, key=key, content_type="image/webp")
+        answer = await self._app.call(
+            "role:object-storage/put-object", {"bucket": BUCKET, "key": key, "content_type": "image/webp"}
+        )
         try:
             async with self._client.put(answer["url"], data=data, headers={"Content-Type": "image/webp"}) as response:
                 if response.status not in (200, 201, 204):
@@ -78,7 +87,9 @@ class ObjectStore:
                 async for chunk in response.content.iter_chunked(CHUNK):
                     size += len(chunk)
                     if size > LARGEST_ORIGINAL:
-                        raise Rejected(f"{place} is larger than {LARGEST_ORIGINAL // 2**20} MB, which is the most a gallery decodes")
+                        raise Rejected(
+                            f"{place} is larger than {LARGEST_ORIGINAL // 2**20} MB, which is the most a gallery decodes"
+                        )
                     file.write(chunk)
             file.flush()
             yield Path(file.name)

@@ -3,51 +3,70 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from pcloud.app import App
 from pcloud.bounded import run_bounded
 from pcloud.errors import NotFound, Rejected
 from photos.bytes import ObjectStore
 from photos.decode import SIZES, shrink
+from photos.recent import Recent
 
 __all__ = ["Thumbnails", "thumbnail_key"]
 
 # Tiles that were just looked at are looked at again: scrolling back, a second browser.
-MEMORY = 16 * 2**20
-SECONDS = 60
+RECENT_BYTES = 8 * 2**20
+# What can't be decoded is not tried again at each look, but now and then: the object may have been late, or the decoder is newer.
+FAILED_ENTRIES = 2_000
+FAILED_SECONDS = 600.0
+# Originals that are on this disk and decoded at once.
+AT_ONCE = 2
+SECONDS = 60.0
 WORKING_MEMORY = 1536 * 2**20
 IMAGE = "query($id: ID!) { getImage(id: $id) { place sha256 } }"
 
 
+class Graph(Protocol):
+    """What is needed of `pcloud.graph.Graph`."""
+
+    async def query(self, document: str, variables: Mapping[str, Any] | None = None, /) -> dict[str, Any]: ...
+
+
 def thumbnail_key(sha256: str, size: str) -> str:
+    """The side is part of it, so that other sizes are other objects."""
     return f"{sha256[:2]}/{sha256}-{size}-{SIZES[size]}.webp"
 
 
 class Thumbnails:
-    def __init__(self, app: App, store: ObjectStore):
-        self._app = app
+    """`graph`: asked for at each use, since an app's graph is only there while it runs."""
+
+    def __init__(self, graph: Callable[[], Graph], store: ObjectStore, clock: Callable[[], float] = time.monotonic):
+        self._graph = graph
         self._store = store
-        self._recent: OrderedDict[str, bytes] = OrderedDict()
-        self._recent_bytes = 0
+        self._clock = clock
+        self._recent = Recent[bytes](RECENT_BYTES, len)
+        self._failed = Recent[tuple[float, str]](FAILED_ENTRIES, lambda _: 1)
         self._making: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def get(self, image: str, size: str) -> bytes:
         """The WebP file; raises `NotFound` for an unknown image or size, `Rejected` for a picture that can't be decoded."""
         if size not in SIZES:
             raise NotFound(f"there is no size {size!r}: {', '.join(SIZES)} are")
         name = f"{image}/{size}"
-        if name in self._recent:
-            self._recent.move_to_end(name)
-            return self._recent[name]
+        if found := self._recent.get(name):
+            return found
+        if (failed := self._failed.get(image)) and self._clock() - failed[0] < FAILED_SECONDS:
+            raise Rejected(failed[1])
         place, sha256 = await self._facts(image)
         key = thumbnail_key(sha256, size)
         try:
             data = await self._store.thumbnail(key)
         except NotFound:
-            await self._make_once(place, sha256)
+            await self._make_or_remember(image, place, sha256)
             data = await self._store.thumbnail(key)
-        self._remember(name, data)
+        self._recent.put(name, data)
         return data
 
     async def make(self, image: str) -> bool:
@@ -56,40 +75,41 @@ class Thumbnails:
             place, sha256 = await self._facts(image)
         except NotFound:
             return False
-        try:
-            for size in SIZES:
-                async with self._store.open("photos-thumbnails", thumbnail_key(sha256, size)):
-                    pass
-        except NotFound:
+        if not all([await self._store.has_thumbnail(thumbnail_key(sha256, size)) for size in SIZES]):
             await self._make_once(place, sha256)
         return True
 
     async def _facts(self, image: str) -> tuple[str, str]:
-        found = (await self._app.graph.query(IMAGE, {"id": image}))["getImage"]
+        found = (await self._graph().query(IMAGE, {"id": image}))["getImage"]
         if found is None:
             raise NotFound(f"there is no image {image}")
         return found["place"], found["sha256"]
 
+    async def _make_or_remember(self, image: str, place: str, sha256: str) -> None:
+        try:
+            await self._make_once(place, sha256)
+        except (Rejected, NotFound) as error:
+            self._failed.put(image, (self._clock(), error.message))
+            raise
+
     async def _make_once(self, place: str, sha256: str) -> None:
-        """However many ask at once, the picture is decoded once."""
+        """However many ask at once, the picture is decoded once; that who asked first goes away does not stop it."""
         task = self._making.get(sha256)
         if task is None:
             task = self._making[sha256] = asyncio.create_task(self._make(place, sha256))
-            task.add_done_callback(lambda _: self._making.pop(sha256, None))
+            task.add_done_callback(lambda done: self._made(sha256, done))
         await asyncio.shield(task)
 
+    def _made(self, sha256: str, task: asyncio.Task[None]) -> None:
+        self._making.pop(sha256, None)
+        if not task.cancelled():
+            task.exception()  # told to those who still wait for it; nobody may
+
     async def _make(self, place: str, sha256: str) -> None:
-        async with self._store.original(place) as path:
+        async with self._slots, self._store.original(place) as path:
             try:
                 made = await run_bounded(shrink, str(path), SIZES, seconds=SECONDS, memory=WORKING_MEMORY)
             except Rejected as error:
                 raise Rejected(f"{place} can't be shown: {error.message}") from error
-        for size, data in made.items():
-            await self._store.keep_thumbnail(thumbnail_key(sha256, size), data)
-
-    def _remember(self, name: str, data: bytes) -> None:
-        self._recent[name] = data
-        self._recent_bytes += len(data)
-        while self._recent_bytes > MEMORY:
-            _, oldest = self._recent.popitem(last=False)
-            self._recent_bytes -= len(oldest)
+            for size, data in made.items():
+                await self._store.keep_thumbnail(thumbnail_key(sha256, size), data)
