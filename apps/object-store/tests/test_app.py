@@ -94,19 +94,23 @@ async def app(node: Node) -> AsyncIterator[tuple[asyncio.subprocess.Process, str
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "object_store", cwd=APP, env=node.variables(), stderr=asyncio.subprocess.PIPE
     )
-    assert process.stderr
-    endpoint, lines = "", list[str]()
-    async with asyncio.timeout(40):
-        while b" ready" not in (line := await process.stderr.readline()):
-            assert line, "".join(lines)
-            lines.append(line.decode())
-            endpoint = line.decode().partition("S3 is at ")[2].strip() or endpoint
     try:
-        yield process, endpoint
+        async with asyncio.timeout(40):
+            yield process, await printed_address(process)
     finally:
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+
+async def printed_address(process: asyncio.subprocess.Process) -> str:
+    assert process.stderr
+    endpoint, lines = "", list[str]()
+    while b" ready" not in (line := await process.stderr.readline()):
+        assert line, "".join(lines)
+        lines.append(line.decode())
+        endpoint = line.decode().partition("S3 is at ")[2].strip() or endpoint
+    return endpoint
 
 
 async def test_the_app_serves_its_role_over_the_bus_and_tells_the_webhook(tmp_path: Path) -> None:
