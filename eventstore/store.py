@@ -31,7 +31,7 @@ from eventstore.settings import ConnectionSettings, StoreSettings
 from eventstore.topology import LogIdentity, ensure_streams
 from eventstore.transaction import Appended, Transaction
 from eventstore.trigger import EventConsumer, EventDelivery
-from eventstore.wire import GRAPH_SUBJECTS, event_from_wire
+from eventstore.wire import GRAPH_SUBJECTS, event_or_blank
 from eventstore.work import WorkQueue
 from pcloud.event import StoredEvent
 from pcloud.subject import Ref
@@ -42,7 +42,8 @@ STREAM = "GRAPH"
 
 
 class EventStoreReader(Protocol):
-    """What a projection needs of the log. Sequences count from 1; events come in their order, each once."""
+    """What a projection needs of the log. Sequences count from 1; events come in their order, each once. A message that is
+    no event of PCloud's comes as one that changes nothing."""
 
     @property
     def epoch(self) -> str: ...
@@ -113,7 +114,7 @@ class EventStore:
     async def last_event(self, ref: Ref) -> StoredEvent | None:
         """The entity's newest event, as the leader has it."""
         found = await get_message(self._connection, STREAM, {"last_by_subj": ref.subject})
-        return found and event_from_wire(found.sequence, found.time, found.subject, found.headers, found.body)
+        return found and event_or_blank(found.sequence, found.time, found.subject, found.headers, found.body)
 
     async def sequence_at(self, time: float) -> int:
         """The first sequence at or after `time` (seconds since 1970); one after the last for a time beyond."""
@@ -145,4 +146,4 @@ class EventStore:
 
 
 def _event(message: Delivered) -> StoredEvent:
-    return event_from_wire(message.sequence, message.time, message.subject, message.headers, message.body)
+    return event_or_blank(message.sequence, message.time, message.subject, message.headers, message.body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eventstore.connection import Connection
 from eventstore.consumer import Acknowledgeable, DurableConsumer
 from eventstore.pull import Delivered
-from eventstore.wire import event_from_wire
+from eventstore.wire import event_or_blank
 from pcloud.event import StoredEvent
 
 __all__ = ["EventConsumer", "EventDelivery"]
@@ -18,7 +18,7 @@ class EventDelivery(Acknowledgeable):
 
     def __init__(self, connection: Connection, message: Delivered) -> None:
         super().__init__(connection, message)
-        self.event: StoredEvent = event_from_wire(
+        self.event: StoredEvent = event_or_blank(
             message.sequence, message.time, message.subject, message.headers, message.body
         )
 

@@ -16,6 +16,7 @@ graph.image-importer.Image.ID
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -23,8 +24,9 @@ import msgspec
 
 from eventstore.transaction import Transaction
 from pcloud.errors import Corrupt
-from pcloud.event import Event, Kind, StoredEvent, decode_change, encode_change
+from pcloud.event import Change, Event, Kind, StoredEvent, decode_change, encode_change
 from pcloud.subject import Ref
+from pcloud.upcast import CURRENT_VERSION
 
 __all__ = [
     "GRAPH_SUBJECTS",
@@ -32,10 +34,13 @@ __all__ = [
     "Position",
     "digest",
     "event_from_wire",
+    "event_or_blank",
     "messages_of",
     "parse_headers",
     "position_of",
 ]
+
+log = logging.getLogger(__name__)
 
 GRAPH_SUBJECTS = "graph.>"
 
@@ -132,8 +137,46 @@ def event_from_wire(
             traceparent=headers.get(TRACE, ""),
             digest=digest(sequence, subject, headers, body),
         )
-    except (KeyError, ValueError, msgspec.MsgspecError) as error:
+    except (Corrupt, KeyError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise Corrupt(f"message {sequence} of GRAPH ({subject}) is no event of PCloud: {error!r}") from error
+
+
+def event_or_blank(
+    sequence: int, time: float, subject: str, headers: Mapping[str, str] | None, body: bytes
+) -> StoredEvent:
+    """Like `event_from_wire`, but for a message that PCloud did not write an event that changes nothing. Raises `Corrupt`
+    only for what a newer PCloud wrote: to pass over that would lose it.
+
+    Somebody with the log's own credentials may publish whatever they like, and no message can be taken out again: one
+    that nobody understands must stop neither views nor triggers. It counts as its entity's last event, since it is what
+    the server compares expected versions with.
+    """
+    try:
+        return event_from_wire(sequence, time, subject, headers, body)
+    except Corrupt as error:
+        if TX in (headers or {}) and _is_newer(body):
+            raise
+        log.error("%s; it is passed over", error)
+    parts = subject.split(".")
+    return StoredEvent(
+        sequence=sequence,
+        time=time,
+        ref=Ref(*parts[1:]) if len(parts) == 4 else Ref("", "", ""),
+        kind=Kind.UPDATED,
+        change=Change(),
+        tx=f"{sequence:032x}",
+        ordinal=1,
+        total=1,
+        actor="",
+        digest=digest(sequence, subject, headers or {}, body),
+    )
+
+
+def _is_newer(body: bytes) -> bool:
+    try:
+        return int(_decode_object(body).get("v", 0)) > CURRENT_VERSION
+    except (msgspec.MsgspecError, RecursionError, TypeError, ValueError):
+        return False
 
 
 def position_of(headers: Mapping[str, str]) -> Position:

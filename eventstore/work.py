@@ -32,7 +32,8 @@ class WorkDelivery(Acknowledgeable):
     def __init__(self, connection: Connection, message: Delivered) -> None:
         super().__init__(connection, message)
         self.subject = message.subject
-        _, self.app, self.action, self.id = message.subject.split(".")
+        # Exactly four, or somebody put it there by hand: then its body is none of ours either.
+        _, self.app, self.action, self.id = (*message.subject.split(".", 3), "", "", "")[:4]
         self.body = message.body
         self.headers: Mapping[str, str] = {
             name: value for name, value in (message.headers or {}).items() if not name.startswith("Nats-")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from projections.runs.log import RunEntry
 from projections.runs.record import Run, RunState, decode_run
 
 __all__ = ["RunPage", "RunsView", "open_runs"]
+
+log = logging.getLogger(__name__)
 
 DAYS_KEPT = 90  # of a run that is DONE, as in the stream
 MOST = 1000
@@ -88,7 +91,12 @@ class RunsView:
         if not entry.body:
             self._writer.execute("DELETE FROM runs WHERE id = ?", (entry.subject.rpartition(".")[2],))
             return
-        run = decode_run(entry.body)
+        try:
+            run = decode_run(entry.body)
+        except Corrupt as error:
+            # It can't be taken out of the stream, and is no reason to show nothing of all others.
+            log.error("%s; message %s of RUNS is passed over", error, entry.sequence)
+            return
         values = (run.id, run.app, run.state, run.trigger, run.created, run.ended, entry.sequence, entry.body)
         self._writer.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 

@@ -140,7 +140,78 @@ async def test_a_time_has_a_sequence(store, make):
     assert await store.sequence_at(time.time() + 60) == 3
 
 
-async def test_what_pcloud_did_not_write_is_reported_with_its_place(store):
-    await store.js.publish("graph.photos.Image.x", b"hello")
-    with pytest.raises(Corrupt, match=r"message 1 of GRAPH \(graph.photos.Image.x\)"):
+FOREIGN = {"Pcloud-Kind": "created", "Pcloud-Tx": f"{'0' * 32} 1/1", "Pcloud-Actor": "owner"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (None, b"hello"), (FOREIGN | {"Pcloud-Kind": "eaten"}, b'{"v":1}'), (FOREIGN | {"Pcloud-Tx": "x"}, b'{"v":1}'),
+        (FOREIGN, b""), (FOREIGN, b"[]"), (FOREIGN, b"1"), (FOREIGN, b'{"v":0}'), (FOREIGN, b'{"v":1,"set":[1]}'),
+        (FOREIGN, b'{"v":1,"set":{"x":' + b"[" * 5000 + b"]" * 5000 + b"}}"), (FOREIGN, b"\xff\xfe"),
+        (FOREIGN | {"Pcloud-Result": "{"}, b'{"v":1}'), (FOREIGN | {"Pcloud-Depth": "deep"}, b'{"v":1}'),
+    ],
+)  # fmt: skip
+async def test_what_pcloud_did_not_write_changes_nothing_and_stops_nobody(store, make, caplog, headers, body):
+    """It can't be taken out of the log again, so whoever reads must get past it, and its entity stay writable."""
+    await store.append(make.tx(make.event("a")))
+    await store.js.publish("graph.photos.Image.a", body, headers=headers)
+    await store.append(make.tx(make.event("a", 2)))
+    events = [event async for event in store.read(1, 3)]
+    async with aclosing(store.follow(1)) as batches:
+        assert [event async for batch in _until(batches, 3) for event in batch] == events[1:]
+    assert [event.sequence for event in events] == [1, 2, 3]
+    blank = events[1]
+    assert (blank.ref, blank.change.is_empty, blank.ends_transaction) == (make.ref("a"), True, True)
+    assert blank.digest and blank.tx not in {events[0].tx, events[2].tx}
+    assert "message 2 of GRAPH (graph.photos.Image.a)" in caplog.text
+
+
+async def test_what_a_newer_program_wrote_is_never_passed_over(store):
+    await store.js.publish("graph.photos.Image.x", b'{"v":99}', headers=FOREIGN)
+    with pytest.raises(Corrupt, match="update PCloud"):
         _ = [event async for event in store.read(1, 1)]
+
+
+async def _until(batches, last):
+    """The batches up to the one with sequence `last`."""
+    async for batch in batches:
+        yield batch
+        if batch[-1].sequence >= last:
+            return
+
+
+@pytest.mark.parametrize("subject", ["graph.x", "graph.a.b.c.d.e"])
+async def test_a_subject_that_is_no_entity_stops_nobody(store, make, subject):
+    await store.js.publish(subject, b"hello")
+    await store.append(make.tx(make.event("a")))
+    events = [event async for event in store.read(1, 2)]
+    assert [event.ref for event in events] == [("", "", ""), make.ref("a")]
+
+
+async def test_a_consumer_gets_past_what_pcloud_did_not_write(store, make):
+    await store.js.publish("graph.photos.Image.x", b"hello")
+    await store.append(make.tx(make.event("a")))
+    consumer = await store.consumer("c", subjects=["graph.photos.Image.*"], start="all")
+    async with aclosing(consumer.pull()) as deliveries:
+        got = []
+        async for delivery in deliveries:
+            got.append(delivery.event.sequence)
+            await delivery.ack()
+            if len(got) == 2:
+                break
+    assert got == [1, 2]
+
+
+async def test_the_queue_gets_past_what_pcloud_did_not_write(store):
+    for subject in ("work.photos.a", "work.photos.a.b.c"):
+        await store.js.publish(subject, b"hello")
+    await store.work.put("photos", "scan", "1", b"job")
+    got = []
+    async with aclosing(store.work.pull("photos")) as deliveries:
+        async for delivery in deliveries:
+            got.append((delivery.action, delivery.id))
+            await delivery.ack()
+            if len(got) == 3:
+                break
+    assert got[2] == ("scan", "1")

@@ -42,6 +42,13 @@ async def test_the_last_record_of_a_run_is_its_state(view: RunsView) -> None:
     assert await view.counts(app="other") == {"NEW": 0, "IN_PROGRESS": 0, "DONE": 0, "FAILED": 0}
 
 
+async def test_a_message_that_is_no_run_is_passed_over(view: RunsView) -> None:
+    foreign = RunEntry(2, "run.x.y.z", NOW, b"hello")
+    checkpoint = await view.apply("e", [entry(1, "a"), foreign, entry(3, "b")])
+    assert checkpoint.sequence == 3
+    assert await ids(view) == "ba"
+
+
 async def test_runs_are_listed_newest_first_and_narrowed(view: RunsView) -> None:
     await view.apply("e", [
         entry(1, "a", state="DONE", trigger="faces/new"), entry(2, "b", app="photos"), entry(3, "c", state="DONE"),
@@ -91,7 +98,7 @@ async def test_what_makes_no_sense_is_rejected(view: RunsView) -> None:
         with pytest.raises(Rejected):
             await view.list(**wanted)  # pyright: ignore[reportArgumentType]
     with pytest.raises(Corrupt):
-        await view.apply("e", [RunEntry(1, "run.a.b.c", NOW, b"no run")])
+        decode_run(b"no run")
 
 
 def test_a_record_comes_back_as_it_was_written() -> None:
