@@ -54,7 +54,10 @@ def _fit(kind: ScalarKind | None, value: Any) -> Any:
     if kind in ("Int", "Int64"):
         return value if type(value) is int and -_INT64 <= value < _INT64 else None
     if kind == "Float":
-        return float(value) if type(value) in (int, float) else None
+        try:
+            return float(value) if type(value) in (int, float) else None
+        except OverflowError:  # of a whole number beyond 1.8e308
+            return None
     if kind == "Boolean":
         return value if type(value) is bool else None
     return value if type(value) is str else None

@@ -62,8 +62,8 @@ def content_of(plan: TypePlan, row: Row) -> Content:
                 facet[index_key(plan.type, path)].append(facet_value(value))
             for unit in one.units:
                 facet[index_key(plan.type, f"{path}_{unit}")].append(value[: UNITS[unit]])
-            if one.number:
-                number[index_key(plan.type, path)].append(rank(one.kind, value))
+            if one.number and (place := _rank_if_any(one.kind, value)) is not None:
+                number[index_key(plan.type, path)].append(place)
     related = [
         f"{target}/{child['id']}" for relation, target in plan.relations.items() for child in _children(row[relation])
     ]
@@ -87,11 +87,19 @@ def rank(kind: str, value: Any) -> int:
     return bits if bits >= 0 else bits ^ 0x7FFF_FFFF_FFFF_FFFF
 
 
+def _rank_if_any(kind: str, value: Any) -> int | None:
+    """None for a text that is no time: the graph keeps what the log says, and the index must not stop at it."""
+    try:
+        return rank(kind, value)
+    except Rejected:
+        return None
+
+
 def milliseconds(time: str) -> int:
     """An RFC 3339 time as milliseconds since 1970; raises `Rejected`."""
     try:
         moment = datetime.fromisoformat(time)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise Rejected(f"{time!r} is no time: write it as 2024-05-01T10:00:00Z") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)

@@ -245,3 +245,21 @@ def test_only_marked_fields_are_planned() -> None:
     assert "blurb" not in plan.fields
     assert {"themes.name", "sequel.title"} <= plan.fields.keys()
     assert not plan.fields["isbn"].text  # by hash: found as a whole, by filters
+
+
+ODD = [
+    {"title": "x" * 900_000}, {"title": " ".join(f"w{number}" for number in range(50_000))}, {"tags": ["x" * 900_000]},
+    {"title": "a\0b", "tags": ["\0", ""]}, {"printed": "yesterday"}, {"printed": "0000-00-00T00:00:00.000Z"},
+    {"pages": 10**30, "size": -(2**63)}, {"price": 10**400}, {"price": float("inf")}, {"scores": [10**400, 1]},
+    {"title": {"a": 1}, "pages": [1], "tags": "x", "sold": "yes", "genre": "NONE", "printed": 5},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", ODD, ids=[f"{number}-{'-'.join(one)}" for number, one in enumerate(ODD)])
+async def test_no_value_on_the_log_stops_the_fold(
+    index: SearchIndex, library: Log, fold: Fold, fields: dict[str, Any]
+) -> None:
+    """Writers are checked; what is on the log all the same, from whomever, must not keep the others' entities away."""
+    await fold(library.write(create(f"{BOOK}/odd", fields=fields), create(f"{THEME}/odd", name="odd")))
+    await fold(library.write(create(f"{BOOK}/next", title="next one")))
+    assert await ids(index, "next") == "next"
