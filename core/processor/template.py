@@ -8,7 +8,7 @@ node it needs is known from then on."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.exceptions import SecurityError
@@ -19,6 +19,7 @@ from pcloud.errors import Rejected
 __all__ = ["Arguments", "compile_arguments"]
 
 Path = tuple[str, ...]
+Made = TypeVar("Made")
 LENGTH = 4096
 DEPTH = 8
 FILTERS = frozenset({"abs", "default", "first", "float", "int", "join", "last", "length", "lower", "replace", "round", "string",
@@ -73,8 +74,8 @@ class Arguments:
         rendered: dict[str, Any] = {}
         for name, render in self._renders.items():
             try:
-                rendered[name] = render(names)
-            except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError) as error:
+                rendered[name] = _plain(render(names))
+            except Exception as error:  # whatever a filter raises is about this event, and will be so again
                 raise Rejected(f"the argument {name} can't be rendered: {error}") from error
         return rendered
 
@@ -104,17 +105,21 @@ def _compile(environment: _Environment, name: str, value: Any, paths: set[Path],
 def _compile_text(environment: _Environment, name: str, text: str, paths: set[Path]) -> Render:
     if len(text) > LENGTH:
         raise Rejected(f"the argument {name} is longer than the {LENGTH} characters that a template may have")
-    try:
-        parsed = environment.parse(text)
-    except TemplateError as error:
-        raise Rejected(f"the argument {name} is no template: {error}; it is {text!r}") from error
+    parsed = _checked(name, text, lambda: environment.parse(text))
     _check(name, parsed)
     paths.update(_node_paths(name, parsed))
     if (expression := _sole_expression(parsed, text)) is not None:
-        evaluate = environment.compile_expression(expression, undefined_to_none=False)
+        evaluate = _checked(name, text, lambda: environment.compile_expression(expression, undefined_to_none=False))
         return lambda names: _defined(evaluate(**names))
-    template = environment.from_string(text)
+    template = _checked(name, text, lambda: environment.from_string(text))
     return lambda names: template.render(**names)
+
+
+def _checked(name: str, text: str, make: Callable[[], Made]) -> Made:
+    try:
+        return make()
+    except TemplateError as error:  # such as a test that does not exist
+        raise Rejected(f"the argument {name} is no template: {error}; it is {text!r}") from error
 
 
 def _sole_expression(parsed: nodes.Template, text: str) -> str | None:
@@ -122,12 +127,27 @@ def _sole_expression(parsed: nodes.Template, text: str) -> str | None:
     outputs = [member for output in parsed.find_all(nodes.Output) for member in output.nodes]
     if len(outputs) != 1 or isinstance(outputs[0], nodes.TemplateData):
         return None
-    return text.strip().removeprefix("{{").removesuffix("}}").strip("-+ \n\t")
+    inner = text.strip().removeprefix("{{").removesuffix("}}")
+    # A sign right at the braces is about the white space around them; after a blank it belongs to the expression.
+    return inner.removeprefix("-").removeprefix("+").removesuffix("-").removesuffix("+").strip()
 
 
 def _defined(value: Any) -> Any:
     if isinstance(value, StrictUndefined):
         str(value)  # raises jinja2's UndefinedError with its message
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: `tojson` gives a text of a class of its own, a list may hold what is undefined."""
+    if isinstance(value, StrictUndefined):
+        return _defined(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [_plain(member) for member in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(member) for key, member in value.items()}
     return value
 
 

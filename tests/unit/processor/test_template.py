@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +33,13 @@ def render(value: Any, node: dict[str, Any] | None = NODE) -> Any:
         ("{{ event.id }}", "0123"),
         ("{{ node.pages }}", 400),
         ("{{ node.pages // 3 + 1 }}", 134),
+        ("{{ -node.pages }}", -400),
+        ("{{ -400 + node.pages }}", 0),
+        ("{{- node.pages -}}", 400),
+        ("{{-1}}", 1),
+        ("{{ node.items | tojson }}", "[1, 2]"),
+        ("{{ [node.tags, (1, 2)] }}", [["a", "b"], [1, 2]]),
+        ("{{ {1: node.title | tojson} }}", {"1": '"Emma"'}),
         ("{{ node.items }}", [1, 2]),
         ("{{ node.tags[0] }}", "a"),
         ("{{ node.image.place }}.bak", "x/y.jpg.bak"),
@@ -46,7 +54,9 @@ def render(value: Any, node: dict[str, Any] | None = NODE) -> Any:
     ],
 )
 def test_a_template_gives_native_values(template: Any, value: Any) -> None:
-    assert render(template) == value
+    rendered = render(template)
+    assert (rendered, type(rendered)) == (value, type(value))
+    assert msgspec.json.decode(msgspec.json.encode(rendered)) == value
 
 
 @given(st.text(alphabet="0123456789abcdef", min_size=1, max_size=64))
@@ -71,6 +81,8 @@ def test_an_id_stays_the_text_that_it_is(id: str) -> None:
         "{% set x = 1 %}",
         "{{ event.id",
         "{{ event.id }}" * 1000,
+        "{{ event.id is nothing_known }}",
+        "a {{ event.id is nothing_known }}",
     ],
 )
 def test_what_is_more_than_an_expression_is_refused_before_any_event(template: str) -> None:
@@ -87,6 +99,8 @@ def test_what_is_more_than_an_expression_is_refused_before_any_event(template: s
         "{{ node.title.__class__ }}",
         "{{ node.pages // 0 }}",
         "{{ event.nope }}!",
+        "{{ [event.nope] }}",
+        "{{ {'a': [event.nope]} }}",
     ],
 )
 def test_what_only_an_event_shows_to_be_wrong_names_the_argument(template: str) -> None:
