@@ -1,7 +1,4 @@
-"""The graph view in memory, as simple as can be: what the other stores are compared with, and what small tests run on.
-
-It folds event by event without any coalescing and answers by looking at everything. It keeps nothing when the process ends.
-"""
+"""The model's answers: by looking at everything that there is."""
 
 from __future__ import annotations
 
@@ -10,15 +7,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cmp_to_key
 from typing import Any
 
-from pcloud.errors import Corrupt, Rejected
-from pcloud.event import Kind, StoredEvent
+from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from pcloud.subject import Ref
-from projections.checkpoint import HASH_MODULUS, START, Checkpoint
-from projections.graph.catalog import Catalog, FieldDef
+from projections.graph.catalog import FieldDef
 from projections.graph.cursor import decode_cursor, encode_cursor, sort_keys, window
-from projections.graph.fold import Entity, Transaction, transactions
-from projections.graph.history import BUILTIN, CatalogHistory, shape
+from projections.graph.fold import Entity
+from projections.graph.model.state import ModelState
 from projections.graph.port import (
     Aggregate,
     Child,
@@ -37,125 +32,14 @@ from projections.graph.port import (
     Select,
     Some,
 )  # fmt: skip
-from projections.graph.relation import find_field, find_relation, find_scalar, find_type, is_exclusive, is_symmetric
-from projections.graph.values import check_operand, pattern, stored_value, terms
+from projections.graph.relation import find_field, find_relation, find_scalar, find_type
+from projections.graph.values import check_operand, pattern, terms
 
 __all__ = ["ModelGraph"]
 
-SECONDS_KEPT = 90 * 86400
 
-
-class ModelGraph:
-    """The port `GraphStore`. `builtin` are core's own types."""
-
-    name = "model"
-    version = 1
-
-    def __init__(self, builtin: Catalog) -> None:
-        self.checkpoint: Checkpoint = START
-        self._history = CatalogHistory().declare(BUILTIN, builtin)
-        self.catalog, self._stored = self._history.visible(), self._history.stored()
-        self._versions: dict[Entity, int] = {}
-        self._fields: dict[Entity, dict[str, Any]] = {}  # of those that exist
-        self._links: set[tuple[Entity, str, Entity]] = set()  # under the written field
-        self._transactions: dict[str, Transaction] = {}
-
-    # --- folding -----------------------------------------------------------------------------------------------------------------
-
-    async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        if self.checkpoint.epoch not in ("", epoch):
-            raise Corrupt(f"this view was folded from the log {self.checkpoint.epoch}, and this is the log {epoch}")
-        new = [event for event in events if event.sequence > self.checkpoint.sequence]
-        for members in transactions(new):
-            self._declare(members)
-            for event in members:
-                self._fold_node(event)
-            for event in members:
-                self._fold_links(event)
-            first, last = members[0], members[-1]
-            known = Transaction(first.tx, first.request, last.sequence, first.result, last.time)
-            self._transactions[first.tx] = known
-        if new:
-            newest = max(known.time for known in self._transactions.values())
-            self._transactions = {
-                tx: known for tx, known in self._transactions.items() if known.time >= newest - SECONDS_KEPT
-            }
-            total = (self.checkpoint.hash + sum(event.digest for event in new)) % HASH_MODULUS
-            self.checkpoint = Checkpoint(epoch, new[-1].sequence, total)
-        return self.checkpoint
-
-    def _declare(self, members: Sequence[StoredEvent]) -> None:
-        before, after = self._stored, self._history.after(members)
-        if after is self._history:
-            return
-        self._history, self.catalog, self._stored = after, after.visible(), after.stored()
-        for name, type_ in self._stored.types.items():
-            for field in type_.fields.values():
-                old = before.types[name].fields.get(field.name) if name in before.types else None
-                if old is not None and shape(old) != shape(field):
-                    self._forget_field(name, field.name)
-
-    def _forget_field(self, type: str, field: str) -> None:
-        for entity, fields in self._fields.items():
-            if entity.type == type:
-                fields.pop(field, None)
-        self._links = {link for link in self._links if (link[0].type, link[1]) != (type, field)}
-
-    def _fold_node(self, event: StoredEvent) -> None:
-        entity = Entity(f"{event.ref.app}/{event.ref.type}", event.ref.id)
-        if entity.type not in self._stored.types:
-            return
-        self._versions[entity] = event.sequence
-        if event.kind is not Kind.UPDATED:
-            self._fields.pop(entity, None)
-            self._links = {link for link in self._links if entity not in (link[0], link[2])}
-        if event.kind is Kind.CREATED:
-            self._fields[entity] = {}
-        if entity not in self._fields:
-            return
-        scalars = {name: field for name, field in self._definitions(entity).items() if not field.is_relation}
-        for name in event.change.unset:
-            self._fields[entity].pop(name, None)
-        for name, value in event.change.set.items():
-            if name in scalars:
-                self._fields[entity][name] = stored_value(scalars[name], value)
-                if self._fields[entity][name] is None:
-                    del self._fields[entity][name]
-
-    def _fold_links(self, event: StoredEvent) -> None:
-        source = Entity(f"{event.ref.app}/{event.ref.type}", event.ref.id)
-        if source not in self._fields:
-            return
-        written = {name: field for name, field in self._definitions(source).items() if field.written}
-        for name in event.change.unset:
-            if name in written:
-                self._links = {link for link in self._links if link[:2] != (source, name)}
-        for name, targets in event.change.unlink.items():
-            for target in targets if name in written else ():
-                for one, other in _directions(source, written[name], target):
-                    self._links.discard((one, name, other))
-        for name, targets in event.change.link.items():
-            for target in targets if name in written else ():
-                for one, other in _directions(source, written[name], target):
-                    self._link(one, written[name], other)
-
-    def _link(self, source: Entity, field: FieldDef, target: Entity) -> None:
-        if source not in self._fields:
-            return
-        if not field.many:
-            self._links = {link for link in self._links if link[:2] != (source, field.name)}
-        if target not in self._fields:
-            return
-        if is_exclusive(self._stored, field):
-            self._links = {
-                link for link in self._links if (link[0].type, *link[1:]) != (source.type, field.name, target)
-            }
-        self._links.add((source, field.name, target))
-
-    def _definitions(self, entity: Entity) -> Mapping[str, FieldDef]:
-        return self._stored.types[entity.type].fields
-
-    # --- reading -----------------------------------------------------------------------------------------------------------------
+class ModelGraph(ModelState):
+    """The port `GraphStore`."""
 
     async def fetch(self, select: Select) -> list[Row]:
         find_type(self.catalog, select.type)
@@ -344,11 +228,6 @@ _FUNCTIONS: dict[str, Callable[[list[Any]], Any]] = {
     "sum": sum,
     "avg": lambda values: sum(values) / len(values),
 }
-
-
-def _directions(source: Entity, field: FieldDef, target: str) -> list[tuple[Entity, Entity]]:
-    other = Entity(field.target, target)
-    return [(source, other), (other, source)] if is_symmetric(source.type, field) else [(source, other)]
 
 
 def _comparison(keys: Sequence[Order]) -> Callable[[Sequence[Any], Sequence[Any]], int]:

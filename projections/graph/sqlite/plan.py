@@ -1,0 +1,118 @@
+"""What is read of each row, and how a record of SQLite's becomes the row that is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from pcloud.errors import Rejected
+from projections.graph.catalog import Catalog, FieldDef
+from projections.graph.cursor import encode_cursor, sort_keys
+from projections.graph.port import Aggregate, Order, Row, Select
+from projections.graph.relation import Relation, find_relation, find_scalar
+from projections.graph.sqlite.layout import quoted
+
+__all__ = ["AggregatePlan", "LevelPlan", "Record", "converter"]
+
+_decode = msgspec.json.Decoder().decode
+Record = tuple[Any, ...]
+
+
+def _boolean(value: Any) -> Any:
+    return None if value is None else bool(value)
+
+
+def _list(value: Any) -> Any:
+    return None if value is None else _decode(value)
+
+
+def converter(field: FieldDef) -> Callable[[Any], Any] | None:
+    if field.many:
+        return _list
+    return _boolean if field.kind == "Boolean" else None
+
+
+class LevelPlan:
+    """What is read of each row of a select, and how a record (parent, id, …) becomes the row that is answered."""
+
+    def __init__(
+        self, catalog: Catalog, select: Select, *, single_parent: bool = False, one_each: bool = False
+    ) -> None:
+        self.select, self.single_parent, self.one_each = select, single_parent, one_each
+        self.keys: tuple[Order, ...] = sort_keys(catalog, select)
+        self._positions: dict[str, int] = {}
+        self._columns: list[str] = []
+        self._position("id")
+        wanted: list[tuple[str, int]] = []
+        self._converted: list[tuple[str, Callable[[Any], Any]]] = []
+        for name in dict.fromkeys(select.scalars):
+            field = find_scalar(catalog, select.type, name)
+            wanted.append((name, self._position(name)))
+            if (convert := converter(field)) is not None:
+                self._converted.append((name, convert))
+        if select.version:
+            wanted.append(("_version", self._position("_version")))
+        self._names = [name for name, _ in wanted]
+        self._pick = _picker([position for _, position in wanted])
+        self._cursor = _picker([self._position(key.field) for key in self.keys]) if select.cursor else None
+        self._cursor_converters = [converter(find_scalar(catalog, select.type, key.field)) for key in self.keys]
+        for child in select.children:
+            relation = find_relation(catalog, select.type, child.field)
+            if relation.to_one and relation.forward:
+                self._position(relation.field)
+        self.columns = ", ".join(self._columns)
+
+    def _position(self, name: str) -> int:
+        if name not in self._positions:
+            self._columns.append("t._version" if name == "_version" else f"t.{quoted(name)}")
+            self._positions[name] = len(self._columns)  # the parent comes first
+        return self._positions[name]
+
+    def link_position(self, relation: Relation) -> int:
+        """Where a record holds what the child level calls its parent: the link itself, or the id."""
+        return self._positions[relation.field if relation.to_one and relation.forward else "id"]
+
+    def row(self, record: Record) -> Row:
+        row = dict(zip(self._names, self._pick(record), strict=True))
+        for name, convert in self._converted:
+            row[name] = convert(row[name])
+        if self._cursor is not None:
+            values = zip(self._cursor(record), self._cursor_converters, strict=True)
+            row["_cursor"] = encode_cursor(
+                self.keys, [convert(value) if convert else value for value, convert in values]
+            )
+        return row
+
+
+def _picker(positions: list[int]) -> Callable[[Record], Sequence[Any]]:
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda record: tuple(record[position] for position in positions)
+
+
+class AggregatePlan:
+    def __init__(self, catalog: Catalog, type: str, aggregates: Sequence[Aggregate]) -> None:
+        self._keys = [(one.key, one.function) for one in aggregates]
+        self._convert: list[Callable[[Any], Any] | None] = []
+        parts: list[str] = []
+        for one in aggregates:
+            if one.function == "count" and not one.field:
+                parts.append("count(*)")
+                self._convert.append(None)
+                continue
+            field = find_scalar(catalog, type, one.field)
+            if field.many or (one.function in ("sum", "avg") and field.kind not in ("Int", "Int64", "Float")):
+                raise Rejected(f"{one.field!r} of {type!r} has no {one.function}")
+            parts.append(f"{one.function}(t.{quoted(one.field)})")
+            self._convert.append(converter(field) if one.function in ("min", "max") else None)
+        self.sql = ", ".join(parts) or "1"
+
+    def row(self, record: Record) -> Row:
+        pairs = zip(self._keys, record, self._convert, strict=False)
+        return {key: convert(value) if convert else value for (key, _), value, convert in pairs}
+
+    def empty(self) -> Row:
+        return {key: 0 if function == "count" else None for key, function in self._keys}
