@@ -67,11 +67,15 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """An entity's life: when, who, what changed."""
+    from core.schema.names import owner_type  # heavy, and needed by no other command of this file
+
     ref = Ref.parse(entity)
 
     async def work() -> Any:
         async with open_client(data) as client:
-            return (await client.graphql(HISTORY, {"type": str(ref.type_name), "id": ref.id}))["nodeHistory"]
+            return (await client.graphql(HISTORY, {"type": owner_type(str(ref.type_name)), "id": ref.id}))[
+                "nodeHistory"
+            ]
 
     entries = run(work())
     if as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ QUERY = "query($app: String, $state: String, $first: Int) { runs(app: $app, stat
 STATES = ("NEW", "IN_PROGRESS", "DONE", "FAILED")
 WHOLE = 32  # hex digits of a run's id
 SHORT = 12  # as many as a list shows
+WIDEST = 160  # letters of a run's arguments
 
 
 @commands.callback()
@@ -46,13 +48,19 @@ def list_runs(
         (entry["id"][:SHORT], entry["state"], f"{entry['app']}/{entry['action']}", tries(entry), when(entry))
         for entry in found
     ]
-    notes = [" · ".join(filter(None, (entry["entity"], (entry["error"] or {}).get("message")))) for entry in found]
+    notes = [" · ".join(filter(None, (concerning(entry), (entry["error"] or {}).get("message")))) for entry in found]
     print_table(("RUN", "STATE", "ACTION", "TRY", "WHEN"), rows, empty="No run matches.", notes=notes)
 
 
 async def fetch_runs(data: Path, *, app: str | None = None, state: str | None = None, first: int = 1000) -> Any:
     async with open_client(data) as client:
         return (await client.graphql(QUERY, {"app": app, "state": state, "first": first}))["runs"]
+
+
+def concerning(entry: dict[str, Any]) -> str:
+    """What a run is about: its event's entity, or else its arguments that are texts or numbers."""
+    plain_args = (f"{key}={value}" for key, value in entry["args"].items() if isinstance(value, str | int | float))
+    return entry["entity"] or textwrap.shorten(" ".join(plain_args), WIDEST, placeholder=" …")
 
 
 def tries(entry: dict[str, Any]) -> str:

@@ -38,7 +38,7 @@ PAGES = sorted(
     ]
 )
 # Programs that a page may tell a person to run besides ours.
-OTHER_PROGRAMS = frozenset({"python", "python3", "pip", "export", "rclone", "uv", "go"})
+OTHER_PROGRAMS = frozenset({"python", "python3", "pip", "export", "rclone", "uv", "go", "cd"})
 
 
 def blocks(page: Path) -> list[Example]:

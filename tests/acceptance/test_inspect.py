@@ -1,0 +1,182 @@
+"""The log as its owner sees it with the nats CLI, and as an app does not see it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nats
+import pytest
+from nats.aio.client import Client
+
+from tests.integration.node.terminal import shown_in_a_terminal
+from tests.integration.node.test_how_to import commands
+from tests.node_process import BUNDLED, ROOT, NodeProcess, wait_until
+
+TITLE = 'mutation { updateImageImporter_Image(input: {filter: {title: {anyofterms: "Chelsea"}}, set: {lens: "50 mm"}}) { count } }'
+IMAGE = '{ queryImageImporter_Image(filter: {title: {anyofterms: "Chelsea"}}) { id } }'
+
+
+def environment(house: NodeProcess) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}:{ROOT / '.setup' / 'bin'}:{os.environ['PATH']}"
+    return {**os.environ, "PCLOUD_DATA_FOLDER": str(house.data), "PATH": path}
+
+
+def pcloud_nats(house: NodeProcess, *words: str) -> str:
+    command = ["pcloud", "nats", *words]
+    result = subprocess.run(command, env=environment(house), capture_output=True, text=True, timeout=30)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def image(house: NodeProcess) -> str:
+    return house.graphql(IMAGE)["queryImageImporter_Image"][0]["id"]
+
+
+def test_an_event_is_readable_with_nats_stream_get(house: NodeProcess) -> None:
+    id = image(house)
+    said = pcloud_nats(house, "stream", "get", "GRAPH", "--last-for", f"graph.image-importer.Image.{id}")
+    assert f"graph.image-importer.Image.{id}" in said
+    headers = dict(re.findall(r"^\s*([\w-]+): (.*?)\s*$", said, re.MULTILINE))
+    assert headers["Pcloud-Kind"] in ("created", "updated")
+    assert re.fullmatch(r"[0-9a-f]{32} \d+/\d+", headers["Pcloud-Tx"])
+    assert re.fullmatch(r"owner|app:[a-z-]+", headers["Pcloud-Actor"])
+    body = json.loads(said[said.index('{"v"') :].splitlines()[0])
+    assert body["v"] == 1 and set(body) <= {"v", "set", "unset", "link", "unlink"}
+
+
+def test_nats_stream_view_shows_who_did_what(house: NodeProcess) -> None:
+    words = ["pcloud", "nats", "stream", "view", "GRAPH", "--subject", "graph.image-importer.Image.*"]
+    shown = shown_in_a_terminal(words, until="Pcloud-Kind: created", environment=environment(house))
+    shown += shown_in_a_terminal(words, until='"mime":"image/jpeg"', environment=environment(house))
+    for part in (
+        "graph.image-importer.Image.",
+        "Pcloud-Kind: created",
+        "Pcloud-Actor: app:image-importer",
+        '{"v":1,"set":{',
+        "image/jpeg",
+    ):
+        assert part in shown, f"{part} is not in {shown}"
+
+
+def test_nats_sub_shows_an_event_as_it_happens(house: NodeProcess) -> None:
+    words = ["pcloud", "nats", "sub", "graph.>", "--count", "1"]
+    listening = subprocess.Popen(
+        words, env=environment(house), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert listening.stdout
+    try:
+        for line in listening.stdout:
+            if "Subscribing" in line:
+                break
+        # The CLI says so before the server has heard of it, so the first change may pass unseen.
+        shown = ""
+        for number in range(20):
+            house.graphql(TITLE.replace("50 mm", f"{number} mm"))
+            try:
+                shown, _ = listening.communicate(timeout=1)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+    finally:
+        listening.kill()
+        listening.wait()
+    assert f"graph.image-importer.Image.{image(house)}" in shown
+    assert "Pcloud-Kind: updated" in shown and "Pcloud-Actor: owner" in shown and '"lens":' in shown
+
+
+async def connect_as(app: str, house: NodeProcess, url: str, errors: list[str]) -> Client:
+    """The bus with the app's own key, as its process has it."""
+
+    async def note(error: Exception) -> None:
+        errors.append(str(error))
+
+    client = Client()
+    seed = house.data / "apps" / app / "keys" / "bus.seed"
+    await client.connect(url, nkeys_seed=str(seed), error_cb=note, allow_reconnect=False)
+    return client
+
+
+async def denied(client: Client, errors: list[str]) -> str:
+    """The server's next refusal. Its answers come in order, so one PONG after the attempt is enough to have seen it."""
+    errors.clear()
+    async with asyncio.timeout(10):
+        while not errors:
+            await client.flush(timeout=5)
+    return errors[0].lower()
+
+
+@pytest.mark.parametrize("app", [name for name in BUNDLED if name != "random-puppy"])
+def test_an_apps_own_credentials_see_nothing_of_the_log(house: NodeProcess, app: str) -> None:
+    asyncio.run(attempts(house, app))
+
+
+async def attempts(house: NodeProcess, app: str) -> None:
+    errors: list[str] = []
+    seen: list[str] = []
+    url = (await asyncio.to_thread(house.status))["nats"]
+    client = await connect_as(app, house, url, errors)
+    try:
+
+        async def note(message: nats.aio.msg.Msg) -> None:
+            seen.append(message.subject)
+
+        other = "call.photos.>" if app != "photos" else "call.image-importer.>"
+        for subject in ("graph.>", ">", "$JS.>", "_INBOX.>", "run.>", "work.>", "$KV.>", "$SYS.>", other):
+            await client.subscribe(subject, cb=note)
+            assert "permissions violation" in await denied(client, errors), subject
+        forged = f"graph.image-importer.Image.{await asyncio.to_thread(image, house)}"
+        for subject in (
+            forged,
+            "$JS.API.STREAM.INFO.GRAPH",
+            "$JS.API.STREAM.MSG.GET.GRAPH",
+            f"call.{app}.x",
+            "_INBOX.core.other.x",
+            "work.a.b.c",
+        ):
+            await client.publish(subject, b'{"v":1,"set":{"title":"forged"}}')
+            assert "permissions violation" in await denied(client, errors), subject
+        before = (await asyncio.to_thread(house.status))["events"]
+        await asyncio.to_thread(house.graphql, TITLE.replace("50 mm", f"{app} mm"))
+        assert (await asyncio.to_thread(house.status))["events"] == before + 1
+        await client.flush(timeout=5)
+        assert seen == []
+    finally:
+        await client.close()
+
+
+def test_a_wrong_key_gets_no_connection(house: NodeProcess, tmp_path: Path) -> None:
+    import nkeys
+
+    (tmp_path / "seed").write_bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
+
+    async def attempt() -> None:
+        url = await asyncio.to_thread(lambda: house.status()["nats"])
+        with pytest.raises(nats.errors.Error):
+            await Client().connect(
+                url, nkeys_seed=str(tmp_path / "seed"), allow_reconnect=False, max_reconnect_attempts=0
+            )
+
+    asyncio.run(attempt())
+
+
+def test_events_of_the_past_are_replayed_as_the_how_to_says_and_change_nothing(house: NodeProcess) -> None:
+    faces = "{ queryImageImporter_Image { id faceDetector_segments { id } } }"
+    dry, real = [words[1:] for words in commands("find-a-failed-run.md") if "replay" in words]
+    before = house.graphql(faces)
+    done = house.status()["runs"]["DONE"]
+    count = house.json(*dry, "--json")["events"]
+    assert count >= 7 and house.status()["runs"]["DONE"] == done
+    assert house.json(*real, "--json")["events"] == count
+    wait_until(lambda: replayed(house), what="the replayed runs")
+    assert house.graphql(faces) == before
+
+
+def replayed(house: NodeProcess) -> bool:
+    runs = house.json("runs", "--app", "face-detector", "--json")
+    return bool(runs) and all(run["state"] == "DONE" and run["generation"] >= 1 for run in runs)

@@ -1,0 +1,74 @@
+"""The data folder: private, used by one node at a time, and its sockets at paths that a socket can have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.node.folder import DataFolder, open_folder, runtime_folder
+from core.settings import parse_listen
+from pcloud.errors import Rejected
+
+
+def test_the_folder_and_its_parts_are_the_owners_alone(tmp_path: Path) -> None:
+    with open_folder(tmp_path / "node", reserve=0) as folder:
+        key = folder.key("session.key")
+        private = [folder.root, folder.secrets, folder.apps, folder.runtime]
+        assert [path for path in private if path.stat().st_mode & 0o077] == []
+        assert (folder.secrets / "session.key").stat().st_mode & 0o777 == 0o600
+        assert len(key) == 32 and folder.key("session.key") == key and folder.key("other.key") != key
+
+
+def test_a_second_user_of_the_folder_is_refused_until_the_first_has_left(tmp_path: Path) -> None:
+    with (
+        open_folder(tmp_path / "node", reserve=0),
+        pytest.raises(Rejected, match="another node runs on the data folder"),
+        open_folder(tmp_path / "node", reserve=0),
+    ):
+        pass
+    with open_folder(tmp_path / "node", reserve=0):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Rejected, match=r"can't be used.*--data"), open_folder(tmp_path / "file", reserve=0):
+        pass
+
+
+def test_a_socket_folder_that_is_open_to_others_is_refused(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / ("long" * 30))
+    folder.runtime.mkdir(mode=0o755)
+    folder.runtime.chmod(0o755)
+    try:
+        with pytest.raises(Rejected, match="open to others"), open_folder(folder.root, reserve=0):
+            pass
+    finally:
+        folder.runtime.rmdir()
+
+
+def test_sockets_of_a_long_path_are_in_a_private_temporary_folder_of_their_own(tmp_path: Path) -> None:
+    short, one, other = Path("/srv/n"), tmp_path / ("a" * 90), tmp_path / ("b" * 90)
+    assert runtime_folder(short) == short / "run"
+    assert runtime_folder(one) != runtime_folder(other)
+    assert len(bytes(runtime_folder(one) / "admin.sock")) < 108
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1:80", ("127.0.0.1", 80)),
+        ("8080", ("127.0.0.1", 8080)),
+        ("[::1]:0", ("::1", 0)),
+        (":1", ("127.0.0.1", 1)),
+    ],
+)
+def test_addresses_to_listen_on_are_read(text: str, expected: tuple[str, int]) -> None:
+    assert parse_listen(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "host", "host:", "host:x", "h:65536", "h:-1"])
+def test_what_is_no_address_to_listen_on_is_refused(text: str) -> None:
+    with pytest.raises(Rejected, match="HOST:PORT"):
+        parse_listen(text)
