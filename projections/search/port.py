@@ -26,7 +26,8 @@ class SearchQuery:
 
     `types`: the stored types to find, each with the stored fields that the caller may match on: `{"image-importer/Image": {"title"}}`.
     A field of a related entity is named by the path `face-detector/segments.label`. `facets` narrows: field → any of these values;
-    `ranges`: field → Range. A time marked by year, month or day is a facet as `takenAt_year`, `takenAt_month`, `takenAt_day`. `count`: for which fields facet counts are wanted. An empty text matches everything.
+    `ranges`: field → Range. `count`: for which fields facet counts are wanted. A time marked by year, month or day is a facet as
+    `takenAt_year`, `takenAt_month`, `takenAt_day`. An empty text matches everything.
     """
 
     text: str
