@@ -43,7 +43,13 @@ class Devices:
             raise Rejected(f"a device's name has 1 to {LONGEST_NAME} characters, such as 'Ada’s phone'")
         id = new_id()
         owner = Caller("owner")
-        answer = await self.calls.call(owner, ISSUE, {"name": f"device-{id}", "bucket": bucket, "write": True})
+        try:
+            answer = await self.calls.call(owner, ISSUE, {"name": f"device-{id}", "bucket": bucket, "write": True})
+        except NotFound as error:
+            advice = "install the apps object-store and image-importer first"
+            raise NotFound(
+                f"there is nothing yet that a device could back up to: {advice} ({error.message})"
+            ) from error
         s3 = {part: answer.result[part] for part in ("endpoint", "access_key", "secret_key", "bucket")}
         token = new_token("device")
         fields = {

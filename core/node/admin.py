@@ -70,7 +70,9 @@ def admin_application(node: Any) -> web.Application:
 
     @routes.get("/apps/{name}/logs")
     async def logs(request: web.Request) -> web.StreamResponse:
-        return web.json_response(await node.apps.logs(request.match_info["name"], int(request.query.get("lines", "200"))))
+        return web.json_response(
+            await node.apps.logs(request.match_info["name"], int(request.query.get("lines", "200")))
+        )
 
     @routes.post("/devices")
     async def pair(request: web.Request) -> web.StreamResponse:
@@ -83,8 +85,12 @@ def admin_application(node: Any) -> web.Application:
 
     @routes.delete("/devices/{id}")
     async def revoke(request: web.Request) -> web.StreamResponse:
-        await node.devices.revoke(request.match_info["id"])
-        return web.json_response({"revoked": request.match_info["id"]})
+        id = request.match_info["id"]
+        try:
+            await node.devices.revoke(id)
+        finally:  # also where the store did not answer: the token is gone by then
+            await node.api.disconnect(lambda caller: caller.kind == "device" and caller.name == id)
+        return web.json_response({"revoked": id})
 
     @routes.post("/call")
     async def call(request: web.Request) -> web.StreamResponse:
@@ -138,7 +144,9 @@ def approver(approved: str) -> Callable[[Sequence[Grant]], Awaitable[Mapping[str
     return approve
 
 
-async def as_lines(request: web.Request, work: Callable[[Callable[[str, str], None]], Awaitable[Any]]) -> web.StreamResponse:
+async def as_lines(
+    request: web.Request, work: Callable[[Callable[[str, str], None]], Awaitable[Any]]
+) -> web.StreamResponse:
     """Answer with a line for each step that `work` reports, and last its result or error. The work goes on if the client leaves."""
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
     await response.prepare(request)
@@ -152,7 +160,9 @@ async def as_lines(request: web.Request, work: Callable[[Callable[[str, str], No
             steps.put_nowait({"error": {"code": error.code, "message": error.message}})
         except Exception:
             log.exception("an administration request failed")
-            steps.put_nowait({"error": {"code": "INTERNAL", "message": "this failed inside PCloud: the node's log has the details"}})
+            steps.put_nowait(
+                {"error": {"code": "INTERNAL", "message": "this failed inside PCloud: the node's log has the details"}}
+            )
         finally:
             steps.put_nowait(None)
 

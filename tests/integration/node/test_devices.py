@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import urllib.error
 import urllib.request
 
+import aiohttp
 import pytest
 from botocore.exceptions import ClientError
 
@@ -41,6 +43,28 @@ def test_a_devices_token_and_keys_work_until_it_is_revoked(cloud: NodeProcess) -
     states = {entry["id"]: entry["state"] for entry in cloud.json("device", "list", "--json")}
     assert states[device["id"]] == "revoked" and states[cloud.device["id"]] == "active"  # type: ignore[attr-defined]
     assert asked(device["graphql"], cloud.device["token"]) == 200  # type: ignore[attr-defined]  # the others go on
+
+
+def test_revoking_closes_what_a_device_has_open(cloud: NodeProcess) -> None:
+    asyncio.run(revoked_while_listening(cloud))
+
+
+async def revoked_while_listening(cloud: NodeProcess) -> None:
+    device = await asyncio.to_thread(cloud.json, "device", "pair", "--name", "tablet", "--json")
+    headers = {"Authorization": f"Bearer {device['token']}"}
+    async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+        socket = await session.ws_connect(device["graphql"], headers=headers, protocols=["graphql-transport-ws"])
+        await socket.send_json({"type": "connection_init"})
+        assert (await socket.receive_json())["type"] == "connection_ack"
+        await asyncio.to_thread(cloud.cli, "device", "revoke", device["id"])
+        assert (await socket.receive()).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+
+
+def test_a_device_has_to_have_something_to_back_up_to(node: NodeProcess) -> None:
+    result = node.cli("device", "pair", check=False)
+    assert result.returncode == 3 and "install the apps object-store and image-importer" in result.stderr.replace(
+        "\n", " "
+    )
 
 
 def test_a_device_cannot_do_without_a_name(cloud: NodeProcess) -> None:
@@ -82,8 +106,6 @@ def cloud_credentials(cloud: NodeProcess) -> dict[str, str]:
 
 
 def test_no_secret_is_in_the_log(cloud: NodeProcess) -> None:
-    import asyncio
-
     device = cloud.device  # type: ignore[attr-defined]
     log = asyncio.run(everything(cloud))
     assert b"graph.core.Device." in log and b"graph.core.Owner.owner" in log
