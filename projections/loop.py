@@ -108,7 +108,9 @@ class ProjectionLoop(Generic[E]):
         self._waiting[future] = sequence
         self._hurry.set()
         try:
-            await asyncio.wait_for(future, timeout)
+            # Not wait_for: before Python 3.12 it may swallow a cancellation that comes together with the result.
+            async with asyncio.timeout(timeout):
+                await future
         except TimeoutError as error:
             raise Unavailable(
                 f"the view {self._target.name!r} is at {self.checkpoint.sequence} and did not reach {sequence} "
@@ -147,7 +149,8 @@ class ProjectionLoop(Generic[E]):
         if self._gather and not self._waiting and not inbox.full:
             self._hurry.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), self._gather)
+                async with asyncio.timeout(self._gather):
+                    await self._hurry.wait()
 
     async def _fold(self, inbox: _Inbox[E]) -> None:
         while batch := inbox.take():

@@ -126,7 +126,8 @@ class Environments:
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), self._seconds)
+            async with asyncio.timeout(self._seconds):
+                output, _ = await process.communicate()
         except TimeoutError as error:
             raise Unavailable(
                 f"the app's packages were not installed within {self._seconds:.0f} s: try again"

@@ -75,8 +75,10 @@ async def _ready(process: asyncio.subprocess.Process, host: str, port: int, serv
         info = await _greeting(host, port)
         if info is not None and info.get("server_name") == server_name:
             return str(info["server_id"])
+        # Not wait_for: before Python 3.12 it may swallow a cancellation, and whoever stops the node would wait for ever.
         with suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 0.01)
+            async with asyncio.timeout(0.01):
+                await process.wait()
     raise _Died
 
 
@@ -87,7 +89,8 @@ async def _greeting(host: str, port: int) -> dict[str, Any] | None:
     except OSError:
         return None
     try:
-        line = await asyncio.wait_for(reader.readline(), 2.0)
+        async with asyncio.timeout(2.0):
+            line = await reader.readline()
         return msgspec.json.decode(line.removeprefix(b"INFO "), type=dict[str, Any])
     except (OSError, TimeoutError, ValueError, msgspec.MsgspecError):
         return None
@@ -102,7 +105,8 @@ async def _end(process: asyncio.subprocess.Process, patience: float) -> None:
         with suppress(ProcessLookupError):
             process.send_signal(sign)
         with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(process.wait()), patience)
+            async with asyncio.timeout(patience):
+                await process.wait()
 
 
 def _last_words(path: Path) -> str:

@@ -258,3 +258,37 @@ async def test_the_reader_is_held_up_while_the_target_is_slow(log: Log) -> None:
         target.free.set()
         await loop.wait_for(log.events[-1].sequence)
     assert [event for batch in target.batches for event in batch] == log.events
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_no_cancellation_is_lost_while_it_gathers(log: Log, ticks: int) -> None:
+    """Before Python 3.12 `asyncio.wait_for` swallows one that comes in the moment of the result; then a node that is
+    told to stop waits for its view for ever."""
+    store, target = Store(), Target()
+    loop = ProjectionLoop(store, target, gather=60)
+    task = asyncio.create_task(loop.run())
+    store.put(write(log, 1))
+    await settle()
+    assert target.batches == []
+    waiting = asyncio.create_task(loop.wait_for(1))
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    assert task.cancelled()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
+@pytest.mark.parametrize("ticks", range(8))
+async def test_no_cancellation_is_lost_while_somebody_waits(log: Log, ticks: int) -> None:
+    store, target = Store(), Target()
+    loop = ProjectionLoop(store, target)
+    async with running(loop):
+        waiting = asyncio.create_task(loop.wait_for(1))
+        await settle()
+        store.put(write(log, 1))
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        asked = waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled() == asked
