@@ -8,7 +8,7 @@ import fcntl
 import os
 import socket
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -40,10 +40,13 @@ async def end_orphan(pid_file: Path, config: Path, patience: float = 10.0) -> No
     process = _server_of(pid_file, config)
     if process is None:
         return
-    process.terminate()
+    # Told by the kernel when its node died, it may be gone at any moment.
+    with suppress(psutil.Error):
+        process.terminate()
     _, alive = await asyncio.to_thread(psutil.wait_procs, [process], patience)
     for survivor in alive:
-        survivor.kill()
+        with suppress(psutil.Error):
+            survivor.kill()
     await asyncio.to_thread(psutil.wait_procs, alive, patience)
 
 

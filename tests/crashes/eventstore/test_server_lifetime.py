@@ -67,6 +67,17 @@ async def test_a_server_that_outlived_its_node_is_not_in_the_way(tmp_path):
             assert await store.last_sequence() == 0
 
 
+async def test_a_server_that_ends_while_it_is_looked_at_is_not_in_the_way(tmp_path, monkeypatch):
+    """The kernel has told it to, since its node is gone."""
+    left = await asyncio.create_subprocess_exec("sleep", "60")
+    process = psutil.Process(left.pid)
+    left.kill()
+    await left.wait()
+    monkeypatch.setattr("eventstore.server.folder._server_of", lambda *_: process)
+    async with open_server(ServerSettings(tmp_path)) as server:
+        assert server.pid
+
+
 async def test_a_pid_that_belongs_to_another_program_now_is_left_alone(tmp_path):
     bystander = await asyncio.create_subprocess_exec("sleep", "60")
     (tmp_path / "nats.pid").write_text(str(bystander.pid))
