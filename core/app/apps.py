@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from core.app.admission import check_confinement, check_needs, check_roles, dependents, own_catalog
@@ -154,11 +155,11 @@ class Apps:
         await asyncio.to_thread(self._environments.clean, locks)
         for app in apps:
             if app.state is AppState.RUNNING:
-                self._begin(app.name, self._keep_trying(app))
+                self._begin(app.name, self._keep_trying(app, lambda app=app: self._bring_up(app, quiet, first=False)))
             elif app.state is AppState.INSTALLING:
                 self._begin(app.name, self._bring_up(app, quiet, first=True))
             elif app.state is AppState.REMOVING:
-                self._begin(app.name, self._take_down(app))
+                self._begin(app.name, self._keep_trying(app, lambda app=app: self._take_down(app)))
 
     async def stop_all(self) -> None:
         """End every process, politely first; what was in progress is gone on with at the next start."""
@@ -241,7 +242,7 @@ class Apps:
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=f"app {name}")
         self._work[name] = task
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        task.add_done_callback(partial(_tell, name))
         return task
 
     async def _cancel(self, name: str) -> None:
@@ -288,15 +289,18 @@ class Apps:
                 await self._nodes.become(app.name, AppState.FAILED, str(error))
             raise
 
-    async def _keep_trying(self, app: App) -> None:
-        """Start an app that was running before, however often that takes."""
+    async def _keep_trying(self, app: App, work: Callable[[], Awaitable[None]]) -> None:
+        """Start an app that was running before, or go on with its removal, however often that takes."""
         pause = FIRST_PAUSE
         while True:
             try:
-                return await self._bring_up(app, quiet, first=False)
-            except (PCloudError, OSError) as error:
+                return await work()
+            except Exception as error:
                 self._troubles[app.name] = str(error)
-                log.warning("starting %s failed, trying again in %.0f s: %s", app.name, pause, error)
+                log.warning(
+                    "%s can't be started or removed, trying again in %.0f s: %s", app.name, pause, error,
+                    exc_info=not isinstance(error, PCloudError | OSError),
+                )  # fmt: skip
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
@@ -316,3 +320,9 @@ class Apps:
         await asyncio.to_thread(folders.drop_code)
         await asyncio.to_thread(folders.drop_secrets)
         await self._nodes.delete(app.name)
+
+
+def _tell(name: str, done: asyncio.Task[None]) -> None:
+    """Whoever began it may not wait for it any more."""
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.error("%s: %s", name, error)

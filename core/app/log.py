@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,12 +44,18 @@ class AppLog:
         return tail(self.path, lines)
 
     def _append(self, entry: bytes) -> None:
-        if self._size + len(entry) > self._limit:
-            self._file.close()
+        """Lines are lost while the disk is full. Nobody is stopped by that: an app whose output is not read hangs."""
+        with suppress(OSError):
+            if self._size + len(entry) > self._limit:
+                self._turn_over()
+            self._size += self._file.write(entry) or 0
+
+    def _turn_over(self) -> None:
+        with suppress(FileNotFoundError):  # moved already, when there was no room for the new one then
             self.path.replace(self.path.with_name(f"{self.path.name}.1"))
-            self._file = self.path.open("ab", buffering=0)
-            self._size = 0
-        self._size += self._file.write(entry) or 0
+        before, self._file = self._file, self.path.open("ab", buffering=0)
+        before.close()
+        self._size = 0
 
 
 def tail(path: Path, lines: int) -> list[str]:

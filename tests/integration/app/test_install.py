@@ -24,7 +24,7 @@ from pcloud.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
 from pcloud.subject import Ref
 from projections.graph.port import Select
 from tests.integration.app.conftest import until
-from tests.integration.app.platform import QUICK, approve_all, open_platform
+from tests.integration.app.platform import QUICK, Recorder, approve_all, open_platform
 
 NOTES = "type Note { text: String! @search(by: [term]) }"
 
@@ -310,6 +310,46 @@ async def test_a_removal_that_was_killed_is_finished_at_the_next_start(tmp_path,
     async with open_platform(tmp_path / "node") as platform:
         await platform.apps.settled()
         assert await platform.apps.list() == []
+
+
+async def test_what_can_not_be_gone_on_with_at_the_start_is_tried_again(tmp_path, make_app, monkeypatch):
+    """Whatever it is that goes wrong, an error of core's own too: nobody else would start the app."""
+    monkeypatch.setattr("core.app.apps.FIRST_PAUSE", 0.01)
+    async with open_platform(tmp_path / "node") as platform:
+        await platform.apps.install(make_app(), approve=approve_all)
+    errors = [RuntimeError("a defect"), Unavailable("the log is away")]
+    attach = Recorder.attach
+
+    async def fails(self, app):
+        if errors:
+            raise errors.pop()
+        await attach(self, app)
+
+    monkeypatch.setattr(Recorder, "attach", fails)
+    async with open_platform(tmp_path / "node") as platform:
+        await platform.apps.settled()
+        (status,) = await platform.apps.list()
+        assert (status.state, status.error, errors) == ("RUNNING", "", [])
+
+
+async def test_a_removal_that_can_not_be_finished_at_the_start_is_tried_again(tmp_path, make_app, monkeypatch):
+    monkeypatch.setattr("core.app.apps.FIRST_PAUSE", 0.01)
+    errors = [Unavailable("the log is away")] * 2
+    detach = Recorder.detach
+
+    async def fails(self, app):
+        if errors:
+            raise errors.pop()
+        await detach(self, app)
+
+    monkeypatch.setattr(Recorder, "detach", fails)
+    async with open_platform(tmp_path / "node") as platform:
+        await platform.apps.install(make_app(), approve=approve_all)
+        with pytest.raises(Unavailable):
+            await platform.apps.remove("tiny")
+    async with open_platform(tmp_path / "node") as platform:
+        await platform.apps.settled()
+        assert (await platform.apps.list(), errors) == ([], [])
 
 
 def kill_at(folder: Path, archive: Path, step: str) -> None:
