@@ -36,7 +36,8 @@ class Audit:
             yield audit
         finally:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(audit._records.join(), 5.0)
+                async with asyncio.timeout(5.0):
+                    await audit._records.join()
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
@@ -49,7 +50,11 @@ class Audit:
             record = await self._records.get()
             try:
                 await self._write(record)
-            except PCloudError as error:
-                log.warning("a call could not be written to the audit log: %s", error)
+            except Exception as error:  # one record must not end them all: calls wait when nobody writes
+                log.warning(
+                    "a call could not be written to the audit log: %s",
+                    error,
+                    exc_info=not isinstance(error, PCloudError),
+                )
             finally:
                 self._records.task_done()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 from core.call.identity import nested_run_id
 from core.call.target import ActionName
@@ -47,7 +48,8 @@ class OpenRuns:
         """The run of a call that the run `token` makes: the same call at the same place gets the same id in every
         attempt."""
         run = self._find(token, app)
-        call = str(action).encode() + b"\0" + args
+        # Its hash: a handler that makes many large calls must not fill core's memory with their arguments.
+        call = blake2b(str(action).encode() + b"\0" + args, digest_size=32).digest()
         run.calls[call] += 1
         parent = run.context
         return RunContext(

@@ -1,0 +1,25 @@
+"""The audit log behind the callers' backs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.call.audit import Audit
+from pcloud.errors import Unavailable
+
+
+async def test_a_record_that_can_not_be_written_keeps_none_of_the_later_ones_away() -> None:
+    """Calls wait for the queue once it is full: it must always be worked off."""
+    errors: list[Exception] = [Unavailable("the log is away"), UnicodeEncodeError("utf-8", "x", 0, 1, "surrogate")]
+    written: list[Mapping[str, Any]] = []
+
+    async def write(record: Mapping[str, Any]) -> None:
+        if errors:
+            raise errors.pop()
+        written.append(record)
+
+    async with Audit.open(write, waiting=1) as audit:
+        for number in range(5):
+            await audit.record({"kind": "call", "number": number})
+    assert [record["number"] for record in written] == [2, 3, 4]
