@@ -14,7 +14,7 @@ from core.command.change import NodeChange
 from core.command.identity import request_hash, transaction_of_key
 from core.command.staging import Staging, Stale
 from eventstore import Appended, Transaction
-from pcloud.errors import Conflict, Rejected
+from pcloud.errors import Conflict, Rejected, Unavailable
 from pcloud.revision import Revision
 from pcloud.subject import new_id
 from projections.graph.port import GraphStore, KnownTransaction
@@ -135,7 +135,13 @@ class Commands:
         except Conflict:
             await self._loop.wait_for(await self._store.last_sequence())
             return None
-        await self._loop.wait_for(appended.revision.sequence)
+        try:
+            await self._loop.wait_for(appended.revision.sequence)
+        except Unavailable as error:
+            raise Unavailable(
+                f"the change is stored, at {appended.revision}, but can't be shown yet: {error.message}; "
+                "don't repeat it without its idempotency key"
+            ) from error
         if appended.repeated and request.keyed:
             known = await self._graph.transaction(request.tx)
             return self._first_answer(request, known) if known is not None else None

@@ -1,0 +1,56 @@
+"""What a writer is told when the log and the view do not go along."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.command import Commands, NodeChange
+from eventstore import Appended, Transaction
+from pcloud.errors import Unavailable
+from pcloud.revision import Revision
+from pcloud.subject import Ref
+from projections.graph.catalog import Catalog, FieldDef, TypeDef
+from projections.graph.port import Node
+
+NOTE = Ref("notes", "Note", "n1")
+
+
+class Log:
+    epoch, id_key = "e", b""
+
+    def __init__(self) -> None:
+        self.appended: list[Transaction] = []
+
+    async def append(self, tx: Transaction) -> Appended:
+        self.appended.append(tx)
+        return Appended(Revision("e", 7), (7,))
+
+    async def last_sequence(self) -> int:
+        return 7
+
+
+class Graph:
+    catalog = Catalog({"notes/Note": TypeDef("notes/Note", {"text": FieldDef("text", "String")})})
+    checkpoint = SimpleNamespace(sequence=6)
+
+    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
+        return {ref: Node(ref, 0, exists=False) for ref in refs}
+
+
+class SlowView:
+    async def wait_for(self, sequence: int, timeout: float = 10.0) -> None:
+        raise Unavailable("the view 'graph' is at 6 and did not reach 7 within 10 s: try again")
+
+
+async def test_a_change_that_is_stored_and_not_shown_yet_is_not_reported_as_undone() -> None:
+    """Who is told "try again" and has no key would do it twice."""
+    log, graph = Log(), Graph()
+    commands = Commands(log, graph, SlowView())  # type: ignore[arg-type]
+    changes: list[Any] = [NodeChange(NOTE, "add", set={"text": "x"})]
+    with pytest.raises(Unavailable, match=r"the change is stored, at .*don't repeat it without"):
+        await commands.write("owner", changes)
+    assert len(log.appended) == 1
