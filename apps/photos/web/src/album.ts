@@ -22,9 +22,14 @@ export class Album {
   constructor(
     readonly source: Source,
     readonly sections: () => Section[],
-    /** Bring the tile into view and focus it. */
-    readonly reveal: (id: string) => void,
+    /** Bring the tile of an index in the whole row into view and focus it. */
+    readonly focus: (index: number) => void,
   ) {}
+
+  /** Show where the picture is, or what has come into its place. */
+  reveal(id: string, index: number): void {
+    this.focus((this.indexOf(id) ?? index) + this.#shift)
+  }
 
   get count(): number {
     return Math.max(0, totalCount(this.sections()) - this.#shift)

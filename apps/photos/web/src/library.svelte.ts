@@ -3,7 +3,7 @@
  * Events of images make the counts and the months that they touch stale; these are fetched anew at most once a second, so that a burst of
  * uploads costs a few questions. An event that leaves a picture where it is (faces that were found later) is put in place at once. */
 import type { Source } from './album.ts'
-import { Chunks, type Page, type Range } from './chunks.ts'
+import { CHUNK, Chunks, type Page, type Range } from './chunks.ts'
 import { ask, follow, forget, GraphError, seen } from './graph.ts'
 import { monthBounds, monthOf, newestFirst } from './month.ts'
 import { FIELDS, questions, type Facts, type Picture, type Questions } from './picture.ts'
@@ -11,6 +11,7 @@ import type { Month } from './timeline.ts'
 
 const GATHER_MS = 200
 const PAUSE_MS = 1000
+const MOST_TIES = 3 // chunks
 const RESTART_MS = 60_000
 
 type Counted = { aggregateImage: { count: number; group: { value: string | null; count: number }[] } }
@@ -102,10 +103,12 @@ export class Library implements Source {
   /** Fetch the part of the timeline around a picture that is known by its id alone; afterwards `find` knows it. */
   async around(picture: Picture): Promise<void> {
     const month = monthOf(picture.takenAt)
-    if (!picture.takenAt || this.find(picture.id)) return
+    if (this.find(picture.id)) return
+    if (!picture.takenAt) return this.#chunks.bring(month, 0)
     const filter = { takenAt: { gt: picture.takenAt, le: monthBounds(month).max } }
     const { aggregateImage } = await ask<{ aggregateImage: { count: number } }>(this.#questions.before, { filter })
-    await this.#chunks.bring(month, aggregateImage.count)
+    // Pictures of the same instant, as of a burst, lie between the count and the picture.
+    for (let turn = 0; turn < MOST_TIES && !this.find(picture.id); turn++) await this.#chunks.bring(month, aggregateImage.count + turn * CHUNK)
   }
 
   async #count(): Promise<void> {
