@@ -13,9 +13,9 @@ from projections.runs.view import RunsView
 if TYPE_CHECKING:
     from core.processor.processor import Processor
 
-__all__ = ["FailedRuns"]
+__all__ = ["DISMISSED_TTL", "FailedRuns"]
 
-DISMISSED_TTL = 7 * 86400.0
+DISMISSED_TTL = 7 * 86400.0  # nodes that are away for so long hear of it
 
 
 class FailedRuns:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import msgspec
@@ -16,7 +17,7 @@ from nats.js.errors import NotFoundError
 
 from core.call import Calls, Writer
 from core.processor.execute import Executor
-from core.processor.failed import FailedRuns
+from core.processor.failed import DISMISSED_TTL, FailedRuns
 from core.processor.history import CORE, History, load_histories, save_histories
 from core.processor.journal import Journal
 from core.processor.order import Order
@@ -28,7 +29,7 @@ from core.processor.slots import Slots
 from core.processor.trigger import Side, TriggerLoop, TriggerParts
 from core.processor.work import WorkLoop
 from core.schema import ViewRegistry
-from pcloud.errors import NotFound, PCloudError, Unavailable
+from pcloud.errors import Conflict, NotFound, PCloudError, Unavailable
 from pcloud.manifest import Manifest
 from projections.graph.port import GraphStore
 from projections.runs.record import Run
@@ -38,6 +39,7 @@ __all__ = ["AttachedApp", "AttachedTrigger", "InstalledApp", "Processor"]
 
 log = logging.getLogger(__name__)
 FIRST_PAUSE = 0.5
+DROPPED = 2000  # runs at a time, when RUNS is crowded
 
 
 class InstalledApp(Protocol):
@@ -296,12 +298,24 @@ class Processor:
             log.warning("RUNS can't be looked at: %s", error)
             return
         used, limit = info.state.bytes, info.config.max_bytes or -1
+        if limit > 0 and used > self.settings.crowded * limit:
+            await self._make_room()
         full = limit > 0 and used > self.settings.fullness * limit
         self.journal.full = (
             f"no new runs are started: the record of runs uses {used} of {limit} bytes; retry or dismiss failed runs"
             if full
             else ""
         )
+
+    async def _make_room(self) -> None:
+        """Drop the oldest runs that are DONE: a first import of many pictures must not fill RUNS for the 90 days that
+        they would stay, since then nothing new is started."""
+        try:
+            for run, sequence in await self.runs.oldest_done(DROPPED):
+                with suppress(Conflict):  # it is made again just now
+                    await self.store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL, expected=sequence)
+        except PCloudError as error:
+            log.warning("old runs can't be dropped: %s", error)
 
     async def _stop(self, app: AttachedApp) -> None:
         await _cancelled(app.tasks)

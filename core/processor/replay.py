@@ -71,8 +71,13 @@ class Replays:
                 until=until,
                 only=only,
             )
-            await save_histories(processor.commands, [attached.history], actor)
-            processor.start_history(app, attached)
+            try:
+                await save_histories(processor.commands, [attached.history], actor)
+            except BaseException:
+                attached.history = history  # what was under way goes on
+                raise
+            finally:
+                processor.start_history(app, attached)
         return {**answer, "generation": attached.history.generation}
 
     async def _sequence(self, start: str) -> int:

@@ -15,8 +15,9 @@ class ProcessorSettings:
     often. `held`: events of one trigger that are pulled and not yet settled. `depth`: causes in a row before a run is
     refused as a loop. `send_attempts`, `send_concurrency`: of durable calls, the latter for each receiving app.
     `result_bytes`: what a run's record keeps of the result. `absence_wait`: at most so long until an app that is not
-    running is looked for again. `fullness`: the part of RUNS in use from which on no new runs are started, looked at
-    every `fullness_check`. `drain`: attempts under way have so long to end when core stops. `alone`: no other node
+    running is looked for again. `crowded`: the part of RUNS in use from which on the oldest runs that are DONE are
+    dropped before their time; `fullness`: the part from which on no new runs are started. Both are looked at every
+    `fullness_check`. `drain`: attempts under way have so long to end when core stops. `alone`: no other node
     pulls, so what was pending when core died may be asked for again at once."""
 
     ack_wait: float = 15.0
@@ -31,6 +32,7 @@ class ProcessorSettings:
     absence_wait: float = 1.0
     pause_after_error: float = 30.0
     fullness_check: float = 10.0
+    crowded: float = 0.8
     fullness: float = 0.95
     drain: float = 3.0
     alone: bool = True

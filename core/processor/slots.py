@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 __all__ = ["Slots"]
 
@@ -54,7 +54,8 @@ class Slots:
                 self._running -= 1
                 self._admit()
             else:
-                self._waiting.remove(turn)
+                with suppress(ValueError):  # passed over already by whoever left in the same moment
+                    self._waiting.remove(turn)
             raise
 
     def _allowed(self) -> int:

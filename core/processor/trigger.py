@@ -134,20 +134,29 @@ class TriggerLoop:
 
     async def _handle(self, delivery: Any) -> None:
         """One event to its end; on an error of core's own it comes again."""
-        event: StoredEvent = delivery.event
+        event, again = delivery.event, delivery.attempt > 1
+        if self._plan.ordered:
+            # Given back to the server it would be overtaken by the entity's later events: it is tried again in its place.
+            async with self._order.after_earlier(str(event.ref)):
+                while not await self._settled(event, again):
+                    await asyncio.sleep(AGAIN)
+                    again = True
+        elif not await self._settled(event, again):
+            await delivery.nak(AGAIN)
+            return
+        await delivery.ack()
+
+    async def _settled(self, event: StoredEvent, again: bool) -> bool:
+        """False after an error of core's own."""
         try:
-            if self._plan.ordered:
-                async with self._order.after_earlier(str(event.ref)):
-                    await self._settle(event, delivery.attempt > 1)
-            else:
-                await self._settle(event, delivery.attempt > 1)
-            await delivery.ack()
+            await self._settle(event, again)
         except Exception as error:
             level = logging.WARNING if isinstance(error, PCloudError) else logging.ERROR
             log.log(
                 level, "the event %s comes to %s again: %s", event.sequence, self._plan.key, error, exc_info=level > 30
             )
-            await delivery.nak(AGAIN)
+            return False
+        return True
 
     async def _settle(self, event: StoredEvent, again: bool) -> None:
         run = self._new_run(event)

@@ -129,6 +129,13 @@ class RunsView:
         page = rows[:first]
         return RunPage([decode_run(row[0]) for row in page], _cursor(*page[-1][1:]) if len(rows) > first else None)
 
+    async def oldest_done(self, first: int) -> Sequence[tuple[Run, int]]:
+        """Those that have been DONE for longest, with the sequence of their record."""
+        sql = "SELECT record, sequence FROM runs WHERE state = 'DONE' ORDER BY ended LIMIT ?"
+        with errors_told(self.path):
+            rows = self._reader.execute(sql, (first,)).fetchall()
+        return [(decode_run(record), sequence) for record, sequence in rows]
+
     async def counts(self, app: str | None = None) -> dict[str, int]:
         """How many runs there are in each state; every state is named."""
         counts: dict[str, int] = dict.fromkeys(get_args(RunState), 0)

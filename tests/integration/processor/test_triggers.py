@@ -8,11 +8,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from core.command import NodeChange
 from eventstore import EmbeddedServer
 from pcloud.errors import Forbidden, Rejected, Unavailable
 from pcloud.revision import Revision
 from pcloud.subject import Ref
+from projections.runs import Run, encode_run
 from tests.integration.processor.small_core import SHELF, Call, Core, start_core, until
 
 SHELF_APP = {"name": "shelf", "version": "1.0.0"}
@@ -236,6 +239,30 @@ async def test_order_per_entity_holds_over_retries(core: Core) -> None:
     assert len(seen) == 10
 
 
+async def test_order_per_entity_holds_over_errors_of_core_s_own(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a view that is late: the event must not be given back, as later ones would overtake it."""
+    from core.processor.trigger import TriggerLoop
+
+    monkeypatch.setattr("core.processor.trigger.AGAIN", 0.05)
+    arguments, errors = TriggerLoop._arguments, [Unavailable("the view is late"), RuntimeError("a defect")]
+
+    async def fails(self: TriggerLoop, event: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return await arguments(self, event)
+
+    monkeypatch.setattr(TriggerLoop, "_arguments", fails)
+    await core.install(SHELF_APP, SHELF)
+    await core.install(reader(on={"event": ["created", "updated"]}, order="entity", concurrency=8), granted=READS)
+    app = await core.start_app("reader", read=ok)
+    for page in range(4):
+        await core.add("b1", title="Emma", pages=page)
+    await core.run_of("DONE", 4)
+    sequences = [Revision.parse(call.headers["Pcloud-Revision"]).sequence for call in app.calls]
+    assert sequences == sorted(sequences)
+    assert len(sequences) == 4
+
+
 async def test_concurrency_is_bounded_and_used(core: Core) -> None:
     running = most = 0
 
@@ -425,6 +452,48 @@ async def test_when_runs_cannot_be_recorded_nothing_new_starts(core: Core) -> No
     await asyncio.sleep(0.1)
     assert app.calls == []
     core.processor.journal.full = ""
+    await core.run_of("DONE")
+
+
+async def test_when_the_record_of_runs_is_crowded_the_oldest_that_are_done_go(core: Core) -> None:
+    """They would stay for 90 days, and nothing new be started."""
+    info = await core.store.js.stream_info("RUNS")
+    info.config.max_bytes = 200_000
+    await core.store.js.update_stream(info.config)
+    for number in range(45):
+        state = "FAILED" if number < 5 else "DONE"
+        run = Run(f"r{number:02}", "reader", "read", state=state, result="x" * 4000, ended=time.time() - 99 + number)
+        await core.store.runs.put("reader", "read", run.id, encode_run(run))
+    await core.runs_loop.wait_for(await core.store.runs.last_sequence())
+    assert (await core.store.js.stream_info("RUNS")).state.bytes > 160_000
+    await core.processor._look_at_fullness()
+    assert (await core.store.js.stream_info("RUNS")).state.bytes < 40_000
+    await core.runs_loop.wait_for(await core.store.runs.last_sequence())
+    assert await core.runs.counts() == {"NEW": 0, "IN_PROGRESS": 0, "DONE": 0, "FAILED": 5}
+    await core.install(SHELF_APP, SHELF)
+    await core.install(reader(), granted=READS)
+    await core.start_app("reader", read=ok)
+    await core.add("b1", title="Emma")
+    await core.run_of("DONE")
+
+
+async def test_a_replay_that_can_not_be_recorded_leaves_the_trigger_as_it_was(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await core.install(SHELF_APP, SHELF)
+    await core.add("b1", title="Emma")
+    await core.install(reader(), granted=READS)
+    history = core.processor.trigger("reader/new-books")[1].history
+
+    async def fails(*args: Any, **more: Any) -> None:
+        raise Unavailable("the log is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("core.processor.replay.save_histories", fails)
+        with pytest.raises(Unavailable):
+            await core.processor.replay("reader/new-books")
+    assert core.processor.trigger("reader/new-books")[1].history.generation == history.generation
+    await core.start_app("reader", read=ok)
     await core.run_of("DONE")
 
 

@@ -48,6 +48,7 @@ async def test_never_more_than_allowed_run_and_nobody_is_forgotten(cancelled: li
             task.cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert most <= limit
+    assert all(result is None or isinstance(result, asyncio.CancelledError) for result in results)
     assert sum(result is None for result in results) >= cancelled.count(False)
     assert not slots.busy
 

@@ -58,6 +58,15 @@ async def test_runs_are_listed_newest_first_and_narrowed(view: RunsView) -> None
     assert await ids(view, state="DONE", trigger="faces/new") == "a"
 
 
+async def test_the_oldest_that_are_done_come_with_their_place(view: RunsView) -> None:
+    done = {"state": "DONE", "time": NOW}
+    await view.apply("e", [
+        entry(1, "a", ended=NOW + 3, **done), entry(2, "b", ended=NOW + 1, **done), entry(3, "c", state="FAILED", ended=NOW),
+        entry(4, "d", ended=NOW + 2, **done),
+    ])  # fmt: skip
+    assert [(run.id, sequence) for run, sequence in await view.oldest_done(2)] == [("b", 2), ("d", 4)]
+
+
 async def test_pages_show_every_run_once(view: RunsView) -> None:
     await view.apply("e", [entry(number, str(number), created=NOW + number // 3) for number in range(1, 10)])
     found, after = "", None
