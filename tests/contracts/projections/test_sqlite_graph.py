@@ -151,3 +151,24 @@ async def test_a_store_of_a_removed_type_keeps_its_table_for_later(graph: Sqlite
     log.install("shelf", SHELF)
     await graph.apply(EPOCH, log.events)
     assert len(await graph.fetch(Select(BOOK, ("id",)))) == 500
+
+
+async def test_what_is_folded_and_the_checkpoint_are_stored_together_or_not_at_all(
+    graph: SqliteGraph, path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment between the two is the one in which a kill would tell."""
+    await graph.apply(EPOCH, log.events[:1])
+
+    def dies(name: str, value: object) -> None:
+        raise KeyboardInterrupt if name == "checkpoint" else AssertionError(name)
+
+    monkeypatch.setattr(graph, "_save", dies)
+    with pytest.raises(KeyboardInterrupt):
+        graph._apply(EPOCH, log.events[1:])
+    await graph.close()
+    again = await open_sqlite_graph(path, BUILTIN)
+    try:
+        assert again.checkpoint.sequence == 1
+        assert await again.fetch(Select(BOOK, ("id",))) == []
+    finally:
+        await again.close()

@@ -180,6 +180,19 @@ async def test_a_replay_finds_and_updates_what_the_first_run_added(cloud: Cloud,
     assert await cloud.last() == before + 1
 
 
+async def test_a_replay_writes_again_what_was_changed_after_the_first_run(cloud: Cloud) -> None:
+    """The same request at the same place of the same run: in another generation it is no repetition."""
+    add = 'mutation { addAlbum(input: [{name: "found"}]) { album { id } } }'
+    change = 'mutation { updateAlbum(input: {filter: {}, set: {name: "edited"}}) { count } }'
+    for generation in (0, 1, 2):
+        run = Caller("app", APP, run=RunContext("b" * 32, generation))
+        await cloud.ask(add, by=run, headers={"Pcloud-Ordinal": "1"})
+        assert await cloud.ask("{ queryAlbum { name } }", by=APP) == {"queryAlbum": [{"name": "found"}]}
+        await cloud.ask(change, by=APP)
+        await cloud.ask(add, by=run, headers={"Pcloud-Ordinal": "1"})
+        assert await cloud.ask("{ queryAlbum { name } }", by=APP) == {"queryAlbum": [{"name": "edited"}]}
+
+
 async def test_writers_of_one_entity_all_get_through_or_are_told(cloud: Cloud, image: Any) -> None:
     import asyncio
 
