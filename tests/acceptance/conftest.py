@@ -27,7 +27,7 @@ def s3_client(s3: dict[str, str]) -> Any:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[NodeProcess]:
     """Everything installed, every photograph and one broken file uploaded and processed."""
     with NodeProcess(tmp_path_factory.mktemp("house") / "node") as node:
@@ -57,7 +57,7 @@ def settled(node: NodeProcess, images: int) -> bool:
     )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # it holds this thread's event loop, which later modules may want
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
