@@ -112,7 +112,7 @@ class TantivySearch:
         after: str | None = None
         while True:
             rows = await self._graph.fetch(
-                select_for(plan, filter, order=(Order("id"),), first=CHUNK, after=after, cursor=True)
+                select_for(plan, filter, order=(Order("id"),), first=CHUNK, after=after, cursor=True), patient=True
             )
             await self._in_thread(self._replace, [], [content_of(plan, row) for row in rows])
             if len(rows) < CHUNK:
@@ -127,7 +127,8 @@ class TantivySearch:
         for plan in plans.values():
             for relation, target in plan.relations.items():
                 for ids in _chunks(touched.get(target, ())):
-                    rows = await self._graph.fetch(Select(plan.type, ("id",), filter=HasRelated(relation, IdIn(ids))))
+                    pointing = Select(plan.type, ("id",), filter=HasRelated(relation, IdIn(ids)))
+                    rows = await self._graph.fetch(pointing, patient=True)
                     wanted[plan.type].update(row["id"] for row in rows)
         keys = [f"{type_}/{id}" for type_, ids in touched.items() for id in ids]
         for key in await self._in_thread(self._asker.holders, keys):
@@ -136,7 +137,7 @@ class TantivySearch:
                 wanted[type_].add(id)
         for type_, ids in wanted.items():
             for chunk in _chunks(ids):
-                rows = await self._graph.fetch(select_for(plans[type_], IdIn(chunk)))
+                rows = await self._graph.fetch(select_for(plans[type_], IdIn(chunk)), patient=True)
                 gone = [f"{type_}/{id}" for id in chunk]
                 await self._in_thread(self._replace, gone, [content_of(plans[type_], row) for row in rows])
 

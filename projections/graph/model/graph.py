@@ -41,7 +41,7 @@ __all__ = ["ModelGraph"]
 class ModelGraph(ModelState):
     """The port `GraphStore`."""
 
-    async def fetch(self, select: Select) -> list[Row]:
+    async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
         find_type(self.catalog, select.type)
         return self._rows(select, [entity for entity in self._fields if entity.type == select.type])
 

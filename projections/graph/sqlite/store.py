@@ -39,6 +39,7 @@ __all__ = ["SqliteGraph", "open_sqlite_graph"]
 VERSION = 1
 INLINE_SECONDS = 0.03
 LONGEST_SECONDS = 5.0
+PATIENT_SECONDS = 600.0
 T = TypeVar("T")
 
 _TABLES = """
@@ -134,8 +135,8 @@ class SqliteGraph:
 
     # --- reading -----------------------------------------------------------------------------------------------------------------
 
-    async def fetch(self, select: Select) -> list[Row]:
-        return await self._read(lambda reader, _: reader.fetch(select))
+    async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
+        return await self._read(lambda reader, _: reader.fetch(select), PATIENT_SECONDS if patient else None)
 
     async def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row:
         return await self._read(lambda reader, _: reader.aggregate(type, filter, aggregates))
@@ -167,21 +168,20 @@ class SqliteGraph:
 
         return await asyncio.get_running_loop().run_in_executor(self._writing, take)
 
-    async def _read(self, question: Callable[[Reader, sqlite3.Connection], T]) -> T:
+    async def _read(self, question: Callable[[Reader, sqlite3.Connection], T], longest: float | None = None) -> T:
+        longest = longest or LONGEST_SECONDS
         try:
             return self._ask(question, self._inline, self._inline_deadline, INLINE_SECONDS)
         except _TooLong:
             pass
 
         def again() -> T:
-            return self._ask(question, self._aside, self._aside_deadline, LONGEST_SECONDS)
+            return self._ask(question, self._aside, self._aside_deadline, longest)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reading, again)
         except _TooLong:
-            raise Rejected(
-                f"the query takes longer than {LONGEST_SECONDS:g} s: narrow its filter or ask for fewer"
-            ) from None
+            raise Rejected(f"the query takes longer than {longest:g} s: narrow its filter or ask for fewer") from None
 
     def _ask(
         self,

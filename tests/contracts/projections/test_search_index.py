@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pcloud.errors import Corrupt, Rejected
+from projections.graph.port import Select
+from projections.graph.sqlite import open_sqlite_graph
 from projections.search.plan import plan_search
 from projections.search.port import FacetCount, Range, SearchIndex, SearchQuery, SearchResult
+from projections.search.tantivy import open_tantivy_search
 from tests.contracts.projections.conftest import Fold
-from tests.contracts.projections.shelf import BOOK, CRITIC, PERSON, REVIEW, SHELF, THEME, Log, create, delete, update
+from tests.contracts.projections.shelf import (
+    BOOK,
+    BUILTIN,
+    CRITIC,
+    EPOCH,
+    PERSON,
+    REVIEW,
+    SHELF,
+    THEME,
+    Log,
+    create,
+    delete,
+    update,
+)
 
 A, B, C = (f"{BOOK}/{id}" for id in "abc")
 OWN = frozenset({"title", "pages", "price", "sold", "printed", "genre", "tags"})
@@ -263,3 +280,27 @@ async def test_no_value_on_the_log_stops_the_fold(
     await fold(library.write(create(f"{BOOK}/odd", fields=fields), create(f"{THEME}/odd", name="odd")))
     await fold(library.write(create(f"{BOOK}/next", title="next one")))
     assert await ids(index, "next") == "next"
+
+
+async def test_no_question_to_the_graph_is_too_long_for_the_fold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Callers are refused what takes seconds; an index that is refused it would never get past that entity."""
+    monkeypatch.setattr("projections.graph.sqlite.connection._STEPS", 1)
+    log, select = Log(), Select(BOOK, ("id", "title"))
+    graph = await open_sqlite_graph(tmp_path / "graph.sqlite", BUILTIN)
+    index = await open_tantivy_search(tmp_path / "search", graph)
+    try:
+        log.install("shelf", SHELF)
+        log.write(create(f"{THEME}/t", name="sea"), create(A, {"themes": ["t"]}, title="old"))
+        await graph.apply(EPOCH, log.events)
+        for bound in ("INLINE_SECONDS", "LONGEST_SECONDS"):
+            monkeypatch.setattr(f"projections.graph.sqlite.store.{bound}", 1e-9)
+        with pytest.raises(Rejected, match="longer"):
+            await graph.fetch(select)
+        assert await graph.fetch(select, patient=True) == [{"id": "a", "title": "old"}]
+        await index.apply(EPOCH, log.events)
+        assert await ids(index, "sea") == "a"
+    finally:
+        await index.close()
+        await graph.close()
