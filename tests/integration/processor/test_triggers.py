@@ -16,7 +16,7 @@ from pcloud.errors import Forbidden, Rejected, Unavailable
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.runs import Run, encode_run
-from tests.integration.processor.small_core import SHELF, Call, Core, start_core, until
+from tests.integration.processor.small_core import OWNER, SHELF, Call, Core, start_core, until
 
 SHELF_APP = {"name": "shelf", "version": "1.0.0"}
 READS = (("read", "shelf/Book"),)
@@ -495,6 +495,53 @@ async def test_a_replay_that_can_not_be_recorded_leaves_the_trigger_as_it_was(
     assert core.processor.trigger("reader/new-books")[1].history.generation == history.generation
     await core.start_app("reader", read=ok)
     await core.run_of("DONE")
+
+
+async def test_messages_that_pcloud_did_not_write_stop_no_view_and_no_trigger(core: Core) -> None:
+    await core.install(SHELF_APP, SHELF)
+    await core.install(reader(on={"event": ["created", "updated"]}), granted=READS)
+    app = await core.start_app("reader", read=ok)
+    await core.add("b1", title="Emma")
+    for subject in (
+        "graph.shelf.Book.b1",
+        "graph.shelf.Book.b2",
+        "graph.x",
+        "run.reader.read.x",
+        "run.x",
+        "work.reader.x",
+    ):
+        await core.store.js.publish(subject, b"hello")
+    await core.add("b1", pages=5)
+    await core.add("b2", title="Persuasion")
+    await core.calls.send(OWNER, "reader/read", {"book": "b1"}, key="k")
+    last = await core.store.last_sequence()
+    await core.loop.wait_for(last)
+    await core.runs_loop.wait_for(await core.store.runs.last_sequence())
+
+    async def seen() -> bool:
+        runs = (await core.runs.list(state="DONE")).runs
+        return {run.sequence for run in runs} >= {0, last, last - 1}
+
+    await until(seen)
+    assert {call.args["book"] for call in app.calls} == {"b1", "b2"}
+
+
+async def test_a_huge_error_fails_its_run_alone(core: Core) -> None:
+    async def huge(call: Call) -> Any:
+        if call.args["book"] == "b1":
+            raise Rejected("x" * 900_000)
+        return "y" * 900_000
+
+    await core.install(SHELF_APP, SHELF)
+    await core.install(reader(), granted=READS)
+    await core.start_app("reader", read=huge)
+    for book in ("b1", "b2"):
+        await core.add(book, title="Emma")
+    (failed,) = await core.run_of("FAILED")
+    (done,) = await core.run_of("DONE")
+    assert failed.error is not None
+    assert len(failed.error.message) < 5000
+    assert (done.entity, done.result) == ("shelf/Book/b2", None)
 
 
 async def test_a_removed_app_hears_nothing_and_has_its_history_again_when_it_is_back(core: Core) -> None:
