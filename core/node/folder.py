@@ -78,22 +78,38 @@ def open_folder(root: Path, *, reserve: int) -> Iterator[DataFolder]:
     """
     folder = DataFolder(root)
     try:
-        for part in (root, folder.secrets, folder.graph.parent, folder.search, folder.runs.parent, folder.apps, folder.runtime):
+        for part in (
+            root,
+            folder.secrets,
+            folder.graph.parent,
+            folder.search,
+            folder.runs.parent,
+            folder.apps,
+            folder.runtime,
+        ):
             part.mkdir(parents=True, exist_ok=True, mode=0o700)
         root.chmod(0o700)
     except OSError as error:
-        raise Rejected(f"the data folder {root} can't be used: {error.strerror or error}; name another one with --data") from error
+        raise Rejected(
+            f"the data folder {root} can't be used: {error.strerror or error}; name another one with --data"
+        ) from error
     if folder.runtime.stat().st_uid != os.getuid() or folder.runtime.stat().st_mode & 0o077:
-        raise Rejected(f"the folder {folder.runtime} for this node's sockets is open to others: remove it, or use a shorter --data path")
+        raise Rejected(
+            f"the folder {folder.runtime} for this node's sockets is open to others: remove it, or use a shorter --data path"
+        )
     lock = FileLock(root / "node.lock", mode=0o600)
     try:
         lock.acquire(blocking=False)
     except Timeout as error:
-        raise Rejected(f"another node runs on the data folder {root}: stop it first, or name another folder with --data") from error
+        raise Rejected(
+            f"another node runs on the data folder {root}: stop it first, or name another folder with --data"
+        ) from error
     try:
         if folder.free_bytes() < reserve:
             free, need = folder.free_bytes() // 2**20, reserve // 2**20
-            raise Unavailable(f"the disk of {root} has {free} MB free, and a node wants {need} MB: make room, then start again")
+            raise Unavailable(
+                f"the disk of {root} has {free} MB free, and a node wants {need} MB: make room, then start again"
+            )
         yield folder
     finally:
         lock.release()

@@ -26,7 +26,9 @@ async def side_tasks() -> AsyncIterator[asyncio.TaskGroup]:
         raise
 
 
-def run_beside(stack: AsyncExitStack, group: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+def run_beside(
+    stack: AsyncExitStack, group: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, Any]
+) -> asyncio.Task[Any]:
     """Start `work`; it is cancelled, and its end waited for, when the stack gets back to this point."""
     task = group.create_task(work, name=name)
 

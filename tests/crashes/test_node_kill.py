@@ -16,11 +16,10 @@ from botocore.config import Config
 from PIL import Image
 
 from tests.node_process import NodeProcess, wait_until
+from tests.processes import still_running
 
 COUNT = 24
-IMAGES = (
-    "{ queryImageImporter_Image(first: 100) { place sha256 faceDetector_faceCount faceDetector_segments { id } } }"
-)
+IMAGES = "{ queryImageImporter_Image(first: 100) { place sha256 faceDetector_faceCount faceDetector_segments { id } } }"
 
 
 def pictures(photos: Path) -> dict[str, bytes]:
@@ -109,10 +108,4 @@ def test_a_killed_node_leaves_no_process_behind(tmp_path: Path) -> None:
     children = [psutil.Process(pid) for pid in node.children()]
     assert len(children) >= 3
     node.kill()
-    gone, alive = psutil.wait_procs(children, timeout=20)
-    # nats-server outlives its node by design where it was told to; the next start ends it. Nothing else may.
-    left = [process.name() for process in alive if "nats-server" not in process.name()]
-    assert left == [], [process.name() for process in gone]
-    node.start()
-    node.stop()
-    assert not [process for process in alive if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert [process.name() for process in still_running(children)] == []

@@ -148,7 +148,7 @@ FOREIGN = {"Pcloud-Kind": "created", "Pcloud-Tx": f"{'0' * 32} 1/1", "Pcloud-Act
     [
         (None, b"hello"), (FOREIGN | {"Pcloud-Kind": "eaten"}, b'{"v":1}'), (FOREIGN | {"Pcloud-Tx": "x"}, b'{"v":1}'),
         (FOREIGN, b""), (FOREIGN, b"[]"), (FOREIGN, b"1"), (FOREIGN, b'{"v":0}'), (FOREIGN, b'{"v":1,"set":[1]}'),
-        (FOREIGN, b'{"v":1,"set":{"x":' + b"[" * 5000 + b"]" * 5000 + b"}}"), (FOREIGN, b"\xff\xfe"),
+        (FOREIGN, b'{"v":1,"set":{"x":' + b"[" * 200_000 + b"]" * 200_000 + b"}}"), (FOREIGN, b"\xff\xfe"),
         (FOREIGN | {"Pcloud-Result": "{"}, b'{"v":1}'), (FOREIGN | {"Pcloud-Depth": "deep"}, b'{"v":1}'),
     ],
 )  # fmt: skip

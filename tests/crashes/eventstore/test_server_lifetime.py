@@ -16,6 +16,7 @@ import pytest
 from eventstore import ConnectionSettings, ServerSettings, StoreSettings, open_server, open_store
 from eventstore.server.binary import find_binary
 from pcloud.errors import Unavailable
+from tests.processes import still_running
 
 NODE = """
 import asyncio, sys
@@ -41,8 +42,7 @@ async def start_node(folder: Path) -> tuple[asyncio.subprocess.Process, psutil.P
 
 
 async def gone(process: psutil.Process) -> bool:
-    _, alive = await asyncio.to_thread(psutil.wait_procs, [process], 20)
-    return not alive
+    return not await asyncio.to_thread(still_running, [process])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")

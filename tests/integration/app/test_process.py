@@ -20,6 +20,7 @@ from core.app.log import AppLog
 from core.app.process import ProcessState, Start, Supervisor
 from core.app.settings import Supervision
 from pcloud.errors import Unavailable
+from tests.processes import has_ended, still_running
 
 FAST = Supervision(stop=2.0, back_off=0.01, longest_back_off=0.05, healthy=60.0, settle=0.05, start=10.0)
 
@@ -179,8 +180,8 @@ def test_when_core_is_killed_its_apps_die_and_their_children_are_swept_up(tmp_pa
     core.kill()
     core.wait()
     core.stdout.close()
-    app.wait(timeout=5)
+    assert still_running([app]) == []
     assert [child.is_running() for child in children] == [True]
     assert end_leftovers(tmp_path) == 1
-    assert not children[0].is_running() or children[0].status() == psutil.STATUS_ZOMBIE
+    assert has_ended(children[0])
     assert end_leftovers(tmp_path) == 0
