@@ -1,5 +1,7 @@
-"""Write the reference pages that follow from the code: command line, manifest, events, errors. `just docs` runs it, and a test fails when
-a page is not what this would write."""
+"""Write the reference pages that follow from the code: command line, manifest, events, errors.
+
+Run it after a change of them; a test fails when a page is not what this would write.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,7 @@ def command(path: str, node: Any) -> Iterator[str]:
     parameters = [
         one for one in node.params if one.name not in ("help", "data", "install_completion", "show_completion")
     ]
-    if parameters and not subcommands:
+    if parameters and (not subcommands or getattr(node, "invoke_without_command", False)):
         yield "| argument | what it is |\n|---|---|"
         yield from (
             f"| {spelled(one)} | {(getattr(one, 'help', None) or '').replace('|', '/')} |" for one in parameters
@@ -153,6 +155,7 @@ def errors() -> Iterator[str]:
     }
     for kind in module.PCloudError.__subclasses__():
         yield f"| `{kind.code}` | {kind.http_status} | {EXIT_CODES[kind.code]} | {meanings[kind.code]} |"
+    yield "| `INTERNAL` | 500 | 1 | PCloud's own fault: its log has the details |"
     yield "\nWithout credentials, HTTP answers 401 and the code `UNAUTHENTICATED`."
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from core.call import Calls
@@ -57,6 +58,7 @@ class Devices:
             "tokenHash": token_hash(token),
             "state": "active",
             "accessKey": s3["access_key"],
+            "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         }
         try:
             await self.commands.write("owner", [NodeChange(Ref("core", "Device", id), "add", set=fields)])

@@ -57,8 +57,8 @@ class Executor:
                 await self.journal.begin(run)
                 outcome = await self._attempt(run, attempt)
             if isinstance(outcome, CallAnswer):
-                result = bounded(outcome.result, self.settings.result_bytes)
-                return await self._settle(run, "DONE", result=result, error=None)
+                # What it answered is not kept: it may be a secret, such as a key pair or a presigned address.
+                return await self._settle(run, "DONE", error=None)
             if isinstance(outcome, NoInstance):
                 absences += 1
                 pause = min(self.settings.absence_wait, 0.1 * 2 ** min(absences, 10)) * random.uniform(0.5, 1)  # noqa: S311
@@ -81,7 +81,7 @@ class Executor:
 
     async def refuse(self, run: Run, error: Exception) -> Run:
         """Settle a run as FAILED with this error; it is not tried again."""
-        failed = await self._settle(run, "FAILED", result=None, error=told(error))
+        failed = await self._settle(run, "FAILED", error=told(error))
         log.warning("run %s of %s/%s failed: %s", run.id, run.app, run.action, error)
         return failed
 
@@ -127,8 +127,3 @@ def told(error: Exception) -> RunError:
     if isinstance(error, PCloudError):
         return RunError(error.code, error.message, "")
     return RunError("INTERNAL", f"core failed at this: {error!r}", "".join(traceback.format_exception(error))[-20_000:])
-
-
-def bounded(result: Any, limit: int) -> Any:
-    """The result if it is small enough to be kept."""
-    return result if len(msgspec.json.encode(result)) <= limit else None

