@@ -9,13 +9,17 @@ import sys
 from pathlib import Path
 
 TOOLS = Path(__file__).parent.parent / ".setup" / "bin"
+# Debian packages, each with how to tell that it is there. Playwright's own Node is linked against libatomic.
+PACKAGES = {
+    "chromium": lambda: shutil.which("chromium") is not None,
+    "bubblewrap": lambda: shutil.which("bwrap") is not None,
+    "libatomic1": lambda: any(Path("/usr/lib").glob("*/libatomic.so.1")),
+}
 NATS_CLI = "github.com/nats-io/natscli/nats@v0.5.1"
 
 
 def main() -> None:
-    install_packages(
-        [name for name, binary in (("chromium", "chromium"), ("bubblewrap", "bwrap")) if not shutil.which(binary)]
-    )
+    install_packages([name for name, there in PACKAGES.items() if not there()])
     if not (TOOLS / "nats").exists():
         build_nats_cli()
 
