@@ -150,6 +150,7 @@ class DurableConsumer(Generic[Content]):
                                 yield self._wrap(self._connection, message)
                     finally:
                         keeper.cancel()
+                        await puller.stop()
                         for message in puller.drop():
                             await Acknowledgeable(self._connection, message).nak()
             except ConsumerLost:

@@ -22,6 +22,7 @@ from eventstore.connection import Connection, NoAnswer
 
 __all__ = ["ConsumerLost", "Delivered", "Puller"]
 
+STOP_PATIENCE = 2.0
 EXPIRES = 60.0
 HEARTBEAT = 5.0
 # One request brings no more than this; a single message is never larger than half of it.
@@ -61,6 +62,7 @@ class Puller:
         self._requests = 0
         self._wake = asyncio.Event()
         self._lost: str | None = None
+        self._stopped = False
         self._heard = False
 
     async def __aenter__(self) -> Self:
@@ -76,8 +78,17 @@ class Puller:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._forget()
-        with suppress(nats.errors.Error, OSError):
-            await self._subscription.unsubscribe()
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Ask for nothing more, and wait until all that was on its way has come; again, it does nothing."""
+        self._lost = self._lost or "it was stopped"
+        if self._stopped:
+            return
+        self._stopped = True
+        with suppress(nats.errors.Error, OSError, TimeoutError):
+            async with asyncio.timeout(STOP_PATIENCE):
+                await self._subscription.drain()
 
     async def take(self, most: int) -> list[Delivered]:
         """At least one, at most `most`; waits for the first. Raises `ConsumerLost`, once all that came before is

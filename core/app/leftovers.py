@@ -13,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from eventstore.server.ended import wait_ended
+
 __all__ = ["end_leftovers"]
 
 log = logging.getLogger("pcloud.app")
@@ -27,7 +29,7 @@ def end_leftovers(folder: Path, *, seconds: float = 5.0) -> int:
             process.send_signal(signal.SIGKILL)
         except psutil.Error:
             continue
-    psutil.wait_procs(found, timeout=seconds)
+    wait_ended(found, seconds)
     return len(found)
 
 

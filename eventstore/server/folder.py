@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from eventstore.server.ended import wait_ended
 from pcloud.errors import Unavailable
 
 __all__ = ["end_orphan", "free_port", "hold_folder", "port_is_free"]
@@ -43,11 +44,11 @@ async def end_orphan(pid_file: Path, config: Path, patience: float = 10.0) -> No
     # Told by the kernel when its node died, it may be gone at any moment.
     with suppress(psutil.Error):
         process.terminate()
-    _, alive = await asyncio.to_thread(psutil.wait_procs, [process], patience)
+    alive = await asyncio.to_thread(wait_ended, [process], patience)
     for survivor in alive:
         with suppress(psutil.Error):
             survivor.kill()
-    await asyncio.to_thread(psutil.wait_procs, alive, patience)
+    await asyncio.to_thread(wait_ended, alive, patience)
 
 
 def _server_of(pid_file: Path, config: Path) -> psutil.Process | None:

@@ -15,8 +15,8 @@ import pytest
 from botocore.config import Config
 from PIL import Image
 
+from eventstore.server.ended import wait_ended
 from tests.node_process import NodeProcess, wait_until
-from tests.processes import still_running
 
 COUNT = 24
 IMAGES = "{ queryImageImporter_Image(first: 100) { place sha256 faceDetector_faceCount faceDetector_segments { id } } }"
@@ -108,4 +108,4 @@ def test_a_killed_node_leaves_no_process_behind(tmp_path: Path) -> None:
     children = [psutil.Process(pid) for pid in node.children()]
     assert len(children) >= 3
     node.kill()
-    assert [process.name() for process in still_running(children)] == []
+    assert [process.name() for process in wait_ended(children, 20)] == []

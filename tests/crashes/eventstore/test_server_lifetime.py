@@ -15,8 +15,8 @@ import pytest
 
 from eventstore import ConnectionSettings, ServerSettings, StoreSettings, open_server, open_store
 from eventstore.server.binary import find_binary
+from eventstore.server.ended import wait_ended
 from pcloud.errors import Unavailable
-from tests.processes import still_running
 
 NODE = """
 import asyncio, sys
@@ -42,7 +42,7 @@ async def start_node(folder: Path) -> tuple[asyncio.subprocess.Process, psutil.P
 
 
 async def gone(process: psutil.Process) -> bool:
-    return not await asyncio.to_thread(still_running, [process])
+    return not await asyncio.to_thread(wait_ended, [process], 20)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")

@@ -19,8 +19,8 @@ from core.app.leftovers import end_leftovers
 from core.app.log import AppLog
 from core.app.process import ProcessState, Start, Supervisor
 from core.app.settings import Supervision
+from eventstore.server.ended import wait_ended
 from pcloud.errors import Unavailable
-from tests.processes import has_ended, still_running
 
 FAST = Supervision(stop=2.0, back_off=0.01, longest_back_off=0.05, healthy=60.0, settle=0.05, start=10.0)
 
@@ -180,8 +180,8 @@ def test_when_core_is_killed_its_apps_die_and_their_children_are_swept_up(tmp_pa
     core.kill()
     core.wait()
     core.stdout.close()
-    assert still_running([app]) == []
+    assert wait_ended([app], 20) == []
     assert [child.is_running() for child in children] == [True]
     assert end_leftovers(tmp_path) == 1
-    assert has_ended(children[0])
+    assert wait_ended(children, 1) == []
     assert end_leftovers(tmp_path) == 0

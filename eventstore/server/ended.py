@@ -1,0 +1,30 @@
+"""Waiting for processes that are not this program's children. One that has ended is gone, whether or not anybody has collected it:
+where the first process does not, as in many containers, it stays in the table as a zombie for ever.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import psutil
+
+__all__ = ["wait_ended"]
+
+LOOK_SECONDS = 0.02
+
+
+def wait_ended(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that still run after `seconds`; returns as soon as none does. Blocks."""
+    running, until = [process for process in processes if _runs(process)], time.monotonic() + seconds
+    while running and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+        running = [process for process in running if _runs(process)]
+    return running
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
