@@ -142,11 +142,20 @@ class Processor:
             if attached is None:
                 return
             await self._stop(attached)
-            gone = [msgspec.structs.replace(trigger.history, state="REMOVED") for trigger in attached.triggers.values()]
-            await save_histories(self.commands, gone)
-            for trigger in attached.triggers.values():
-                for side in ("live", "history"):
-                    await self._delete(trigger.consumer_name(side))
+            await self._give_up(app, list(attached.triggers))
+
+    async def suspend(self, app: str) -> None:
+        """Stop working for an app that is paused or about to be upgraded. Its places in the log stay: `attach` goes on
+        there."""
+        async with self._changing:
+            if (attached := self.apps.pop(app, None)) is not None:
+                await self._stop(attached)
+
+    async def retire(self, app: str, triggers: Sequence[str]) -> None:
+        """Give up the places in the log of triggers that another version of the app had; those attached are none of
+        them. Doing it again changes nothing."""
+        async with self._changing:
+            await self._give_up(app, triggers)
 
     async def replay(
         self,
@@ -276,6 +285,14 @@ class Processor:
             # More than is held here: what comes again must find room.
             max_ack_pending=2 * self.settings.held, description=f"{side} events for the trigger {trigger.plan.key}",
         )  # fmt: skip
+
+    async def _give_up(self, app: str, triggers: Sequence[str]) -> None:
+        known = await load_histories(self.graph, [f"{app}/{name}" for name in triggers])
+        there = [history for history in known.values() if history.state != "REMOVED"]
+        await save_histories(self.commands, [msgspec.structs.replace(one, state="REMOVED") for one in there])
+        for history in known.values():  # also where an earlier try was killed after recording it
+            for side in ("live", "history"):
+                await self._delete(f"trigger_{app}_{history.name}_{side}")
 
     async def _delete(self, name: str) -> None:
         """Deleting what is gone is fine; raises `Unavailable`."""
