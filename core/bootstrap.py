@@ -25,6 +25,7 @@ from core.call import Calls, open_calls
 from core.call.fields import call_fields
 from core.caller import Caller
 from core.command import Commands
+from core.console import Console
 from core.device.pair import Devices
 from core.grant import GrantRegister
 from core.ingress.proxy import Proxy
@@ -225,8 +226,9 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     async def is_owner(token: str) -> bool:
         return await verify_owner(graph, token)
 
+    sign_in = SignIn(node.sessions, settings.domain, is_owner)
     front = Front(
-        api=node.api, apps=node.apps, sign_in=SignIn(node.sessions, settings.domain, is_owner),
+        api=node.api, apps=node.apps, sign_in=sign_in, console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in),
         proxy=await stack.enter_async_context(Proxy()), domain=settings.domain, authenticate=authenticate,
     )  # fmt: skip
     runner = web.AppRunner(front.application(), access_log=None, shutdown_timeout=2.0, handle_signals=False)

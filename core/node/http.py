@@ -15,6 +15,7 @@ from aiohttp import web
 
 from core.api import Api
 from core.caller import Caller
+from core.console import CONSOLE, Console
 from core.ingress.hosts import app_of, same_origin
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
@@ -52,6 +53,7 @@ class Front:
         apps: WebApps,
         sign_in: SignIn,
         proxy: Proxy,
+        console: Console,
         domain: str,
         authenticate: Callable[[str], Awaitable[Caller | None]],
     ):
@@ -59,6 +61,7 @@ class Front:
         self._apps = apps
         self._sign_in = sign_in
         self._proxy = proxy
+        self._console = console
         self._domain = domain
         self._authenticate = authenticate
 
@@ -71,6 +74,8 @@ class Front:
         app = app_of(request.host, self._domain)
         if app is None:
             raise Rejected(f"{request.host!r} is no address of this cloud: use {self._domain} or APP.{self._domain}")
+        if app == CONSOLE:
+            return await self._console.handle(request)
         return await (self._app_origin(request, app) if app else self._own_origin(request))
 
     async def _own_origin(self, request: web.Request) -> web.StreamResponse:
@@ -133,15 +138,15 @@ class Front:
 
     def _front_page(self, request: web.Request) -> web.Response:
         port = f":{request.url.port}" if request.url.explicit_port else ""
+        console = f"{request.scheme}://{CONSOLE}.{self._domain}{port}/"
         items = "".join(
             f'<li><a href="{request.scheme}://{name}.{self._domain}{port}/">{html.escape(title)}</a>'
             for name, title in self._apps.web_names()
         )
-        body = (
-            f"<ul>{items}</ul>"
-            if items
-            else "<p>No app with pages is installed yet. Try <code>pcloud app install</code>.</p>"
+        apps = (
+            f"<ul>{items}</ul>" if items else "<p>No app with pages is installed yet: install one in the console.</p>"
         )
+        body = f'{apps}<p><a href="{console}">Console</a>: your apps, what they may do, and what they did</p>'
         return web.Response(text=FRONT_PAGE.format(body=body), content_type="text/html")
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
 from core.caller import Caller
+from core.console import Console
+from core.console.files import BuiltPage
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
 from core.node.http import Front
@@ -139,6 +143,26 @@ def telling_app(first_chunk: asyncio.Event) -> web.Application:
     return application
 
 
+def built_page(folder: Path) -> BuiltPage:
+    """A console of two files."""
+    (folder / "assets").mkdir()
+    (folder / "index.html").write_text("<!doctype html><title>Console</title>")
+    (folder / "assets" / "index-1a2b.js").write_text("export {}")
+    (folder / ".built-from").write_text("hash")
+    return BuiltPage(folder)
+
+
+def telling_admin() -> web.Application:
+    """Administration that only tells what it was asked."""
+
+    async def told(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"admin": request.path_qs, "bytes": len(await request.read())})
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", told)
+    return application
+
+
 @asynccontextmanager
 async def served(application: web.Application) -> AsyncIterator[int]:
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
@@ -163,14 +187,19 @@ async def open_front() -> AsyncIterator[FrontDoor]:
 
     async with served(web.Application()) as nowhere:
         pass  # its port is free again, and nobody listens there
-    async with served(telling_app(first_chunk)) as app, Proxy() as proxy, aiohttp.ClientSession() as client:
-        front = Front(
-            api=TellingApi(),  # type: ignore[arg-type]
-            apps=OneApp(("127.0.0.1", app), ("127.0.0.1", nowhere)),
-            sign_in=SignIn(sessions, "localhost", is_owner),
-            proxy=proxy,
-            domain="localhost",
-            authenticate=authenticate,
-        )
-        async with served(front.application()) as port:
-            yield FrontDoor(port, sessions, client, first_chunk)
+    sign_in = SignIn(sessions, "localhost", is_owner)
+    api: Any = TellingApi()
+    with tempfile.TemporaryDirectory() as folder:
+        console = Console(api=api, admin=telling_admin(), sign_in=sign_in, page=built_page(Path(folder)))
+        async with served(telling_app(first_chunk)) as app, Proxy() as proxy, aiohttp.ClientSession() as client:
+            front = Front(
+                api=api,
+                apps=OneApp(("127.0.0.1", app), ("127.0.0.1", nowhere)),
+                sign_in=sign_in,
+                proxy=proxy,
+                console=console,
+                domain="localhost",
+                authenticate=authenticate,
+            )
+            async with served(front.application()) as port:
+                yield FrontDoor(port, sessions, client, first_chunk)
