@@ -13,6 +13,8 @@ TOOLS = Path(__file__).parent.parent / ".setup" / "bin"
 PACKAGES = {
     "chromium": lambda: shutil.which("chromium") is not None,
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
+    "minisign": lambda: shutil.which("minisign") is not None,
+    "openssh-client": lambda: shutil.which("ssh-keygen") is not None,
     "libatomic1": lambda: any(Path("/usr/lib").glob("*/libatomic.so.1")),
 }
 NATS_CLI = "github.com/nats-io/natscli/nats@v0.5.1"
