@@ -21,6 +21,8 @@ from aiohttp import web
 import pcloud
 from core.api import Api
 from core.app import Apps, AppSettings
+from core.audit import Audit, watch_bus
+from core.audit.fields import audit_fields
 from core.call import Calls, open_calls
 from core.call.fields import call_fields
 from core.caller import Caller
@@ -185,11 +187,15 @@ async def open_platform(
     commands = Commands(disk, views.graph, views.graph_loop)
     grants = GrantRegister(views.graph, views.graph_loop)
     stack.callback(grants.close)
-    calls = await stack.enter_async_context(open_calls(store, server, views.graph, views.graph_loop, commands, grants))
+    audit = await stack.enter_async_context(Audit.open(store.audit))
+    run_beside(stack, group, "bus denials", watch_bus(server, audit))
+    calls = await stack.enter_async_context(
+        open_calls(store, server, views.graph, views.graph_loop, commands, grants, audit=audit)
+    )
     processor = Processor(store, views.graph, views.graph_loop, registry, calls, commands, views.runs)
     api = Api(store, views.graph, views.graph_loop, views.search, views.search_loop, registry, commands)
     stack.push_async_callback(api.close)
-    api.add_fields([*processor_fields(processor), *call_fields(calls)])
+    api.add_fields([*processor_fields(processor), *call_fields(calls), *audit_fields(store)])
     app_settings = AppSettings(
         folder.apps,
         folder.runtime,

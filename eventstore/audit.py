@@ -1,20 +1,24 @@
-"""AUDIT: who was let in, who was refused, what was granted. Written once, read by people (`nats stream view AUDIT`)."""
+"""AUDIT: who called what and who was refused what. Written once, read by the owner (`pcloud audit`, `nats stream view AUDIT`)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
 from eventstore.connection import ApiError, Connection
+from eventstore.follow import read
 from eventstore.publish import publish
 from eventstore.retry import until_answered
 from eventstore.wire import Message
 from pcloud.errors import Rejected, Unavailable
 
-__all__ = ["record_audit"]
+__all__ = ["audit_range", "audit_records", "record_audit"]
+
+STREAM = "AUDIT"
 
 _KIND = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)*")
 
@@ -30,3 +34,24 @@ async def record_audit(connection: Connection, record: Mapping[str, Any]) -> Non
         await until_answered(lambda: publish(connection, message, 5.0), "an audit record")
     except ApiError as error:
         raise Unavailable(f"an audit record can't be stored: {error}") from error
+
+
+async def audit_range(connection: Connection) -> tuple[int, int]:
+    """The oldest and the newest sequence; the first is above the second where there are none."""
+    state = (await connection.api(f"STREAM.INFO.{STREAM}"))["state"]
+    return int(state["first_seq"]) or 1, int(state["last_seq"])
+
+
+async def audit_records(
+    connection: Connection, first: int, last: int, kind: str = ""
+) -> AsyncGenerator[tuple[int, Mapping[str, Any]], None]:
+    """Those from sequence `first` to `last`, both included, of one kind or of all. What is no record is left out."""
+    if kind and not _KIND.fullmatch(kind):
+        raise Rejected(f"the audit log has no kind {kind!r}: it is one of words such as 'call'")
+    subjects = [f"audit.{kind}"] if kind else ["audit.>"]
+    async with aclosing(read(connection, STREAM, first, last, subjects)) as messages:
+        async for message in messages:
+            try:
+                yield message.sequence, msgspec.json.decode(message.body, type=dict[str, Any])
+            except msgspec.MsgspecError:
+                continue

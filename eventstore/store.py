@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from nats.js.client import JetStreamContext
 
 from eventstore.archives import Archives
-from eventstore.audit import record_audit
+from eventstore.audit import audit_range, audit_records, record_audit
 from eventstore.commit import Committer
 from eventstore.connection import Connection, open_connection
 from eventstore.consumer import DurableConsumer, consumer_config, ensure_consumer
@@ -139,6 +139,18 @@ class EventStore:
     async def audit(self, record: Mapping[str, Any]) -> None:
         """Store one audit record; its `kind` becomes the subject."""
         await record_audit(self._connection, record)
+
+    async def audit_range(self) -> tuple[int, int]:
+        """The oldest and the newest sequence of the audit log; the first is above the second where there are none."""
+        return await audit_range(self._connection)
+
+    async def audit_records(
+        self, first: int, last: int, kind: str = ""
+    ) -> AsyncGenerator[tuple[int, Mapping[str, Any]], None]:
+        """Audit records from sequence `first` to `last`, both included; of one kind or of all."""
+        async with aclosing(audit_records(self._connection, first, last, kind)) as records:
+            async for record in records:
+                yield record
 
     async def close(self) -> None:
         """Take nothing new and wait for what is under way; `open_store` calls it."""

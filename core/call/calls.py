@@ -15,9 +15,9 @@ from typing import Any
 
 import msgspec
 
+from core.audit import Audit
 from core.call.answer import CallAnswer, HandlerFailed
 from core.call.arguments import check_arguments
-from core.call.audit import Audit
 from core.call.capability import Capabilities, Writer
 from core.call.directory import Directory
 from core.call.dispatch import Dispatcher
@@ -258,16 +258,17 @@ async def open_calls(
     commands: Writer,
     permission: Permission,
     settings: CallSettings | None = None,
+    audit: Audit | None = None,
 ) -> AsyncIterator[Calls]:
     """Connect to the bus and be ready to call. `server`: `url` and the `dispatcher`'s credentials; `permission`: a
-    `core.grant.GrantRegister`."""
+    `core.grant.GrantRegister`; `audit`: where each call is written down, its own when none is given."""
     settings = settings or CallSettings()
     directory = Directory(graph)
     capabilities = Capabilities(store.id_key, graph, commands, permission)
     credentials = server.dispatcher
     async with (
         Dispatcher.open(server.url, _options(credentials), settings.dispatch) as dispatcher,
-        Audit.open(store.audit) as audit,
+        contextlib.nullcontext(audit) if audit else Audit.open(store.audit) as audit,
     ):
         unsubscribe = graph_loop.on_applied(directory.notice)
         try:

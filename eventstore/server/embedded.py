@@ -94,6 +94,7 @@ class EmbeddedServer:
         self._identity = identity
         self._config = self._folder / "nats.conf"
         self._app_users: dict[str, str] = {}
+        self._known: dict[str, str] = {}
         self._process: ServerProcess | None = None
         self._running = asyncio.Event()
         self._reload = asyncio.Lock()
@@ -118,6 +119,11 @@ class EmbeddedServer:
         """The server's process id, None while it is down."""
         return self._process.process.pid if self._process is not None and self._running.is_set() else None
 
+    @property
+    def known_users(self) -> Mapping[str, str]:
+        """The app by its public nkey, of all that were let in since the start: a line of the log may come after its user went."""
+        return self._known
+
     async def set_app_users(self, users: Mapping[str, str]) -> None:
         """Let exactly these apps in (public nkey by app); returns once that holds. The same set again does nothing.
         Raises `Rejected` for a name that is none and `Unavailable` when the server can't be told."""
@@ -127,6 +133,7 @@ class EmbeddedServer:
             if dict(users) == self._app_users:
                 return
             before, self._app_users = self._app_users, dict(users)
+            self._known |= {public: app for app, public in users.items()}
             try:
                 self._write_config()
                 await self._reload_config()

@@ -1,0 +1,8 @@
+"""Who called what, and who was refused what: by core, by nats-server, by the kernel. One place writes it down (`Audit`), one reads it
+(`read_audit`); both are the owner's alone."""
+
+from core.audit.bus import watch_bus
+from core.audit.log import Audit
+from core.audit.read import AuditPage, read_audit
+
+__all__ = ["Audit", "AuditPage", "read_audit", "watch_bus"]

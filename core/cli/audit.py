@@ -1,0 +1,60 @@
+"""`pcloud audit`: who called what, and who was refused what."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.client import open_client
+from core.cli.terminal import AsJson, DataOption, print_json, print_table, run
+
+__all__ = ["audit"]
+
+QUERY = "query($first: Int, $app: String, $kind: String) { audit(first: $first, app: $app, kind: $kind) }"
+
+
+def audit(
+    data: DataOption,
+    app: Annotated[str | None, typer.Option(help="What this app did, and what was done to it.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Only of this kind: call, send, api, bus, limit, archive or web.")
+    ] = None,
+    first: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List who called what, and who was refused what, newest first."""
+    found = run(fetch(data, app=app, kind=kind, first=first))
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (
+            moment(entry),
+            entry["kind"],
+            entry.get("actor", ""),
+            entry.get("action") or entry.get("target", ""),
+            ended(entry),
+        )
+        for entry in found
+    ]
+    notes = [entry.get("what", "") for entry in found]
+    print_table(("WHEN", "KIND", "WHO", "WHAT", "HOW IT ENDED"), rows, empty="Nothing was written down.", notes=notes)
+
+
+async def fetch(data: Path, **wanted: Any) -> Any:
+    async with open_client(data) as client:
+        return (await client.graphql(QUERY, wanted))["audit"]
+
+
+def moment(entry: dict[str, Any]) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["time"]))
+
+
+def ended(entry: dict[str, Any]) -> str:
+    """How it ended: in how long, or how often."""
+    if entry.get("count", 1) > 1:
+        return f"{entry['outcome']} ×{entry['count']:,}"
+    return f"OK {entry['seconds'] * 1000:,.1f} ms" if entry["outcome"] == "OK" else entry["outcome"]

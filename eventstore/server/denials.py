@@ -1,0 +1,140 @@
+"""What nats-server refused its clients, read from its own log: it tells nobody else.
+
+The lines' form is that of nats-server 2.15. A client's name stands in them as it gave it, quoted, and so do the subjects: the pattern
+takes whole lines with their quoting, so that nobody can write another's denial into a name. When more is logged than is read, the older
+part is left out, and so is what was rotated away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["Denial", "follow_denials", "parse_denial"]
+
+LOOK_SECONDS = 0.2
+# So much of the log is read at each look; a flood of denials beyond it is not worth core's time.
+LONGEST_LOOK = 512 * 1024
+
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+_LINE = re.compile(
+    r"\[\d+\] (?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6}) \[ERR\] \S+ - cid:\d+"
+    rf'(?: - "(?:[^"\\]|\\.)*")?(?: - "[^"/\\]*/(?:nkey:(?P<nkey>U[A-Z2-7]{{55}})|user:(?P<user>[^"\\]*)|[^"\\]*)")?'
+    r" - (?:"
+    rf"(?P<what>Publish|Subscription) Violation - (?P<reply>Reply )?Subject {_QUOTED.replace('(', '(?P<subject>', 1)}.*"
+    r"|(?P<signin>authentication error.*)"
+    r"|(?P<size>maximum (?:payload|control line) exceeded.*)"
+    r")"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """`nkey` or `user`: who the connection had proved to be; '' for one that was not let in. `what`: publish, reply, subscribe, signin or
+    size. `count`: how many such ones followed each other closely."""
+
+    time: float
+    nkey: str
+    user: str
+    what: str
+    subject: str
+    count: int = 1
+
+
+def parse_denial(line: str) -> Denial | None:
+    """The denial that a line of the log tells of, if it does."""
+    if (found := _LINE.fullmatch(line)) is None:
+        return None
+    what = "size" if found["size"] else "signin" if found["signin"] else "reply" if found["reply"] else ""
+    what = what or {"Publish": "publish", "Subscription": "subscribe"}[found["what"]]
+    time = datetime.strptime(found["time"], "%Y/%m/%d %H:%M:%S.%f").timestamp()
+    return Denial(time, found["nkey"] or "", found["user"] or "", what, found["subject"] or "bus")
+
+
+async def follow_denials(path: Path, *, look: float = LOOK_SECONDS) -> AsyncGenerator[list[Denial], None]:
+    """What is refused from now on; never ends by itself. Goes on in the new file when the log is rotated."""
+    reader = _Follower(path)
+    try:
+        await asyncio.to_thread(reader.open_at_end)
+        while True:
+            lines = await asyncio.to_thread(reader.lines)
+            if denials := gathered(parsed for line in lines if (parsed := parse_denial(line))):
+                yield denials
+            await asyncio.sleep(look)
+    finally:
+        reader.close()
+
+
+def gathered(denials: Iterable[Denial]) -> list[Denial]:
+    """Same ones as one, with their count, in the order of the first of each."""
+    firsts: dict[Denial, Denial] = {}
+    counts: Counter[Denial] = Counter()
+    for denial in denials:
+        key = replace(denial, time=0.0)
+        firsts.setdefault(key, denial)
+        counts[key] += 1
+    return [replace(first, count=counts[key]) for key, first in firsts.items()]
+
+
+class _Follower:
+    """The log as lines, over its rotation. Blocking; one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._rest = b""
+
+    def open_at_end(self) -> None:
+        self._open()
+        if self._file is not None:
+            self._file.seek(0, os.SEEK_END)
+
+    def lines(self) -> list[str]:
+        """What was written since the last look, whole lines only."""
+        if self._file is None:
+            self._open()
+        data = self._read()
+        # Looked at before the last reading of the old file, so that nothing falls between the two.
+        if self._rotated():
+            data += self._read()
+            self.close()
+            self._open()
+            data += self._read()
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-LONGEST_LOOK:]
+        return [line.decode(errors="replace") for line in whole]
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> None:
+        try:
+            self._file = self._path.open("rb")
+        except FileNotFoundError:  # between two files
+            self._file = None
+
+    def _rotated(self) -> bool:
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return self._file is not None and os.fstat(self._file.fileno()).st_ino != there.st_ino
+
+    def _read(self) -> bytes:
+        """What is new, at most `LONGEST_LOOK` bytes: of more, the newest."""
+        if self._file is None:
+            return b""
+        place, end = self._file.tell(), os.fstat(self._file.fileno()).st_size
+        if end - place > LONGEST_LOOK:
+            self._file.seek(end - LONGEST_LOOK)
+            self._rest = b""
+        return self._file.read(LONGEST_LOOK)
