@@ -1,41 +1,31 @@
 """Carries a browser's request to an app's own web server and its answer back, WebSockets too.
 
-What never passes: cookies of core's (all cookies are cut down to those that are not `pcloud_*`), the hop-by-hop headers, and any
-`Pcloud-*` header of the client's. What is added: `Pcloud-User`, signed for this app, saying who asks.
+What passes of the headers is told in `headers`. What is added: `Pcloud-User`, signed for this app, saying who asks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 
 import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
+from yarl import URL
 
-from pcloud.errors import Unavailable
+from core.ingress.headers import passing_headers, returning_headers
+from pcloud.errors import Rejected, Unavailable
 
 __all__ = ["Proxy"]
 
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "host",
-    }
-)
 CONNECT_SECONDS = 5
 LARGEST_MESSAGE = 4 * 2**20
 
 
 class Proxy:
-    """`async with` it; one client session serves all apps."""
+    """`async with` it; one client session serves all apps. `shared_site`: see `passing_headers`."""
+
+    def __init__(self, *, shared_site: bool = False):
+        self._shared_site = shared_site
 
     async def __aenter__(self) -> Proxy:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
@@ -48,8 +38,8 @@ class Proxy:
         await self._client.close()
 
     async def forward(self, request: web.Request, address: tuple[str, int], user: str) -> web.StreamResponse:
-        url = f"http://{address[0]}:{address[1]}{request.raw_path}"
-        headers = passing_headers(request.headers)
+        url = target(request, address)
+        headers = passing_headers(request.headers, shared_site=self._shared_site)
         headers["Pcloud-User"] = user
         headers["X-Forwarded-Host"], headers["X-Forwarded-Proto"] = request.host, request.scheme
         headers["Host"] = request.host
@@ -63,7 +53,7 @@ class Proxy:
         async with answer:
             return await answered(request, answer)
 
-    async def _websocket(self, request: web.Request, url: str, headers: CIMultiDict[str]) -> web.StreamResponse:
+    async def _websocket(self, request: web.Request, url: URL, headers: CIMultiDict[str]) -> web.StreamResponse:
         protocols = [
             part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if part.strip()
         ]
@@ -88,6 +78,14 @@ class Proxy:
                 await asyncio.gather(*pumps, return_exceptions=True)
                 await downstream.close()
             return downstream
+
+
+def target(request: web.Request, address: tuple[str, int]) -> URL:
+    """The request's path as it came, at the app's address; raises `Rejected` for one that is no path, as `http://other/` or `*`."""
+    path, _, query = request.raw_path.partition("?")
+    if not path.startswith("/"):
+        raise Rejected("the request's target is no path: send GET /path")
+    return URL.build(scheme="http", host=address[0], port=address[1], path=path, query_string=query, encoded=True)
 
 
 async def answered(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
@@ -115,35 +113,3 @@ async def pump(source: Socket, target: Socket) -> None:
             await target.send_str(message.data)
         elif message.type is aiohttp.WSMsgType.BINARY:
             await target.send_bytes(message.data)
-
-
-def passing_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    """The request's headers that an app may see."""
-    passing: CIMultiDict[str] = CIMultiDict()
-    for name, value in headers.items():
-        low = name.lower()
-        if low == "cookie":
-            value = "; ".join(
-                part for part in map(str.strip, value.split(";")) if part and not part.startswith("pcloud_")
-            )
-            if not value:
-                continue
-        # Many servers read `_` and `-` in a header's name as the same.
-        ours = low.replace("_", "-").startswith(("pcloud-", "x-forwarded-"))
-        if low not in HOP_BY_HOP and not ours and low != "authorization":
-            passing.add(name, value)
-    return passing
-
-
-def returning_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
-    """The answer's headers that a browser may see: an app sets no cookie in core's name and none for other hosts."""
-    returning: CIMultiDict[str] = CIMultiDict()
-    for name, value in headers.items():
-        low = name.lower()
-        if low == "set-cookie" and (value.lstrip().startswith("pcloud_") or "domain=" in value.lower()):
-            continue
-        if low not in HOP_BY_HOP:
-            returning.add(name, value)
-    returning.setdefault("X-Content-Type-Options", "nosniff")
-    returning.setdefault("Referrer-Policy", "same-origin")
-    return returning

@@ -1,0 +1,129 @@
+"""Which headers pass between a browser and an app's own web server, and what core says in its own name in each direction.
+
+To the app: no cookie of core's or of another app's, nothing that only core may say (`Pcloud-*`, `Forwarded`, `X-Forwarded-*`), no
+credentials. To the browser: no cookie in core's name or for other hosts, nothing by which a page would reach beyond its origin, and the
+policies that hold for every app's page, whatever the app itself says.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from multidict import CIMultiDict
+
+__all__ = ["BOUNDARY", "DEFAULT_POLICY", "OWN_COOKIE", "SAFE", "is_own_cookie", "passing_headers", "returning_headers"]
+
+OWN_COOKIE = "pcloud_"
+# A browser keeps a cookie of this name for the one host that set it, over https: https://httpwg.org/specs/rfc6265bis, "__Host-".
+HOST_ONLY = "__Host-"
+HOP_BY_HOP = frozenset({
+    "connection", "http2-settings", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+    "transfer-encoding", "upgrade",
+})  # fmt: skip
+# `expect` is answered by core; the others are read by some servers as another address, method or client than the real one.
+NOT_FOR_APPS = HOP_BY_HOP | {
+    "authorization", "expect", "forwarded", "host", "x-http-method", "x-http-method-override", "x-method-override", "x-original-url",
+    "x-real-ip", "x-rewrite-url",
+}  # fmt: skip
+# `clear-site-data` would sign the owner out of sibling hosts too; the rest makes browsers report to, or go to, other hosts.
+NOT_FOR_BROWSERS = HOP_BY_HOP | {
+    "alt-svc", "clear-site-data", "content-security-policy-report-only", "cross-origin-embedder-policy-report-only",
+    "cross-origin-opener-policy-report-only", "nel", "public-key-pins", "report-to", "reporting-endpoints",
+    "strict-transport-security", "x-frame-options",
+}  # fmt: skip
+
+# What holds for each app's page. A browser enforces every policy it is given, so an app's own can only take away from this: the page
+# talks to its own origin alone (what its sandbox keeps it from telling the world, it can't tell through the browser), and nobody frames it.
+BOUNDARY = (
+    "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'self'"
+)
+# For an app that says nothing: no inline scripts, no eval. One that needs them says so in a policy of its own.
+DEFAULT_POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+SAFE = {
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Origin-Agent-Cluster": "?1",
+    "X-DNS-Prefetch-Control": "off",
+    "X-Permitted-Cross-Domain-Policies": "none",
+}
+# Those that tell another origin no more than that a visitor came.
+DISCREET = frozenset({"no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin"})
+
+
+def is_own_cookie(name: str) -> bool:
+    """Whether a cookie's name is one of core's."""
+    name = name.strip().lower()
+    return name.removeprefix(HOST_ONLY.lower()).removeprefix("__secure-").startswith(OWN_COOKIE)
+
+
+def passing_headers(headers: Mapping[str, str], *, shared_site: bool = False) -> CIMultiDict[str]:
+    """The request's headers that an app may see.
+
+    `shared_site`: whether browsers take the apps' hosts for one site, as below a domain of one's own. Then an app's page can set cookies
+    for all of them, and only names with `__Host-`, which it can't, are told to be the app's own.
+    """
+    named = {name.strip().lower() for value in _all(headers, "Connection") for name in value.split(",")}
+    passing: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers.items():
+        low = name.lower()
+        if low == "cookie":
+            value = "; ".join(_cookies(value, shared_site))
+            if not value:
+                continue
+        if low not in NOT_FOR_APPS and low not in named and not _is_cores(low):
+            passing.add(name, value)
+    return passing
+
+
+def _all(headers: Mapping[str, str], name: str) -> Iterable[str]:
+    return headers.getall(name, ()) if hasattr(headers, "getall") else filter(None, [headers.get(name)])  # type: ignore[attr-defined]
+
+
+def _is_cores(low: str) -> bool:
+    """Many servers read `-`, `_`, `.` and other signs in a header's name as the same."""
+    plain = re.sub(r"[^a-z0-9]+", "-", low).lstrip("-")
+    return plain.startswith(("pcloud", "x-forwarded", "x-pcloud"))
+
+
+def _cookies(value: str, shared_site: bool) -> Iterable[str]:
+    """Cut at each `;`, in quotes too: a value may not smuggle core's cookie through in quotes."""
+    for part in map(str.strip, value.split(";")):
+        name = part.partition("=")[0].strip()
+        # A cookie without a name is sent as its bare value, which may look like any other cookie.
+        if name and "=" in part and not is_own_cookie(name) and (not shared_site or name.startswith(HOST_ONLY)):
+            yield part
+
+
+def returning_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    """The answer's headers that a browser may see, with the policies that hold for every app."""
+    returning: CIMultiDict[str] = CIMultiDict()
+    for name, value in headers.items():
+        low = name.lower()
+        refused = low in NOT_FOR_BROWSERS or low.startswith("access-control-") or low in _SET
+        if not refused and (low != "set-cookie" or _may_set(value)):
+            returning.add(name, value)
+    if "Content-Security-Policy" not in returning:
+        returning.add("Content-Security-Policy", DEFAULT_POLICY)
+    returning.add("Content-Security-Policy", BOUNDARY)
+    if returning.get("Referrer-Policy", "").strip().lower() not in DISCREET:
+        returning["Referrer-Policy"] = "same-origin"
+    returning.update(SAFE)
+    return returning
+
+
+_SET = frozenset(name.lower() for name in SAFE)
+
+
+def _may_set(cookie: str) -> bool:
+    """An app sets no cookie in core's name, none without a name, and none for other hosts."""
+    pair, *attributes = cookie.split(";")
+    name, equals, _ = pair.partition("=")
+    elsewhere = any(one.partition("=")[0].strip().lower() == "domain" for one in attributes)
+    return bool(equals and name.strip()) and not is_own_cookie(name) and not elsewhere
