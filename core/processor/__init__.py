@@ -1,14 +1,17 @@
 """The event processor: events of the log become runs of apps' actions, at least once and without doubles.
 
-processor   which apps are attached, their loops        trigger    from an event to its run, live and history
+processor   who is attached, and what the owner may ask for
+loops       what works for an app                        trigger    from an event to its run, live and history
 plan        a trigger, compiled                          work       durable calls
 execute     a run's attempts to its end                  journal    its states, written to RUNS
-history     where a trigger's past ends                  replay, failed: what the owner may ask for
+history     where a trigger's past ends                  consumers  its two places in the log
+replay, progress, failed, chain, initial: what the owner may ask for, see, and what installations do
 """
 
+from core.processor.attached import InstalledApp
 from core.processor.backoff import Backoff
 from core.processor.plan import plan_trigger
-from core.processor.processor import InstalledApp, Processor
+from core.processor.processor import Processor
 from core.processor.settings import ProcessorSettings
 
 __all__ = ["Backoff", "InstalledApp", "Processor", "ProcessorSettings", "plan_trigger"]

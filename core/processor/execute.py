@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from core.call import CallAnswer, HandlerFailed, NoInstance
+from core.processor.backoff import Backoff
 from core.processor.journal import Journal
 from core.processor.settings import ProcessorSettings
 from core.processor.slots import Slots
@@ -29,6 +30,7 @@ __all__ = ["Attempt", "Executor", "resume"]
 
 log = logging.getLogger(__name__)
 
+Final = tuple[type[PCloudError], ...]
 Attempt = Callable[[Run], Awaitable[CallAnswer]]
 """Makes the call of a run once; raises `HandlerFailed`, `NoInstance` or another `PCloudError`."""
 
@@ -41,8 +43,12 @@ class Executor:
     settings: ProcessorSettings
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def execute(self, run: Run, attempt: Attempt, slots: Slots) -> Run:
-        """The run in its last state, which is stored. Cancelled, it leaves the run as it stands, to be gone on with."""
+    async def execute(
+        self, run: Run, attempt: Attempt, slots: Slots, *, backoff: Backoff | None = None, final: Final = (Rejected,)
+    ) -> Run:
+        """The run in its last state, which is stored. Cancelled, it leaves the run as it stands, to be gone on with.
+        `backoff`: other pauses than the settings'; `final`: errors after which trying again can't help."""
+        backoff = backoff or self.settings.backoff
         absences = 0
         while True:
             async with slots.take():
@@ -63,11 +69,11 @@ class Executor:
                 absences += 1
                 pause = min(self.settings.absence_wait, 0.1 * 2 ** min(absences, 10)) * random.uniform(0.5, 1)  # noqa: S311
                 run = msgspec.structs.replace(run, state="NEW", attempt=run.attempt - 1, error=told(outcome))
-            elif is_final(outcome) or run.attempt >= run.attempts:
+            elif is_final(outcome, final) or run.attempt >= run.attempts:
                 return await self.refuse(run, outcome)
             else:
                 absences = 0
-                pause = self.settings.backoff.delay(run.attempt)
+                pause = backoff.delay(run.attempt)
                 run = msgspec.structs.replace(run, error=told(outcome), next_attempt=time.time() + pause)
             self.journal.note(run)
             with suppress(TimeoutError):
@@ -115,9 +121,9 @@ def resume(run: Run, before: Run | None) -> Run:
     )
 
 
-def is_final(error: Exception) -> bool:
+def is_final(error: Exception, final: Final = (Rejected,)) -> bool:
     """Whether trying again can't help."""
-    return isinstance(error.error if isinstance(error, HandlerFailed) else error, Rejected)
+    return isinstance(error.error if isinstance(error, HandlerFailed) else error, final)
 
 
 def told(error: Exception) -> RunError:

@@ -1,28 +1,37 @@
-"""What the owner does with a run that FAILED: have it made again, or take it off the list."""
+"""What the owner does with runs that FAILED: have them made again, or take them off the list."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
 
 from core.call import Job, encode_job
+from core.processor.attached import AttachedApp, AttachedTrigger
 from pcloud.errors import Conflict, NotFound
 from projections.runs.record import Run
 from projections.runs.view import RunsView
 
-if TYPE_CHECKING:
-    from core.processor.processor import Processor
-
 __all__ = ["DISMISSED_TTL", "FailedRuns"]
 
 DISMISSED_TTL = 7 * 86400.0  # nodes that are away for so long hear of it
+PAGE = 200
 
 
 class FailedRuns:
-    """Reads the runs view; what it decides is written to WORK and RUNS."""
+    """Reads the runs view; what it decides is written to WORK and RUNS. `find`: the attached trigger, or `NotFound`."""
 
-    def __init__(self, processor: Processor, runs: RunsView) -> None:
-        self._processor, self._runs = processor, runs
+    def __init__(self, store: Any, runs: RunsView, find: Callable[[str], tuple[AttachedApp, AttachedTrigger]]) -> None:
+        self._store, self._runs, self._find = store, runs, find
+
+    async def run(self, id: str) -> Run:
+        """Any run; raises `NotFound`."""
+        run = await self._runs.get(id)
+        if run is None:
+            raise NotFound(f"there is no run {id!r}: `pcloud runs` lists them")
+        return run
 
     async def retry(self, id: str) -> Run:
         """Have the run made again with all its attempts, as a durable call; its id and generation stay, so what it
@@ -44,14 +53,19 @@ class FailedRuns:
         await self._store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL)
         return run
 
-    @property
-    def _store(self) -> Any:
-        return self._processor.store
+    async def each(self, command: Callable[[str], Awaitable[Run]], app: str | None, trigger: str | None) -> int:
+        """Do `command` to every run that has FAILED by now; how many those were. One that is made again meanwhile is
+        passed over."""
+        done = 0
+        after: str | None = None
+        while True:
+            page = await self._runs.list(app=app, state="FAILED", trigger=trigger, first=PAGE, after=after)
+            done += sum(await asyncio.gather(*(_done(command, run.id) for run in page.runs)))
+            if (after := page.after) is None:
+                return done
 
     async def _failed(self, id: str) -> Run:
-        run = await self._runs.get(id)
-        if run is None:
-            raise NotFound(f"there is no run {id!r}: `pcloud runs` lists them")
+        run = await self.run(id)
         if run.state != "FAILED":
             raise Conflict(f"the run {id} is {run.state}: only a FAILED one can be retried or dismissed")
         return run
@@ -59,12 +73,19 @@ class FailedRuns:
     def _target(self, run: Run) -> str:
         """What a trigger calls, as its manifest says it now: a role may have another holder."""
         if not run.trigger:
-            return ""
+            return run.target
         try:
-            return self._processor.trigger(run.trigger)[1].plan.target
+            return self._find(run.trigger)[1].plan.target
         except NotFound:
             return f"{run.app}/{run.action}"
 
     def _worker(self, run: Run) -> str:
         """Whose durable calls it is among: the trigger's own app, which is attached, else the called one."""
         return run.trigger.partition("/")[0] or run.app
+
+
+async def _done(command: Callable[[str], Awaitable[Run]], id: str) -> bool:
+    with suppress(Conflict, NotFound):
+        await command(id)
+        return True
+    return False

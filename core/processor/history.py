@@ -6,7 +6,7 @@ where to stop."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,18 +14,21 @@ import msgspec
 from core.call import Writer
 from core.caller import Caller
 from core.command import NodeChange
+from core.processor.plan import TriggerPlan
 from pcloud.subject import Ref
 from projections.graph.port import GraphStore
 
-__all__ = ["CORE", "History", "load_histories", "save_histories"]
+__all__ = ["CORE", "UNDER_WAY", "History", "first_histories", "load_histories", "save_histories"]
 
 CORE = Caller("app", "core").actor
+UNDER_WAY = frozenset({"RESETTING", "RUNNING", "PAUSED"})
 
 
 class History(msgspec.Struct, frozen=True):
     """`installed`: sequence at the installation, later events are live. `since` to `until`: what the newest replay
-    takes, `only` for one entity. RESETTING: recorded, and the consumer not yet put to `since`. REMOVED: the app is
-    gone, its data is not."""
+    takes, `only` for one entity; `matched`: so many events matched when it was asked for (of the first history: all
+    of its type; -1: not counted yet). RESETTING: recorded, and the consumer not yet put to `since`. PAUSED: the owner halted it.
+    REMOVED: the app is gone, its data is not."""
 
     app: str
     name: str
@@ -35,6 +38,7 @@ class History(msgspec.Struct, frozen=True):
     since: int = 1
     until: int = 0
     only: str = ""
+    matched: int = -1
 
     @property
     def key(self) -> str:
@@ -47,6 +51,23 @@ class History(msgspec.Struct, frozen=True):
 
 def trigger_ref(key: str) -> Ref:
     return Ref.make("core", "Trigger", hashlib.sha256(key.encode()).hexdigest()[:32])
+
+
+def first_histories(plans: Sequence[TriggerPlan], known: dict[str, History], now: int) -> list[History]:
+    """Those of the triggers that are new, or back after a removal: what is in the log up to `now` is their past."""
+    fresh: list[History] = []
+    for plan in plans:
+        before = known.get(plan.key)
+        if before is not None and before.state != "REMOVED":
+            continue
+        wanted = plan.history and now > 0
+        fresh.append(
+            History(
+                plan.app, plan.name, installed=now, generation=before.generation + 1 if before else 0,
+                state="RESETTING" if wanted else "DONE", since=1, until=now if wanted else 0,
+            )
+        )  # fmt: skip
+    return fresh
 
 
 async def load_histories(graph: GraphStore, keys: Iterable[str]) -> dict[str, History]:
@@ -68,7 +89,8 @@ async def save_histories(commands: Writer, histories: Iterable[History], actor: 
 
 
 def _fields(history: History) -> dict[str, Any]:
-    return msgspec.structs.asdict(history)
+    fields = msgspec.structs.asdict(history)
+    return fields if history.matched >= 0 else {name: value for name, value in fields.items() if name != "matched"}
 
 
 def _from_fields(fields: Any) -> History:

@@ -1,79 +1,44 @@
-"""The event processor: keeps, for every attached app, its triggers' consumers and its durable calls going.
+"""The event processor: who is attached to it, and what the owner may tell it.
 
-One app's trouble is its own: each consumer has its own loop, which is started again after a pause when it fails. What
-a run is and when it ends is decided in `execute`; this file only knows who is attached."""
+What works for an app is in `loops`, what a run is and when it ends in `execute`; each thing that may be asked for has
+a file of its own."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
-from nats.errors import Error as NatsError
-from nats.js.errors import NotFoundError
 
 from core.call import Calls, Writer
+from core.processor.attached import AttachedApp, AttachedTrigger, InstalledApp
+from core.processor.chain import Chains, FindCall
+from core.processor.consumers import SIDES, TriggerConsumers
 from core.processor.execute import Executor
-from core.processor.failed import DISMISSED_TTL, FailedRuns
-from core.processor.history import CORE, History, load_histories, save_histories
+from core.processor.failed import FailedRuns
+from core.processor.forget import forget_runs, purge_work
+from core.processor.history import CORE, History, first_histories, load_histories, save_histories
+from core.processor.initial import InitialRuns
 from core.processor.journal import Journal
-from core.processor.order import Order
+from core.processor.loops import Loops
 from core.processor.plan import TriggerPlan, plan_trigger
-from core.processor.redeliver import redeliver_pending
+from core.processor.progress import shown_trigger, shown_triggers
 from core.processor.replay import Replays
+from core.processor.room import Room
 from core.processor.settings import ProcessorSettings
-from core.processor.slots import Slots
-from core.processor.trigger import Side, TriggerLoop, TriggerParts
-from core.processor.work import WorkLoop
+from core.processor.trigger import Runaway, TriggerParts
 from core.schema import ViewRegistry
-from pcloud.errors import Conflict, NotFound, PCloudError, Unavailable
-from pcloud.manifest import Manifest
+from pcloud.errors import NotFound
 from projections.graph.port import GraphStore
 from projections.runs.record import Run
 from projections.runs.view import RunsView
 
-__all__ = ["AttachedApp", "AttachedTrigger", "InstalledApp", "Processor"]
-
-log = logging.getLogger(__name__)
-FIRST_PAUSE = 0.5
-DROPPED = 2000  # runs at a time, when RUNS is crowded
-
-
-class InstalledApp(Protocol):
-    """What `attach` needs to know; `core.app.App` is one."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def manifest(self) -> Manifest: ...
-
-
-class AttachedTrigger:
-    """One trigger with its two loops. Live ones have slots of their own, which the history's stand back for."""
-
-    def __init__(self, plan: TriggerPlan, history: History) -> None:
-        self.plan = plan
-        self.history = history
-        self.live_slots = Slots(plan.concurrency)
-        self.history_slots = Slots(plan.concurrency, first=self.live_slots)
-        self.history_task: asyncio.Task[None] | None = None
-
-    def consumer_name(self, side: str) -> str:
-        return f"trigger_{self.plan.app}_{self.plan.name}_{side}"
-
-
-class AttachedApp:
-    def __init__(self, name: str, triggers: Sequence[AttachedTrigger]) -> None:
-        self.name = name
-        self.triggers = {trigger.plan.name: trigger for trigger in triggers}
-        self.tasks: list[asyncio.Task[None]] = []
+__all__ = ["Processor"]
 
 
 class Processor:
-    """`attach` may be called at any time; work is done while `run()` runs."""
+    """`attach` may be called at any time; work is done while `run()` runs. `find_call`: see `Chains`."""
 
     def __init__(
         self,
@@ -85,37 +50,43 @@ class Processor:
         commands: Writer,
         runs: RunsView,
         settings: ProcessorSettings | None = None,
+        find_call: FindCall | None = None,
     ) -> None:
         self.settings = settings or ProcessorSettings()
-        self.store, self.graph, self.commands = store, graph, commands
+        self.store, self.graph, self.commands, self.runs = store, graph, commands, runs
         self.journal = Journal(store.runs, delay=self.settings.record_delay, done_ttl=self.settings.done_ttl)
-        executor = Executor(self.journal, self.settings)
-        self.parts = TriggerParts(store, graph, graph_loop, views, calls, executor)
+        self.parts = TriggerParts(store, graph, graph_loop, views, calls, Executor(self.journal, self.settings))
         self.apps: dict[str, AttachedApp] = {}
-        self.runs = runs
-        self._replays = Replays(self)
-        self._failed = FailedRuns(self, runs)
-        self._same: Order[str] = Order()
         self._running = asyncio.Event()
         self._changing = asyncio.Lock()
+        self._consumers = TriggerConsumers(store, self.settings)
+        self._loops = Loops(self.parts, self._consumers, commands, self._running)
+        self._replays = Replays(self.parts, self._consumers, self._loops, commands, self.trigger, self._changing)
+        self._failed = FailedRuns(store, runs, self.trigger)
+        self._chains = Chains(store, graph, runs, find_call or _no_call)
+        self._initial = InitialRuns(store.runs, calls, self.parts.executor)
 
     @property
     def problem(self) -> str:
         """Why no new runs are started; '' when they are."""
         return self.journal.problem
 
+    def on_runaway(self, callback: Runaway) -> None:
+        """Have `callback(app, reason)` called for an app whose runs led to each other beyond the bound."""
+        self.parts.runaway = callback
+
     async def run(self) -> None:
         """Work until cancelled; what is under way then is gone on with at the next start."""
         self._running.set()
         try:
-            while True:
-                await self._look_at_fullness()
-                await asyncio.sleep(self.settings.fullness_check)
+            await Room(self.store, self.runs, self.journal, self.settings).watch()
         finally:
             self._running.clear()
             self.parts.executor.stopping.set()
-            await asyncio.gather(*(self._stop(app) for app in self.apps.values()))
+            await asyncio.gather(*(self._loops.stop(app) for app in self.apps.values()))
             await self.journal.close()
+
+    # --- apps come and go ------------------------------------------------------------------------------------------------------------
 
     async def attach(self, app: InstalledApp) -> None:
         """Make the consumers of the app's triggers, or find them, and start to work. The first time, what is in the
@@ -128,34 +99,59 @@ class Processor:
             histories = await self._histories(plans)
             attached = AttachedApp(app.name, [AttachedTrigger(plan, histories[plan.key]) for plan in plans])
             for trigger in attached.triggers.values():
-                await self._live_consumer(trigger)
+                await self._consumers.live(trigger.plan, trigger.history)
             self.apps[app.name] = attached
-            self._spawn(attached, f"work {app.name}", lambda: self._work(app.name))
-            for trigger in attached.triggers.values():
-                self._spawn(attached, f"live {trigger.plan.key}", lambda trigger=trigger: self._live(trigger))
-                self.start_history(attached, trigger)
-
-    async def detach(self, app: str) -> None:
-        """Stop, and give the places in the log up; runs and what they wrote stay. For an app that is removed."""
-        async with self._changing:
-            attached = self.apps.pop(app, None)
-            if attached is None:
-                return
-            await self._stop(attached)
-            await self._give_up(app, list(attached.triggers))
+            self._loops.start(attached)
 
     async def suspend(self, app: str) -> None:
         """Stop working for an app that is paused or about to be upgraded. Its places in the log stay: `attach` goes on
         there."""
         async with self._changing:
             if (attached := self.apps.pop(app, None)) is not None:
-                await self._stop(attached)
+                await self._loops.stop(attached)
+
+    async def detach(self, app: str, *, forget: bool = False) -> None:
+        """For an app that is removed: stop, give the places in the log up, and drop the durable calls that wait for
+        it. Its runs and what they wrote stay, unless `forget`: then no record of its runs is left."""
+        async with self._changing:
+            attached = self.apps.pop(app, None)
+            triggers = list(attached.triggers) if attached is not None else []
+            if attached is not None:
+                await self._loops.stop(attached)
+                await self._give_up(app, triggers)
+            await purge_work(self.store, app)
+            if forget:
+                await forget_runs(self.store, self.runs, app, [f"{app}/{name}" for name in triggers])
 
     async def retire(self, app: str, triggers: Sequence[str]) -> None:
         """Give up the places in the log of triggers that another version of the app had; those attached are none of
         them. Doing it again changes nothing."""
         async with self._changing:
             await self._give_up(app, triggers)
+
+    async def run_init(
+        self, app: str, number: int, call: str, args: Mapping[str, Any], *, installation: str, seconds: float
+    ) -> Run:
+        """Make an init action in a run of the kind `init`; see `InitialRuns.run`."""
+        return await self._initial.run(app, number, call, args, installation=installation, seconds=seconds)
+
+    # --- what the owner asks for -----------------------------------------------------------------------------------------------------
+
+    def trigger(self, key: str) -> tuple[AttachedApp, AttachedTrigger]:
+        """The attached trigger `app/trigger`; raises `NotFound`."""
+        app, _, name = key.partition("/")
+        attached = self.apps.get(app)
+        if attached is None or name not in attached.triggers:
+            known = ", ".join(
+                sorted(trigger.plan.key for one in self.apps.values() for trigger in one.triggers.values())
+            )
+            raise NotFound(f"there is no trigger {key!r}; there are: {known or 'none'}")
+        return attached, attached.triggers[name]
+
+    async def triggers(self, app: str | None = None) -> list[dict[str, Any]]:
+        """The triggers of apps that are at work, and how far their replays are; see `shown_trigger`."""
+        apps = [one for one in self.apps.values() if app in (None, one.name)]
+        return await shown_triggers(apps, self._consumers, self.runs)
 
     async def replay(
         self,
@@ -170,6 +166,27 @@ class Processor:
         """Send events of the past through `app/trigger` again; see `Replays.replay`."""
         return await self._replays.replay(trigger, start, type=type, id=id, dry_run=dry_run, actor=actor)
 
+    async def pause_replay(self, trigger: str, actor: str = CORE) -> dict[str, Any]:
+        """Halt what is under way; answers as `triggers`. Raises `Conflict` when nothing is."""
+        await self._replays.pause(trigger, actor)
+        return await self._shown(trigger)
+
+    async def resume_replay(self, trigger: str, actor: str = CORE) -> dict[str, Any]:
+        """Go on with what was halted; answers as `triggers`. Raises `Conflict` when nothing was."""
+        await self._replays.resume(trigger, actor)
+        return await self._shown(trigger)
+
+    async def cancel_replay(self, trigger: str, actor: str = CORE) -> dict[str, Any]:
+        """Give up what is under way; answers as `triggers`. Raises `Conflict` when nothing is."""
+        await self._replays.cancel(trigger, actor)
+        return await self._shown(trigger)
+
+    async def described(self, id: str) -> dict[str, Any]:
+        """The run with its `chain`, see `Chains.chain`. Raises `NotFound`."""
+        run = await self._failed.run(id)
+        shown = {name: msgspec.to_builtins(getattr(run, name)) for name in Run.__struct_fields__}
+        return {**shown, "chain": await self._chains.chain(run)}
+
     async def retry(self, run_id: str) -> Run:
         """Have a FAILED run made again; see `FailedRuns.retry`."""
         return await self._failed.retry(run_id)
@@ -178,168 +195,35 @@ class Processor:
         """Take a FAILED run off the list."""
         return await self._failed.dismiss(run_id)
 
-    def trigger(self, key: str) -> tuple[AttachedApp, AttachedTrigger]:
-        """The attached trigger `app/trigger`; raises `NotFound`."""
-        app, _, name = key.partition("/")
-        attached = self.apps.get(app)
-        if attached is None or name not in attached.triggers:
-            known = ", ".join(
-                sorted(trigger.plan.key for one in self.apps.values() for trigger in one.triggers.values())
-            )
-            raise NotFound(f"there is no trigger {key!r}; there are: {known or 'none'}")
-        return attached, attached.triggers[name]
+    async def retry_all(self, app: str | None = None, trigger: str | None = None) -> int:
+        """Have all FAILED runs made again, of one app or trigger where named; how many those were."""
+        return await self._failed.each(self._failed.retry, app, trigger)
 
-    def start_history(self, app: AttachedApp, trigger: AttachedTrigger) -> None:
-        """Take up the trigger's history or replay where it is."""
-        if trigger.history.state in ("RESETTING", "RUNNING"):
-            trigger.history_task = self._spawn(app, f"history {trigger.plan.key}", lambda: self._history(trigger))
-
-    async def stop_history(self, app: AttachedApp, trigger: AttachedTrigger) -> None:
-        if trigger.history_task is not None:
-            await _cancelled([trigger.history_task])
-            app.tasks.remove(trigger.history_task)
-            trigger.history_task = None
-
-    # --- loops -----------------------------------------------------------------------------------------------------------------------
-
-    async def _live(self, trigger: AttachedTrigger) -> None:
-        consumer = await self._live_consumer(trigger)
-        await self._ask_again("GRAPH", consumer.name, trigger.plan.subject)
-        await TriggerLoop(self.parts, trigger.plan, Side(consumer, trigger.live_slots)).run()
-
-    async def _history(self, trigger: AttachedTrigger) -> None:
-        """Work the history off, from its reset to the record of its end."""
-        plan, history, name = trigger.plan, trigger.history, trigger.consumer_name("history")
-        if history.state == "RESETTING":
-            # Nothing of an earlier replay is left that way: no place, no delivery under way, no late acknowledgement.
-            await self._delete(name)
-        subject = f"{plan.subject[:-1]}{history.only}" if history.only else plan.subject
-        consumer = await self._consumer(trigger, "history", subject, history.since)
-        if history.state == "RESETTING":
-            history = await self._record(trigger, "RUNNING")
-        await self._ask_again("GRAPH", name, subject)
-        side = Side(consumer, trigger.history_slots, history.generation, history.until, history.only)
-        await TriggerLoop(self.parts, plan, side).run()
-        await consumer.pause()
-        await self._record(trigger, "DONE")
-        log.info("the history of %s is done, up to %s", plan.key, history.until)
-
-    async def _work(self, app: str) -> None:
-        consumer = await self.store.work.consumer(
-            app, ack_wait=self.settings.ack_wait, max_ack_pending=self.settings.held
-        )
-        await self._ask_again("WORK", consumer.name, f"work.{app}.>")
-        await WorkLoop(self.store.runs, self.parts.calls, self.parts.executor, consumer, self._same).run()
-
-    def _spawn(self, app: AttachedApp, name: str, loop: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
-        task = asyncio.create_task(self._keep(name, loop), name=name)
-        app.tasks.append(task)
-        return task
-
-    async def _keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
-        """Run the loop until it ends by itself; after an error again, later and later."""
-        pause = FIRST_PAUSE
-        while True:
-            await self._running.wait()
-            began = asyncio.get_running_loop().time()
-            try:
-                return await loop()
-            except PCloudError as error:
-                log.warning("%s goes on in a moment: %s", name, error)
-            except Exception:
-                log.exception("%s goes on in a moment after an error of core's own", name)
-            if asyncio.get_running_loop().time() - began > self.settings.pause_after_error:
-                pause = FIRST_PAUSE
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, self.settings.pause_after_error)
+    async def dismiss_all(self, app: str | None = None, trigger: str | None = None) -> int:
+        """Take all FAILED runs off the list, of one app or trigger where named; how many those were."""
+        return await self._failed.each(self._failed.dismiss, app, trigger)
 
     # --- within ----------------------------------------------------------------------------------------------------------------------
+
+    async def _shown(self, key: str) -> dict[str, Any]:
+        return await shown_trigger(self.trigger(key)[1], self._consumers, self.runs)
 
     async def _histories(self, plans: Sequence[TriggerPlan]) -> dict[str, History]:
         """Each trigger's history; those that are new, or back after a removal, begin here."""
         known = await load_histories(self.graph, [plan.key for plan in plans])
-        fresh = [plan for plan in plans if plan.key not in known or known[plan.key].state == "REMOVED"]
-        if fresh:
-            now = await self.store.last_sequence()
-            for plan in fresh:
-                before = known.get(plan.key)
-                wanted = plan.history and now > 0
-                known[plan.key] = History(
-                    plan.app, plan.name, installed=now, generation=before.generation + 1 if before else 0,
-                    state="RESETTING" if wanted else "DONE", since=1, until=now if wanted else 0,
-                )  # fmt: skip
-            await save_histories(self.commands, [known[plan.key] for plan in fresh])
-        return known
-
-    async def _record(self, trigger: AttachedTrigger, state: str) -> History:
-        trigger.history = msgspec.structs.replace(trigger.history, state=state)
-        await save_histories(self.commands, [trigger.history])
-        return trigger.history
-
-    async def _live_consumer(self, trigger: AttachedTrigger) -> Any:
-        return await self._consumer(trigger, "live", trigger.plan.subject, trigger.history.installed + 1)
-
-    async def _consumer(self, trigger: AttachedTrigger, side: str, subject: str, start: int) -> Any:
-        return await self.store.consumer(
-            trigger.consumer_name(side), subjects=[subject], start=start, ack_wait=self.settings.ack_wait,
-            # More than is held here: what comes again must find room.
-            max_ack_pending=2 * self.settings.held, description=f"{side} events for the trigger {trigger.plan.key}",
-        )  # fmt: skip
+        now = await self.store.last_sequence()
+        fresh = first_histories(plans, known, now)
+        await save_histories(self.commands, fresh)
+        return known | {history.key: history for history in fresh}
 
     async def _give_up(self, app: str, triggers: Sequence[str]) -> None:
         known = await load_histories(self.graph, [f"{app}/{name}" for name in triggers])
         there = [history for history in known.values() if history.state != "REMOVED"]
         await save_histories(self.commands, [msgspec.structs.replace(one, state="REMOVED") for one in there])
         for history in known.values():  # also where an earlier try was killed after recording it
-            for side in ("live", "history"):
-                await self._delete(f"trigger_{app}_{history.name}_{side}")
-
-    async def _delete(self, name: str) -> None:
-        """Deleting what is gone is fine; raises `Unavailable`."""
-        try:
-            await asyncio.shield(self.store.js.delete_consumer("GRAPH", name))
-        except NotFoundError:
-            pass
-        except NatsError as error:
-            raise Unavailable(f"the consumer {name} can't be deleted: {error!r}") from error
-
-    async def _ask_again(self, stream: str, consumer: str, subject: str) -> None:
-        if self.settings.alone:
-            await redeliver_pending(self.store, stream, consumer, subject)
-
-    async def _look_at_fullness(self) -> None:
-        try:
-            # Shielded: before Python 3.12 the wait_for inside may swallow the cancellation that ends `run`.
-            info = await asyncio.shield(self.store.js.stream_info("RUNS"))
-        except Exception as error:
-            log.warning("RUNS can't be looked at: %s", error)
-            return
-        used, limit = info.state.bytes, info.config.max_bytes or -1
-        if limit > 0 and used > self.settings.crowded * limit:
-            await self._make_room()
-        full = limit > 0 and used > self.settings.fullness * limit
-        self.journal.full = (
-            f"no new runs are started: the record of runs uses {used} of {limit} bytes; retry or dismiss failed runs"
-            if full
-            else ""
-        )
-
-    async def _make_room(self) -> None:
-        """Drop the oldest runs that are DONE: a first import of many pictures must not fill RUNS for the 90 days that
-        they would stay, since then nothing new is started."""
-        try:
-            for run, sequence in await self.runs.oldest_done(DROPPED):
-                with suppress(Conflict):  # it is made again just now
-                    await self.store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL, expected=sequence)
-        except PCloudError as error:
-            log.warning("old runs can't be dropped: %s", error)
-
-    async def _stop(self, app: AttachedApp) -> None:
-        await _cancelled(app.tasks)
-        app.tasks.clear()
+            for side in SIDES:
+                await self._consumers.delete(app, history.name, side)
 
 
-async def _cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _no_call(id: str) -> None:
+    return None

@@ -35,14 +35,18 @@ from pcloud.revision import Revision
 from projections.graph.port import GraphStore
 from projections.runs.record import Run
 
-__all__ = ["Side", "TriggerLoop", "TriggerParts"]
+__all__ = ["Runaway", "Side", "TriggerLoop", "TriggerParts"]
 
 log = logging.getLogger(__name__)
 AGAIN = 5.0
 BATCH = 64
 
 
-@dataclass(frozen=True, slots=True)
+Runaway = Callable[[str, str], None]
+"""Called with an app and the reason why it has to stop: its runs led to each other beyond the bound."""
+
+
+@dataclass(slots=True)
 class TriggerParts:
     """What all trigger loops work with."""
 
@@ -52,6 +56,7 @@ class TriggerParts:
     views: ViewRegistry
     calls: Calls
     executor: Executor
+    runaway: Runaway = lambda app, reason: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +171,12 @@ class TriggerLoop:
                 return
             run = resume(run, before)
         if event.depth + 1 > self._settings.depth:
-            looped = Rejected(f"{self._plan.key}: {event.depth} runs led to each other, which looks like a loop")
+            looped = Rejected(
+                f"{self._plan.key}: {event.depth} runs led to each other, which looks like a loop: does its action change "
+                "what the trigger waits for? Narrow it by `fields` or `where`"
+            )
             await self._parts.executor.refuse(run, looped)
+            self._parts.runaway(self._plan.app, looped.message)
             return
         try:
             args = await self._arguments(event)

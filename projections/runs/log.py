@@ -7,7 +7,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["RunEntry", "RunLog"]
+__all__ = ["FORGOTTEN", "RunEntry", "RunLog"]
+
+# The action and id under which an empty body says that all runs of an app are forgotten; no run has such an id.
+FORGOTTEN = ("forgotten", "all")
 
 
 @dataclass(frozen=True, slots=True)

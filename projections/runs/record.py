@@ -25,7 +25,8 @@ class RunError(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """`trigger` is `app/trigger` ('' when none), `entity` the event's entity (`app/Type/id`, '' when none) and `sequence` the
-    event's (0 when none). `generation`: of a replay, from 0. `attempt` of at most `attempts`, from 1. Times are seconds since 1970."""
+    event's (0 when none). `target`: what an init action calls, as its manifest names it ('' for other kinds). `generation`: of a
+    replay, from 0. `attempt` of at most `attempts`, from 1. Times are seconds since 1970."""
 
     id: str
     app: str
@@ -33,6 +34,7 @@ class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     state: RunState = "NEW"
     kind: RunKind = "trigger"
     trigger: str = ""
+    target: str = ""
     entity: str = ""
     sequence: int = 0
     generation: int = 0

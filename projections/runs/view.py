@@ -19,7 +19,7 @@ import msgspec
 from pcloud.errors import Corrupt, Rejected
 from projections.checkpoint import START, Checkpoint
 from projections.graph.sqlite.connection import acquire, errors_told, open_connection
-from projections.runs.log import RunEntry
+from projections.runs.log import FORGOTTEN, RunEntry
 from projections.runs.record import Run, RunState, decode_run
 
 __all__ = ["RunPage", "RunsView", "open_runs"]
@@ -32,11 +32,12 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS view (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
   id TEXT PRIMARY KEY, app TEXT NOT NULL, state TEXT NOT NULL, "trigger" TEXT NOT NULL, created REAL NOT NULL, ended REAL,
-  sequence INTEGER NOT NULL, record BLOB NOT NULL
+  sequence INTEGER NOT NULL, generation INTEGER NOT NULL, event INTEGER NOT NULL, record BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state, created, id);
 CREATE INDEX IF NOT EXISTS runs_by_app ON runs (app, state, created, id);
 CREATE INDEX IF NOT EXISTS runs_by_age ON runs (created, id);
+CREATE INDEX IF NOT EXISTS runs_by_replay ON runs ("trigger", generation, state, event) WHERE "trigger" <> '';
 CREATE INDEX IF NOT EXISTS runs_done ON runs (ended) WHERE state = 'DONE';
 """
 
@@ -60,7 +61,7 @@ class RunsView:
     """A target of the projection loop over `RunLog`. Whoever opens it closes it."""
 
     name = "runs"
-    version = 1
+    version = 2
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -88,6 +89,9 @@ class RunsView:
         self.checkpoint = Checkpoint(epoch, last.sequence, 0)
 
     def _put(self, entry: RunEntry) -> None:
+        if entry.subject.endswith(".".join(("", *FORGOTTEN))):
+            self._writer.execute("DELETE FROM runs WHERE app = ?", (entry.subject.split(".")[1],))
+            return
         if not entry.body:
             self._writer.execute("DELETE FROM runs WHERE id = ?", (entry.subject.rpartition(".")[2],))
             return
@@ -97,8 +101,11 @@ class RunsView:
             # It can't be taken out of the stream, and is no reason to show nothing of all others.
             log.error("%s; message %s of RUNS is passed over", error, entry.sequence)
             return
-        values = (run.id, run.app, run.state, run.trigger, run.created, run.ended, entry.sequence, entry.body)
-        self._writer.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        values = (
+            run.id, run.app, run.state, run.trigger, run.created, run.ended, entry.sequence, run.generation, run.sequence,
+            entry.body,
+        )  # fmt: skip
+        self._writer.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     async def get(self, id: str) -> Run | None:
         with errors_told(self.path):
@@ -146,6 +153,15 @@ class RunsView:
             )
         return counts
 
+    async def ended(self, trigger: str, generation: int, since: int, until: int) -> dict[str, int]:
+        """How many of a replay's runs there are in each state that occurs; events from `since` to `until`."""
+        sql = (
+            'SELECT state, count(*) FROM runs WHERE "trigger" = ? AND generation = ? AND "trigger" <> \'\' '
+            "AND event BETWEEN ? AND ? GROUP BY state"
+        )
+        with errors_told(self.path):
+            return dict(self._reader.execute(sql, (trigger, generation, since, until)).fetchall())
+
     async def close(self) -> None:
         """Finish what is being written, then close; closing twice does nothing."""
         await asyncio.get_running_loop().run_in_executor(None, self._shut)
@@ -159,6 +175,11 @@ class RunsView:
             stack.callback(acquire(self.path).release)
             self._writer = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=2, write=True)))
             with errors_told(self.path):
+                if self._writer.execute("PRAGMA user_version").fetchone()[0] != self.version:
+                    # Tables of another version: the runs are folded anew from the stream.
+                    self._writer.executescript(
+                        f"DROP TABLE IF EXISTS view; DROP TABLE IF EXISTS runs; PRAGMA user_version = {self.version};"
+                    )
                 self._writer.executescript(_TABLES)
                 saved = self._writer.execute("SELECT value FROM view WHERE name = 'checkpoint'").fetchone()
             self._reader = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=2, write=False)))

@@ -1,0 +1,98 @@
+"""What led to a run: back through events, runs and calls to the device, app or owner that began it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pcloud.event import StoredEvent
+from pcloud.subject import Ref
+from projections.graph.port import GraphStore
+from projections.runs.record import Run
+from projections.runs.view import RunsView
+
+__all__ = ["Chains", "FindCall"]
+
+Link = dict[str, Any]
+FindCall = Callable[[str], Awaitable[Mapping[str, Any] | None]]
+"""The audit record of the call that was the run of this id, with its `cause`; None where it is not known any more."""
+LONGEST = 64
+
+
+class Chains:
+    """Reads only. `find_call`: calls between apps are in the audit log, not among the runs."""
+
+    def __init__(self, store: Any, graph: GraphStore, runs: RunsView, find_call: FindCall) -> None:
+        self._store, self._graph, self._runs, self._find_call = store, graph, runs, find_call
+
+    async def chain(self, run: Run) -> list[Link]:
+        """`{kind, id, actor, time, what}` each, newest first: `run`, `send` and `init` with the action, `event` with
+        the entity and what happened to it, `call`; last who began: `owner`, `device` or `app`. A run that is forgotten
+        ends it as `unknown`."""
+        links: list[Link] = []
+        cause = await self._of_run(run, links)
+        while cause and len(links) < LONGEST:
+            before = await self._runs.get(cause)
+            cause = await (self._of_run(before, links) if before is not None else self._of_call(cause, links))
+        if links[-1]["kind"] != "unknown":
+            links.append(await self._origin(links[-1]))
+        return links
+
+    async def _of_run(self, run: Run, links: list[Link]) -> str:
+        """Adds the run, and the event that it is for; returns the run or call that led there, '' for none."""
+        kind = "run" if run.kind == "trigger" else run.kind
+        what = f"{run.app}/{run.action}"
+        links.append(
+            {"kind": kind, "id": run.id, "actor": run.actor, "time": run.created, "what": what, "state": run.state}
+        )
+        if not run.sequence:
+            return run.cause
+        event = await self._event(run.sequence)
+        if event is None or event.tx != run.cause:
+            links.append(_unknown(run.cause, "the event was forgotten"))
+            return ""
+        what = f"{event.ref} {event.kind.value}"
+        links.append(
+            {
+                "kind": "event",
+                "id": event.tx,
+                "actor": event.actor,
+                "time": event.time,
+                "what": what,
+                "sequence": event.sequence,
+            }
+        )
+        return event.cause
+
+    async def _of_call(self, id: str, links: list[Link]) -> str:
+        record = await self._find_call(id)
+        if record is None:
+            links.append(_unknown(id, "no record of this run or call is kept any more"))
+            return ""
+        what = record.get("action") or record.get("target", "")
+        links.append({"kind": "call", "id": id, "actor": record["actor"], "time": record["time"], "what": what})
+        return record.get("cause", "")
+
+    async def _event(self, sequence: int) -> StoredEvent | None:
+        async for event in self._store.read(sequence, sequence):
+            return event
+        return None
+
+    async def _origin(self, first: Link) -> Link:
+        kind, _, name = first["actor"].partition(":")
+        return {
+            "kind": kind, "id": name or kind, "actor": first["actor"], "time": first["time"],
+            "what": await self._title(kind, name),
+        }  # fmt: skip
+
+    async def _title(self, kind: str, name: str) -> str:
+        """The device's name for people, the app's title."""
+        if kind not in ("device", "app"):
+            return kind
+        ref = Ref("core", "Device" if kind == "device" else "App", name)
+        fields = (await self._graph.nodes([ref]))[ref].fields
+        return fields.get("title" if kind == "app" else "name") or name
+
+
+def _unknown(id: str, what: str) -> Link:
+    return {"kind": "unknown", "id": id, "actor": "", "time": None, "what": what}

@@ -1,0 +1,40 @@
+"""Keeps a loop going: after an error it is started again, later and later, and nobody else is disturbed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from pcloud.errors import PCloudError
+
+__all__ = ["cancelled", "keep"]
+
+log = logging.getLogger(__name__)
+FIRST_PAUSE = 0.5
+
+
+async def keep(name: str, loop: Callable[[], Awaitable[None]], *, longest_pause: float) -> None:
+    """Run the loop until it ends by itself. One that worked for `longest_pause` seconds begins with short pauses
+    again."""
+    clock = asyncio.get_running_loop().time
+    pause = FIRST_PAUSE
+    while True:
+        began = clock()
+        try:
+            return await loop()
+        except PCloudError as error:
+            log.warning("%s goes on in a moment: %s", name, error)
+        except Exception:
+            log.exception("%s goes on in a moment after an error of core's own", name)
+        if clock() - began > longest_pause:
+            pause = FIRST_PAUSE
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, longest_pause)
+
+
+async def cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel the tasks and wait for their ends, whatever they are."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
