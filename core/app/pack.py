@@ -1,36 +1,16 @@
-"""Packs an application's folder into its archive: the same files give the same bytes, whoever packs them, whenever.
-
-What goes in is decided by one list here and an optional `.pcloudignore`, not by git: built pages and downloaded
-weights are left out of git and belong into the archive. What is packed is read back and checked like any other
-archive.
-"""
+"""Packs an application's folder (`pcloud.packing`), and reads back and checks what was packed like any other archive."""
 
 from __future__ import annotations
 
-import fnmatch
-import gzip
-import io
-import os
-import stat
-import tarfile
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.app.archive import CheckedArchive, read_archive
 from core.app.bounds import ArchiveBounds
 from pcloud.errors import Rejected
+from pcloud.packing import EXCLUDED, IGNORE_FILE, packed_folder
 
 __all__ = ["EXCLUDED", "IGNORE_FILE", "Archive", "pack", "packed"]
-
-IGNORE_FILE = ".pcloudignore"
-# Caches, what installers leave behind and what editors and systems drop; a folder's name ends with a slash.
-EXCLUDED = (
-    ".git/", ".hg/", ".svn/", "node_modules/", ".venv/", "venv/", "__pycache__/", ".pytest_cache/", ".ruff_cache/",
-    ".mypy_cache/", ".hypothesis/", ".cache/", ".vite/", ".svelte-kit/", ".idea/", ".vscode/", "*.egg-info/",
-    "htmlcov/", ".coverage", "*.pyc", "*.pyo", "*.map", "*.part", "*.tsbuildinfo", "*~", "*.swp", ".DS_Store",
-    "Thumbs.db", ".gitignore", ".gitattributes", IGNORE_FILE,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,65 +46,4 @@ def pack(folder: Path, target: Path, bounds: ArchiveBounds = ArchiveBounds()) ->
 
 def packed(folder: Path, bounds: ArchiveBounds = ArchiveBounds()) -> CheckedArchive:  # noqa: B008 - frozen
     """The archive of `folder` in memory, read back and checked."""
-    if not folder.is_dir():
-        raise Rejected(f"{folder} is no folder: name the folder that holds app.yaml")
-    buffer = io.BytesIO()
-    # No file name and no time in the gzip header, a fixed level: nothing but the content decides the bytes.
-    with (
-        gzip.GzipFile(filename="", fileobj=buffer, mode="wb", compresslevel=6, mtime=0) as stream,
-        tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for path, file in sorted(_files(folder, folder, _patterns(folder))):
-            _add(tar, path, file)
-    return read_archive(buffer.getvalue(), bounds)
-
-
-def _add(tar: tarfile.TarFile, path: str, file: Path) -> None:
-    info = tarfile.TarInfo(path)
-    status = file.stat()
-    info.size = status.st_size
-    info.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
-    with file.open("rb") as content:
-        tar.addfile(info, content)
-
-
-def _files(root: Path, folder: Path, patterns: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    for entry in os.scandir(folder):
-        file = Path(entry.path)
-        path = file.relative_to(root).as_posix()
-        if _excluded(path, entry.is_dir(follow_symlinks=False), patterns):
-            continue
-        if entry.is_symlink():
-            raise Rejected(
-                f"{file} is a symbolic link to {str(file.readlink())!r}: an archive holds plain files only; "
-                "copy what it points to"
-            )
-        if entry.is_dir():
-            yield from _files(root, file, patterns)
-        elif entry.is_file():
-            yield path, file
-        else:
-            raise Rejected(f"{file} is no plain file: an archive holds plain files only")
-
-
-def _patterns(folder: Path) -> tuple[str, ...]:
-    try:
-        text = (folder / IGNORE_FILE).read_text()
-    except FileNotFoundError:
-        return EXCLUDED
-    lines = (line.strip() for line in text.splitlines())
-    return (*EXCLUDED, *(line for line in lines if line and not line.startswith("#")))
-
-
-def _excluded(path: str, is_folder: bool, patterns: Sequence[str]) -> bool:
-    """As in .gitignore, without `!`: a pattern with a slash inside is for the path from the root, any other for a
-    name anywhere."""
-    name = path.rpartition("/")[2]
-    for pattern in patterns:
-        if pattern.endswith("/") and not is_folder:
-            continue
-        bare = pattern.rstrip("/")
-        anchored = "/" in bare
-        if fnmatch.fnmatchcase(path if anchored else name, bare.lstrip("/")):
-            return True
-    return False
+    return read_archive(packed_folder(folder), bounds)

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import typer
 
 from core.cli.client import Client, open_client
+from core.cli.sign import SignOption, sign, signed
 from core.cli.terminal import AsJson, DataOption, confirm, console, facts, plain, print_json, print_table, run
 from pcloud.errors import Rejected
 
@@ -33,12 +34,15 @@ def pack_command(
     target: Annotated[
         Path | None, typer.Option("--to", help="The archive to write; by default NAME-VERSION.tar.gz here.")
     ] = None,
+    key: SignOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Pack an app's folder: the same input always gives the same bytes."""
-    from core.app import packed
+    from core.app import packed, read_archive
 
     checked = packed(folder)
+    if key is not None:
+        checked = read_archive(signed(checked.data, key))
     name, version = checked.manifest.name, checked.manifest.version
     target = target or Path(f"{name}-{version}.tar.gz")
     try:
@@ -50,6 +54,9 @@ def pack_command(
         print_json({"name": name, "version": version, "archive": str(target), "bytes": size, "sha256": checked.sha256})
         return
     facts.print(f"{plain(target)}  {len(checked.data):,} bytes  sha256 {checked.sha256}")
+
+
+commands.command("sign")(sign)
 
 
 @commands.command()

@@ -29,6 +29,7 @@ def admin_application(node: Any) -> web.Application:
     """Routes over a `core.bootstrap.Node`."""
     routes = web.RouteTableDef()
 
+    @routes.get("/graphql")  # a websocket, for subscriptions
     @routes.post("/graphql")
     async def graphql(request: web.Request) -> web.StreamResponse:
         return await node.api.http(request, Caller("owner"))
