@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Protocol
 
 import msgspec
 
@@ -36,6 +36,14 @@ __all__ = ["Calls", "open_calls"]
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
+class CallQuota(Protocol):
+    """How often an actor may call; `core.quota.Quotas` is one."""
+
+    def calls(self, actor: str, /) -> None:
+        """Raises `Unavailable` for an actor that is beyond it."""
+        ...
+
+
 class Calls:
     """Made by `Calls.open`. `runs` knows the open runs by their tokens."""
 
@@ -48,6 +56,7 @@ class Calls:
         capabilities: Capabilities,
         audit: Audit,
         settings: CallSettings,
+        quotas: CallQuota | None = None,
     ) -> None:
         self._store = store
         self._dispatcher = dispatcher
@@ -55,6 +64,8 @@ class Calls:
         self._capabilities = capabilities
         self._audit = audit
         self._settings = settings
+        self._quotas = quotas
+        self._runaway: Callable[[str, str], None] = lambda app, reason: None
         self.directory = directory
         self.runs = OpenRuns()
 
@@ -75,12 +86,13 @@ class Calls:
 
         Raises `Forbidden` and `Rejected` at once, the handler's own error, or `Unavailable` when the app is not
         there, died or took too long."""
+        self._count(caller)
         async with self._recorded("call", caller, target) as record:
             name = await self.resolve(caller, target)
             record["action"] = str(name)
             checked = await self.check(name, args)
             context = self._context(caller, name, checked, run_token, replay)
-            record["run"] = context.id
+            record.update(run=context.id, cause=context.cause)
             try:
                 return await self.invoke(caller, name, checked, context, revision=revision, timeout=timeout)
             except HandlerFailed as failed:
@@ -102,13 +114,14 @@ class Calls:
         `key`: idempotency key of this caller for this action; the same key again is the same run. Without one, inside
         a run it is made of the run and the arguments, else it is random. Raises `Forbidden` and `Rejected` at once.
         """
+        self._count(caller)
         async with self._recorded("send", caller, target) as record:
             name = await self.resolve(caller, target)
             record["action"] = str(name)
             checked = self.check_size(str(name), await self.check(name, args))
             await self._capabilities.demand(caller, checked)
             job = self._job(caller, name, checked, key, run_token, revision)
-            record["run"] = job.id
+            record.update(run=job.id, cause=job.cause)
             if await self._store.runs.last(job.app, job.action, job.id) is None:
                 await self._store.work.put(job.app, job.action, job.id, encode_job(job), {})
             return job.id
@@ -121,6 +134,10 @@ class Calls:
         """`capability:TOKEN` with which `receiver` may call `action`; raises `Forbidden` when it is not the giver's
         to give."""
         return await self._capabilities.mint(giver, receiver, ActionName.parse(action))
+
+    def on_runaway(self, callback: Callable[[str, str], None]) -> None:
+        """Have `callback(app, reason)` called for an app whose calls led to each other beyond the bound."""
+        self._runaway = callback
 
     def lost(self, app: str) -> None:
         """Tell that the app's process on this node has ended: its calls under way fail now."""
@@ -153,8 +170,7 @@ class Calls:
     ) -> CallAnswer:
         """Ask the app, within an open run, with arguments that were checked; actions in them are minted here, so that
         no stored call holds a token. Raises `HandlerFailed`, `NoInstance`, `Unavailable`."""
-        if context.depth > self._settings.depth:
-            raise Rejected(f"{name} is not called: {context.depth} runs led to each other, which looks like a loop")
+        self._demand_end(caller, name, context)
         action = await self.directory.action(name)
         args = await self._capabilities.replace(caller, name.app, args)
         seconds = min(action.seconds, timeout or action.seconds, self._settings.seconds)
@@ -209,8 +225,7 @@ class Calls:
         if key is not None and not 0 < len(key) <= self._settings.key_length:
             raise Rejected(f"an idempotency key has 1 to {self._settings.key_length} characters")
         context = self._context(caller, name, args, run_token, False) if run_token or caller.run else RunContext("")
-        if context.depth > self._settings.depth:
-            raise Rejected(f"{name} is not sent: {context.depth} runs led to each other, which looks like a loop")
+        self._demand_end(caller, name, context)
         own_key = context.id if run_token else secrets.token_hex(16)
         return Job(
             id=send_run_id(caller.actor, str(name), key or own_key),
@@ -224,7 +239,20 @@ class Calls:
             cause=context.cause,
             depth=context.depth,
             revision=revision,
+            replay=context.replay,
         )
+
+    def _count(self, caller: Caller) -> None:
+        if self._quotas is not None:
+            self._quotas.calls(caller.actor)
+
+    def _demand_end(self, caller: Caller, name: ActionName, context: RunContext) -> None:
+        """Raises `Rejected` for what looks as if it had no end."""
+        if context.depth > self._settings.depth:
+            reason = f"{name} is not called: {context.depth} runs led to each other, which looks like a loop"
+            if caller.kind == "app":
+                self._runaway(caller.name, reason)
+            raise Rejected(reason)
 
     @contextlib.asynccontextmanager
     async def _recorded(self, kind: str, caller: Caller, target: str) -> AsyncIterator[dict[str, Any]]:
@@ -259,6 +287,7 @@ async def open_calls(
     permission: Permission,
     settings: CallSettings | None = None,
     audit: Audit | None = None,
+    quotas: CallQuota | None = None,
 ) -> AsyncIterator[Calls]:
     """Connect to the bus and be ready to call. `server`: `url` and the `dispatcher`'s credentials; `permission`: a
     `core.grant.GrantRegister`; `audit`: where each call is written down, its own when none is given."""
@@ -272,7 +301,7 @@ async def open_calls(
     ):
         unsubscribe = graph_loop.on_applied(directory.notice)
         try:
-            yield Calls(store, dispatcher, directory, permission, capabilities, audit, settings)
+            yield Calls(store, dispatcher, directory, permission, capabilities, audit, settings, quotas)
         finally:
             unsubscribe()
 

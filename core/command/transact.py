@@ -42,6 +42,14 @@ class ViewLoop(Protocol):
     async def wait_for(self, sequence: int, timeout: float = 10.0) -> None: ...
 
 
+class EventQuota(Protocol):
+    """How much an actor may write; `core.quota.Quotas` is one."""
+
+    def events(self, actor: str, count: int, /) -> None:
+        """Raises `Unavailable` for an actor that is beyond it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
     """`tx`: the transaction's id; `keyed`: whether it follows from the request, so that it may have been done before. `request`: hash of
@@ -72,8 +80,8 @@ Stage = Callable[[Staging], Awaitable[Mapping[str, Any]]]
 class Commands:
     """Whoever makes it owns the log, the graph and its loop, and closes them."""
 
-    def __init__(self, store: Log, graph: GraphStore, loop: ViewLoop) -> None:
-        self._store, self._graph, self._loop = store, graph, loop
+    def __init__(self, store: Log, graph: GraphStore, loop: ViewLoop, quotas: EventQuota | None = None) -> None:
+        self._store, self._graph, self._loop, self._quotas = store, graph, loop, quotas
 
     @property
     def id_key(self) -> bytes:
@@ -120,6 +128,8 @@ class Commands:
         events = staging.events()
         if not events:
             return Outcome(Revision(self._store.epoch, self._graph.checkpoint.sequence), result)
+        if self._quotas is not None:
+            self._quotas.events(request.actor, len(events))
         transaction = Transaction(
             request.tx,
             events,

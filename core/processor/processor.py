@@ -60,6 +60,7 @@ class Processor:
         self._running = asyncio.Event()
         self._changing = asyncio.Lock()
         self._consumers = TriggerConsumers(store, self.settings)
+        self.room = Room(store, runs, self.journal, self.settings)
         self._loops = Loops(self.parts, self._consumers, commands, self._running)
         self._replays = Replays(self.parts, self._consumers, self._loops, commands, self.trigger, self._changing)
         self._failed = FailedRuns(store, runs, self.trigger)
@@ -79,7 +80,7 @@ class Processor:
         """Work until cancelled; what is under way then is gone on with at the next start."""
         self._running.set()
         try:
-            await Room(self.store, self.runs, self.journal, self.settings).watch()
+            await self.room.watch()
         finally:
             self._running.clear()
             self.parts.executor.stopping.set()

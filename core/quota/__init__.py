@@ -1,0 +1,5 @@
+"""How much each app may ask of the node in a while, so that none takes it from the others."""
+
+from core.quota.quotas import Quotas, QuotaSettings
+
+__all__ = ["QuotaSettings", "Quotas"]

@@ -1,0 +1,85 @@
+"""How much an app may ask of the node."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.quota import Quotas, QuotaSettings
+from core.quota.bucket import Bucket
+from pcloud.errors import Unavailable
+
+SETTINGS = QuotaSettings(events=10, events_burst=1000, calls=5, calls_burst=20, window=60)
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 50)), max_size=60))
+def test_never_more_passes_than_the_burst_and_the_rate_allow(asked: list[tuple[float, int]]) -> None:
+    bucket, now, passed = Bucket(5.0, 20.0, 0.0), 0.0, 0
+    for pause, amount in asked:
+        now += pause
+        if bucket.take(amount, now) == 0.0:
+            passed += amount
+        assert passed <= 20 + 5 * now + 1e-6
+
+
+def test_after_the_told_time_it_passes() -> None:
+    bucket = Bucket(5.0, 20.0, 0.0)
+    assert bucket.take(20, 0.0) == 0.0
+    wait = bucket.take(10, 0.0)
+    assert wait == pytest.approx(2.0)
+    assert bucket.take(10, wait) == 0.0
+
+
+def test_an_app_beyond_its_quota_is_told_when_to_come_again_and_others_are_not_touched() -> None:
+    clock = Clock()
+    quotas = Quotas(SETTINGS, clock=clock)
+    quotas.events("app:noisy", 1000)
+    with pytest.raises(Unavailable, match=r"noisy is beyond its quota of 10 events a second.*try again in 10.0 s"):
+        quotas.events("app:noisy", 100)
+    quotas.events("app:quiet", 100)
+    quotas.calls("app:noisy")
+    clock.now = 10.0
+    quotas.events("app:noisy", 100)
+
+
+def test_the_owner_devices_and_the_platform_are_never_refused() -> None:
+    quotas = Quotas(SETTINGS, clock=Clock())
+    for actor in ("owner", "device:1", "app:core"):
+        for _ in range(30):
+            quotas.events(actor, 1000)
+            quotas.calls(actor)
+
+
+def test_a_window_of_refusals_is_told_once() -> None:
+    told: list[tuple[str, str]] = []
+    clock = Clock()
+    quotas = Quotas(SETTINGS, on_exceeded=lambda app, kind, what: told.append((app, kind)), clock=clock)
+
+    def flood() -> None:
+        for _ in range(2000):
+            try:
+                quotas.calls("app:noisy")
+            except Unavailable:
+                continue
+
+    flood()
+    assert told == [("noisy", "calls")]
+    clock.now = 61.0
+    flood()
+    assert told == [("noisy", "calls")] * 2
+
+
+def test_what_is_larger_than_a_burst_passes_once_the_bucket_is_full() -> None:
+    clock = Clock()
+    quotas = Quotas(QuotaSettings(events=10, events_burst=100), clock=clock)
+    quotas.events("app:large", 1000)
+    with pytest.raises(Unavailable):
+        quotas.events("app:large", 1)
