@@ -13,6 +13,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,10 @@ from core.node.verify import verify_graph
 from core.owner.credential import make_owner, verify_owner
 from core.owner.session import Sessions
 from core.processor import Processor
+from core.processor.audited import audited_call
 from core.processor.fields import processor_fields
+from core.processor.runaway import Runaways
+from core.quota import Quotas
 from core.schema import ViewRegistry, builtin_catalog
 from core.settings import NodeSettings
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
@@ -94,6 +98,11 @@ class Node:
     new_owner_token: str | None
     address: str = ""
 
+    @property
+    def problem(self) -> str:
+        """Why this node takes no writes or starts no runs; '' when it does."""
+        return self.disk.problem or self.processor.problem
+
     def sign_in_link(self) -> str:
         """An address that signs one browser in, once, within ten minutes."""
         host = self.address.removeprefix("http://")
@@ -117,7 +126,7 @@ class Node:
         ]
         return {
             "address": self.address, "nats": self.server.url, "epoch": self.store.epoch, "events": last, "views": lags, "apps": apps,
-            "runs": await self.views.runs.counts(), "disk_free": self.folder.free_bytes(), "problem": self.disk.problem,
+            "runs": await self.views.runs.counts(), "disk_free": self.folder.free_bytes(), "problem": self.problem,
         }  # fmt: skip
 
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
@@ -184,15 +193,20 @@ async def open_platform(
     registry = ViewRegistry(views.graph, views.graph_loop)
     await registry.load()
     stack.callback(registry.close)
-    commands = Commands(disk, views.graph, views.graph_loop)
-    grants = GrantRegister(views.graph, views.graph_loop)
-    stack.callback(grants.close)
     audit = await stack.enter_async_context(Audit.open(store.audit))
     run_beside(stack, group, "bus denials", watch_bus(server, audit))
-    calls = await stack.enter_async_context(
-        open_calls(store, server, views.graph, views.graph_loop, commands, grants, audit=audit)
+    quotas = Quotas(
+        on_exceeded=lambda app, kind, what: audit.refused("limit", f"app:{app}", kind, what, outcome="UNAVAILABLE")
     )
-    processor = Processor(store, views.graph, views.graph_loop, registry, calls, commands, views.runs)
+    commands = Commands(disk, views.graph, views.graph_loop, quotas)
+    grants = GrantRegister(views.graph, views.graph_loop)
+    stack.callback(grants.close)
+    calls = await stack.enter_async_context(
+        open_calls(store, server, views.graph, views.graph_loop, commands, grants, audit=audit, quotas=quotas)
+    )
+    processor = Processor(
+        store, views.graph, views.graph_loop, registry, calls, commands, views.runs, find_call=partial(audited_call, store)
+    )
     api = Api(store, views.graph, views.graph_loop, views.search, views.search_loop, registry, commands)
     stack.push_async_callback(api.close)
     api.add_fields([*processor_fields(processor), *call_fields(calls), *audit_fields(store)])
@@ -215,6 +229,9 @@ async def open_platform(
         processor=processor,
     )
     stack.push_async_callback(apps.stop_all)
+    runaways = await stack.enter_async_context(Runaways.open(lambda app, reason: apps.pause(app, reason), audit))
+    processor.on_runaway(runaways)
+    calls.on_runaway(runaways)
     run_beside(stack, group, "processor", processor.run())
     token = await make_owner(views.graph, commands)
     sessions = Sessions(folder.key("session.key"), store.epoch)
