@@ -22,7 +22,7 @@ from aiohttp import web
 import pcloud
 from core.api import Api
 from core.app import Apps, AppSettings
-from core.audit import Audit, watch_bus
+from core.audit import ANYONE, Audit, watch_bus
 from core.audit.fields import audit_fields
 from core.call import Calls, open_calls
 from core.call.fields import call_fields
@@ -95,6 +95,7 @@ class Node:
     devices: Devices
     sessions: Sessions
     disk: GuardedLog
+    audit: Audit
     new_owner_token: str | None
     address: str = ""
 
@@ -236,7 +237,9 @@ async def open_platform(
     token = await make_owner(views.graph, commands)
     sessions = Sessions(folder.key("session.key"), store.epoch)
     devices = Devices(views.graph, commands, calls, api.disconnect)
-    return Node(settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, disk, token)
+    return Node(
+        settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, disk, audit, token
+    )
 
 
 async def serve(stack: AsyncExitStack, node: Node) -> None:
@@ -249,10 +252,15 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     async def is_owner(token: str) -> bool:
         return await verify_owner(graph, token)
 
+    def refused(app: str, path: str, why: str) -> None:
+        node.audit.refused("web", ANYONE, f"{app}{path}", why)
+
     sign_in = SignIn(node.sessions, settings.domain, is_owner)
+    # Browsers take the hosts below a name without a dot, as localhost, for sites of their own.
+    proxy = await stack.enter_async_context(Proxy(shared_site="." in settings.domain))
     front = Front(
         api=node.api, apps=node.apps, sign_in=sign_in, console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in),
-        proxy=await stack.enter_async_context(Proxy()), domain=settings.domain, authenticate=authenticate,
+        proxy=proxy, domain=settings.domain, authenticate=authenticate, refused=refused,
     )  # fmt: skip
     runner = web.AppRunner(front.application(), access_log=None, shutdown_timeout=2.0, handle_signals=False)
     await runner.setup()

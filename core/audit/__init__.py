@@ -2,7 +2,7 @@
 (`read_audit`); both are the owner's alone."""
 
 from core.audit.bus import watch_bus
-from core.audit.log import Audit
+from core.audit.log import ANYONE, Audit
 from core.audit.read import AuditPage, read_audit
 
-__all__ = ["Audit", "AuditPage", "read_audit", "watch_bus"]
+__all__ = ["ANYONE", "Audit", "AuditPage", "read_audit", "watch_bus"]

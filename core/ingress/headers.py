@@ -30,7 +30,7 @@ NOT_FOR_APPS = HOP_BY_HOP | {
 NOT_FOR_BROWSERS = HOP_BY_HOP | {
     "alt-svc", "clear-site-data", "content-security-policy-report-only", "cross-origin-embedder-policy-report-only",
     "cross-origin-opener-policy-report-only", "nel", "public-key-pins", "report-to", "reporting-endpoints",
-    "strict-transport-security", "x-frame-options",
+    "strict-transport-security",
 }  # fmt: skip
 
 # What holds for each app's page. A browser enforces every policy it is given, so an app's own can only take away from this: the page

@@ -6,7 +6,7 @@ import re
 
 from aiohttp import web
 
-__all__ = ["app_of", "origin_of", "port_of", "same_origin"]
+__all__ = ["app_of", "from_elsewhere", "origin_of", "port_of", "same_origin"]
 
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # Nothing else: a browser reads `evil\.localhost` as the host `evil`.
@@ -38,6 +38,24 @@ def origin_of(request: web.Request) -> str:
 
 
 def same_origin(request: web.Request) -> bool:
-    """Whether a browser's request comes from a page of the origin that it is sent to. Other clients send no Origin."""
-    origin = request.headers.get("Origin")
-    return origin is None or origin == origin_of(request)
+    """Whether a browser's request comes from a page of the origin that it is sent to. Clients that are no browsers say nothing of it.
+
+    A websocket must say it: browsers always do, and its messages are bound by no other rule of theirs.
+    """
+    origins = request.headers.getall("Origin", [])
+    if not origins:
+        return (
+            request.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin" and "Upgrade" not in request.headers
+        )
+    return set(origins) == {origin_of(request)}
+
+
+def from_elsewhere(request: web.Request) -> bool:
+    """Whether a page of another origin makes this request, and not by leading the visitor here in the whole window.
+
+    Fetch metadata: https://www.w3.org/TR/fetch-metadata/. Other clients send none, nor do browsers to plain http beyond this machine.
+    """
+    if request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none"):
+        return False
+    visit = request.headers.get("Sec-Fetch-Mode") == "navigate" and request.headers.get("Sec-Fetch-Dest") == "document"
+    return not (visit and request.method in ("GET", "HEAD"))

@@ -6,17 +6,24 @@ for that app's host alone. No cookie is ever shared between hosts.
 
 from __future__ import annotations
 
+import asyncio
 import html
+import math
 from collections.abc import Awaitable, Callable
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from aiohttp import web
 
 from core.ingress.hosts import app_of, port_of, same_origin
+from core.ingress.pages import sealed_policy
+from core.owner.attempts import Attempts
 from core.owner.session import SESSION_SECONDS, Sessions
 
 __all__ = ["SignIn"]
 
+LARGEST_FORM = 16 * 2**10
+FORM_SECONDS = 10.0
+FORM = "application/x-www-form-urlencoded"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>Sign in · PCloud</title><style>
 :root{{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}}body{{margin:0;min-height:100dvh;display:grid;place-items:center;
@@ -40,9 +47,10 @@ class SignIn:
         self._sessions = sessions
         self._domain = domain
         self._verify = verify
+        self._attempts = Attempts()
 
     def signed_in(self, request: web.Request) -> bool:
-        return self._sessions.holds(request.cookies.get(self._sessions.cookie, ""), request.host)
+        return self._sessions.any_holds(request.headers.getall("Cookie", []), request.host, secure=request.secure)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """GET on core's origin: redeem a link's code, go onward if signed in, or ask for the credential."""
@@ -64,9 +72,13 @@ class SignIn:
         """POST of the form."""
         if not same_origin(request):
             raise web.HTTPForbidden(text="this form was sent from another site's page")
-        form = await request.post()
-        target = self.checked_target(request, str(form.get("next", "")))
-        if not await self._verify(str(form.get("token", "")).strip()):
+        form = await read_form(request)
+        target = self.checked_target(request, form.get("next", ""))
+        if wait := math.ceil(self._attempts.wait()):
+            note = f'<p class="wrong">Too many wrong credentials: try again in {wait} seconds.</p>'
+            return self._ask(request, target, note, 429)
+        if not await self._verify(form.get("token", "").strip()):
+            self._attempts.wrong()
             return self._ask(
                 request,
                 target,
@@ -110,8 +122,9 @@ class SignIn:
 
     def _enter(self, request: web.Request, location: str, session: str) -> web.StreamResponse:
         response = web.HTTPSeeOther(location)
+        response.headers["Cache-Control"] = "no-store"  # its address holds a code, its answer a session
         response.set_cookie(
-            self._sessions.cookie,
+            self._sessions.cookie_name(request.secure),
             session,
             max_age=SESSION_SECONDS,
             httponly=True,
@@ -125,6 +138,25 @@ class SignIn:
         text = PAGE.format(next=html.escape(target), note=note)
         # Browsers hold `form-action` against the redirects too that follow, and those lead to an app's origin.
         targets = f"'self' {request.scheme}://*.{self._domain}:*"
-        policy = f"default-src 'none'; style-src 'unsafe-inline'; form-action {targets}; frame-ancestors 'none'"
-        headers = {"Cache-Control": "no-store", "Content-Security-Policy": policy}
+        headers = {"Cache-Control": "no-store", "Content-Security-Policy": sealed_policy(text, targets)}
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+
+async def read_form(request: web.Request) -> dict[str, str]:
+    """The first value of each field; raises HTTP's errors for what is no small form."""
+    if request.content_type != FORM:
+        raise web.HTTPUnsupportedMediaType(text=f"send the form as {FORM}")
+    try:
+        async with asyncio.timeout(FORM_SECONDS):
+            raw = b""
+            while piece := await request.content.read(LARGEST_FORM + 1 - len(raw)):
+                raw += piece
+                if len(raw) > LARGEST_FORM:
+                    raise web.HTTPRequestEntityTooLarge(LARGEST_FORM, len(raw), text="this is more than the form holds")
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout(text="the form did not come in time") from error
+    try:
+        fields = parse_qs(raw.decode("utf-8", "surrogateescape"), max_num_fields=20, errors="surrogateescape")
+    except ValueError as error:
+        raise web.HTTPBadRequest(text="this is not the form") from error
+    return {name: values[0] for name, values in fields.items()}

@@ -16,7 +16,9 @@ from aiohttp import web
 from core.api import Api
 from core.caller import Caller
 from core.console import CONSOLE, Console
-from core.ingress.hosts import app_of, same_origin
+from core.ingress.headers import SAFE
+from core.ingress.hosts import app_of, from_elsewhere, same_origin
+from core.ingress.pages import NOTHING, sealed_policy
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
@@ -31,6 +33,8 @@ LARGEST_BODY = 2**40  # bodies are streamed to apps, which have bounds of their 
 USER_SECONDS = 60
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# Who was refused: the app whose page was asked for ('' core's own), the path, and why.
+Refused = Callable[[str, str, str], None]
 
 
 class WebApps(Protocol):
@@ -56,6 +60,7 @@ class Front:
         console: Console,
         domain: str,
         authenticate: Callable[[str], Awaitable[Caller | None]],
+        refused: Refused = lambda app, path, why: None,
     ):
         self._api = api
         self._apps = apps
@@ -64,22 +69,33 @@ class Front:
         self._console = console
         self._domain = domain
         self._authenticate = authenticate
+        self._refused = refused
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_BODY)
         application.router.add_route("*", "/{path:.*}", self.handle)
+        application.on_response_prepare.append(stay_safe)
         return application
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         app = app_of(request.host, self._domain)
         if app is None:
+            self._refused("", request.path, f"came for the host {request.host!r}, which is not ours")
             raise Rejected(f"{request.host!r} is no address of this cloud: use {self._domain} or APP.{self._domain}")
-        if app == CONSOLE:
-            return await self._console.handle(request)
-        return await (self._app_origin(request, app) if app else self._own_origin(request))
+        try:
+            if from_elsewhere(request):
+                raise Forbidden("this request comes from a page of another origin, which may only lead here by a link")
+            if app == CONSOLE:
+                return await self._console.handle(request)
+            return await (self._app_origin(request, app) if app else self._own_origin(request))
+        except (Forbidden, web.HTTPForbidden) as error:
+            self._refused(app, request.path, getattr(error, "message", "") or getattr(error, "text", "") or "forbidden")
+            raise
 
     async def _own_origin(self, request: web.Request) -> web.StreamResponse:
         path = request.path
+        if request.headers.get("Service-Worker"):
+            raise Forbidden("no service worker is served here: it would see what other pages of this origin send")
         if path == "/healthz":
             return web.json_response({"up": True})
         if path == "/signin":
@@ -123,7 +139,7 @@ class Front:
             raise Forbidden("this request comes from a page of another site, which may not use your session")
         if request.path == "/_pcloud/graphql":
             return await self._api.http(request, Caller("owner", eyes=app))
-        if request.path.startswith("/_pcloud/"):
+        if request.path.lstrip("/").partition("/")[0] == "_pcloud":
             raise NotFound(f"there is nothing at {request.path}")
         address = self._apps.web_address(app)
         if address is None:
@@ -147,7 +163,9 @@ class Front:
             f"<ul>{items}</ul>" if items else "<p>No app with pages is installed yet: install one in the console.</p>"
         )
         body = f'{apps}<p><a href="{console}">Console</a>: your apps, what they may do, and what they did</p>'
-        return web.Response(text=FRONT_PAGE.format(body=body), content_type="text/html")
+        text = FRONT_PAGE.format(body=body)
+        policy = {"Content-Security-Policy": sealed_policy(text), "Cache-Control": "no-store"}
+        return web.Response(text=text, content_type="text/html", headers=policy)
 
 
 FRONT_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -156,6 +174,13 @@ body{{max-width:34rem;margin:12vh auto;padding:0 1.2rem;background:light-dark(#f
 ul{{list-style:none;padding:0;display:grid;gap:.7rem}}li a{{display:block;padding:1rem 1.2rem;border-radius:.8rem;text-decoration:none;
 color:inherit;background:light-dark(#fff,#1e2127);box-shadow:0 1px 6px #0002}}li a:hover,li a:focus{{outline:2px solid #2563eb}}
 </style><h1>Your cloud</h1>{body}<p><a href="/graphql">Explore the graph</a></p></html>"""
+
+
+async def stay_safe(_: web.Request, response: web.StreamResponse) -> None:
+    """What every answer says, core's own and the apps' alike; one without a policy is no page and may do nothing."""
+    response.headers.update(SAFE)
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("Content-Security-Policy", NOTHING)
 
 
 @web.middleware

@@ -20,6 +20,8 @@ __all__ = ["Sessions", "sign", "verified"]
 SESSION_SECONDS = 30 * 86400
 CODE_SECONDS = 600
 MOST_CODES = 1000
+LONGEST_COOKIES = 2**16
+MOST_COOKIES = 64
 
 
 class Sessions:
@@ -28,6 +30,8 @@ class Sessions:
     def __init__(self, key: bytes, cloud: str):
         self._key = key
         self.cookie = f"pcloud_{hashlib.sha256(cloud.encode()).hexdigest()[:8]}"
+        # Over https a browser takes this name only for the host itself: no page of a sibling host can set it.
+        self.secure_cookie = f"__Host-{self.cookie}"
         self._codes: dict[str, tuple[str, float]] = {}
 
     def new_code(self, host: str, seconds: float = CODE_SECONDS) -> str:
@@ -47,6 +51,20 @@ class Sessions:
 
     def new_session(self, host: str) -> str:
         return sign(self._key, {"sub": "owner", "host": host, "exp": int(time.time()) + SESSION_SECONDS})
+
+    def cookie_name(self, secure: bool) -> str:
+        """The cookie's name over https (`secure`) or http."""
+        return self.secure_cookie if secure else self.cookie
+
+    def any_holds(self, cookies: list[str], host: str, *, secure: bool) -> bool:
+        """Whether one of a request's `Cookie` headers has a running session for `host`.
+
+        All cookies of the name count: one that a page has set beside ours, for a path or a parent domain, neither signs in nor out.
+        """
+        name = self.cookie_name(secure)
+        pairs = (part.partition("=") for header in cookies for part in header[:LONGEST_COOKIES].split(";"))
+        values = [value.strip() for key, _, value in pairs if key.strip() == name]
+        return any(self.holds(value, host) for value in values[:MOST_COOKIES])
 
     def holds(self, session: str, host: str) -> bool:
         """Whether a cookie's value is a running session of this cloud for `host`."""
