@@ -2,8 +2,9 @@
 
 The only publisher of `call.>` in the account APPS. Each request has a fresh random reply token of 128 bits under
 `_INBOX.core.<app>.`, where that app alone may publish: so no app can forge a call, a caller or another's answer.
-(nats-py's own `request()` is never used: its next inbox can be guessed.) One subscription hears all answers; one that
-comes late, twice, or for a token that was not given out is dropped.
+(nats-py's own `request()` is never used: its next inbox can be guessed.) Each call has a subscription of its own, to its
+token and for a bounded number of messages: what comes late, or for a token that was not given out, or in masses, ends at
+the server and costs core nothing.
 
 A handler that works sends heartbeats. One that is silent for `silence` seconds counts as dead, however much time it
 had left."""
@@ -46,6 +47,9 @@ class DispatchSettings:
     poll_first: float = 0.02
     poll_last: float = 0.5
     answer_limit: int = 1024 * 1024
+    # Heartbeats come every five seconds; an app may be four times as eager, and then some.
+    messages_a_second: float = 1.0
+    messages_at_least: int = 20
     pending_limit: int = 10_000
 
 
@@ -56,6 +60,16 @@ class _Pending:
     action: ActionName
     done: asyncio.Future[Msg | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     heard: float = field(default_factory=time.monotonic)
+
+    async def hear(self, message: Msg) -> None:
+        """Whatever comes in on the reply subject: an answer, a heartbeat, or the server's word that nobody listens."""
+        headers = message.headers or {}
+        if HEARTBEAT in headers:
+            self.heard = time.monotonic()
+        elif headers.get("Status") == "503" and not message.data:
+            self.finish(None)
+        else:
+            self.finish(message)
 
     def finish(self, message: Msg | None) -> None:
         if not self.done.done():
@@ -91,7 +105,6 @@ class Dispatcher:
                 error_cb=_report,
                 **options,
             )
-            await client.subscribe(f"{INBOX}.>", cb=dispatcher._hear)
         except (NatsError, OSError, TimeoutError) as error:
             raise Unavailable(f"the bus at {url} can't be reached: {error}") from error
         try:
@@ -141,12 +154,29 @@ class Dispatcher:
             raise Unavailable(f"{len(self._pending)} calls are under way, no more are taken: try again later")
         token = secrets.token_hex(16)
         pending = self._pending[token] = _Pending(action)
+        reply = f"{INBOX}.{action.app}.{token}"
         sent = {**headers, "Pcloud-Deadline": f"{time.time() + seconds:.3f}"}
         try:
-            await self._publish(action, body, f"{INBOX}.{action.app}.{token}", sent)
-            return await self._outcome(pending, seconds)
+            async with self._listening(reply, pending, seconds):
+                await self._publish(action, body, reply, sent)
+                return await self._outcome(pending, seconds)
         finally:
             del self._pending[token]
+
+    @contextlib.asynccontextmanager
+    async def _listening(self, reply: str, pending: _Pending, seconds: float) -> AsyncIterator[None]:
+        """Hear what comes on one call's reply subject, as much as an honest handler would say."""
+        most = self._settings.messages_at_least + int(seconds * self._settings.messages_a_second)
+        try:
+            answers = await self._client.subscribe(reply, cb=pending.hear)
+            await answers.unsubscribe(limit=most)
+        except NatsError as error:
+            raise Unavailable(f"{pending.action} can't be called: {error}") from error
+        try:
+            yield
+        finally:
+            with contextlib.suppress(NatsError):
+                await answers.unsubscribe()
 
     async def _publish(self, action: ActionName, body: bytes, reply: str, headers: dict[str, str]) -> None:
         try:
@@ -173,20 +203,6 @@ class Dispatcher:
                 raise Unavailable(
                     f"{pending.action} died: no sign of life for {self._settings.silence:g} s while it worked"
                 )
-
-    async def _hear(self, message: Msg) -> None:
-        """Whatever comes in on the reply subjects: an answer, a heartbeat, or the server's word that nobody listens."""
-        app, _, token = message.subject.removeprefix(f"{INBOX}.").partition(".")
-        pending = self._pending.get(token)
-        if pending is None or pending.action.app != app:
-            return
-        headers = message.headers or {}
-        if HEARTBEAT in headers:
-            pending.heard = time.monotonic()
-        elif headers.get("Status") == "503" and not message.data:
-            pending.finish(None)
-        else:
-            pending.finish(message)
 
     def _read(self, action: ActionName, message: Msg) -> CallAnswer:
         status = (message.headers or {}).get(STATUS, "")

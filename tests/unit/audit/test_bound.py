@@ -26,7 +26,7 @@ async def test_a_flood_of_refusals_becomes_a_few_records_and_one_that_counts_the
     assert others == [("bus", "app:quiet"), ("limit", "app:loud"), ("call", "app:loud")]
 
 
-async def test_what_an_attacker_names_is_cut() -> None:
+async def test_long_texts_that_somebody_else_chose_are_cut() -> None:
     written: list[Mapping[str, Any]] = []
 
     async def write(record: Mapping[str, Any]) -> None:
