@@ -1,0 +1,71 @@
+/** An archive on its way in: uploaded, reviewed, installed. It goes on while other pages are looked at. */
+import { lines, upload, type Problem } from './node.ts'
+import { go } from './place.svelte.ts'
+import { session } from './session.svelte.ts'
+import type { Review, Step } from './shapes.ts'
+
+const KEPT = 'review '
+
+class Installer {
+  file = $state('')
+  /** How much of the archive has arrived, from 0 to 1; null while nothing is uploaded. */
+  sent = $state<number | null>(null)
+  problem = $state.raw<Problem>()
+  review = $state.raw<Review>()
+  steps = $state.raw<Step[]>([])
+  phase = $state<'idle' | 'installing' | 'done' | 'failed'>('idle')
+  failure = $state.raw<Problem>()
+  #stop = new AbortController()
+
+  /** Upload an archive and show what it asks for. */
+  async take(file: File): Promise<void> {
+    if (this.sent !== null) return
+    this.#stop = new AbortController()
+    Object.assign(this, { file: file.name, sent: 0, problem: undefined })
+    try {
+      const review = await upload<Review>('/apps/review', file, (part) => (this.sent = part), this.#stop.signal)
+      this.#show(review)
+      sessionStorage.setItem(KEPT + review.archive, JSON.stringify(review))
+      go(`/install/${review.archive}`)
+    } catch (error) {
+      const problem = session.told(error)
+      if (problem.code !== 'STOPPED') this.problem = problem
+    } finally {
+      this.sent = null
+    }
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  /** The review of an archive, also after the page was loaded anew. */
+  open(archive: string): Review | undefined {
+    if (this.review?.archive === archive) return this.review
+    const kept = sessionStorage.getItem(KEPT + archive)
+    if (kept) this.#show(JSON.parse(kept) as Review)
+    return kept ? this.review : undefined
+  }
+
+  async install(approved: string[]): Promise<void> {
+    const review = this.review!
+    Object.assign(this, { phase: 'installing', steps: [], failure: undefined })
+    const query = new URLSearchParams({ archive: review.archive, approve: approved.join(',') })
+    try {
+      for await (const line of lines<Partial<Step>>('POST', `/apps?${query}`)) {
+        if (line.step) this.steps = [...this.steps, { step: line.step, detail: line.detail ?? '' }]
+      }
+      this.phase = 'done'
+      sessionStorage.removeItem(KEPT + review.archive)
+    } catch (error) {
+      this.failure = session.told(error)
+      this.phase = 'failed'
+    }
+  }
+
+  #show(review: Review) {
+    Object.assign(this, { review, phase: 'idle', steps: [], failure: undefined })
+  }
+}
+
+export const installer = new Installer()

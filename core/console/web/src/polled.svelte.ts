@@ -1,0 +1,47 @@
+/** Something on the node that is asked for again every few seconds, while the page is looked at. */
+import { Problem } from './node.ts'
+import { session } from './session.svelte.ts'
+
+export class Polled<Data> {
+  data = $state.raw<Data>()
+  problem = $state.raw<Problem>()
+  #load: () => Promise<Data>
+  #milliseconds: number
+  #round = 0
+  #asking = 0
+
+  constructor(load: () => Promise<Data>, milliseconds = 2500) {
+    this.#load = load
+    this.#milliseconds = milliseconds
+  }
+
+  /** Begin; returns what ends it. Whatever was there before is kept until the first answer. */
+  start(): () => void {
+    const seen = () => document.visibilityState === 'visible' && void this.refresh()
+    // One question at a time: a slow node is not asked faster than it answers.
+    const timer = setInterval(() => this.#asking || seen(), this.#milliseconds)
+    document.addEventListener('visibilitychange', seen)
+    void this.refresh()
+    return () => {
+      this.#round++
+      clearInterval(timer)
+      document.removeEventListener('visibilitychange', seen)
+    }
+  }
+
+  /** Ask now. An answer to an earlier question never replaces one to a later. */
+  async refresh(): Promise<void> {
+    const round = ++this.#round
+    this.#asking++
+    try {
+      const data = await this.#load()
+      if (round !== this.#round) return
+      this.data = data
+      this.problem = undefined
+    } catch (error) {
+      if (round === this.#round) this.problem = session.told(error)
+    } finally {
+      this.#asking--
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** Whether the browser is still signed in; and what was just done, with a way back. */
+import { Problem } from './node.ts'
+
+export interface Notice {
+  id: number
+  text: string
+  bad: boolean
+  undo?: (() => unknown) | undefined
+}
+
+const SHOWN_MS = 7000
+
+class Session {
+  ended = $state(false)
+  notices = $state.raw<Notice[]>([])
+  #last = 0
+
+  /** Any error as a problem that can be shown; notes when it says that the session has ended. */
+  told(error: unknown): Problem {
+    const problem = error instanceof Problem ? error : new Problem(error instanceof Error ? error.message : String(error), '')
+    if (problem.code === 'SIGNED_OUT') this.ended = true
+    return problem
+  }
+
+  /** Say what was done for a while. Returns the notice's end. */
+  say(text: string, { undo, bad = false }: { undo?: () => unknown; bad?: boolean } = {}): () => void {
+    const id = ++this.#last
+    const end = () => (this.notices = this.notices.filter((one) => one.id !== id))
+    this.notices = [...this.notices.slice(-2), { id, text, bad, undo: undo && (() => (end(), undo())) }]
+    setTimeout(end, SHOWN_MS)
+    return end
+  }
+
+  /** Do something now and say how it went. Returns whether it worked. */
+  async attempt(work: () => Promise<unknown>, done = '', undo?: () => unknown): Promise<boolean> {
+    try {
+      await work()
+    } catch (error) {
+      this.say(this.told(error).message, { bad: true })
+      return false
+    }
+    if (done) this.say(done, undo ? { undo } : {})
+    return true
+  }
+
+  /** Do something only when nobody has taken it back within the time that it is shown. */
+  later(work: () => Promise<unknown>, text: string, back: () => void): void {
+    const timer = setTimeout(() => void this.attempt(work).then((worked) => worked || back()), SHOWN_MS)
+    this.say(text, {
+      undo: () => {
+        clearTimeout(timer)
+        back()
+      },
+    })
+  }
+}
+
+export const session = new Session()

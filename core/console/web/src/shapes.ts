@@ -1,0 +1,143 @@
+/** What the node tells: apps, grants, runs, triggers and the audit log. */
+export interface AppStatus {
+  name: string
+  title: string
+  version: string
+  state: string
+  error: string
+  provides: string[]
+  web: boolean
+  process: string
+  reason: string
+  restarts: number
+  seconds: number
+  sandbox?: string
+  step?: string
+  description?: string
+}
+
+export interface Grant {
+  id: string
+  verb: 'read' | 'write' | 'extend' | 'call' | 'network'
+  target: string
+  fields: string[]
+  optional: boolean
+  reason: string
+  text: string
+  state: 'pending' | 'approved' | 'rejected'
+  new?: boolean
+}
+
+export interface Signer {
+  kind: string
+  key: string
+  name: string
+}
+
+export interface Review {
+  archive: string
+  kind: 'install' | 'upgrade' | 'same'
+  name: string
+  version: string
+  from_version?: string
+  title: string
+  description: string
+  bundled: boolean
+  sandbox: string
+  unconfined: boolean
+  signer: Signer | null
+  grants: Grant[]
+  notes: string[]
+  resources: string[]
+  missing: string[]
+  /** Bundled apps that have what is missing. */
+  needed: string[]
+  changes: string[]
+}
+
+export interface Step {
+  step: string
+  detail: string
+}
+
+export interface HistoryStep {
+  time: string | number
+  step?: string
+  state?: string
+  version?: string
+  actor?: string
+  detail?: string
+  error?: string
+}
+
+/** `events`: so many of its type the newest replay passes, `remaining` are left; `matched`: so many match. `done`, `failed`: its runs. */
+export interface Trigger {
+  trigger: string
+  type: string
+  action: string
+  state: 'RESETTING' | 'RUNNING' | 'PAUSED' | 'DONE' | 'CANCELLED'
+  generation: number
+  events: number
+  remaining: number
+  matched: number
+  done: number
+  failed: number
+  only: string | null
+}
+
+export interface AppDetail extends AppStatus {
+  grants: Grant[]
+  history: HistoryStep[]
+  previous: { version?: string } | null
+  triggers: Trigger[]
+  signer?: Signer | null
+}
+
+export interface Cause {
+  kind: string
+  actor: string
+  time: number | null
+  what: string
+  id: string
+}
+
+export interface Run {
+  id: string
+  app: string
+  action: string
+  state: RunState
+  kind: string
+  trigger: string
+  entity: string
+  sequence: number
+  generation: number
+  attempt: number
+  attempts: number
+  args: Record<string, unknown>
+  actor: string
+  cause: string
+  depth: number
+  error: { code: string; message: string; traceback?: string } | null
+  created: number
+  started: number | null
+  ended: number | null
+  next_attempt: number | null
+  chain?: Cause[]
+  _cursor?: string
+}
+
+export type RunState = 'NEW' | 'IN_PROGRESS' | 'DONE' | 'FAILED'
+
+export interface AuditRecord {
+  kind: string
+  time: number
+  actor: string
+  eyes?: string
+  target: string
+  action?: string
+  what?: string
+  outcome: string
+  seconds: number
+  count?: number
+  _cursor?: string
+}

@@ -1,0 +1,70 @@
+import { describe, expect, test } from 'vitest'
+import { problemOf } from './node.ts'
+import { actorText, ago, amount, appState, argsText, dateOf, deed, duration, entityText, healthText, outcomeText, runState, sentence, stepText } from './words.ts'
+
+describe('states', () => {
+  test('a process that is not up says more than that its app is installed', () => {
+    expect(appState({ state: 'RUNNING', process: 'running' })).toEqual(['Running', 'good'])
+    expect(appState({ state: 'RUNNING', process: 'backing-off' })).toEqual(['Restarting', 'warn'])
+    expect(appState({ state: 'RUNNING', process: '' })).toEqual(['Running', 'good'])
+    expect(appState({ state: 'PAUSED', process: 'stopped' })).toEqual(['Paused', 'warn'])
+    expect(appState({ state: 'SOMETHING_NEW', process: '' })).toEqual(['Something new', 'still'])
+  })
+
+  test('health is said only of what runs', () => {
+    expect(healthText({ state: 'RUNNING', process: 'running', seconds: 7300, restarts: 1 })).toBe('Up for 2 h · 1 restart')
+    expect(healthText({ state: 'PAUSED', process: 'stopped', seconds: 7300, restarts: 0 })).toBe('')
+  })
+
+  test('a run that waits for its next try is no new one', () => {
+    expect(runState({ state: 'NEW', attempt: 0, next_attempt: null })[0]).toBe('Waiting')
+    expect(runState({ state: 'NEW', attempt: 2, next_attempt: 5 })[0]).toBe('Trying again')
+    expect(runState({ state: 'FAILED', attempt: 5, next_attempt: null })).toEqual(['Failed', 'bad'])
+  })
+
+  test('outcomes', () => {
+    expect(outcomeText('OK')).toEqual(['Worked', 'good'])
+    expect(outcomeText('FORBIDDEN')).toEqual(['Refused', 'bad'])
+    expect(outcomeText('DEADLINE_PASSED')).toEqual(['Deadline passed', 'warn'])
+  })
+})
+
+describe('words', () => {
+  test('times', () => {
+    expect([0.0001, 0.04, 2.44, 59.9, 3599, 7300, 2e5].map(duration)).toEqual(['1 ms', '40 ms', '2.4 s', '59 s', '59 min', '2 h', '2 days'])
+    expect(ago(1000, 1_003_000)).toBe('just now')
+    expect(ago('1970-01-01T00:16:40Z', 1_061_000)).toBe('1 min ago')
+    expect(ago('never')).toBe('')
+    expect(dateOf(1).getTime()).toBe(1000)
+  })
+
+  test('amounts and names', () => {
+    expect([amount(1, 'entry', 'entries'), amount(2, 'entry', 'entries'), amount(0, 'run')]).toEqual(['1 entry', '2 entries', '0 runs'])
+    expect([sentence('backing-off'), sentence('')]).toEqual(['Backing off', ''])
+    expect([stepText('environment'), stepText('new-step')]).toEqual(['Setting up its packages', 'New step'])
+  })
+
+  test('who did what', () => {
+    expect(['owner', 'device:0123456789', 'app:photos', 'app:core', 'anyone'].map(actorText)).toEqual(['You', 'Your device 01234567', 'photos', 'PCloud', 'Somebody unknown'])
+    const record = { time: 1, actor: 'app:photos', target: 'role:store/put', action: 'object-store/put', seconds: 0 }
+    expect(deed({ ...record, kind: 'call', outcome: 'OK' })).toBe('called object-store/put')
+    expect(deed({ ...record, kind: 'call', outcome: 'FORBIDDEN' })).toBe('tried to call object-store/put')
+    expect(deed({ ...record, kind: 'bus', action: '', target: 'graph.x', what: 'may not publish there', outcome: 'FORBIDDEN' })).toBe('graph.x: may not publish there')
+  })
+
+  test('what a run is about', () => {
+    expect(entityText('image-importer/Image/0123456789abcdef')).toBe('Image 0123456789ab…')
+    expect(entityText('')).toBe('')
+    expect(argsText({ bucket: 'images', size: 3 })).toBe('bucket images · size 3')
+  })
+})
+
+describe('what the node refuses', () => {
+  test('is said in its own words, whatever their form', () => {
+    expect(problemOf(403, '{"errors":[{"message":"no","extensions":{"code":"FORBIDDEN"}}]}')).toMatchObject({ message: 'no', code: 'FORBIDDEN' })
+    expect(problemOf(409, '{"error":{"message":"busy","code":"CONFLICT"}}')).toMatchObject({ message: 'busy', code: 'CONFLICT' })
+    expect(problemOf(404, '404: Not Found')).toMatchObject({ message: '404: Not Found', code: 'HTTP_404' })
+    expect(problemOf(500, '')).toMatchObject({ message: 'Your cloud answered 500.' })
+    expect(problemOf(401, '{}').code).toBe('SIGNED_OUT')
+  })
+})
