@@ -1,20 +1,22 @@
 """The app manager: from an archive to a running process, and back.
 
 bounds, member, tarball, zipped, archive, lock   what an archive may hold, and reading it without trusting it
-pack                                             a folder becomes an archive, always the same one
-admission, review                                whether it may come in, and what the owner is asked
-installation, record, nodes                      the steps, and what the log knows of an app
-instance, folders, environment, credentials      an app's part of this node
+pack, signature, minisign, sshsig, bundled       a folder becomes an archive, who vouches for it
+staging, admit, admission, additive, review      whether it may come in, and what the owner is asked
+apps                                             what the owner asks for, and the node's own life
+installation, upgrade, pausing, removal          the ways of an app, step by step; snapshot, forgetting: what they do to data
+record, nodes, detail, status                    what the log knows of an app, and what is shown of it
+local, instance, folders, environment, credentials   an app's part of this node
 process, launch, log, leftovers                  its process, watched
 gateway                                          its door to core
-apps, status, settings, ports                    all of them together
+parts, settings, ports                           what all of them are given
 """
 
 from core.app.apps import Approve, Apps
 from core.app.archive import CheckedArchive, read_archive
 from core.app.bounds import ArchiveBounds
-from core.app.installation import Progress
 from core.app.pack import Archive, pack, packed
+from core.app.parts import Progress
 from core.app.record import App, AppState
 from core.app.review import Review
 from core.app.settings import AppSettings, Supervision

@@ -7,7 +7,9 @@ Plain decisions over what was read before; nothing here changes anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+from core.app.additive import breaking_changes
 from core.app.archive import CheckedArchive
 from core.schema import parse_schema
 from pcloud.errors import Conflict, Forbidden, Rejected
@@ -15,9 +17,24 @@ from pcloud.manifest import Manifest
 from pcloud.subject import TypeName
 from projections.graph.catalog import Catalog
 
-__all__ = ["check_confinement", "check_needs", "check_roles", "dependents", "own_catalog"]
+__all__ = [
+    "Missing", "check_additive", "check_confinement", "check_dependents", "check_needs", "check_roles", "dependents",
+    "missing_needs", "own_catalog",
+]  # fmt: skip
 
 ROLE = "role:"
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that an app needs and that is not installed. `bundled`: the app that has it and comes with PCloud, ''
+    for none."""
+
+    what: str
+    bundled: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.what} (the app {self.bundled}, which comes with PCloud, has it)" if self.bundled else self.what
 
 
 def own_catalog(archive: CheckedArchive, installed: Catalog) -> Catalog:
@@ -45,21 +62,55 @@ def own_catalog(archive: CheckedArchive, installed: Catalog) -> Catalog:
     return catalog
 
 
-def check_needs(manifest: Manifest, installed: Mapping[str, Manifest], types: Catalog) -> None:
-    """All that the app can't do without is there: types, roles, actions. Raises `Rejected` naming everything that is
-    missing."""
-    missing: list[str] = []
+def missing_needs(
+    manifest: Manifest, installed: Mapping[str, Manifest], types: Catalog, bundled: Mapping[str, Manifest]
+) -> list[Missing]:
+    """Everything that the app can't do without and that is not there: types, roles, actions. `bundled`: the manifests
+    of the apps that come with PCloud."""
+    missing: list[Missing] = []
     for use in manifest.uses:
         if use.optional:
             continue
         type_ = use.read or use.write or use.extend
-        if type_ and type_ not in types.types and TypeName.parse(type_).app != manifest.name:
-            missing.append(f"the type {type_}")
+        if type_ and type_ not in types.types and (app := TypeName.parse(type_).app) != manifest.name:
+            missing.append(Missing(f"the type {type_}", app if app in bundled else ""))
         if use.call and (lack := _lacking_action(use.call, manifest, installed)):
-            missing.append(lack)
+            others = {name: other for name, other in bundled.items() if name not in installed}
+            missing.append(Missing(lack, _who_has(use.call, others)))
+    return list(dict.fromkeys(missing))
+
+
+def check_needs(missing: list[Missing], manifest: Manifest) -> None:
+    """Raises `Rejected` naming everything that is missing."""
     if missing:
-        needs = "; ".join(dict.fromkeys(missing))
-        raise Rejected(f"{manifest.name} needs what is not installed: {needs}. Install the app that has it first")
+        raise Rejected(
+            f"{manifest.name} needs what is not installed: {'; '.join(map(str, missing))}. "
+            "Install the app that has it first"
+        )
+
+
+def check_additive(name: str, before: Catalog, after: Catalog) -> None:
+    """An upgrade's schema only adds; raises `Rejected` naming each change that is none."""
+    if breaks := breaking_changes(before, after):
+        raise Rejected(
+            f"{name} can't be upgraded to this version: {'; '.join(breaks)}. An upgrade may add types and fields that may "
+            "be empty or have a default, nothing else"
+        )
+
+
+def check_dependents(manifest: Manifest, before: Manifest, installed: Mapping[str, Manifest]) -> None:
+    """No other app loses an action or a role that it can't do without; raises `Conflict` naming them."""
+    after = {**installed, manifest.name: manifest}
+    broken: list[str] = []
+    for other in installed.values():
+        for use in other.uses:
+            known = use.call and not use.optional and other.name != manifest.name
+            if not known or _lacking_action(use.call, other, {**installed, before.name: before}):
+                continue
+            if lack := _lacking_action(use.call, other, after):
+                broken.append(f"{other.name} needs {lack}")
+    if broken:
+        raise Conflict(f"this version of {manifest.name} lacks what others need: {'; '.join(broken)}")
 
 
 def check_roles(manifest: Manifest, installed: Mapping[str, Manifest]) -> None:
@@ -74,7 +125,7 @@ def check_confinement(archive: CheckedArchive, *, bundled: bool, unconfined: boo
     """Without a sandbox only the apps that come with PCloud start unasked; raises `Forbidden`."""
     if archive.manifest.run is not None and not bundled and not unconfined:
         raise Forbidden(
-            f"{archive.manifest.name} does not come with PCloud and there is no sandbox yet: it would run with all "
+            f"{archive.manifest.name} does not come with PCloud, and this machine has no sandbox for it: it would run with all "
             "rights of this user. If you trust it, install it with --unconfined"
         )
 
@@ -93,6 +144,16 @@ def _needs(manifest: Manifest, name: str, roles: set[str]) -> bool:
         if owner == name or (owner.startswith(ROLE) and owner.removeprefix(ROLE) in roles):
             return True
     return False
+
+
+def _who_has(target: str, bundled: Mapping[str, Manifest]) -> str:
+    """The bundled app that has this action, '' for none."""
+    owner, _, action = target.rpartition("/")
+    for name, manifest in sorted(bundled.items()):
+        holds = owner == name or (owner.startswith(ROLE) and owner.removeprefix(ROLE) in manifest.provides)
+        if holds and any(known.name == action for known in manifest.actions):
+            return name
+    return ""
 
 
 def _lacking_action(target: str, manifest: Manifest, installed: Mapping[str, Manifest]) -> str:

@@ -4,6 +4,7 @@ code/<sha256>/   its archive, unpacked; read only for the app
 data/            its own (0700); stays when the app is removed
 keys/            bus.seed, web.key (0600)
 log/app.log      what it said
+snapshots/       its data before an upgrade, until the next one
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ class AppFolders:
     @property
     def data(self) -> Path:
         return self.root / "data"
+
+    @property
+    def snapshots(self) -> Path:
+        return self.root / "snapshots"
 
     @property
     def bus_seed(self) -> Path:

@@ -4,89 +4,86 @@
     environment   its locked packages and the SDK
     credentials   its key for the bus, the public half written to its node
     consumers     of its triggers
-    process       its gateway and its process, which has to stay up
+    process       its gateway and its process
+    settle        which has to stay up, and to listen if it has pages
     init          its init actions, in order
     running       its node says so
 
-A node that dies in the middle finds the app INSTALLING at its next start and begins again at the first step: what
-was done is found done. Before the first step nothing but an archive in the object bucket exists; see `Apps.install`.
+During an installation or upgrade each one is an event on the app's node before it begins. A node that dies in the
+middle finds the app INSTALLING (or UPGRADING) at its next start and begins again at the first step: what was done is
+found done. Before the first step nothing but an archive in the object bucket exists; see `Apps.install`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 
 from core.app.instance import Instance
-from core.app.nodes import AppNodes
-from core.app.ports import Calls, Processor, Store
+from core.app.parts import AppParts, Progress
 from core.app.record import AppState
 from core.caller import Caller, RunContext
 from pcloud.errors import PCloudError, Unavailable
 from pcloud.manifest import Init
 
-__all__ = ["Installation", "Progress"]
+__all__ = ["Installation", "bring_up"]
 
 log = logging.getLogger("pcloud.app")
-Progress = Callable[[str, str], None]
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 3.0
 
 
 class Installation:
-    """One app on its way. `admit`: lets the app with this public key onto the bus."""
+    """One app on its way. `recorded`: each step is an event."""
 
-    def __init__(
-        self,
-        instance: Instance,
-        *,
-        nodes: AppNodes,
-        store: Store,
-        processor: Processor,
-        calls: Calls,
-        admit: Callable[[str, str], Awaitable[None]],
-        progress: Progress,
-        init_seconds: float,
-    ):
+    def __init__(self, instance: Instance, parts: AppParts, progress: Progress, *, recorded: bool):
         self._instance = instance
         self._app = instance.app
-        self._nodes = nodes
-        self._store = store
-        self._processor = processor
-        self._calls = calls
-        self._admit = admit
+        self._parts = parts
         self._progress = progress
-        self._init_seconds = init_seconds
+        self._recorded = recorded
 
     async def start(self) -> None:
         """Everything up to a process that is being kept running; what a node does for each app when it starts."""
-        self._progress("unpack", self._app.archive[:12])
-        await self._instance.unpack(self._store.archives.get)
-        self._progress("environment", self._app.name)
+        await self.step("unpack", self._app.archive[:12])
+        await self._instance.unpack(self._parts.store.archives.get)
+        await self.step("environment", self._app.name)
         await self._instance.provide_environment()
-        self._progress("credentials", self._app.name)
+        await self.step("credentials", self._app.name)
         await self._credentials()
-        self._progress("consumers", f"{len(self._app.manifest.triggers)} triggers")
-        await self._processor.attach(self._app)
-        self._progress("process", self._app.name)
+        await self.step("consumers", f"{len(self._app.manifest.triggers)} triggers")
+        await self._parts.processor.attach(self._app)
+        await self.step("process", self._app.name)
         await self._instance.start()
 
-    async def finish(self) -> None:
-        """After `start`, the first time: the process stays up, the init actions are done, the node says RUNNING."""
+    async def settle(self) -> None:
+        await self.step("settle", self._app.name)
         await self._instance.settled()
-        for number, init in enumerate(self._app.manifest.init):
-            self._progress("init", init.call)
+
+    async def init(self, inits: Sequence[tuple[int, Init]]) -> None:
+        """These init actions, with their numbers, one after the other."""
+        for number, init in inits:
+            await self.step("init", init.call)
             await self._init(number, init)
+
+    async def running(self, error: str = "") -> None:
+        """The last step, and the end of the way."""
+        await self._parts.nodes.become(self._app.name, AppState.RUNNING, error, step="running")
         self._progress("running", self._app.name)
-        await self._nodes.become(self._app.name, AppState.RUNNING)
+
+    async def step(self, name: str, detail: str) -> None:
+        if self._recorded:
+            await self._parts.nodes.step(self._app.name, name)
+        self._progress(name, detail)
 
     async def _credentials(self) -> None:
         public = self._instance.provide_credentials()
         if public != self._app.nkey:
-            await self._nodes.set_bus_key(self._app.name, public)
-        await self._admit(self._app.name, public)
+            await self._parts.nodes.set_bus_key(self._app.name, public)
+        await self._parts.local.admit(self._app.name, public)
 
     async def _init(self, number: int, init: Init) -> None:
         """Call until it works: the app that answers may be starting too. Any other refusal is final."""
@@ -94,7 +91,7 @@ class Installation:
         last: PCloudError | None = None
         what = f"init action {number + 1} ({init.call}) of {self._app.name}"
         try:
-            async with asyncio.timeout(self._init_seconds):
+            async with asyncio.timeout(self._parts.settings.init_seconds):
                 while True:
                     try:
                         return await self._call_in_run(number, init)
@@ -105,17 +102,35 @@ class Installation:
                     pause = min(pause * 2, LONGEST_PAUSE)
         except TimeoutError as error:
             reason = last or "it gave no answer"
-            raise Unavailable(f"{what} did not work within {self._init_seconds:.0f} s: {reason}") from error
+            raise Unavailable(
+                f"{what} did not work within {self._parts.settings.init_seconds:.0f} s: {reason}"
+            ) from error
         except PCloudError as error:
             raise type(error)(f"{what} failed: {error.message}") from error
 
     async def _call_in_run(self, number: int, init: Init) -> None:
         """In a run of its own that is the same each time, so that whoever answers finds what it did before a kill."""
         app = self._app
-        key = "\0".join(("init", app.name, app.installed_at, str(number)))
+        said = json.dumps(init.args, sort_keys=True)
+        key = "\0".join(("init", app.name, app.installed_at, str(number), init.call, said))
         target = init.call if "/" in init.call else f"{app.name}/{init.call}"
-        token = self._calls.runs.open(RunContext(hashlib.sha256(key.encode()).hexdigest()[:32]), app.name)
+        token = self._parts.calls.runs.open(RunContext(hashlib.sha256(key.encode()).hexdigest()[:32]), app.name)
         try:
-            await self._calls.call(Caller("app", app.name), target, init.args, run_token=token)
+            await self._parts.calls.call(Caller("app", app.name), target, init.args, run_token=token)
         finally:
-            self._calls.runs.close(token)
+            self._parts.calls.runs.close(token)
+
+
+async def bring_up(
+    parts: AppParts, instance: Instance, progress: Progress, inits: Sequence[tuple[int, Init]], *, recorded: bool = True
+) -> Installation:
+    """All steps but the last one, as events; leaves nothing running when one fails."""
+    steps = Installation(instance, parts, progress, recorded=recorded)
+    try:
+        await steps.start()
+        await steps.settle()
+        await steps.init(inits)
+    except BaseException:
+        await instance.stop()
+        raise
+    return steps

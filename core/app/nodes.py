@@ -4,23 +4,28 @@ commands."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
 
 from core.app.admission import own_catalog
 from core.app.archive import CheckedArchive
 from core.app.ports import Commands
-from core.app.record import ALL_APPS, APP_TYPE, App, AppState, app_from_row, app_ref, app_values
+from core.app.record import ALL_APPS, APP_TYPE, App, AppState, Previous, app_from_row, app_ref, app_values
 from core.caller import Grant
 from core.command import NodeChange
-from core.grant import GRANT_TYPE, grant_ref, grant_values
+from core.grant import ALL_GRANTS, GRANT_TYPE, grant_from_row, grant_ref, grant_values, requested_grants
 from pcloud.errors import NotFound
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog, TypeDef
-from projections.graph.port import Compare, GraphStore, IdIn, Select
+from projections.graph.port import Compare, Filter, GraphStore, IdIn, Select
 
 __all__ = ["AppNodes"]
 
 CAPABILITY_TYPE = "core/Capability"
+TEXTS = ("schema", "catalog")
 ACTOR = "owner"
 
 
@@ -30,6 +35,8 @@ class AppNodes:
     def __init__(self, graph: GraphStore, commands: Commands):
         self._graph = graph
         self._commands = commands
+
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     async def all(self) -> list[App]:
         return [app_from_row(row) for row in await self._graph.fetch(ALL_APPS)]
@@ -41,12 +48,33 @@ class AppNodes:
             raise NotFound(f"there is no app {name!r} here: `pcloud app list` shows what is installed")
         return app_from_row(rows[0])
 
+    async def find(self, name: str) -> App | None:
+        rows = await self._graph.fetch(Select(APP_TYPE, scalars=ALL_APPS.scalars, filter=IdIn((name,))))
+        return app_from_row(rows[0]) if rows else None
+
+    async def grants(self, name: str) -> tuple[Grant, ...]:
+        """All grants of an app, decided or not, in the order of the manifest as far as they are in it."""
+        rows = await self._graph.fetch(
+            Select(GRANT_TYPE, scalars=ALL_GRANTS.scalars, filter=Compare("app", "eq", name))
+        )
+        return tuple(sorted((grant_from_row(row) for row in rows), key=lambda grant: (grant.verb, grant.target)))
+
+    async def catalog(self, name: str) -> Catalog:
+        """What the installed version declares."""
+        return Catalog.from_json((await self._texts(name))["catalog"] or "{}")
+
+    async def ids(self, type_: str, filter: Filter | None, first: int) -> list[str]:
+        """Of entities of any type."""
+        return [
+            row["id"] for row in await self._graph.fetch(Select(type_, scalars=("id",), filter=filter, first=first))
+        ]
+
     def types(self) -> Catalog:
         """All types that exist."""
         return self._graph.catalog
 
     def types_without(self, name: str) -> Catalog:
-        """All types that exist, less what this app itself declared at an earlier try."""
+        """All types that exist, less what this app itself declared before."""
         types: dict[str, TypeDef] = {}
         for type_name, type_ in self._graph.catalog.types.items():
             if not type_name.startswith(f"{name}/"):
@@ -54,29 +82,62 @@ class AppNodes:
                 types[type_name] = TypeDef(type_.name, fields, type_.description)
         return Catalog(types=types)
 
-    async def register(self, checked: CheckedArchive, grants: Sequence[Grant]) -> App:
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    async def register(self, checked: CheckedArchive, grants: Sequence[Grant], signer: str = "") -> App:
         """The app, INSTALLING, with its decided grants; those of an earlier try that are not asked for any more go."""
         name = checked.manifest.name
-        catalog = own_catalog(checked, self.types_without(name)).to_json()
-        earlier = {app.name: app for app in await self.all()}.get(name)
-        installed_at = earlier.installed_at if earlier else _now()
-        values = app_values(checked.manifest, checked.sha256, checked.schema_text, catalog, installed_at)
-        kept = {grant.id for grant in grants}
-        gone = [ref for ref in await self._refs(GRANT_TYPE, "app", name) if ref.id not in kept]
-        changes = [
-            NodeChange(app_ref(name), "upsert", set=values),
-            *(NodeChange(grant_ref(grant), "upsert", set=grant_values(grant)) for grant in grants),
-            *(NodeChange(ref, "delete") for ref in gone),
-        ]
-        await self._commands.write(ACTOR, changes)
-        return await self.get(name)
+        earlier = await self.find(name)
+        state = {
+            "state": AppState.INSTALLING.value, "step": "register", "error": None, "previous": None,
+            "signer": signer or None, "forget": None, "installedAt": earlier.installed_at if earlier else _now(),
+        }  # fmt: skip
+        return await self._put({**self._values(checked), **state}, grants)
 
-    async def become(self, name: str, state: AppState, error: str = "") -> None:
-        change = NodeChange(app_ref(name), "update", set={"state": state.value, "error": error or None})
-        await self._commands.write(ACTOR, [change])
+    async def replace(self, app: App, checked: CheckedArchive, grants: Sequence[Grant], signer: str = "") -> App:
+        """Another version in the place of `app`, UPGRADING, which is remembered for a rollback."""
+        texts = await self._texts(app.name)
+        held = {grant.id: grant.state for grant in await self.grants(app.name)}
+        previous = Previous(
+            app.version, app.archive, app.manifest, texts["schema"], texts["catalog"], _now(), held, app.signer
+        )
+        state = {
+            "state": AppState.UPGRADING.value, "step": "register", "error": None, "signer": signer or None,
+            "previous": msgspec.json.encode(previous).decode(),
+        }  # fmt: skip
+        return await self._put({**self._values(checked), **state}, grants)
+
+    async def restore(self, app: App) -> App:
+        """The version before in the place of `app`, UPGRADING; its grants as they are now, those that went with the
+        upgrade as they were."""
+        before = app.previous
+        assert before is not None
+        held = {**before.grants, **{grant.id: grant.state for grant in await self.grants(app.name)}}
+        grants = [
+            replace(grant, state=held.get(grant.id, "rejected"))  # type: ignore[arg-type] - as it was stored
+            for grant in requested_grants(before.manifest)
+        ]
+        state = {
+            "state": AppState.UPGRADING.value, "step": "register", "previous": None, "signer": before.signer or None,
+        }  # fmt: skip
+        return await self._put(
+            {**app_values(before.manifest, before.archive, before.schema, before.catalog), **state}, grants
+        )
+
+    async def become(self, name: str, state: AppState, error: str = "", *, step: str = "", **more: Any) -> None:
+        """`step`: left as it is when not given."""
+        values: dict[str, Any] = {"state": state.value, "error": error or None, **({"step": step} if step else {})}
+        await self._set(name, **values, **more)
+
+    async def step(self, name: str, step: str) -> None:
+        """Write down what is begun now."""
+        await self._set(name, step=step)
 
     async def set_bus_key(self, name: str, public: str) -> None:
-        await self._commands.write(ACTOR, [NodeChange(app_ref(name), "update", set={"nkey": public})])
+        await self._set(name, nkey=public)
+
+    async def set_grant(self, grant: Grant) -> None:
+        await self._commands.write(ACTOR, [NodeChange(grant_ref(grant), "update", set={"state": grant.state})])
 
     async def delete(self, name: str) -> None:
         """The app with its grants and the capabilities that it gave or was given."""
@@ -87,6 +148,32 @@ class AppNodes:
             *await self._refs(CAPABILITY_TYPE, "receiver", name),
         ]
         await self._commands.write(ACTOR, [NodeChange(ref, "delete") for ref in dict.fromkeys(refs)])
+
+    # --- within -------------------------------------------------------------------------------------------------------
+
+    def _values(self, checked: CheckedArchive) -> dict[str, Any]:
+        catalog = own_catalog(checked, self.types_without(checked.manifest.name)).to_json()
+        return app_values(checked.manifest, checked.sha256, checked.schema_text, catalog)
+
+    async def _put(self, values: dict[str, Any], grants: Sequence[Grant]) -> App:
+        """The node, with exactly these grants, in one transaction."""
+        name = values["name"]
+        kept = {grant.id for grant in grants}
+        gone = [ref for ref in await self._refs(GRANT_TYPE, "app", name) if ref.id not in kept]
+        changes = [
+            NodeChange(app_ref(name), "upsert", set=values),
+            *(NodeChange(grant_ref(grant), "upsert", set=grant_values(grant)) for grant in grants),
+            *(NodeChange(ref, "delete") for ref in gone),
+        ]
+        await self._commands.write(ACTOR, changes)
+        return await self.get(name)
+
+    async def _set(self, name: str, **values: Any) -> None:
+        await self._commands.write(ACTOR, [NodeChange(app_ref(name), "update", set=values)])
+
+    async def _texts(self, name: str) -> dict[str, str]:
+        [row] = await self._graph.fetch(Select(APP_TYPE, scalars=("id", *TEXTS), filter=IdIn((name,))))
+        return {text: row.get(text) or "" for text in TEXTS}
 
     async def _refs(self, type_: str, field: str, value: str) -> list[Ref]:
         rows = await self._graph.fetch(Select(type_, scalars=("id",), filter=Compare(field, "eq", value)))

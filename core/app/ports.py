@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
 
 from core.caller import Caller, RunContext
+from pcloud.event import StoredEvent
 from pcloud.revision import Revision
+from pcloud.subject import Ref
 
 if TYPE_CHECKING:
     from core.app.record import App
@@ -19,6 +21,10 @@ __all__ = ["Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "OpenRu
 
 class Commands(Protocol):
     async def write(self, actor: str, changes: Sequence[NodeChange], *, key: str | None = None) -> Revision: ...
+
+    async def forget(self, actor: str, refs: Sequence[Ref]) -> Any:
+        """Take these entities out of every view and their events out of the log, for good."""
+        ...
 
 
 class BusUsers(Protocol):
@@ -34,7 +40,11 @@ class Archives(Protocol):
 
 class Store(Protocol):
     @property
+    def epoch(self) -> str: ...
+    @property
     def archives(self) -> Archives: ...
+    def read(self, first: int, last: int, *, subjects: Sequence[str] = ...) -> AsyncIterator[StoredEvent]: ...
+    async def last_event(self, ref: Ref) -> StoredEvent | None: ...
 
 
 class Answer(Protocol):
@@ -75,11 +85,18 @@ class Calls(Protocol):
 
 
 class Processor(Protocol):
-    """The event processor: `attach` makes the consumers of the app's triggers, or finds them; `detach` removes them."""
+    """The event processor: `attach` makes the consumers of the app's triggers, or finds them; `detach` removes them.
+    `suspend`: as before `attach`, the places in the log stay. `retire`: gives up those of triggers of another version."""
 
     async def attach(self, app: App) -> None: ...
     async def detach(self, app: str) -> None: ...
+    async def suspend(self, app: str) -> None: ...
+    async def retire(self, app: str, triggers: Sequence[str]) -> None: ...
 
 
 class Api(Protocol):
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse: ...
+
+    async def disconnect(self, whom: Callable[[Caller], bool]) -> None:
+        """Close the open connections of these callers."""
+        ...

@@ -14,26 +14,46 @@ from pcloud.manifest import Manifest
 from pcloud.subject import Ref
 from projections.graph.port import Select
 
-__all__ = ["ALL_APPS", "APP_TYPE", "App", "AppState", "app_from_row", "app_ref", "app_values"]
+__all__ = ["ALL_APPS", "APP_TYPE", "App", "AppState", "Previous", "app_from_row", "app_ref", "app_values"]
 
 APP_TYPE = "core/App"
-FIELDS = ("id", "version", "state", "manifest", "archive", "nkey", "error", "installedAt")
+FIELDS = (
+    "id", "version", "state", "step", "manifest", "archive", "nkey", "error", "installedAt", "previous", "signer",
+    "forget",
+)  # fmt: skip
 ALL_APPS = Select(APP_TYPE, scalars=FIELDS)
 
 
 class AppState(StrEnum):
-    """INSTALLING and REMOVING are gone on with at the next start; FAILED waits for the owner."""
+    """INSTALLING, UPGRADING and REMOVING are gone on with at the next start; PAUSED and FAILED wait for the owner."""
 
     INSTALLING = "INSTALLING"
+    UPGRADING = "UPGRADING"
     RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
     FAILED = "FAILED"
     REMOVING = "REMOVING"
 
 
+class Previous(msgspec.Struct, frozen=True):
+    """The version before an upgrade, as a rollback needs it. `at`: when it was left. `grants`: the states by id at that
+    time. The snapshot of the data folder is known by `archive`."""
+
+    version: str
+    archive: str
+    manifest: Manifest
+    schema: str
+    catalog: str
+    at: str
+    grants: dict[str, str] = {}
+    signer: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class App:
-    """An app that is installed, or on its way in or out. `archive`: its sha256. `error`: why it is FAILED. `installed_at`: when
-    it was first tried; all tries up to its removal have the same."""
+    """An app that is installed, or on its way in or out. `archive`: its sha256. `step`: what was begun last. `error`: why
+    it is FAILED or PAUSED, or an upgrade was taken back. `signer`: JSON. `installed_at`: when it was first tried; all
+    tries up to its removal have the same. `forget`: its data goes with it."""
 
     name: str
     version: str
@@ -43,6 +63,10 @@ class App:
     nkey: str = ""
     error: str = ""
     installed_at: str = ""
+    step: str = ""
+    previous: Previous | None = None
+    signer: str = ""
+    forget: bool = False
 
     @property
     def title(self) -> str:
@@ -57,21 +81,18 @@ def app_ref(name: str) -> Ref:
     return Ref("core", "App", name)
 
 
-def app_values(manifest: Manifest, archive: str, schema: str, catalog: str, installed_at: str) -> dict[str, Any]:
-    """The fields of a new app's node; None takes away what an earlier try left there."""
+def app_values(manifest: Manifest, archive: str, schema: str, catalog: str) -> dict[str, Any]:
+    """The fields of an app's node that follow from its archive; None takes away what another one left there."""
     return {
         "name": manifest.name,
         "version": manifest.version,
         "title": manifest.title or None,
         "description": manifest.description or None,
-        "state": AppState.INSTALLING.value,
         "manifest": msgspec.json.encode(manifest).decode(),
         "schema": schema or None,
         "catalog": catalog,
         "archive": archive,
         "web": bool(manifest.run and manifest.run.web),
-        "installedAt": installed_at,
-        "error": None,
     }
 
 
@@ -80,6 +101,7 @@ def app_from_row(row: Mapping[str, Any]) -> App:
     try:
         manifest = msgspec.json.decode(row["manifest"], type=Manifest)
         state = AppState(row["state"])
+        previous = msgspec.json.decode(row["previous"], type=Previous) if row.get("previous") else None
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise Corrupt(f"the stored node of the app {row['id']} can't be read: {error}") from error
     return App(
@@ -91,4 +113,8 @@ def app_from_row(row: Mapping[str, Any]) -> App:
         nkey=row.get("nkey") or "",
         error=row.get("error") or "",
         installed_at=row.get("installedAt") or "",
+        step=row.get("step") or "",
+        previous=previous,
+        signer=row.get("signer") or "",
+        forget=bool(row.get("forget")),
     )

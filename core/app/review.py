@@ -2,50 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
+from core.app.admission import Missing
+from core.app.signature import Signer
 from core.caller import Grant
-from core.grant import describe, explain_capability, requested_grants
+from core.grant import describe, explain_capability
 from pcloud.manifest import Manifest
 
-__all__ = ["Review", "review"]
+__all__ = ["Review", "changes_of", "notes_of", "resources_of"]
 
 ACTION = "action:"
+UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """`notes`: what follows without being asked for, as sentences. `unconfined`: it would run with all rights of
-    this user."""
+    """`archive`: its sha256. `kind`: what installing it would be. `grants`: all, those that wait for the owner pending.
+    `notes`: what follows without being asked for, as sentences. `missing`: what has to be installed first. `changes`:
+    what an upgrade changes. `sandbox`: in which one it would run; `unconfined`: with all rights of this user."""
 
+    archive: str
+    kind: Literal["install", "upgrade", "same"]
     name: str
     version: str
+    from_version: str
     title: str
     description: str
-    grants: tuple[Grant, ...]
-    notes: tuple[str, ...]
     bundled: bool
+    sandbox: str
     unconfined: bool
+    signer: Signer | None
+    grants: tuple[Grant, ...]
+    notes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    changes: tuple[str, ...] = ()
 
-    def sentences(self) -> list[tuple[Grant, str]]:
-        """Each grant with its meaning."""
-        return [(grant, describe(grant)) for grant in self.grants]
-
-
-def review(manifest: Manifest, *, bundled: bool) -> Review:
-    return Review(
-        manifest.name,
-        manifest.version,
-        manifest.title or manifest.name,
-        manifest.description,
-        requested_grants(manifest),
-        tuple(_notes(manifest)),
-        bundled,
-        manifest.run is not None,
-    )
+    def as_dict(self) -> dict[str, Any]:
+        grants = [{**asdict(grant), "text": describe(grant), "new": grant.state == "pending"} for grant in self.grants]
+        needed = list(dict.fromkeys(one.bundled for one in self.missing if one.bundled))
+        return {**asdict(self), "grants": grants, "missing": [str(one) for one in self.missing], "needed": needed}
 
 
-def _notes(manifest: Manifest) -> list[str]:
+def notes_of(manifest: Manifest) -> list[str]:
+    """What the app does without a grant of its own."""
     notes = [f"provide the role {role} to other apps" for role in manifest.provides]
     if manifest.run is not None and manifest.run.web:
         notes.append("serve web pages to you, at an address of its own")
@@ -55,3 +58,36 @@ def _notes(manifest: Manifest) -> list[str]:
         actions = [value.removeprefix(ACTION) for value in init.args.values() if str(value).startswith(ACTION)]
         notes.extend(explain_capability(whom, action) for action in actions)
     return notes
+
+
+def resources_of(manifest: Manifest) -> list[str]:
+    """What it may use of this machine, in words."""
+    asked = getattr(manifest, "resources", None)
+    if asked is None or manifest.run is None:
+        return []
+    words = [f"use up to {size(asked.memory)} of memory", f"run up to {asked.processes} processes"]
+    disk = (
+        f"store up to {size(asked.disk)} in its own folder" if asked.disk else "store without limit in its own folder"
+    )
+    return [*words, disk]
+
+
+def changes_of(before: Manifest, after: Manifest, added: Sequence[str], new_inits: Iterable[str]) -> list[str]:
+    """What an upgrade changes besides grants, as phrases; `added`: to the schema."""
+    found = [f"adds {phrase}" for phrase in added]
+    old, new = ({trigger.name for trigger in manifest.triggers} for manifest in (before, after))
+    found += [f"adds the trigger {name}" for name in sorted(new - old)]
+    found += [f"gives up the trigger {name}" for name in sorted(old - new)]
+    asked, kept = (
+        {(use.read, use.write, use.extend, use.call, use.network) for use in one.uses} for one in (before, after)
+    )
+    found += [f"no longer asks for {next(filter(None, use))}" for use in sorted(asked - kept)]
+    found += [f"calls {call} once" for call in new_inits]
+    return found
+
+
+def size(count: int) -> str:
+    for unit, name in UNITS:
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count} bytes"

@@ -14,15 +14,18 @@ __all__ = ["AppStatus", "status_of"]
 
 @dataclass(frozen=True, slots=True)
 class AppStatus:
-    """`state`: as in the log (INSTALLING, RUNNING, FAILED, REMOVING). `process`: starting, running, backing-off,
+    """`state`: as in the log (INSTALLING, UPGRADING, RUNNING, PAUSED, FAILED, REMOVING), `step` the newest
+    on its way there; `previous`: the version that a rollback leads to, '' for none. `process`: starting, running, backing-off,
     stopped or failed, '' for an app without one; `reason`: why it is not running. `seconds`: how long it has been
-    so. `restarts`: since the node started."""
+    so. `restarts`: since the node started. `sandbox`: bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
 
     name: str
     title: str
     version: str
     state: str
+    step: str
     error: str
+    previous: str
     provides: tuple[str, ...]
     web: bool
     address: str
@@ -32,6 +35,7 @@ class AppStatus:
     restarts: int
     seconds: float
     log: str
+    sandbox: str
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,14 +50,17 @@ def status_of(app: App, instance: Instance | None, trouble: str) -> AppStatus:
         title=app.title,
         version=app.version,
         state=app.state.value,
+        step=app.step,
+        previous=app.previous.version if app.previous else "",
         error=app.error or trouble,
         provides=tuple(app.manifest.provides),
         web=app.web,
-        address=f"{address[0]}:{address[1]}" if address else "",
+        address=f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address or ""),
         process=supervisor.state.value if supervisor else ("stopped" if has_process else ""),
         reason=supervisor.reason if supervisor else "",
         pid=supervisor.pid if supervisor else None,
         restarts=max(0, supervisor.starts - 1) if supervisor else 0,
         seconds=round(time.time() - supervisor.since, 1) if supervisor else 0.0,
         log=str(instance.folders.log) if instance else "",
+        sandbox=instance.sandbox if instance and has_process else "",
     )

@@ -1,16 +1,18 @@
 """What each app was allowed by the owner: made from its manifest, reviewed in plain words, stored as nodes of
 `core/Grant`.
 
-request     from a manifest's `uses` to grants that wait for the owner wording     what a grant means, for the one
-who decides node        how a grant is stored register    the grants in force, as of the graph view
+request     from a manifest's `uses` to grants that wait for the owner, and what an upgrade carries over
+wording     what a grant means, for the one who decides
+node        how a grant is stored
+register    the grants in force, as of the graph view
 """
 
-from core.grant.node import GRANT_TYPE, grant_from_row, grant_ref, grant_values
+from core.grant.node import ALL_GRANTS, GRANT_TYPE, grant_from_row, grant_ref, grant_values
 from core.grant.register import GrantRegister
-from core.grant.request import decide, grant_id, requested_grants
+from core.grant.request import carry_over, decide, grant_id, requested_grants
 from core.grant.wording import describe, explain_capability
 
 __all__ = [
-    "GRANT_TYPE", "GrantRegister", "decide", "describe", "explain_capability", "grant_from_row", "grant_id",
-    "grant_ref", "grant_values", "requested_grants",
+    "ALL_GRANTS", "GRANT_TYPE", "GrantRegister", "carry_over", "decide", "describe", "explain_capability",
+    "grant_from_row", "grant_id", "grant_ref", "grant_values", "requested_grants",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ from core.caller import Grant
 from pcloud.errors import Forbidden, Rejected
 from pcloud.manifest import Manifest, Use
 
-__all__ = ["VERBS", "decide", "grant_id", "requested_grants"]
+__all__ = ["VERBS", "carry_over", "decide", "grant_id", "requested_grants"]
 
 Verb = Literal["read", "write", "extend", "call", "network"]
 VERBS: tuple[Verb, ...] = (
@@ -40,19 +40,36 @@ def requested_grants(manifest: Manifest) -> tuple[Grant, ...]:
     return tuple(grants.values())
 
 
+def carry_over(requested: Sequence[Grant], held: Sequence[Grant]) -> tuple[Grant, ...]:
+    """The grants of an app's new version: what the owner has decided stays, what asks for more is pending."""
+    before = {grant.id: grant for grant in held}
+    return tuple(_carried(grant, before.get(grant.id)) for grant in requested)
+
+
 def decide(grants: Sequence[Grant], answers: Mapping[str, bool]) -> tuple[Grant, ...]:
-    """The grants as approved or rejected, by id; one without an answer is rejected.
+    """The pending grants as approved or rejected, by id; one without an answer is rejected. The others stay as they are.
 
     Raises `Forbidden` when one is rejected that the app can't do without.
     """
     decided = tuple(
-        dataclasses.replace(grant, state="approved" if answers.get(grant.id, False) else "rejected") for grant in grants
+        dataclasses.replace(grant, state="approved" if answers.get(grant.id, False) else "rejected")
+        if grant.state == "pending"
+        else grant
+        for grant in grants
     )
     refused = [grant for grant in decided if grant.state == "rejected" and not grant.optional]
     if refused:
         names = ", ".join(f"{grant.verb} {grant.target}" for grant in refused)
         raise Forbidden(f"{refused[0].app} is not installed: it needs what was not granted: {names}")
     return decided
+
+
+def _carried(grant: Grant, before: Grant | None) -> Grant:
+    if before is None or not set(grant.fields) <= set(before.fields):
+        return grant
+    if before.state == "rejected" and not grant.optional:
+        return grant
+    return dataclasses.replace(grant, state=before.state)
 
 
 def _grant(app: str, use: Use, position: int) -> Grant:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,17 @@ class Recorder:
 
     async def detach(self, app: str) -> None:
         self.note(f"detach {app}")
+
+    async def suspend(self, app: str) -> None:
+        self.note(f"suspend {app}")
+
+    async def retire(self, app: str, triggers: Sequence[str]) -> None:
+        self.note(f"retire {app} {list(triggers)}")
+
+    async def disconnect(self, whom: Callable[[Caller], bool]) -> None:
+        for caller in (Caller("app", "tiny"), Caller("owner", eyes="tiny"), Caller("app", "other"), Caller("owner")):
+            if whom(caller):
+                self.note(f"disconnect {caller.actor} {caller.eyes}".rstrip())
 
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         return web.json_response(

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from core.app.admission import check_needs, check_roles, dependents, own_catalog
+from core.app.admission import (
+    check_additive,
+    check_dependents,
+    check_needs,
+    check_roles,
+    dependents,
+    missing_needs,
+    own_catalog,
+)
 from core.app.archive import read_archive
-from core.app.review import review
+from core.app.review import notes_of
 from core.schema import builtin_catalog, parse_schema
 from pcloud.errors import Conflict, Rejected
 from pcloud.manifest import Action, Init, Manifest, Run, Use
@@ -48,12 +56,61 @@ def test_everything_that_is_missing_is_named_at_once():
             Use(call="role:object-storage/get-object"), Use(read="other/Optional", optional=True), Use(read="images/Image"),
         ],
     )  # fmt: skip
+    post = Manifest("post", "1.0.0", provides=["mail"], actions=[Action("send")])
     with pytest.raises(Rejected) as error:
-        check_needs(manifest, {"store": STORE}, INSTALLED)
+        check_needs(missing_needs(manifest, {"store": STORE}, INSTALLED, {"post": post, "store": STORE}), manifest)
     assert str(error.value) == (
-        "x needs what is not installed: the type gone/Type; an app that provides the role mail; the action fly of store; "
-        "the app nobody. Install the app that has it first"
+        "x needs what is not installed: the type gone/Type; an app that provides the role mail (the app post, which comes "
+        "with PCloud, has it); the action fly of store; the app nobody. Install the app that has it first"
     )
+
+
+def test_an_upgrade_that_takes_an_action_from_another_app_is_refused():
+    after = Manifest("store", "2.0.0", provides=["object-storage"])
+    with pytest.raises(Conflict, match="lacks what others need: images needs the action get-object of store"):
+        check_dependents(after, STORE, {"images": IMPORTER})
+    check_dependents(STORE, STORE, {"images": IMPORTER})
+
+
+BEFORE = """
+type Note @search { text: String! kind: Kind at: DateTime about: Topic }
+type Topic { name: String! @id notes: [Note] @hasInverse(field: about) }
+enum Kind { A B }
+"""
+
+
+def schema(text: str):
+    return parse_schema("notes", text.replace(" @search {", " {"), others=builtin_catalog())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("at: DateTime", "", "the field Note.at is gone"),
+        ("at: DateTime", "at: String", "the field Note.at was DateTime and is String"),
+        ("at: DateTime", "at: [DateTime!]", r"the field Note.at was DateTime and is \[DateTime\]"),
+        ("at: DateTime", "at: DateTime more: Int!", "the new field Note.more is required and has no default"),
+        ("at: DateTime", "at: DateTime!", "the field Note.at is required now"),
+        ("text: String!", "text: String", "the field Note.text may be empty now"),
+        ("{ A B }", "{ A C }", "the field Note.kind lacks the value B"),
+        ("name: String! @id", "name: String!", "the field Topic.name is no longer an @id"),
+        ("@hasInverse(field: about)", "@hasInverse(field: about, onDelete: CASCADE)", "the relation Topic.notes deletes"),
+    ],
+)
+def test_an_upgrade_that_does_more_than_add_is_refused_with_what_it_does(old, new, words):
+    with pytest.raises(Rejected, match=words):
+        check_additive("notes", schema(BEFORE), schema(BEFORE.replace(old, new)))
+
+
+def test_all_that_is_not_an_addition_is_named_at_once():
+    after = schema("type Other { a: Int }")
+    with pytest.raises(Rejected, match=r"the type Note is gone; the type Topic is gone\. An upgrade may add"):
+        check_additive("notes", schema(BEFORE), after)
+
+
+def test_types_and_fields_that_may_be_empty_or_have_a_default_may_be_added():
+    more = BEFORE.replace("at: DateTime", "at: DateTime @search more: Int size: Int! @default(value: 3)")
+    check_additive("notes", schema(BEFORE), schema(more.replace("{ A B }", "{ A B C }") + "type Further { a: Int! }"))
 
 
 def test_a_role_is_held_by_one_app():
@@ -74,8 +131,7 @@ def test_the_review_says_what_follows_without_being_asked_for():
         "role:object-storage/create-bucket-with-webhook", {"bucket": "a", "webhook": "action:images/new-object"}
     )
     manifest = Manifest("images", "1.0.0", run=Run(["x"], web=True), provides=["pictures"], init=[init])
-    shown = review(manifest, bundled=False)
-    assert shown.unconfined and list(shown.notes) == [
+    assert notes_of(manifest) == [
         "provide the role pictures to other apps",
         "serve web pages to you, at an address of its own",
         "let the app that provides object-storage call its action images/new-object whenever it likes, without being named there",

@@ -1,0 +1,92 @@
+"""Whether a new version of an app's schema only adds to the one before: types, and fields that may be empty or have a
+default. Anything else would make stored data, or queries that others wrote, wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from pcloud.subject import TypeName
+from projections.graph.catalog import Catalog, FieldDef, TypeDef
+
+__all__ = ["additions", "breaking_changes", "losses"]
+
+
+def breaking_changes(before: Catalog, after: Catalog) -> list[str]:
+    """Each change that is no addition, as a sentence; empty when the new schema may take the old one's place."""
+    return [
+        *_breaking(before.types, after.types, extension=False),
+        *_breaking(before.extensions, after.extensions, extension=True),
+    ]
+
+
+def additions(before: Catalog, after: Catalog) -> list[str]:
+    """What the new schema adds, as phrases."""
+    found: list[str] = []
+    for old, new in ((before.types, after.types), (before.extensions, after.extensions)):
+        for name, type_ in new.items():
+            if name not in old and new is after.types:
+                found.append(f"the type {_short(name)}")
+            else:
+                known = old[name].fields if name in old else {}
+                found += [f"the field {_path(name, field)}" for field in type_.fields if field not in known]
+    return found
+
+
+def losses(now: Catalog, before: Catalog) -> list[str]:
+    """What is not shown any more when `before` takes the place of `now`: its newer types and fields, as phrases."""
+    return additions(before, now)
+
+
+def _breaking(old: Mapping[str, TypeDef], new: Mapping[str, TypeDef], *, extension: bool) -> Iterator[str]:
+    for name, type_ in old.items():
+        if name not in new:
+            if type_.fields or not extension:
+                yield f"{'the fields on ' if extension else 'the type '}{_short(name)} {'are' if extension else 'is'} gone"
+            continue
+        for field in type_.fields.values():
+            yield from _field_breaks(_path(name, field.name), field, new[name].fields.get(field.name))
+        for field in new[name].fields.values():
+            if field.name not in type_.fields and field.required and field.default is None and not field.is_relation:
+                yield f"the new field {_path(name, field.name)} is required and has no default: existing entries lack it"
+            if field.name not in type_.fields and field.is_id:
+                yield f"the new field {_path(name, field.name)} is an @id: existing entries have other ids"
+    for name, type_ in new.items():
+        if extension and name not in old:
+            for field in type_.fields.values():
+                if field.required and field.default is None and not field.is_relation:
+                    yield f"the new field {_path(name, field.name)} is required and has no default: existing entries lack it"
+
+
+def _field_breaks(path: str, old: FieldDef, new: FieldDef | None) -> Iterator[str]:
+    if new is None:
+        yield f"the field {path} is gone"
+        return
+    if _type_of(old) != _type_of(new):
+        yield f"the field {path} was {_type_of(old)} and is {_type_of(new)}"
+        return
+    if new.required and not old.required:
+        yield f"the field {path} is required now: existing entries may lack it"
+    if old.required and not new.required:
+        yield f"the field {path} may be empty now: whoever reads it relies on a value"
+    if new.is_id != old.is_id:
+        yield f"the field {path} {'became' if new.is_id else 'is no longer'} an @id: ids of entries would change"
+    if gone := [value for value in old.values if value not in new.values]:
+        yield f"the field {path} lacks the value{'s' if len(gone) > 1 else ''} {', '.join(gone)}"
+    if (old.inverse, old.written) != (new.inverse, new.written):
+        yield f"the relation {path} has another @hasInverse"
+    if old.cascade != new.cascade:
+        yield f"the relation {path} {'deletes' if new.cascade else 'no longer deletes'} what it points to"
+
+
+def _type_of(field: FieldDef) -> str:
+    inner = field.target or field.enum or str(field.kind)
+    return f"[{inner}]" if field.many else inner
+
+
+def _path(type_name: str, field: str) -> str:
+    return f"{_short(type_name)}.{field.rpartition('/')[2]}"
+
+
+def _short(name: str) -> str:
+    return TypeName.parse(name).type

@@ -1,0 +1,139 @@
+"""Looks at an archive that somebody wants to install: what it would be here, who vouches for it, what it asks for anew.
+
+Reads what is installed; changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import msgspec
+
+from core.app.additive import additions
+from core.app.admission import (
+    Missing,
+    check_additive,
+    check_confinement,
+    check_dependents,
+    check_needs,
+    check_roles,
+    missing_needs,
+    own_catalog,
+)
+from core.app.archive import CheckedArchive, read_archive
+from core.app.bundled import BundledApps
+from core.app.parts import AppParts
+from core.app.record import App, AppState
+from core.app.review import Review, changes_of, notes_of, resources_of
+from core.app.signature import Signer, signer_of
+from core.app.upgrade import new_inits
+from core.caller import Grant
+from core.grant import carry_over, requested_grants
+from pcloud.manifest import Manifest
+from projections.graph.catalog import Catalog
+
+__all__ = ["Admission", "Candidate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An archive, checked. `app`: what is there of it already. `grants`: those that wait for the owner pending.
+    `before`: the schema that it would replace."""
+
+    checked: CheckedArchive
+    kind: Literal["install", "upgrade", "same"]
+    app: App | None
+    bundled: bool
+    signer: Signer | None
+    grants: tuple[Grant, ...]
+    missing: tuple[Missing, ...]
+    schema: Catalog
+    before: Catalog
+
+    @property
+    def name(self) -> str:
+        return self.checked.manifest.name
+
+    @property
+    def signed(self) -> str:
+        """As it is stored."""
+        return msgspec.json.encode(asdict(self.signer)).decode() if self.signer else ""
+
+
+class Admission:
+    def __init__(self, parts: AppParts):
+        self._parts = parts
+        self.bundled = BundledApps(parts.settings.bundled, parts.settings.bounds)
+
+    async def examine(self, archive: bytes) -> Candidate:
+        """Raises `Rejected` or `Conflict` for what can't come in whatever the owner says. What is only missing is
+        told."""
+        checked = await asyncio.to_thread(read_archive, archive, self._parts.settings.bounds)
+        signer = await asyncio.to_thread(signer_of, archive)
+        bundled = await asyncio.to_thread(self.bundled.holds, checked)
+        nodes, manifest = self._parts.nodes, checked.manifest
+        apps = {app.name: app for app in await nodes.all()}
+        app = apps.pop(manifest.name, None)
+        others = {name: other.manifest for name, other in apps.items()}
+        self._parts.local.check_idle(manifest.name)
+        kind = kind_of(checked, app)
+        schema = own_catalog(checked, nodes.types_without(manifest.name))
+        before = await nodes.catalog(manifest.name) if kind == "upgrade" else Catalog()
+        if app is not None and kind == "upgrade":
+            check_additive(manifest.name, before, schema)
+            check_dependents(manifest, app.manifest, others)
+        check_roles(manifest, others)
+        held = await nodes.grants(manifest.name) if kind != "install" else ()
+        missing = await self._missing(manifest, others)
+        grants = carry_over(requested_grants(manifest), held)
+        return Candidate(checked, kind, app, bundled, signer, grants, tuple(missing), schema, before)
+
+    def check(self, candidate: Candidate, *, unconfined: bool) -> None:
+        """Raises `Rejected` for what is missing, `Forbidden` for what may not run here."""
+        settings = self._parts.settings
+        unconfined = unconfined or settings.unconfined or (settings.confines and settings.machine.confines_strangers)
+        check_confinement(candidate.checked, bundled=candidate.bundled, unconfined=unconfined)
+        check_needs(list(candidate.missing), candidate.checked.manifest)
+
+    async def review(self, candidate: Candidate) -> Review:
+        manifest, app = candidate.checked.manifest, candidate.app
+        changes: list[str] = []
+        if app is not None and candidate.kind == "upgrade":
+            added = additions(candidate.before, candidate.schema)
+            inits = [init.call for _, init in new_inits(app.manifest, manifest)]
+            changes = changes_of(app.manifest, manifest, added, inits)
+        return Review(
+            archive=candidate.checked.sha256,
+            kind=candidate.kind,
+            name=manifest.name,
+            version=manifest.version,
+            from_version=app.version if app is not None and candidate.kind != "install" else "",
+            title=manifest.title or manifest.name,
+            description=manifest.description,
+            bundled=candidate.bundled,
+            sandbox=self._parts.settings.sandbox if manifest.run is not None else "",
+            unconfined=manifest.run is not None and not self._parts.settings.confines,
+            signer=candidate.signer,
+            grants=candidate.grants,
+            notes=tuple(notes_of(manifest)),
+            resources=tuple(resources_of(manifest)),
+            missing=candidate.missing,
+            changes=tuple(changes),
+        )
+
+    async def _missing(self, manifest: Manifest, others: Mapping[str, Manifest]) -> list[Missing]:
+        missing = missing_needs(manifest, others, self._parts.nodes.types(), {})
+        if missing:
+            bundled = await asyncio.to_thread(self.bundled.manifests)
+            missing = missing_needs(manifest, others, self._parts.nodes.types(), bundled)
+        return missing
+
+
+def kind_of(checked: CheckedArchive, app: App | None) -> Literal["install", "upgrade", "same"]:
+    """An app that FAILED on its way in is installed again, by whichever archive."""
+    if app is None or app.state not in (AppState.RUNNING, AppState.PAUSED):
+        return "install"
+    return "same" if app.archive == checked.sha256 else "upgrade"

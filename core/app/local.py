@@ -1,0 +1,140 @@
+"""The apps' part of this node: which of them run here, who may sign in on the bus, and what is being done to each.
+
+To one app one thing is done at a time. What only waits, as for a start that failed, gives way to what the owner asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+from core.app.environment import Environments
+from core.app.folders import ENVIRONMENTS
+from core.app.instance import Instance
+from core.app.links import Links
+from core.app.ports import Api, BusUsers, Calls
+from core.app.record import App
+from core.app.settings import AppSettings
+from pcloud.errors import Conflict, PCloudError
+
+__all__ = ["LocalApps"]
+
+log = logging.getLogger("pcloud.app")
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+
+
+class LocalApps:
+    """`stop_all` when the node stops. `on_limit`: told app, kind and sentence of each limit that an app hits; `on_pause`: told app and
+    reason when one has to be paused."""
+
+    def __init__(
+        self, settings: AppSettings, server: BusUsers, api: Api, calls: Calls, links: Links,
+        on_limit: Callable[[str, str, str], None], on_pause: Callable[[str, str], None],
+    ):  # fmt: skip
+        self.settings = settings
+        self.environments = Environments(
+            settings.folder / ENVIRONMENTS, settings.sdk, cache=settings.cache, seconds=settings.install_seconds
+        )
+        self.instances: dict[str, Instance] = {}
+        # Why an app that should run does not.
+        self.troubles: dict[str, str] = {}
+        self._server = server
+        self._api = api
+        self._calls = calls
+        self._links = links
+        self._on_limit = on_limit
+        self._on_pause = on_pause
+        self._users: dict[str, str] = {}
+        self._work: dict[str, asyncio.Task[None]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    # --- instances ----------------------------------------------------------------------------------------------------
+
+    def new(self, app: App) -> Instance:
+        """One that is not known to anybody yet."""
+        return Instance(
+            app, self.settings, self.environments, self._api, self._calls, self._links,
+            on_limit=partial(self._on_limit, app.name), on_pause=partial(self._on_pause, app.name),
+        )  # fmt: skip
+
+    async def make(self, app: App) -> Instance:
+        """A new one in the place of one that is stopped first."""
+        await self.drop(app.name)
+        self.instances[app.name] = self.new(app)
+        return self.instances[app.name]
+
+    async def drop(self, name: str) -> None:
+        if (instance := self.instances.pop(name, None)) is not None:
+            await instance.stop()
+
+    # --- the bus ------------------------------------------------------------------------------------------------------
+
+    async def set_users(self, users: Mapping[str, str]) -> None:
+        """Exactly these apps may sign in, with these public keys."""
+        self._users = dict(users)
+        await self._server.set_app_users(dict(self._users))
+
+    async def admit(self, name: str, public: str) -> None:
+        await self.set_users({**self._users, name: public})
+
+    async def expel(self, name: str) -> None:
+        """Its connections are cut, nobody else's."""
+        await self.set_users({other: key for other, key in self._users.items() if other != name})
+
+    # --- work ---------------------------------------------------------------------------------------------------------
+
+    def begin(self, name: str, work: Coroutine[Any, Any, None], *, waiting: bool = False) -> asyncio.Task[None]:
+        """Have `work` done to the app, whoever waits for it. `waiting`: it gives way to anything else."""
+        task = asyncio.create_task(work, name=f"app {name}")
+        self._work[name] = task
+        task.add_done_callback(partial(_tell, name))
+        if waiting:
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+        return task
+
+    def check_idle(self, name: str) -> None:
+        """Raises `Conflict` while something is being done to the app that does not give way."""
+        task = self._work.get(name)
+        if task is not None and not task.done() and task not in self._waiting:
+            raise Conflict(f"{name} is being installed, upgraded or removed right now: wait until that is done")
+
+    async def cancel(self, name: str) -> None:
+        if (task := self._work.pop(name, None)) is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def keep_trying(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Start an app that was running before, or go on with its removal, however often that takes."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                self.troubles[name] = str(error)
+                log.warning(
+                    "%s can't be started or removed, trying again in %.0f s: %s", name, pause, error,
+                    exc_info=not isinstance(error, PCloudError | OSError),
+                )  # fmt: skip
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def stop_all(self) -> None:
+        await asyncio.gather(*(self.cancel(name) for name in list(self._work)))
+        await asyncio.gather(*(instance.stop() for instance in self.instances.values()))
+        self.instances.clear()
+
+    async def settled(self) -> None:
+        """Wait until what was begun is done."""
+        if tasks := [task for task in self._work.values() if not task.done()]:
+            await asyncio.wait(tasks)
+
+
+def _tell(name: str, done: asyncio.Task[None]) -> None:
+    """Whoever began it may not wait for it any more."""
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.error("%s: %s", name, error)

@@ -1,0 +1,40 @@
+"""What every change of an app's state needs: the log's nodes, this node's part of it, and the rest of core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.app.folders import AppFolders
+from core.app.local import LocalApps
+from core.app.nodes import AppNodes
+from core.app.ports import Api, Calls, Commands, Processor, Store
+from core.app.settings import AppSettings
+from core.app.snapshot import Snapshots
+
+__all__ = ["AppParts", "Progress", "quiet"]
+
+Progress = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AppParts:
+    settings: AppSettings
+    nodes: AppNodes
+    local: LocalApps
+    store: Store
+    processor: Processor
+    calls: Calls
+    api: Api
+    commands: Commands
+
+    def folders(self, name: str) -> AppFolders:
+        return AppFolders.of(self.settings.folder, name)
+
+    def snapshots(self, name: str) -> Snapshots:
+        folders = self.folders(name)
+        return Snapshots(folders.data, folders.snapshots)
+
+
+def quiet(step: str, detail: str) -> None:
+    """For steps that nobody watches."""

@@ -1,0 +1,57 @@
+"""An app stands still, goes on, or starts anew; nothing of it is lost.
+
+A paused app's triggers keep their places in the log, its durable calls wait, and it stays on the bus's list. It is
+PAUSED until the owner says otherwise, over restarts of the node too.
+"""
+
+from __future__ import annotations
+
+from core.app.installation import Installation, bring_up
+from core.app.parts import AppParts, quiet
+from core.app.record import App, AppState
+from core.caller import Grant
+from pcloud.errors import Conflict, Forbidden
+
+__all__ = ["WITHDRAWN", "Pauses", "withdrawn"]
+
+WITHDRAWN = "it can't work without what you withdrew: "
+
+
+class Pauses:
+    def __init__(self, parts: AppParts):
+        self._parts = parts
+
+    async def pause(self, app: App, reason: str) -> None:
+        """The node first: what is written there holds, whatever happens to the rest."""
+        await self._parts.nodes.become(app.name, AppState.PAUSED, reason, step="pause")
+        await self._parts.processor.suspend(app.name)
+        await self._parts.local.drop(app.name)
+        await self._parts.api.disconnect(lambda caller: caller.kind == "app" and caller.name == app.name)
+
+    async def resume(self, app: App) -> None:
+        """Raises `Forbidden` while it lacks a grant that it can't do without, else why it does not start: then it
+        stays PAUSED."""
+        if lacking := withdrawn(await self._parts.nodes.grants(app.name)):
+            raise Forbidden(f"{app.name} stays paused: {lacking}; grant that first")
+        instance = await self._parts.local.make(app)
+        try:
+            steps = await bring_up(self._parts, instance, quiet, (), recorded=False)
+        except Exception as error:
+            await self._parts.processor.suspend(app.name)
+            await self._parts.nodes.become(app.name, AppState.PAUSED, f"it does not start: {error}")
+            raise
+        await steps.running()
+
+    async def restart(self, app: App) -> None:
+        """With a new process and the grants of now; raises why it does not stay up: then it is tried on."""
+        if app.state is not AppState.RUNNING:
+            raise Conflict(f"{app.name} is {app.state}, so it can't be restarted: resume it")
+        steps = Installation(await self._parts.local.make(app), self._parts, quiet, recorded=False)
+        await steps.start()
+        await steps.settle()
+
+
+def withdrawn(grants: tuple[Grant, ...]) -> str:
+    """Why an app with these grants can't run, '' when it can."""
+    lacking = [f"{grant.verb} {grant.target}" for grant in grants if grant.state != "approved" and not grant.optional]
+    return f"{WITHDRAWN}{', '.join(lacking)}" if lacking else ""

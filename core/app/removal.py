@@ -1,0 +1,74 @@
+"""An app's way out: everything of it on this node stops, then its nodes leave the graph. Its data stays, unless it is to
+be forgotten.
+
+Its own node goes last, so that a kill in between is noticed: the next start finds the app REMOVING and goes on. The
+owner's word on its data stands in that node from the first step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+
+from core.app.admission import dependents
+from core.app.forgetting import forget_app
+from core.app.parts import AppParts, Progress
+from core.app.record import App, AppState
+from pcloud.errors import Conflict, Rejected
+from pcloud.manifest import Manifest
+
+__all__ = ["Removals", "check_can_go"]
+
+log = logging.getLogger("pcloud.app")
+
+
+def check_can_go(name: str, installed: Mapping[str, Manifest]) -> None:
+    """Raises `Conflict` while another app can't do without it."""
+    if needed := dependents(name, installed):
+        them = "that" if len(needed) == 1 else "those"
+        raise Conflict(f"{name} is needed by {', '.join(needed)}: remove {them} first")
+
+
+class Removals:
+    def __init__(self, parts: AppParts):
+        self._parts = parts
+
+    async def begin(self, name: str, *, forget: bool) -> App:
+        """From here on it is gone on with until it is done."""
+        await self._parts.nodes.become(name, AppState.REMOVING, step="remove", forget=forget or None)
+        return await self._parts.nodes.get(name)
+
+    async def go_on(self, app: App, progress: Progress) -> None:
+        """Every step can be done again."""
+        await self._step(app, "stop", progress)
+        await self._stop(app)
+        if app.forget:
+            await self._step(app, "forget", progress)
+            await forget_app(self._parts, app, progress)
+        await self._step(app, "delete", progress)
+        folders = self._parts.folders(app.name)
+        await asyncio.to_thread(folders.drop_code)
+        await asyncio.to_thread(folders.drop_secrets)
+        await asyncio.to_thread(self._parts.snapshots(app.name).drop)
+        if app.forget:
+            await asyncio.to_thread(shutil.rmtree, folders.root, True)
+        await self._parts.nodes.delete(app.name)
+        progress("removed", app.name)
+
+    # --- within -------------------------------------------------------------------------------------------------------
+
+    async def _stop(self, app: App) -> None:
+        # After a restart it is not attached yet, and what it left in the log has to go all the same.
+        with suppress(Rejected):
+            await self._parts.processor.attach(app)
+        await self._parts.processor.detach(app.name)
+        await self._parts.local.drop(app.name)
+        await self._parts.local.expel(app.name)
+        await self._parts.api.disconnect(lambda caller: app.name in (caller.view_app, caller.name))
+
+    async def _step(self, app: App, step: str, progress: Progress) -> None:
+        await self._parts.nodes.step(app.name, step)
+        progress(step, app.name)
