@@ -58,9 +58,8 @@ DISCREET = frozenset({"no-referrer", "same-origin", "strict-origin", "strict-ori
 
 
 def is_own_cookie(name: str) -> bool:
-    """Whether a cookie's name is one of core's."""
-    name = name.strip().lower()
-    return name.removeprefix(HOST_ONLY.lower()).removeprefix("__secure-").startswith(OWN_COOKIE)
+    """Whether a cookie's name is core's, or may be read as such: with a prefix, in quotes, in capitals."""
+    return OWN_COOKIE in name.lower()
 
 
 def passing_headers(headers: Mapping[str, str], *, shared_site: bool = False) -> CIMultiDict[str]:

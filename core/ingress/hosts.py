@@ -6,7 +6,7 @@ import re
 
 from aiohttp import web
 
-__all__ = ["app_of", "from_elsewhere", "origin_of", "port_of", "same_origin"]
+__all__ = ["acts", "app_of", "from_elsewhere", "origin_of", "port_of", "same_origin"]
 
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # Nothing else: a browser reads `evil\.localhost` as the host `evil`.
@@ -35,6 +35,11 @@ def port_of(host: str) -> str:
 
 def origin_of(request: web.Request) -> str:
     return f"{request.scheme}://{request.host}"
+
+
+def acts(request: web.Request) -> bool:
+    """Whether a request does more than fetch: it changes something, or opens a websocket, over which anything may be asked."""
+    return request.method not in ("GET", "HEAD") or "Upgrade" in request.headers
 
 
 def same_origin(request: web.Request) -> bool:

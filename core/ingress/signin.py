@@ -108,7 +108,10 @@ class SignIn:
 
         Another port of this machine is elsewhere too: who listens there would get a code, and could bring it here under that host.
         """
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:  # such as an address with half a bracket
+            return "/"
         ours = parts.scheme == request.scheme and app_of(parts.netloc, self._domain) is not None
         return target if ours and port_of(parts.netloc) == port_of(request.host) else "/"
 

@@ -17,7 +17,7 @@ from core.api import Api
 from core.caller import Caller
 from core.console import CONSOLE, Console
 from core.ingress.headers import SAFE
-from core.ingress.hosts import app_of, from_elsewhere, same_origin
+from core.ingress.hosts import acts, app_of, from_elsewhere, same_origin
 from core.ingress.pages import NOTHING, sealed_policy
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
@@ -115,7 +115,7 @@ class Front:
         if scheme.lower() == "bearer" and (caller := await self._authenticate(token.strip())):
             return caller
         if not scheme and self._sign_in.signed_in(request):
-            if not same_origin(request):
+            if acts(request) and not same_origin(request):
                 raise Forbidden("this request comes from a page of another site, which may not use your session")
             return Caller("owner")
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
@@ -134,8 +134,7 @@ class Front:
             if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
                 raise web.HTTPSeeOther(self._sign_in.from_app(request))
             raise web.HTTPUnauthorized(text="sign in first: open this address in a browser")
-        writes = request.method not in ("GET", "HEAD", "OPTIONS") or "Upgrade" in request.headers
-        if writes and not same_origin(request):
+        if acts(request) and not same_origin(request):
             raise Forbidden("this request comes from a page of another site, which may not use your session")
         if request.path == "/_pcloud/graphql":
             return await self._api.http(request, Caller("owner", eyes=app))
