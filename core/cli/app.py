@@ -10,6 +10,8 @@ from urllib.parse import quote, urlencode
 import typer
 
 from core.cli.client import Client, open_client
+from core.cli.dev import dev
+from core.cli.new import lock, new
 from core.cli.sign import SignOption, sign, signed
 from core.cli.terminal import AsJson, DataOption, confirm, console, facts, plain, print_json, print_table, run
 from pcloud.errors import Rejected
@@ -56,6 +58,9 @@ def pack_command(
     facts.print(f"{plain(target)}  {len(checked.data):,} bytes  sha256 {checked.sha256}")
 
 
+commands.command("new")(new)
+commands.command("lock")(lock)
+commands.command("dev")(dev)
 commands.command("sign")(sign)
 
 

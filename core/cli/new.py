@@ -1,0 +1,98 @@
+"""`pcloud app new` and `pcloud app lock`: an app that works, to change into one's own, and the lock of what it needs.
+
+The template is itself an app, `word-counter`: nothing in it is filled in but its name.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.cli.terminal import AsJson, console, facts, plain, print_json
+from pcloud.errors import Conflict, Rejected, Unavailable
+from pcloud.subject import check_app
+
+__all__ = ["lock", "new"]
+
+TEMPLATE = "word-counter"
+LOCK = "requirements.lock"
+SECONDS = 300
+
+
+def new(
+    name: Annotated[str, typer.Argument(help="The app's name: small letters, digits and hyphens.")],
+    to: Annotated[Path | None, typer.Option("--to", help="The folder to make; by default NAME here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a folder with an app that works: a type, an action, a trigger and a test."""
+    folder = to or Path(check_app(name))
+    made = write_app(check_app(name), folder)
+    if as_json:
+        print_json({"name": name, "folder": str(folder), "files": made})
+        return
+    for path in made:
+        facts.print(plain(folder / path))
+    console.print(f"Run it with `pcloud app dev {plain(folder)}`; test it with `python -m pytest` in it.")
+
+
+def write_app(name: str, folder: Path) -> list[str]:
+    """Write the template under this name; the paths of its files. Raises `Conflict` for a folder that holds something."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Conflict(f"{folder} is there already and not empty: name another folder with --to")
+    return sorted(_write(files("core.cli") / "templates" / "app", folder, "", name))
+
+
+def _write(source: Traversable, target: Path, path: str, name: str) -> list[str]:
+    from core.schema.names import pascal
+
+    if source.is_dir():
+        if source.name == "__pycache__":
+            return []
+        (target / path).mkdir(parents=True, exist_ok=True)
+        return [one for entry in source.iterdir() for one in _write(entry, target, f"{path}{entry.name}/", name)]
+    path = path.rstrip("/")
+    text = source.read_text("utf-8").replace(TEMPLATE, name).replace(pascal(TEMPLATE), pascal(name))
+    (target / path).write_text(text, "utf-8")
+    return [path]
+
+
+def lock(
+    folder: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="The app's folder, with pyproject.toml.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Pin what an app's pyproject.toml asks for in requirements.lock, by version and hash. The SDK itself comes with the node."""
+    project, target = folder / "pyproject.toml", folder / LOCK
+    if not project.exists():
+        raise Rejected(f"{folder} has no pyproject.toml: an app that needs no Python packages needs no lock")
+    compile_lock(project, target)
+    pinned = sum(line[:1].isalnum() for line in target.read_text().splitlines())
+    if as_json:
+        print_json({"lock": str(target), "packages": pinned})
+    else:
+        facts.print(f"{plain(target)}  {pinned} packages")
+
+
+def compile_lock(project: Path, target: Path) -> None:
+    """Raises `Unavailable` with uv's words when a package can't be found."""
+    import uv
+
+    sdk = importlib.util.find_spec("pcloud")
+    assert sdk is not None and sdk.origin is not None
+    # nkeys has no wheels, so an app gets it from the node as it gets the SDK.
+    without = ("--no-emit-package", "pcloud-sdk", "--no-emit-package", "nkeys")
+    words = [
+        uv.find_uv_bin(), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes",
+        "--no-header", "--no-annotate", *without, str(project), "-", "-o", str(target),
+    ]  # fmt: skip
+    known = f"pcloud-sdk @ {Path(sdk.origin).parent.as_uri()}\n"
+    result = subprocess.run(words, input=known, capture_output=True, text=True, timeout=SECONDS)
+    if result.returncode:
+        raise Unavailable(f"the packages of {project} can't be pinned: {result.stderr.strip()[-2000:]}")

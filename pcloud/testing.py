@@ -1,0 +1,215 @@
+"""Runs an app on a real node within a test: the installed `pcloud up` on a folder that is thrown away.
+
+    from pcloud.testing import Cloud, cloud
+
+    def test_words_are_counted(cloud: Cloud) -> None:
+        app = cloud.install(Path(__file__).parent.parent)
+        cloud.graphql('mutation { addWordCounter_Note(input: [{text: "one two"}]) { count } }')
+        cloud.wait_for_runs(app)
+
+`cloud` is a fixture of the whole session: one node for all tests that import it. Everything goes through the node's own
+administration socket, which makes the test its owner. Nothing here reaches into the node; it imports nothing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+import pytest
+
+from pcloud.errors import Forbidden, PCloudError, Unavailable, error_from_code
+from pcloud.gateway import Gateway, fail_for
+from pcloud.graph import Graph
+from pcloud.local_node import LocalNode, local_node
+from pcloud.packing import packed_folder
+from pcloud.revision import Revision
+from pcloud.subject import type_name
+
+__all__ = ["Cloud", "cloud", "open_cloud"]
+
+POLL = 0.02
+RUNS = "query($app: String) { runs(app: $app, first: 1000) }"
+OVER = ("DONE", "FAILED")
+
+Value = TypeVar("Value")
+
+
+class Cloud:
+    """A running node, made by `open_cloud`, or by the fixture `cloud`."""
+
+    def __init__(self, node: LocalNode, loop: asyncio.AbstractEventLoop) -> None:
+        self.node = node
+        self._loop = loop
+        self._gateway = Gateway(f"unix://{node.admin_socket}")
+        self._graph = Graph(self._gateway)
+        self._installed = dict[str, bytes]()
+
+    def install(self, app: Path | bytes, *, approve: Sequence[str] | None = None) -> str:
+        """Install an app's folder or archive and return its name. `approve`: the ids of the grants that are given, all
+        unless said otherwise. The same archive again is left as it is. Raises an error of `pcloud.errors`.
+
+        It runs in the sandbox where the machine has one, and without one elsewhere.
+        """
+        archive = app if isinstance(app, bytes) else packed_folder(app) if app.is_dir() else app.read_bytes()
+        for name, known in self._installed.items():
+            if known == archive:
+                return name
+        grants = "all" if approve is None else ",".join(approve)
+        try:
+            result = self._run(self._install(archive, grants, unconfined=False))
+        except Forbidden:
+            result = self._run(self._install(archive, grants, unconfined=True))
+        name = str(result.get("app") or result.get("name"))
+        self._installed[name] = archive
+        return name
+
+    def remove(self, app: str) -> None:
+        """Take an app away; what it stored is kept."""
+        self._installed.pop(app, None)
+        self._run(self._ask("DELETE", f"/apps/{app}"))
+
+    def graphql(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """An operation with the owner's rights and names (`queryWordCounter_Note`); its data. A mutation returns when
+        its events are stored."""
+        return self._run(self._graph.query(document, variables))
+
+    def call(self, target: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Any:
+        """Call `app/action` or `role:ROLE/action` as the owner; its result. Raises what the action raised."""
+        body = {"target": target, "args": {**(arguments or {}), **named}}
+        answer = self._run(self._gateway.post("/call", body, {}, timeout=120.0, repeatable=False))
+        fail_for(answer)
+        return answer.body.get("result")
+
+    def runs(self, app: str) -> list[dict[str, Any]]:
+        """The runs of an app's actions that triggers and `send` have made, newest first."""
+        return self.graphql(RUNS, {"app": app})["runs"]
+
+    def wait_for_runs(self, app: str, count: int = 1, *, seconds: float = 30.0) -> list[dict[str, Any]]:
+        """Wait until at least `count` runs of the app are over and none is under way; all of them, newest first.
+
+        A FAILED one raises `AssertionError` with its error and its traceback.
+        """
+
+        def over() -> list[dict[str, Any]]:
+            runs = self.runs(app)
+            for run in runs:
+                if run["state"] == "FAILED":
+                    error: dict[str, Any] = run.get("error") or {}
+                    trace = f"\n{error.get('traceback')}" if error.get("traceback") else ""
+                    raise AssertionError(f"{app}/{run['action']} failed: {error.get('message', '')}{trace}")
+            return runs if len(runs) >= count and all(run["state"] in OVER for run in runs) else []
+
+        return self.wait_for(over, f"{count} finished runs of {app}", seconds=seconds)
+
+    def events(self, type: str, count: int = 1, *, seconds: float = 30.0) -> list[dict[str, Any]]:
+        """The first `count` events of a type (`word-counter/Note`) since the node began, waited for: each with `kind`,
+        `id`, `actor`, `revision` and the `changed` fields."""
+        return self._run(self._events(type, count, seconds))
+
+    def log(self, app: str, lines: int = 200) -> list[str]:
+        """The last lines that an app wrote."""
+        return self._run(self._ask("GET", f"/apps/{app}/logs?lines={lines}"))
+
+    def wait_for(self, condition: Callable[[], Value], what: str = "the condition", *, seconds: float = 30.0) -> Value:
+        """Ask until the answer is true and return it; raises `AssertionError` naming `what` after `seconds`."""
+        until = time.monotonic() + seconds
+        while True:
+            if value := condition():
+                return value
+            if time.monotonic() > until:
+                raise AssertionError(f"{what}: not within {seconds:g} s")
+            time.sleep(POLL)
+
+    def close(self) -> None:
+        """Give up the connection; the node goes on."""
+        self._run(self._gateway.close())
+
+    def _run(self, work: Coroutine[Any, Any, Value]) -> Value:
+        """In a thread of its own, so that tests with an event loop can use this too."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _install(self, archive: bytes, grants: str, *, unconfined: bool) -> dict[str, Any]:
+        query = {"approve": grants, "unconfined": str(unconfined).lower()}
+        async with self._gateway.session.post("http://pcloud/apps", params=query, data=archive) as answer:
+            await _raise_for(answer)
+            async for line in answer.content:
+                record: dict[str, Any] = json.loads(line)
+                if error := record.get("error"):
+                    raise error_from_code(error["code"], error["message"])
+                if "result" in record:
+                    return record["result"]
+        raise Unavailable("the node broke the installation off without saying why: its log may tell")
+
+    async def _ask(self, method: str, path: str) -> Any:
+        async with self._gateway.session.request(method, f"http://pcloud{path}") as answer:
+            await _raise_for(answer)
+            return await answer.json(content_type=None)
+
+    async def _events(self, type: str, count: int, seconds: float) -> list[dict[str, Any]]:
+        name = type_name(type)
+        field = "".join(part.capitalize() for part in name.app.split("-"))
+        field = f"{field[0].lower()}{field[1:]}_{name.type}Events"
+        document = f"subscription($after: String) {{ {field}(after: $after) {{ kind id revision actor changed }} }}"
+        found = list[dict[str, Any]]()
+        epoch = (await self._ask("GET", "/status"))["epoch"]
+        try:
+            async with asyncio.timeout(seconds):
+                async for data in self._graph.subscribe(document, {"after": str(Revision(epoch, 0))}):
+                    found.append({**data[field], "kind": str(data[field]["kind"]).lower()})
+                    if len(found) >= count:
+                        break
+        except TimeoutError as error:
+            raise AssertionError(f"{len(found)} of {count} events of {type} within {seconds:g} s: {found}") from error
+        return found
+
+
+async def _raise_for(answer: aiohttp.ClientResponse) -> None:
+    if answer.status < 400:
+        return
+    try:
+        error = (await answer.json(content_type=None))["errors"][0]
+        found = error_from_code(error.get("extensions", {}).get("code", ""), error["message"])
+    except (ValueError, KeyError, TypeError):
+        found = PCloudError(f"the node answered {answer.status} {answer.reason}")
+    raise found
+
+
+@contextmanager
+def open_cloud(*options: str) -> Generator[Cloud]:
+    """A node on a folder of its own, ended and removed at the end; the fixture `cloud` for one test or without pytest's
+    session. `options`: for `pcloud up`. Raises `Unavailable` when it does not start."""
+    with local_node(*options) as node, _event_loop() as loop:
+        cloud = Cloud(node, loop)
+        try:
+            yield cloud
+        finally:
+            cloud.close()
+
+
+@pytest.fixture(scope="session", name="cloud")
+def cloud() -> Generator[Cloud]:
+    """One node for all tests of the session."""
+    with open_cloud() as node:
+        yield node
+
+
+@contextmanager
+def _event_loop() -> Generator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="pcloud.testing", daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
