@@ -22,7 +22,7 @@ from aiohttp import web
 import pcloud
 from core.api import Api
 from core.app import Apps, AppSettings
-from core.audit import ANYONE, Audit, watch_bus
+from core.audit import ANYONE, Audit, api_refused, watch_bus
 from core.audit.fields import audit_fields
 from core.call import Calls, open_calls
 from core.call.fields import call_fields
@@ -208,7 +208,10 @@ async def open_platform(
     processor = Processor(
         store, views.graph, views.graph_loop, registry, calls, commands, views.runs, find_call=partial(audited_call, store)
     )
-    api = Api(store, views.graph, views.graph_loop, views.search, views.search_loop, registry, commands)
+    api = Api(
+        store, views.graph, views.graph_loop, views.search, views.search_loop, registry, commands,
+        on_refused=partial(api_refused, audit),
+    )  # fmt: skip
     stack.push_async_callback(api.close)
     api.add_fields([*processor_fields(processor), *call_fields(calls), *audit_fields(store)])
     app_settings = AppSettings(

@@ -22,7 +22,7 @@ from core.api.page import graphiql
 from core.api.query import Queries
 from core.api.served import RootField, ServedViews
 from core.api.subscribe import Subscriptions
-from core.api.websocket import Connection
+from core.api.websocket import Connection, OnRefused
 from core.caller import Caller
 from core.command import Commands
 from core.command.transact import ViewLoop
@@ -38,7 +38,7 @@ CLOSE_SECONDS = 2.0
 
 
 class Api:
-    """Whoever makes it owns what it is given, and calls `close()` before closing that."""
+    """Whoever makes it owns what it is given, and calls `close()` before closing that. `on_refused`: told each answer's errors."""
 
     def __init__(
         self,
@@ -51,8 +51,10 @@ class Api:
         commands: Commands,
         extra_fields: Sequence[RootField] = (),
         limits: ApiLimits | None = None,
+        on_refused: OnRefused = lambda caller, errors: None,
     ) -> None:
         self._limits = limits or ApiLimits()
+        self._on_refused = on_refused
         self._served = ServedViews(views, extra_fields)
         self._hub = EventHub(store, graph_loop)
         self._executor = Executor(
@@ -95,7 +97,11 @@ class Api:
             await self._executor.wait(request)
             answer = await self._executor.run(request)
         except Exception as error:
-            return http_status(error), orjson.dumps({"errors": error_answer(error)}), {"Content-Type": JSON}
+            errors = error_answer(error)
+            self._on_refused(caller, errors)
+            return http_status(error), orjson.dumps({"errors": errors}), {"Content-Type": JSON}
+        if answer.errors:
+            self._on_refused(caller, answer.errors)
         return 200, orjson.dumps(answer.body()), {"Content-Type": JSON, "Pcloud-Revision": answer.revision}
 
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
@@ -107,33 +113,35 @@ class Api:
                 return await self._websocket(request, caller)
             if "asset" in request.query or "text/html" in request.headers.get(hdrs.ACCEPT, ""):
                 return graphiql(request)
-        return _refusal(405, Rejected("send POST with a JSON body, or open a websocket for subscriptions"))
+        return self._refuse(caller, 405, Rejected("send POST with a JSON body, or open a websocket for subscriptions"))
 
     async def _post(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         # A browser sends this type to another origin only after asking, so no foreign page can post a form here.
         if request.content_type != JSON:
-            return _refusal(415, Rejected(f"the body is {request.content_type!r}: send Content-Type: {JSON}"))
+            return self._refuse(
+                caller, 415, Rejected(f"the body is {request.content_type!r}: send Content-Type: {JSON}")
+            )
         size = self._limits.body
         raw = await request.content.read(size + 1) if (request.content_length or 0) <= size else b""
         while raw and len(raw) <= size and (more := await request.content.read(size + 1 - len(raw))):
             raw += more
         if len(raw) > size or (request.content_length or 0) > size:
-            return _refusal(413, Rejected(f"the body has more than {size} bytes: send it in parts"))
+            return self._refuse(caller, 413, Rejected(f"the body has more than {size} bytes: send it in parts"))
         try:
             body = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
-            return _refusal(400, Rejected(f"the body is no JSON: {error}"))
+            return self._refuse(caller, 400, Rejected(f"the body is no JSON: {error}"))
         if not isinstance(body, dict):
-            return _refusal(
-                400, Rejected('the body must be one object, {"query": "{ … }"}; lists of them are not taken')
+            return self._refuse(
+                caller, 400, Rejected('the body must be one object, {"query": "{ … }"}; lists of them are not taken')
             )
         status, answer, headers = await self.execute(caller, body, request.headers)
         return web.Response(status=status, body=answer, headers=headers)
 
     async def _websocket(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         if len(self._connections) >= self._limits.connections:
-            return _refusal(503, Unavailable("too many open connections: close some, or try again later"))
-        connection = Connection(self._executor, caller, self._limits)
+            return self._refuse(caller, 503, Unavailable("too many open connections: close some, or try again later"))
+        connection = Connection(self._executor, caller, self._limits, self._on_refused)
         served = self._connections[connection] = asyncio.get_running_loop().create_future()
         try:
             return await connection.serve(request)
@@ -141,6 +149,7 @@ class Api:
             del self._connections[connection]
             served.set_result(None)
 
-
-def _refusal(status: int, error: Rejected | Unavailable) -> web.Response:
-    return web.Response(status=status, body=orjson.dumps({"errors": error_answer(error)}), content_type=JSON)
+    def _refuse(self, caller: Caller, status: int, error: Rejected | Unavailable) -> web.Response:
+        errors = error_answer(error)
+        self._on_refused(caller, errors)
+        return web.Response(status=status, body=orjson.dumps({"errors": errors}), content_type=JSON)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -20,7 +20,9 @@ from core.api.limits import ApiLimits
 from core.caller import Caller
 from pcloud.errors import Rejected
 
-__all__ = ["PROTOCOL", "Connection"]
+__all__ = ["PROTOCOL", "Connection", "OnRefused"]
+
+OnRefused = Callable[[Caller, Sequence[Mapping[str, Any]]], None]
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
@@ -39,8 +41,9 @@ class _Close(Exception):
 class Connection:
     """One socket of one caller, from upgrade to close."""
 
-    def __init__(self, executor: Executor, caller: Caller, limits: ApiLimits) -> None:
+    def __init__(self, executor: Executor, caller: Caller, limits: ApiLimits, on_refused: OnRefused) -> None:
         self.caller = caller
+        self._on_refused = on_refused
         self._executor, self._limits = executor, limits
         self._socket = web.WebSocketResponse(
             protocols=(PROTOCOL,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=limits.body, compress=False
@@ -144,10 +147,15 @@ class Connection:
                     async for data in messages:
                         await self._send("next", id, {"data": data})
             else:
-                await self._send("next", id, (await self._executor.run(request)).body())
+                answer = await self._executor.run(request)
+                if answer.errors:
+                    self._on_refused(self.caller, answer.errors)
+                await self._send("next", id, answer.body())
             await self._send("complete", id)
         except Exception as error:
-            await self._send("error", id, error_answer(error))
+            errors = error_answer(error)
+            self._on_refused(self.caller, errors)
+            await self._send("error", id, errors)
         finally:
             if self._running.get(id) is asyncio.current_task():
                 del self._running[id]

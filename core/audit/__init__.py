@@ -4,5 +4,6 @@
 from core.audit.bus import watch_bus
 from core.audit.log import ANYONE, Audit
 from core.audit.read import AuditPage, read_audit
+from core.audit.refusals import api_refused, archive_audited
 
-__all__ = ["ANYONE", "Audit", "AuditPage", "read_audit", "watch_bus"]
+__all__ = ["ANYONE", "Audit", "AuditPage", "api_refused", "archive_audited", "read_audit", "watch_bus"]

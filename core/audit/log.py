@@ -75,17 +75,20 @@ class Audit:
         what: str,
         *,
         outcome: str = "FORBIDDEN",
+        eyes: str = "",
         at: float | None = None,
         count: int = 1,
     ) -> None:
         """Somebody was refused something, or met a bound. Never waits: past a number in a while, refusals of one kind to one actor
-        are only counted, and told as one record."""
+        are only counted, and told as one record. `eyes`: the app through whose view it was asked for."""
         record: dict[str, Any] = {
-            "kind": kind, "time": time.time() if at is None else at, "actor": actor, "target": target[:LONGEST_TEXT],
-            "what": what[:LONGEST_TEXT], "outcome": outcome, "seconds": 0.0,
+            "kind": kind, "time": time.time() if at is None else at, "actor": actor, "eyes": eyes,
+            "target": target[:LONGEST_TEXT], "what": what[:LONGEST_TEXT], "outcome": outcome, "seconds": 0.0,
         }  # fmt: skip
-        if self._refusals.admit(record if count == 1 else {**record, "count": count}):
-            self._offer(record if count == 1 else {**record, "count": count})
+        if count > 1:
+            record["count"] = count
+        if self._refusals.admit(record):
+            self._offer(record)
 
     def _offer(self, record: Record) -> None:
         try:

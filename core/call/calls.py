@@ -28,7 +28,7 @@ from core.call.permission import Permission, calling_app, demand
 from core.call.settings import CallSettings
 from core.call.target import ActionName, CapabilityName, RoleAction, Target, parse_target
 from core.caller import Caller, RunContext
-from pcloud.errors import PCloudError, Rejected
+from pcloud.errors import Forbidden, PCloudError, Rejected
 from projections.graph.port import GraphStore
 
 __all__ = ["Calls", "open_calls"]
@@ -128,7 +128,11 @@ class Calls:
 
     def run(self, token: str, app: str) -> RunContext:
         """The open run of `app` behind a token; raises `Forbidden`."""
-        return self.runs.find(token, app)
+        try:
+            return self.runs.find(token, app)
+        except Forbidden as error:
+            self._audit.refused("api", f"app:{app}", "run", error.message)
+            raise
 
     async def mint(self, giver: Caller, receiver: str, action: str) -> str:
         """`capability:TOKEN` with which `receiver` may call `action`; raises `Forbidden` when it is not the giver's

@@ -1,0 +1,33 @@
+"""What core itself refuses besides calls: requests to the API, and archives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from core.audit.log import Audit
+from core.caller import Caller
+from pcloud.errors import Forbidden, PCloudError, Rejected
+
+__all__ = ["api_refused", "archive_audited"]
+
+
+def api_refused(audit: Audit, caller: Caller, errors: Sequence[Mapping[str, Any]]) -> None:
+    """The errors of one GraphQL answer. What somebody may not do is written down; what makes no sense (a type that is not in the view,
+    a query that is too large) only where an app, or the page of one, asked for it: people mistype."""
+    telling = {Forbidden.code, Rejected.code} if caller.view_app else {Forbidden.code}
+    for error in errors:
+        if (code := error["extensions"]["code"]) in telling:
+            where = ".".join(str(step) for step in error.get("path", ()))
+            audit.refused("api", caller.actor, where or "graphql", error["message"], outcome=code, eyes=caller.eyes)
+
+
+@contextmanager
+def archive_audited(audit: Audit, actor: str, archive: str) -> Iterator[None]:
+    """Writes it down when an archive is refused within. `archive`: what is known of it, its hash or name."""
+    try:
+        yield
+    except PCloudError as error:
+        audit.refused("archive", actor, archive, error.message, outcome=error.code)
+        raise
