@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-__all__ = ["Action", "Init", "Manifest", "Run", "Trigger", "TriggerOn", "Use", "load_manifest"]
+__all__ = ["Action", "Init", "Manifest", "Resources", "Run", "Trigger", "TriggerOn", "Use", "load_manifest"]
 
 about = msgspec.Meta
 EventKind = Literal["created", "updated", "deleted"]
@@ -80,6 +80,19 @@ class Run(Struct, frozen=True):
     command: Annotated[list[str], about(description="Program and arguments: [python, -m, my_app].")]
     web: Annotated[bool, about(description="It serves pages on 127.0.0.1:$PORT, shown at APP.DOMAIN.")] = False
     env: Annotated[dict[str, str], about(description="Further environment variables.")] = {}
+    ports: Annotated[list[str], about(description="Ports for apps that may call it: [s3] is 127.0.0.1:$PORT_S3.")] = []
+
+
+class Resources(Struct, frozen=True):
+    """How much of the machine the app may use."""
+
+    memory: Annotated[
+        int, about(description="Bytes, all its processes and its /tmp together; 512 MiB unless said.")
+    ] = 512 * 2**20
+    processes: Annotated[int, about(description="Processes and threads at once, 64 unless said otherwise.")] = 64
+    disk: Annotated[int, about(description="Bytes of its data folder, 1 GiB unless said; 0: as much as there is.")] = (
+        2**30
+    )
 
 
 class Manifest(Struct, frozen=True):
@@ -97,6 +110,7 @@ class Manifest(Struct, frozen=True):
     triggers: Annotated[list[Trigger], about(description="What it does by itself when something happens.")] = []
     init: Annotated[list[Init], about(description="Calls that are made once, after the installation.")] = []
     settings: Annotated[dict[str, Any], about(description="What the owner may set, with its default.")] = {}
+    resources: Annotated[Resources, about(description="How much of the machine it may use.")] = Resources()
 
 
 def load_manifest(text: str | bytes, file: str = "app.yaml") -> Manifest:

@@ -25,7 +25,8 @@ _VERSION = re.compile(
 )  # https://semver.org
 _ARGUMENT = re.compile(r"(\w+)!?|\[(\w+)!?\]!?")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-_OURS = re.compile(r"PCLOUD_|NATS_|PORT$|PATH$|HOME$")
+_OURS = re.compile(r"PCLOUD_|NATS_|PORT$|PORT_|PATH$|HOME$")
+_MOST_PORTS = 8
 Path = tuple[str | int, ...]
 
 
@@ -77,6 +78,7 @@ class _Rules:
         self.check_triggers()
         self.check_init()
         self.check_run()
+        self.check_resources()
 
     def check_uses(self) -> None:
         asked = list[tuple[str, Path]]()
@@ -192,6 +194,19 @@ class _Rules:
                 self.document.refuse(
                     ("run", "env", name), f"the variable '{name}' can't be set: use another name in capitals"
                 )
+
+        for number, name in enumerate(run.ports):
+            self.checked(check_action, name, ("run", "ports", number))
+        self.check_unique([(name, ("run", "ports", number)) for number, name in enumerate(run.ports)], "the port")
+        if len(run.ports) > _MOST_PORTS:
+            self.document.refuse(("run", "ports"), f"{len(run.ports)} ports are too many: at most {_MOST_PORTS}")
+
+    def check_resources(self) -> None:
+        resources = self.manifest.resources
+        self.check_range(resources.memory, 32 * 2**20, 2**40, ("resources", "memory"))
+        self.check_range(resources.processes, 1, 4096, ("resources", "processes"))
+        if resources.disk:
+            self.check_range(resources.disk, 2**20, 2**50, ("resources", "disk"))
 
     def checked(self, check: Callable[[str], Any], value: str, path: Path) -> Any:
         try:

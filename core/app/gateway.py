@@ -1,4 +1,5 @@
-"""An app's door to core: a unix socket of its own, so core knows who asks without any password.
+"""An app's door to core: a socket of its own, so core knows who asks without any password. In a sandbox it is one on the sandbox's
+loopback, elsewhere a unix socket.
 
     POST /graphql                     the app's view of the graph
     GET  /graphql                     subscriptions (graphql-transport-ws)
@@ -11,8 +12,10 @@ door, not here.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ log = logging.getLogger("pcloud.app")
 LONGEST_SOCKET = 107
 LARGEST_BODY = 16 * 2**20
 LONGEST_TIMEOUT = 3600.0
+MOST_CONNECTIONS = 256
 
 
 class CallBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,18 +43,18 @@ class CallBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Gateway:
-    """`async with` it: listens from entry to exit."""
+    """`async with` it: listens at `path` from entry to exit, if there is one, and serves what `serve` is given."""
 
-    def __init__(self, app: str, path: Path, api: Api, calls: Calls):
+    def __init__(self, app: str, path: Path | None, api: Api, calls: Calls):
         self._app = app
-        self._path = path
+        self.path = path
         self._api = api
         self._calls = calls
         self._runner: web.AppRunner | None = None
 
     @property
     def url(self) -> str:
-        return f"unix://{self._path}"
+        return f"unix://{self.path}"
 
     async def __aenter__(self) -> Gateway:
         application = web.Application(client_max_size=LARGEST_BODY, middlewares=[told])
@@ -60,16 +64,26 @@ class Gateway:
         application.router.add_post("/send/{target:.+}", self._send)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handle_signals=False)
         await self._runner.setup()
-        # A node that was killed leaves its sockets behind.
-        self._path.unlink(missing_ok=True)
-        await web.UnixSite(self._runner, self._path).start()
-        self._path.chmod(0o600)
+        if self.path is not None:
+            # A node that was killed leaves its sockets behind.
+            self.path.unlink(missing_ok=True)
+            await web.UnixSite(self._runner, self.path).start()
+            self.path.chmod(0o600)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
-            self._path.unlink(missing_ok=True)
+            if self.path is not None:
+                self.path.unlink(missing_ok=True)
+
+    async def serve(self, connection: socket.socket) -> None:
+        """Take over a connection that was accepted elsewhere; one too many is closed."""
+        server = self._runner.server if self._runner else None
+        if server is None or len(server.connections) >= MOST_CONNECTIONS:
+            connection.close()
+        else:
+            await asyncio.get_running_loop().connect_accepted_socket(server, connection)
 
     async def _graphql(self, request: web.Request) -> web.StreamResponse:
         return await self._api.http(request, self._caller(request))

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,12 +21,20 @@ from core.app.credentials import bus_key, web_key
 from core.app.environment import Environments
 from core.app.folders import AppFolders
 from core.app.gateway import Gateway, socket_path
+from core.app.links import Links
 from core.app.log import AppLog
 from core.app.ports import Api, Calls
 from core.app.process import ProcessState, Start, Supervisor
 from core.app.record import App
 from core.app.settings import AppSettings
+from core.sandbox import Cell, Limits, Plan
+from core.sandbox.cell import BUS_PORT, GATEWAY_PORT
+from core.sandbox.command import DATA, GATEWAY, KEYS, Mounts, python
+from core.sandbox.inside import Inside
+from core.sandbox.ports import connect_host
+from core.sandbox.user import give
 from pcloud.errors import Unavailable
+from pcloud.manifest import Run
 
 __all__ = ["Instance"]
 
@@ -33,6 +42,8 @@ log = logging.getLogger("pcloud.app")
 POLL = 0.05
 # All that an app gets of core's own environment.
 PASSED = ("LANG", "TZ", "SSL_CERT_FILE")
+# Where an app in a sandbox listens: the network is its own.
+WEB_PORT = 8080
 WARNING = (
     "{name} runs UNCONFINED: it can read and change every file that this user can, and use the whole network. "
     "Only run apps that you would run by hand."
@@ -40,19 +51,31 @@ WARNING = (
 
 
 class Instance:
-    """Made for one archive of one app; `stop` it before another is made."""
+    """Made for one archive of one app; `stop` it before another is made. `on_limit`: told of each limit that the app
+    hits (memory, processes, disk, log), with a sentence. `on_pause`: told that the app has to be paused, and why."""
 
-    def __init__(self, app: App, settings: AppSettings, environments: Environments, api: Api, calls: Calls):
+    def __init__(
+        self, app: App, settings: AppSettings, environments: Environments, api: Api, calls: Calls,
+        links: Links | None = None, *, on_limit: Callable[[str, str], None] | None = None,
+        on_pause: Callable[[str], None] | None = None,
+    ):  # fmt: skip
         self.app = app
         self.folders = AppFolders.of(settings.folder, app.name)
         self.port = 0
         self._settings = settings
         self._environments = environments
         self._environment: Path | None = None
-        self._gateway = Gateway(app.name, socket_path(settings.runtime, app.name), api, calls)
-        self._listening = False
+        self._api = api
         self._calls = calls
+        self._links = links
+        self._on_limit = on_limit
+        self._on_pause = on_pause
+        self._gateway: Gateway | None = None
+        self._cell: Cell | None = None
+        self._inside: Inside | None = None
+        self._host_network = False
         self._log: AppLog | None = None
+        self._pausing: asyncio.Task[None] | None = None
         self.supervisor: Supervisor | None = None
 
     # --- steps of the installation, in order -------------------------------------------------------------------------
@@ -77,18 +100,21 @@ class Instance:
 
     async def start(self) -> None:
         """Open the gateway and keep the process running; nothing for an app without one."""
-        if not self._listening:
-            await self._gateway.__aenter__()
-            self._listening = True
+        if self._gateway is None:
+            confined = self._settings.confines and self._links is not None
+            self._host_network = confined and await self._links.host_network(self.app.name)  # type: ignore[union-attr]
+            path = None if confined and not self._host_network else socket_path(self._settings.runtime, self.app.name)
+            self._gateway = await Gateway(self.app.name, path, self._api, self._calls).__aenter__()
         if self.app.manifest.run is None or self.supervisor is not None:
             return
-        warning = WARNING.format(name=self.app.name)
-        log.warning(warning)
         bounds = self._settings.supervision
         self._log = AppLog(self.folders.log, limit=bounds.log_bytes, longest=bounds.log_line)
-        self._log.note(warning)
+        if not self._settings.confines:
+            warning = WARNING.format(name=self.app.name)
+            log.warning(warning)
+            self._log.note(warning)
         self.supervisor = Supervisor(
-            self.app.name, self._prepare, self._log, bounds, lambda: self._calls.lost(self.app.name)
+            self.app.name, self._prepare, self._log, bounds, lambda: self._calls.lost(self.app.name), self._dropped
         )
         self.supervisor.start()
 
@@ -108,17 +134,29 @@ class Instance:
         if self._log is not None:
             self._log.close()
             self._log = None
-        if self._listening:
-            self._listening = False
-            await self._gateway.__aexit__()
+        if self._links is not None:
+            await self._links.ports.close(self.app.name)
+        if self._gateway is not None:
+            gateway, self._gateway = self._gateway, None
+            await gateway.__aexit__()
 
     # --- what others ask ---------------------------------------------------------------------------------------------
 
     @property
-    def web_address(self) -> tuple[str, int] | None:
+    def sandbox(self) -> str:
+        return self._settings.sandbox
+
+    @property
+    def web_address(self) -> tuple[str, int] | Inside | None:
         """Where the app's own web server listens while its process runs."""
         running = self.supervisor is not None and self.supervisor.state is ProcessState.RUNNING
-        return ("127.0.0.1", self.port) if running and self.port else None
+        if not running or not self.port:
+            return None
+        if self._cell is None or self._host_network:
+            return ("127.0.0.1", self.port)
+        if self._inside is None or self._inside.dial != self._cell.dial:
+            self._inside = Inside(self.app.name, self.port, self._cell.dial)
+        return self._inside
 
     async def _listening_on_its_port(self) -> None:
         seconds = self._settings.supervision.start
@@ -139,46 +177,111 @@ class Instance:
 
     # --- within ------------------------------------------------------------------------------------------------------
 
-    def _prepare(self) -> Start:
+    async def _prepare(self) -> Start:
         run = self.app.manifest.run
         assert run is not None and self._environment is not None
+        ports = {name: self._links.ports.number(self.app.name, name) for name in run.ports} if self._links else {}
+        if self._settings.confines and self._links is not None:
+            return await self._confined(run, ports)
         self.port = free_port() if run.web else 0
-        return Start(run.command, self._variables(run.env), self.folders.code(self.app.archive))
-
-    def _variables(self, own: Mapping[str, str]) -> dict[str, str]:
-        """The process's whole environment. What the manifest sets can't replace what core sets."""
+        if self._links is not None:
+            await self._links.ports.open(self.app.name, list(ports.values()), connect_host, listen=False)
+        own = {"PCLOUD_DATA": str(self.folders.data), "HOME": str(self.folders.data)}
+        keys = self._keys(self.folders.bus_seed.parent)
+        doors = {"PCLOUD_URL": self._open_gateway.url, "NATS_URL": self._settings.nats_url}
         path = f"{self._environment}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        variables = self._variables(run.env, ports, {**own, **keys, **doors, "PATH": path})
+        return Start(run.command, variables, self.folders.code(self.app.archive))
+
+    async def _confined(self, run: Run, ports: Mapping[str, int]) -> Start:
+        assert self._links is not None and self._environment is not None
+        host, name, resources = self._host_network, self.app.name, self.app.manifest.resources
+        self.port = (free_port() if host else WEB_PORT) if run.web else 0
+        doors = {
+            "PCLOUD_URL": f"unix://{GATEWAY}" if host else f"http://127.0.0.1:{GATEWAY_PORT}",
+            "NATS_URL": self._settings.nats_url if host else f"nats://127.0.0.1:{BUS_PORT}",
+        }
+        path = f"{self._environment}/bin:{Path(python()).parent}:/usr/local/bin:/usr/bin:/bin"
+        own = {"PCLOUD_DATA": DATA, "HOME": DATA, **self._keys(Path(KEYS)), **doors, "PATH": path}
+        gateway = self._open_gateway.path if host else None
+        plan = Plan(
+            name, self.folders.root,
+            Mounts(
+                self.folders.code(self.app.archive), self.folders.data, self.folders.bus_seed.parent,
+                self.folders.root / "etc", self._environment, gateway,
+            ),
+            tuple(run.command), self._variables(run.env, ports, own), _port_of(self._settings.nats_url),
+            Limits(resources.memory, resources.processes, resources.disk), host, run.web or bool(run.ports),
+            tuple(ports.values()), () if host else tuple(await self._links.reaches(name)),
+        )  # fmt: skip
+        self._cell = Cell(
+            self._settings.machine, plan, self._links.ports, gateway=self._open_gateway.serve,
+            may_reach=self._links.may_reach, on_limit=self._limit, on_over=self._over,
+        )  # fmt: skip
+        if gateway is not None:
+            give(gateway, self._cell.user)
+        # The sandbox's own start sees nothing that the manifest says.
+        bare = {"PATH": os.defpath, "PCLOUD_DATA": str(self.folders.data)}
+        return Start(self._cell.command, bare, self.folders.root, self._cell)
+
+    @property
+    def _open_gateway(self) -> Gateway:
+        assert self._gateway is not None, "`start` opens it"
+        return self._gateway
+
+    def _keys(self, folder: Path) -> dict[str, str]:
+        seed, web = self.folders.bus_seed.name, self.folders.web_key.name
+        return {"NATS_NKEY_SEED_FILE": str(folder / seed), "PCLOUD_WEB_KEY_FILE": str(folder / web)}
+
+    def _variables(self, own: Mapping[str, str], ports: Mapping[str, int], ours: Mapping[str, str]) -> dict[str, str]:
+        """The process's whole environment. What the manifest sets can't replace what core sets."""
         ours = {
+            **ours,
             "PCLOUD_APP": self.app.name,
-            "PCLOUD_URL": self._gateway.url,
-            "PCLOUD_DATA": str(self.folders.data),
             "PCLOUD_SETTINGS": msgspec.json.encode(self._app_settings()).decode(),
-            "PCLOUD_WEB_KEY_FILE": str(self.folders.web_key),
-            "NATS_URL": self._settings.nats_url,
-            "NATS_NKEY_SEED_FILE": str(self.folders.bus_seed),
-            "PATH": path,
-            "HOME": str(self.folders.data),
             # Output that waits in a buffer is lost with the process.
             "PYTHONUNBUFFERED": "1",
+            **{f"PORT_{name.upper().replace('-', '_')}": str(number) for name, number in ports.items()},
             **({"PORT": str(self.port)} if self.port else {}),
         }
         passed = {name: os.environ[name] for name in PASSED if name in os.environ}
         return {**passed, **own, **ours}
 
+    def _limit(self, kind: str, detail: str) -> None:
+        log.warning("%s: %s", self.app.name, detail)
+        if self._log is not None:
+            self._log.note(detail)
+        if self._on_limit is not None:
+            self._on_limit(kind, detail)
+
+    def _over(self, reason: str) -> None:
+        """End the process for good; whoever owns the app's state writes down that it is paused."""
+        if self._on_pause is not None:
+            self._on_pause(reason)
+        elif self.supervisor is not None and self._pausing is None:
+            self._pausing = asyncio.create_task(self.supervisor.stop(reason))
+
+    def _dropped(self, lines: int) -> None:
+        self._limit("log", f"{lines} lines of its log were dropped, because they were too many at once")
+
     def _app_settings(self) -> dict[str, Any]:
         return {**self.app.manifest.settings, **self._settings.overrides.get(self.app.name, {})}
 
 
-async def answers(address: tuple[str, int] | None) -> bool:
+async def answers(address: tuple[str, int] | Inside | None) -> bool:
     """Whether something accepts connections there."""
     if address is None:
         return False
     try:
-        _, writer = await asyncio.open_connection(*address)
-    except OSError:
+        connection = await (address.connect() if isinstance(address, Inside) else connect_host(address[1]))
+    except Unavailable:
         return False
-    writer.close()
+    connection.close()
     return True
+
+
+def _port_of(url: str) -> int:
+    return urlsplit(url).port or 4222
 
 
 def free_port() -> int:

@@ -10,9 +10,33 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["AppLog", "tail"]
+__all__ = ["AppLog", "LogRate", "tail"]
 
 TAIL = 256 * 2**10
+WINDOW = 10.0
+
+
+class LogRate:
+    """How much an app may say: `lines` and `bytes` each second, on average over a window of ten. Pure."""
+
+    def __init__(self, lines: int, size: int):
+        self._lines, self._bytes = lines * WINDOW, size * WINDOW
+        self._began = 0.0
+        self._said = self._size = self.dropped = 0
+
+    def admits(self, size: int, now: float) -> bool:
+        if now - self._began >= WINDOW:
+            self._began, self._said, self._size = now, 0, 0
+        if self._said + 1 > self._lines or self._size + size > self._bytes:
+            self.dropped += 1
+            return False
+        self._said, self._size = self._said + 1, self._size + size
+        return True
+
+    def take_dropped(self) -> int:
+        """How many lines were dropped since this was last asked."""
+        dropped, self.dropped = self.dropped, 0
+        return dropped
 
 
 class AppLog:

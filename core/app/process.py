@@ -8,30 +8,33 @@ is made anew for each start by whoever owns the supervisor, because a web app ge
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, Protocol
 
 import psutil
 
-from core.app.log import AppLog
+from core.app.log import AppLog, LogRate
 from core.app.settings import Supervision
-from pcloud.errors import Unavailable
+from pcloud.errors import PCloudError, Unavailable
 
-__all__ = ["ProcessState", "Start", "Supervisor"]
+__all__ = ["Confined", "ProcessState", "Start", "Supervisor"]
 
 LAUNCH = Path(__file__).with_name("launch.py")
 PIECE = 64 * 2**10
 POLL = 0.03
 LAST_WORDS = 1.0
 KILL_SECONDS = 5.0
+SIGNALLED = 128
 # After this many failures in a row the state says FAILED; starting goes on.
 CRASH_LOOP = 5
 
@@ -44,6 +47,34 @@ class ProcessState(StrEnum):
     FAILED = "failed"
 
 
+class Confined(Protocol):
+    """The sandbox that one start's command makes. `descriptors`: open in the process. `joins`: its control groups' files. `pid`: the
+    app's own, within."""
+
+    @property
+    def descriptors(self) -> Sequence[int]: ...
+    @property
+    def joins(self) -> Sequence[Path]: ...
+    @property
+    def pid(self) -> int | None: ...
+
+    async def open(self, outer: int) -> None:
+        """The process has begun; raises when the app within can't."""
+        ...
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the app within."""
+        ...
+
+    def why(self, code: int) -> str:
+        """Why it ended, if the sandbox knows better than the exit code."""
+        ...
+
+    async def close(self) -> None:
+        """The process is gone, or never was."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """What one start needs."""
@@ -51,22 +82,32 @@ class Start:
     command: Sequence[str]
     environment: Mapping[str, str]
     folder: Path
+    confined: Confined | None = None
 
 
 class Supervisor:
     """One app's process. `prepare` is asked before each start; what it raises counts as a failed start. `ended` is told
-    each time that the process is gone."""
+    each time that the process is gone, `dropped` how many lines were not written down, because they were too many."""
 
     def __init__(
-        self, name: str, prepare: Callable[[], Start], log: AppLog, settings: Supervision, ended: Callable[[], None]
+        self,
+        name: str,
+        prepare: Callable[[], Start | Awaitable[Start]],
+        log: AppLog,
+        settings: Supervision,
+        ended: Callable[[], None],
+        dropped: Callable[[int], None] = lambda lines: None,
     ):
         self._name = name
         self._prepare = prepare
         self._log = log
         self._settings = settings
         self._ended = ended
+        self._dropped = dropped
+        self._rate = LogRate(settings.log_lines, settings.log_rate)
         self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._confined: Confined | None = None
         self._changed = asyncio.Condition()
         self.state = ProcessState.STOPPED
         self.reason = ""
@@ -76,7 +117,10 @@ class Supervisor:
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process else None
+        """The app's own, as this machine counts."""
+        if self._process is None:
+            return None
+        return self._confined.pid if self._confined else self._process.pid
 
     def start(self) -> None:
         """Begin to keep it running; nothing when that is already so."""
@@ -84,14 +128,14 @@ class Supervisor:
             self.state = ProcessState.STARTING
             self._task = asyncio.create_task(self._keep(), name=f"app {self._name}")
 
-    async def stop(self) -> None:
+    async def stop(self, reason: str = "") -> None:
         """SIGTERM, then after the settings' bound SIGKILL, to the whole process group; returns when nothing of it is
         left."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
-        await self._become(ProcessState.STOPPED, "")
+        await self._become(ProcessState.STOPPED, reason)
 
     async def settled(self) -> None:
         """Wait until one start has lasted; raises `Unavailable` with the last words when none does in time, or when it
@@ -137,28 +181,46 @@ class Supervisor:
     async def _run_once(self) -> str:
         """One life of the process; why it ended. Cancelled, it takes the process down with it."""
         try:
-            start = self._prepare()
+            prepared = self._prepare()
+            start = await prepared if inspect.isawaitable(prepared) else prepared
+        except Exception as error:
+            return f"it can't be started: {error}"
+        try:
+            return await self._live(start)
+        finally:
+            if start.confined is not None:
+                await _uninterrupted(start.confined.close())
+
+    async def _live(self, start: Start) -> str:
+        try:
             process = await self._spawn(start)
         except Exception as error:
             return f"it can't be started: {error}"
-        self._process = process
+        self._process, self._confined = process, start.confined
         self.starts += 1
         assert process.stdout is not None
         reading = asyncio.create_task(self._copy(process.stdout))
         try:
+            if start.confined is not None:
+                await start.confined.open(process.pid)
             await self._become(ProcessState.RUNNING, "")
             code = await process.wait()
+        except PCloudError as error:
+            return f"it can't be started: {error}"
         finally:
-            await self._end(process, reading)
-            self._process = None
+            await _uninterrupted(self._end_group(process, reading))
+            self._process = self._confined = None
             self._ended()
-        return f"it was killed by {signal.Signals(-code).name}" if code < 0 else f"it ended with exit code {code}"
+        return (start.confined.why(code) if start.confined else "") or _ending(code, confined=bool(start.confined))
 
     async def _spawn(self, start: Start) -> asyncio.subprocess.Process:
-        launcher = (sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()))
+        confined = start.confined
+        groups = ":".join(str(path) for path in confined.joins) if confined else ""
+        launcher = (sys.executable, "-I", "-S", str(LAUNCH), str(os.getpid()), groups)
         return await asyncio.create_subprocess_exec(
             *launcher, *start.command, cwd=start.folder, env=dict(start.environment), start_new_session=True,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            pass_fds=confined.descriptors if confined else (),
         )  # fmt: skip
 
     async def _copy(self, stream: asyncio.StreamReader) -> None:
@@ -166,28 +228,30 @@ class Supervisor:
         while piece := await stream.read(PIECE):
             *lines, rest = (rest + piece).split(b"\n")
             for line in lines:
-                self._log.write(line)
+                self._write(line)
             if len(rest) > self._settings.log_line:
-                self._log.write(rest)
+                self._write(rest)
                 rest = b""
         if rest:
-            self._log.write(rest)
+            self._write(rest)
+        self._tell_dropped()
 
-    async def _end(self, process: asyncio.subprocess.Process, reading: asyncio.Task[None]) -> None:
-        """Leave nothing of the process group. A cancellation meanwhile waits until that is done."""
-        ending = asyncio.ensure_future(self._end_group(process, reading))
-        cancelled: asyncio.CancelledError | None = None
-        while not ending.done():
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            raise cancelled
+    def _write(self, line: bytes) -> None:
+        if self._rate.admits(len(line), time.monotonic()):
+            self._tell_dropped()
+            self._log.write(line)
+
+    def _tell_dropped(self) -> None:
+        if lines := self._rate.take_dropped():
+            self._log.note(f"{lines} lines were dropped, because they were too many at once")
+            self._dropped(lines)
 
     async def _end_group(self, process: asyncio.subprocess.Process, reading: asyncio.Task[None]) -> None:
         for number, seconds in ((signal.SIGTERM, self._settings.stop), (signal.SIGKILL, KILL_SECONDS)):
-            _signal_group(process.pid, number)
+            if self._confined is not None and number is signal.SIGTERM and self._confined.pid is not None:
+                self._confined.send(number)
+            else:
+                _signal_group(process.pid, number)
             deadline = time.monotonic() + seconds
             # Nothing tells when the last member of a group is gone.
             while time.monotonic() < deadline and (process.returncode is None or _group_lives(process.pid)):  # noqa: ASYNC110
@@ -196,6 +260,29 @@ class Supervisor:
         # Its last words; somebody who left the group may hold the other end of the pipe for ever.
         await asyncio.wait([reading], timeout=LAST_WORDS)
         reading.cancel()
+
+
+async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
+    """Finish it, whatever is cancelled meanwhile; the cancellation comes after it."""
+    ending = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not ending.done():
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+
+
+def _ending(code: int, *, confined: bool) -> str:
+    """bubblewrap tells of a signal as shells do."""
+    if confined and code > SIGNALLED:
+        code = SIGNALLED - code
+    if code < 0:
+        with suppress(ValueError):
+            return f"it was killed by {signal.Signals(-code).name}"
+    return f"it ended with exit code {code}"
 
 
 def _signal_group(group: int, number: signal.Signals) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.app.bounds import ArchiveBounds
+from core.sandbox import Machine
 
 __all__ = ["AppSettings", "Supervision"]
 
@@ -15,7 +16,8 @@ __all__ = ["AppSettings", "Supervision"]
 @dataclass(frozen=True, slots=True)
 class Supervision:
     """How processes are watched; seconds and bytes. `healthy`: running this long forgets earlier failures. `settle`:
-    running this long counts as started during an installation, and `start` bounds the wait for it."""
+    running this long counts as started during an installation, and `start` bounds the wait for it. `log_lines`,
+    `log_rate`: lines and bytes that an app may say each second, on average over ten."""
 
     stop: float = 10.0
     back_off: float = 0.5
@@ -25,6 +27,8 @@ class Supervision:
     start: float = 60.0
     log_bytes: int = 4 * 2**20
     log_line: int = 16 * 2**10
+    log_lines: int = 500
+    log_rate: int = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,8 @@ class AppSettings:
     """`folder`: holds a folder per app. `runtime`: for the gateways' sockets, short, 0700. `sdk`: the `pcloud`
     package that apps get. `bundled`: the folder of the apps that come with PCloud (their content may run unconfined
     without being asked for). `overrides`: settings by app that replace those of its manifest. `init_seconds`: how
-    long an init action is retried. `nats_url`: where apps find the bus."""
+    long an init action is retried. `nats_url`: where apps find the bus. `machine`: what there is to make sandboxes of;
+    `unconfined`: make none."""
 
     folder: Path
     runtime: Path
@@ -46,3 +51,14 @@ class AppSettings:
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     bounds: ArchiveBounds = field(default=ArchiveBounds())
     supervision: Supervision = field(default=Supervision())
+    machine: Machine = field(default=Machine())
+
+    @property
+    def confines(self) -> bool:
+        """Apps run in sandboxes."""
+        return self.machine.confines and not self.unconfined
+
+    @property
+    def sandbox(self) -> str:
+        """What keeps apps apart: bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
+        return self.machine.kind if self.confines else "unconfined"

@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from core.ingress.headers import passing_headers, returning_headers
+from core.sandbox.inside import Inside, InsideConnector
 from pcloud.errors import Rejected, Unavailable
 
 __all__ = ["Proxy"]
@@ -22,46 +23,59 @@ LARGEST_MESSAGE = 4 * 2**20
 
 
 class Proxy:
-    """`async with` it; one client session serves all apps. `shared_site`: see `passing_headers`."""
+    """`async with` it; one client session serves all apps on this machine's own loopback, and each sandbox has its own.
+    `shared_site`: see `passing_headers`."""
 
     def __init__(self, *, shared_site: bool = False):
         self._shared_site = shared_site
 
     async def __aenter__(self) -> Proxy:
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
-        self._client = aiohttp.ClientSession(
-            timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
-        )
+        self._client = new_client()
+        self._inside: dict[str, tuple[Inside, aiohttp.ClientSession]] = {}
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.close()
+        for client in (self._client, *(client for _, client in self._inside.values())):
+            await client.close()
 
-    async def forward(self, request: web.Request, address: tuple[str, int], user: str) -> web.StreamResponse:
+    async def _client_for(self, address: tuple[str, int] | Inside) -> aiohttp.ClientSession:
+        """An app that was started anew has another sandbox, and what was kept open to the old one is closed."""
+        if not isinstance(address, Inside):
+            return self._client
+        known, client = self._inside.get(address.app, (None, None))
+        if known is address and client is not None:
+            return client
+        self._inside[address.app] = (address, new_client(InsideConnector(address)))
+        if client is not None:
+            await client.close()
+        return self._inside[address.app][1]
+
+    async def forward(self, request: web.Request, address: tuple[str, int] | Inside, user: str) -> web.StreamResponse:
+        client = await self._client_for(address)
         url = target(request, address)
         headers = passing_headers(request.headers, shared_site=self._shared_site)
         headers["Pcloud-User"] = user
         headers["X-Forwarded-Host"], headers["X-Forwarded-Proto"] = request.host, request.scheme
         headers["Host"] = request.host
         if request.headers.get("Upgrade", "").lower() == "websocket":
-            return await self._websocket(request, url, headers)
+            return await self._websocket(client, request, url, headers)
         body = request.content if request.body_exists else None
         try:
-            answer = await self._client.request(request.method, url, headers=headers, data=body, allow_redirects=False)
+            answer = await client.request(request.method, url, headers=headers, data=body, allow_redirects=False)
         except (OSError, aiohttp.ClientError) as error:
             raise Unavailable(f"the app does not answer ({type(error).__name__})") from error
         async with answer:
             return await answered(request, answer)
 
-    async def _websocket(self, request: web.Request, url: URL, headers: CIMultiDict[str]) -> web.StreamResponse:
+    async def _websocket(
+        self, client: aiohttp.ClientSession, request: web.Request, url: URL, headers: CIMultiDict[str]
+    ) -> web.StreamResponse:
         protocols = [
             part.strip() for part in request.headers.get("Sec-WebSocket-Protocol", "").split(",") if part.strip()
         ]
         plain = {name: value for name, value in headers.items() if not name.lower().startswith("sec-websocket-")}
         try:
-            upstream = await self._client.ws_connect(
-                url, headers=plain, protocols=protocols, max_msg_size=LARGEST_MESSAGE
-            )
+            upstream = await client.ws_connect(url, headers=plain, protocols=protocols, max_msg_size=LARGEST_MESSAGE)
         except (OSError, aiohttp.ClientError) as error:
             raise Unavailable(f"the app takes no WebSocket here ({type(error).__name__})") from error
         async with upstream:
@@ -80,12 +94,20 @@ class Proxy:
             return downstream
 
 
-def target(request: web.Request, address: tuple[str, int]) -> URL:
+def new_client(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+    return aiohttp.ClientSession(
+        connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+    )
+
+
+def target(request: web.Request, address: tuple[str, int] | Inside) -> URL:
     """The request's path as it came, at the app's address; raises `Rejected` for one that is no path, as `http://other/` or `*`."""
     path, _, query = request.raw_path.partition("?")
     if not path.startswith("/"):
         raise Rejected("the request's target is no path: send GET /path")
-    return URL.build(scheme="http", host=address[0], port=address[1], path=path, query_string=query, encoded=True)
+    host, port = (address.app, address.port) if isinstance(address, Inside) else address
+    return URL.build(scheme="http", host=host, port=port, path=path, query_string=query, encoded=True)
 
 
 async def answered(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:

@@ -1,0 +1,121 @@
+"""Connections that an app makes on its own loopback, accepted by core: handed to a server of core's, or carried on to another address.
+
+Bounded: an app that opens connections without end gets the first ones, and the others are closed at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from pcloud.errors import PCloudError
+
+__all__ = ["MOST_CONNECTIONS", "accept_each", "carry", "forward"]
+
+log = logging.getLogger("pcloud.sandbox")
+MOST_CONNECTIONS = 256
+PAUSE = 0.1
+Connect = Callable[[], Awaitable[socket.socket]]
+
+
+async def accept_each(listener: socket.socket, serve: Callable[[socket.socket], Awaitable[None]]) -> None:
+    """Until cancelled: `serve` is awaited for each connection by itself, and owns it."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        open_ = set[asyncio.Task[None]]()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:  # no file descriptor is left, say
+                log.warning("a connection was not accepted: %s", error)
+                await asyncio.sleep(PAUSE)
+                continue
+            if len(open_) >= MOST_CONNECTIONS:
+                connection.close()
+                continue
+            task = group.create_task(_served(serve, connection))
+            open_.add(task)
+            task.add_done_callback(open_.discard)
+
+
+async def _served(serve: Callable[[socket.socket], Awaitable[None]], connection: socket.socket) -> None:
+    try:
+        await serve(connection)
+    except (OSError, PCloudError) as error:
+        connection.close()
+        log.debug("a connection of an app ended: %s", error)
+    except BaseException:
+        connection.close()
+        raise
+
+
+async def forward(listener: socket.socket, connect: Connect) -> None:
+    """Carry each connection on to what `connect` gives, until cancelled."""
+
+    async def serve(connection: socket.socket) -> None:
+        await carry(connection, await connect())
+
+    await accept_each(listener, serve)
+
+
+async def carry(one: socket.socket, other: socket.socket) -> None:
+    """Copy bytes both ways until both ends are done; each end's half-close is passed on. Closes both."""
+    loop = asyncio.get_running_loop()
+    left, right = _End(), _End()
+    left.other, right.other = right, left
+    try:
+        await loop.connect_accepted_socket(lambda: left, one)
+        await loop.connect_accepted_socket(lambda: right, other)
+        left.transport.resume_reading()
+        right.transport.resume_reading()
+        await asyncio.gather(left.closed.wait(), right.closed.wait())
+    finally:
+        for end, connection in ((left, one), (right, other)):
+            if end.made:
+                end.transport.abort()
+            else:
+                connection.close()
+
+
+class _End(asyncio.Protocol):
+    other: _End
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self.made = False
+        self.ended = False
+        self.closed = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport, self.made = transport, True
+        transport.pause_reading()
+
+    def data_received(self, data: bytes) -> None:
+        self.other.transport.write(data)
+
+    def eof_received(self) -> bool:
+        self.ended = True
+        if self.other.ended:
+            self.other.transport.close()
+            return False
+        with suppress(OSError):
+            self.other.transport.write_eof()
+        return True
+
+    def pause_writing(self) -> None:
+        self.other.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.other.transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed.set()
+        if self.other.made:
+            if error is None:
+                self.other.transport.close()
+            else:
+                self.other.transport.abort()

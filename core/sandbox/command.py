@@ -1,0 +1,117 @@
+"""bubblewrap's command line: what an app finds in its sandbox, and nothing else.
+
+/usr /lib* /bin /sbin   the machine's programs and libraries, read only       /app      its code, read only
+its Python environment  read only, at its own path                           /data     its own folder, the one place that stays
+/etc                    a few files without secrets                          /tmp      its own, in memory, bounded
+/run/pcloud             its keys and the starter, read only                  /proc     of its own processes
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.sandbox.limits import Limits
+
+__all__ = ["APP", "DATA", "GATEWAY", "KEYS", "STARTER", "Mounts", "namespaces", "program", "python", "write_etc"]
+
+APP, DATA, KEYS = "/app", "/data", "/run/pcloud/keys"
+STARTER, GATEWAY = "/run/pcloud/starter.py", "/run/pcloud/gateway.sock"
+SYSTEM = ("/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
+ETC = ("ld.so.cache", "ssl/certs", "ssl/openssl.cnf", "localtime", "alternatives", "mime.types", "fonts")
+WITH_NETWORK = ("resolv.conf", "gai.conf", "services", "protocols")
+MADE = {
+    "passwd": "root:x:0:0:root:/:/usr/sbin/nologin\napp:x:{user}:{user}:app:/data:/usr/sbin/nologin\n",
+    "group": "root:x:0:\napp:x:{user}:\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mounts:
+    """Folders outside. `etc`: what `write_etc` made. `gateway`: a socket that is shown inside; only with the machine's network."""
+
+    code: Path
+    data: Path
+    keys: Path
+    etc: Path
+    environment: Path | None = None
+    gateway: Path | None = None
+
+
+def python() -> str:
+    """The interpreter without any environment; it is shown inside at its own path."""
+    return os.path.realpath(sys.executable)
+
+
+def write_etc(folder: Path, user: int) -> None:
+    folder.mkdir(exist_ok=True, mode=0o755)
+    folder.chmod(0o755)
+    for name, text in MADE.items():
+        (folder / name).write_text(text.format(user=user))
+        (folder / name).chmod(0o644)
+
+
+def namespaces(*, root: bool, host_network: bool) -> Iterator[str]:
+    """Everything of its own. As root without a user namespace: the starter changes to another user instead."""
+    yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "app")
+    yield from ("--die-with-parent", "--cap-drop", "ALL")
+    if not host_network:
+        yield "--unshare-net"
+    if root:
+        for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
+            yield from ("--cap-add", capability)
+    else:
+        yield from ("--unshare-user", "--disable-userns")
+
+
+def program(mounts: Mounts, limits: Limits, *, host_network: bool) -> Iterator[str]:
+    """The file system. Later ones lie over earlier ones; at last the root itself becomes read only."""
+    yield from ("--ro-bind", "/usr", "/usr")
+    for folder in SYSTEM:
+        if Path(folder).is_symlink():
+            yield from ("--symlink", str(Path(folder).readlink()), folder)
+        elif Path(folder).is_dir():
+            yield from ("--ro-bind", folder, folder)
+    yield from _interpreter()
+    yield from _way_to("/etc/ssl/certs", "/run/pcloud/keys", "/sys/devices/system/cpu")
+    for name in (*ETC, *(WITH_NETWORK if host_network else ())):
+        yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
+    for name in MADE:
+        yield from ("--ro-bind", str(mounts.etc / name), f"/etc/{name}")
+    yield from ("--proc", "/proc", "--dev", "/dev")
+    # Libraries choose their instructions by it; nothing else of /sys is there.
+    yield from ("--ro-bind-try", "/sys/devices/system/cpu", "/sys/devices/system/cpu")
+    for place in ("/tmp", "/dev/shm"):  # noqa: S108 - the app's own
+        yield from ("--perms", "1777", "--size", str(limits.temporary), "--tmpfs", place)
+    if mounts.environment is not None:
+        yield from _way_to(str(mounts.environment))
+        yield from ("--ro-bind", str(mounts.environment), str(mounts.environment))
+    yield from ("--ro-bind", str(mounts.code), APP, "--bind", str(mounts.data), DATA)
+    yield from ("--ro-bind", str(mounts.keys), KEYS)
+    yield from ("--ro-bind", str(Path(__file__).with_name("starter.py")), STARTER)
+    if mounts.gateway is not None:
+        yield from ("--bind", str(mounts.gateway), GATEWAY)
+    yield from ("--remount-ro", "/", "--chdir", "/")
+
+
+def _interpreter() -> Iterable[str]:
+    """A Python that is not the machine's lies elsewhere."""
+    needed = {os.path.realpath(sys.base_prefix), str(Path(python()).parent.parent)}
+    # What an environment's link to it says may be another path to the same.
+    needed.add(str(Path(sys.base_prefix).absolute()))
+    outside: Sequence[str] = sorted(
+        path for path in needed if path != "/usr" and not path.startswith("/usr/") and path != "/"
+    )
+    return [word for path in outside for word in (*_way_to(path), "--ro-bind-try", path, path)]
+
+
+def _way_to(*places: str) -> Iterator[str]:
+    """The folders above each: bubblewrap would make them for root alone."""
+    above = {str(folder) for place in places for folder in Path(place).parents}
+    for folder in sorted(above - {"/"}):
+        yield from ("--perms", "0755", "--dir", folder)

@@ -1,0 +1,127 @@
+"""Limits that no kernel keeps for us, looked at every few seconds: the data folder's size, and memory where there is no control group.
+
+What the kernel does keep it reports here: how often it ended one of the app's processes, or refused it another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from core.sandbox.cgroup import Cgroup
+from core.sandbox.limits import Limits
+
+__all__ = ["Watch", "folder_bytes"]
+
+EVERY = 1.0
+MOST_CALM = 10.0
+# Bytes per second that an app may write; what a good disk takes.
+FASTEST = 500 * 2**20
+# A folder is measured for at most this part of the time.
+SHARE = 0.05
+BLOCK = 512
+
+
+class Watch:
+    """`run` it beside the process. `members`: the numbers of its processes."""
+
+    def __init__(
+        self, limits: Limits, data: Path, cgroup: Cgroup | None, members: Callable[[], Iterable[int]],
+        on_limit: Callable[[str, str], None], on_over: Callable[[str, str], None],
+    ):  # fmt: skip
+        self._limits, self._data, self._cgroup, self._members = limits, data, cgroup, members
+        self._on_limit, self._on_over = on_limit, on_over
+        self._killed = self._refused = 0
+        self._measure_at = 0.0
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            if self._cgroup is not None:
+                self.look()
+            else:
+                await self._memory()
+            await self._disk()
+            await asyncio.sleep(EVERY)
+
+    def look(self) -> None:
+        """Tell what the kernel has reported since the last time; also the last time, when the process is gone."""
+        if self._cgroup is None:
+            return
+        killed, refused = self._cgroup.killed(), self._cgroup.refused()
+        if killed > self._killed:
+            self._on_limit("memory", f"it needed more than its {_mib(self._limits.memory)} of memory")
+        if refused > self._refused:
+            self._on_limit("processes", f"it wanted more than its {self._limits.processes} processes and threads")
+        self._killed, self._refused = killed, refused
+
+    async def _memory(self) -> None:
+        used = await asyncio.to_thread(_resident, list(self._members()))
+        if used > self._limits.bytes:
+            self._on_over("memory", f"it needed {_mib(used)}, more than its {_mib(self._limits.memory)} of memory")
+
+    async def _disk(self) -> None:
+        quota, began = self._limits.disk, time.monotonic()
+        if not quota or began < self._measure_at:
+            return
+        used = await asyncio.to_thread(self._measure)
+        if used > quota:
+            self._on_over("disk", f"its data folder holds {_mib(used)}, more than its quota of {_mib(quota)}")
+        now = time.monotonic()
+        # The emptier, the later: half a quota is not filled in less time than it takes to notice.
+        calm = min(MOST_CALM, (quota - used) / FASTEST)
+        self._measure_at = now + max((now - began) / SHARE, calm)
+
+    def _measure(self) -> int:
+        return folder_bytes(self._data) + _deleted_bytes(list(self._members()), self._data)
+
+
+def folder_bytes(folder: Path) -> int:
+    """What a folder takes on the disk; a file with several names counts once. What vanishes meanwhile counts nothing."""
+    total, seen, waiting = 0, set[int](), [os.fspath(folder)]
+    while waiting:
+        with suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    status = entry.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode):
+                        waiting.append(entry.path)
+                    elif status.st_nlink > 1:
+                        if status.st_ino in seen:
+                            continue
+                        seen.add(status.st_ino)
+                    total += status.st_blocks * BLOCK
+    return total
+
+
+def _deleted_bytes(pids: list[int], data: Path) -> int:
+    """Files that have no name any more and are still open take room as well."""
+    sizes: dict[int, int] = {}
+    device = data.stat().st_dev
+    for pid in pids:
+        with suppress(OSError):
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                with suppress(OSError):
+                    status = descriptor.stat()
+                    if stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and status.st_dev == device:
+                        sizes[status.st_ino] = status.st_blocks * BLOCK
+    return sum(sizes.values())
+
+
+def _resident(pids: list[int]) -> int:
+    total = 0
+    for pid in pids:
+        with suppress(psutil.Error, OSError):
+            total += psutil.Process(pid).memory_info().rss
+    return total
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"
