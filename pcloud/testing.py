@@ -64,17 +64,16 @@ class Cloud:
                 return name
         grants = "all" if approve is None else ",".join(approve)
         try:
-            result = self._run(self._install(archive, grants, unconfined=False))
+            name = self._run(self._install(archive, grants, unconfined=False))
         except Forbidden:
-            result = self._run(self._install(archive, grants, unconfined=True))
-        name = str(result.get("app") or result.get("name"))
+            name = self._run(self._install(archive, grants, unconfined=True))
         self._installed[name] = archive
         return name
 
-    def remove(self, app: str) -> None:
-        """Take an app away; what it stored is kept."""
+    def remove(self, app: str, *, forget: bool = False) -> None:
+        """Take an app away; what it stored is kept, or with `forget` gone for good."""
         self._installed.pop(app, None)
-        self._run(self._ask("DELETE", f"/apps/{app}"))
+        self._run(self._follow("DELETE", f"/apps/{app}?forget={str(forget).lower()}"))
 
     def graphql(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """An operation with the owner's rights and names (`queryWordCounter_Note`); its data. A mutation returns when
@@ -136,17 +135,23 @@ class Cloud:
         """In a thread of its own, so that tests with an event loop can use this too."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _install(self, archive: bytes, grants: str, *, unconfined: bool) -> dict[str, Any]:
+    async def _install(self, archive: bytes, grants: str, *, unconfined: bool) -> str:
         query = {"approve": grants, "unconfined": str(unconfined).lower()}
-        async with self._gateway.session.post("http://pcloud/apps", params=query, data=archive) as answer:
+        result = await self._follow("POST", "/apps", params=query, data=archive)
+        return str(result.get("app") or result.get("name"))
+
+    async def _follow(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """The result that stands in the last line of an answer in steps; raises the error that stands there instead."""
+        record = dict[str, Any]()
+        async with self._gateway.session.request(method, f"http://pcloud{path}", **request) as answer:
             await _raise_for(answer)
             async for line in answer.content:
-                record: dict[str, Any] = json.loads(line)
-                if error := record.get("error"):
-                    raise error_from_code(error["code"], error["message"])
-                if "result" in record:
-                    return record["result"]
-        raise Unavailable("the node broke the installation off without saying why: its log may tell")
+                record = json.loads(line)
+        if error := record.get("error"):
+            raise error_from_code(error["code"], error["message"])
+        if "result" not in record:
+            raise Unavailable("the node broke this off without saying why: its log may tell")
+        return record["result"]
 
     async def _ask(self, method: str, path: str) -> Any:
         async with self._gateway.session.request(method, f"http://pcloud{path}") as answer:

@@ -82,7 +82,8 @@ async def work(folder: Path, data: Path | None, node: LocalNode | None, keep: bo
             await follower.end()
             if node is None and not keep:
                 with suppress(NotFound):
-                    await client.ask("DELETE", f"/apps/{manifest.name}")
+                    async for _ in client.lines("DELETE", f"/apps/{manifest.name}"):
+                        pass
                 say("remove", f"{manifest.name} is removed; what it stored is kept")
 
 
