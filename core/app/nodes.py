@@ -98,27 +98,30 @@ class AppNodes:
         """Another version in the place of `app`, UPGRADING, which is remembered for a rollback."""
         texts = await self._texts(app.name)
         held = {grant.id: grant.state for grant in await self.grants(app.name)}
+        earlier = msgspec.structs.replace(app.previous, earlier="").to_json() if app.previous else ""
         previous = Previous(
-            app.version, app.archive, app.manifest, texts["schema"], texts["catalog"], _now(), held, app.signer
+            app.version, app.archive, app.manifest, texts["schema"], texts["catalog"], _now(), held, app.signer, earlier
         )
         state = {
             "state": AppState.UPGRADING.value, "step": "register", "error": None, "signer": signer or None,
-            "previous": msgspec.json.encode(previous).decode(),
+            "previous": previous.to_json(),
         }  # fmt: skip
         return await self._put({**self._values(checked), **state}, grants)
 
-    async def restore(self, app: App) -> App:
+    async def restore(self, app: App, *, by_itself: bool) -> App:
         """The version before in the place of `app`, UPGRADING; its grants as they are now, those that went with the
-        upgrade as they were."""
+        upgrade as they were. `by_itself`: the upgrade did not work, so the way back from before it is open again."""
         before = app.previous
         assert before is not None
+        earlier = msgspec.json.decode(before.earlier, type=Previous) if by_itself and before.earlier else None
         held = {**before.grants, **{grant.id: grant.state for grant in await self.grants(app.name)}}
         grants = [
             replace(grant, state=held.get(grant.id, "rejected"))  # type: ignore[arg-type] - as it was stored
             for grant in requested_grants(before.manifest)
         ]
         state = {
-            "state": AppState.UPGRADING.value, "step": "register", "previous": None, "signer": before.signer or None,
+            "state": AppState.UPGRADING.value, "step": "register", "signer": before.signer or None,
+            "previous": msgspec.structs.replace(earlier, returning=True).to_json() if earlier else None,
         }  # fmt: skip
         return await self._put(
             {**app_values(before.manifest, before.archive, before.schema, before.catalog), **state}, grants

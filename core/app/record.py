@@ -37,7 +37,8 @@ class AppState(StrEnum):
 
 class Previous(msgspec.Struct, frozen=True):
     """The version before an upgrade, as a rollback needs it. `at`: when it was left. `grants`: the states by id at that
-    time. The snapshot of the data folder is known by `archive`."""
+    time. `earlier`: the version before that one, as JSON, for an upgrade that is taken back by itself; `returning`: that
+    is how it came to be the one before again. The snapshot of the data folder is known by `archive`."""
 
     version: str
     archive: str
@@ -47,6 +48,11 @@ class Previous(msgspec.Struct, frozen=True):
     at: str
     grants: dict[str, str] = {}
     signer: str = ""
+    earlier: str = ""
+    returning: bool = False
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(self).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Upgrades:
             await self._never_was(app, "the upgrade was interrupted before anything changed")
         elif app.step in BACK:
             await self._restore(app, progress, app.error)
-        elif app.previous is None:
+        elif app.previous is None or app.previous.returning:
             await self._settle_back(app, progress, app.error)
         else:
             await self._forward(app, progress)
@@ -110,7 +110,7 @@ class Upgrades:
             message = f"{app.name} {app.version} did not work, {before.version} runs again: {error}"
             raise (type(error)(message) if isinstance(error, PCloudError) else Unavailable(message)) from error
         await self._parts.processor.retire(app.name, sorted(_triggers(before.manifest) - _triggers(app.manifest)))
-        await asyncio.to_thread(lambda: self._parts.snapshots(app.name).drop(keep=[before.archive]))
+        await self._drop_snapshots(app)
         await steps.running()
 
     async def _restore(self, app: App, progress: Progress, reason: str) -> None:
@@ -123,7 +123,7 @@ class Upgrades:
             app.name,
             sorted(_triggers(app.manifest) - _triggers(before.manifest) | _moved(before.manifest, app.manifest)),
         )
-        old = await self._parts.nodes.restore(app)
+        old = await self._parts.nodes.restore(app, by_itself=bool(reason))
         await self._parts.api.disconnect(lambda caller: app.name in (caller.view_app, caller.name))
         progress("register", f"{old.name} {old.version}")
         await self._settle_back(old, progress, reason)
@@ -137,16 +137,20 @@ class Upgrades:
             failure = f"{reason}; and {app.version} does not start again: {error}" if reason else str(error)
             await self._parts.nodes.become(app.name, AppState.FAILED, failure)
             raise
-        await asyncio.to_thread(self._parts.snapshots(app.name).drop)
+        await self._drop_snapshots(app)
         await steps.running(reason)
 
     async def _never_was(self, app: App, reason: str) -> None:
         """The version before goes on, after an end before the new one was registered."""
         await self._parts.nodes.become(app.name, AppState.RUNNING, reason, step="running")
-        keep = [app.previous.archive] if app.previous else []
-        await asyncio.to_thread(lambda: self._parts.snapshots(app.name).drop(keep=keep))
+        await self._drop_snapshots(app)
         instance = await self._parts.local.make(app)
         await bring_up(self._parts, instance, quiet, (), recorded=False)
+
+    async def _drop_snapshots(self, app: App) -> None:
+        """All but the one that the next rollback needs."""
+        keep = [app.previous.archive] if app.previous else []
+        await asyncio.to_thread(lambda: self._parts.snapshots(app.name).drop(keep=keep))
 
     async def _halt(self, name: str) -> None:
         await self._parts.processor.suspend(name)

@@ -1,0 +1,140 @@
+"""`pcloud app install` and `upgrade`: the review on the terminal, then each step as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import typer
+
+from core.cli.client import Client, open_client
+from core.cli.terminal import AsJson, DataOption, confirm, console, plain, print_json, run
+from pcloud.errors import Conflict, Rejected
+
+__all__ = ["Archive", "archive_at", "install", "install_archive", "show_steps", "upgrade"]
+
+Archive = Annotated[Path, typer.Argument(help="An archive (.tar.gz, .zip) or an app's folder.", exists=True)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Approve every grant.")]
+Unconfined = Annotated[
+    bool, typer.Option("--unconfined", help="Run an archive that is not one of the bundled apps without a sandbox.")
+]
+Say = Callable[[str], None]
+
+
+def archive_at(path: Path) -> bytes:
+    """The archive at `path`; a folder is packed first."""
+    from core.app import packed
+
+    return packed(path).data if path.is_dir() else path.read_bytes()
+
+
+def install(
+    archive: Archive, data: DataOption, yes: Yes = False, unconfined: Unconfined = False, as_json: AsJson = False
+) -> None:
+    """Show what an app asks for, ask for each grant, and install it; over another version of it, upgrade it."""
+    begin(archive, data, yes, unconfined, as_json, only_upgrade=False)
+
+
+def upgrade(
+    archive: Archive, data: DataOption, yes: Yes = False, unconfined: Unconfined = False, as_json: AsJson = False
+) -> None:
+    """Put another version of an installed app in its place; ask only for the grants that are new."""
+    begin(archive, data, yes, unconfined, as_json, only_upgrade=True)
+
+
+def begin(archive: Path, data: Path, yes: bool, unconfined: bool, as_json: bool, *, only_upgrade: bool) -> None:
+    async def work() -> Any:
+        async with open_client(data) as client:
+            return await install_archive(
+                client,
+                archive_at(archive),
+                yes=yes,
+                unconfined=unconfined,
+                say=console.print,
+                only_upgrade=only_upgrade,
+            )
+
+    installed = run(work())
+    if as_json:
+        print_json(installed)
+
+
+async def install_archive(
+    client: Client, archive: bytes, *, yes: bool, unconfined: bool, say: Say, only_upgrade: bool = False
+) -> dict[str, Any]:
+    """Review on the terminal, then install with each step shown; what is missing and comes with PCloud first, each with
+    a review of its own. Returns `{"name", "version", "approved", "rejected"}`."""
+    review = await client.ask("POST", "/apps/review", data=archive)
+    if only_upgrade and review["kind"] == "install":
+        raise Conflict(f"{review['name']} is not installed: use `pcloud app install`")
+    for name in review["needed"]:
+        say(f"{plain(review['name'])} needs {plain(name)}, which comes with PCloud:")
+        if not yes and not confirm(f"  install {name} first?", default=True, otherwise="`--yes` installs it"):
+            raise Rejected(f"{review['name']} is not installed: it can't work without {name}")
+        await install_reviewed(client, await client.ask("POST", f"/apps/review?bundled={name}"), yes, False, say)
+    return await install_reviewed(client, review, yes, unconfined, say)
+
+
+async def install_reviewed(
+    client: Client, review: dict[str, Any], yes: bool, unconfined: bool, say: Say
+) -> dict[str, Any]:
+    name = plain(review["name"])
+    show_review(review, say)
+    asked = [grant for grant in review["grants"] if grant["new"]]
+    approved = [grant for grant in asked if allowed(grant, name, yes=yes, say=say)]
+    approve = ",".join(grant["id"] for grant in approved)
+    # The bytes that were reviewed are the ones that are installed.
+    query = {"archive": review["archive"], "approve": approve, "unconfined": str(unconfined).lower()}
+    await show_steps(client, "POST", f"/apps?{urlencode(query)}", say)
+    say(f"[green]✓[/] {name} is running")
+    words = [grant["text"] for grant in approved]
+    rejected = [grant["text"] for grant in asked if grant not in approved]
+    return {"name": review["name"], "version": review["version"], "approved": words, "rejected": rejected}
+
+
+def show_review(review: dict[str, Any], say: Say) -> None:
+    version, title = plain(review["version"]), plain(review["title"]) or plain(review["name"])
+    over = f" over {plain(review['from_version'])}" if review["kind"] == "upgrade" else ""
+    say(f"[bold]{title}[/] {version}{over}  {plain(review['description'])}".rstrip())
+    say(f"  · {signed_by(review)}")
+    for note in (*review["notes"], *review["resources"]):
+        say(f"  · it will {plain(note)}" if note in review["notes"] else f"  · it may {plain(note)}")
+    for change in review["changes"]:
+        say(f"  · this version {plain(change)}")
+    for lack in review["missing"]:
+        say(f"  [yellow]! it needs {plain(lack)}[/]")
+    if review["unconfined"]:
+        say("  [bold yellow]! it will run without a sandbox, with all rights of the user that runs PCloud[/]")
+
+
+def signed_by(review: dict[str, Any]) -> str:
+    if review["bundled"]:
+        return "it comes with PCloud"
+    if (signer := review["signer"]) is None:
+        return "nobody has signed it"
+    name = f" ({plain(signer['name'])})" if signer["name"] else ""
+    return f"signed with the {plain(signer['kind'])} key {plain(signer['key'])}{name}"
+
+
+def allowed(grant: dict[str, Any], name: str, *, yes: bool, say: Say) -> bool:
+    """What the owner says to one grant; raises `Rejected` when the app can't do without it."""
+    need = "optional" if grant["optional"] else "required"
+    why = f"\n      because: {plain(grant['reason'])}" if grant["reason"] else ""
+    say(f"  · {plain(grant['text'])} [dim]({need})[/]{why}")
+    if yes or confirm("    allow?", default=True, otherwise="`--yes` approves every grant"):
+        return True
+    if not grant["optional"]:
+        raise Rejected(f"{name} is not installed: it can't work without what you rejected")
+    return False
+
+
+async def show_steps(client: Client, method: str, path: str, say: Say) -> Any:
+    """Say each step; returns the result, or raises the error, that comes last."""
+    result: Any = None
+    async for record in client.lines(method, path):
+        if "step" in record:
+            say(f"  [dim]{plain(record['step'])}[/] {plain(record['detail'])}".rstrip())
+        result = record.get("result", result)
+    return result
