@@ -61,13 +61,12 @@ export interface Step {
 }
 
 export interface HistoryStep {
-  time: string | number
-  step?: string
-  state?: string
-  version?: string
-  actor?: string
-  detail?: string
-  error?: string
+  time: string
+  actor: string
+  step?: string | null
+  state?: string | null
+  version?: string | null
+  error?: string | null
 }
 
 /** `events`: so many of its type the newest replay passes, `remaining` are left; `matched`: so many match. `done`, `failed`: its runs. */
@@ -88,8 +87,7 @@ export interface Trigger {
 export interface AppDetail extends AppStatus {
   grants: Grant[]
   history: HistoryStep[]
-  previous: { version?: string } | null
-  triggers: Trigger[]
+  previous: { version: string; lost?: string[] } | null
   signer?: Signer | null
 }
 
