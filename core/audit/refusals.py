@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from core.audit.log import Audit
@@ -23,11 +25,12 @@ def api_refused(audit: Audit, caller: Caller, errors: Sequence[Mapping[str, Any]
             audit.refused("api", caller.actor, where or "graphql", error["message"], outcome=code, eyes=caller.eyes)
 
 
-@contextmanager
-def archive_audited(audit: Audit, actor: str, archive: str) -> Iterator[None]:
-    """Writes it down when an archive is refused within. `archive`: what is known of it, its hash or name."""
+@asynccontextmanager
+async def archive_audited(audit: Audit, archive: bytes, actor: str = "owner") -> AsyncIterator[None]:
+    """Writes it down, under the archive's sha256, when it is refused within."""
     try:
         yield
     except PCloudError as error:
-        audit.refused("archive", actor, archive, error.message, outcome=error.code)
+        digest = await asyncio.to_thread(hashlib.sha256, archive)
+        audit.refused("archive", actor, digest.hexdigest(), error.message, outcome=error.code)
         raise

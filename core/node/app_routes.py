@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from core.audit import archive_audited
 from core.caller import Grant
 from core.node.lines import as_lines, dumps, prepared
 from pcloud.errors import NotFound, Rejected
@@ -43,7 +44,8 @@ def app_routes(node: Any) -> web.RouteTableDef:
         """Of the archive in the body, or `?bundled=NAME`; it is kept aside under the answer's `archive`."""
         bundled = request.query.get("bundled", "")
         archive = await node.apps.bundled(bundled) if bundled else await request.read()
-        return web.json_response((await node.apps.review(archive)).as_dict(), dumps=dumps)
+        async with archive_audited(node.audit, archive):
+            return web.json_response((await node.apps.review(archive)).as_dict(), dumps=dumps)
 
     @routes.post("/apps")
     async def install(request: web.Request) -> web.StreamResponse:
@@ -53,7 +55,8 @@ def app_routes(node: Any) -> web.RouteTableDef:
         unconfined = request.query.get("unconfined") == "true"
 
         async def work(progress: Progress) -> Any:
-            app = await node.apps.install(archive, approve=approve, unconfined=unconfined, progress=progress)
+            async with archive_audited(node.audit, archive):
+                app = await node.apps.install(archive, approve=approve, unconfined=unconfined, progress=progress)
             return {"app": app.name, "version": app.version, "state": app.state.value}
 
         return await as_lines(request, work)
