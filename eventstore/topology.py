@@ -116,6 +116,7 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             max_msgs_per_subject=1,
             discard="new",
             allow_msg_ttl=True,
+            allow_atomic=True,
             allow_direct=True,
             compression="s2",
             duplicate_window=window,
