@@ -61,6 +61,8 @@ __all__ = ["Node", "open_node"]
 log = logging.getLogger("pcloud.node")
 # Search commits are dear, so it waits so long for more events unless somebody waits for it.
 SEARCH_GATHER = 0.2
+# Many runs end at a time, and nobody waits for the view of them.
+RUNS_GATHER = 0.1
 # Folding what was appended while this node was away may take long after a view was deleted.
 CATCH_UP = 3600.0
 BUNDLED = Path(__file__).parent.parent / "apps"
@@ -173,7 +175,7 @@ async def open_views(stack: AsyncExitStack, group: asyncio.TaskGroup, folder: Da
     stack.push_async_callback(runs.close)
     graph_loop = ProjectionLoop(store, graph)
     search_loop = ProjectionLoop(store, search, gather=SEARCH_GATHER, behind=graph_loop)
-    runs_loop = ProjectionLoop(RunLog(store), runs)
+    runs_loop = ProjectionLoop(RunLog(store), runs, gather=RUNS_GATHER)
     for name, loop in (("runs", runs_loop), ("graph", graph_loop), ("search", search_loop)):
         run_beside(stack, group, name, loop.run())
     await graph_loop.wait_for(await store.last_sequence(), timeout=CATCH_UP)
