@@ -14,9 +14,11 @@ from bench.figures import Figure
 from bench.memory import measure_empty, measure_full
 from bench.mutations import measure_mutations
 from bench.pipeline import measure_ingest, measure_upload
+from bench.replay import measure_replay
 from tests.node_process import BUNDLED, NodeProcess
 
-PARTS = ("memory", "mutations", "upload", "ingest", "full")
+PARTS = ("memory", "mutations", "upload", "ingest", "replay", "full")
+OWN_NODE = {"replay", "full"}
 console = Console(stderr=True)
 
 
@@ -44,12 +46,12 @@ def main() -> None:
 def measure(parts: tuple[str, ...] | list[str]) -> list[Figure]:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="pcloud-bench-") as folder:
-        if set(parts) - {"full"}:
+        if set(parts) - OWN_NODE:
             with NodeProcess(Path(folder) / "node") as node:
                 console.print("installing the five apps …")
                 node.install(*BUNDLED)
                 s3 = node.json("device", "pair", "--name", "bench", "--json")["s3"]
-                for part in [name for name in parts if name != "full"]:
+                for part in [name for name in parts if name not in OWN_NODE]:
                     console.print(f"measuring {part} …")
                     if part == "memory":
                         figures.append(measure_empty(node))
@@ -59,6 +61,9 @@ def measure(parts: tuple[str, ...] | list[str]) -> list[Figure]:
                         figures.append(measure_upload(node, s3))
                     elif part == "ingest":
                         figures += measure_ingest(node, s3)
+        if "replay" in parts:
+            console.print("measuring replay …")
+            figures += measure_replay(Path(folder))
         if "full" in parts:
             console.print("measuring full …")
             figures.append(measure_full(Path(folder)))

@@ -75,7 +75,10 @@ class Executor:
                 absences = 0
                 pause = backoff.delay(run.attempt)
                 run = msgspec.structs.replace(run, error=told(outcome), next_attempt=time.time() + pause)
-            self.journal.note(run)
+            if absences > 1:
+                self.journal.withdraw(run)  # it has been told that the app is away
+            else:
+                self.journal.note(run)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self.stopping.wait()

@@ -2,15 +2,20 @@
 ones.
 
 What is on its way (NEW, IN_PROGRESS) is written a moment later, behind the handler's back; a run that has ended by
-then is written once, as DONE. The end itself is on disk before the event or durable call is acknowledged. When RUNS
+then is written once, as DONE. The end itself is on disk before the event or durable call is acknowledged. While one
+write is under way others gather, and go together: a disk's `fsync` costs as much for one as for a hundred. When RUNS
 can't take more, no new run is begun, and `problem` says why."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
+from core.processor.keep import cancelled
+from eventstore.runs import NewState
 from pcloud.errors import PCloudError
 from projections.runs.record import Run, encode_run
 
@@ -18,12 +23,22 @@ __all__ = ["Journal", "RunLog"]
 
 log = logging.getLogger(__name__)
 RETRY = 1.0
+TOGETHER = 200
+LARGEST = 256 * 1024  # bytes of what goes together, unless one alone is larger
 
 
 class RunLog(Protocol):
     """The part of `eventstore.EventStore.runs` that is needed here."""
 
     async def put(self, app: str, action: str, id: str, body: bytes, ttl: float | None = None) -> object: ...
+    async def put_all(self, states: Sequence[NewState]) -> object: ...
+
+
+class _Entry(NamedTuple):
+    """A state on its way; `stored` is told, where somebody waits."""
+
+    state: NewState
+    stored: asyncio.Future[None] | None
 
 
 class Journal:
@@ -33,8 +48,10 @@ class Journal:
         self._runs = runs
         self._delay = delay
         self._done_ttl = done_ttl
-        self._noted: dict[str, Run] = {}
-        self._writing: dict[str, _Writer] = {}
+        self._noted: dict[str, tuple[float, Run]] = {}  # by when it is due, which is the order in here
+        self._ends: deque[_Entry] = deque()
+        self._wake = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
         self._refused = ""
         self.full = ""
 
@@ -46,39 +63,111 @@ class Journal:
     async def begin(self, run: Run) -> None:
         """Note a run that is about to start; waits while RUNS takes nothing, or `full` says why it should not."""
         while self.problem:
-            if self.full or not await self._try(run):
+            if self.full or not await self._write([_Entry(self._state(run), None)]):
                 await asyncio.sleep(RETRY)
         self.note(run)
 
     def note(self, run: Run) -> None:
         """Have this state written soon, unless a newer one comes first."""
-        self._noted[run.id] = run
-        if run.id not in self._writing:
-            self._writing[run.id] = _Writer(self, run.id)
+        before = self._noted.get(run.id)
+        if not self._noted:
+            self._wake.set()
+        due = asyncio.get_running_loop().time() + self._delay if before is None else before[0]
+        self._noted[run.id] = due, run
+        self._start()
+
+    def withdraw(self, run: Run) -> None:
+        """Don't write what was noted: it is how things stood before."""
+        self._noted.pop(run.id, None)
 
     async def settle(self, run: Run) -> None:
         """Return once this last state is stored, however long that takes."""
         self._noted.pop(run.id, None)
-        if (writer := self._writing.get(run.id)) is not None:
-            await writer.stop()
-        while True:
-            if await self._try(run):
-                return
-            await asyncio.sleep(RETRY)
+        stored = asyncio.get_running_loop().create_future()
+        self._ends.append(_Entry(self._state(run), stored))
+        self._start()
+        self._wake.set()
+        await stored
 
     async def close(self) -> None:
-        self._noted.clear()
-        await asyncio.gather(*(writer.stop() for writer in list(self._writing.values())))
+        if self._writer is not None:
+            await cancelled([self._writer])
+            self._writer = None
 
-    async def _write(self, id: str) -> None:
-        while (run := self._noted.pop(id, None)) is not None:
-            await self._try(run)
+    # --- within ----------------------------------------------------------------------------------------------------------------------
 
-    async def _try(self, run: Run) -> bool:
+    def _state(self, run: Run) -> NewState:
+        return NewState(run.app, run.action, run.id, encode_run(run), self._done_ttl if run.state == "DONE" else None)
+
+    def _start(self) -> None:
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._run(), name="record runs")
+
+    async def _run(self) -> None:
+        while True:
+            entries = self._next()
+            if not entries:
+                await self._something()
+                continue
+            try:
+                if await self._write(entries):
+                    _tell(entries)
+                else:
+                    await self._one_by_one(entries)
+            except Exception as error:
+                log.exception("runs can't be recorded, for an error of core's own")
+                _tell(entries, error)
+
+    async def _something(self) -> None:
+        """Wait until a run has ended, or what is noted is due."""
+        self._wake.clear()
+        due, _ = next(iter(self._noted.values()), (None, None))
+        timer = None if due is None else asyncio.get_running_loop().call_at(due, self._wake.set)
         try:
-            ttl = self._done_ttl if run.state == "DONE" else None
-            await self._runs.put(run.app, run.action, run.id, encode_run(run), ttl)
+            await self._wake.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _next(self) -> list[_Entry]:
+        entries: list[_Entry] = []
+        size = 0
+        while self._ends and len(entries) < TOGETHER and (not entries or size < LARGEST):
+            entry = self._ends.popleft()
+            if entry.stored is None or not entry.stored.done():  # else whoever waited is gone
+                entries.append(entry)
+                size += len(entry.state.body)
+        now = asyncio.get_running_loop().time()
+        while self._noted and len(entries) < TOGETHER and (not entries or size < LARGEST):
+            id, (due, run) = next(iter(self._noted.items()))
+            if due > now:
+                break
+            del self._noted[id]
+            entries.append(_Entry(self._state(run), None))
+            size += len(entries[-1].state.body)
+        return entries
+
+    async def _one_by_one(self, entries: list[_Entry]) -> None:
+        """One that is refused must not keep its neighbours from being stored; an end is tried again in a while."""
+        for entry in entries:
+            if await self._write([entry]):
+                _tell([entry])
+            elif entry.stored is not None:
+                asyncio.get_running_loop().call_later(RETRY, self._again, entry)
+
+    def _again(self, entry: _Entry) -> None:
+        self._ends.append(entry)
+        self._wake.set()
+
+    async def _write(self, entries: list[_Entry]) -> bool:
+        try:
+            if len(entries) == 1:
+                await self._runs.put(*entries[0].state)
+            else:
+                await self._runs.put_all([entry.state for entry in entries])
         except PCloudError as error:
+            if len(entries) > 1:
+                return False
             if not self._refused:
                 log.error("a run can't be recorded, no new ones are started: %s", error)
             self._refused = f"no new runs are started: {error}"
@@ -89,26 +178,12 @@ class Journal:
         return True
 
 
-class _Writer:
-    """Writes the states of one run, the first of them after a moment."""
-
-    def __init__(self, journal: Journal, id: str) -> None:
-        self._journal, self._id = journal, id
-        self._task: asyncio.Task[None] | None = None
-        self._timer = asyncio.get_running_loop().call_later(journal._delay, self._start)
-
-    def _start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name=f"record {self._id}")
-
-    async def _run(self) -> None:
-        try:
-            await self._journal._write(self._id)
-        finally:
-            self._journal._writing.pop(self._id, None)
-
-    async def stop(self) -> None:
-        """Drop what is still waiting; what is being sent arrives before anything that is sent later."""
-        self._timer.cancel()
-        if self._task is not None:
-            await asyncio.wait((self._task,))
-        self._journal._writing.pop(self._id, None)
+def _tell(entries: Sequence[_Entry], error: Exception | None = None) -> None:
+    """Those who wait: it is stored, or won't be."""
+    for entry in entries:
+        if entry.stored is None or entry.stored.done():
+            continue
+        if error is None:
+            entry.stored.set_result(None)
+        else:
+            entry.stored.set_exception(error)

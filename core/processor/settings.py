@@ -14,7 +14,7 @@ class ProcessorSettings:
     """`ack_wait`: after this time without a sign from core an event is delivered again; it is renewed three times as
     often. `held`: events of one trigger that are pulled and not yet settled. `depth`: causes in a row before a run is
     refused as a loop. `send_attempts`, `send_concurrency`: of durable calls, the latter for each receiving app.
-    `absence_wait`: at most so long until an app that is not
+    `record_delay`: a run that takes longer is seen on its way. `absence_wait`: at most so long until an app that is not
     running is looked for again. `crowded`: the part of RUNS in use from which on the oldest runs that are DONE are
     dropped before their time; `fullness`: the part from which on no new runs are started. Both are looked at every
     `fullness_check`. `drain`: attempts under way have so long to end when core stops. `alone`: no other node
@@ -27,7 +27,7 @@ class ProcessorSettings:
     send_attempts: int = 8
     send_concurrency: int = 4
     done_ttl: float = 90 * 86400.0
-    record_delay: float = 0.05
+    record_delay: float = 0.5
     absence_wait: float = 1.0
     pause_after_error: float = 30.0
     fullness_check: float = 10.0

@@ -28,16 +28,20 @@ log = logging.getLogger(__name__)
 
 DAYS_KEPT = 90  # of a run that is DONE, as in the stream
 MOST = 1000
+DROP_EVERY = 600.0
+_MARK = "." + ".".join(FORGOTTEN)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS view (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
   id TEXT PRIMARY KEY, app TEXT NOT NULL, state TEXT NOT NULL, "trigger" TEXT NOT NULL, created REAL NOT NULL, ended REAL,
-  sequence INTEGER NOT NULL, generation INTEGER NOT NULL, event INTEGER NOT NULL, record BLOB NOT NULL
+  sequence INTEGER NOT NULL, generation INTEGER NOT NULL, event INTEGER NOT NULL,
+  entity TEXT NOT NULL, record BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state, created, id);
 CREATE INDEX IF NOT EXISTS runs_by_app ON runs (app, state, created, id);
 CREATE INDEX IF NOT EXISTS runs_by_age ON runs (created, id);
 CREATE INDEX IF NOT EXISTS runs_by_replay ON runs ("trigger", generation, state, event) WHERE "trigger" <> '';
+CREATE INDEX IF NOT EXISTS runs_by_entity ON runs (entity) WHERE entity <> '';
 CREATE INDEX IF NOT EXISTS runs_done ON runs (ended) WHERE state = 'DONE';
 """
 
@@ -66,6 +70,7 @@ class RunsView:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoint: Checkpoint = START
+        self._drop_at = 0.0
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="runs-write")
         self._stack = contextlib.ExitStack()
 
@@ -80,32 +85,32 @@ class RunsView:
     def _apply(self, epoch: str, entries: list[RunEntry]) -> None:
         last = entries[-1]
         with errors_told(self.path), self._transaction():
+            # Only the last state of each run counts, and a mark for all runs of an app counts for what came before it.
+            newest: dict[str, RunEntry] = {}
             for entry in entries:
-                self._put(entry)
-            horizon = max(entry.time for entry in entries) - DAYS_KEPT * 86400
-            self._writer.execute("DELETE FROM runs WHERE state = 'DONE' AND ended < ?", (horizon,))
+                if entry.subject.endswith(_MARK):
+                    self._put(newest)
+                    newest.clear()
+                    self._writer.execute("DELETE FROM runs WHERE app = ?", (entry.subject.split(".")[1],))
+                else:
+                    newest[entry.subject.rpartition(".")[2]] = entry
+            self._put(newest)
+            self._drop_old(last.time)
             checkpoint = msgspec.json.encode([epoch, last.sequence]).decode()
             self._writer.execute("INSERT OR REPLACE INTO view VALUES ('checkpoint', ?)", (checkpoint,))
         self.checkpoint = Checkpoint(epoch, last.sequence, 0)
 
-    def _put(self, entry: RunEntry) -> None:
-        if entry.subject.endswith(".".join(("", *FORGOTTEN))):
-            self._writer.execute("DELETE FROM runs WHERE app = ?", (entry.subject.split(".")[1],))
-            return
-        if not entry.body:
-            self._writer.execute("DELETE FROM runs WHERE id = ?", (entry.subject.rpartition(".")[2],))
-            return
-        try:
-            run = decode_run(entry.body)
-        except Corrupt as error:
-            # It can't be taken out of the stream, and is no reason to show nothing of all others.
-            log.error("%s; message %s of RUNS is passed over", error, entry.sequence)
-            return
-        values = (
-            run.id, run.app, run.state, run.trigger, run.created, run.ended, entry.sequence, run.generation, run.sequence,
-            entry.body,
-        )  # fmt: skip
-        self._writer.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    def _put(self, entries: dict[str, RunEntry]) -> None:
+        gone = [(id,) for id, entry in entries.items() if not entry.body]
+        rows = [row for entry in entries.values() if entry.body and (row := _row(entry)) is not None]
+        self._writer.executemany("DELETE FROM runs WHERE id = ?", gone)
+        self._writer.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def _drop_old(self, now: float) -> None:
+        """Now and then: what is DONE goes by itself from the stream, which tells nobody."""
+        if now >= self._drop_at:
+            self._writer.execute("DELETE FROM runs WHERE state = 'DONE' AND ended < ?", (now - DAYS_KEPT * 86400,))
+            self._drop_at = now + DROP_EVERY
 
     async def get(self, id: str) -> Run | None:
         with errors_told(self.path):
@@ -135,6 +140,13 @@ class RunsView:
             rows = self._reader.execute(sql, [*values, first + 1]).fetchall()
         page = rows[:first]
         return RunPage([decode_run(row[0]) for row in page], _cursor(*page[-1][1:]) if len(rows) > first else None)
+
+    async def about(self, entities: Sequence[str]) -> Sequence[Run]:
+        """Those that events of these entities (`app/Type/id`) began."""
+        sql = "SELECT record FROM runs WHERE entity = ? AND entity <> ''"
+        with errors_told(self.path):
+            rows = [row for entity in entities for row in self._reader.execute(sql, (entity,))]
+        return [decode_run(record) for (record,) in rows]
 
     async def oldest_done(self, first: int) -> Sequence[tuple[Run, int]]:
         """Those that have been DONE for longest, with the sequence of their record."""
@@ -198,6 +210,19 @@ class RunsView:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
             raise
+
+
+def _row(entry: RunEntry) -> tuple[Any, ...] | None:
+    try:
+        run = decode_run(entry.body)
+    except Corrupt as error:
+        # It can't be taken out of the stream, and is no reason to show nothing of all others.
+        log.error("%s; message %s of RUNS is passed over", error, entry.sequence)
+        return None
+    return (
+        run.id, run.app, run.state, run.trigger, run.created, run.ended, entry.sequence, run.generation, run.sequence,
+        run.entity, entry.body,
+    )  # fmt: skip
 
 
 def _cursor(created: float, id: str) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.processor import journal as journals
 from core.processor.backoff import Backoff
 from core.processor.execute import resume
 from core.processor.journal import Journal
 from core.processor.order import Order
 from core.processor.slots import Slots
+from eventstore.runs import NewState
 from pcloud.errors import Unavailable
 from projections.runs.record import Run, decode_run
 
@@ -116,6 +120,12 @@ class Log:
             raise Unavailable("no room")
         self.states.append(decode_run(body).state)
 
+    async def put_all(self, states: Sequence[NewState]) -> Any:
+        await asyncio.sleep(0)
+        if self.full or any(b"odd" in state.body for state in states):
+            raise Unavailable("no room")
+        self.states.extend(decode_run(state.body).state for state in states)
+
 
 async def test_a_quick_run_is_written_once() -> None:
     log = Log()
@@ -138,3 +148,44 @@ async def test_a_slow_run_is_seen_on_its_way_and_never_goes_back() -> None:
     await journal.close()
     assert log.states[-1] == "DONE"
     assert log.states[0] == "NEW"
+
+
+async def test_what_ends_while_one_is_written_is_written_together() -> None:
+    class Counted(Log):
+        writes = 0
+
+        async def put(self, *state: Any) -> Any:
+            self.writes += 1
+            return await super().put(*state)
+
+        async def put_all(self, states: Sequence[NewState]) -> Any:
+            self.writes += 1
+            return await super().put_all(states)
+
+    log = Counted()
+    journal = Journal(log, delay=1, done_ttl=1)
+    await asyncio.gather(*(journal.settle(Run(f"r{number}", "app", "act", state="DONE")) for number in range(500)))
+    assert (len(log.states), log.writes) == (500, 3)
+    await journal.close()
+
+
+async def test_a_state_that_is_refused_keeps_no_other_from_being_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Choosy(Log):
+        refuses = True
+
+        async def put(self, app: str, action: str, id: str, body: bytes, ttl: float | None = None) -> Any:
+            if self.refuses and b"odd" in body:
+                raise Unavailable("not this one")
+            return await super().put(app, action, id, body, ttl)
+
+    monkeypatch.setattr(journals, "RETRY", 0.01)
+    log = Choosy()
+    journal = Journal(log, delay=1, done_ttl=1)
+    odd = asyncio.create_task(journal.settle(Run("odd", "app", "act", state="FAILED")))
+    await asyncio.gather(*(journal.settle(Run(f"r{number}", "app", "act", state="DONE")) for number in range(20)))
+    assert log.states == ["DONE"] * 20
+    assert not odd.done()
+    log.refuses = False
+    await odd
+    assert log.states[-1] == "FAILED"
+    await journal.close()

@@ -1,0 +1,91 @@
+"""How fast the past goes through a trigger that does nothing, run states included, and what that costs those who come
+now."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import aiohttp
+
+from bench.figures import Figure
+from core.app import packed
+from core.cli.client import open_client
+from tests.node_process import NodeProcess, wait_until
+
+__all__ = ["measure_replay"]
+
+APPS = Path(__file__).parent / "apps"
+TRIGGER = "replayed/each"
+EVENTS = 20_000  # the goal is about 100,000: PCLOUD_BENCH_EVENTS=100000
+TOGETHER = 1000  # of one mutation
+PAUSE = 0.1  # between two live events
+ALONE = 50
+ADD = "mutation($input: [AddPast_ThingInput!]!) { addPast_Thing(input: $input) { past_Thing { id } } }"
+REPLAY = "mutation($trigger: String!) { replay(trigger: $trigger) }"
+STATE = '{ triggers(app: "replayed") }'
+
+
+def measure_replay(folder: Path) -> list[Figure]:
+    """On a node of its own."""
+    events = int(os.environ.get("PCLOUD_BENCH_EVENTS", EVENTS))
+    with NodeProcess(folder / "replay") as node:
+        node.install_archive(packed(APPS / "past").data, unconfined=True)
+        asyncio.run(add_past(node, events))
+        node.install_archive(packed(APPS / "replayed").data, unconfined=True)
+        alone = asyncio.run(add_live(node, ALONE))
+        rate, beside = asyncio.run(replay(node, events))
+        started = wait_until(lambda: all_started(node, {**alone, **beside}), what="every live event's action")
+    return [
+        Figure(f"replay of {events:,} events through a no-op trigger", "events/s", (rate,), bound=1000, least=True),
+        Figure("trigger, from acknowledgement to action, nothing else going on", "ms", delays(alone, started)),
+        Figure("trigger, from acknowledgement to action, during a replay", "ms", delays(beside, started), bound=50),
+    ]
+
+
+async def add_past(node: NodeProcess, events: int) -> None:
+    async with open_client(node.data) as client:
+        for first in range(0, events, TOGETHER):
+            things = [{"number": number} for number in range(first, min(first + TOGETHER, events))]
+            await client.graphql(ADD, {"input": things})
+
+
+async def replay(node: NodeProcess, events: int) -> tuple[float, dict[str, float]]:
+    """Events per second from asking to the end, and when each live event beside it was acknowledged, by id."""
+    async with open_client(node.data) as client:
+        began = time.perf_counter()
+        await client.graphql(REPLAY, {"trigger": TRIGGER})
+        stop = asyncio.Event()
+        live = asyncio.create_task(add_live(node, events, stop))
+        while (state := (await client.graphql(STATE))["triggers"][0])["state"] != "DONE":
+            await asyncio.sleep(0.2)
+        seconds = time.perf_counter() - began
+        stop.set()
+        while (ended := (await client.graphql(STATE))["triggers"][0]["done"]) < state["matched"]:
+            await asyncio.sleep(0.2)  # the view of runs follows a moment later
+        assert ended == state["matched"] >= events, state
+        return state["matched"] / seconds, await live
+
+
+async def add_live(node: NodeProcess, most: int, stop: asyncio.Event | None = None) -> dict[str, float]:
+    """Add one thing after the other, as a person's changes come; when each was acknowledged, by id."""
+    acknowledged: dict[str, float] = {}
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {node.token}"}) as session:
+        while len(acknowledged) < most and not (stop and stop.is_set()):
+            body = {"query": ADD, "variables": {"input": [{"number": -1}]}}
+            async with session.post(f"{node.address}/graphql", json=body) as answer:
+                payload = await answer.json()
+            acknowledged[payload["data"]["addPast_Thing"]["past_Thing"][0]["id"]] = time.time()
+            await asyncio.sleep(PAUSE)
+    return acknowledged
+
+
+def all_started(node: NodeProcess, wanted: dict[str, float]) -> dict[str, float] | None:
+    times = node.json("call", "replayed/times")
+    return times if wanted.keys() <= times.keys() else None
+
+
+def delays(acknowledged: dict[str, float], started: dict[str, float]) -> tuple[float, ...]:
+    return tuple(max(0.0, started[id] - at) * 1000 for id, at in acknowledged.items())
