@@ -34,7 +34,7 @@ from core.grant import GrantRegister
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
 from core.node.admin import admin_application
-from core.node.disk import GuardedLog
+from core.node.disk import DiskGuard
 from core.node.folder import DataFolder, open_folder
 from core.node.http import Front
 from core.node.side_tasks import run_beside, side_tasks
@@ -44,6 +44,7 @@ from core.owner.session import Sessions
 from core.processor import Processor
 from core.processor.audited import audited_call
 from core.processor.fields import processor_fields
+from core.processor.forget import forget_entities
 from core.processor.runaway import Runaways
 from core.quota import Quotas
 from core.schema import ViewRegistry, builtin_catalog
@@ -96,7 +97,7 @@ class Node:
     processor: Processor
     devices: Devices
     sessions: Sessions
-    disk: GuardedLog
+    disk: DiskGuard
     audit: Audit
     new_owner_token: str | None
     address: str = ""
@@ -191,7 +192,8 @@ async def open_platform(
     store: EventStore,
     views: Views,
 ) -> Node:
-    disk = GuardedLog(store, folder, settings.disk_reserve)
+    disk = DiskGuard(folder, settings.disk_reserve)
+    store.admit_when(disk.check)
     run_beside(stack, group, "disk", disk.watch())
     registry = ViewRegistry(views.graph, views.graph_loop)
     await registry.load()
@@ -201,7 +203,7 @@ async def open_platform(
     quotas = Quotas(
         on_exceeded=lambda app, kind, what: audit.refused("limit", f"app:{app}", kind, what, outcome="UNAVAILABLE")
     )
-    commands = Commands(disk, views.graph, views.graph_loop, quotas)
+    commands = Commands(store, views.graph, views.graph_loop, quotas)
     grants = GrantRegister(views.graph, views.graph_loop)
     stack.callback(grants.close)
     calls = await stack.enter_async_context(
@@ -210,6 +212,7 @@ async def open_platform(
     processor = Processor(
         store, views.graph, views.graph_loop, registry, calls, commands, views.runs, find_call=partial(audited_call, store)
     )
+    commands.on_forgotten(partial(forget_entities, store, views.runs))
     api = Api(
         store, views.graph, views.graph_loop, views.search, views.search_loop, registry, commands,
         on_refused=partial(api_refused, audit),
@@ -238,6 +241,7 @@ async def open_platform(
     runaways = await stack.enter_async_context(Runaways.open(lambda app, reason: apps.pause(app, reason), audit))
     processor.on_runaway(runaways)
     calls.on_runaway(runaways)
+    await commands.finish_forgetting()
     run_beside(stack, group, "processor", processor.run())
     token = await make_owner(views.graph, commands)
     sessions = Sessions(folder.key("session.key"), store.epoch)

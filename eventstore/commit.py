@@ -37,24 +37,32 @@ class _Waiting:
 
 
 class Committer:
-    """Takes transactions from any task and answers each. `close` waits for those under way."""
+    """Takes transactions from any task and answers each; so many may wait as the settings say, and no more: a queue without
+    a bound only turns a slow disk into a full memory. `close` waits for those under way."""
 
     def __init__(self, connection: Connection, settler: Settler, settings: StoreSettings) -> None:
         self._connection = connection
         self._settler = settler
         self._settings = settings
         self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0  # of those that wait
         self._alone = 0
         self._batches = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def append(self, prepared: Prepared) -> Appended:
-        """Append, alone or in company. When the caller is cancelled meanwhile, the transaction may still be stored."""
+        """Append, alone or in company. When the caller is cancelled meanwhile, the transaction may still be stored. Raises
+        `Unavailable` when too many wait."""
         if self._closed:
             raise Unavailable("the log is being closed: try again after the restart")
+        if len(self._waiting) >= self._settings.max_waiting or self._bytes >= self._settings.max_waiting_bytes:
+            raise Unavailable(
+                f"{len(self._waiting)} transactions wait for the log already: nothing was stored, try again in a moment"
+            )
         entry = _Waiting(prepared, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
+        self._bytes += prepared.size
         self._pump()
         return await entry.done
 
@@ -75,9 +83,14 @@ class Committer:
                 self._start(self._commit(self._gather()))
             elif self._alone < ALONE and not self._batches:
                 self._alone += 1
-                self._start(self._commit_alone(self._waiting.popleft()))
+                self._start(self._commit_alone(self._next()))
             else:
                 return
+
+    def _next(self) -> _Waiting:
+        entry = self._waiting.popleft()
+        self._bytes -= entry.prepared.size
+        return entry
 
     def _gather(self) -> list[_Waiting]:
         """The oldest waiting ones that may share a batch; the others keep their order."""
@@ -86,7 +99,7 @@ class Committer:
         taken: set[str] = set()
         count = size = 0
         while self._waiting:
-            entry = self._waiting.popleft()
+            entry = self._next()
             prepared = entry.prepared
             touched = {prepared.transaction.tx, *(message.subject for message in prepared.messages)}
             fits = count + len(prepared.messages) <= MAX_EVENTS and size + prepared.size <= BATCH_BYTES
@@ -100,6 +113,7 @@ class Committer:
             count += len(prepared.messages)
             size += prepared.size
         self._waiting = others
+        self._bytes = sum(entry.prepared.size for entry in others)
         return group
 
     async def _commit(self, group: list[_Waiting]) -> None:

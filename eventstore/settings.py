@@ -61,6 +61,9 @@ class StoreSettings:
     # One attempt waits so long for its acknowledgement; all attempts of one append together so long.
     ack_timeout: float = 5.0
     append_timeout: float = 30.0
+    # As much may wait to be appended; what comes beyond is refused. 5,000 are about a second's work.
+    max_waiting: int = 5_000
+    max_waiting_bytes: int = 64 * MEBIBYTE
     max_bytes: Mapping[str, int] = field(
         default_factory=lambda: {
             "WORK": 256 * MEBIBYTE,
@@ -70,5 +73,6 @@ class StoreSettings:
             "OBJ_ARCHIVES": 2048 * MEBIBYTE,
             "KV_NODES": 16 * MEBIBYTE,
             "KV_LEASES": 16 * MEBIBYTE,
+            "KV_FORGETTING": 16 * MEBIBYTE,
         }
     )

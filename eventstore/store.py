@@ -8,7 +8,7 @@ async with open_server(ServerSettings(folder)) as server:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from eventstore.audit import audit_range, audit_records, record_audit
 from eventstore.commit import Committer
 from eventstore.connection import Connection, open_connection
 from eventstore.consumer import DurableConsumer, consumer_config, ensure_consumer
+from eventstore.erasure import Erasure
 from eventstore.follow import follow, read
 from eventstore.message import get_message
 from eventstore.outcome import Settler, prepare
@@ -81,14 +82,26 @@ class EventStore:
         self.id_key = identity.id_key
         self.nats: Client = connection.client
         self.js: JetStreamContext = connection.client.jetstream()  # pyright: ignore[reportUnknownMemberType]
-        self.work = WorkQueue(connection)
+        self._admit: Callable[[], None] = _everything
+        self.work = WorkQueue(connection, self.admit)
         self.runs = RunLog(connection)
+        self.erasure = Erasure(connection)
         self.archives = Archives(self.js)
+
+    def admit_when(self, check: Callable[[], None]) -> None:
+        """Have `check` asked before a transaction or a durable call is stored. It raises `Unavailable` when there is no room;
+        what is under way goes on."""
+        self._admit = check
+
+    def admit(self) -> None:
+        """Raises `Unavailable` while nothing new is to be stored."""
+        self._admit()
 
     async def append(self, transaction: Transaction) -> Appended:
         """Store all of its events, or none. Raises `Conflict` when an entity's version is not the expected one any
         more, `Rejected` for what is too large, `Unavailable` when the log is not there (the message says whether it is
         unknown if it was stored: then send the same transaction again)."""
+        self.admit()
         return await self._committer.append(prepare(transaction, self._connection.max_payload))
 
     async def last_sequence(self) -> int:
@@ -155,6 +168,10 @@ class EventStore:
     async def close(self) -> None:
         """Take nothing new and wait for what is under way; `open_store` calls it."""
         await self._committer.close()
+
+
+def _everything() -> None:
+    """There is room for everything."""
 
 
 def _event(message: Delivered) -> StoredEvent:

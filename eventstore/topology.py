@@ -151,6 +151,9 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
         ),
         _bucket(stream, "NODES", "PCloud: the nodes and where each stands (key-value bucket NODES)."),
         _bucket(stream, "LEASES", "PCloud: who holds which singular task (key-value bucket LEASES)."),
+        _bucket(
+            stream, "FORGETTING", "PCloud: what is being forgotten until that is done (key-value bucket FORGETTING)."
+        ),
     ]
 
 

@@ -6,7 +6,7 @@ call is.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 
 from eventstore.connection import ApiError, Connection
@@ -43,12 +43,14 @@ class WorkDelivery(Acknowledgeable):
 class WorkQueue:
     """As `EventStore.work`."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, admit: Callable[[], None]) -> None:
         self._connection = connection
+        self._admit = admit
 
     async def put(self, app: str, action: str, id: str, body: bytes, headers: Mapping[str, str] | None = None) -> bool:
         """Store one call. False: a call with this id waits already, or did so within the duplicate window.
         Raises `Unavailable` when it can't be stored."""
+        self._admit()
         subject = f"work.{check_app(app)}.{check_action(action)}.{check_id(id)}"
         message = Message(subject, {**(headers or {}), MESSAGE_ID: subject, EXPECTED: "0"}, body)
         try:

@@ -17,7 +17,7 @@ from pcloud.errors import Corrupt
 from pcloud.subject import Ref
 from pcloud.upcast import CURRENT_VERSION, upcast
 
-__all__ = ["Change", "Event", "Kind", "StoredEvent", "decode_change", "encode_change"]
+__all__ = ["Change", "Event", "Kind", "Purged", "StoredEvent", "decode_change", "encode_change"]
 
 
 class Kind(StrEnum):
@@ -29,18 +29,33 @@ class Kind(StrEnum):
     FORGOTTEN = "forgotten"
 
 
+class Purged(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a `forgotten` event stands for: the entity's earlier events, which are purged from the log once it is there.
+    With it, a log that was purged folds to what it folded to before.
+
+    `events`: sequence and digest (64 hexadecimal digits) of each. `transactions`: of those that they were part of, the
+    id, the hash of the request, the last sequence and its time (seconds since 1970). `released`: by one-to-one relation
+    field, whom the entity's links took from others and nobody else took since.
+    """
+
+    events: list[tuple[int, str]] = []
+    transactions: list[tuple[str, str, int, float]] = []
+    released: dict[str, list[str]] = {}
+
+
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, tag=False):
     """The change of one entity. Field names are stored names: `title`, or `face-detector/faceCount` where another app
     added it.
 
     `set`: scalar (or list of scalars) by field. `unset`: fields whose value is taken away. `link` / `unlink`: ids by
-    relation field; `link` on a to-one relation replaces what was there.
+    relation field; `link` on a to-one relation replaces what was there. `purged`: on a `forgotten` event alone.
     """
 
     set: dict[str, Any] = {}
     unset: list[str] = []
     link: dict[str, list[str]] = {}
     unlink: dict[str, list[str]] = {}
+    purged: Purged | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -58,7 +73,7 @@ _encoder = msgspec.json.Encoder()
 def encode_change(change: Change) -> bytes:
     """The event's body: JSON, the version first."""
     body: dict[str, Any] = {"v": CURRENT_VERSION}
-    for name in ("set", "unset", "link", "unlink"):
+    for name in ("set", "unset", "link", "unlink", "purged"):
         if value := getattr(change, name):
             body[name] = value
     return _encoder.encode(body)

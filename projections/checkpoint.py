@@ -1,22 +1,75 @@
-"""Where a view stands on the log, kept in the same transaction of the store as what was folded."""
+"""Where a view stands on the log, kept in the same transaction of the store as what was folded.
+
+Its running hash tells whether two views have folded the same: also where one of them read the log after events had been purged from
+it, since a `forgotten` event names the digests of those that it stands for.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from pcloud.event import StoredEvent
 
 __all__ = ["HASH_MODULUS", "START", "Checkpoint"]
 
 HASH_MODULUS = 2**256
+Ranges = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """`epoch` of the log ('' before anything was folded), stream `sequence` of the last folded event, and the running `hash`:
-    the sum of the digests of all folded events modulo 2**256."""
+    the sum of the digests of all folded events modulo 2**256.
+
+    `missing`: ranges (first, last) of sequences that were not on the log any more when it was read; the `forgotten` event that
+    explains each of them comes later, and adds its digest.
+    """
 
     epoch: str
     sequence: int
     hash: int
+    missing: Ranges = ()
+
+    def after(self, epoch: str, events: Iterable[StoredEvent]) -> Checkpoint:
+        """Where a view stands that has folded these too; they come in order, all after `sequence`."""
+        at, total = self.sequence, self.hash
+        missing = _Missing(self.missing)
+        for event in events:
+            missing.add(at + 1, event.sequence - 1)
+            at, total = event.sequence, total + event.digest
+            if event.change.purged is not None:
+                total += sum(
+                    int(digest, 16) for sequence, digest in event.change.purged.events if missing.take(sequence)
+                )
+        return Checkpoint(epoch, at, total % HASH_MODULUS, missing.ranges)
 
 
 START = Checkpoint(epoch="", sequence=0, hash=0)
+
+
+class _Missing:
+    """Ranges in ascending order."""
+
+    def __init__(self, ranges: Sequence[tuple[int, int]]) -> None:
+        self._now = list(ranges)
+
+    @property
+    def ranges(self) -> Ranges:
+        return tuple(self._now)
+
+    def add(self, first: int, last: int) -> None:
+        if first <= last:
+            self._now.append((first, last))
+
+    def take(self, sequence: int) -> bool:
+        """Whether it was missing; it is not any more."""
+        place = bisect_right(self._now, sequence, key=lambda one: one[0]) - 1
+        if place < 0 or self._now[place][1] < sequence:
+            return False
+        first, last = self._now[place]
+        self._now[place : place + 1] = [
+            one for one in ((first, sequence - 1), (sequence + 1, last)) if one[0] <= one[1]
+        ]
+        return True

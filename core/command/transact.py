@@ -6,17 +6,19 @@ once the view has caught up. Nothing here writes a view, and no second write exi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from core.command.change import NodeChange
+from core.command.forget import Forgetting, ForgottenHook
 from core.command.identity import request_hash, transaction_of_key
 from core.command.staging import Staging, Stale
 from eventstore import Appended, Transaction
+from eventstore.erasure import Erasure
 from pcloud.errors import Conflict, Rejected, Unavailable
 from pcloud.revision import Revision
-from pcloud.subject import new_id
+from pcloud.subject import Ref, new_id
 from projections.graph.port import GraphStore, KnownTransaction
 
 __all__ = ["MAX_DEPTH", "Commands", "Log", "Outcome", "ViewLoop", "WriteRequest"]
@@ -32,6 +34,8 @@ class Log(Protocol):
     def epoch(self) -> str: ...
     @property
     def id_key(self) -> bytes: ...
+    @property
+    def erasure(self) -> Erasure: ...
     async def append(self, tx: Transaction, /) -> Appended: ...
     async def last_sequence(self) -> int: ...
 
@@ -82,6 +86,7 @@ class Commands:
 
     def __init__(self, store: Log, graph: GraphStore, loop: ViewLoop, quotas: EventQuota | None = None) -> None:
         self._store, self._graph, self._loop, self._quotas = store, graph, loop, quotas
+        self._forgetting = Forgetting(store, graph, loop)
 
     @property
     def id_key(self) -> bytes:
@@ -100,6 +105,22 @@ class Commands:
 
         request = WriteRequest(actor, tx, keyed=key is not None, request=asked, cause=cause, depth=depth)
         return (await self.transact(request, stage)).revision
+
+    async def forget(self, actor: str, refs: Iterable[Ref], *, cause: str = "", depth: int = 0) -> Revision:
+        """Take entities, and what goes along when they are deleted, out of the log and every view; see `Forgetting.forget`."""
+        return await self._forgetting.forget(actor, refs, cause=cause, depth=depth)
+
+    async def forget_types(self, actor: str, app: str, progress: Callable[[int], None] = lambda count: None) -> int:
+        """Forget all entities of the app's types and its fields on others'; see `Forgetting.forget_types`."""
+        return await self._forgetting.forget_types(actor, app, progress)
+
+    async def finish_forgetting(self) -> None:
+        """Do what a node that died while it forgot has left; at each start, once all hooks are there."""
+        await self._forgetting.finish()
+
+    def on_forgotten(self, hook: ForgottenHook) -> None:
+        """Have `hook` drop what it keeps about forgotten entities; it may hear of the same ones again."""
+        self._forgetting.on_forgotten(hook)
 
     async def transact(self, request: WriteRequest, stage: Stage) -> Outcome:
         """Stage, append, wait for the view; again from the start when the state had moved. `stage` returns what is to be answered.
@@ -159,6 +180,8 @@ class Commands:
 
     @staticmethod
     def _first_answer(request: WriteRequest, known: KnownTransaction) -> Outcome:
+        if known.forgotten and known.request == request.request:
+            raise Conflict("what this idempotency key did has been forgotten since: use a new key to do it again")
         if known.request != request.request:
             raise Conflict("this idempotency key came with another request before: use a new key for a new request")
         return Outcome(known.revision, known.result, repeated=True)

@@ -1,7 +1,7 @@
-"""Keeps the log from ever meeting a full disk: below the reserve, the node takes no new writes and says why.
+"""Keeps the log from ever meeting a full disk: below the reserve, the node takes nothing new and says why.
 
 A full disk is worse than a refused write: nats-server stops, and even a purge fails. Reading goes on; so does everything once there is
-room again.
+room again. Nothing new means: no transaction, no durable call, no new run; what is under way is ended and recorded.
 """
 
 from __future__ import annotations
@@ -10,44 +10,31 @@ import asyncio
 import logging
 
 from core.node.folder import DataFolder
-from eventstore import Appended, EventStore, Transaction
 from pcloud.errors import Unavailable
 
-__all__ = ["GuardedLog"]
+__all__ = ["DiskGuard"]
 
 log = logging.getLogger("pcloud.disk")
 LOOK_SECONDS = 5.0
 
 
-class GuardedLog:
-    """The part of the log that commands write to, closed while the disk has less than `reserve` bytes free."""
+class DiskGuard:
+    """Stands before the log (`EventStore.admit_when(guard.check)`), and closes it while the disk has less than `reserve` bytes free."""
 
-    def __init__(self, store: EventStore, folder: DataFolder, reserve: int):
-        self._store = store
+    def __init__(self, folder: DataFolder, reserve: int):
         self._folder = folder
         self._reserve = reserve
         self._problem = ""
-
-    @property
-    def epoch(self) -> str:
-        return self._store.epoch
-
-    @property
-    def id_key(self) -> bytes:
-        return self._store.id_key
 
     @property
     def problem(self) -> str:
         """Why nothing is written now; '' when all is well."""
         return self._problem
 
-    async def append(self, transaction: Transaction) -> Appended:
+    def check(self) -> None:
+        """Raises `Unavailable` with the reason when nothing new is to be stored."""
         if self._problem:
             raise Unavailable(self._problem)
-        return await self._store.append(transaction)
-
-    async def last_sequence(self) -> int:
-        return await self._store.last_sequence()
 
     async def watch(self) -> None:
         """Look every few seconds, until cancelled."""

@@ -1,4 +1,4 @@
-"""What an app leaves behind among the durable calls and runs, taken away."""
+"""What an app, or a forgotten entity, leaves behind among the durable calls and runs, taken away."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from nats.js.errors import NotFoundError
 
 from core.processor.failed import DISMISSED_TTL
 from pcloud.errors import Unavailable
+from pcloud.subject import Ref
 from projections.runs.log import FORGOTTEN
 from projections.runs.view import RunsView
 
-__all__ = ["forget_runs", "purge_work"]
+__all__ = ["forget_entities", "forget_runs", "purge_work"]
 
 
 async def purge_work(store: Any, app: str) -> None:
@@ -46,3 +47,9 @@ async def forget_runs(store: Any, runs: RunsView, app: str, triggers: Sequence[s
             await asyncio.gather(*(store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL) for run in others))
             if (after := page.after) is None:
                 break
+
+
+async def forget_entities(store: Any, runs: RunsView, refs: Sequence[Ref]) -> None:
+    """Take every record of runs that these entities' events began away: they hold arguments. Raises `Unavailable`."""
+    for run in await runs.about([str(ref) for ref in refs]):
+        await store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL)

@@ -21,7 +21,8 @@ DROPPED = 2000  # runs at a time
 
 
 class Room:
-    """Tells the journal when RUNS is full; before that it drops the oldest runs that are DONE."""
+    """Tells the journal when RUNS is full, or the node takes nothing new; before that it drops the oldest runs that are
+    DONE."""
 
     def __init__(self, store: Any, runs: RunsView, journal: Journal, settings: ProcessorSettings) -> None:
         self._store, self._runs, self._journal, self._settings = store, runs, journal, settings
@@ -43,6 +44,11 @@ class Room:
         if limit > 0 and used > self._settings.crowded * limit:
             await self._make_room()
         full = limit > 0 and used > self._settings.fullness * limit
+        try:
+            self._store.admit()
+        except PCloudError as error:
+            self._journal.full = f"no new runs are started: {error}"
+            return
         self._journal.full = (
             f"no new runs are started: the record of runs uses {used} of {limit} bytes; retry or dismiss failed runs"
             if full

@@ -15,11 +15,16 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from pcloud.event import Kind, StoredEvent
-from projections.graph.catalog import Catalog, FieldDef
+from projections.graph.catalog import Catalog, FieldDef, TypeDef
 from projections.graph.relation import is_exclusive, is_symmetric
 from projections.graph.values import stored_value
 
-__all__ = ["Changes", "Entity", "RowChange", "Transaction", "fold", "touched", "transactions"]
+__all__ = [
+    "FORGOTTEN_RESULT", "Changes", "Entity", "RowChange", "Transaction", "fold", "forgotten_transactions", "touched", "transactions",
+]  # fmt: skip
+
+FORGOTTEN_RESULT: Mapping[str, Any] = {"": ["forgotten"]}
+"""The answer of a transaction of which an entity has been forgotten: it named that, so it is not given again."""
 
 
 class Entity(NamedTuple):
@@ -91,7 +96,8 @@ def touched(events: Iterable[StoredEvent], catalog: Catalog) -> dict[str, set[st
         if type_ is None:
             continue
         ids[name].add(event.ref.id)
-        for relation, targets in event.change.link.items():
+        released = event.change.purged.released if event.change.purged is not None else {}
+        for relation, targets in (*event.change.link.items(), *released.items()):
             definition = type_.fields.get(relation)
             if definition is not None and definition.target in catalog.types:
                 ids[definition.target].update(targets)
@@ -114,7 +120,16 @@ def fold(events: Sequence[StoredEvent], catalog: Catalog, existing: Mapping[str,
         staging.changes.transactions.append(
             Transaction(first.tx, first.request, last.sequence, first.result, last.time)
         )
+        staging.changes.transactions += forgotten_transactions(members)
     return staging.changes
+
+
+def forgotten_transactions(members: Iterable[StoredEvent]) -> Iterable[Transaction]:
+    """What stays known of the transactions that purged events were part of, whether or not those are still on the log."""
+    for event in members:
+        if event.change.purged is not None:
+            for tx, request, sequence, time in event.change.purged.transactions:
+                yield Transaction(tx, request, sequence, FORGOTTEN_RESULT, time)
 
 
 class _Staging:
@@ -135,6 +150,8 @@ class _Staging:
         row.version = event.sequence
         if event.kind in (Kind.DELETED, Kind.FORGOTTEN):
             self._remove(entity, row)
+            if event.change.purged is not None:
+                self._release(type_, event.change.purged.released)
             return
         if event.kind == Kind.CREATED:
             self._remove(entity, row)
@@ -149,6 +166,25 @@ class _Staging:
             definition = type_.fields.get(name)
             if definition is not None and not definition.is_relation:
                 row.values[name] = stored_value(definition, value)
+
+    def _release(self, type_: TypeDef, released: Mapping[str, Sequence[str]]) -> None:
+        """Whom a forgotten entity took from others is nobody's: where its links were never read, the others still have it."""
+        for name, targets in released.items():
+            definition = type_.fields.get(name)
+            if definition is None or not is_exclusive(self._catalog, definition):
+                continue
+            for target in targets:
+                other = Entity(definition.target, target)
+                self._let_go(type_.name, name, other)
+                if is_symmetric(type_.name, definition) and self._exists(other):
+                    self._row(other).values[name] = None
+
+    def _let_go(self, type: str, name: str, target: Entity) -> None:
+        """Whoever of this type points to the target by this field does not any more."""
+        self.changes.released.add((type, name, target.id))
+        for source, field_name in self._pointing[target]:
+            if field_name == name and self.changes.rows[source].values.get(name) == target.id:
+                self.changes.rows[source].values[name] = None
 
     def links(self, event: StoredEvent) -> None:
         source = Entity(f"{event.ref.app}/{event.ref.type}", event.ref.id)
@@ -224,10 +260,7 @@ class _Staging:
                     self._edges_of[end].add((source.type, name, source.id, target.id))
             return
         if exists and is_exclusive(self._catalog, definition):
-            self.changes.released.add((source.type, name, target.id))
-            for other, field_name in self._pointing[target]:
-                if field_name == name and self.changes.rows[other].values.get(name) == target.id:
-                    self.changes.rows[other].values[name] = None
+            self._let_go(source.type, name, target)
         row = self._row(source)
         row.values[name] = target.id if exists else None
         if exists:

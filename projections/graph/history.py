@@ -1,7 +1,8 @@
 """Which apps declared what, in the order of the log: the catalog changes by `core/App` events alone.
 
-An app that is removed takes its types out of the catalog, but what is stored of them stays: so a history also keeps everything that
-was ever declared, for stores to fold into.
+An app that is removed takes its types out of the catalog, and one that is rolled back the fields that came with the newer version;
+what is stored of them stays, hidden, and is there again when they are. So a history also keeps everything that was ever declared, for
+stores to fold into.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog, FieldDef, TypeDef, merge
 
-__all__ = ["BUILTIN", "CatalogHistory", "Declared", "shape"]
+__all__ = ["BUILTIN", "CatalogHistory", "Declared", "fillings", "shape"]
 
 BUILTIN = ""
 """Core's own types stand under this name; no app can be called so."""
@@ -70,6 +71,23 @@ class CatalogHistory(msgspec.Struct, frozen=True):
             raise Corrupt(
                 f"event {event.sequence} gives the app {ref.id!r} a catalog that can't be read: {error}"
             ) from error
+
+
+def fillings(before: Catalog, after: Catalog) -> dict[str, dict[str, Any]]:
+    """By type and field, the default that entities without a value get when the visible catalog becomes `after`: of every field that
+    must have a value from here on. An upgrade may add such a field although nobody has written it yet."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, type_ in after.types.items():
+        old = before.types[name].fields if name in before.types else {}
+        for field in type_.fields.values():
+            if not _filled(field) or (field.name in old and _filled(old[field.name])):
+                continue
+            found.setdefault(name, {})[field.name] = field.default
+    return found
+
+
+def _filled(field: FieldDef) -> bool:
+    return field.required and not field.is_relation and field.default is not None
 
 
 def shape(field: FieldDef) -> tuple[Any, ...]:

@@ -159,11 +159,14 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class KnownTransaction:
-    """A transaction that the view has folded within the last 90 days (by event time)."""
+    """A transaction that the view has folded within the last 90 days (by event time). `time`: of its last event, in seconds since
+    1970. `forgotten`: an entity that it was about has been forgotten since, and its result with it."""
 
     request: str
     revision: Revision
     result: Mapping[str, Any]
+    time: float = 0.0
+    forgotten: bool = False
 
 
 class GraphStore(Protocol):

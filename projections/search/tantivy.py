@@ -13,6 +13,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import tantivy
 
 from pcloud.errors import Corrupt, Unavailable
 from pcloud.event import Kind, StoredEvent
-from projections.checkpoint import HASH_MODULUS, START, Checkpoint
+from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
 from projections.graph.port import Filter, GraphStore, Has, HasRelated, IdIn, Order, Select, Some
 from projections.search.document import Content, content_of, select_for
@@ -31,7 +32,7 @@ from projections.search.query import Asker, make_index
 
 __all__ = ["TantivySearch", "open_tantivy_search"]
 
-VERSION = 1
+VERSION = 2
 HEAP = 15_000_000  # bytes, the least that tantivy takes
 CHUNK = 200  # entities read from the graph at once
 COMMIT_AFTER = 10_000  # events that changed nothing searched
@@ -59,6 +60,7 @@ class TantivySearch:
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="search-read")
         self._checkpoint = self._committed = START
         self._known: Mapping[str, Mapping[str, str]] = {}
+        self._hidden: Mapping[str, Collection[str]] = {}  # what was searched once, by type: its paths
         self._planned: tuple[Catalog, Mapping[str, TypePlan], Mapping[str, Mapping[str, str]]] | None = None
         self._closed = False
 
@@ -84,8 +86,7 @@ class TantivySearch:
         if not new:
             return self._checkpoint
         touched = _touched(new, plans)
-        total = (self._checkpoint.hash + sum(event.digest for event in new)) % HASH_MODULUS
-        checkpoint = Checkpoint(epoch, new[-1].sequence, total)
+        checkpoint = self._checkpoint.after(epoch, new)
         if touched:
             await self._update(plans, touched)
         if touched or changed or checkpoint.sequence - self._committed.sequence > COMMIT_AFTER:
@@ -99,14 +100,29 @@ class TantivySearch:
         await self._in_thread(self._writer.delete_all_documents)
         for plan in plans.values():
             await self._index_type(plan, None)
-        checkpoint = Checkpoint(epoch, at.sequence, at.hash)
+        checkpoint = replace(at, epoch=epoch)
         await self._commit(checkpoint, plans)
         return checkpoint
 
     async def _index_news(self, plans: Mapping[str, TypePlan]) -> None:
-        """Schemas have changed: entities that have a value where none was searched before are indexed again."""
+        """Schemas have changed: entities that have a value where none was searched before are indexed again.
+
+        What is hidden now (its app was removed, or rolled back) goes with its type; the values of a hidden field stay in the
+        documents, where nobody may ask for them. Whatever happened to it meanwhile was not followed, so once it is there again all
+        entities of its type are indexed anew.
+        """
+        for type_ in self._known.keys() - plans.keys():
+            await self._in_thread(self._drop, type_)
         for type_, fields in news(self._known, plans).items():
-            await self._index_type(plans[type_], Some(tuple({_has(one): None for one in fields})))
+            if {*self._hidden.get(type_, ())}.isdisjoint(one.path for one in fields):
+                await self._index_type(plans[type_], Some(tuple({_has(one): None for one in fields})))
+            else:
+                await self._in_thread(self._drop, type_)
+                await self._index_type(plans[type_], None)
+
+    def _drop(self, type_: str) -> None:
+        with self._errors_told():
+            self._writer.delete_documents_by_term("type", type_)
 
     async def _index_type(self, plan: TypePlan, filter: Filter | None) -> None:
         after: str | None = None
@@ -158,7 +174,9 @@ class TantivySearch:
 
     async def _commit(self, checkpoint: Checkpoint, plans: Mapping[str, TypePlan]) -> None:
         known = signature(plans)
-        body = msgspec.json.encode([VERSION, checkpoint.epoch, checkpoint.sequence, f"{checkpoint.hash:x}", known])
+        hidden = _still_hidden(self._hidden, self._known, known)
+        at = checkpoint
+        body = msgspec.json.encode([VERSION, at.epoch, at.sequence, f"{at.hash:x}", at.missing, known, hidden])
 
         def commit() -> None:
             with self._errors_told():
@@ -172,7 +190,7 @@ class TantivySearch:
                 self._asker.refresh()
 
         await self._in_thread(commit)
-        self._committed, self._known = checkpoint, known
+        self._committed, self._known, self._hidden = checkpoint, known, hidden
 
     async def _in_thread(self, function: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._writing, function, *args)
@@ -218,10 +236,11 @@ class TantivySearch:
             ) from error
         self._asker = Asker(self._index)
         if (body := self._asker.meta(_META)) is not None:
-            version, epoch, sequence, total, known = msgspec.json.decode(body)
+            version, *saved = msgspec.json.decode(body)
             if version == VERSION:
-                self._checkpoint = self._committed = Checkpoint(epoch, sequence, int(total, 16))
-                self._known = known
+                epoch, sequence, total, missing, self._known, self._hidden = saved
+                ranges = tuple((first, last) for first, last in missing)
+                self._checkpoint = self._committed = Checkpoint(epoch, sequence, int(total, 16), ranges)
 
     def _make(self) -> tantivy.Index:
         try:
@@ -273,6 +292,18 @@ def _touched(events: Sequence[StoredEvent], plans: Mapping[str, TypePlan]) -> di
         ):
             touched[type_].add(event.ref.id)
     return touched
+
+
+def _still_hidden(
+    hidden: Mapping[str, Collection[str]], before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
+) -> dict[str, list[str]]:
+    """By type, the paths that were searched at some time and are not now."""
+    found: dict[str, list[str]] = {}
+    for type_ in hidden.keys() | before.keys():
+        ever = {*hidden.get(type_, ()), *before.get(type_, {})}
+        if gone := ever.difference(now.get(type_, {})):
+            found[type_] = sorted(gone)
+    return found
 
 
 def _has(one: Searched) -> Filter:

@@ -12,7 +12,7 @@ from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.graph.catalog import FieldDef
 from projections.graph.cursor import decode_cursor, encode_cursor, sort_keys, window
-from projections.graph.fold import Entity
+from projections.graph.fold import FORGOTTEN_RESULT, Entity
 from projections.graph.model.state import ModelState
 from projections.graph.port import (
     Aggregate,
@@ -192,7 +192,10 @@ class ModelGraph(ModelState):
 
     async def transaction(self, tx: str) -> KnownTransaction | None:
         known = self._transactions.get(tx)
-        return known and KnownTransaction(known.request, Revision(self.checkpoint.epoch, known.sequence), known.result)
+        if known is None:
+            return None
+        revision = Revision(self.checkpoint.epoch, known.sequence)
+        return KnownTransaction(known.request, revision, known.result, known.time, known.result == FORGOTTEN_RESULT)
 
     async def dump(self) -> Mapping[str, Any]:
         return {

@@ -7,10 +7,10 @@ from typing import Any
 
 from pcloud.errors import Corrupt
 from pcloud.event import Kind, StoredEvent
-from projections.checkpoint import HASH_MODULUS, START, Checkpoint
+from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog, FieldDef
-from projections.graph.fold import Entity, Transaction, transactions
-from projections.graph.history import BUILTIN, CatalogHistory, shape
+from projections.graph.fold import Entity, Transaction, forgotten_transactions, transactions
+from projections.graph.history import BUILTIN, CatalogHistory, fillings, shape
 from projections.graph.relation import is_exclusive, is_symmetric
 from projections.graph.values import stored_value
 
@@ -47,25 +47,29 @@ class ModelState:
             first, last = members[0], members[-1]
             known = Transaction(first.tx, first.request, last.sequence, first.result, last.time)
             self._transactions[first.tx] = known
+            self._transactions.update((one.tx, one) for one in forgotten_transactions(members))
         if new:
             newest = max(known.time for known in self._transactions.values())
             self._transactions = {
                 tx: known for tx, known in self._transactions.items() if known.time >= newest - SECONDS_KEPT
             }
-            total = (self.checkpoint.hash + sum(event.digest for event in new)) % HASH_MODULUS
-            self.checkpoint = Checkpoint(epoch, new[-1].sequence, total)
+            self.checkpoint = self.checkpoint.after(epoch, new)
         return self.checkpoint
 
     def _declare(self, members: Sequence[StoredEvent]) -> None:
         before, after = self._stored, self._history.after(members)
         if after is self._history:
             return
+        filled = fillings(self._history.visible(), after.visible())
         self._history, self.catalog, self._stored = after, after.visible(), after.stored()
         for name, type_ in self._stored.types.items():
             for field in type_.fields.values():
                 old = before.types[name].fields.get(field.name) if name in before.types else None
                 if old is not None and shape(old) != shape(field):
                     self._forget_field(name, field.name)
+        for entity, fields in self._fields.items():
+            for name, value in filled.get(entity.type, {}).items():
+                fields.setdefault(name, stored_value(self._stored.types[entity.type].fields[name], value))
 
     def _forget_field(self, type: str, field: str) -> None:
         for entity, fields in self._fields.items():
@@ -81,6 +85,8 @@ class ModelState:
         if event.kind is not Kind.UPDATED:
             self._fields.pop(entity, None)
             self._links = {link for link in self._links if entity not in (link[0], link[2])}
+        if event.change.purged is not None:
+            self._release(entity, event.change.purged.released)
         if event.kind is Kind.CREATED:
             self._fields[entity] = {}
         if entity not in self._fields:
@@ -93,6 +99,19 @@ class ModelState:
                 self._fields[entity][name] = stored_value(scalars[name], value)
                 if self._fields[entity][name] is None:
                     del self._fields[entity][name]
+
+    def _release(self, entity: Entity, released: Mapping[str, Sequence[str]]) -> None:
+        fields = self._stored.types[entity.type].fields
+        for name, targets in released.items():
+            if name in fields and is_exclusive(self._stored, fields[name]):
+                for target in (Entity(fields[name].target, id) for id in targets):
+                    ends = (target,) if is_symmetric(entity.type, fields[name]) else ()
+                    self._links = {
+                        link
+                        for link in self._links
+                        if (link[0].type, *link[1:]) != (entity.type, name, target)
+                        and not (link[0] in ends and link[1] == name)
+                    }
 
     def _fold_links(self, event: StoredEvent) -> None:
         source = Entity(f"{event.ref.app}/{event.ref.type}", event.ref.id)

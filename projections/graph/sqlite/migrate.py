@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
+from projections.graph.catalog import Catalog
 from projections.graph.sqlite.layout import Layout, Members, Table
-from projections.graph.values import terms
+from projections.graph.values import stored_value, terms
 
-__all__ = ["member_rows", "migrate"]
+__all__ = ["column_value", "fill", "member_rows", "migrate"]
 
 
 def migrate(connection: sqlite3.Connection, before: Layout, after: Layout) -> None:
@@ -29,6 +32,29 @@ def migrate(connection: sqlite3.Connection, before: Layout, after: Layout) -> No
             if old.indexes.get(index) != statement or _lost(old, table):
                 connection.execute(f"DROP INDEX IF EXISTS {index}")
                 connection.execute(statement)
+
+
+def fill(
+    connection: sqlite3.Connection, layout: Layout, stored: Catalog, defaults: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Give each of these fields, by type and name, its default where an entity has no value."""
+    for type_, fields in defaults.items():
+        table = layout.tables[type_]
+        for name, default in fields.items():
+            value = column_value(stored_value(stored.types[type_].fields[name], default))
+            column = table.columns[name].sql
+            if name in table.members:
+                part = table.members[name]
+                for member, _ in member_rows(part, "", value):
+                    connection.execute(
+                        f"INSERT INTO {part.table} SELECT ?, id FROM {table.name} WHERE {column} IS NULL", (member,)
+                    )
+            connection.execute(f"UPDATE {table.name} SET {column} = ? WHERE {column} IS NULL", (value,))
+
+
+def column_value(value: Any) -> Any:
+    """A value as its column has it: a list as JSON."""
+    return msgspec.json.encode(value).decode() if isinstance(value, list) else value
 
 
 def member_rows(members: Members, id: str, value: object) -> list[tuple[object, str]]:

@@ -21,16 +21,16 @@ from pcloud.errors import Corrupt, Rejected
 from pcloud.event import StoredEvent
 from pcloud.revision import Revision
 from pcloud.subject import Ref
-from projections.checkpoint import HASH_MODULUS, START, Checkpoint
+from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
-from projections.graph.fold import fold, touched, transactions
-from projections.graph.history import BUILTIN, CatalogHistory
+from projections.graph.fold import FORGOTTEN_RESULT, fold, touched, transactions
+from projections.graph.history import BUILTIN, CatalogHistory, fillings
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
 from projections.graph.relation import find_type
 from projections.graph.sqlite.connection import Deadline, acquire, errors_told, open_connection
 from projections.graph.sqlite.dump import dump, read_nodes
 from projections.graph.sqlite.layout import Layout, layout
-from projections.graph.sqlite.migrate import migrate
+from projections.graph.sqlite.migrate import fill, migrate
 from projections.graph.sqlite.reading import Reader
 from projections.graph.sqlite.writing import existing, write
 
@@ -115,12 +115,13 @@ class SqliteGraph:
         with errors_told(self.path), self._transaction(self._writer):
             for part, history in _parts(events, state.history):
                 if history is not state.history:
-                    state = self._change_catalog(state, history)
+                    before, state = state.catalog, self._change_catalog(state, history)
+                    fill(self._writer, state.layout, state.stored, fillings(before, state.catalog))
                 known = existing(self._writer, state.layout, touched(part, state.stored))
                 write(self._writer, state.layout, fold(part, state.stored, known))
-            total = (state.checkpoint.hash + sum(event.digest for event in events)) % HASH_MODULUS
-            state = state.at(Checkpoint(epoch, events[-1].sequence, total))
-            self._save("checkpoint", [epoch, events[-1].sequence, f"{total:x}"])
+            at = state.checkpoint.after(epoch, events)
+            state = state.at(at)
+            self._save("checkpoint", [epoch, at.sequence, f"{at.hash:x}", at.missing])
         self._state = state
         return state.checkpoint
 
@@ -154,12 +155,14 @@ class SqliteGraph:
         return await self._read(lambda _, connection: read_nodes(connection, state.catalog, state.layout, refs))
 
     async def transaction(self, tx: str) -> KnownTransaction | None:
-        sql = "SELECT request, sequence, result FROM transactions WHERE tx = ?"
+        sql = "SELECT request, sequence, result, time FROM transactions WHERE tx = ?"
         found = await self._read(lambda _, connection: connection.execute(sql, (tx,)).fetchone())
         if found is None:
             return None
-        request, sequence, result = found
-        return KnownTransaction(request, Revision(self.checkpoint.epoch, sequence), msgspec.json.decode(result))
+        request, sequence, text, time = found
+        result = msgspec.json.decode(text)
+        revision = Revision(self.checkpoint.epoch, sequence)
+        return KnownTransaction(request, revision, result, time, result == FORGOTTEN_RESULT)
 
     async def dump(self) -> Mapping[str, Any]:
         def take() -> Mapping[str, Any]:
@@ -234,13 +237,14 @@ class SqliteGraph:
                 f"the view {self.path} was made by another version: delete the file, it is built again from the log"
             )
         try:
-            epoch, sequence, total = msgspec.json.decode(saved.get("checkpoint", '["", 0, "0"]'))
+            epoch, sequence, total, missing = msgspec.json.decode(saved.get("checkpoint", '["", 0, "0", []]'))
+            checkpoint = Checkpoint(epoch, sequence, int(total, 16), tuple((first, last) for first, last in missing))
             history = msgspec.json.decode(saved.get("catalogs", "{}"), type=CatalogHistory)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (msgspec.MsgspecError, ValueError, TypeError) as error:
             raise Corrupt(
                 f"the view {self.path} is damaged: delete the file, it is built again from the log"
             ) from error
-        self._state = _State.make(Checkpoint(epoch, sequence, int(total, 16)), history)
+        self._state = _State.make(checkpoint, history)
         declared = history.apps.get(BUILTIN)
         with self._transaction(self._writer):
             self._save("version", VERSION)

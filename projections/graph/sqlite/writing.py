@@ -13,7 +13,7 @@ import msgspec
 
 from projections.graph.fold import Changes, Entity, RowChange, Transaction
 from projections.graph.sqlite.layout import Layout, Table
-from projections.graph.sqlite.migrate import member_rows
+from projections.graph.sqlite.migrate import column_value, member_rows
 
 __all__ = ["DAYS_KEPT", "existing", "write"]
 
@@ -66,10 +66,6 @@ def _remove(connection: sqlite3.Connection, layout: Layout, table: Table, ids: l
         connection.executemany(f"UPDATE {other.name} SET {column.sql} = NULL WHERE {column.sql} = ?", ids)
 
 
-def _column_value(value: Any) -> Any:
-    return _encode(value).decode() if isinstance(value, list) else value
-
-
 def _insert(connection: sqlite3.Connection, table: Table, rows: list[tuple[str, RowChange]]) -> None:
     if not rows:
         return
@@ -78,7 +74,7 @@ def _insert(connection: sqlite3.Connection, table: Table, rows: list[tuple[str, 
     marks = ", ?" * len(names)
     connection.executemany(
         f"INSERT INTO {table.name} (id, _version{columns}) VALUES (?, ?{marks})",
-        [(id, row.version, *(_column_value(row.values.get(name)) for name in names)) for id, row in rows],
+        [(id, row.version, *(column_value(row.values.get(name)) for name in names)) for id, row in rows],
     )
     _add_members(connection, table, rows)
 
@@ -89,7 +85,7 @@ def _update(connection: sqlite3.Connection, table: Table, rows: list[tuple[str, 
     for id, row in rows:
         for field, target in row.unlinked:
             unlinked[field].append((id, target))
-        values = {table.columns[name].sql: _column_value(value) for name, value in row.values.items()}
+        values = {table.columns[name].sql: column_value(value) for name, value in row.values.items()}
         if row.version:
             values["_version"] = row.version
         if values:
@@ -112,7 +108,7 @@ def _add_members(connection: sqlite3.Connection, table: Table, rows: list[tuple[
             found
             for id, row in rows
             if row.values.get(members.field) is not None
-            for found in member_rows(members, id, _column_value(row.values[members.field]))
+            for found in member_rows(members, id, column_value(row.values[members.field]))
         ]
         if found:
             connection.executemany(f"INSERT INTO {members.table} VALUES (?, ?)", found)

@@ -14,7 +14,7 @@ from pcloud.errors import Conflict, NotFound, Rejected, Unavailable
 async def test_every_stream_says_what_it_is_for_and_only_graph_may_grow_without_end(store):
     streams = {info.config.name: info.config for info in await store.js.streams_info()}
     assert set(streams) == {
-        "GRAPH", "WORK", "RUNS", "TIMERS", "AUDIT", "OBJ_ARCHIVES", "KV_NODES", "KV_LEASES",
+        "GRAPH", "WORK", "RUNS", "TIMERS", "AUDIT", "OBJ_ARCHIVES", "KV_NODES", "KV_LEASES", "KV_FORGETTING",
     }  # fmt: skip
     assert all(config.description.startswith("PCloud: ") for config in streams.values())
     assert {name for name, config in streams.items() if config.max_bytes == -1} == {"GRAPH"}
