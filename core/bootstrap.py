@@ -47,6 +47,7 @@ from core.processor.fields import processor_fields
 from core.processor.forget import forget_entities
 from core.processor.runaway import Runaways
 from core.quota import Quotas
+from core.sandbox import probe
 from core.schema import ViewRegistry, builtin_catalog
 from core.settings import NodeSettings
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
@@ -226,6 +227,7 @@ async def open_platform(
         Path(pcloud.__file__).parent,
         bundled=BUNDLED,
         unconfined=settings.unconfined,
+        machine=await asyncio.to_thread(probe),
     )
     apps = Apps(
         app_settings,
@@ -236,6 +238,7 @@ async def open_platform(
         api=api,
         calls=calls,
         processor=processor,
+        on_limit=lambda app, kind, detail: audit.refused("limit", f"app:{app}", kind, detail),
     )
     stack.push_async_callback(apps.stop_all)
     runaways = await stack.enter_async_context(Runaways.open(lambda app, reason: apps.pause(app, reason), audit))

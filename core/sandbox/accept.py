@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import cast
 
 from pcloud.errors import PCloudError
 
@@ -47,6 +48,9 @@ async def _served(serve: Callable[[socket.socket], Awaitable[None]], connection:
     except (OSError, PCloudError) as error:
         connection.close()
         log.debug("a connection of an app ended: %s", error)
+    except Exception:
+        connection.close()
+        log.exception("a connection of an app could not be served")
     except BaseException:
         connection.close()
         raise
@@ -69,8 +73,8 @@ async def carry(one: socket.socket, other: socket.socket) -> None:
     try:
         await loop.connect_accepted_socket(lambda: left, one)
         await loop.connect_accepted_socket(lambda: right, other)
-        left.transport.resume_reading()
-        right.transport.resume_reading()
+        left.go_on()
+        right.go_on()
         await asyncio.gather(left.closed.wait(), right.closed.wait())
     finally:
         for end, connection in ((left, one), (right, other)):
@@ -88,22 +92,35 @@ class _End(asyncio.Protocol):
         self.made = False
         self.ended = False
         self.closed = asyncio.Event()
+        self.early = b""  # came before the other end was there
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport, self.made = transport, True
-        transport.pause_reading()
+        self.transport, self.made = cast("asyncio.Transport", transport), True
 
     def data_received(self, data: bytes) -> None:
-        self.other.transport.write(data)
+        if self.other.made and not self.early:
+            self.other.transport.write(data)
+        else:
+            self.early += data
+            self.transport.pause_reading()
+
+    def go_on(self) -> None:
+        """Both ends are there."""
+        if self.early:
+            self.other.transport.write(self.early)
+            self.early = b""
+            self.transport.resume_reading()
+        if self.ended:
+            self.other.transport.write_eof()
 
     def eof_received(self) -> bool:
         self.ended = True
         if self.other.ended:
             self.other.transport.close()
             return False
-        with suppress(OSError):
-            self.other.transport.write_eof()
+        if self.other.made and not self.early:
+            with suppress(OSError):
+                self.other.transport.write_eof()
         return True
 
     def pause_writing(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,7 +31,7 @@ def build(app: App) -> App:
     @app.lifespan
     @asynccontextmanager
     async def storage() -> AsyncIterator[None]:
-        async with open_store(Settings.read(app.data, app.settings), send) as made:
+        async with open_store(Settings.read(app.data, app.settings, os.environ.get("PORT_S3", "")), send) as made:
             app.log.info("S3 is at %s", made.endpoint)
             opened.append(made)
             try:

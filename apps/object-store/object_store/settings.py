@@ -31,14 +31,17 @@ class Settings:
     stop_seconds: float = 6.0
 
     @classmethod
-    def read(cls, folder: Path, given: Mapping[str, Any]) -> Settings:
-        """From the app's settings; raises `Rejected` naming the one that is wrong."""
+    def read(cls, folder: Path, given: Mapping[str, Any], s3_port: str = "") -> Settings:
+        """From the app's settings; raises `Rejected` naming the one that is wrong. `s3_port`: the one that the node gives (`run.ports`),
+        which goes before the setting: no other can be reached."""
         unknown = sorted(set(given) - {"s3_port", "memory_mb", "upload_memory_mb", "region", "weed"})
         if unknown:
             raise Rejected(f"object-store has no setting {unknown[0]!r}")
         return cls(
             folder=folder,
-            s3_port=_number(given, "s3_port", 0, 0, 55535),  # weed puts gRPC at port + 10000
+            s3_port=int(s3_port)
+            if s3_port
+            else _number(given, "s3_port", 0, 0, 55535),  # weed puts gRPC at port + 10000
             memory_mb=_number(given, "memory_mb", 200, 64, 65536),
             upload_memory_mb=_number(given, "upload_memory_mb", 32, 8, 65536),
             region=str(given.get("region", "us-east-1")),
