@@ -121,12 +121,13 @@ def check_roles(manifest: Manifest, installed: Mapping[str, Manifest]) -> None:
             raise Conflict(f"the role {role!r} is held by {name}: remove that app before {manifest.name} takes it over")
 
 
-def check_confinement(archive: CheckedArchive, *, bundled: bool, unconfined: bool) -> None:
-    """Without a sandbox only the apps that come with PCloud start unasked; raises `Forbidden`."""
-    if archive.manifest.run is not None and not bundled and not unconfined:
+def check_confinement(archive: CheckedArchive, *, bundled: bool, unconfined: bool, why_not: str) -> None:
+    """Without a sandbox that holds only the apps that come with PCloud start unasked; raises `Forbidden`. `why_not`:
+    there is none, '' when there is."""
+    if archive.manifest.run is not None and not bundled and not unconfined and why_not:
         raise Forbidden(
-            f"{archive.manifest.name} does not come with PCloud, and this machine has no sandbox for it: it would run with all "
-            "rights of this user. If you trust it, install it with --unconfined"
+            f"{archive.manifest.name} does not come with PCloud and there is no sandbox here ({why_not}): it would run "
+            "with all rights of this user. If you trust it, install it with --unconfined"
         )
 
 

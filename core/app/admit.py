@@ -94,8 +94,12 @@ class Admission:
     def check(self, candidate: Candidate, *, unconfined: bool) -> None:
         """Raises `Rejected` for what is missing, `Forbidden` for what may not run here."""
         settings = self._parts.settings
-        unconfined = unconfined or settings.unconfined or (settings.confines and settings.machine.confines_strangers)
-        check_confinement(candidate.checked, bundled=candidate.bundled, unconfined=unconfined)
+        settings = self._parts.settings
+        why_not = settings.machine.why_not or "this user can't set limits that hold"
+        check_confinement(
+            candidate.checked, bundled=candidate.bundled, unconfined=unconfined or settings.unconfined,
+            why_not="" if settings.machine.confines_strangers else why_not,
+        )  # fmt: skip
         check_needs(list(candidate.missing), candidate.checked.manifest)
 
     async def review(self, candidate: Candidate) -> Review:

@@ -33,10 +33,7 @@ async def detail_of(app: App, parts: AppParts, upgrades: Upgrades) -> dict[str, 
         "actions": [
             {"name": one.name, "args": one.args, "description": one.description} for one in app.manifest.actions
         ],
-        "triggers": [
-            {"trigger": f"{app.name}/{one.name}", "type": one.on.type, "action": one.action}
-            for one in app.manifest.triggers
-        ],
+        "triggers": await parts.processor.triggers(app.name),
         "grants": [{**asdict(grant), "text": describe(grant), "new": grant.state == "pending"} for grant in grants],
         "previous": before
         and {

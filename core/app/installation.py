@@ -16,24 +16,15 @@ found done. Before the first step nothing but an archive in the object bucket ex
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import json
-import logging
 from collections.abc import Sequence
 
 from core.app.instance import Instance
 from core.app.parts import AppParts, Progress
 from core.app.record import AppState
-from core.caller import Caller, RunContext
-from pcloud.errors import PCloudError, Unavailable
+from pcloud.errors import PCloudError
 from pcloud.manifest import Init
 
 __all__ = ["Installation", "bring_up"]
-
-log = logging.getLogger("pcloud.app")
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 3.0
 
 
 class Installation:
@@ -86,39 +77,17 @@ class Installation:
         await self._parts.local.admit(self._app.name, public)
 
     async def _init(self, number: int, init: Init) -> None:
-        """Call until it works: the app that answers may be starting too. Any other refusal is final."""
-        pause = FIRST_PAUSE
-        last: PCloudError | None = None
-        what = f"init action {number + 1} ({init.call}) of {self._app.name}"
+        """In a run of its own that is the same after a kill, so that what was done is not done again; another one after
+        a removal, and for each upgrade."""
+        app, seconds = self._app, self._parts.settings.init_seconds
+        installation = "\0".join((app.installed_at, app.previous.at if app.previous else ""))
         try:
-            async with asyncio.timeout(self._parts.settings.init_seconds):
-                while True:
-                    try:
-                        return await self._call_in_run(number, init)
-                    except Unavailable as error:
-                        log.info("%s waits: %s", what, error)
-                        last = error
-                    await asyncio.sleep(pause)
-                    pause = min(pause * 2, LONGEST_PAUSE)
-        except TimeoutError as error:
-            reason = last or "it gave no answer"
-            raise Unavailable(
-                f"{what} did not work within {self._parts.settings.init_seconds:.0f} s: {reason}"
-            ) from error
+            await self._parts.processor.run_init(
+                app.name, number, init.call, init.args, installation=installation, seconds=seconds
+            )
         except PCloudError as error:
+            what = f"init action {number + 1} ({init.call}) of {app.name}"
             raise type(error)(f"{what} failed: {error.message}") from error
-
-    async def _call_in_run(self, number: int, init: Init) -> None:
-        """In a run of its own that is the same each time, so that whoever answers finds what it did before a kill."""
-        app = self._app
-        said = json.dumps(init.args, sort_keys=True)
-        key = "\0".join(("init", app.name, app.installed_at, str(number), init.call, said))
-        target = init.call if "/" in init.call else f"{app.name}/{init.call}"
-        token = self._parts.calls.runs.open(RunContext(hashlib.sha256(key.encode()).hexdigest()[:32]), app.name)
-        try:
-            await self._parts.calls.call(Caller("app", app.name), target, init.args, run_token=token)
-        finally:
-            self._parts.calls.runs.close(token)
 
 
 async def bring_up(

@@ -20,7 +20,7 @@ from core.grant import ALL_GRANTS, GRANT_TYPE, grant_from_row, grant_ref, grant_
 from pcloud.errors import NotFound
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog, TypeDef
-from projections.graph.port import Compare, Filter, GraphStore, IdIn, Select
+from projections.graph.port import Compare, GraphStore, IdIn, Select
 
 __all__ = ["AppNodes"]
 
@@ -62,12 +62,6 @@ class AppNodes:
     async def catalog(self, name: str) -> Catalog:
         """What the installed version declares."""
         return Catalog.from_json((await self._texts(name))["catalog"] or "{}")
-
-    async def ids(self, type_: str, filter: Filter | None, first: int) -> list[str]:
-        """Of entities of any type."""
-        return [
-            row["id"] for row in await self._graph.fetch(Select(type_, scalars=("id",), filter=filter, first=first))
-        ]
 
     def types(self) -> Catalog:
         """All types that exist."""

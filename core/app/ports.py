@@ -22,8 +22,9 @@ __all__ = ["Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "OpenRu
 class Commands(Protocol):
     async def write(self, actor: str, changes: Sequence[NodeChange], *, key: str | None = None) -> Revision: ...
 
-    async def forget(self, actor: str, refs: Sequence[Ref]) -> Any:
-        """Take these entities out of every view and their events out of the log, for good."""
+    async def forget_types(self, actor: str, app: str, progress: Callable[[int], None] = ...) -> int:
+        """Take the entities of the app's types out of every view and out of the log, and its fields from others'; how
+        many there were. The app's catalog must be known still."""
         ...
 
 
@@ -86,12 +87,17 @@ class Calls(Protocol):
 
 class Processor(Protocol):
     """The event processor: `attach` makes the consumers of the app's triggers, or finds them; `detach` removes them.
-    `suspend`: as before `attach`, the places in the log stay. `retire`: gives up those of triggers of another version."""
+    `suspend`: as before `attach`, the places in the log stay. `retire`: gives up those of triggers of another version.
+    `run_init`: an init action as a run, once for each number of an installation."""
 
     async def attach(self, app: App) -> None: ...
-    async def detach(self, app: str) -> None: ...
+    async def detach(self, app: str, *, forget: bool = False) -> None: ...
     async def suspend(self, app: str) -> None: ...
     async def retire(self, app: str, triggers: Sequence[str]) -> None: ...
+    async def run_init(
+        self, app: str, number: int, call: str, args: Mapping[str, Any], *, installation: str, seconds: float
+    ) -> Any: ...
+    async def triggers(self, app: str | None = None) -> list[dict[str, Any]]: ...
 
 
 class Api(Protocol):

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from core.app.admission import dependents
-from core.app.forgetting import forget_app
 from core.app.parts import AppParts, Progress
 from core.app.record import App, AppState
 from pcloud.errors import Conflict, Rejected
@@ -23,6 +22,7 @@ from pcloud.manifest import Manifest
 __all__ = ["Removals", "check_can_go"]
 
 log = logging.getLogger("pcloud.app")
+ACTOR = "owner"
 
 
 def check_can_go(name: str, installed: Mapping[str, Manifest]) -> None:
@@ -47,7 +47,9 @@ class Removals:
         await self._stop(app)
         if app.forget:
             await self._step(app, "forget", progress)
-            await forget_app(self._parts, app, progress)
+            await self._parts.commands.forget_types(
+                ACTOR, app.name, lambda count: progress("forget", f"{count} entries")
+            )
         await self._step(app, "delete", progress)
         folders = self._parts.folders(app.name)
         await asyncio.to_thread(folders.drop_code)
@@ -64,7 +66,7 @@ class Removals:
         # After a restart it is not attached yet, and what it left in the log has to go all the same.
         with suppress(Rejected):
             await self._parts.processor.attach(app)
-        await self._parts.processor.detach(app.name)
+        await self._parts.processor.detach(app.name, forget=app.forget)
         await self._parts.local.drop(app.name)
         await self._parts.local.expel(app.name)
         await self._parts.api.disconnect(lambda caller: app.name in (caller.view_app, caller.name))

@@ -85,8 +85,17 @@ class Recorder:
     async def attach(self, app: App) -> None:
         self.note(f"attach {app.name}")
 
-    async def detach(self, app: str) -> None:
-        self.note(f"detach {app}")
+    async def run_init(self, app: str, number: int, call: str, args: Mapping[str, Any], **options: Any) -> None:
+        self.note(f"init {app} {number} {call} {dict(args)}")
+        self.tokens.append(options["installation"])
+        if self.errors:
+            raise self.errors.pop(0)
+
+    async def triggers(self, app: str | None = None) -> list[dict[str, Any]]:
+        return []
+
+    async def detach(self, app: str, *, forget: bool = False) -> None:
+        self.note(f"detach {app}{' and forget' if forget else ''}")
 
     async def suspend(self, app: str) -> None:
         self.note(f"suspend {app}")
@@ -158,7 +167,7 @@ async def die_at(folder: Path, archive: Path, fatal: str) -> None:
     async with open_platform(folder) as platform:
         await platform.apps.install(archive.read_bytes(), approve=approve_all, progress=progress)
         if fatal == "remove":
-            platform.recorder.detach = lambda app: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
+            platform.recorder.detach = lambda app, forget: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[method-assign]
             await platform.apps.remove("tiny")
 
 
