@@ -12,7 +12,7 @@ from projections.graph.catalog import Catalog, FieldDef, TypeDef
 from projections.graph.port import Child, Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Order, Select, Some
 from tests.contracts.projections.shelf import BOOK, BUILTIN, CRITIC, PERSON, REVIEW, SHELF, THEME, Log
 
-__all__ = ["ALL", "cuts", "filters", "libraries", "logs", "selects"]
+__all__ = ["ALL", "SEARCHED", "cuts", "filters", "libraries", "logs", "selects"]
 
 ALL = Catalog({**BUILTIN.types, **SHELF.types, **CRITIC.types})
 _STARS_AS_TEXT = Catalog(
@@ -24,6 +24,66 @@ _STARS_AS_TEXT = Catalog(
         )
     },
 )
+NOTE = "critic/Note"
+# Each adds what an upgrade may add: a type, fields that may be empty, fields with a default, of an app's own types and of another's.
+_SHELF_2 = Catalog(
+    {
+        **SHELF.types,
+        BOOK: TypeDef(
+            BOOK,
+            {
+                **SHELF.types[BOOK].fields,
+                "subtitle": FieldDef("subtitle", "String", search=("term",)),
+                "shape": FieldDef(
+                    "shape",
+                    "Enum",
+                    required=True,
+                    default="THIN",
+                    values=("THIN", "THICK"),
+                    enum="Shape",
+                    search=("facet",),
+                ),
+                "aliases": FieldDef(
+                    "aliases", "String", many=True, required=True, default=["none"], search=("exact", "facet")
+                ),
+                "motto": FieldDef("motto", "String", required=True, default="old sea", search=("term",)),
+            },
+        ),
+    }
+)
+_CRITIC_2 = Catalog(
+    {
+        **CRITIC.types,
+        NOTE: TypeDef(
+            NOTE,
+            {
+                "text": FieldDef("text", "String", search=("fulltext",)),
+                "book": FieldDef("book", target=BOOK, inverse="critic/notes", written=True),
+            },
+        ),
+    },
+    {
+        BOOK: TypeDef(
+            BOOK,
+            {
+                **CRITIC.extensions[BOOK].fields,
+                "critic/rank": FieldDef("critic/rank", "Int", required=True, default=1, search=("int", "facet")),
+                "critic/notes": FieldDef("critic/notes", target=NOTE, many=True, inverse="book", cascade=True),
+            },
+        )
+    },
+)
+SEARCHED = (
+    "title",
+    "subtitle",
+    "shape",
+    "aliases",
+    "motto",
+    "tags",
+    "critic/stars",
+    "critic/rank",
+    "critic/notes.text",
+)
 _IDS = ("a", "b", "c")
 _WORDS = ("sea", "Sea old", "ärger", "old", "")
 _VALUES: dict[str, st.SearchStrategy[Any]] = {
@@ -33,11 +93,12 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "Float": st.sampled_from([0.0, 0.1, -2.5]),
     "Boolean": st.booleans(),
     "DateTime": st.sampled_from(["2023-12-31T23:00:00.000Z", "2024-05-01T10:00:00.000Z", "2024-05-02T10:00:00.000Z"]),
-    "Enum": st.sampled_from(["NOVEL", "POEM"]),
+    "Enum": st.sampled_from(["NOVEL", "POEM", "THIN"]),
 }
-_TYPES = {**SHELF.types, **CRITIC.types}
+_TYPES = {**_SHELF_2.types, **_CRITIC_2.types}
 _EXTENDED = {
-    name: {**type_.fields, **(CRITIC.extensions[name].fields if name == BOOK else {})} for name, type_ in _TYPES.items()
+    name: {**type_.fields, **(_CRITIC_2.extensions[name].fields if name == BOOK else {})}
+    for name, type_ in _TYPES.items()
 }
 
 
@@ -52,7 +113,7 @@ def _picked(values: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict
 
 @st.composite
 def _part(draw: st.DrawFn) -> tuple[str, Kind, Change]:
-    type_ = draw(st.sampled_from([BOOK, BOOK, PERSON, THEME, REVIEW]))
+    type_ = draw(st.sampled_from([BOOK, BOOK, BOOK, PERSON, THEME, REVIEW, NOTE]))
     entity = f"{type_}/{draw(st.sampled_from(_IDS))}"
     kind = draw(st.sampled_from([Kind.CREATED, Kind.CREATED, Kind.UPDATED, Kind.UPDATED, Kind.DELETED]))
     if kind is Kind.DELETED:
@@ -69,7 +130,7 @@ def _part(draw: st.DrawFn) -> tuple[str, Kind, Change]:
 
 
 _transaction = st.lists(_part(), min_size=1, max_size=4, unique_by=lambda part: part[0])
-_app = st.sampled_from(["install", "reshape", "remove"])
+_app = st.sampled_from(["install", "upgrade", "upgrade", "reshape", "remove", "shelf 1", "shelf 2"])
 
 
 @st.composite
@@ -83,6 +144,12 @@ def logs(draw: st.DrawFn, most: int = 20) -> Log:
         match step:
             case "install":
                 log.install("critic", CRITIC)
+            case "upgrade":
+                log.install("critic", _CRITIC_2)
+            case "shelf 1":
+                log.install("shelf", SHELF)
+            case "shelf 2":
+                log.install("shelf", _SHELF_2)
             case "reshape":
                 log.install("critic", _STARS_AS_TEXT)
             case str():

@@ -1,0 +1,162 @@
+"""Catalogs come, grow, shrink and come back; whatever is written meanwhile, folding and searching are the same as from the start."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pcloud.event import Change, Kind
+from projections.graph.catalog import Catalog, FieldDef, TypeDef
+from projections.graph.model import ModelGraph
+from projections.graph.port import Compare, GraphStore, Select
+from projections.graph.sqlite import open_sqlite_graph
+from projections.search.port import SearchQuery
+from projections.search.tantivy import TantivySearch, open_tantivy_search
+from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, SHELF, Log, create, update
+from tests.unit.projections.logs import SEARCHED, cuts, logs
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+A = f"{BOOK}/a"
+
+
+def grown(*fields: FieldDef) -> Catalog:
+    """The shelf after an upgrade that adds fields to Book."""
+    return Catalog(
+        {**SHELF.types, BOOK: TypeDef(BOOK, {**SHELF.types[BOOK].fields, **{one.name: one for one in fields}})}
+    )
+
+
+SUBTITLE = FieldDef("subtitle", "String", search=("term",))
+KEPT = FieldDef("kept", "Boolean", required=True, default=True, search=("bool",))
+
+
+async def answers(index: TantivySearch, graph: GraphStore) -> Any:
+    """All that a caller who may see everything can be told."""
+    types = {
+        name: frozenset({*SEARCHED, "name", "text", "book.title"})
+        for name in graph.catalog.types
+        if "core/" not in name
+    }
+    found: list[Any] = []
+    for word in ("", "sea", "old", "none", "ärger"):
+        result = await index.search(SearchQuery(word, types, first=50, count=("shape", "critic/rank", "critic/stars")))
+        found.append((result.total, sorted(hit.ref for hit in result.hits), result.facets))
+    return found
+
+
+@settings(SLOW, max_examples=25)
+@given(st.data())
+def test_a_search_index_that_followed_every_change_answers_as_one_made_anew(data: st.DataObject) -> None:
+    log = data.draw(logs())
+    ends = data.draw(cuts(log))
+
+    async def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            graph = ModelGraph(BUILTIN)
+            live = await open_tantivy_search(Path(folder) / "live", graph)
+            start = 0
+            for end in ends:
+                await graph.apply(EPOCH, log.events[start:end])
+                await live.apply(EPOCH, log.events[start:end])
+                start = end
+            anew = await open_tantivy_search(Path(folder) / "anew", graph)
+            await anew.apply(EPOCH, log.events)
+            try:
+                assert await answers(live, graph) == await answers(anew, graph)
+                assert live.checkpoint == anew.checkpoint
+            finally:
+                await live.close()
+                await anew.close()
+
+    asyncio.run(run())
+
+
+async def test_what_an_upgrade_brought_is_hidden_by_a_rollback_and_is_back_with_the_next_upgrade(
+    tmp_path: Path,
+) -> None:
+    log = Log()
+    log.install("shelf", SHELF)
+    log.write(create(A, title="One"))
+    log.install("shelf", grown(SUBTITLE))
+    log.write(update(A, subtitle="the first"))
+    graph = await open_sqlite_graph(tmp_path / "graph.db", BUILTIN)
+    index = await open_tantivy_search(tmp_path / "index", graph)
+
+    async def found() -> int:
+        await graph.apply(EPOCH, log.events)
+        await index.apply(EPOCH, log.events)
+        return (await index.search(SearchQuery("first", {BOOK: frozenset({"title", "subtitle"})}))).total
+
+    try:
+        assert await found() == 1
+        log.install("shelf", SHELF)
+        log.write(update(A, title="Two"))
+        assert await found() == 0
+        assert "subtitle" not in graph.catalog.types[BOOK].fields
+        log.install("shelf", grown(SUBTITLE))
+        log.write(update(A, title="Three"))
+        assert await found() == 1
+        assert await graph.fetch(Select(BOOK, ("title", "subtitle"))) == [{"title": "Three", "subtitle": "the first"}]
+    finally:
+        await index.close()
+        await graph.close()
+
+
+async def test_a_new_field_that_must_have_a_value_has_its_default_from_the_upgrade_on(tmp_path: Path) -> None:
+    log = Log()
+    log.install("shelf", SHELF)
+    log.write(create(A, title="One"), create(f"{BOOK}/b", title="Two"))
+    log.install("shelf", grown(KEPT))
+    log.write(update(A, kept=False))
+    log.install("shelf", SHELF)
+    log.write(create(f"{BOOK}/c", title="Three"))
+    log.install("shelf", grown(KEPT))
+    graph = await open_sqlite_graph(tmp_path / "graph.db", BUILTIN)
+    try:
+        await graph.apply(EPOCH, log.events)
+        rows = await graph.fetch(Select(BOOK, ("id", "kept")))
+        assert {row["id"]: row["kept"] for row in rows} == {"a": False, "b": True, "c": True}
+        assert len(await graph.fetch(Select(BOOK, ("id",), filter=Compare("kept", "eq", True)))) == 2
+    finally:
+        await graph.close()
+
+
+async def test_a_field_that_may_be_empty_stays_empty_although_it_has_a_default(tmp_path: Path) -> None:
+    log = Log()
+    log.install("shelf", SHELF)
+    log.write(create(A))
+    log.install("shelf", grown(FieldDef("mood", "String", default="fine")))
+    graph = ModelGraph(BUILTIN)
+    await graph.apply(EPOCH, log.events)
+    assert await graph.fetch(Select(BOOK, ("mood",))) == [{"mood": None}]
+
+
+async def test_a_type_that_is_hidden_is_not_found_and_comes_back_as_it_became(tmp_path: Path) -> None:
+    note = TypeDef("shelf/Note", {"text": FieldDef("text", "String", search=("term",))})
+    larger = Catalog({**SHELF.types, note.name: note})
+    log = Log()
+    log.install("shelf", larger)
+    log.write(create("shelf/Note/n", text="kept"), create("shelf/Note/m", text="kept too"))
+    graph = ModelGraph(BUILTIN)
+    index = await open_tantivy_search(tmp_path / "index", graph)
+
+    async def found() -> int:
+        await graph.apply(EPOCH, log.events)
+        await index.apply(EPOCH, log.events)
+        return (await index.search(SearchQuery("kept", {"shelf/Note": frozenset({"text"})}))).total
+
+    try:
+        assert await found() == 2
+        log.install("shelf", SHELF)
+        assert await found() == 0
+        log.write(("shelf/Note/n", Kind.DELETED, Change()))
+        assert await found() == 0
+        log.install("shelf", larger)
+        assert await found() == 1
+    finally:
+        await index.close()
