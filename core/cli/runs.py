@@ -1,4 +1,4 @@
-"""`pcloud runs …`, `pcloud replay` and `pcloud call`: the event processor's work, seen and steered."""
+"""`pcloud runs …` and `pcloud call`: the event processor's work, seen and steered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 
@@ -16,10 +15,15 @@ from core.cli.client import open_client
 from core.cli.terminal import AsJson, DataOption, console, facts, plain, print_json, print_table, run
 from pcloud.errors import NotFound, Rejected
 
-__all__ = ["call", "commands", "parse_arguments", "replay"]
+__all__ = ["call", "commands", "parse_arguments"]
 
 commands = typer.Typer(invoke_without_command=True, help="What the event processor does and did.")
 QUERY = "query($app: String, $state: String, $first: Int) { runs(app: $app, state: $state, first: $first) }"
+SHOW = "query($id: String!) { run(id: $id) }"
+RETRY = "mutation($id: String!) { retryRun(id: $id) }"
+DISMISS = "mutation($id: String!) { dismissRun(id: $id) }"
+RETRY_ALL = "mutation($app: String, $trigger: String) { retryRuns(app: $app, trigger: $trigger) }"
+DISMISS_ALL = "mutation($app: String, $trigger: String) { dismissRuns(app: $app, trigger: $trigger) }"
 STATES = ("NEW", "IN_PROGRESS", "DONE", "FAILED")
 WHOLE = 32  # hex digits of a run's id
 SHORT = 12  # as many as a list shows
@@ -73,67 +77,114 @@ def when(entry: dict[str, Any]) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) if moment else ""
 
 
-def steer(what: str, id: str, data: Path) -> str:
+def steer(query: str, id: str, data: Path) -> str:
     """Have a failed run retried or dismissed; `id` may be its beginning. Returns the whole id."""
 
     async def work() -> str:
         whole = id if len(id) >= WHOLE else whole_id(id, await fetch_runs(data, state="FAILED"))
         async with open_client(data) as client:
-            await client.ask("POST", f"/runs/{quote(whole, safe='')}/{what}")
+            await client.graphql(query, {"id": whole})
         return whole
 
     return run(work())
 
 
-def whole_id(beginning: str, failed: Sequence[dict[str, Any]]) -> str:
-    """The id of the one failed run that begins so; raises `NotFound` or `Rejected`."""
-    fitting = [entry["id"] for entry in failed if entry["id"].startswith(beginning)]
+def steer_all(query: str, app: str | None, trigger: str | None, data: Path) -> int:
+    """Have all failed runs retried or dismissed; how many those were."""
+
+    async def work() -> int:
+        async with open_client(data) as client:
+            (count,) = (await client.graphql(query, {"app": app, "trigger": trigger})).values()
+            return count
+
+    return run(work())
+
+
+def whole_id(beginning: str, among: Sequence[dict[str, Any]], state: str = "FAILED") -> str:
+    """The id of the one run that begins so; raises `NotFound` or `Rejected`. `state`: of those that are looked among."""
+    fitting = [entry["id"] for entry in among if entry["id"].startswith(beginning)]
+    kind = "failed run" if state else "run"
     if not fitting:
-        raise NotFound(f"no failed run begins with {beginning!r}: `pcloud runs --state FAILED` lists them")
+        lists = "`pcloud runs --state FAILED`" if state else "`pcloud runs`"
+        raise NotFound(f"no {kind} begins with {beginning!r}: {lists} lists them")
     if len(fitting) > 1:
-        raise Rejected(f"{len(fitting)} failed runs begin with {beginning!r}: write more of the id")
+        raise Rejected(f"{len(fitting)} {kind}s begin with {beginning!r}: write more of the id")
     return fitting[0]
 
 
 Id = Annotated[str, typer.Argument(help="The run's id, or as much of its beginning as tells it apart.")]
+IdOrNone = Annotated[
+    str | None, typer.Argument(help="The run's id, or as much of its beginning as tells it apart; none with --all.")
+]
+All = Annotated[bool, typer.Option("--all", help="All failed runs.")]
+OfApp = Annotated[str | None, typer.Option("--app", help="With --all: of this app only.")]
+OfTrigger = Annotated[str | None, typer.Option("--trigger", help="With --all: of this trigger only, APP/TRIGGER.")]
 
 
 @commands.command()
-def retry(id: Id, data: DataOption) -> None:
-    """Run a failed run again."""
-    console.print(f"[green]✓[/] {steer('retry', id, data)} runs again")
-
-
-@commands.command()
-def dismiss(id: Id, data: DataOption) -> None:
-    """Take a failed run off the list; nothing is run."""
-    console.print(f"[green]✓[/] {steer('dismiss', id, data)} is dismissed")
-
-
-def replay(
-    trigger: Annotated[str, typer.Argument(metavar="APP/TRIGGER", help="The trigger, as in the app's manifest.")],
-    data: DataOption,
-    start: Annotated[
-        str, typer.Option("--from", help="'start', a sequence of the log, or a time such as 2026-11-01T00:00:00Z.")
-    ] = "start",
-    type: Annotated[str, typer.Option("--type", help="Only events of this type, APP/TYPE.")] = "",
-    id: Annotated[str, typer.Option("--id", help="Only events of the entity with this id.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many events match.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Send events of the past through a trigger again, beside what is new."""
+def show(id: Id, data: DataOption, as_json: AsJson = False) -> None:
+    """Show one run: its error with traceback, and what led to it, back to who began it."""
 
     async def work() -> Any:
-        body = {"trigger": trigger, "from": start, "type": type, "id": id, "dry_run": dry_run}
+        whole = id if len(id) >= WHOLE else whole_id(id, await fetch_runs(data), state="")
         async with open_client(data) as client:
-            return await client.ask("POST", "/replay", json_body=body)
+            return (await client.graphql(SHOW, {"id": whole}))["run"]
 
-    answer = run(work())
+    entry = run(work())
     if as_json:
-        print_json(answer)
+        print_json(entry)
+        return
+    facts.print(
+        f"[bold]{plain(entry['app'])}/{plain(entry['action'])}[/] {entry['state']}, try {tries(entry)}, {when(entry)}"
+    )
+    for name in ("id", "trigger", "entity", "actor"):
+        if entry[name]:
+            facts.print(f"  {name:8} {plain(entry[name])}")
+    facts.print(f"  {'args':8} {plain(json.dumps(entry['args'], ensure_ascii=False))}")
+    if error := entry["error"]:
+        facts.print(f"  [red]{plain(error['code'])}[/] {plain(error['message'])}")
+        for text in error.get("traceback", "").splitlines():
+            facts.print(f"    [dim]{plain_line(text)}[/]")
+    facts.print("  because of, newest first:")
+    for link in entry["chain"]:
+        moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(link["time"])) if link["time"] else " " * 19
+        facts.print(f"    {moment}  {link['kind']:7}  {plain(link['what'])}  [dim]{plain(link['actor'])}[/]")
+
+
+@commands.command()
+def retry(
+    data: DataOption, id: IdOrNone = None, all: All = False, app: OfApp = None, trigger: OfTrigger = None
+) -> None:
+    """Run a failed run again, or all of them."""
+    if one(id, all, app, trigger) is not None:
+        console.print(f"[green]✓[/] {steer(RETRY, id or '', data)} runs again")
     else:
-        verb = "would be replayed" if dry_run else "are being replayed"
-        facts.print(f"{answer['events']:,} events {verb} through {plain(trigger)}")
+        console.print(f"[green]✓[/] {steer_all(RETRY_ALL, app, trigger, data)} failed runs are made again")
+
+
+@commands.command()
+def dismiss(
+    data: DataOption, id: IdOrNone = None, all: All = False, app: OfApp = None, trigger: OfTrigger = None
+) -> None:
+    """Take a failed run, or all of them, off the list; nothing is run."""
+    if one(id, all, app, trigger) is not None:
+        console.print(f"[green]✓[/] {steer(DISMISS, id or '', data)} is dismissed")
+    else:
+        console.print(f"[green]✓[/] {steer_all(DISMISS_ALL, app, trigger, data)} failed runs are dismissed")
+
+
+def one(id: str | None, all: bool, app: str | None, trigger: str | None) -> str | None:
+    """The id, or None for all; raises `Rejected` when it is not clear which."""
+    if all == (id is not None):
+        raise Rejected("name one run by its id, or say --all")
+    if not all and (app or trigger):
+        raise Rejected("--app and --trigger go with --all")
+    return id
+
+
+def plain_line(text: str) -> str:
+    """A line of a traceback: its indentation says something."""
+    return " " * (len(text) - len(text.lstrip())) + plain(text)
 
 
 def call(

@@ -10,8 +10,8 @@ replay, progress, failed, chain, initial: what the owner may ask for, see, and w
 
 from core.processor.attached import InstalledApp
 from core.processor.backoff import Backoff
-from core.processor.plan import plan_trigger
+from core.processor.plan import plan_trigger, plan_triggers
 from core.processor.processor import Processor
 from core.processor.settings import ProcessorSettings
 
-__all__ = ["Backoff", "InstalledApp", "Processor", "ProcessorSettings", "plan_trigger"]
+__all__ = ["Backoff", "InstalledApp", "Processor", "ProcessorSettings", "plan_trigger", "plan_triggers"]

@@ -14,7 +14,7 @@ from pcloud.event import Kind, StoredEvent
 from pcloud.manifest import Manifest, Trigger
 from pcloud.subject import TypeName
 
-__all__ = ["TriggerPlan", "plan_trigger"]
+__all__ = ["TriggerPlan", "plan_trigger", "plan_triggers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,11 @@ class TriggerPlan:
         if not self.fields or event.kind is not Kind.UPDATED:
             return True
         return any(stored in self.fields or stored.rpartition("/")[2] in self.fields for stored in event.change.fields)
+
+
+def plan_triggers(manifest: Manifest) -> list[TriggerPlan]:
+    """All of an app's; raises `Rejected` for what can't work, naming the trigger."""
+    return [plan_trigger(manifest, trigger) for trigger in manifest.triggers]
 
 
 def plan_trigger(manifest: Manifest, trigger: Trigger) -> TriggerPlan:

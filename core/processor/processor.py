@@ -22,7 +22,7 @@ from core.processor.history import CORE, History, first_histories, load_historie
 from core.processor.initial import InitialRuns
 from core.processor.journal import Journal
 from core.processor.loops import Loops
-from core.processor.plan import TriggerPlan, plan_trigger
+from core.processor.plan import TriggerPlan, plan_triggers
 from core.processor.progress import shown_trigger, shown_triggers
 from core.processor.replay import Replays
 from core.processor.room import Room
@@ -96,7 +96,7 @@ class Processor:
         async with self._changing:
             if app.name in self.apps:
                 return
-            plans = [plan_trigger(app.manifest, trigger) for trigger in app.manifest.triggers]
+            plans = plan_triggers(app.manifest)
             histories = await self._histories(plans)
             attached = AttachedApp(app.name, [AttachedTrigger(plan, histories[plan.key]) for plan in plans])
             for trigger in attached.triggers.values():
