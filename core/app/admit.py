@@ -32,6 +32,7 @@ from core.app.signature import Signer, signer_of
 from core.app.upgrade import new_inits
 from core.caller import Grant
 from core.grant import carry_over, requested_grants
+from core.processor import plan_triggers
 from pcloud.manifest import Manifest
 from projections.graph.catalog import Catalog
 
@@ -86,6 +87,7 @@ class Admission:
             check_additive(manifest.name, before, schema)
             check_dependents(manifest, app.manifest, others)
         check_roles(manifest, others)
+        plan_triggers(manifest)  # raises for one that can't work, before anything is installed
         held = await nodes.grants(manifest.name) if kind != "install" else ()
         missing = await self._missing(manifest, others)
         grants = carry_over(requested_grants(manifest), held)
