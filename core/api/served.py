@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 from graphql import GraphQLSchema
 
 from core.caller import Caller
-from core.schema.executable import build_schema, parse_definitions
 from core.schema.names import small
 from core.schema.registry import ViewRegistry
 from core.schema.view import View
@@ -85,7 +84,7 @@ class ServedViews:
         self._made.clear()
 
     def _forget(self) -> None:
-        self._made = {key: made for key, made in self._made.items() if self._views.of(key[0]) is made.view}
+        self._made = {key: made for key, made in self._made.items() if self._views.holds(made.view)}
 
     def of(self, caller: Caller) -> Served:
         """Raises `NotFound` for an app that does not exist."""
@@ -98,23 +97,14 @@ class ServedViews:
 
 
 def serve(view: View, extra: Sequence[RootField]) -> Served:
-    schema = view.schema
-    if extra:
-        texts = dict.fromkeys(one.types_sdl for one in extra if one.types_sdl)
-        definitions = [*view.definitions, *(node for text in texts for node in parse_definitions(text))]
-        schema = build_schema(_with_roots(definitions, extra))
-    return Served(view, schema, roots_of(view), {one.name: one for one in extra})
-
-
-def _with_roots(definitions: list[Any], extra: Sequence[RootField]) -> list[Any]:
-    for operation, root in (("query", "Query"), ("mutation", "Mutation")):
-        fields = [one.sdl for one in extra if one.operation == operation]
-        if not fields:
-            continue
-        there = any(getattr(node, "name", None) and node.name.value == root for node in definitions)
-        body = "\n".join(fields)
-        definitions += parse_definitions(f"{'extend ' if there else ''}type {root} {{\n{body}\n}}")
-    return definitions
+    more = {
+        root: {one.name: one.sdl for one in extra if one.operation == operation}
+        for operation, root in (("query", "Query"), ("mutation", "Mutation"))
+    }
+    texts = dict.fromkeys(one.types_sdl for one in extra if one.types_sdl)
+    return Served(
+        view, view.schema_with(more, texts) if extra else view.schema, roots_of(view), {one.name: one for one in extra}
+    )
 
 
 def roots_of(view: View) -> dict[str, Root]:

@@ -96,6 +96,10 @@ class ViewRegistry:
             view = self._views[app] = build_view(app, self._catalog, access)
         return view
 
+    def holds(self, view: View) -> bool:
+        """Whether this is still the view of its app."""
+        return self._views.get(view.app) is view
+
     def _left_traces(self, name: str) -> bool:
         prefix = f"{name}/"
         return any(stored.startswith(prefix) for stored in self._catalog.types) or any(

@@ -6,16 +6,14 @@ The rules for names are in `core.schema.names`, which operators a filter has in 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
-from graphql import DefinitionNode
-
-from core.schema.executable import parse_definitions
 from core.schema.filter import filter_groups
 from core.schema.names import small
 from core.schema.view_type import ViewField, ViewType
 
-__all__ = ["GROUP_UNITS", "view_definitions"]
+__all__ = ["GROUP_UNITS", "root_fields", "type_texts"]
 
 GROUP_UNITS = ("year", "month", "day")
 _NUMBERS = ("Int", "Int64", "Float")
@@ -51,6 +49,8 @@ type HistoryEntry {
 }
 """
 
+_SCALAR_NAMES = ("Int64", "DateTime", "JSON", "GroupCount", "HistoryEntry")
+
 _SEARCH = """
 "A field is named as in the view: `camera`, `segments.label`, or `Image.camera` where several types have it."
 input SearchFilter { facets: [SearchFacetFilter!] ranges: [SearchRangeFilter!] }
@@ -63,21 +63,29 @@ type SearchHit { type: String! id: ID! score: Float! node: AnyNode }
 type SearchFacet { field: String! values: [SearchFacetCount!]! }
 type SearchFacetCount { value: String! count: Int! }
 """
+_SEARCH_NAMES = (
+    "SearchFilter",
+    "SearchFacetFilter",
+    "SearchRangeFilter",
+    "SearchResult",
+    "SearchHit",
+    "SearchFacet",
+    "SearchFacetCount",
+)
 
 
-def view_definitions(types: Mapping[str, ViewType], enums: Mapping[str, tuple[str, ...]]) -> tuple[DefinitionNode, ...]:
-    """Everything in a view. `types` and `enums` by their names in it."""
-    parts = [_SCALARS, *(_enum(name, values) for name, values in enums.items())]
-    used: dict[str, None] = {}
+def type_texts(types: Mapping[str, ViewType], enums: Mapping[str, tuple[str, ...]]) -> dict[str, Callable[[], str]]:
+    """By name, what gives the text in which a type of the view is defined, among others. `types` and `enums` by their names in it."""
+    texts: dict[str, Callable[[], str]] = dict.fromkeys(_SCALAR_NAMES, lambda: _SCALARS)
+    texts |= {name: partial(_enum, name, values) for name, values in enums.items()}
     for type_ in types.values():
-        parts.append(_type(type_))
-        used.update((text, None) for one in type_.fields.values() for text in _operand_inputs(one))
-    parts.extend(used)
-    parts.append(_roots(types))
+        texts |= dict.fromkeys(_names(type_), partial(_type, type_))
+        for one in type_.fields.values():
+            texts |= {name: partial(str, text) for name, text in _operand_inputs(one)}
     if types:
-        parts.append(_SEARCH)
-        parts.append(f"union AnyNode = {' | '.join(types)}")
-    return tuple(definition for part in parts for definition in parse_definitions(part))
+        texts |= dict.fromkeys(_SEARCH_NAMES, lambda: _SEARCH)
+        texts["AnyNode"] = lambda: f"union AnyNode = {' | '.join(types)}"
+    return texts
 
 
 # --- one type --------------------------------------------------------------------------------------------------------------
@@ -95,7 +103,25 @@ def _scalar(one: ViewField) -> str:
     return one.enum or str(one.definition.kind)
 
 
+def _names(type_: ViewType) -> Iterator[str]:
+    """Of everything that `_type` defines, without writing it out."""
+    name = type_.name
+    yield from (
+        name,
+        *(f"{name}{suffix}" for suffix in ("Filter", "AggregateResult", "Order", "Orderable", "Event", "Ref")),
+    )
+    if type_.fields:
+        yield f"{name}HasFilter"
+    if any(groupable(type_)):
+        yield f"{name}Group"
+    if type_.addable:
+        yield from (f"Add{name}Input", f"Add{name}Payload", f"Delete{name}Payload")
+    if type_.updatable:
+        yield from (f"{name}Patch", f"Update{name}Input", f"Update{name}Payload")
+
+
 def _type(type_: ViewType) -> str:
+    """The definitions of all types that the API makes for one of the view's."""
     name = type_.name
     parts = [
         _output(type_), _filter(type_), _aggregate(type_),
@@ -164,15 +190,15 @@ def _filter_name(one: ViewField) -> str:
     return f"{_scalar(one)}{''.join(groups)}Filter" if groups else ""
 
 
-def _operand_inputs(one: ViewField) -> Iterator[str]:
-    """The input types that a field's filter needs; the same text for every field of its kind."""
+def _operand_inputs(one: ViewField) -> Iterator[tuple[str, str]]:
+    """The input types that a field's filter needs, name and text; the same for every field of its kind."""
     if one.is_relation or not (name := _filter_name(one)):
         return
     kind, groups = _scalar(one), filter_groups(one.definition)
     body = "".join(_OPERANDS[group].format(kind, f"{kind}Range") for group in groups)
-    yield f"input {name} {{\n{body}}}"
+    yield name, f"input {name} {{\n{body}}}"
     if "Range" in groups:
-        yield f"input {kind}Range {{ min: {kind}! max: {kind}! }}"
+        yield f"{kind}Range", f"input {kind}Range {{ min: {kind}! max: {kind}! }}"
 
 
 def _filter(type_: ViewType) -> str:
@@ -253,33 +279,27 @@ def _patch(type_: ViewType) -> str:
 # --- the roots -----------------------------------------------------------------------------------------------------------------
 
 
-def _roots(types: Mapping[str, ViewType]) -> str:
-    queries = ['"Where this node stands on the log."\nrevision: String!']
-    mutations: list[str] = []
-    subscriptions: list[str] = []
+def root_fields(types: Mapping[str, ViewType]) -> dict[str, dict[str, str]]:
+    """The definitions of the fields of each root type, by name."""
+    query = {"revision": '"Where this node stands on the log." revision: String!'}
+    mutation: dict[str, str] = {}
+    subscription: dict[str, str] = {}
     for type_ in types.values():
         name = type_.name
         identity = f", {type_.id_field.name}: {_scalar(type_.id_field)}" if type_.id_field else ""
-        queries += [
-            f"get{name}(id: ID{identity}): {name}",
-            f"query{name}(filter: {name}Filter, order: [{name}Order!], first: Int, offset: Int, after: String): [{name}!]!",
-            f"aggregate{name}(filter: {name}Filter): {name}AggregateResult!",
-        ]
+        query[f"get{name}"] = f"get{name}(id: ID{identity}): {name}"
+        page = f"filter: {name}Filter, order: [{name}Order!], first: Int, offset: Int, after: String"
+        query[f"query{name}"] = f"query{name}({page}): [{name}!]!"
+        query[f"aggregate{name}"] = f"aggregate{name}(filter: {name}Filter): {name}AggregateResult!"
         if type_.addable:
-            mutations.append(f"add{name}(input: [Add{name}Input!]!, upsert: Boolean): Add{name}Payload")
+            mutation[f"add{name}"] = f"add{name}(input: [Add{name}Input!]!, upsert: Boolean): Add{name}Payload"
         if type_.updatable:
-            mutations.append(f"update{name}(input: Update{name}Input!): Update{name}Payload")
+            mutation[f"update{name}"] = f"update{name}(input: Update{name}Input!): Update{name}Payload"
         if type_.addable:
-            mutations.append(f"delete{name}(filter: {name}Filter!): Delete{name}Payload")
-        subscriptions.append(f"{small(name)}Events(after: String): {name}Event!")
+            mutation[f"delete{name}"] = f"delete{name}(filter: {name}Filter!): Delete{name}Payload"
+        subscription[f"{small(name)}Events"] = f"{small(name)}Events(after: String): {name}Event!"
     if types:
-        queries += [
-            "nodeHistory(type: String!, id: ID!, first: Int): [HistoryEntry!]!",
-            "search(text: String!, types: [String!], filter: SearchFilter, count: [String!], order: String, first: Int, offset: Int): "
-            "SearchResult!",
-        ]
-    return "\n".join(
-        f"type {root} {{\n{body}\n}}"
-        for root, fields in (("Query", queries), ("Mutation", mutations), ("Subscription", subscriptions))
-        if (body := "\n".join(fields))
-    )
+        query["nodeHistory"] = "nodeHistory(type: String!, id: ID!, first: Int): [HistoryEntry!]!"
+        narrow = "types: [String!], filter: SearchFilter, count: [String!], order: String, first: Int, offset: Int"
+        query["search"] = f"search(text: String!, {narrow}): SearchResult!"
+    return {"Query": query, "Mutation": mutation, "Subscription": subscription}

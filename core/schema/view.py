@@ -7,16 +7,16 @@ so a type that is hidden can't be reached by a filter, an order, a search or an 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from graphql import DefinitionNode, GraphQLSchema
+from graphql import GraphQLSchema
 
 from core.schema.executable import build_schema
 from core.schema.filter import translate
-from core.schema.sdl import view_definitions
+from core.schema.sdl import root_fields, type_texts
 from core.schema.searchable import searchable_fields
 from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
@@ -38,13 +38,14 @@ class View:
     version: int = field(default_factory=lambda: next(_versions))
 
     @cached_property
-    def definitions(self) -> tuple[DefinitionNode, ...]:
-        """The schema language's definitions of everything in the view."""
-        return view_definitions(self.types, self.enums)
-
-    @cached_property
     def schema(self) -> GraphQLSchema:
-        return build_schema(self.definitions)
+        return self.schema_with({})
+
+    def schema_with(self, more: Mapping[str, Mapping[str, str]], types: Iterable[str] = ()) -> GraphQLSchema:
+        """The schema with further fields of the root types (root → name → definition), and the texts of further types."""
+        own = root_fields(self.types)
+        roots = {root: {**fields, **more.get(root, {})} for root, fields in own.items()}
+        return build_schema(type_texts(self.types, self.enums), roots, types)
 
     def type(self, name: str) -> ViewType:
         """Raises `Rejected` for a name that is not in the view."""
