@@ -1,5 +1,5 @@
 /** An archive on its way in: uploaded, reviewed, installed. It goes on while other pages are looked at. */
-import { lines, upload, type Problem } from './node.ts'
+import { ask, lines, upload, type Problem } from './node.ts'
 import { go } from './place.svelte.ts'
 import { session } from './session.svelte.ts'
 import type { Review, Step } from './shapes.ts'
@@ -18,12 +18,21 @@ class Installer {
   #stop = new AbortController()
 
   /** Upload an archive and show what it asks for. */
-  async take(file: File): Promise<void> {
-    if (this.sent !== null) return
+  take(file: File): Promise<void> {
     this.#stop = new AbortController()
-    Object.assign(this, { file: file.name, sent: 0, problem: undefined })
+    return this.#taken(file.name, () => upload<Review>('/apps/review', file, (part) => (this.sent = part), this.#stop.signal))
+  }
+
+  /** Show what an app asks for that comes with PCloud. */
+  takeBundled(name: string): Promise<void> {
+    return this.#taken(name, () => ask<Review>('POST', `/apps/review?bundled=${encodeURIComponent(name)}`))
+  }
+
+  async #taken(file: string, load: () => Promise<Review>): Promise<void> {
+    if (this.sent !== null) return
+    Object.assign(this, { file, sent: 0, problem: undefined })
     try {
-      const review = await upload<Review>('/apps/review', file, (part) => (this.sent = part), this.#stop.signal)
+      const review = await load()
       this.#show(review)
       sessionStorage.setItem(KEPT + review.archive, JSON.stringify(review))
       go(`/install/${review.archive}`)

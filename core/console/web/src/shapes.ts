@@ -55,6 +55,14 @@ export interface Review {
   changes: string[]
 }
 
+/** An app that comes with PCloud. */
+export interface Bundled {
+  name: string
+  title: string
+  version: string
+  description: string
+}
+
 export interface Step {
   step: string
   detail: string
