@@ -42,3 +42,4 @@ bench *ARGS: setup
 lock:
     uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml apps/*/pyproject.toml --no-emit-package pcloud-sdk -o requirements.lock
     for app in apps/*/pyproject.toml bench/apps/*/pyproject.toml; do (cd $(dirname $app) && uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-package pcloud-sdk --no-emit-package nkeys pyproject.toml -o requirements.lock); done
+    pcloud app lock core/cli/templates/app

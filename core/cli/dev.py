@@ -42,7 +42,7 @@ def dev(
     say = json_lines if as_json else terminal_lines
     with nullcontext(None) if data else local_node() as node:
         if node:
-            say("node", f"{node.address}  sign a browser in: {node.link}", address=node.address, link=node.link)
+            say("node", f"{node.address}  sign a browser in: {node.link}", address=node.address, data=str(node.data))
         run(until_stopped(work(folder, data, node, keep, say)))
 
 

@@ -22,7 +22,7 @@ __all__ = ["SignOption", "sign", "signed"]
 SignOption = Annotated[
     Path | None,
     typer.Option(
-        "--sign", metavar="KEY", exists=True, dir_okay=False,
+        "--sign", metavar="KEY",
         help="Sign the archive with this minisign or ssh key (a .pub file signs through the ssh agent).",
     ),
 ]  # fmt: skip
@@ -36,26 +36,27 @@ SSH_PUBLIC = ("ssh-", "ecdsa-")
 
 
 def sign(
-    archive: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="The archive; it is changed in its place.")
-    ],
+    archive: Annotated[Path, typer.Argument(help="The archive; it is changed in its place.")],
     key: Annotated[
         Path,
-        typer.Argument(exists=True, dir_okay=False, help="A minisign or ssh key, or a signature that one has made."),
+        typer.Argument(help="A minisign or ssh key, or a signature that one has made."),
     ],
     public: Annotated[
         Path | None,
-        typer.Option("--public-key", exists=True, dir_okay=False, help="The minisign key that made the signature."),
+        typer.Option("--public-key", help="The minisign key that made the signature."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Sign an archive, or put a signature into it that minisign or ssh-keygen has made of it."""
     from core.app.signature import signer_of
 
-    data = signed(archive.read_bytes(), key, public)
-    part = archive.with_name(f"{archive.name}.part")
-    part.write_bytes(data)
-    part.replace(archive)
+    try:
+        data = signed(archive.read_bytes(), key, public)
+        part = archive.with_name(f"{archive.name}.part")
+        part.write_bytes(data)
+        part.replace(archive)
+    except OSError as error:
+        raise Rejected(f"{archive} can't be signed: {error.strerror or error}") from error
     signer = signer_of(data)
     assert signer
     if as_json:

@@ -35,10 +35,11 @@ PAGES = sorted(
         ROOT / "CONTRIBUTING.md",
         ROOT / "pcloud" / "README.md",
         *ROOT.glob("apps/*/README.md"),
+        *ROOT.glob("examples/*/README.md"),
     ]
 )
 # Programs that a page may tell a person to run besides ours.
-OTHER_PROGRAMS = frozenset({"python", "python3", "pip", "export", "rclone", "uv", "go", "cd"})
+OTHER_PROGRAMS = frozenset({"python", "python3", "pip", "export", "rclone", "uv", "go", "cd", "cp", "mkdir", "minisign", "ssh-keygen"})
 
 
 def blocks(page: Path) -> list[Example]:
@@ -49,7 +50,7 @@ def blocks(page: Path) -> list[Example]:
 
 def python(example: Example) -> None:
     """It runs, and so every name that it imports exists; an app's own `app.run()` stands under `__main__`."""
-    exec(compile(str(example.parsed), example.path, "exec"), {"__name__": "page"})
+    exec(compile(str(example.parsed), example.path, "exec"), {"__name__": "page", "__file__": example.path})
 
 
 def yaml(example: Example) -> None:
