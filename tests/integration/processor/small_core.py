@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from core.caller import Caller
 from core.command import Commands, NodeChange
 from core.grant import GrantRegister, grant_id
 from core.processor import Backoff, Processor, ProcessorSettings
+from core.processor.audited import audited_call
 from core.schema import ViewRegistry, builtin_catalog, parse_schema
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, open_store
 from pcloud.errors import PCloudError
@@ -205,7 +207,9 @@ async def start_core(
         calls = await stack.enter_async_context(
             open_calls(store, server, graph, loop, commands, GrantRegister(graph, loop), calls_settings)
         )
-        processor = Processor(store, graph, loop, views, calls, commands, runs, settings)
+        processor = Processor(
+            store, graph, loop, views, calls, commands, runs, settings, find_call=partial(audited_call, store)
+        )
         stack.push_async_callback(_end, [asyncio.create_task(processor.run())])
         core = Core(server, store, graph, loop, views, commands, calls, processor, runs, runs_loop, seeds)
         yield core
