@@ -1,0 +1,6 @@
+"""Stays up, and that is all: no library, not even PCloud's own."""
+
+import signal
+
+if __name__ == "__main__":
+    signal.pause()
