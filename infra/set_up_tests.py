@@ -1,4 +1,4 @@
-"""What the tests need beyond what PCloud needs to run: Chromium and other programs of Debian's, and the nats CLI, built with the locked Go."""
+"""What the tests need beyond what PCloud needs to run: programs of Debian's, and the nats CLI, built with the locked Go."""
 
 from __future__ import annotations
 

@@ -39,7 +39,9 @@ PAGES = sorted(
     ]
 )
 # Programs that a page may tell a person to run besides ours.
-OTHER_PROGRAMS = frozenset({"python", "python3", "pip", "export", "rclone", "uv", "go", "cd", "cp", "mkdir", "minisign", "ssh-keygen"})
+OTHER_PROGRAMS = frozenset(
+    {"python", "python3", "pip", "export", "rclone", "uv", "go", "cd", "cp", "mkdir", "minisign", "ssh-keygen"}
+)
 
 
 def blocks(page: Path) -> list[Example]:
