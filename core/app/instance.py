@@ -114,7 +114,7 @@ class Instance:
             log.warning(warning)
             self._log.note(warning)
         self.supervisor = Supervisor(
-            self.app.name, self._prepare, self._log, bounds, lambda: self._calls.lost(self.app.name), self._dropped
+            self.app.name, self._prepare, self._log, bounds, lambda: self._calls.lost(self.app.name), self._flooded
         )
         self.supervisor.start()
 
@@ -261,8 +261,10 @@ class Instance:
         elif self.supervisor is not None and self._pausing is None:
             self._pausing = asyncio.create_task(self.supervisor.stop(reason))
 
-    def _dropped(self, lines: int) -> None:
-        self._limit("log", f"{lines} lines of its log were dropped, because they were too many at once")
+    def _flooded(self) -> None:
+        log.warning("%s says too much at once, lines of its log are dropped", self.app.name)
+        if self._on_limit is not None:
+            self._on_limit("log", "it said too much at once: lines of its log were dropped")
 
     def _app_settings(self) -> dict[str, Any]:
         return {**self.app.manifest.settings, **self._settings.overrides.get(self.app.name, {})}

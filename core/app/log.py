@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["AppLog", "LogRate", "tail"]
+__all__ = ["WINDOW", "AppLog", "LogRate", "tail"]
 
 TAIL = 256 * 2**10
 WINDOW = 10.0

@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from core.app.log import AppLog, LogRate
+from core.app.log import WINDOW, AppLog, LogRate
 from core.app.settings import Supervision
 from pcloud.errors import PCloudError, Unavailable
 
@@ -87,7 +87,7 @@ class Start:
 
 class Supervisor:
     """One app's process. `prepare` is asked before each start; what it raises counts as a failed start. `ended` is told
-    each time that the process is gone, `dropped` how many lines were not written down, because they were too many."""
+    each time that the process is gone, `flooded` when it says so much at once that lines are dropped."""
 
     def __init__(
         self,
@@ -96,14 +96,14 @@ class Supervisor:
         log: AppLog,
         settings: Supervision,
         ended: Callable[[], None],
-        dropped: Callable[[int], None] = lambda lines: None,
+        flooded: Callable[[], None] = lambda: None,
     ):
         self._name = name
         self._prepare = prepare
         self._log = log
         self._settings = settings
         self._ended = ended
-        self._dropped = dropped
+        self._flooded = flooded
         self._rate = LogRate(settings.log_lines, settings.log_rate)
         self._task: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
@@ -240,11 +240,13 @@ class Supervisor:
         if self._rate.admits(len(line), time.monotonic()):
             self._tell_dropped()
             self._log.write(line)
+        elif self._rate.dropped == 1:
+            self._log.note(f"it says too much at once: lines are dropped for up to {WINDOW:.0f} s")
+            self._flooded()
 
     def _tell_dropped(self) -> None:
         if lines := self._rate.take_dropped():
-            self._log.note(f"{lines} lines were dropped, because they were too many at once")
-            self._dropped(lines)
+            self._log.note(f"{lines} lines were dropped")
 
     async def _end_group(self, process: asyncio.subprocess.Process, reading: asyncio.Task[None]) -> None:
         for number, seconds in ((signal.SIGTERM, self._settings.stop), (signal.SIGKILL, KILL_SECONDS)):

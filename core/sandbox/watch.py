@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from core.sandbox.cgroup import Cgroup
 from core.sandbox.limits import Limits
 
@@ -116,10 +114,12 @@ def _deleted_bytes(pids: list[int], data: Path) -> int:
 
 
 def _resident(pids: list[int]) -> int:
+    """Bytes in memory; what processes share counts once (proportional set size, see proc(5))."""
     total = 0
     for pid in pids:
-        with suppress(psutil.Error, OSError):
-            total += psutil.Process(pid).memory_info().rss
+        with suppress(OSError):
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
     return total
 
 

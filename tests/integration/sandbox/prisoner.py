@@ -1,0 +1,132 @@
+"""A program in a real sandbox that does what a test tells it, and core's side of it."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from core.app.log import AppLog
+from core.app.process import ProcessState, Start, Supervisor
+from core.app.settings import Supervision
+from core.sandbox import Cell, Limits, Machine, Plan, Ports
+from core.sandbox.command import Mounts
+from core.sandbox.ports import connect_host
+
+PORT = 8080
+SETTINGS = Supervision(stop=3.0, back_off=0.02, longest_back_off=0.2, settle=0.1, start=15.0, healthy=0.5)
+SERVE = """
+import json, os, socket, sys, threading
+def serve(connection):
+    with connection, connection.makefile("rwb") as file:
+        names = {}
+        try:
+            exec(json.loads(file.readline()), names)
+            said = {"answer": names["answer"]}
+        except BaseException as error:
+            said = {"error": repr(error)}
+        file.write(json.dumps(said).encode() + b"\\n")
+with socket.create_server(("127.0.0.1", int(os.environ["PORT"]))) as server:
+    while True:
+        connection, _ = server.accept()
+        threading.Thread(target=serve, args=(connection,), daemon=True).start()
+"""
+
+
+@dataclass
+class Prisoner:
+    """`limits`: what it has hit so far. `over`: why it is to be stopped for good."""
+
+    plan: Plan
+    machine: Machine
+    ports: Ports
+    log: AppLog
+    limits: list[tuple[str, str]] = field(default_factory=list)
+    over: list[str] = field(default_factory=list)
+    allowed: bool = True
+    cell: Cell | None = None
+    said: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.supervisor = Supervisor(self.plan.app, self._prepare, self.log, SETTINGS, lambda: None)
+
+    def _prepare(self) -> Start:
+        async def gateway(connection: Any) -> None:
+            with connection:
+                await asyncio.get_running_loop().sock_sendall(connection, b"the gateway")
+
+        async def may_reach(app: str, other: str) -> bool:
+            return self.allowed
+
+        self.cell = Cell(
+            self.machine, self.plan, self.ports, gateway=gateway, may_reach=may_reach,
+            on_limit=lambda kind, detail: self.limits.append((kind, detail)), on_over=self.over.append,
+        )  # fmt: skip
+        return Start(self.cell.command, {"PATH": os.defpath}, self.plan.folder, self.cell)
+
+    async def start(self) -> Prisoner:
+        self.supervisor.start()
+        await self.supervisor.settled()
+        return self
+
+    async def do(self, action: Callable[..., Any] | str, *args: Any) -> Any:
+        """What a function, which sees nothing but its arguments, returns in there."""
+        code = action if isinstance(action, str) else _source(action, args)
+        reader, writer = await self._connect()
+        writer.write(json.dumps(code).encode() + b"\n")
+        line = await reader.readline()
+        writer.close()
+        said = json.loads(line)
+        assert "error" not in said, said
+        return said["answer"]
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Once it listens."""
+        from pcloud.errors import Unavailable
+
+        async with asyncio.timeout(15):
+            while True:
+                try:
+                    assert self.cell is not None
+                    return await asyncio.open_connection(sock=await self.cell.dial(PORT))
+                except Unavailable:
+                    await asyncio.sleep(0.01)
+
+    @property
+    def runs(self) -> bool:
+        return self.supervisor.state is ProcessState.RUNNING
+
+
+def _source(action: Callable[..., Any], args: tuple[Any, ...]) -> str:
+    return f"{textwrap.dedent(inspect.getsource(action))}\nanswer = {action.__name__}(*{args!r})"
+
+
+def plan_for(folder: Path, name: str, script: str = SERVE, **changes: Any) -> Plan:
+    """A plan with folders below `folder`; the script is its code."""
+    root = folder / name
+    for part in ("code", "data", "keys"):
+        (root / part).mkdir(parents=True, exist_ok=True)
+        (root / part).chmod(0o755)
+    (root / "code" / "app.py").write_text(script)
+    (root / "keys" / "bus.seed").write_text(f"seed of {name}")
+    (root / "keys" / "bus.seed").chmod(0o600)
+    limits = Limits(
+        memory=changes.pop("memory", 256 * 2**20),
+        processes=changes.pop("processes", 48),
+        disk=changes.pop("disk", 2**30),
+    )
+    plan = Plan(
+        name, root, Mounts(root / "code", root / "data", root / "keys", root / "etc"),
+        (os.path.realpath(sys.executable), "app.py"), {"PORT": str(PORT), "PATH": "/usr/bin", "PCLOUD_APP": name}, 0, limits, dialled=True,
+    )  # fmt: skip
+    return replace(plan, **changes)
+
+
+__all__ = ["PORT", "SERVE", "Prisoner", "connect_host", "plan_for"]
