@@ -12,14 +12,14 @@ __all__ = ["EventConsumer", "EventDelivery"]
 
 
 class EventDelivery(Acknowledgeable):
-    """One event, to be settled by `ack`, `nak` or, again and again, `in_progress`."""
+    """One event, without its digest, to be settled by `ack`, `nak` or, again and again, `in_progress`."""
 
     __slots__ = ("event",)
 
     def __init__(self, connection: Connection, message: Delivered) -> None:
         super().__init__(connection, message)
         self.event: StoredEvent = event_or_blank(
-            message.sequence, message.time, message.subject, message.headers, message.body
+            message.sequence, message.time, message.subject, message.headers, message.body, digested=False
         )
 
 

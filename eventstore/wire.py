@@ -112,9 +112,10 @@ def _headers(transaction: Transaction, event: Event, ordinal: int, total: int) -
 
 
 def event_from_wire(
-    sequence: int, time: float, subject: str, headers: Mapping[str, str] | None, body: bytes
+    sequence: int, time: float, subject: str, headers: Mapping[str, str] | None, body: bytes, *, digested: bool = True
 ) -> StoredEvent:
-    """Read one message of GRAPH; raises `Corrupt` for one that PCloud did not write."""
+    """Read one message of GRAPH; raises `Corrupt` for one that PCloud did not write. `digested`: views need its digest,
+    others save the time."""
     headers = headers or {}
     try:
         _, app, type_, id_ = subject.split(".")
@@ -135,14 +136,14 @@ def event_from_wire(
             request=headers.get(REQUEST, ""),
             result=_decode_object(result) if result else {},
             traceparent=headers.get(TRACE, ""),
-            digest=digest(sequence, subject, headers, body),
+            digest=digest(sequence, subject, headers, body) if digested else 0,
         )
     except (Corrupt, KeyError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise Corrupt(f"message {sequence} of GRAPH ({subject}) is no event of PCloud: {error!r}") from error
 
 
 def event_or_blank(
-    sequence: int, time: float, subject: str, headers: Mapping[str, str] | None, body: bytes
+    sequence: int, time: float, subject: str, headers: Mapping[str, str] | None, body: bytes, *, digested: bool = True
 ) -> StoredEvent:
     """Like `event_from_wire`, but for a message that PCloud did not write an event that changes nothing. Raises `Corrupt`
     only for what a newer PCloud wrote: to pass over that would lose it.
@@ -152,7 +153,7 @@ def event_or_blank(
     the server compares expected versions with.
     """
     try:
-        return event_from_wire(sequence, time, subject, headers, body)
+        return event_from_wire(sequence, time, subject, headers, body, digested=digested)
     except Corrupt as error:
         if TX in (headers or {}) and _is_newer(body):
             raise
@@ -168,7 +169,7 @@ def event_or_blank(
         ordinal=1,
         total=1,
         actor="",
-        digest=digest(sequence, subject, headers or {}, body),
+        digest=digest(sequence, subject, headers or {}, body) if digested else 0,
     )
 
 
