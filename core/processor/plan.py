@@ -49,8 +49,10 @@ class TriggerPlan:
         return bool(self.where or self.arguments.paths)
 
     def matches(self, event: StoredEvent) -> bool:
-        """Whether kind and changed fields are what the trigger waits for; `where` is not looked at."""
-        if event.kind not in self.kinds or event.ref.type_name != self.type:
+        """Whether kind and changed fields are what the trigger waits for; `where` is not looked at. Who waits for what is deleted
+        hears of what is forgotten too: it is gone all the more."""
+        kind = Kind.DELETED if event.kind is Kind.FORGOTTEN else event.kind
+        if kind not in self.kinds or event.ref.type_name != self.type:
             return False
         if not self.fields or event.kind is not Kind.UPDATED:
             return True
