@@ -257,10 +257,22 @@ def test_an_upgrade_shows_only_what_is_new_and_is_rolled_back(
     expect(console.get_by_text("Version 1.0.0")).to_be_visible(timeout=60_000)
 
 
-def test_the_activity_shows_what_an_app_was_refused(console: Page, reader: NodeProcess) -> None:
-    show(console, "/activity")
-    expect(console.get_by_role("heading", name="Activity")).to_be_visible()
-    expect(console.get_by_role("main")).not_to_contain_text("can’t be reached")
+def test_what_is_no_archive_is_refused_with_the_reason_and_the_refusal_is_kept(
+    console: Page, cloud: NodeProcess
+) -> None:
+    drop(console, "holiday.tar.gz", b"no archive at all")
+    expect(console.get_by_role("alert")).to_contain_text("holiday.tar.gz can’t be installed")
+    show(console, "/activity?kind=archive")
+    expect(console.get_by_role("main").get_by_text("Rejected").first).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/", "/apps/reader", "/apps/reader/replay/read-new-notes", "/runs", "/activity"])
+def test_every_page_fits_a_phone(console: Page, reader: NodeProcess, path: str) -> None:
+    console.set_viewport_size({"width": 390, "height": 844})
+    show(console, path)
+    expect(console.get_by_role("heading", level=1)).to_be_visible()
+    expect(console.get_by_text("Asking your cloud…")).to_have_count(0)
+    assert console.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_it_is_worked_by_keyboard_alone(console: Page, reader: NodeProcess) -> None:

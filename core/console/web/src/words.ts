@@ -33,11 +33,11 @@ export function runState(run: Pick<Run, 'state' | 'attempt' | 'next_attempt'>): 
 }
 
 const STEPS: Record<string, string> = {
-  check: 'Checking the archive', review: 'Reading what it asks for', archive: 'Keeping the archive', register: 'Writing it into the log',
-  unpack: 'Unpacking it', environment: 'Setting up its packages', credentials: 'Giving it keys of its own', consumers: 'Connecting its triggers',
-  triggers: 'Connecting its triggers', process: 'Starting it', init: 'Doing its first steps', running: 'Running', snapshot: 'Keeping a copy of its data',
-  stop: 'Stopping it', rollback: 'Going back to what was there before', schema: 'Adding to the schema', forget: 'Forgetting its data',
-  remove: 'Removing it', removed: 'Removed', detach: 'Disconnecting its triggers', data: 'Putting its data back', grants: 'Writing down what you allowed',
+  check: 'Checking the archive', review: 'Reading what it asks for', archive: 'Keeping the archive', prepare: 'Getting the new version ready',
+  snapshot: 'Keeping a copy of its data', register: 'Writing it into the log', unpack: 'Unpacking it', environment: 'Setting up its packages',
+  credentials: 'Giving it keys of its own', consumers: 'Connecting its triggers', process: 'Starting it', settle: 'Seeing that it stays up',
+  init: 'Doing its first steps', running: 'Running', pause: 'Paused', rollback: 'Going back to what was there before', remove: 'Removing it',
+  forget: 'Forgetting its data', removed: 'Removed',
 }
 
 export const stepText = (step: string) => STEPS[step] ?? sentence(step)
