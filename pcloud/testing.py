@@ -54,7 +54,8 @@ class Cloud:
 
     def install(self, app: Path | bytes, *, approve: Sequence[str] | None = None) -> str:
         """Install an app's folder or archive and return its name. `approve`: the ids of the grants that are given, all
-        unless said otherwise. The same archive again is left as it is. Raises an error of `pcloud.errors`.
+        unless said otherwise. What it needs and comes with PCloud is installed first. The same archive again is left as
+        it is. Raises an error of `pcloud.errors`.
 
         It runs in the sandbox where the machine has one, and without one elsewhere.
         """
@@ -136,9 +137,14 @@ class Cloud:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _install(self, archive: bytes, grants: str, *, unconfined: bool) -> str:
-        query = {"approve": grants, "unconfined": str(unconfined).lower()}
-        result = await self._follow("POST", "/apps", params=query, data=archive)
-        return str(result.get("app") or result.get("name"))
+        """What it needs and comes with PCloud is installed first."""
+        review = await self._ask("POST", "/apps/review", data=archive)
+        for name in review["needed"]:
+            bundled = await self._ask("POST", f"/apps/review?bundled={name}")
+            await self._follow("POST", "/apps", params={"archive": bundled["archive"], "approve": "all"})
+        query = {"archive": review["archive"], "approve": grants, "unconfined": str(unconfined).lower()}
+        await self._follow("POST", "/apps", params=query)
+        return str(review["name"])
 
     async def _follow(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         """The result that stands in the last line of an answer in steps; raises the error that stands there instead."""
@@ -153,8 +159,8 @@ class Cloud:
             raise Unavailable("the node broke this off without saying why: its log may tell")
         return record["result"]
 
-    async def _ask(self, method: str, path: str) -> Any:
-        async with self._gateway.session.request(method, f"http://pcloud{path}") as answer:
+    async def _ask(self, method: str, path: str, *, data: bytes | None = None) -> Any:
+        async with self._gateway.session.request(method, f"http://pcloud{path}", data=data) as answer:
             await _raise_for(answer)
             return await answer.json(content_type=None)
 

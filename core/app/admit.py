@@ -28,7 +28,7 @@ from core.app.bundled import BundledApps
 from core.app.parts import AppParts
 from core.app.record import App, AppState
 from core.app.review import Review, changes_of, notes_of, resources_of
-from core.app.signature import Signer, signer_of
+from core.app.signature import Signer, changed_signer, signer_of
 from core.app.upgrade import new_inits
 from core.caller import Grant
 from core.grant import carry_over, requested_grants
@@ -111,6 +111,9 @@ class Admission:
             added = additions(candidate.before, candidate.schema)
             inits = [init.call for _, init in new_inits(app.manifest, manifest)]
             changes = changes_of(app.manifest, manifest, added, inits)
+            before = msgspec.json.decode(app.signer, type=Signer) if app.signer else None
+            if warning := changed_signer(before, candidate.signer):
+                changes.insert(0, warning)
         return Review(
             archive=candidate.checked.sha256,
             kind=candidate.kind,

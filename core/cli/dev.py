@@ -142,13 +142,15 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 async def install(client: Client, archive: bytes, say: Say, *, unconfined: bool) -> bool:
-    """With every grant: it is the developer's own app. Returns whether it runs without a sandbox, which it only does where the
-    machine has none."""
+    """With every grant, and with what it needs of the apps that come with PCloud. Returns whether it runs without a sandbox, which
+    it only does where the machine has none."""
     began = time.monotonic()
+    review = await client.ask("POST", "/apps/review", data=archive)
+    for name in review["needed"]:
+        await approve(client, await client.ask("POST", f"/apps/review?bundled={name}"), unconfined=False)
+        say("needs", f"{name}, which comes with PCloud, is installed")
     try:
-        path = f"/apps?approve=all&unconfined={str(unconfined).lower()}"
-        async for _ in client.lines("POST", path, data=archive):
-            pass
+        await approve(client, review, unconfined=unconfined)
     except Forbidden:
         if unconfined:
             raise
@@ -156,3 +158,9 @@ async def install(client: Client, archive: bytes, say: Say, *, unconfined: bool)
         return await install(client, archive, say, unconfined=True)
     say("ready", f"installed in {time.monotonic() - began:.1f} s", seconds=time.monotonic() - began)
     return unconfined
+
+
+async def approve(client: Client, review: dict[str, Any], *, unconfined: bool) -> None:
+    path = f"/apps?archive={review['archive']}&approve=all&unconfined={str(unconfined).lower()}"
+    async for _ in client.lines("POST", path):
+        pass

