@@ -62,12 +62,13 @@ class Api:
             graph,
             (graph_loop, search_loop),
             Queries(store, graph, search),
-            Mutations(commands, graph),
+            Mutations(commands, graph, store),
             Subscriptions(store, graph, self._hub),
             store.epoch,
             self._limits,
         )
         self._connections: dict[Connection, asyncio.Future[None]] = {}
+        self._unsubscribe = views.on_swap(self._recheck)
 
     def add_fields(self, extra: Sequence[RootField]) -> None:
         """More platform commands, from parts that are made later than the API."""
@@ -75,8 +76,14 @@ class Api:
 
     async def close(self) -> None:
         await self.disconnect(lambda caller: True)
+        self._unsubscribe()
         self._hub.close()
         self._served.close()
+
+    def _recheck(self) -> None:
+        """Views have changed: what is open and no longer allowed ends now, not with its next event."""
+        for connection in list(self._connections):
+            connection.recheck()
 
     async def disconnect(self, whom: Callable[[Caller], bool]) -> None:
         """Close the websockets of callers that may no longer be here, such as a revoked device's."""
@@ -91,7 +98,7 @@ class Api:
     ) -> tuple[int, bytes, dict[str, str]]:
         """Answer one request: HTTP status, body, headers. Never raises but when cancelled."""
         try:
-            request = self._executor.prepare(caller, body, headers)
+            request = await self._executor.prepare(caller, body, headers)
             if request.operation.kind == "subscription":
                 raise Rejected("subscriptions need a websocket: connect to this address with graphql-transport-ws")
             await self._executor.wait(request)
@@ -122,9 +129,13 @@ class Api:
                 caller, 415, Rejected(f"the body is {request.content_type!r}: send Content-Type: {JSON}")
             )
         size = self._limits.body
-        raw = await request.content.read(size + 1) if (request.content_length or 0) <= size else b""
-        while raw and len(raw) <= size and (more := await request.content.read(size + 1 - len(raw))):
-            raw += more
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                raw = await request.content.read(size + 1) if (request.content_length or 0) <= size else b""
+                while raw and len(raw) <= size and (more := await request.content.read(size + 1 - len(raw))):
+                    raw += more
+        except TimeoutError:
+            return self._refuse(caller, 408, Rejected("the body did not come in time: send it at once"))
         if len(raw) > size or (request.content_length or 0) > size:
             return self._refuse(caller, 413, Rejected(f"the body has more than {size} bytes: send it in parts"))
         try:
@@ -139,7 +150,8 @@ class Api:
         return web.Response(status=status, body=answer, headers=headers)
 
     async def _websocket(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        if len(self._connections) >= self._limits.connections:
+        own = sum(_same(one.caller, caller) for one in self._connections)
+        if len(self._connections) >= self._limits.connections or own >= self._limits.caller_connections:
             return self._refuse(caller, 503, Unavailable("too many open connections: close some, or try again later"))
         connection = Connection(self._executor, caller, self._limits, self._on_refused)
         served = self._connections[connection] = asyncio.get_running_loop().create_future()
@@ -153,3 +165,8 @@ class Api:
         errors = error_answer(error)
         self._on_refused(caller, errors)
         return web.Response(status=status, body=orjson.dumps({"errors": errors}), content_type=JSON)
+
+
+def _same(one: Caller, other: Caller) -> bool:
+    """Whether two connections count against the same bound: one app's, one device's, one app's pages."""
+    return (one.kind, one.name, one.eyes) == (other.kind, other.name, other.eyes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -32,6 +33,10 @@ from pcloud.errors import Rejected
 __all__ = ["Document", "Documents", "collect"]
 
 _RULES = (*specified_rules, MaxIntrospectionDepthRule)
+# Validation of a document this long may take so long that others would notice.
+_LONG = 2_000
+_ERRORS = 5  # each looks for names that were perhaps meant, among all there are
+_ABORTED = "Validation aborted."
 
 
 class Document:
@@ -78,14 +83,19 @@ class Documents:
     def __init__(self, limits: ApiLimits) -> None:
         self._limits = limits
         self._kept: OrderedDict[tuple[int, str], Document] = OrderedDict()
+        self._long = asyncio.Semaphore(1)
 
-    def get(self, version: int, schema: GraphQLSchema, text: str) -> Document:
+    async def get(self, version: int, schema: GraphQLSchema, text: str) -> Document:
         """The valid document of this text; raises `BadRequest` or `Rejected`."""
         key = (version, text)
         if (found := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
             return found
-        document = self._read(schema, text)
+        if len(text) < _LONG:
+            document = self._read(schema, text)
+        else:
+            async with self._long:
+                document = await asyncio.to_thread(self._read, schema, text)
         if len(text) <= self._limits.cached_size:
             self._kept[key] = document
             if len(self._kept) > self._limits.cached:
@@ -100,7 +110,9 @@ class Documents:
             raise BadRequest([error]) from error
         except RecursionError as error:
             raise Rejected("the document is nested too deeply: ask in steps") from error
-        if errors := validate(schema, node, _RULES, max_errors=20):
+        if errors := validate(schema, node, _RULES, max_errors=_ERRORS):
+            if any(error.message == _ABORTED for error in errors):
+                raise Rejected("the document repeats the same fields too often to be checked: ask for each once")
             raise BadRequest(errors)
         return Document(text, node)
 

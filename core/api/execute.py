@@ -9,9 +9,10 @@ from typing import Any
 from core.api.complete import complete
 from core.api.document import Documents
 from core.api.errors import error_answer
-from core.api.limits import ApiLimits
+from core.api.introspect import Introspection
+from core.api.limits import ApiLimits, check_values
 from core.api.mutate import Mutations
-from core.api.operation import Request, Step, introspect, prepare
+from core.api.operation import Request, Step, prepare
 from core.api.query import Queries
 from core.api.served import FieldInfo, ServedViews
 from core.api.subscribe import Subscriptions, read_position
@@ -57,16 +58,18 @@ class Executor:
         self._graph_loop, self._search_loop = loops
         self._queries, self._mutations, self._subscriptions = queries, mutations, subscriptions
         self._documents = Documents(limits)
+        self._introspection = Introspection(limits.introspection_seconds)
 
-    def prepare(self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
+    async def prepare(self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
         """Read a request's body; raises `Rejected`, `BadRequest`, `NotFound`."""
         text, name, variables = body.get("query"), body.get("operationName"), body.get("variables") or {}
         if not isinstance(text, str) or not text.strip():
             raise Rejected('the body has no `query`: send {"query": "{ … }", "variables": {…}}')
         if not isinstance(name, str | None) or not isinstance(variables, dict):
             raise Rejected("`operationName` must be a text and `variables` an object")
+        check_values(variables, self._limits)
         served = self._served.of(caller)
-        document = self._documents.get(served.version, served.schema, text)
+        document = await self._documents.get(served.version, served.schema, text)
         return prepare(caller, served, document, name, variables, headers, self._limits)
 
     async def wait(self, request: Request) -> None:
@@ -89,14 +92,19 @@ class Executor:
 
     def subscribe(self, request: Request) -> AsyncGenerator[dict[str, Any], None]:
         """The `data` of each message."""
-        return self._subscriptions.run(request, self._refresh)
+        return self._subscriptions.run(request, self.refresh)
 
-    def _refresh(self, request: Request) -> Request:
-        if self._served.of(request.caller) is request.served:
+    def holds(self, request: Request) -> bool:
+        """Whether the caller's view is still the one that the request was prepared for. Raises `NotFound`."""
+        return self._served.of(request.caller) is request.served
+
+    async def refresh(self, request: Request) -> Request:
+        """The same request against the caller's view of now; raises as `prepare` where that no longer has what is asked for."""
+        if self.holds(request):
             return request
         name = request.operation.node.name
         body = {"query": request.document.text, "operationName": name.value if name else None}
-        return self.prepare(request.caller, body | {"variables": dict(request.raw_variables)}, request.headers)
+        return await self.prepare(request.caller, body | {"variables": dict(request.raw_variables)}, request.headers)
 
     async def _mutate(self, request: Request) -> Answer:
         steps = request.operation.steps
@@ -147,4 +155,4 @@ class Executor:
             return await self._queries.answer(request, step)
         if step.name == "__typename":
             return step.plan
-        return introspect(request, [step])[step.key]
+        return await self._introspection.answer(request, step)

@@ -17,7 +17,7 @@ from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.graph.port import GraphStore
 
-__all__ = ["HistoryReader", "node_history", "visible_change"]
+__all__ = ["HistoryReader", "node_history", "shown_actor", "shows", "visible_change"]
 
 MAX_ENTRIES = 1_000
 
@@ -48,7 +48,7 @@ async def node_history(
     async for event in log.read(1, last, subjects=(ref.subject,)):
         if shows(type_, event):
             found.append(event)
-    return [shape(_entry(log.epoch, type_, event)) for event in reversed(found)]
+    return [shape(_entry(log.epoch, view, type_, event)) for event in reversed(found)]
 
 
 def shows(type_: ViewType, event: StoredEvent) -> bool:
@@ -56,12 +56,20 @@ def shows(type_: ViewType, event: StoredEvent) -> bool:
     return event.kind is not Kind.UPDATED or any(name in type_.by_stored for name in event.change.fields)
 
 
-def _entry(epoch: str, type_: ViewType, event: StoredEvent) -> dict[str, Any]:
+def shown_actor(view: View, actor: str) -> str:
+    """`app` for an app that is neither the view's own nor one whose types or fields it has, `device` for a device."""
+    kind, _, name = actor.partition(":")
+    if not view.app or not name or (kind == "app" and name in view.known_apps):
+        return actor
+    return kind
+
+
+def _entry(epoch: str, view: View, type_: ViewType, event: StoredEvent) -> dict[str, Any]:
     return {
         "revision": str(Revision(epoch, event.sequence)),
         "time": canonical_datetime(datetime.fromtimestamp(event.time, UTC)),
         "kind": event.kind.value,
-        "actor": event.actor,
+        "actor": shown_actor(view, event.actor),
         "cause": event.cause,
         "tx": event.tx,
         "change": visible_change(type_, event.change),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode
 
 from pcloud.errors import Rejected
 
-__all__ = ["ApiLimits", "check_shape"]
+__all__ = ["ApiLimits", "check_shape", "check_values"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,10 @@ class ApiLimits:
     `fragments`, `roots`: in one document. `depth`: of nesting.
 
     `cost`: estimated entities that a query may touch, by the `first` of each list. `page`, `default_page`: entities per list.
-    `connections`: open websockets; `subscriptions`: on each. `cached`: documents kept parsed, of at most `cached_size` characters.
+    `introspection`: fields selected of the schema itself, of which there are thousands of each; `introspection_seconds`: in all.
+    `values`, `value_depth`: of what stands in `variables`. `body_seconds`: for a request's body to come in.
+    `connections`: open websockets, `caller_connections` of one caller; `subscriptions`: on each.
+    `cached`: documents kept parsed, of at most `cached_size` characters.
     """
 
     body: int = 4 * 2**20
@@ -29,11 +33,17 @@ class ApiLimits:
     roots: int = 50
     depth: int = 12
     introspection_depth: int = 24
+    introspection: int = 400
+    introspection_seconds: float = 20.0
+    values: int = 200_000
+    value_depth: int = 64
+    body_seconds: float = 30.0
     cost: int = 50_000
     page: int = 1_000
     default_page: int = 100
     offset: int = 1_000_000
     connections: int = 256
+    caller_connections: int = 64
     subscriptions: int = 32
     cached: int = 512
     cached_size: int = 16 * 1024
@@ -55,6 +65,25 @@ def check_shape(document: DocumentNode, limits: ApiLimits) -> None:
             shape.check(node)
 
 
+def check_values(values: object, limits: ApiLimits) -> None:
+    """Refuse variables that are nested too deeply or hold too much, before anything walks through them."""
+    level: list[object] = [values]
+    count = 0
+    for _ in range(limits.value_depth):
+        inner = [one for value in level if isinstance(value, dict | list) for one in _members(value)]
+        if not inner:
+            return
+        count += len(inner)
+        if count > limits.values:
+            raise Rejected(f"`variables` holds more than {limits.values} values: send them in parts")
+        level = inner
+    raise Rejected(f"`variables` is nested more than {limits.value_depth} levels deep: send something simpler")
+
+
+def _members(value: dict[str, object] | list[object]) -> Iterable[object]:
+    return value.values() if isinstance(value, dict) else value
+
+
 class _Shape:
     """Depth and number of selections with fragments unfolded; each fragment is measured once, so a bomb costs nothing here."""
 
@@ -66,16 +95,20 @@ class _Shape:
 
     def check(self, operation: OperationDefinitionNode) -> None:
         limits = self._limits
-        deepest, size, roots = 0, 0, 0
+        size = roots = introspected = 0
         for selection in operation.selection_set.selections:
-            introspects = isinstance(selection, FieldNode) and selection.name.value.startswith("__")
+            introspects = isinstance(selection, FieldNode) and selection.name.value in ("__schema", "__type")
             depth, count = self._measure(selection)
             allowed = limits.introspection_depth if introspects else limits.depth
             if depth > allowed:
                 raise Rejected(f"the query is nested {depth} levels deep, {allowed} are allowed: ask in steps")
-            deepest, size, roots = max(deepest, depth), size + count, roots + 1
+            size, roots, introspected = size + count, roots + 1, introspected + count * introspects
         if size > limits.selections:
             raise Rejected(f"the query selects {size} fields, {limits.selections} are allowed: ask in parts")
+        if introspected > limits.introspection:
+            raise Rejected(
+                f"the query selects {introspected} fields of the schema, {limits.introspection} are allowed: ask in parts"
+            )
         if roots > limits.roots:
             raise Rejected(f"the operation has {roots} root fields, {limits.roots} are allowed: send them in parts")
         if self.aliases > limits.aliases:

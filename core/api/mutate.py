@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.api.history import HistoryReader
 from core.api.input import InputReader
 from core.api.operation import Payload, Request, Step
+from core.api.seen import settle_versions
 from core.command import (
     Commands,
     IdSource,
@@ -32,8 +34,8 @@ MAX_NODES = 1_000
 class Mutations:
     """Changes the graph for callers, through their views."""
 
-    def __init__(self, commands: Commands, graph: GraphStore) -> None:
-        self._commands, self._graph = commands, graph
+    def __init__(self, commands: Commands, graph: GraphStore, log: HistoryReader) -> None:
+        self._commands, self._graph, self._log = commands, graph, log
 
     async def run(self, request: Request, steps: Sequence[Step]) -> tuple[dict[str, Any], Revision]:
         """The payloads by response key, and the revision that has the changes."""
@@ -129,7 +131,8 @@ class Mutations:
         found: dict[str, dict[str, Any]] = {}
         for key, plan in payload.nodes.items():
             select = request.binder.exactly(plan, IdIn(tuple(ids)), len(ids))
-            rows = await self._graph.fetch(select) if ids else ()
+            rows = await self._graph.fetch(select) if ids else []
+            await settle_versions(request.served.view, self._log, plan, rows)
             found[key] = {row["id"]: plan.shape(row) for row in rows}
         return found
 
@@ -155,7 +158,8 @@ def _write_request(request: Request) -> tuple[WriteRequest, tuple[str, ...]]:
     if key or ordinal:
         asked = request_hash([request.document.text, name.value if name else "", request.raw_variables])
     if key:
-        tx = transaction_of_key(caller.actor, key)
+        # A key that one app's page has used says nothing to another's.
+        tx = transaction_of_key(f"{caller.actor} as {caller.eyes}" if caller.eyes else caller.actor, key)
     elif run is not None and ordinal:
         tx = transaction_of_run(run.id, run.generation, ordinal, asked)
     seed = (run.id, str(ordinal)) if run is not None and ordinal else (tx,) if tx else ()

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from graphql import (
-    DocumentNode,
     FieldNode,
     GraphQLField,
     GraphQLObjectType,
     OperationDefinitionNode,
-    SelectionSetNode,
-    execute_sync,
     is_non_null_type,
 )
 from graphql.execution.values import VariableValues, get_variable_values
@@ -200,19 +197,3 @@ def _search_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> d
 
 def _history_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> Shape:
     return planner.plain("HistoryEntry", fields)
-
-
-def introspect(request: Request, steps: list[Step]) -> dict[str, Any]:
-    """The answers of `__schema` and `__type`, by graphql-core's own executor."""
-    nodes = tuple(node for step in steps for node in step.fields)
-    node = request.operation.node
-    operation = OperationDefinitionNode(
-        operation=node.operation,
-        variable_definitions=node.variable_definitions,
-        selection_set=SelectionSetNode(selections=nodes),
-    )
-    document = DocumentNode(definitions=(operation, *request.document.fragments.values()))
-    result = execute_sync(request.served.schema, document, variable_values=dict(request.raw_variables))
-    if result.errors:
-        raise result.errors[0]
-    return dict(result.data or {})

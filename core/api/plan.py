@@ -44,6 +44,7 @@ class NodePlan:
     select: Select  # without children and page
     children: tuple[ChildPlan, ...]
     shape: Shape
+    versioned: bool = False  # whether `_version` is wanted, here or further in
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,8 @@ class Planner:
                 children.append(child)
                 steps.append(_Step(key, child.key, _make_child(child)))
         select = Select(type_.stored, scalars=("id", *scalars), cursor=cursor, version=version)
-        return NodePlan(type_, select, tuple(children), _shape(steps))
+        inner = any(isinstance(child.plan, NodePlan) and child.plan.versioned for child in children)
+        return NodePlan(type_, select, tuple(children), _shape(steps), version or inner)
 
     def _child(self, key: str, type_: ViewType, name: str, fields: list[FieldNode]) -> ChildPlan:
         definition = self._definition(type_.name, name)

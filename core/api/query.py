@@ -9,6 +9,7 @@ from core.api.history import HistoryReader, node_history
 from core.api.operation import Request, Step
 from core.api.plan import AggregatePlan, NodePlan
 from core.api.search import search
+from core.api.seen import settle_versions
 from core.command import entity_id
 from core.schema.sdl import GROUP_UNITS
 from core.schema.view_type import ViewType
@@ -40,13 +41,14 @@ class Queries:
                 return await self._get(request, root.type, plan, arguments)
             case "query":
                 rows = await self._graph.fetch(request.binder.page(plan, arguments))
+                await settle_versions(request.served.view, self._log, plan, rows)
                 return [plan.shape(row) for row in rows]
             case "aggregate":
                 return await self._aggregate(request, plan, arguments)
             case "search":
                 if self._index is None:
                     raise Rejected("this node has no search index")
-                return await search(request, plan, arguments, self._index, self._graph)
+                return await search(request, plan, arguments, self._index, self._graph, self._log)
             case "history":
                 return await node_history(request.served.view, self._log, self._graph, plan, arguments)
             case _:
@@ -55,6 +57,7 @@ class Queries:
     async def _get(self, request: Request, type_: ViewType, plan: NodePlan, arguments: Mapping[str, Any]) -> Any:
         id = self.identify(type_, arguments)
         rows = await self._graph.fetch(request.binder.exactly(plan, IdIn((id,)), 1))
+        await settle_versions(request.served.view, self._log, plan, rows)
         return plan.shape(rows[0]) if rows else None
 
     def identify(self, type_: ViewType, arguments: Mapping[str, Any]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from core.api.history import HistoryReader
 from core.api.operation import HitsPlan, Request
+from core.api.seen import settle_versions
 from core.schema.scalar import canonical
 from core.schema.searchable import search_names
 from core.schema.view import View
@@ -28,6 +30,7 @@ async def search(
     arguments: Mapping[str, Any],
     index: SearchIndex,
     graph: GraphStore,
+    log: HistoryReader,
 ) -> dict[str, Any]:
     """The answer's `SearchResult` in the shape that `plan` wants."""
     names = _Names(request.served.view, arguments.get("types"))
@@ -36,7 +39,7 @@ async def search(
     answer: dict[str, Any] = {}
     for key, (what, inner) in plan.items():
         if what == "hits":
-            answer[key] = await _hits(request, inner, result.hits, graph)
+            answer[key] = await _hits(request, inner, result.hits, graph, log)
         elif what == "facets":
             answer[key] = [_facet(inner, name, result, names) for name in arguments.get("count") or ()]
         else:
@@ -137,7 +140,9 @@ def _facet(inner: Mapping[str, tuple[str, Any]], name: str, result: SearchResult
     return answer
 
 
-async def _hits(request: Request, plan: HitsPlan, hits: Sequence[Hit], graph: GraphStore) -> list[dict[str, Any]]:
+async def _hits(
+    request: Request, plan: HitsPlan, hits: Sequence[Hit], graph: GraphStore, log: HistoryReader
+) -> list[dict[str, Any]]:
     view = request.served.view
     by_type: dict[str, list[str]] = {}
     for hit in hits:
@@ -146,7 +151,9 @@ async def _hits(request: Request, plan: HitsPlan, hits: Sequence[Hit], graph: Gr
     for key, plans in plan.nodes.items():
         for type_, ids in by_type.items():
             node_plan = plans[type_]
-            for row in await graph.fetch(request.binder.exactly(node_plan, IdIn(tuple(ids)), len(ids))):
+            rows = await graph.fetch(request.binder.exactly(node_plan, IdIn(tuple(ids)), len(ids)))
+            await settle_versions(view, log, node_plan, rows)
+            for row in rows:
                 nodes[key, type_, row["id"]] = node_plan.shape(row)
     return [_hit(view, plan, hit, nodes) for hit in hits]
 

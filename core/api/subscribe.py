@@ -5,12 +5,14 @@ The view is looked up anew for each chunk, so what is taken away from a caller e
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from core.api.events import EventHub
-from core.api.history import HistoryReader, shows
+from core.api.history import HistoryReader, shown_actor, shows
 from core.api.operation import HitsPlan, Request
+from core.api.seen import settle_versions
+from core.schema.view import View
 from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
@@ -33,7 +35,7 @@ class Subscriptions:
         self._log, self._graph, self._hub = log, graph, hub
 
     async def run(
-        self, request: Request, refresh: Callable[[Request], Request]
+        self, request: Request, refresh: Callable[[Request], Awaitable[Request]]
     ) -> AsyncGenerator[dict[str, Any], None]:
         """The `data` of each message; never ends. `refresh`: the same request against the caller's view of now."""
         step = request.operation.steps[0]
@@ -43,10 +45,15 @@ class Subscriptions:
         start = read_position(after, self._log.epoch) if after else self._hub.folded
         app, _, name = step.root.type.stored.partition("/")
         async for events in self._hub.stream(app, name, start):
-            request = refresh(request)
-            step = request.operation.steps[0]
-            assert step.root is not None and step.root.type is not None
-            for one in await self._answers(request, step.root.type, step.plan, events):
+            answered: Request | None = None
+            answers: list[dict[str, Any]] = []
+            while answered is not request:  # again, when the view was swapped meanwhile
+                answered = request = await refresh(request)
+                step = request.operation.steps[0]
+                assert step.root is not None and step.root.type is not None
+                answers = await self._answers(request, step.root.type, step.plan, events)
+                request = await refresh(request)
+            for one in answers:
                 yield {step.key: one}
 
     async def _answers(
@@ -59,17 +66,18 @@ class Subscriptions:
             request.binder.cost = 0
             node = plans[type_.name]
             rows = await self._graph.fetch(request.binder.exactly(node, IdIn(ids), len(ids))) if ids else ()
+            await settle_versions(request.served.view, self._log, node, rows)
             nodes[key] = {row["id"]: node.shape(row) for row in rows}
-        return [self._answer(type_, plan, event, nodes) for event in events]
+        return [self._answer(request.served.view, type_, plan, event, nodes) for event in events]
 
     def _answer(
-        self, type_: ViewType, plan: HitsPlan, event: StoredEvent, nodes: dict[str, dict[str, Any]]
+        self, view: View, type_: ViewType, plan: HitsPlan, event: StoredEvent, nodes: dict[str, dict[str, Any]]
     ) -> dict[str, Any]:
         shown = plan.plain({
             "kind": event.kind.value,
             "id": event.ref.id,
             "revision": str(Revision(self._log.epoch, event.sequence)),
-            "actor": event.actor,
+            "actor": shown_actor(view, event.actor),
             "changed": [one.name for stored, one in type_.by_stored.items() if stored in event.change.fields],
         })  # fmt: skip
         return {key: nodes[key].get(event.ref.id) if key in nodes else shown[key] for key in plan.order}

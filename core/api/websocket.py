@@ -17,6 +17,7 @@ from aiohttp import WSMsgType, web
 from core.api.errors import error_answer
 from core.api.execute import Executor
 from core.api.limits import ApiLimits
+from core.api.operation import Request
 from core.caller import Caller
 from pcloud.errors import Rejected
 
@@ -49,6 +50,8 @@ class Connection:
             protocols=(PROTOCOL,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=limits.body, compress=False
         )
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._open: dict[str, Request] = {}  # the subscriptions among them
+        self._checks: set[asyncio.Task[None]] = set()
         self._reading: asyncio.Task[None] | None = None
         self._ready = False
 
@@ -70,9 +73,10 @@ class Connection:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
         finally:
-            for task in self._running.values():
+            tasks = [*self._running.values(), *self._checks]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         return socket
 
     async def _read(self) -> None:
@@ -89,6 +93,23 @@ class Connection:
         """Have the socket closed soon; `serve` returns when it is."""
         if self._reading is not None:
             self._reading.cancel()
+
+    def recheck(self) -> None:
+        """The caller's view may have changed: end the subscriptions that it no longer has."""
+        if self._open:
+            task = asyncio.create_task(self._recheck())
+            self._checks.add(task)
+            task.add_done_callback(self._checks.discard)
+
+    async def _recheck(self) -> None:
+        for id, request in list(self._open.items()):
+            try:
+                await self._executor.refresh(request)
+            except Exception as error:
+                if self._open.get(id) is request and (task := self._running.pop(id, None)) is not None:
+                    del self._open[id]
+                    task.cancel()
+                    await self._send("error", id, error_answer(error))
 
     async def _send(self, type_: str, id: str | None = None, payload: Any = None) -> None:
         message: dict[str, Any] = {"type": type_}
@@ -116,14 +137,15 @@ class Connection:
             case "pong":
                 pass
             case "subscribe":
-                self._subscribe(message)
+                await self._subscribe(message)
             case "complete":
                 if isinstance(id := message.get("id"), str) and (task := self._running.pop(id, None)):
+                    self._open.pop(id, None)
                     task.cancel()
             case _:
                 raise _Close(BAD_MESSAGE, f"there is no message type {str(type_)[:40]!r}")
 
-    def _subscribe(self, message: Mapping[str, Any]) -> None:
+    async def _subscribe(self, message: Mapping[str, Any]) -> None:
         if not self._ready:
             raise _Close(UNAUTHORIZED, "Unauthorized: send connection_init first")
         id, payload = message.get("id"), message.get("payload")
@@ -131,18 +153,20 @@ class Connection:
             raise _Close(BAD_MESSAGE, "subscribe wants an id and a payload")
         if id in self._running:
             raise _Close(ID_TAKEN, f"Subscriber for {id} already exists")
-        self._running[id] = asyncio.create_task(
-            self._run(id, payload, crowded=len(self._running) >= self._limits.subscriptions)
-        )
+        if len(self._running) >= self._limits.subscriptions:
+            # Sent here and now, so that a client that reads no answers is itself read no further.
+            most = self._limits.subscriptions
+            refusal = Rejected(f"more than {most} operations on one connection: complete some first")
+            self._on_refused(self.caller, error_answer(refusal))
+            await self._send("error", id, error_answer(refusal))
+            return
+        self._running[id] = asyncio.create_task(self._run(id, payload))
 
-    async def _run(self, id: str, payload: Mapping[str, Any], *, crowded: bool) -> None:
+    async def _run(self, id: str, payload: Mapping[str, Any]) -> None:
         try:
-            if crowded:
-                raise Rejected(
-                    f"more than {self._limits.subscriptions} operations on one connection: complete some first"
-                )
-            request = self._executor.prepare(self.caller, payload, {})
+            request = await self._executor.prepare(self.caller, payload, {})
             if request.operation.kind == "subscription":
+                self._open[id] = request
                 async with contextlib.aclosing(self._executor.subscribe(request)) as messages:
                     async for data in messages:
                         await self._send("next", id, {"data": data})
@@ -153,9 +177,11 @@ class Connection:
                 await self._send("next", id, answer.body())
             await self._send("complete", id)
         except Exception as error:
+            self._open.pop(id, None)
             errors = error_answer(error)
             self._on_refused(self.caller, errors)
             await self._send("error", id, errors)
         finally:
             if self._running.get(id) is asyncio.current_task():
                 del self._running[id]
+                self._open.pop(id, None)

@@ -35,7 +35,8 @@ def build_view(app: str, catalog: Catalog, access: Mapping[str, TypeAccess]) -> 
         definition = catalog.types[stored]
         fields = _fields(app, definition, one, aliases, enum_names)
         by_stored = {view_field.stored: view_field for view_field in fields.values()}
-        types[aliases[stored]] = ViewType(aliases[stored], definition, one.write, fields, by_stored)
+        addable = one.write and not any(_lacks(field, by_stored) for field in definition.fields.values())
+        types[aliases[stored]] = ViewType(aliases[stored], definition, addable, one.write, fields, by_stored)
     return View(app, types, {one.stored: one for one in types.values()}, enums)
 
 
@@ -91,6 +92,12 @@ def _fields(
         if one.is_relation and one.definition.many and f"{name}Aggregate" not in result:
             result[name] = replace(one, aggregate=f"{name}Aggregate")
     return result
+
+
+def _lacks(field: FieldDef, shown: Mapping[str, ViewField]) -> bool:
+    """Whether an entity can't be made without this field, which is not shown."""
+    must = field.required and field.default is None and (field.written or not field.target)
+    return must and field.name not in shown
 
 
 def _declarer(type_: str, field: FieldDef) -> str:

@@ -115,7 +115,9 @@ def _names(type_: ViewType) -> Iterator[str]:
     if any(groupable(type_)):
         yield f"{name}Group"
     if type_.addable:
-        yield from (f"Add{name}Input", f"Add{name}Payload", f"Delete{name}Payload")
+        yield from (f"Add{name}Input", f"Add{name}Payload")
+    if type_.deletable:
+        yield f"Delete{name}Payload"
     if type_.updatable:
         yield from (f"{name}Patch", f"Update{name}Input", f"Update{name}Payload")
 
@@ -138,7 +140,9 @@ def _type(type_: ViewType) -> str:
     if type_.updatable:
         parts.append(_patch(type_))
     verbs = [
-        verb for verb, able in (("Add", type_.addable), ("Update", type_.updatable), ("Delete", type_.addable)) if able
+        verb
+        for verb, able in (("Add", type_.addable), ("Update", type_.updatable), ("Delete", type_.deletable))
+        if able
     ]
     parts.extend(f"type {verb}{name}Payload {{ {small(name)}: [{name}!]! count: Int! }}" for verb in verbs)
     return "\n".join(part for part in parts if part)
@@ -295,7 +299,7 @@ def root_fields(types: Mapping[str, ViewType]) -> dict[str, dict[str, str]]:
             mutation[f"add{name}"] = f"add{name}(input: [Add{name}Input!]!, upsert: Boolean): Add{name}Payload"
         if type_.updatable:
             mutation[f"update{name}"] = f"update{name}(input: Update{name}Input!): Update{name}Payload"
-        if type_.addable:
+        if type_.deletable:
             mutation[f"delete{name}"] = f"delete{name}(filter: {name}Filter!): Delete{name}Payload"
         subscription[f"{small(name)}Events"] = f"{small(name)}Events(after: String): {name}Event!"
     if types:

@@ -38,6 +38,12 @@ class View:
     version: int = field(default_factory=lambda: next(_versions))
 
     @cached_property
+    def known_apps(self) -> frozenset[str]:
+        """The view's own app, and those whose types or fields it has."""
+        declared = (name.partition("/")[0] for one in self.types.values() for name in one.by_stored if "/" in name)
+        return frozenset({self.app, *(one.app for one in self.types.values()), *declared})
+
+    @cached_property
     def schema(self) -> GraphQLSchema:
         return self.schema_with({})
 

@@ -34,11 +34,14 @@ class ViewField:
 
 @dataclass(frozen=True, slots=True)
 class ViewType:
-    """A type under its name in the view; `fields` by view name, `by_stored` the same by stored name."""
+    """A type under its name in the view; `fields` by view name, `by_stored` the same by stored name.
+
+    `addable`: whether entities may be made; not where a field that must have a value is none of the view's."""
 
     name: str
     definition: TypeDef
     addable: bool
+    deletable: bool
     fields: Mapping[str, ViewField]
     by_stored: Mapping[str, ViewField]
 

@@ -81,14 +81,10 @@ class Asker:
         _check(query)
         searcher = self._searcher
         asked = self._query(query, allowed)
-        found: Any = searcher.search(asked, limit=max(1, query.first), offset=query.offset)
-        if query.order:
-            hits = self._ordered(searcher, asked, query, allowed)
-        else:
-            hits = [Hit(_ref(_key(searcher, at)), float(score)) for score, at in found.hits[: query.first]]
-        return SearchResult(
-            found.count or 0, hits, {name: self._count(searcher, asked, name, allowed) for name in query.count}
-        )
+        total = _total(searcher.search(asked, limit=1))
+        rank = self._ordered if query.order else self._ranked
+        hits = rank(searcher, asked, query, allowed)
+        return SearchResult(total, hits, {name: self._count(searcher, asked, name, allowed) for name in query.count})
 
     # --- what matches ------------------------------------------------------------------------------------------------------------
 
@@ -113,18 +109,19 @@ class Asker:
         return Query.boolean_query(per_type) if per_type else Query.empty_query()
 
     def _word(self, word: str, keys: Sequence[str], *, last: bool) -> Query:
+        """Scored by where and how well it is found alone: how rare it is, and how long a document, would tell of what others wrote."""
         if not keys:
             return Query.empty_query()
         forms: list[Query] = []
         for key in keys:
             field = f"text.{key}"
-            forms.append(Query.boost_query(Query.term_query(self._schema, field, word), 2.0))
+            forms.append(Query.const_score_query(Query.term_query(self._schema, field, word), 2.0))
             if last:
                 begins = Query.fuzzy_term_query(self._schema, field, word, distance=0, prefix=True)
-                forms.append(Query.boost_query(begins, 0.5))
+                forms.append(Query.const_score_query(begins, 0.5))
             if len(word) >= TYPO_FROM:
                 typo = Query.fuzzy_term_query(self._schema, field, word, distance=1, prefix=last)
-                forms.append(Query.boost_query(typo, 0.2))
+                forms.append(Query.const_score_query(typo, 0.2))
         return Query.boolean_query([(Occur.Should, form) for form in forms])
 
     def _facet(self, type_: str, name: str, values: Sequence[str], fields: Mapping[str, Searched]) -> Query:
@@ -143,6 +140,20 @@ class Asker:
         return Query.const_score_query(self._index.parse_query(text), 0.0)
 
     # --- what is answered --------------------------------------------------------------------------------------------------------
+
+    def _ranked(
+        self, searcher: tantivy.Searcher, asked: Query, query: SearchQuery, _: Mapping[str, Mapping[str, Searched]]
+    ) -> list[Hit]:
+        """Best first. Equals go by their keys: where they lie in the index follows from what others wrote of them."""
+        found = searcher.search(asked, limit=DEEPEST, count=False).hits
+        scored = [(round(float(score), 3), at) for score, at in found]
+        end = min(query.offset + query.first, len(scored))
+        if query.offset >= end:
+            return []
+        best, worst = scored[query.offset][0], scored[end - 1][0]
+        above = sum(score > best for score, _ in scored)
+        equals = [(-score, _key(searcher, at)) for score, at in scored if best >= score >= worst]
+        return [Hit(_ref(key), -score) for score, key in sorted(equals)[query.offset - above : end - above]]
 
     def _ordered(
         self,
@@ -168,7 +179,7 @@ class Asker:
             )
             hits = searcher.aggregate(of_type, {"best": {"top_hits": best}})["best"]["hits"]
             found += [(hit["sort"][0], hit["docvalue_fields"]["key"][0]) for hit in hits]
-        found.sort(key=lambda hit: (hit[0] is None, -(hit[0] or 0)))
+        found.sort(key=lambda hit: (hit[0] is None, -(hit[0] or 0), hit[1]))
         return [Hit(_ref(key), 0.0) for _, key in found[query.offset : query.offset + query.first]]
 
     def _count(

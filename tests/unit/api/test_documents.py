@@ -15,13 +15,13 @@ from pcloud.errors import Rejected
 SCHEMA = build_schema("type Query { a: A b: Int } type A { a: A b(n: Int): Int }")
 
 
-def test_a_known_document_is_not_read_again() -> None:
+async def test_a_known_document_is_not_read_again() -> None:
     documents = Documents(ApiLimits(cached=2))
-    first = documents.get(1, SCHEMA, "{ b }")
-    assert documents.get(1, SCHEMA, "{ b }") is first
-    assert documents.get(2, SCHEMA, "{ b }") is not first, "another schema"
-    documents.get(1, SCHEMA, "{ a { b } }")
-    assert documents.get(1, SCHEMA, "{ b }") is not first, "the least recently used one has left"
+    first = await documents.get(1, SCHEMA, "{ b }")
+    assert await documents.get(1, SCHEMA, "{ b }") is first
+    assert await documents.get(2, SCHEMA, "{ b }") is not first, "another schema"
+    await documents.get(1, SCHEMA, "{ a { b } }")
+    assert await documents.get(1, SCHEMA, "{ b }") is not first, "the least recently used one has left"
 
 
 HOSTILE = [
@@ -39,11 +39,11 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_document_is_answered_within_a_second_of_cpu(text: str) -> None:
+async def test_a_hostile_document_is_answered_within_a_second_of_cpu(text: str) -> None:
     documents = Documents(ApiLimits())
     start = time.process_time()
     try:
-        documents.get(1, SCHEMA, text)
+        await documents.get(1, SCHEMA, text)
     except (Rejected, BadRequest) as error:
         assert len(str(error)) < 4_000
     assert time.process_time() - start < 1.0
