@@ -1,0 +1,247 @@
+"""kill -9 of the node at every step of an app's life: after a restart the app is on its way to the end, or as it was before, and
+nothing was done twice.
+
+The steps are not named here: they are those that the node tells, one after the other, while it installs, upgrades, rolls back or
+removes a small app. The node is killed when it has told the first one, at the next try the second one, and so on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.app import packed
+from core.cli.client import Client, open_client
+from pcloud.errors import NotFound, PCloudError, Unavailable
+from tests.node_process import ROOT, NodeProcess, wait_until
+
+MANIFEST = """
+name: keeper
+version: {version}
+schema: schema.graphql
+actions: [{{name: begin}}, {{name: grow}}, {{name: note, args: {{text: String!}}}}, {{name: echo, args: {{note: ID!}}}}]
+triggers: [{{name: echoes, on: {{type: keeper/Note}}, action: echo, args: {{note: "{{{{ event.id }}}}"}}}}]
+init: [{{call: begin}}{grow}]
+run: {{command: [python, keeper.py]}}
+"""
+SCHEMA = "type Note {{ text: String! }}\ntype Entry {{ kind: String! @search(by: [hash]) about: String {more} }}\n"
+SOURCE = """
+from pcloud.app import App
+
+app = App()
+ADD = "mutation($entry: AddEntryInput!) {{ addEntry(input: [$entry]) {{ count }} }}"
+NOTE = "mutation($note: AddNoteInput!) {{ addNote(input: [$note]) {{ count }} }}"
+
+@app.action
+async def begin() -> None:
+    await app.graph.mutate(ADD, {{"entry": {{"kind": "begin"}}}})
+
+@app.action
+async def grow() -> None:
+    await app.graph.mutate(ADD, {{"entry": {{"kind": "grow", "about": "{version}"}}}})
+
+@app.action
+async def note(text: str) -> None:
+    await app.graph.mutate(NOTE, {{"note": {{"text": text}}}})
+
+@app.action
+async def echo(note: str) -> None:
+    await app.graph.mutate(ADD, {{"entry": {{"kind": "echo", "about": note}}}})
+
+with (app.data / "versions").open("a") as file:
+    file.write("{version}\\n")
+{end}
+"""
+ENTRIES = "{ queryKeeper_Entry(first: 1000) { kind about } queryKeeper_Note(first: 1000) { id } }"
+ON_THE_WAY = ("INSTALLING", "UPGRADING", "REMOVING")
+
+
+def archive(folder: Path, version: str, *, end: str = "app.run()") -> bytes:
+    folder.mkdir(exist_ok=True)
+    newer = version != "1.0.0"
+    (folder / "app.yaml").write_text(MANIFEST.format(version=version, grow=", {call: grow}" if newer else ""))
+    (folder / "schema.graphql").write_text(SCHEMA.format(more="more: Int" if newer else ""))
+    shutil.copy(ROOT / "core" / "cli" / "templates" / "app" / "requirements.lock", folder)
+    (folder / "keeper.py").write_text(SOURCE.format(version=version, end=end))
+    return packed(folder).data
+
+
+class Life:
+    """The app on a node that dies now and then."""
+
+    def __init__(self, node: NodeProcess, folder: Path):
+        self.node = node
+        self.first, self.second = archive(folder, "1.0.0"), archive(folder, "2.0.0")
+        self.broken = archive(folder, "2.0.1", end="raise SystemExit('broken')")
+
+    def do(self, method: str, path: str, data: bytes | None = None, *, kill: int = -1, at: str = "") -> list[str]:
+        """Have it done; the steps that were told. Killed once `kill` steps were told, or the step `at`."""
+        told: list[str] = []
+
+        async def work(client: Client) -> None:
+            try:
+                async for record in client.lines(method, path, data=data):
+                    if "step" in record:
+                        told.append(record["step"])
+                        if len(told) - 1 == kill or record["step"] == at:
+                            self.node.kill()
+            except PCloudError:
+                if kill < 0 and not at:
+                    raise
+            except Exception:  # the connection went with the node
+                assert kill >= 0 or at
+
+        self._ask(work)
+        return told
+
+    def killed(self, method: str, path: str, data: bytes | None = None) -> Iterator[str]:
+        """Do it again and again, each time killed a step later, until it is through; each time started again, and settled. Whoever
+        iterates brings the app back to where it began."""
+        number = 0
+        while True:
+            told = self.do(method, path, data, kill=number)
+            assert self.node.process
+            if self.node.process.poll() is None:
+                assert number > 0, "no step was told"
+                return
+            self.node.start()
+            wait_until(lambda: self.state() not in ON_THE_WAY, what=f"the end after a kill at {told[-1]}")
+            yield told[-1]
+            number += 1
+
+    def install(self, data: bytes) -> None:
+        self.do("POST", "/apps?approve=all", data)
+
+    def detail(self) -> dict[str, Any] | None:
+        async def work(client: Client) -> Any:
+            try:
+                return await client.ask("GET", "/apps/keeper")
+            except NotFound:
+                return None
+
+        return self._ask(work)
+
+    def state(self) -> str:
+        return (self.detail() or {"state": ""})["state"]
+
+    def version(self) -> str:
+        """Of the app that runs, '' when there is none; fails for one that is there and does not run."""
+        detail = self.detail()
+        assert detail is None or detail["state"] == "RUNNING", detail
+        return detail["version"] if detail else ""
+
+    def count(self, kind: str, about: str | None = None) -> int:
+        entries = self.node.graphql(ENTRIES)["queryKeeper_Entry"]
+        return sum(entry["kind"] == kind and about in (None, entry["about"]) for entry in entries)
+
+    def works(self, text: str) -> None:
+        """It takes calls, its trigger runs, and each note has its one echo."""
+        wait_until(lambda: self.call("keeper/note", {"text": text}), what="a call")
+        wait_until(lambda: self.count("echo") >= len(self.notes()), what="the echo of a note")
+        assert all(self.count("echo", note) == 1 for note in self.notes())
+
+    def call(self, target: str, args: dict[str, str]) -> bool:
+        async def work(client: Client) -> bool:
+            try:
+                await client.ask("POST", "/call", json_body={"target": target, "args": args})
+            except Unavailable:  # it is starting
+                return False
+            return True
+
+        return self._ask(work)
+
+    def notes(self) -> list[str]:
+        return [note["id"] for note in self.node.graphql(ENTRIES)["queryKeeper_Note"]]
+
+    def data(self) -> set[str]:
+        """The versions that have written into the data folder."""
+        return set((self.node.data / "apps" / "keeper" / "data" / "versions").read_text().split())
+
+    def _ask(self, work: Any) -> Any:
+        async def ask() -> Any:
+            async with open_client(self.node.data) as client:
+                return await work(client)
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, ask()).result()
+
+
+@pytest.fixture
+def life(tmp_path: Path) -> Iterator[Life]:
+    with NodeProcess(tmp_path / "node") as node:
+        yield Life(node, tmp_path / "keeper")
+
+
+@pytest.mark.timeout(400)
+def test_an_installation_killed_at_any_step_goes_on_or_never_was(life: Life) -> None:
+    installed = 0
+    seen: list[str] = []
+    for step in life.killed("POST", "/apps?approve=all", life.first):
+        seen.append(step)
+        assert bool(life.version()) == ("register" in seen), f"killed at {step}"
+        if life.version():
+            installed += 1
+            assert life.count("begin") == installed, f"the init action was made twice, killed at {step}"
+            life.works(step)
+            life.do("DELETE", "/apps/keeper")
+    assert {"unpack", "environment", "credentials", "consumers", "process", "settle", "init", "running"} <= set(seen)
+
+
+@pytest.mark.timeout(400)
+def test_an_upgrade_killed_at_any_step_goes_on_or_never_was(life: Life) -> None:
+    life.install(life.first)
+    upgrades = 0
+    seen: list[str] = []
+    for step in life.killed("POST", "/apps?approve=all", life.second):
+        seen.append(step)
+        assert life.version() == ("2.0.0" if "register" in seen else "1.0.0"), f"killed at {step}"
+        upgrades += life.version() == "2.0.0"
+        assert (life.count("grow"), life.count("begin")) == (upgrades, 1), f"an init action, killed at {step}"
+        life.works(step)
+        if life.version() == "2.0.0":
+            life.do("POST", "/apps/keeper/rollback")
+        assert life.version() == "1.0.0" and life.data() == {"1.0.0"}
+    assert {"stop", "snapshot", "register", "process", "init", "running"} <= set(seen)
+
+
+@pytest.mark.timeout(400)
+def test_a_rollback_killed_at_any_step_goes_on(life: Life) -> None:
+    life.install(life.first)
+    life.install(life.second)
+    for step in life.killed("POST", "/apps/keeper/rollback"):
+        assert (life.version(), life.data()) == ("1.0.0", {"1.0.0"}), f"killed at {step}"
+        life.works(step)
+        life.install(life.second)
+        assert life.version() == "2.0.0"
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("step", ["settle", "rollback", "restore"])
+def test_an_upgrade_that_does_not_work_is_taken_back_over_a_kill(life: Life, step: str) -> None:
+    life.install(life.first)
+    life.do("POST", "/apps?approve=all", life.broken, at=step)
+    life.node.start()
+    wait_until(lambda: life.state() not in ON_THE_WAY, what="the way back")
+    detail = life.detail()
+    assert detail and (detail["version"], detail["state"]) == ("1.0.0", "RUNNING")
+    assert "2.0.1 did not work and was taken back" in detail["error"] and "broken" in detail["error"]
+    assert life.data() == {"1.0.0"}
+    life.works(step)
+
+
+@pytest.mark.timeout(400)
+def test_a_removal_killed_at_any_step_goes_on(life: Life) -> None:
+    life.install(life.first)
+    life.works("before")
+    for step in life.killed("DELETE", "/apps/keeper?forget=true"):
+        wait_until(lambda: life.detail() is None, what=f"the removal killed at {step}")
+        assert not (life.node.data / "apps" / "keeper").exists()
+        life.install(life.first)
+        assert (life.notes(), life.count("begin"), life.count("echo")) == ([], 1, 0), f"killed at {step}"
+        life.works(step)
