@@ -85,6 +85,7 @@ async def _create(connection: Connection, stream: str, after: int, subjects: Seq
     name = f"reader_{secrets.token_hex(8)}"
     config: dict[str, Any] = {
         "name": name,
+        "description": "PCloud: somebody reads in order (a view, a subscription, a history); it remembers nothing and goes by itself.",
         "deliver_policy": "by_start_sequence",
         "opt_start_seq": after + 1,
         "ack_policy": "none",

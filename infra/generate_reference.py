@@ -125,6 +125,7 @@ def events() -> Iterator[str]:
         "unset": "fields whose value is taken away",
         "link": "ids by relation field; on a to-one relation they replace what was there",
         "unlink": "ids that are taken from a relation field",
+        "purged": "on a `forgotten` event: what it stands for (below)",
     }
     yield from (f"| `{name}` | {meanings[name]} |" for name in event.Change.__struct_fields__)
     yield "\nA field that another app added is named `<app>/<field>`. The kinds:\n"
@@ -136,6 +137,14 @@ def events() -> Iterator[str]:
     }
     yield "| kind | what happened |\n|---|---|"
     yield from (f"| `{kind.value}` | {kinds[kind.value]} |" for kind in event.Kind)
+    purged = {
+        "events": "sequence and digest of each event that was taken off the log",
+        "transactions": "of those that they were part of: id, hash of the request, last sequence, its time",
+        "released": "by one-to-one field, whom the entity's links took from others and nobody took since",
+    }
+    yield "\nA `forgotten` event names what it stands for, so that a log without that folds to the same as one with it:\n"
+    yield "| field of `purged` | what it holds |\n|---|---|"
+    yield from (f"| `{name}` | {purged[name]} |" for name in event.Purged.__struct_fields__)
 
 
 def errors() -> Iterator[str]:

@@ -24,6 +24,11 @@ from pcloud.errors import Unavailable
 __all__ = ["SIDES", "TriggerConsumers", "consumer_name"]
 
 SIDES = ("live", "history")
+# What `nats consumer info` shows to whoever looks.
+DESCRIPTIONS = {
+    "live": "PCloud: events for the trigger {} since its installation; core pulls, and acknowledges what has been run.",
+    "history": "PCloud: the past for the trigger {}, made anew by each replay; core stops at the replay's end.",
+}
 Answer = TypeVar("Answer")
 
 
@@ -77,7 +82,7 @@ class TriggerConsumers:
         return await self._store.consumer(
             consumer_name(plan.app, plan.name, side), subjects=[subject], start=start, ack_wait=self._settings.ack_wait,
             # More than is held here: what comes again must find room.
-            max_ack_pending=2 * self._settings.held, description=f"{side} events for the trigger {plan.key}",
+            max_ack_pending=2 * self._settings.held, description=DESCRIPTIONS[side].format(plan.key),
         )  # fmt: skip
 
 
