@@ -32,7 +32,6 @@ from core.sandbox.cell import BUS_PORT, GATEWAY_PORT
 from core.sandbox.command import DATA, GATEWAY, KEYS, Mounts, python
 from core.sandbox.inside import Inside
 from core.sandbox.ports import connect_host
-from core.sandbox.user import give
 from pcloud.errors import Unavailable
 from pcloud.manifest import Run
 
@@ -218,8 +217,6 @@ class Instance:
             self._settings.machine, plan, self._links.ports, gateway=self._open_gateway.serve,
             may_reach=self._links.may_reach, on_limit=self._limit, on_over=self._over,
         )  # fmt: skip
-        if gateway is not None:
-            give(gateway, self._cell.user)
         # The sandbox's own start sees nothing that the manifest says.
         bare = {"PATH": os.defpath, "PCLOUD_DATA": str(self.folders.data)}
         return Start(self._cell.command, bare, self.folders.root, self._cell)

@@ -81,8 +81,9 @@ class Cell:
     def _prepare(self) -> None:
         plan = self._plan
         write_etc(plan.mounts.etc, self.user or os.getuid())
-        for folder in (plan.mounts.data, plan.mounts.keys):
-            give(folder, self.user)
+        for place in (plan.mounts.data, plan.mounts.keys, plan.mounts.gateway):
+            if place is not None:
+                give(place, self.user)
         if self._cgroup is not None:
             self._cgroup.make(plan.limits)
         self._door = Door()

@@ -32,8 +32,9 @@ def main() -> None:
     with open(orders_file, "rb") as file:
         file.seek(0)
         orders = json.load(file)
-    hand_over(control, orders["listen"])
+    # Before core knows of it: from then on a signal to its group arrives.
     os.setsid()
+    hand_over(control, orders["listen"])
     give_up_rights(orders)
     if orders["dial"]:
         stay_as_dialer(control)

@@ -51,8 +51,13 @@ def give(folder: Path, user: int) -> None:
     """Make `user` the owner of a folder and of all in it, or of a file; links themselves, never what they lead to."""
     if user == 0 or folder.lstat().st_uid == user:
         return
+    if folder.is_dir():
+        _give_inside(folder, user)
+    # Last: a folder that is given to the user is given whole, whatever was killed.
+    os.chown(folder, user, user, follow_symlinks=False)
+
+
+def _give_inside(folder: Path, user: int) -> None:
     for _, folders, files, descriptor in os.fwalk(folder, topdown=False, follow_symlinks=False):
         for name in [*files, *folders]:
             os.chown(name, user, user, dir_fd=descriptor, follow_symlinks=False)
-    # Last: a folder that is given to the user is given whole, whatever was killed.
-    os.chown(folder, user, user, follow_symlinks=False)

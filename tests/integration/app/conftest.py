@@ -49,12 +49,13 @@ def make_app(tmp_path: Path) -> Callable[..., bytes]:
         version: str = "1.0.0",
         script: str = SERVE,
         web: bool = False,
+        ports: str = "",
         **files: str,
     ) -> bytes:
         folder = tmp_path / "sources" / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        run = f"run: {{command: [python, app.py, {name}], web: {str(web).lower()}}}\n"
+        run = f"run: {{command: [python, app.py, {name}], web: {str(web).lower()}, ports: [{ports}]}}\n"
         (folder / "app.yaml").write_text(f"name: {name}\nversion: {version}\n{run}{textwrap.dedent(more)}")
         (folder / "app.py").write_text(textwrap.dedent(script))
         for file, content in files.items():

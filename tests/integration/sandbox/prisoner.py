@@ -105,7 +105,7 @@ class Prisoner:
 
 
 def _source(action: Callable[..., Any], args: tuple[Any, ...]) -> str:
-    return f"{textwrap.dedent(inspect.getsource(action))}\nanswer = {action.__name__}(*{args!r})"
+    return f"from __future__ import annotations\n{textwrap.dedent(inspect.getsource(action))}\nanswer = {action.__name__}(*{args!r})"
 
 
 def plan_for(folder: Path, name: str, script: str = SERVE, **changes: Any) -> Plan:

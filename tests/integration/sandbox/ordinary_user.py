@@ -1,0 +1,74 @@
+"""What a core that is not root finds when it starts an app: printed as JSON. Called with a folder that it may write."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from core.app.log import AppLog
+from core.sandbox import Ports, probe
+from tests.integration.sandbox.prisoner import Prisoner, plan_for
+
+
+def inside() -> dict[str, Any]:
+    """What the app sees of itself."""
+    import ctypes
+    import os
+    from pathlib import Path
+
+    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
+    Path("/data/written").write_text("x")
+    return {
+        "capabilities": [status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")],
+        "seen": sorted(os.listdir("/")),
+        "keys": Path("/run/pcloud/keys/bus.seed").read_text(),
+        "unshare": ctypes.CDLL(None).unshare(0x10000000),
+        "reaped": os.getpid(),
+    }
+
+
+def breed() -> int:
+    import os
+    import time
+
+    children = 0
+    try:
+        for _ in range(1000):
+            if os.fork() == 0:
+                time.sleep(60)
+                os._exit(0)
+            children += 1
+    except OSError:
+        pass
+    return children
+
+
+async def main(folder: Path) -> None:
+    machine = probe()
+    found: dict[str, Any] = {"machine": {**asdict(machine), "users": len(machine.users)}, "uid": os.getuid()}
+    found["kind"], found["strangers"] = machine.kind, machine.confines_strangers
+    ports = Ports(folder / "apps")
+    one, other = (
+        Prisoner(plan_for(folder / "apps", name, processes=48), machine, ports, AppLog(folder / f"{name}.log", limit=10**6, longest=999))
+        for name in ("one", "other")
+    )
+    try:
+        await one.start()
+        await other.start()
+        found["inside"] = await one.do(inside)
+        found["children"] = await one.do(breed)
+        found["others_children"] = await other.do("import os\npid = os.fork()\nif pid == 0: os._exit(0)\nanswer = os.waitpid(pid, 0)[1]")
+    finally:
+        found["said"] = one.log.tail(5)
+        await one.supervisor.stop()
+        await other.supervisor.stop()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

@@ -1,0 +1,45 @@
+"""A core that is not root makes its sandboxes with a user namespace."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent.parent
+USER = 20001
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One that the ordinary user owns, where everybody may go."""
+    above = Path(tempfile.mkdtemp(prefix="pcloud-user-"))
+    above.chmod(0o755)
+    (above / "node").mkdir()
+    if os.getuid() == 0:
+        os.chown(above / "node", USER, USER)
+    yield above / "node"
+    shutil.rmtree(above, ignore_errors=True)
+
+
+def test_an_ordinary_user_s_apps_have_walls_and_a_bound_on_processes_too(folder):
+    become = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if os.getuid() == 0 else []
+    command = [*become, sys.executable, "-m", "tests.integration.sandbox.ordinary_user", str(folder)]
+    environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["uid"] != 0 and found["kind"].startswith("bubblewrap")
+    inside = found["inside"]
+    assert {int(one, 16) for one in inside["capabilities"]} == {0}
+    assert inside["unshare"] == -1 and inside["keys"] == "seed of one"
+    assert set(inside["seen"]) <= set("app bin data dev etc lib lib32 lib64 libx32 proc run sbin sys tmp usr".split())
+    assert (folder / "apps" / "one" / "data" / "written").exists()
+    assert 30 < found["children"] <= 50 and found["others_children"] == 0
