@@ -5,11 +5,12 @@
 
 from core.call.answer import CallAnswer, HandlerFailed, NoInstance
 from core.call.arguments import ARGUMENT_TYPES, check_arguments
-from core.call.calls import Calls, open_calls
+from core.call.calls import Calls
 from core.call.capability import Capabilities, Writer
 from core.call.dispatch import Dispatcher, DispatchSettings
 from core.call.identity import send_run_id, trigger_run_id
 from core.call.job import Job, decode_job, encode_job
+from core.call.opening import open_calls
 from core.call.permission import Permission
 from core.call.settings import CallSettings
 from core.call.target import ActionName, CapabilityName, RoleAction, parse_target

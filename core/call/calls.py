@@ -18,7 +18,7 @@ import msgspec
 from core.audit import Audit
 from core.call.answer import CallAnswer, HandlerFailed
 from core.call.arguments import check_arguments
-from core.call.capability import Capabilities, Writer
+from core.call.capability import Capabilities
 from core.call.directory import Directory
 from core.call.dispatch import Dispatcher
 from core.call.identity import call_run_id, send_run_id
@@ -29,9 +29,8 @@ from core.call.settings import CallSettings
 from core.call.target import ActionName, CapabilityName, RoleAction, Target, parse_target
 from core.caller import Caller, RunContext
 from pcloud.errors import Forbidden, PCloudError, Rejected
-from projections.graph.port import GraphStore
 
-__all__ = ["Calls", "open_calls"]
+__all__ = ["CallQuota", "Calls"]
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -279,39 +278,3 @@ class Calls:
             raise
         finally:
             await self._audit.record({**record, "outcome": outcome, "seconds": round(time.time() - began, 6)})
-
-
-@contextlib.asynccontextmanager
-async def open_calls(
-    store: Any,
-    server: Any,
-    graph: GraphStore,
-    graph_loop: Any,
-    commands: Writer,
-    permission: Permission,
-    settings: CallSettings | None = None,
-    audit: Audit | None = None,
-    quotas: CallQuota | None = None,
-) -> AsyncIterator[Calls]:
-    """Connect to the bus and be ready to call. `server`: `url` and the `dispatcher`'s credentials; `permission`: a
-    `core.grant.GrantRegister`; `audit`: where each call is written down, its own when none is given."""
-    settings = settings or CallSettings()
-    directory = Directory(graph)
-    capabilities = Capabilities(store.id_key, graph, commands, permission)
-    credentials = server.dispatcher
-    async with (
-        Dispatcher.open(server.url, _options(credentials), settings.dispatch) as dispatcher,
-        contextlib.nullcontext(audit) if audit else Audit.open(store.audit) as audit,
-    ):
-        unsubscribe = graph_loop.on_applied(directory.notice)
-        try:
-            yield Calls(store, dispatcher, directory, permission, capabilities, audit, settings, quotas)
-        finally:
-            unsubscribe()
-
-
-def _options(credentials: Any) -> dict[str, Any]:
-    """The credentials as nats-py takes them."""
-    if credentials.nkey_seed:
-        return {"nkeys_seed_str": credentials.nkey_seed}
-    return {"user": credentials.user, "password": credentials.password}

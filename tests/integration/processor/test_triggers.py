@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from core.command import NodeChange
+from core.grant import grant_id
 from eventstore import EmbeddedServer
 from pcloud.errors import Forbidden, Rejected, Unavailable
 from pcloud.revision import Revision
@@ -92,6 +93,25 @@ async def test_only_what_kind_fields_and_where_name_is_called(core: Core) -> Non
     await until(lambda: wanted <= seen())
     # `where` is about the book as it is when the event is looked at; for these two that is a matter of milliseconds.
     assert seen() - {("b3", "created"), ("b4", "created")} == wanted
+
+
+async def test_where_and_fields_may_name_what_another_app_added(core: Core) -> None:
+    await core.install(SHELF_APP, SHELF)
+    stars = 'extend type Book @from(app: "shelf") { stars: Int @search(by: [int]) }'
+    await core.install({"name": "marks", "version": "1.0.0"}, stars, granted=(("extend", "shelf/Book"),))
+    on = {"event": "updated", "fields": ["marks/stars"], "where": {"stars": {"ge": 4}}}
+    await core.install(reader(on=on, args={"book": "{{ event.id }}", "pages": "{{ node.stars }}"}))
+    grant = {"app": "reader", "verb": "read", "target": "shelf/Book", "state": "approved", "fields": ["marks/stars"]}
+    ref = Ref("core", "Grant", grant_id("reader", "read", "shelf/Book"))
+    await core.commands.write("owner", [NodeChange(ref, "upsert", set=grant)])
+    app = await core.start_app("reader", read=ok)
+    await core.add("b1", title="Emma", **{"marks/stars": 5})
+    await core.add("b2", title="Persuasion")
+    await core.add("b1", "update", pages=200)
+    await core.add("b2", "update", **{"marks/stars": 3})
+    await core.add("b1", "update", **{"marks/stars": 4})
+    await core.run_of("DONE")
+    assert [call.args for call in app.calls] == [{"book": "b1", "pages": 4}]
 
 
 async def test_a_deletion_is_an_event_too(core: Core) -> None:
