@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { problemOf } from './node.ts'
-import { actorText, ago, amount, appState, argsText, dateOf, deed, duration, entityText, healthText, outcomeText, runState, sentence, stepText } from './words.ts'
+import { actorText, ago, amount, appState, argsText, dateOf, deed, duration, entityText, healthText, outcomeText, runState, sentence, stepText, tracebackText } from './words.ts'
 
 describe('states', () => {
   test('a process that is not up says more than that its app is installed', () => {
@@ -50,6 +50,11 @@ describe('words', () => {
     expect(deed({ ...record, kind: 'call', outcome: 'OK' })).toBe('called object-store/put')
     expect(deed({ ...record, kind: 'call', outcome: 'FORBIDDEN' })).toBe('tried to call object-store/put')
     expect(deed({ ...record, kind: 'bus', action: '', target: 'graph.x', what: 'may not publish there', outcome: 'FORBIDDEN' })).toBe('graph.x: may not publish there')
+  })
+
+  test('a traceback tells files as they are imported', () => {
+    const told = 'File "/data/apps/.environments/1f/lib/python3.11/site-packages/pcloud/bus.py", line 4\nFile "/app/a.py", line 1\n\n'
+    expect(tracebackText(told)).toBe('File "pcloud/bus.py", line 4\nFile "/app/a.py", line 1')
   })
 
   test('what a run is about', () => {

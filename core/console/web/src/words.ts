@@ -118,3 +118,8 @@ export function entityText(entity: string): string {
 export function argsText(args: Record<string, unknown>): string {
   return Object.entries(args).map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`).join(' · ')
 }
+
+/** A traceback without where on the node an app's packages are: that says nothing, and is long. */
+export function tracebackText(traceback: string): string {
+  return traceback.replaceAll(/"[^"\n]*\/site-packages\//g, '"').trimEnd()
+}
