@@ -17,7 +17,7 @@ from pcloud.errors import PCloudError
 __all__ = ["MOST_CONNECTIONS", "accept_each", "carry", "forward"]
 
 log = logging.getLogger("pcloud.sandbox")
-MOST_CONNECTIONS = 256
+MOST_CONNECTIONS = 128
 PAUSE = 0.1
 Connect = Callable[[], Awaitable[socket.socket]]
 
@@ -129,10 +129,10 @@ class _End(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.other.transport.resume_reading()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         self.closed.set()
         if self.other.made:
-            if error is None:
+            if exc is None:
                 self.other.transport.close()
             else:
                 self.other.transport.abort()

@@ -1,0 +1,72 @@
+"""The filter of system calls, run by an interpreter of classic BPF."""
+
+from __future__ import annotations
+
+import errno
+import struct
+
+import pytest
+
+from core.sandbox.seccomp import ALLOW, ARCHITECTURES, ERROR, KILL, NOT_THERE, NUMBERS, REFUSED, system_call_filter
+
+NEWUSER = 0x10000000
+
+
+def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
+    """What the kernel would do with a call."""
+    filter_ = system_call_filter(machine)
+    padded = (*arguments, *(0,) * (6 - len(arguments)))
+    data = struct.pack("=iIQ6Q", number, ARCHITECTURES[machine] if architecture is None else architecture, 0, *padded)
+    program = [struct.unpack_from("=HBBI", filter_, at) for at in range(0, len(filter_), 8)]
+    accumulator, at = 0, 0
+    while True:
+        code, if_true, if_false, value = program[at]
+        at += 1
+        if code == 0x06:
+            return value
+        if code == 0x20:
+            accumulator = struct.unpack_from("=I", data, value)[0]
+        else:
+            met = accumulator == value if code == 0x15 else bool(accumulator & value)
+            at += if_true if met else if_false
+
+
+@pytest.fixture(params=sorted(ARCHITECTURES))
+def machine(request):
+    return request.param
+
+
+def test_new_user_namespaces_are_refused_and_new_threads_are_not(machine):
+    own = NUMBERS[machine]
+    for name in ("clone", "unshare"):
+        assert verdict(machine, own[name], NEWUSER | 0x11) == ERROR | errno.EPERM
+        assert verdict(machine, own[name], 0x3D0F00) == ALLOW
+
+
+def test_refused_calls_are_refused_and_clone3_is_not_there(machine):
+    assert all(verdict(machine, number) == ERROR | errno.EPERM for number in REFUSED[machine].values())
+    assert all(verdict(machine, number) == ERROR | errno.ENOSYS for number in NOT_THERE[machine].values())
+
+
+def test_nothing_is_typed_into_a_terminal_and_other_controls_work(machine):
+    ioctl = NUMBERS[machine]["ioctl"]
+    assert verdict(machine, ioctl, 0, 0x5412) == ERROR | errno.EPERM
+    assert verdict(machine, ioctl, 0, 0x541C) == ERROR | errno.EPERM
+    assert verdict(machine, ioctl, 0, 0x5401) == ALLOW
+
+
+def test_every_other_call_is_allowed(machine):
+    special = {*NUMBERS[machine].values(), *NOT_THERE[machine].values(), *REFUSED[machine].values()}
+    assert all(verdict(machine, number) == ALLOW for number in range(470) if number not in special)
+
+
+def test_calls_of_another_architecture_end_the_process(machine):
+    assert verdict(machine, 1, architecture=0x40000003) == KILL
+
+
+def test_the_second_numbering_of_x86_64_is_closed():
+    assert verdict("x86_64", 0x40000000 | 56, NEWUSER) == ERROR | errno.ENOSYS
+
+
+def test_an_architecture_that_is_not_known_gets_no_filter():
+    assert system_call_filter("sparc") == b""
