@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 
 from bench.figures import Figure
 from core.app import packed
@@ -38,11 +39,15 @@ def measure_replay(folder: Path) -> list[Figure]:
         node.install_archive(packed(APPS / "past").data, unconfined=True)
         asyncio.run(add_past(node, events))
         node.install_archive(packed(APPS / "replayed").data, unconfined=True)
+        node.json("call", "replayed/times")  # it listens now
         alone = asyncio.run(add_live(node, ALONE))
+        used = processor_time(node)
         rate, beside = asyncio.run(replay(node, events))
+        used = processor_time(node) - used
         started = wait_until(lambda: all_started(node, {**alone, **beside}), what="every live event's action")
     return [
         Figure(f"replay of {events:,} events through a no-op trigger", "events/s", (rate,), bound=1000, least=True),
+        Figure("replay, processor time of all processes for an event", "ms", (1000 * used / events,)),
         Figure("trigger, from mutation to action, nothing else going on", "ms", delays(alone, started)),
         Figure("trigger, from mutation to action, during a replay", "ms", delays(beside, started), bound=50),
     ]
@@ -91,6 +96,13 @@ async def add_live(node: NodeProcess, most: int, stop: asyncio.Event | None = No
             asked[payload["data"]["addPast_Thing"]["past_Thing"][0]["id"]] = began
             await asyncio.sleep(PAUSE)
     return asked
+
+
+def processor_time(node: NodeProcess) -> float:
+    """Seconds that core, nats-server and the apps have used so far: what a busy machine does not change."""
+    assert node.process
+    times = [psutil.Process(pid).cpu_times() for pid in (node.process.pid, *node.children())]
+    return sum(time.user + time.system for time in times)
 
 
 def all_started(node: NodeProcess, wanted: dict[str, float]) -> dict[str, float]:
