@@ -12,7 +12,7 @@ from yarl import URL
 from core.api import Api
 from core.caller import Caller
 from core.console.files import BuiltPage
-from core.ingress.hosts import same_origin
+from core.ingress.hosts import acts, same_origin
 from core.ingress.signin import SignIn
 from pcloud.errors import Forbidden, NotFound, Rejected
 
@@ -78,9 +78,5 @@ class Console:
 
 
 def from_own_page(request: web.Request) -> bool:
-    """Whether a browser says that a page of this very origin sends this. One that says nothing may only ask: it keeps the answer from
-    other origins' pages. Whoever writes or opens a websocket has to say where from."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin" or not same_origin(request):
-        return False
-    asks = request.method in ("GET", "HEAD") and "Upgrade" not in request.headers
-    return asks or "Origin" in request.headers
+    """Whether a page of this very origin sends this, as far as the browser says; whoever does more than ask has to say it."""
+    return same_origin(request) and (not acts(request) or "Origin" in request.headers)

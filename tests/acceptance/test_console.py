@@ -266,6 +266,17 @@ def test_what_is_no_archive_is_refused_with_the_reason_and_the_refusal_is_kept(
     expect(console.get_by_role("main").get_by_text("Rejected").first).to_be_visible()
 
 
+def test_whose_session_has_ended_signs_in_again(console: Page, cloud: NodeProcess) -> None:
+    expect(console.get_by_role("article").filter(has_text="Diary")).to_be_visible()
+    console.context.clear_cookies()
+    expect(console.get_by_role("heading", name="You are signed out")).to_be_visible()
+    console.get_by_role("button", name="Sign in").click()
+    expect(console.get_by_role("heading", name="Sign in to your cloud")).to_be_visible()
+    console.get_by_label("Owner's credential").fill(cloud.token)
+    console.get_by_role("button", name="Sign in").click()
+    expect(console.get_by_role("article").filter(has_text="Diary")).to_be_visible()
+
+
 @pytest.mark.parametrize("path", ["/", "/apps/reader", "/apps/reader/replay/read-new-notes", "/runs", "/activity"])
 def test_every_page_fits_a_phone(console: Page, reader: NodeProcess, path: str) -> None:
     console.set_viewport_size({"width": 390, "height": 844})

@@ -1,8 +1,8 @@
 /** An archive on its way in: uploaded, reviewed, installed. It goes on while other pages are looked at. */
 import { ask, lines, upload, type Problem } from './node.ts'
-import { go } from './place.svelte.ts'
+import { appPath, go } from './place.svelte.ts'
 import { session } from './session.svelte.ts'
-import type { Review, Step } from './shapes.ts'
+import type { AppStatus, Review, Step } from './shapes.ts'
 
 const KEPT = 'review '
 
@@ -15,6 +15,8 @@ class Installer {
   steps = $state.raw<Step[]>([])
   phase = $state<'idle' | 'installing' | 'done' | 'failed'>('idle')
   failure = $state.raw<Problem>()
+  /** Whether what was installed has pages. */
+  pages = $state(false)
   #stop = new AbortController()
 
   /** Upload an archive and show what it asks for. */
@@ -58,17 +60,22 @@ class Installer {
 
   async install(approved: string[]): Promise<void> {
     const review = this.review!
-    Object.assign(this, { phase: 'installing', steps: [], failure: undefined })
+    Object.assign(this, { phase: 'installing', steps: [], failure: undefined, pages: false })
+    // Another archive may be reviewed meanwhile; this one goes on unseen.
+    const seen = () => this.review === review
     const query = new URLSearchParams({ archive: review.archive, approve: approved.join(',') })
     try {
       for await (const line of lines<Partial<Step>>('POST', `/apps?${query}`)) {
-        if (line.step) this.steps = [...this.steps, { step: line.step, detail: line.detail ?? '' }]
+        if (line.step && seen()) this.steps = [...this.steps, { step: line.step, detail: line.detail ?? '' }]
       }
-      this.phase = 'done'
       sessionStorage.removeItem(KEPT + review.archive)
+      const { web } = await ask<AppStatus>('GET', appPath(review.name))
+      if (seen()) Object.assign(this, { phase: 'done', pages: web })
+      else session.say(`${review.title || review.name} is running.`)
     } catch (error) {
-      this.failure = session.told(error)
-      this.phase = 'failed'
+      const failure = session.told(error)
+      if (seen()) Object.assign(this, { phase: 'failed', failure })
+      else session.say(`${review.title || review.name}: ${failure.message}`, { bad: true })
     }
   }
 
