@@ -55,7 +55,7 @@ def decode_cursor(keys: Sequence[Order], text: str) -> list[Any]:
         raise Rejected(f"{text[:80]!r} is no cursor: send back what PCloud gave you, unchanged") from error
     if len(body) != len(keys) + 1 or body[0] != _signature(keys) or not isinstance(body[-1], str):
         raise Rejected("the cursor comes from a query with another order: begin again without `after`")
-    if any(isinstance(value, list | dict) for value in body):
+    if any(isinstance(value, list | dict) or (isinstance(value, int) and abs(value) >= 2**63) for value in body):
         raise Rejected(f"{text[:80]!r} is no cursor: send back what PCloud gave you, unchanged")
     return body[1:]
 
