@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from core.command.purge_plan import PurgePlan, Tellers, plan_purge
@@ -114,19 +114,29 @@ class Forgetting:
             return
         note = new_id()
         await self._store.erasure.begin(note, refs)
-        conflicts = 0
-        while plans := [plan for plan in await self._plans(refs) if plan.event is not None]:
-            events = tuple(plan.event for plan in plans if plan.event is not None)
+        below: dict[Ref, int] = {}
+        conflicts, left = 0, refs
+        while plans := await self._plans(left):
+            below.update((plan.ref, plan.below) for plan in plans if plan.event is None)
+            todo = [(plan, plan.event) for plan in plans if plan.event is not None]
+            if not todo:
+                break
             try:
+                events = tuple(event for _, event in todo)
                 appended = await self._store.append(Transaction(new_id(), events, actor, cause, depth))
             except Conflict:
                 if (conflicts := conflicts + 1) >= ATTEMPTS:
                     raise Conflict(
                         f"others kept changing what is to be forgotten, {ATTEMPTS} times: try again"
                     ) from None
+                left = [plan.ref for plan, _ in todo]
                 continue
             await self._loop.wait_for(appended.revision.sequence)
-        await self._purge(refs)
+            for (plan, _), sequence in zip(todo, appended.sequences, strict=True):
+                if plan.complete:
+                    below[plan.ref] = plan.after or sequence
+            left = [plan.ref for plan, _ in todo if not plan.complete]
+        await self._purge(below)
         await self._store.erasure.done(note)
 
     async def _plans(self, refs: Sequence[Ref]) -> list[PurgePlan]:
@@ -143,20 +153,21 @@ class Forgetting:
 
         return list(await asyncio.gather(*(plan(ref) for ref in refs)))
 
-    async def _purge(self, refs: Sequence[Ref]) -> None:
-        plans = [plan for plan in await self._plans(refs) if plan.below]
-        if not plans:
+    async def _purge(self, below: Mapping[Ref, int]) -> None:
+        """Take off the log what lies below these sequences (0: nothing), after the hooks have heard of it."""
+        wanted = {ref: sequence for ref, sequence in below.items() if sequence}
+        if not wanted:
             return
         for hook in self._hooks:
-            await hook([plan.ref for plan in plans])
+            await hook(list(wanted))
         limit = asyncio.Semaphore(PARALLEL)
 
-        async def purge(plan: PurgePlan) -> int:
+        async def purge(ref: Ref, sequence: int) -> int:
             async with limit:
-                return await self._store.erasure.purge(plan.ref, plan.below)
+                return await self._store.erasure.purge(ref, sequence)
 
-        gone = sum(await asyncio.gather(*(purge(plan) for plan in plans)))
-        log.info("%d entities are forgotten, %d events purged", len(plans), gone)
+        gone = sum(await asyncio.gather(*(purge(ref, sequence) for ref, sequence in wanted.items())))
+        log.info("%d entities are forgotten, %d events purged", len(wanted), gone)
 
     async def _finish(self) -> None:
         for note in await self._store.erasure.pending():
@@ -166,7 +177,7 @@ class Forgetting:
                     await self._forget([plan.ref], plan.begun_by, "", 0)
             if any(plan.below for plan in plans):
                 log.warning("forgetting %d entities was interrupted and is finished now", len(note.refs))
-                await self._purge(note.refs)
+                await self._purge({plan.ref: plan.below for plan in plans})
             elif not any(plan.begun_by for plan in plans) and time.time() - note.time < STALE_SECONDS:
                 continue  # perhaps another node is at it
             await self._store.erasure.done(note.id)

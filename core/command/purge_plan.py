@@ -22,12 +22,15 @@ MOST_NAMED = 2_000  # events named by one; 80 bytes each, and as much again for 
 @dataclass(frozen=True, slots=True)
 class PurgePlan:
     """`event`: what has to be appended before all is forgotten; None: nothing (more). `below`: the sequence below which events may be
-    purged now; 0: none. `begun_by`: the actor, where a `forgotten` event is the newest and more have to follow."""
+    purged now; 0: none. `begun_by`: the actor, where a `forgotten` event is the newest and more have to follow. `complete`: once `event`
+    is stored, all has been named; then what lies below it goes, or below `after`, the first of those that it follows on."""
 
     ref: Ref
     event: Event | None = None
     below: int = 0
     begun_by: str = ""
+    complete: bool = False
+    after: int = 0
 
 
 class Tellers:
@@ -96,7 +99,8 @@ async def plan_purge(ref: Ref, events: Sequence[StoredEvent], tellers: Tellers, 
             break
     purged = Purged(sorted(digests.items()), await tellers.transactions(now), await tellers.released(ref, now, going))
     event = Event(ref, Kind.FORGOTTEN, Change(purged=purged), events[-1].sequence)
-    return PurgePlan(ref, event, below, "" if newer or not last else last[-1].actor)
+    begun = "" if newer or not last else last[-1].actor
+    return PurgePlan(ref, event, below, begun, len(now) == len(open_), last[0].sequence if begun else 0)
 
 
 def _named(event: StoredEvent) -> list[tuple[int, str]]:
