@@ -18,6 +18,10 @@ ADD = "mutation($text: String!) { addWordCounterNode_Note(input: [{text: $text}]
 NOTES = "{ queryWordCounterNode_Note(order: [{ asc: words }]) { id text words } }"
 
 
+# Node is a large program: its archive takes a while to pack, and again to store.
+pytestmark = pytest.mark.timeout(300)
+
+
 @pytest.fixture(scope="module")
 def counter(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The example as its README says: Node itself is put into the folder."""

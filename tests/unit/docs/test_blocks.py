@@ -17,7 +17,7 @@ EXAMPLES = [(page.relative_to(ROOT), example) for page in PAGES for example in b
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what a reader of the tutorials has: the bundled apps and the app made there."""
     (tmp_path / "apps").symlink_to(ROOT / "apps")
-    for folder in ("word-counter", "FOLDER"):
+    for folder in ("word-counter", "camera-count", "FOLDER"):
         (tmp_path / folder).mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
