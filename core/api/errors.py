@@ -44,7 +44,7 @@ def error_answer(error: BaseException, path: Sequence[str | int] | None = None) 
 def _graphql(error: GraphQLError, path: Sequence[str | int] | None = None) -> dict[str, Any]:
     entry = _entry(error.message, Rejected.code, path)
     if error.locations:
-        entry["locations"] = [{"line": one.line, "column": one.column} for one in error.locations]
+        entry["locations"] = [{"line": one.line, "column": one.column} for one in error.locations[:MAX_TOLD]]
     return entry
 
 
