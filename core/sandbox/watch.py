@@ -25,6 +25,8 @@ FASTEST = 500 * 2**20
 # A folder is measured for at most this part of the time.
 SHARE = 0.05
 BLOCK = 512
+# What an entry counts at least: an empty file still takes one of the disk's places for files, of which there are not many.
+ENTRY = 4096
 
 
 class Watch:
@@ -82,7 +84,7 @@ class Watch:
 
 
 def folder_bytes(folder: Path) -> int:
-    """What a folder takes on the disk; a file with several names counts once. What vanishes meanwhile counts nothing."""
+    """What a folder takes on the disk, at least `ENTRY` each; a file with several names counts once. What vanishes meanwhile counts nothing."""
     total, seen, waiting = 0, set[int](), [os.fspath(folder)]
     while waiting:
         with suppress(OSError), os.scandir(waiting.pop()) as entries:
@@ -95,7 +97,7 @@ def folder_bytes(folder: Path) -> int:
                         if status.st_ino in seen:
                             continue
                         seen.add(status.st_ino)
-                    total += status.st_blocks * BLOCK
+                    total += max(status.st_blocks * BLOCK, ENTRY)
     return total
 
 

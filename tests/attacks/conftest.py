@@ -32,7 +32,11 @@ class Cloud(NodeProcess):
         """Run a function of a test inside an app, in a process of its own, and return what it returns there. It sees its arguments and
         what it imports itself, nothing else."""
         source = textwrap.dedent(inspect.getsource(attack))
-        code = f"import json\n{source}\nprint(json.dumps({attack.__name__}(*json.loads({json.dumps(json.dumps(args))}))))\n"
+        passed = json.dumps(json.dumps(args))
+        code = (
+            f"from __future__ import annotations\nimport json\n{source}\n"
+            f"print(json.dumps({attack.__name__}(*json.loads({passed}))))\n"
+        )
         done = self.call(f"{app}/attack", code=code)
         assert done["code"] == 0, f"the attack ended with {done['code']}: {done['err']}"
         return json.loads(done["out"].splitlines()[-1])

@@ -10,11 +10,20 @@ from attacker.bus import Bus
 
 NAME = os.environ["PCLOUD_APP"]
 LONGEST = 200_000
+# What is written there stands in the app's log.
+OUTPUT = os.dup(1)
 
 
 def attack(code: str, headers: dict[str, str], reply: str) -> object:
-    environment = {**os.environ, "CALL_RUN": headers.get("Pcloud-Run", ""), "CALL_REPLY": reply}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=90)
+    own = {"CALL_RUN": headers.get("Pcloud-Run", ""), "CALL_REPLY": reply, "APP_OUTPUT": str(OUTPUT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        pass_fds=[OUTPUT],
+    )
     return {"code": done.returncode, "out": done.stdout[-LONGEST:], "err": done.stderr[-4000:]}
 
 
