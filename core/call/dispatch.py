@@ -22,6 +22,7 @@ from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, OutboundBufferLimitError
 
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT = "Pcloud-Heartbeat"
 STATUS = "Pcloud-Status"
 INBOX = "_INBOX.core"
+LOOK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,13 @@ class _Pending:
     """One request on its way. `done`: the answer, or None when nobody listens; `heard`: the last sign of life."""
 
     action: ActionName
+    seconds: float
     done: asyncio.Future[Msg | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     heard: float = field(default_factory=time.monotonic)
+    deadline: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.deadline = self.heard + self.seconds
 
     async def hear(self, message: Msg) -> None:
         """Whatever comes in on the reply subject: an answer, a heartbeat, or the server's word that nobody listens."""
@@ -87,6 +94,7 @@ class Dispatcher:
         self._client = client
         self._settings = settings
         self._pending: dict[str, _Pending] = {}
+        self._looking: asyncio.TimerHandle | None = None
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -153,30 +161,31 @@ class Dispatcher:
         if len(self._pending) >= self._settings.pending_limit:
             raise Unavailable(f"{len(self._pending)} calls are under way, no more are taken: try again later")
         token = secrets.token_hex(16)
-        pending = self._pending[token] = _Pending(action)
+        pending = self._pending[token] = _Pending(action, seconds)
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(min(LOOK, seconds), self._look)
         reply = f"{INBOX}.{action.app}.{token}"
         sent = {**headers, "Pcloud-Deadline": f"{time.time() + seconds:.3f}"}
         try:
-            async with self._listening(reply, pending, seconds):
+            answers = await self._listen(reply, pending)
+            try:
                 await self._publish(action, body, reply, sent)
-                return await self._outcome(pending, seconds)
+                return await pending.done
+            finally:
+                with contextlib.suppress(NatsError):
+                    await answers.unsubscribe()
         finally:
             del self._pending[token]
 
-    @contextlib.asynccontextmanager
-    async def _listening(self, reply: str, pending: _Pending, seconds: float) -> AsyncIterator[None]:
+    async def _listen(self, reply: str, pending: _Pending) -> Subscription:
         """Hear what comes on one call's reply subject, as much as an honest handler would say."""
-        most = self._settings.messages_at_least + int(seconds * self._settings.messages_a_second)
+        most = self._settings.messages_at_least + int(pending.seconds * self._settings.messages_a_second)
         try:
             answers = await self._client.subscribe(reply, cb=pending.hear)
             await answers.unsubscribe(limit=most)
         except NatsError as error:
             raise Unavailable(f"{pending.action} can't be called: {error}") from error
-        try:
-            yield
-        finally:
-            with contextlib.suppress(NatsError):
-                await answers.unsubscribe()
+        return answers
 
     async def _publish(self, action: ActionName, body: bytes, reply: str, headers: dict[str, str]) -> None:
         try:
@@ -189,20 +198,17 @@ class Dispatcher:
         except (NatsError, OutboundBufferLimitError) as error:
             raise Unavailable(f"{action} can't be called: {error}") from error
 
-    async def _outcome(self, pending: _Pending, seconds: float) -> Msg | None:
-        deadline = time.monotonic() + seconds
-        while True:
-            limit = min(deadline, pending.heard + self._settings.silence)
-            await asyncio.wait((pending.done,), timeout=max(0.0, limit - time.monotonic()))
-            if pending.done.done():
-                return pending.done.result()
-            now = time.monotonic()
-            if now >= deadline:
-                raise Unavailable(f"{pending.action} did not answer within its limit of {seconds:g} s")
-            if now >= pending.heard + self._settings.silence:
-                raise Unavailable(
-                    f"{pending.action} died: no sign of life for {self._settings.silence:g} s while it worked"
-                )
+    def _look(self) -> None:
+        """Give up calls that are too late or too silent. One look for all of them: a timer for each would cost more than
+        the rest of a quick call."""
+        now = time.monotonic()
+        for pending in list(self._pending.values()):
+            if now >= pending.deadline:
+                pending.fail(Unavailable(f"{pending.action} did not answer within its limit of {pending.seconds:g} s"))
+            elif now >= pending.heard + self._settings.silence:
+                silence = f"no sign of life for {self._settings.silence:g} s while it worked"
+                pending.fail(Unavailable(f"{pending.action} died: {silence}"))
+        self._looking = asyncio.get_running_loop().call_later(LOOK, self._look) if self._pending else None
 
     def _read(self, action: ActionName, message: Msg) -> CallAnswer:
         status = (message.headers or {}).get(STATUS, "")

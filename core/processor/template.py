@@ -22,6 +22,7 @@ Path = tuple[str, ...]
 Made = TypeVar("Made")
 LENGTH = 4096
 DEPTH = 8
+MISSING = object()
 FILTERS = frozenset({"abs", "default", "first", "float", "int", "join", "last", "length", "lower", "replace", "round", "string",
                      "tojson", "trim", "upper"})  # fmt: skip
 _EXPRESSIONS: tuple[type[nodes.Node], ...] = (
@@ -110,7 +111,8 @@ def _compile_text(environment: _Environment, name: str, text: str, paths: set[Pa
     paths.update(_node_paths(name, parsed))
     if (expression := _sole_expression(parsed, text)) is not None:
         evaluate = _checked(name, text, lambda: environment.compile_expression(expression, undefined_to_none=False))
-        return lambda names: _defined(evaluate(**names))
+        path = _path_of(parsed)
+        return lambda names: _defined(evaluate(**names)) if (value := _found(names, path)) is MISSING else value
     template = _checked(name, text, lambda: environment.from_string(text))
     return lambda names: template.render(**names)
 
@@ -130,6 +132,27 @@ def _sole_expression(parsed: nodes.Template, text: str) -> str | None:
     inner = text.strip().removeprefix("{{").removesuffix("}}")
     # A sign right at the braces is about the white space around them; after a blank it belongs to the expression.
     return inner.removeprefix("-").removeprefix("+").removesuffix("-").removesuffix("+").strip()
+
+
+def _path_of(parsed: nodes.Template) -> Path:
+    """The names of an expression that only looks something up, such as `event.id`; () for any other. Most arguments
+    are no more than that, and a dictionary is a lot faster than an environment of Jinja's."""
+    (output,) = (member for output in parsed.find_all(nodes.Output) for member in output.nodes)
+    names: list[str] = []
+    while isinstance(output, nodes.Getattr):
+        names.append(output.attr)
+        output = output.node
+    return (output.name, *reversed(names)) if isinstance(output, nodes.Name) else ()
+
+
+def _found(names: Mapping[str, Any], path: Path) -> Any:
+    """What is there; MISSING for no path, and for what Jinja has to say is not there."""
+    value: Any = names if path else MISSING
+    for name in path:
+        if not isinstance(value, dict) or name not in value:
+            return MISSING
+        value = value[name]
+    return value
 
 
 def _defined(value: Any) -> Any:
