@@ -2,7 +2,7 @@
 
 bounds, member, tarball, zipped, archive, lock   what an archive may hold, and reading it without trusting it
 pack, signature, minisign, sshsig, bundled       a folder becomes an archive, who vouches for it
-staging, admit, admission, additive, review      whether it may come in, and what the owner is asked
+arrivals, staging, admit, admission, additive, review   whether it may come in, and what the owner is asked
 apps                                             what the owner asks for, and the node's own life
 installation, upgrade, pausing, removal          the ways of an app, step by step; snapshot: what upgrades do to data
 record, nodes, detail, status                    what the log knows of an app, and what is shown of it
@@ -12,8 +12,9 @@ gateway                                          its door to core
 parts, settings, ports                           what all of them are given
 """
 
-from core.app.apps import Approve, Apps
+from core.app.apps import Apps
 from core.app.archive import CheckedArchive, read_archive
+from core.app.arrivals import Approve
 from core.app.bounds import ArchiveBounds
 from core.app.pack import Archive, pack, packed
 from core.app.parts import Progress

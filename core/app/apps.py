@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-from core.app.admit import Admission, Candidate
-from core.app.credentials import web_key
+from core.app.arrivals import Approve, Arrivals
 from core.app.detail import detail_of
 from core.app.following import follow
-from core.app.installation import Installation, bring_up
+from core.app.installation import Installation
 from core.app.leftovers import end_leftovers
 from core.app.links import Links
 from core.app.local import LocalApps
@@ -32,8 +31,6 @@ from core.app.settings import AppSettings
 from core.app.staging import STAGED, Staged
 from core.app.status import AppStatus, status_of
 from core.app.upgrade import Upgrades, check_can_roll_back
-from core.caller import Grant
-from core.grant import decide
 from core.sandbox import Ports
 from core.sandbox.inside import Inside
 from pcloud.errors import Conflict, NotFound
@@ -42,7 +39,6 @@ from projections.graph.port import GraphStore
 __all__ = ["Approve", "Apps"]
 
 log = logging.getLogger("pcloud.app")
-Approve = Callable[[Sequence[Grant]], Awaitable[Mapping[str, bool]]]
 
 
 class Apps:
@@ -68,73 +64,31 @@ class Apps:
         self._local = LocalApps(settings, server, api, calls, links, on_limit, self._pause_later)
         self._pausing = set[asyncio.Task[App]]()
         self._parts = AppParts(settings, self._nodes, self._local, store, processor, calls, api, commands)
-        self._admission = Admission(self._parts)
         self._upgrades = Upgrades(self._parts)
         self._removals = Removals(self._parts)
         self._pauses = Pauses(self._parts)
         self.staged = Staged(settings.folder / STAGED)
-        self._deciding = asyncio.Lock()
+        self._arrivals = Arrivals(self._parts, self._upgrades, self.staged)
 
     # --- coming and going ---------------------------------------------------------------------------------------------
 
     async def review(self, archive: bytes) -> Review:
-        """What the owner has to know before this archive is installed, which is kept aside under its sha256; raises
-        `Rejected` or `Conflict` when it can't be."""
-        candidate = await self._admission.examine(archive)
-        await asyncio.to_thread(self.staged.put, candidate.checked.sha256, archive)
-        return await self._admission.review(candidate)
+        """What the owner has to know before this archive is installed; see `Arrivals.review`."""
+        return await self._arrivals.review(archive)
 
     async def bundled(self, name: str) -> bytes:
         """The archive of an app that comes with PCloud; raises `NotFound`."""
-        return await asyncio.to_thread(self._admission.bundled.archive, name)
+        return await self._arrivals.bundled(name)
 
     async def list_bundled(self) -> list[dict[str, str]]:
         """Name, title, version and description of the apps that come with PCloud."""
-        found = await asyncio.to_thread(self._admission.bundled.manifests)
-        return [
-            {"name": name, "title": one.title or name, "version": one.version, "description": one.description}
-            for name, one in found.items()
-        ]
+        return await self._arrivals.list_bundled()
 
     async def install(
         self, archive: bytes, *, approve: Approve, unconfined: bool = False, progress: Progress = quiet
     ) -> App:
-        """Check, ask for what is new, and bring the app up; returns when it runs. Over another version it is an upgrade;
-        the same archive again changes nothing.
-
-        Nothing has changed when this raises `Rejected`, `Conflict` or `Forbidden` before the app is in the log; after
-        that a new app is FAILED with the reason, and installing it again goes on; of an upgraded one the version before
-        runs again. It also goes on when this call is cancelled.
-        """
-        progress("check", f"{len(archive)} bytes")
-        candidate = await self._admission.examine(archive)
-        self._admission.check(candidate, unconfined=unconfined)
-        if candidate.kind == "same" and candidate.app is not None:
-            progress("running", f"{candidate.app.name} {candidate.app.version} is installed already")
-            return candidate.app
-        name, pending = candidate.name, [grant for grant in candidate.grants if grant.state == "pending"]
-        progress("review", f"{len(pending)} grants")
-        answers = await approve(pending)
-        decide(candidate.grants, answers)
-        async with self._deciding:
-            # The owner may have taken an hour.
-            candidate = await self._admission.examine(archive)
-            self._admission.check(candidate, unconfined=unconfined)
-            grants = decide(candidate.grants, answers)
-            progress("archive", f"{candidate.checked.sha256[:12]}")
-            await self._parts.store.archives.put(candidate.checked.sha256, archive)
-            await self._local.cancel(name)
-            if candidate.kind == "upgrade" and candidate.app is not None:
-                await self._prepare(candidate, progress)
-                work = self._upgrades.upgrade(candidate.app, candidate.checked, grants, candidate.signed, progress)
-            else:
-                app = await self._nodes.register(candidate.checked, grants, candidate.signed)
-                progress("register", f"{name} {app.version}")
-                work = self._bring_in(app, progress)
-            task = self._local.begin(name, work)
-        await asyncio.shield(task)
-        self.staged.drop(candidate.checked.sha256)
-        return await self.get(name)
+        """Check, ask for what is new, and bring the app up, or up to this version; see `Arrivals.install`."""
+        return await self._arrivals.install(archive, approve=approve, unconfined=unconfined, progress=progress)
 
     async def rollback(self, name: str, *, progress: Progress = quiet) -> App:
         """Back to the version before the last upgrade; raises `Conflict` when there is none."""
@@ -150,7 +104,7 @@ class Apps:
 
         Raises `NotFound`, or `Conflict` while another app can't do without it.
         """
-        async with self._deciding:
+        async with self._local.deciding:
             await self.get(name)
             check_can_go(name, {other.name: other.manifest for other in await self._nodes.all()})
             await self._local.cancel(name)
@@ -180,7 +134,7 @@ class Apps:
             if app.state is AppState.RUNNING:
                 return self._pauses.restart(app)
             if app.state is AppState.FAILED:
-                return self._try_again(app)
+                return self._arrivals.try_again(app)
             return self._go_on(app)
 
         return await self._do(name, work)
@@ -192,7 +146,7 @@ class Apps:
     async def set_grant(self, name: str, grant_id: str, approved: bool) -> App:
         """Give or withdraw one grant, at once: the view changes and open connections are cut. Without one that it can't
         do without the app is paused; it goes on when that is given again."""
-        async with self._deciding:
+        async with self._local.deciding:
             await self.get(name)
             grants = {grant.id: grant for grant in await self._nodes.grants(name)}
             if grant_id not in grants:
@@ -268,25 +222,26 @@ class Apps:
     def web_address(self, name: str) -> tuple[str, int] | Inside | None:
         """Where the app's own web server listens on this node; None for an app without one, or while it is not
         running."""
-        instance = self._local.instances.get(name)
-        return instance.web_address if instance else None
+        return self._local.web_address(name)
 
     def web_key(self, name: str) -> bytes:
         """The key that signs who visits the app's pages; raises `NotFound`."""
-        if name not in self._local.instances:
-            raise NotFound(f"the app {name!r} does not run here")
-        return web_key(self._local.instances[name].folders.web_key)
+        return self._local.web_key(name)
 
     def web_names(self) -> list[tuple[str, str]]:
         """Name and title of each app on this node that has pages, by title."""
-        pages = [(name, instance.app.title) for name, instance in self._local.instances.items() if instance.app.web]
-        return sorted(pages, key=lambda page: page[1].casefold())
+        return self._local.web_names()
 
     # --- within -------------------------------------------------------------------------------------------------------
 
     def _pause_later(self, name: str, reason: str) -> None:
-        """Asked for by the app's own instance, which ends meanwhile."""
-        task = asyncio.create_task(self.pause(name, reason), name=f"pause {name}")
+        """Asked for by the app's own instance, which ends meanwhile; what is being done to the app comes first."""
+
+        async def pause() -> App:
+            await self._local.idle(name)
+            return await self.pause(name, reason)
+
+        task = asyncio.create_task(pause(), name=f"pause {name}")
         self._pausing.add(task)
         task.add_done_callback(self._paused)
 
@@ -300,7 +255,7 @@ class Apps:
 
     async def _do(self, name: str, work: Callable[[App], Coroutine[Any, Any, None]]) -> App:
         """Something to one app, whoever waits for it."""
-        async with self._deciding:
+        async with self._local.deciding:
             app = await self.get(name)
             self._local.check_idle(name)
             begun = work(app)
@@ -312,24 +267,6 @@ class Apps:
     def _keep_trying(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         self._local.begin(name, self._local.keep_trying(name, work), waiting=True)
 
-    async def _prepare(self, candidate: Candidate, progress: Progress) -> None:
-        """What takes long and can fail, while the version before still runs."""
-        if candidate.checked.manifest.run is not None:
-            progress("prepare", "packages of the new version")
-            await self._local.environments.provide(candidate.checked.lock)
-
-    async def _bring_in(self, app: App, progress: Progress) -> None:
-        """All steps of an installation; what fails is written down and raised, and leaves nothing running."""
-        try:
-            instance = await self._local.make(app)
-            steps = await bring_up(self._parts, instance, progress, list(enumerate(app.manifest.init)))
-        except Exception as error:
-            log.error("installing %s failed: %s", app.name, error)
-            await self._nodes.become(app.name, AppState.FAILED, str(error))
-            raise
-        self._local.troubles.pop(app.name, None)
-        await steps.running()
-
     async def _start(self, app: App) -> None:
         """What a node does for each app when it starts."""
         instance = await self._local.make(app)
@@ -340,13 +277,9 @@ class Apps:
             raise
         self._local.troubles.pop(app.name, None)
 
-    async def _try_again(self, app: App) -> None:
-        await self._nodes.become(app.name, AppState.INSTALLING, step="register")
-        await self._bring_in(app, quiet)
-
     async def _go_on(self, app: App) -> None:
         if app.state is AppState.INSTALLING:
-            await self._bring_in(app, quiet)
+            await self._arrivals.bring_in(app, quiet)
         elif app.state is AppState.UPGRADING:
             await self._upgrades.go_on(app, quiet)
         elif app.state is AppState.REMOVING:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+from core.app.credentials import web_key
 from core.app.environment import Environments
 from core.app.folders import ENVIRONMENTS
 from core.app.instance import Instance
@@ -18,7 +19,8 @@ from core.app.links import Links
 from core.app.ports import Api, BusUsers, Calls
 from core.app.record import App
 from core.app.settings import AppSettings
-from pcloud.errors import Conflict, PCloudError
+from core.sandbox.inside import Inside
+from pcloud.errors import Conflict, NotFound, PCloudError
 
 __all__ = ["LocalApps"]
 
@@ -42,6 +44,8 @@ class LocalApps:
         self.instances: dict[str, Instance] = {}
         # Why an app that should run does not.
         self.troubles: dict[str, str] = {}
+        # What is decided on the state of all apps is done before the next such decision.
+        self.deciding = asyncio.Lock()
         self._server = server
         self._api = api
         self._calls = calls
@@ -70,6 +74,19 @@ class LocalApps:
     async def drop(self, name: str) -> None:
         if (instance := self.instances.pop(name, None)) is not None:
             await instance.stop()
+
+    def web_address(self, name: str) -> tuple[str, int] | Inside | None:
+        instance = self.instances.get(name)
+        return instance.web_address if instance else None
+
+    def web_key(self, name: str) -> bytes:
+        if name not in self.instances:
+            raise NotFound(f"the app {name!r} does not run here")
+        return web_key(self.instances[name].folders.web_key)
+
+    def web_names(self) -> list[tuple[str, str]]:
+        pages = [(name, instance.app.title) for name, instance in self.instances.items() if instance.app.web]
+        return sorted(pages, key=lambda page: page[1].casefold())
 
     # --- the bus ------------------------------------------------------------------------------------------------------
 
@@ -102,6 +119,11 @@ class LocalApps:
         task = self._work.get(name)
         if task is not None and not task.done() and task not in self._waiting:
             raise Conflict(f"{name} is being installed, upgraded or removed right now: wait until that is done")
+
+    async def idle(self, name: str) -> None:
+        """Wait until nothing is being done to the app that does not give way."""
+        while (task := self._work.get(name)) is not None and not task.done() and task not in self._waiting:
+            await asyncio.wait([task])
 
     async def cancel(self, name: str) -> None:
         if (task := self._work.pop(name, None)) is not None:

@@ -1,0 +1,110 @@
+"""From an archive that somebody hands over to an app that runs: reviewed, decided on, registered, brought up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from core.app.admit import Admission
+from core.app.installation import bring_up
+from core.app.parts import AppParts, Progress, quiet
+from core.app.record import App, AppState
+from core.app.review import Review
+from core.app.staging import Staged
+from core.app.upgrade import Upgrades
+from core.caller import Grant
+from core.grant import decide
+
+__all__ = ["Approve", "Arrivals"]
+
+log = logging.getLogger("pcloud.app")
+Approve = Callable[[Sequence[Grant]], Awaitable[Mapping[str, bool]]]
+
+
+class Arrivals:
+    def __init__(self, parts: AppParts, upgrades: Upgrades, staged: Staged):
+        self._parts = parts
+        self._upgrades = upgrades
+        self._staged = staged
+        self._admission = Admission(parts)
+
+    async def review(self, archive: bytes) -> Review:
+        """What the owner has to know before this archive is installed, which is kept aside under its sha256; raises
+        `Rejected` or `Conflict` when it can't be."""
+        candidate = await self._admission.examine(archive)
+        await asyncio.to_thread(self._staged.put, candidate.checked.sha256, archive)
+        return await self._admission.review(candidate)
+
+    async def bundled(self, name: str) -> bytes:
+        """The archive of an app that comes with PCloud; raises `NotFound`."""
+        return await asyncio.to_thread(self._admission.bundled.archive, name)
+
+    async def list_bundled(self) -> list[dict[str, str]]:
+        """Name, title, version and description of the apps that come with PCloud."""
+        found = await asyncio.to_thread(self._admission.bundled.manifests)
+        return [
+            {"name": name, "title": one.title or name, "version": one.version, "description": one.description}
+            for name, one in found.items()
+        ]
+
+    async def install(
+        self, archive: bytes, *, approve: Approve, unconfined: bool = False, progress: Progress = quiet
+    ) -> App:
+        """Check, ask for what is new, and bring the app up; returns when it runs. Over another version it is an upgrade;
+        the same archive again changes nothing.
+
+        Nothing has changed when this raises `Rejected`, `Conflict` or `Forbidden` before the app is in the log; after
+        that a new app is FAILED with the reason, and installing it again goes on; of an upgraded one the version before
+        runs again. It also goes on when this call is cancelled.
+        """
+        progress("check", f"{len(archive)} bytes")
+        candidate = await self._admission.examine(archive)
+        self._admission.check(candidate, unconfined=unconfined)
+        if candidate.kind == "same" and candidate.app is not None:
+            progress("running", f"{candidate.app.name} {candidate.app.version} is installed already")
+            return candidate.app
+        name, pending = candidate.name, [grant for grant in candidate.grants if grant.state == "pending"]
+        progress("review", f"{len(pending)} grants")
+        answers = await approve(pending)
+        decide(candidate.grants, answers)
+        # What takes long and can fail, while the version before still runs and other apps are not held up.
+        if candidate.kind == "upgrade" and candidate.checked.manifest.run is not None:
+            progress("prepare", "packages of the new version")
+            await self._parts.local.environments.provide(candidate.checked.lock)
+        progress("archive", f"{candidate.checked.sha256[:12]}")
+        await self._parts.store.archives.put(candidate.checked.sha256, archive)
+        async with self._parts.local.deciding:
+            # The owner may have taken an hour.
+            candidate = await self._admission.examine(archive)
+            self._admission.check(candidate, unconfined=unconfined)
+            grants = decide(candidate.grants, answers)
+            await self._parts.local.cancel(name)
+            if candidate.kind == "upgrade" and candidate.app is not None:
+                work = self._upgrades.upgrade(candidate.app, candidate.checked, grants, candidate.signed, progress)
+            else:
+                app = await self._parts.nodes.register(candidate.checked, grants, candidate.signed)
+                progress("register", f"{name} {app.version}")
+                work = self.bring_in(app, progress)
+            task = self._parts.local.begin(name, work)
+        await asyncio.shield(task)
+        self._staged.drop(candidate.checked.sha256)
+        return await self._parts.nodes.get(name)
+
+    async def bring_in(self, app: App, progress: Progress) -> None:
+        """All steps of an installation; what fails is written down and raised, and leaves nothing running."""
+        nodes, local = self._parts.nodes, self._parts.local
+        try:
+            instance = await local.make(app)
+            steps = await bring_up(self._parts, instance, progress, list(enumerate(app.manifest.init)))
+        except Exception as error:
+            log.error("installing %s failed: %s", app.name, error)
+            await nodes.become(app.name, AppState.FAILED, str(error))
+            raise
+        local.troubles.pop(app.name, None)
+        await steps.running()
+
+    async def try_again(self, app: App) -> None:
+        """One that FAILED, with the archive that it has."""
+        await self._parts.nodes.become(app.name, AppState.INSTALLING, step="register")
+        await self.bring_in(app, quiet)
