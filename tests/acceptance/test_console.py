@@ -30,7 +30,6 @@ uses:
   - read: diary/Note
     reason: notes are what it reads
   - write: diary/Note
-    as: Correction
     optional: true
     reason: it would correct what is misspelt
 actions:
@@ -116,7 +115,7 @@ def console(cloud: NodeProcess, browser: Browser) -> Iterator[Page]:
     page.on("console", lambda said: refused.append(said.text) if "Security Policy" in said.text else None)
     page.goto(cloud.cli("signin-link").stdout.strip())
     page.get_by_role("link", name="Console").click()
-    expect(page).to_have_title(re.compile("Console"))
+    expect(page.get_by_role("heading", name="Apps", exact=True)).to_be_visible()
     yield page
     assert refused == []
     context.close()
