@@ -29,7 +29,7 @@ from core.app.record import App
 from core.app.settings import AppSettings
 from core.sandbox import Cell, Limits, Plan
 from core.sandbox.cell import BUS_PORT, GATEWAY_PORT
-from core.sandbox.command import DATA, GATEWAY, KEYS, Mounts, python
+from core.sandbox.command import CACHE, DATA, GATEWAY, KEYS, Mounts, python
 from core.sandbox.inside import Inside
 from core.sandbox.ports import connect_host
 from pcloud.errors import Unavailable
@@ -122,6 +122,8 @@ class Instance:
         if self.supervisor is None:
             return
         await self.supervisor.settled()
+        if self.app.manifest.actions and self._cell is not None:
+            await self._on_the_bus(self.supervisor)
         if self.app.web:
             await self._listening_on_its_port()
 
@@ -156,6 +158,19 @@ class Instance:
         if self._inside is None or self._inside.dial != self._cell.dial:
             self._inside = Inside(self.app.name, self.port, self._cell.dial)
         return self._inside
+
+    async def _on_the_bus(self, supervisor: Supervisor) -> None:
+        seconds = self._settings.supervision.start
+        try:
+            async with asyncio.timeout(seconds):
+                while self._cell is not None and not self._cell.reached_bus:
+                    if supervisor.state is not ProcessState.RUNNING:
+                        await supervisor.settled()
+                    await asyncio.sleep(POLL)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"the app {self.app.name} has actions, and has not connected to the bus at NATS_URL within {seconds:.0f} s"
+            ) from error
 
     async def _listening_on_its_port(self) -> None:
         seconds = self._settings.supervision.start
@@ -201,13 +216,16 @@ class Instance:
             "NATS_URL": self._settings.nats_url if host else f"nats://127.0.0.1:{BUS_PORT}",
         }
         path = f"{self._environment}/bin:{Path(python()).parent}:/usr/local/bin:/usr/bin:/bin"
-        own = {"PCLOUD_DATA": DATA, "HOME": DATA, **self._keys(Path(KEYS)), **doors, "PATH": path}
+        own = {
+            "PCLOUD_DATA": DATA, "HOME": DATA, **self._keys(Path(KEYS)), **doors, "PATH": path,
+            "PYTHONPYCACHEPREFIX": CACHE,
+        }  # fmt: skip
         gateway = self._open_gateway.path if host else None
         plan = Plan(
             name, self.folders.root,
             Mounts(
                 self.folders.code(self.app.archive), self.folders.data, self.folders.bus_seed.parent,
-                self.folders.root / "etc", self._environment, gateway,
+                self.folders.root / "etc", self._environment, gateway, self._cache(),
             ),
             tuple(run.command), self._variables(run.env, ports, own), _port_of(self._settings.nats_url),
             Limits(resources.memory, resources.processes, resources.disk), host, run.web or bool(run.ports),
@@ -220,6 +238,11 @@ class Instance:
         # The sandbox's own start sees nothing that the manifest says.
         bare = {"PATH": os.defpath, "PCLOUD_DATA": str(self.folders.data)}
         return Start(self._cell.command, bare, self.folders.root, self._cell)
+
+    def _cache(self) -> Path:
+        """For this code in this environment."""
+        assert self._environment is not None
+        return self.folders.root / "cache" / f"{self.app.archive[:20]}-{self._environment.name}"
 
     @property
     def _open_gateway(self) -> Gateway:

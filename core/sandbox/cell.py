@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -75,13 +76,16 @@ class Cell:
         self._limit_hit = ""
         self._watch: Watch | None = None
         self._outer = 0
+        self.reached_bus = plan.host_network  # where it can't be seen
         self.pid: int | None = None
         self._prepare()
 
     def _prepare(self) -> None:
         plan = self._plan
         write_etc(plan.mounts.etc, self.user or os.getuid())
-        for place in (plan.mounts.data, plan.mounts.keys, plan.mounts.gateway):
+        if plan.mounts.cache is not None:
+            _only(plan.mounts.cache)
+        for place in (plan.mounts.data, plan.mounts.keys, plan.mounts.gateway, plan.mounts.cache):
             if place is not None:
                 give(place, self.user)
         if self._cgroup is not None:
@@ -119,7 +123,8 @@ class Cell:
         await self._ports.open(plan.app, plan.ports, self.dial, listen=not plan.host_network)
         for listener, serve in zip(opened.listeners, self._serve(), strict=True):
             self._begin(_serving(listener, serve(listener)))
-        self._watch = Watch(plan.limits, plan.mounts.data, self._cgroup, self.members, self._hit, self._over)
+        kept = [place for place in (plan.mounts.data, plan.mounts.cache) if place is not None]
+        self._watch = Watch(plan.limits, kept, self._cgroup, self.members, self._hit, self._over)
         self._begin(self._watch.run())
 
     def send(self, number: signal.Signals) -> None:
@@ -176,10 +181,15 @@ class Cell:
         """What is done with each listening socket, in their order."""
         if self._plan.host_network:
             return
-        yield lambda listener: forward(listener, lambda: connect_host(self._plan.bus))
+        yield lambda listener: forward(listener, self._connect_bus)
         yield lambda listener: accept_each(listener, self._gateway)
         for app, port in self._plan.reaches:
             yield lambda listener, app=app, port=port: forward(listener, lambda: self._reach(app, port))
+
+    async def _connect_bus(self) -> socket.socket:
+        connection = await connect_host(self._plan.bus)
+        self.reached_bus = True
+        return connection
 
     async def _reach(self, app: str, port: int) -> socket.socket:
         if not await self._may_reach(self._plan.app, app):
@@ -233,6 +243,14 @@ class Cell:
 async def _serving(listener: socket.socket, work: Awaitable[None]) -> None:
     with listener:
         await work
+
+
+def _only(folder: Path) -> None:
+    """Make the folder; others beside it are of code that was before."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for other in folder.parent.iterdir():
+        if other != folder:
+            shutil.rmtree(other, ignore_errors=True)
 
 
 def _memory_file(name: str, content: bytes) -> int:

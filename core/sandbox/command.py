@@ -1,7 +1,7 @@
 """bubblewrap's command line: what an app finds in its sandbox, and nothing else.
 
 /usr /lib* /bin /sbin   the machine's programs and libraries, read only       /app      its code, read only
-its Python environment  read only, at its own path                           /data     its own folder, the one place that stays
+its Python environment  read only, at its own path                           /data     its own folder, which stays; /cache too
 /etc                    a few files without secrets                          /tmp      its own, in memory, bounded
 /run/pcloud             its keys and the starter, read only                  /proc     of its own processes
 """
@@ -16,9 +16,21 @@ from pathlib import Path
 
 from core.sandbox.limits import Limits
 
-__all__ = ["APP", "DATA", "GATEWAY", "KEYS", "STARTER", "Mounts", "namespaces", "program", "python", "write_etc"]
+__all__ = [
+    "APP",
+    "CACHE",
+    "DATA",
+    "GATEWAY",
+    "KEYS",
+    "STARTER",
+    "Mounts",
+    "namespaces",
+    "program",
+    "python",
+    "write_etc",
+]
 
-APP, DATA, KEYS = "/app", "/data", "/run/pcloud/keys"
+APP, CACHE, DATA, KEYS = "/app", "/cache", "/data", "/run/pcloud/keys"
 STARTER, GATEWAY = "/run/pcloud/starter.py", "/run/pcloud/gateway.sock"
 SYSTEM = ("/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 ETC = ("ld.so.cache", "ssl/certs", "ssl/openssl.cnf", "localtime", "alternatives", "mime.types", "fonts")
@@ -33,7 +45,8 @@ MADE = {
 
 @dataclass(frozen=True, slots=True)
 class Mounts:
-    """Folders outside. `etc`: what `write_etc` made. `gateway`: a socket that is shown inside; only with the machine's network."""
+    """Folders outside. `etc`: what `write_etc` made. `gateway`: a socket that is shown inside; only with the machine's network.
+    `cache`: what Python has compiled, so that it starts fast the next time; the app's own, and counted with its data, at `/cache`."""
 
     code: Path
     data: Path
@@ -41,6 +54,7 @@ class Mounts:
     etc: Path
     environment: Path | None = None
     gateway: Path | None = None
+    cache: Path | None = None
 
 
 def python() -> str:
@@ -92,6 +106,8 @@ def program(mounts: Mounts, limits: Limits, *, host_network: bool) -> Iterator[s
         yield from _way_to(str(mounts.environment))
         yield from ("--ro-bind", str(mounts.environment), str(mounts.environment))
     yield from ("--ro-bind", str(mounts.code), APP, "--bind", str(mounts.data), DATA)
+    if mounts.cache is not None:
+        yield from ("--bind", str(mounts.cache), CACHE)
     yield from ("--ro-bind", str(mounts.keys), KEYS)
     yield from ("--ro-bind", str(Path(__file__).with_name("starter.py")), STARTER)
     if mounts.gateway is not None:

@@ -9,7 +9,7 @@ import asyncio
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,13 +30,13 @@ ENTRY = 4096
 
 
 class Watch:
-    """`run` it beside the process. `members`: the numbers of its processes."""
+    """`run` it beside the process. `folders`: what it may fill, its data first. `members`: the numbers of its processes."""
 
     def __init__(
-        self, limits: Limits, data: Path, cgroup: Cgroup | None, members: Callable[[], Iterable[int]],
+        self, limits: Limits, folders: Sequence[Path], cgroup: Cgroup | None, members: Callable[[], Iterable[int]],
         on_limit: Callable[[str, str], None], on_over: Callable[[str, str], None],
     ):  # fmt: skip
-        self._limits, self._data, self._cgroup, self._members = limits, data, cgroup, members
+        self._limits, self._folders, self._cgroup, self._members = limits, folders, cgroup, members
         self._on_limit, self._on_over = on_limit, on_over
         self._killed = self._refused = 0
         self._measure_at = 0.0
@@ -80,11 +80,13 @@ class Watch:
         self._measure_at = now + max((now - began) / SHARE, calm)
 
     def _measure(self) -> int:
-        return folder_bytes(self._data) + _deleted_bytes(list(self._members()), self._data)
+        named = sum(folder_bytes(folder) for folder in self._folders)
+        return named + _deleted_bytes(list(self._members()), self._folders[0])
 
 
 def folder_bytes(folder: Path) -> int:
-    """What a folder takes on the disk, at least `ENTRY` each; a file with several names counts once. What vanishes meanwhile counts nothing."""
+    """What a folder takes on the disk, at least `ENTRY` each; a file with several names counts once. What vanishes meanwhile counts
+    nothing."""
     total, seen, waiting = 0, set[int](), [os.fspath(folder)]
     while waiting:
         with suppress(OSError), os.scandir(waiting.pop()) as entries:

@@ -18,6 +18,7 @@ from tests.integration.app.platform import Platform, approve_all, open_platform
 
 __all__ = ["make_app"]
 
+
 @pytest.fixture
 async def platform(tmp_path: Path, machine) -> AsyncIterator[Platform]:
     async with open_platform(tmp_path / "node", unconfined=False, machine=machine) as platform:
@@ -27,7 +28,10 @@ async def platform(tmp_path: Path, machine) -> AsyncIterator[Platform]:
 async def environment(platform: Platform, name: str = "tiny") -> dict[str, str]:
     address = platform.apps.web_address(name)
     assert isinstance(address, Inside)
-    async with aiohttp.ClientSession(connector=InsideConnector(address)) as client, client.get("http://tiny/") as answer:
+    async with (
+        aiohttp.ClientSession(connector=InsideConnector(address)) as client,
+        client.get("http://tiny/") as answer,
+    ):
         return json.loads(await answer.text())
 
 
@@ -113,7 +117,8 @@ ASK_PORT = """
         time.sleep(0.05)
 """
 OFFER = """
-    import os, socketserver, threading
+    import os, socket, socketserver
+    bus = socket.create_connection(("127.0.0.1", 4222))
     class Say(socketserver.StreamRequestHandler):
         def handle(self):
             self.wfile.write(b"the store")
