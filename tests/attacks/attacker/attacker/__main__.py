@@ -1,5 +1,6 @@
 """Takes calls from the bus, several at a time: `attack` runs code, `greet` and `secret` are what an honest app would have."""
 
+import http.server
 import json
 import os
 import subprocess
@@ -40,6 +41,11 @@ def answer(bus: Bus, action: str, args: dict, headers: dict[str, str], reply: st
 
 
 def main() -> None:
+    if "PORT" in os.environ:
+        pages = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", int(os.environ["PORT"])), http.server.SimpleHTTPRequestHandler
+        )
+        threading.Thread(target=pages.serve_forever, daemon=True).start()
     bus = Bus()
     bus.subscribe(f"call.{NAME}.>", NAME)
     print(f"{NAME} listens", flush=True)
