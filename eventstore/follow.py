@@ -16,7 +16,7 @@ from eventstore.connection import ApiError, Connection
 from eventstore.pull import ConsumerLost, Delivered, Puller
 from pcloud.errors import PCloudError, Unavailable
 
-__all__ = ["BATCH", "follow", "read"]
+__all__ = ["BATCH", "follow", "read", "read_batches"]
 
 BATCH = 500
 SECOND = 10**9
@@ -37,12 +37,21 @@ async def read(
     connection: Connection, stream: str, first: int, last: int, subjects: Sequence[str]
 ) -> AsyncGenerator[Delivered, None]:
     """From sequence `first` to `last`, both included, or to what is the stream's end meanwhile."""
+    async with aclosing(read_batches(connection, stream, first, last, subjects)) as batches:
+        async for batch in batches:
+            for message in batch:
+                yield message
+
+
+async def read_batches(
+    connection: Connection, stream: str, first: int, last: int, subjects: Sequence[str]
+) -> AsyncGenerator[list[Delivered], None]:
+    """As `read`, in lists of what is there, at most 500."""
     if first > last:
         return
     async with aclosing(_ordered(connection, stream, first - 1, last, subjects)) as batches:
         async for batch in batches:
-            for message in batch:
-                yield message
+            yield batch
 
 
 async def _ordered(

@@ -23,7 +23,7 @@ from eventstore.commit import Committer
 from eventstore.connection import Connection, open_connection
 from eventstore.consumer import DurableConsumer, consumer_config, ensure_consumer
 from eventstore.erasure import Erasure
-from eventstore.follow import follow, read
+from eventstore.follow import follow, read, read_batches
 from eventstore.message import get_message
 from eventstore.outcome import Settler, prepare
 from eventstore.pull import Delivered
@@ -123,6 +123,14 @@ class EventStore:
         async with aclosing(read(self._connection, STREAM, first, last, subjects)) as messages:
             async for message in messages:
                 yield _event(message)
+
+    async def read_batches(
+        self, first: int, last: int, *, subjects: Sequence[str] = (GRAPH_SUBJECTS,)
+    ) -> AsyncGenerator[list[StoredEvent], None]:
+        """As `read`, in lists of at most 500: for a long stretch."""
+        async with aclosing(read_batches(self._connection, STREAM, first, last, subjects)) as batches:
+            async for batch in batches:
+                yield [_event(message) for message in batch]
 
     async def last_event(self, ref: Ref) -> StoredEvent | None:
         """The entity's newest event, as the leader has it."""

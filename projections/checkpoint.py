@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pcloud.event import StoredEvent
 
@@ -24,26 +24,27 @@ class Checkpoint:
     the sum of the digests of all folded events modulo 2**256.
 
     `missing`: ranges (first, last) of sequences that were not on the log any more when it was read; the `forgotten` event that
-    explains each of them comes later, and adds its digest.
+    explains each of them comes later, and adds its digest. `tip`: the digest of the event at `sequence` (0: not known).
     """
 
     epoch: str
     sequence: int
     hash: int
     missing: Ranges = ()
+    tip: int = field(default=0, compare=False)
 
     def after(self, epoch: str, events: Iterable[StoredEvent]) -> Checkpoint:
         """Where a view stands that has folded these too; they come in order, all after `sequence`."""
-        at, total = self.sequence, self.hash
+        at, total, tip = self.sequence, self.hash, self.tip
         missing = _Missing(self.missing)
         for event in events:
             missing.add(at + 1, event.sequence - 1)
-            at, total = event.sequence, total + event.digest
+            at, total, tip = event.sequence, total + event.digest, event.digest
             if event.change.purged is not None:
                 total += sum(
                     int(digest, 16) for sequence, digest in event.change.purged.events if missing.take(sequence)
                 )
-        return Checkpoint(epoch, at, total % HASH_MODULUS, missing.ranges)
+        return Checkpoint(epoch, at, total % HASH_MODULUS, missing.ranges, tip)
 
 
 START = Checkpoint(epoch="", sequence=0, hash=0)

@@ -25,6 +25,7 @@ from pcloud.event import Kind, StoredEvent
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
 from projections.graph.port import Filter, GraphStore, Has, HasRelated, IdIn, Order, Select, Some
+from projections.search.checksum import first_damaged
 from projections.search.document import Content, content_of, select_for
 from projections.search.plan import Searched, TypePlan, news, plan_search, signature
 from projections.search.port import SearchQuery, SearchResult
@@ -32,7 +33,9 @@ from projections.search.query import Asker, make_index
 
 __all__ = ["TantivySearch", "open_tantivy_search"]
 
-VERSION = 2
+VERSION = 3
+# Versions whose indexes this program can go on with until they are built anew.
+READABLE = frozenset({VERSION})
 HEAP = 15_000_000  # bytes, the least that tantivy takes
 CHUNK = 200  # entities read from the graph at once
 COMMIT_AFTER = 10_000  # events that changed nothing searched
@@ -63,6 +66,7 @@ class TantivySearch:
         self._hidden: Mapping[str, Collection[str]] = {}  # what was searched once, by type: its paths
         self._planned: tuple[Catalog, Mapping[str, TypePlan], Mapping[str, Mapping[str, str]]] | None = None
         self._closed = False
+        self.made = VERSION
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -76,11 +80,10 @@ class TantivySearch:
             raise Corrupt(
                 f"the index {self.folder} is of the log {self._checkpoint.epoch}, and this is {epoch}: delete it"
             )
+        await self.begin(epoch)
         plans, known = self._plan()
         changed = known != self._known
-        if not self._checkpoint.sequence:
-            self._checkpoint = await self._index_all(epoch, plans)
-        elif changed:
+        if changed:
             await self._index_news(plans)
         new = [event for event in events if event.sequence > self._checkpoint.sequence]
         if not new:
@@ -94,12 +97,16 @@ class TantivySearch:
         self._checkpoint = checkpoint
         return checkpoint
 
-    async def _index_all(self, epoch: str, plans: Mapping[str, TypePlan]) -> Checkpoint:
+    async def begin(self, epoch: str) -> None:
         """A new index takes the graph as it stands, which is quicker than the whole log."""
+        if not self._checkpoint.sequence and self._graph.checkpoint.sequence:
+            self._checkpoint = await self._index_all(epoch, self._plan()[0])
+
+    async def _index_all(self, epoch: str, plans: Mapping[str, TypePlan]) -> Checkpoint:
         at = self._graph.checkpoint
         await self._in_thread(self._writer.delete_all_documents)
         for plan in plans.values():
-            await self._index_type(plan, None)
+            await self._index_type(plan, None, new=True)
         checkpoint = replace(at, epoch=epoch)
         await self._commit(checkpoint, plans)
         return checkpoint
@@ -124,13 +131,13 @@ class TantivySearch:
         with self._errors_told():
             self._writer.delete_documents_by_term("type", type_)
 
-    async def _index_type(self, plan: TypePlan, filter: Filter | None) -> None:
+    async def _index_type(self, plan: TypePlan, filter: Filter | None, *, new: bool = False) -> None:
         after: str | None = None
         while True:
             rows = await self._graph.fetch(
                 select_for(plan, filter, order=(Order("id"),), first=CHUNK, after=after, cursor=True), patient=True
             )
-            await self._in_thread(self._replace, [], [content_of(plan, row) for row in rows])
+            await self._in_thread(self._replace, [], [content_of(plan, row) for row in rows], new)
             if len(rows) < CHUNK:
                 return
             after = rows[-1]["_cursor"]
@@ -157,9 +164,10 @@ class TantivySearch:
                 gone = [f"{type_}/{id}" for id in chunk]
                 await self._in_thread(self._replace, gone, [content_of(plans[type_], row) for row in rows])
 
-    def _replace(self, gone: list[str], contents: list[Content]) -> None:
+    def _replace(self, gone: list[str], contents: list[Content], new: bool = False) -> None:
+        """`new`: the index has none of these yet, so none has to be looked for."""
         with self._errors_told():
-            for key in (*gone, *(content.key for content in contents)):
+            for key in () if new else (*gone, *(content.key for content in contents)):
                 self._writer.delete_documents_by_term("key", key)
             for content in contents:
                 document = tantivy.Document()
@@ -176,7 +184,9 @@ class TantivySearch:
         known = signature(plans)
         hidden = _still_hidden(self._hidden, self._known, known)
         at = checkpoint
-        body = msgspec.json.encode([VERSION, at.epoch, at.sequence, f"{at.hash:x}", at.missing, known, hidden])
+        body = msgspec.json.encode(
+            [VERSION, at.epoch, at.sequence, f"{at.hash:x}", at.missing, known, hidden, f"{at.tip:x}"]
+        )
 
         def commit() -> None:
             with self._errors_told():
@@ -223,6 +233,10 @@ class TantivySearch:
 
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if damaged := first_damaged(self.folder):
+            raise Corrupt(
+                f"the index {self.folder} is damaged (its file {damaged}): stop the node and delete the folder, it is built again"
+            )
         try:
             self._index = self._make()
             self._writer = self._index.writer(HEAP, 1)
@@ -236,11 +250,12 @@ class TantivySearch:
             ) from error
         self._asker = Asker(self._index)
         if (body := self._asker.meta(_META)) is not None:
-            version, *saved = msgspec.json.decode(body)
-            if version == VERSION:
-                epoch, sequence, total, missing, self._known, self._hidden = saved
-                ranges = tuple((first, last) for first, last in missing)
-                self._checkpoint = self._committed = Checkpoint(epoch, sequence, int(total, 16), ranges)
+            self.made, *saved = msgspec.json.decode(body)
+            if self.made not in READABLE | {VERSION}:
+                raise Corrupt(f"the index {self.folder} was made by another version: it is built again")
+            epoch, sequence, total, missing, self._known, self._hidden, tip = saved
+            ranges = tuple((first, last) for first, last in missing)
+            self._checkpoint = self._committed = Checkpoint(epoch, sequence, int(total, 16), ranges, int(tip, 16))
 
     def _make(self) -> tantivy.Index:
         try:

@@ -17,7 +17,7 @@ from projections.graph.catalog import Catalog, TypeDef
 from projections.graph.port import Node
 from projections.graph.sqlite.layout import Layout, Table
 
-__all__ = ["dump", "read_nodes"]
+__all__ = ["dump", "page", "read_nodes"]
 
 Links = dict[str, dict[str, list[str]]]  # field → source → targets
 
@@ -65,6 +65,29 @@ def dump(
             tx: [request, sequence, msgspec.json.decode(result)] for tx, request, sequence, result in known
         },
     }
+
+
+def page(
+    connection: sqlite3.Connection, stored: Catalog, layout: Layout, section: str, after: str, limit: int
+) -> dict[str, Any]:
+    """The first `limit` entries of a section after a key, in the order of their keys: `Type` of `app/Type` gives its nodes by id."""
+    if section == "tombstones":
+        type_, _, id = after.rpartition("/")
+        sql = "SELECT type || '/' || id, version FROM tombstones WHERE (type, id) > (?, ?) ORDER BY type, id LIMIT ?"
+        return dict(connection.execute(sql, (type_, id, limit)).fetchall())
+    if section == "transactions":
+        sql = "SELECT tx, request, sequence, result FROM transactions WHERE tx > ? ORDER BY tx LIMIT ?"
+        rows = connection.execute(sql, (after, limit))
+        return {tx: [request, sequence, msgspec.json.decode(result)] for tx, request, sequence, result in rows}
+    if section not in layout.tables:
+        return {}
+    table = layout.tables[section]
+    sql = f"SELECT id FROM {table.name} WHERE id > ? ORDER BY id LIMIT ?"
+    ids = [id for (id,) in connection.execute(sql, (after, limit))]
+    picked = "IN (SELECT value FROM json_each(?))"
+    entities = _entities(connection, stored.types[section], table, picked, [msgspec.json.encode(ids).decode()])
+    found = {id: {"version": version, "fields": fields, "links": links} for id, version, fields, links in entities}
+    return {id: found[id] for id in ids}
 
 
 def _entities(

@@ -28,7 +28,7 @@ from projections.graph.history import BUILTIN, CatalogHistory, fillings
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
 from projections.graph.relation import find_type
 from projections.graph.sqlite.connection import Deadline, acquire, errors_told, open_connection
-from projections.graph.sqlite.dump import dump, read_nodes
+from projections.graph.sqlite.dump import dump, page, read_nodes
 from projections.graph.sqlite.layout import Layout, layout
 from projections.graph.sqlite.migrate import fill, migrate
 from projections.graph.sqlite.reading import Reader
@@ -37,6 +37,8 @@ from projections.graph.sqlite.writing import existing, write
 __all__ = ["SqliteGraph", "open_sqlite_graph"]
 
 VERSION = 1
+# Versions whose files this program can go on with until they are built anew; any other is built anew before it is asked.
+READABLE = frozenset({VERSION})
 INLINE_SECONDS = 0.03
 LONGEST_SECONDS = 5.0
 PATIENT_SECONDS = 600.0
@@ -89,6 +91,7 @@ class SqliteGraph:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="graph-write")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="graph-read")
         self._stack = contextlib.ExitStack()
+        self.made = VERSION  # by which version of the fold
         self._state = _State.make(START, CatalogHistory())
 
     @property
@@ -121,7 +124,7 @@ class SqliteGraph:
                 write(self._writer, state.layout, fold(part, state.stored, known))
             at = state.checkpoint.after(epoch, events)
             state = state.at(at)
-            self._save("checkpoint", [epoch, at.sequence, f"{at.hash:x}", at.missing])
+            self._save("checkpoint", [epoch, at.sequence, f"{at.hash:x}", at.missing, f"{at.tip:x}"])
         self._state = state
         return state.checkpoint
 
@@ -170,6 +173,21 @@ class SqliteGraph:
             return dump(self._writer, state.checkpoint, state.catalog, state.stored, state.layout)
 
         return await asyncio.get_running_loop().run_in_executor(self._writing, take)
+
+    async def page(self, section: str, after: str, limit: int) -> dict[str, Any]:
+        """A part of what `dump` gives: of a stored type's nodes, or of 'tombstones' or 'transactions', the first entries after a key."""
+
+        def take() -> dict[str, Any]:
+            state = self._state
+            return page(self._writer, state.stored, state.layout, section, after, limit)
+
+        with errors_told(self.path):
+            return await asyncio.get_running_loop().run_in_executor(self._writing, take)
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """All that `page` can give."""
+        return (*sorted(self._state.stored.types), "tombstones", "transactions")
 
     async def _read(self, question: Callable[[Reader, sqlite3.Connection], T], longest: float | None = None) -> T:
         longest = longest or LONGEST_SECONDS
@@ -223,6 +241,7 @@ class SqliteGraph:
             stack.callback(acquire(self.path).release)
             self._writer = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=8, write=True)))
             with errors_told(self.path):
+                self._check()
                 self._writer.executescript(_TABLES)
                 self._load()
             self._inline = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=8, write=False)))
@@ -230,15 +249,23 @@ class SqliteGraph:
             self._inline_deadline, self._aside_deadline = Deadline(self._inline), Deadline(self._aside)
             self._stack = stack.pop_all()
 
+    def _check(self) -> None:
+        """A damaged page is found now, not in the middle of an answer."""
+        (found,) = self._writer.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise Corrupt(f"the view {self.path} is damaged ({found}): delete the file, it is built again from the log")
+
     def _load(self) -> None:
         saved = dict(self._writer.execute("SELECT name, value FROM view").fetchall())
-        if int(saved.get("version", VERSION)) != VERSION:
+        self.made = int(saved.get("version", VERSION))
+        if self.made not in READABLE | {VERSION}:
             raise Corrupt(
                 f"the view {self.path} was made by another version: delete the file, it is built again from the log"
             )
         try:
-            epoch, sequence, total, missing = msgspec.json.decode(saved.get("checkpoint", '["", 0, "0", []]'))
-            checkpoint = Checkpoint(epoch, sequence, int(total, 16), tuple((first, last) for first, last in missing))
+            epoch, sequence, total, missing, *tip = msgspec.json.decode(saved.get("checkpoint", '["", 0, "0", []]'))
+            ranges = tuple((first, last) for first, last in missing)
+            checkpoint = Checkpoint(epoch, sequence, int(total, 16), ranges, int(tip[0], 16) if tip else 0)
             history = msgspec.json.decode(saved.get("catalogs", "{}"), type=CatalogHistory)
         except (msgspec.MsgspecError, ValueError, TypeError) as error:
             raise Corrupt(
@@ -247,7 +274,7 @@ class SqliteGraph:
         self._state = _State.make(checkpoint, history)
         declared = history.apps.get(BUILTIN)
         with self._transaction(self._writer):
-            self._save("version", VERSION)
+            self._save("version", self.made)
             if declared is None or declared.now != self._builtin:
                 self._state = self._change_catalog(self._state, history.declare(BUILTIN, self._builtin))
 

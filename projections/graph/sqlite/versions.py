@@ -1,0 +1,44 @@
+"""Versions of the SQLite graph in one folder: `graph.sqlite` is the first, then `graph-2.sqlite` and so on."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from projections.graph.catalog import Catalog
+from projections.graph.sqlite.store import VERSION, SqliteGraph, open_sqlite_graph
+
+__all__ = ["SqliteVersions"]
+
+KIND = "sqlite"
+
+
+class SqliteVersions:
+    """A `VersionStore`. `builtin`: core's own types."""
+
+    version = VERSION
+
+    def __init__(self, folder: Path, builtin: Catalog) -> None:
+        self.folder, self._builtin = folder, builtin
+
+    async def open(self, name: str) -> SqliteGraph:
+        return await open_sqlite_graph(self.path(name), self._builtin)
+
+    async def begin(self, view: SqliteGraph, epoch: str) -> None:
+        """There is no quicker start than the log's first event."""
+
+    async def drop(self, name: str) -> None:
+        await asyncio.to_thread(self._drop, self.path(name))
+
+    @staticmethod
+    def _drop(path: Path) -> None:
+        for suffix in ("-wal", "-shm", ".lock", ""):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+    def names(self) -> list[str]:
+        found = (path.stem.removeprefix("graph") for path in self.folder.glob("graph*.sqlite"))
+        return [f"{KIND}-{number}" for one in found if (number := one.removeprefix("-") or "1").isdecimal()]
+
+    def path(self, name: str) -> Path:
+        number = name.rpartition("-")[2]
+        return self.folder / ("graph.sqlite" if number == "1" else f"graph-{number}.sqlite")

@@ -1,0 +1,42 @@
+"""The graph behind a switch: the port `GraphStore`, answered by whichever version is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pcloud.subject import Ref
+from projections.graph.catalog import Catalog
+from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
+from projections.switch import Switch
+
+__all__ = ["GraphSwitch"]
+
+
+class GraphSwitch(Switch[Any]):
+    """Hands every question through; a version is any `GraphStore`."""
+
+    @property
+    def catalog(self) -> Catalog:
+        return self.view.catalog
+
+    async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
+        return await self.ask("fetch", select, patient=patient)
+
+    async def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row:
+        return await self.ask("aggregate", type, filter, aggregates)
+
+    async def group(self, type: str, filter: Filter | None, by: Group, limit: int = 1000) -> list[tuple[Any, int]]:
+        return await self.ask("group", type, filter, by, limit)
+
+    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
+        return await self.ask("nodes", refs)
+
+    async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return await self.ask("related", type, field, ids)
+
+    async def transaction(self, tx: str) -> KnownTransaction | None:
+        return await self.ask("transaction", tx)
+
+    async def dump(self) -> Mapping[str, Any]:
+        return await self.ask("dump")

@@ -1,0 +1,61 @@
+"""Opens a view at a node's start: the version in use if it is whole and stands on this log, else the one before it, else a new one.
+
+What is wrong with a version is said in the node's log; a view is never a reason not to start, since the log has all that was in it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pcloud.errors import Corrupt
+from projections.position import PositionLog, misplaced
+from projections.rebuild import Rebuilds
+from projections.switch import Switch
+from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
+
+__all__ = ["open_view"]
+
+log = logging.getLogger("pcloud.view")
+S = TypeVar("S", bound=Switch[Any])
+
+
+async def open_view(
+    make: Callable[[Any, str], S], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: Any, kind: str
+) -> tuple[S, Rebuilds]:
+    """`make`: a switch of an open version and its name. `kind`: of store, where nothing was chosen yet. The caller closes the switch."""
+    chosen = file.read(f"{kind}-1")
+    opened = None
+    for name in (chosen.current, chosen.previous):
+        if name and opened is None:
+            opened = await _open(stores, name, source)
+            if opened is not None and name == chosen.previous:
+                chosen = Chosen(name, "", chosen.building)
+    if opened is None:
+        chosen = Chosen(next_name(kind_of(chosen.current) if chosen.current else kind, stores, chosen))
+        opened = await stores[kind_of(chosen.current)].open(chosen.current)
+    file.write(chosen)
+    for store in stores.values():
+        for name in store.names():
+            if name not in chosen.names:
+                await store.drop(name)
+    switch = make(opened, chosen.current)
+    return switch, Rebuilds(switch, stores, file, source, chosen)
+
+
+async def _open(stores: Mapping[str, VersionStore[Any]], name: str, source: PositionLog) -> Any:
+    """None, and a line in the log, for a version that is of no use."""
+    if (store := stores.get(kind_of(name))) is None:
+        log.error("the version %s of a view is in a store that this node has not: it is built anew", name)
+        return None
+    try:
+        view = await store.open(name)
+    except Corrupt as error:
+        log.error("%s", error.message)
+        return None
+    if reason := await misplaced(source, view.checkpoint):
+        log.error("the version %s of a view does not belong to this log: %s; it is built anew", name, reason)
+        await view.close()
+        return None
+    return view

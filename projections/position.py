@@ -1,0 +1,39 @@
+"""Whether a view stands on a log: the same epoch, not beyond its end, and the same event where it stopped.
+
+A view that does not is of another log, such as one that was restored: to go on folding would mix the two in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Protocol
+
+from projections.checkpoint import Checkpoint
+
+__all__ = ["PositionLog", "misplaced"]
+
+
+class PositionLog(Protocol):
+    @property
+    def epoch(self) -> str: ...
+    async def last_sequence(self) -> int: ...
+    def read(self, first: int, last: int) -> AsyncIterator[Any]: ...
+
+
+async def misplaced(log: PositionLog, at: Checkpoint) -> str:
+    """Why a view that stands here can't go on with this log; '' when it can, or is empty.
+
+    The event that it stopped at is compared by its digest; where that has been purged since, only the other two count.
+    """
+    if not at.epoch:
+        return ""
+    if at.epoch != log.epoch:
+        return f"it was folded from the log {at.epoch}, and this is the log {log.epoch}"
+    last = await log.last_sequence()
+    if at.sequence > last:
+        return f"it stands at event {at.sequence}, and the log ends at {last}"
+    if at.tip and at.sequence:
+        async for event in log.read(at.sequence, at.sequence):
+            if event.digest != at.tip:
+                return f"event {at.sequence} of the log is not the one that it was folded from"
+    return ""

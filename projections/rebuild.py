@@ -1,0 +1,249 @@
+"""Builds a new version of a view beside the one in use, from the log, and switches over between two batches.
+
+    build (the old one answers and folds) → the old one stands still for the last few events → the file names the new one → switch
+
+The old one stays, closed, as the previous version, until the next rebuild: `back` catches it up and switches again. Wherever the process
+dies, the file names a whole version, and what was half built goes on at the next start. Nothing here knows what a view holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pcloud.errors import Conflict, Corrupt, NotFound, PCloudError, Rejected
+from projections.position import misplaced
+from projections.refill import RefillLog, refill
+from projections.switch import Switch
+from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
+
+__all__ = ["Progress", "Rebuilds", "Rebuilt"]
+
+log = logging.getLogger("pcloud.view")
+NEAR = 1_000  # events that the view in use may stand still for
+ROUNDS = 1_000  # of catching up with a log that grows meanwhile, before it has to stand still for more
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """`sequence` of `last`; `rate`: events a second so far; `eta`: seconds that are left, at this rate."""
+
+    sequence: int
+    last: int
+    rate: float
+    eta: float
+
+    def __str__(self) -> str:
+        left = f", {self.eta:,.0f} s left" if self.rate else ""
+        return f"{self.sequence:,} of {self.last:,} events, {self.rate:,.0f} a second{left}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """`version`: the name of the one in use now, `previous`: of the one before. `events`: how many were folded, in how many seconds."""
+
+    version: str
+    previous: str
+    events: int
+    seconds: float
+
+
+Tell = Callable[[Progress], None]
+
+
+class Rebuilds:
+    """Of one view. `stores`: by kind, where versions of it can be. Whoever makes it runs `run()`, and closes the switch."""
+
+    def __init__(
+        self, switch: Switch[Any], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: RefillLog, chosen: Chosen
+    ) -> None:  # fmt: skip
+        self.switch, self._stores, self._file, self._log = switch, stores, file, source
+        self._chosen = chosen
+        self._one = asyncio.Lock()
+        self._damaged = asyncio.Event()
+        self.progress: Progress | None = None
+        switch.on_damage(self._heal, self._notice)
+
+    @property
+    def chosen(self) -> Chosen:
+        return self._chosen
+
+    async def rebuild(self, to: str = "", tell: Tell = lambda progress: None) -> Rebuilt:
+        """Build a new version, in the store of kind `to` ('': the one in use), and switch over. Raises `Conflict` while another is
+        built, `Rejected` for a kind that this node has not."""
+        kind = to or kind_of(self._chosen.current)
+        if kind not in self._stores:
+            raise Rejected(
+                f"the view {self.switch.name!r} can't be built in {kind!r}: use one of {', '.join(self._stores)}"
+            )
+        async with self._alone():
+            if self._chosen.building:
+                await self._drop(self._chosen.building)
+            name = next_name(kind, self._stores, self._chosen)
+            self._choose(current=self._chosen.current, previous=self._chosen.previous, building=name)
+            return await self._build(name, tell)
+
+    async def back(self, tell: Tell = lambda progress: None) -> Rebuilt:
+        """Catch the previous version up and switch over to it. Raises `NotFound` where there is none."""
+        async with self._alone():
+            if not (name := self._chosen.previous):
+                raise NotFound(
+                    f"the view {self.switch.name!r} has no previous version: a rebuild, or a start after it, has dropped it"
+                )
+            return await self._build(name, tell)
+
+    async def run(self) -> None:
+        """Until cancelled: finish what a process that died was building, build anew what another version of the fold made, and what
+        is found damaged."""
+        if self._chosen.building:
+            await self._attempt(self._finish())
+        if self.switch.version != self._stores[kind_of(self._chosen.current)].version:
+            log.warning(
+                "view %s: version %s of the fold made it, building it anew", self.switch.name, self.switch.version
+            )
+            await self._attempt(self.rebuild(tell=self._say))
+        while True:
+            await self._damaged.wait()
+            self._damaged.clear()
+            await self._attempt(self.rebuild(tell=self._say))
+
+    async def _finish(self) -> None:
+        async with self._alone():
+            name = self._chosen.building
+            log.warning("view %s: going on with the version %s that was being built", self.switch.name, name)
+            await self._build(name, self._say)
+
+    async def _attempt(self, work: Awaitable[Any]) -> None:
+        """The view in use goes on answering when this fails, and the next start tries again where it has to."""
+        try:
+            await work
+        except PCloudError as error:
+            log.error("view %s could not be built anew: %s", self.switch.name, error.message)
+
+    # --- building ----------------------------------------------------------------------------------------------------------------
+
+    async def _build(self, name: str, tell: Tell) -> Rebuilt:
+        began, count, named = time.monotonic(), 0, Progress(0, 0, 0.0, 0.0)
+
+        def folded(events: int, at: int) -> None:
+            nonlocal count, named
+            count += events
+            rate = count / max(time.monotonic() - began, 1e-3)
+            last = max(self.switch.checkpoint.sequence, at)
+            self.progress = named = Progress(at, last, rate, (last - at) / rate)
+            tell(named)
+
+        store = self._stores[kind_of(name)]
+        try:
+            view = await store.open(name)
+            try:
+                if reason := await misplaced(self._log, view.checkpoint):
+                    raise Corrupt(f"the version {name} of the view {self.switch.name!r} is of no use: {reason}")
+                await store.begin(view, self._log.epoch)
+                await self._catch_up(view, folded)
+                close_old = await self._take_over(view, name, folded)
+            except BaseException:
+                await view.close()
+                raise
+        except Exception:
+            await self._give_up(name)
+            raise
+        finally:
+            self.progress = None
+        await close_old()
+        await self._drop_others()
+        seconds = time.monotonic() - began
+        log.warning("view %s: %s is in use now (%d events in %.1f s)", self.switch.name, name, count, seconds)
+        return Rebuilt(name, self._chosen.previous, count, seconds)
+
+    async def _catch_up(self, view: Any, folded: Callable[[int, int], None]) -> None:
+        for _ in range(ROUNDS):
+            goal = self.switch.checkpoint.sequence
+            if goal - view.checkpoint.sequence <= NEAR:
+                return
+            await refill(self._log, view, goal, folded)
+
+    async def _take_over(self, view: Any, name: str, folded: Callable[[int, int], None]) -> Any:
+        async with self.switch.turn:
+            await refill(self._log, view, self.switch.checkpoint.sequence, folded)
+            before, after = self.switch.checkpoint, view.checkpoint
+            if before != after and not (before.missing or after.missing):
+                log.warning(
+                    "view %s: the old one stood at %s.%d with the hash %x, and the log gives %x at %s.%d",
+                    self.switch.name, before.epoch, before.sequence, before.hash, after.hash, after.epoch, after.sequence,
+                )  # fmt: skip
+            old = self._chosen.current
+            self._choose(current=name, previous="" if old == name else old)
+            return self.switch.put(view, name)
+
+    async def _give_up(self, name: str) -> None:
+        """What can't be finished is dropped; the previous version stays, unless it was the one."""
+        chosen = self._chosen
+        if name != chosen.current:
+            self._choose(current=chosen.current, previous="" if name == chosen.previous else chosen.previous)
+            await self._drop(name)
+
+    # --- damage ------------------------------------------------------------------------------------------------------------------
+
+    async def _heal(self, error: Corrupt) -> None:
+        """The store can't fold any more: callers wait until it is built anew. The switch's turn is held."""
+        log.error("view %s: %s; it is built anew now", self.switch.name, error.message)
+        kind, old = kind_of(self._chosen.current), self._chosen.current
+        name = next_name(kind, self._stores, self._chosen)
+        view = await self._stores[kind].open(name)
+        try:
+            await self._stores[kind].begin(view, self._log.epoch)
+            await refill(self._log, view, self.switch.checkpoint.sequence)
+        except BaseException:
+            await view.close()
+            raise
+        self._choose(current=name, previous=self._chosen.previous, building=self._chosen.building)
+        close_old = self.switch.put(view, name)
+        await close_old()
+        await self._drop(old)
+
+    def _notice(self, error: Corrupt) -> None:
+        if not self._damaged.is_set():
+            log.error("view %s: %s; it is built anew beside", self.switch.name, error.message)
+            self._damaged.set()
+
+    # --- what there is -----------------------------------------------------------------------------------------------------------
+
+    def _choose(self, current: str, previous: str = "", building: str = "") -> None:
+        chosen = Chosen(current, previous, building)
+        self._file.write(chosen)
+        self._chosen = chosen
+
+    async def _drop(self, name: str) -> None:
+        await self._stores[kind_of(name)].drop(name)
+
+    async def _drop_others(self) -> None:
+        for store in self._stores.values():
+            for name in store.names():
+                if name not in self._chosen.names:
+                    await store.drop(name)
+
+    def _alone(self) -> _Alone:
+        return _Alone(self._one, self.switch.name)
+
+    def _say(self, progress: Progress) -> None:
+        log.info("view %s: %s", self.switch.name, progress)
+
+
+class _Alone:
+    """Refuses instead of waiting: two rebuilds at once would be one too many."""
+
+    def __init__(self, lock: asyncio.Lock, name: str) -> None:
+        self._lock, self._name = lock, name
+
+    async def __aenter__(self) -> None:
+        if self._lock.locked():
+            raise Conflict(f"the view {self._name!r} is being built anew already: wait until that is done")
+        await self._lock.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()

@@ -1,0 +1,68 @@
+"""Folds a stretch of the log into a view, fast: reads the next batches while one is folded, and keeps no more than those in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, Protocol
+
+__all__ = ["BULK", "RefillLog", "refill"]
+
+BULK = 2_000
+"""About as many events are folded in one transaction of the store: dearer for those who wait, and cheaper for each event."""
+AHEAD = 2
+
+
+class RefillLog(Protocol):
+    """The part of `eventstore.EventStore` that is needed."""
+
+    @property
+    def epoch(self) -> str: ...
+    async def last_sequence(self) -> int: ...
+    def read(self, first: int, last: int) -> AsyncIterator[Any]: ...
+    def read_batches(self, first: int, last: int) -> AsyncGenerator[list[Any], None]: ...
+
+
+async def refill(log: RefillLog, view: Any, last: int, folded: Callable[[int, int], None] = lambda n, at: None) -> None:
+    """Fold what `view` has not, up to `last`, where a transaction must end. `folded` hears how many events, and up to which sequence."""
+    first = view.checkpoint.sequence + 1
+    if first > last:
+        return
+    ready: asyncio.Queue[list[Any]] = asyncio.Queue(AHEAD)
+    reader = asyncio.create_task(_read(log, first, last, ready))
+    try:
+        while batch := await ready.get():
+            await view.apply(log.epoch, batch)
+            folded(len(batch), batch[-1].sequence)
+        await reader
+    finally:
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+
+
+async def _read(log: RefillLog, first: int, last: int, ready: asyncio.Queue[list[Any]]) -> None:
+    """Puts whole transactions, and at the end, or at a failure, an empty list."""
+    batch: list[Any] = []
+    try:
+        async with aclosing(log.read_batches(first, last)) as found:
+            async for events in found:
+                batch += events
+                if len(batch) >= BULK and (end := _whole(batch)):
+                    await ready.put(batch[:end])
+                    del batch[:end]
+    except Exception:
+        await ready.put([])
+        raise
+    if batch:
+        await ready.put(batch)
+    await ready.put([])
+
+
+def _whole(events: list[Any]) -> int:
+    """How many of the first events end with a transaction: with its last member, or before another one's (a purge may have taken
+    its end away)."""
+    for index in range(len(events) - 1, -1, -1):
+        if events[index].ends_transaction or (index + 1 < len(events) and events[index + 1].tx != events[index].tx):
+            return index + 1
+    return 0

@@ -1,0 +1,57 @@
+"""Finds damaged files of an index before they are asked: tantivy ends each with a footer that holds the CRC-32 of what is before it.
+
+contents · footer (JSON, has "crc") · length of the footer (4 bytes) · 1337 (4 bytes), little-endian; `src/directory/footer.rs`
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import struct
+import zlib
+from pathlib import Path
+
+__all__ = ["first_damaged"]
+
+_MAGIC = 1337
+_END = struct.Struct("<II")
+_LONGEST_FOOTER = 50_000
+_PIECE = 4 * 2**20
+
+
+def first_damaged(folder: Path) -> str:
+    """The name of a file that is damaged or missing; '' when all that the index consists of are whole."""
+    meta = folder / "meta.json"
+    if not meta.exists():
+        return ""
+    try:
+        segments = [str(one["segment_id"]).replace("-", "") for one in json.loads(meta.read_bytes())["segments"]]
+    except (ValueError, KeyError, TypeError):
+        return meta.name
+    for segment in segments:
+        files = sorted(folder.glob(f"{segment}.*"))
+        if not {".store", ".term", ".idx"} <= {path.suffix for path in files}:
+            return f"{segment}.*"
+        for path in files:
+            if not _whole(path):
+                return path.name
+    return ""
+
+
+def _whole(path: Path) -> bool:
+    size = path.stat().st_size
+    if size < _END.size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as held:
+        length, magic = _END.unpack(held[size - _END.size :])
+        end = size - _END.size - length
+        if magic != _MAGIC or length > _LONGEST_FOOTER or end < 0:
+            return False
+        try:
+            expected = json.loads(held[end : end + length])["crc"]
+        except (ValueError, KeyError, TypeError):
+            return False
+        found = 0
+        for start in range(0, end, _PIECE):
+            found = zlib.crc32(held[start : min(end, start + _PIECE)], found)
+    return found == expected

@@ -1,0 +1,39 @@
+"""Versions of the search index in one folder: `index-1`, `index-2` and so on, each an index of tantivy's."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+from projections.graph.port import GraphStore
+from projections.search.tantivy import VERSION, TantivySearch, open_tantivy_search
+
+__all__ = ["TantivyVersions"]
+
+KIND = "tantivy"
+
+
+class TantivyVersions:
+    """A `VersionStore`. `graph`: the view that documents are read from."""
+
+    version = VERSION
+
+    def __init__(self, folder: Path, graph: GraphStore) -> None:
+        self.folder, self._graph = folder, graph
+
+    async def open(self, name: str) -> TantivySearch:
+        return await open_tantivy_search(self.path(name), self._graph)
+
+    async def begin(self, view: TantivySearch, epoch: str) -> None:
+        await view.begin(epoch)
+
+    async def drop(self, name: str) -> None:
+        await asyncio.to_thread(shutil.rmtree, self.path(name), True)
+
+    def names(self) -> list[str]:
+        found = (path.name.removeprefix("index-") for path in self.folder.glob("index-*"))
+        return [f"{KIND}-{number}" for number in found if number.isdecimal()]
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"index-{name.rpartition('-')[2]}"

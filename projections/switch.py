@@ -1,0 +1,116 @@
+"""A view behind a switch: everybody holds the switch, and the version behind it is replaced between two batches.
+
+Reads that are under way end on the version that they began on; it is closed when the last of them is done. What the store says is
+damaged is told to whoever builds versions (`on_damage`), and callers hear `Unavailable` meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from pcloud.errors import Corrupt, Unavailable
+from projections.checkpoint import Checkpoint
+
+__all__ = ["Switch", "Versioned"]
+
+
+class Versioned(Protocol):
+    """A view that folds events and can be closed. `made`: by which version of the fold."""
+
+    made: int
+
+    @property
+    def checkpoint(self) -> Checkpoint: ...
+    async def apply(self, epoch: str, events: Sequence[Any]) -> Checkpoint: ...
+    async def close(self) -> None: ...
+
+
+V = TypeVar("V", bound=Versioned)
+
+
+class _InUse(Generic[V]):
+    """A version and how many read from it."""
+
+    def __init__(self, view: V, name: str) -> None:
+        self.view, self.name = view, name
+        self.readers = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+
+class Switch(Generic[V]):
+    """A target of the projection loop. `turn` is held while a batch is folded: who holds it sees the view stand still.
+
+    Whoever makes it closes it, and with it the version in use.
+    """
+
+    def __init__(self, name: str, view: V, named: str) -> None:
+        self.name = name
+        self.turn = asyncio.Lock()
+        self._now = _InUse(view, named)
+        self._on_damage: Callable[[Corrupt], Awaitable[None]] | None = None
+        self._on_unreadable: Callable[[Corrupt], None] = lambda error: None
+
+    @property
+    def view(self) -> V:
+        """The version in use."""
+        return self._now.view
+
+    @property
+    def named(self) -> str:
+        """The name of the version in use."""
+        return self._now.name
+
+    @property
+    def version(self) -> int:
+        return self._now.view.made
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self._now.view.checkpoint
+
+    def on_damage(
+        self, while_folding: Callable[[Corrupt], Awaitable[None]], while_reading: Callable[[Corrupt], None]
+    ) -> None:
+        """Have these told of a damaged store: the first puts another version in use, with `turn` held, or raises."""
+        self._on_damage, self._on_unreadable = while_folding, while_reading
+
+    async def apply(self, epoch: str, events: Sequence[Any]) -> Checkpoint:
+        async with self.turn:
+            try:
+                return await self._now.view.apply(epoch, events)
+            except Corrupt as error:
+                if self._on_damage is None:
+                    raise
+                await self._on_damage(error)
+                return await self._now.view.apply(epoch, events)
+
+    def put(self, view: V, named: str) -> Callable[[], Awaitable[None]]:
+        """Have this version answer from now on; `turn` must be held. Returns what closes the one before, once its readers are done."""
+        before, self._now = self._now, _InUse(view, named)
+
+        async def close() -> None:
+            await before.idle.wait()
+            await before.view.close()
+
+        return close
+
+    async def ask(self, method: str, *arguments: Any, **named: Any) -> Any:
+        """Call a reading method of the version in use."""
+        now = self._now
+        now.readers += 1
+        now.idle.clear()
+        try:
+            return await getattr(now.view, method)(*arguments, **named)
+        except Corrupt as error:
+            self._on_unreadable(error)
+            raise Unavailable(f"the view {self.name!r} is damaged and is being built anew: try again soon") from error
+        finally:
+            now.readers -= 1
+            if not now.readers:
+                now.idle.set()
+
+    async def close(self) -> None:
+        await self._now.view.close()
