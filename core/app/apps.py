@@ -175,7 +175,8 @@ class Apps:
         await asyncio.to_thread(self.staged.clear)
         apps = await self._nodes.all()
         users = {app.name: app.nkey for app in apps if app.nkey and self._parts.folders(app.name).bus_seed.exists()}
-        await self._local.set_users(users)
+        paused = {app.name for app in apps if app.state is AppState.PAUSED}
+        await self._local.set_users({name: key for name, key in users.items() if name not in paused})
         locks = [self._local.new(app).lock() for app in apps]
         await asyncio.to_thread(self._local.environments.clean, locks)
         for app in apps:
