@@ -39,6 +39,7 @@ class Pauses:
             steps = await bring_up(self._parts, instance, quiet, (), recorded=False)
         except Exception as error:
             await self._parts.processor.suspend(app.name)
+            await self._parts.local.expel(app.name)
             await self._parts.nodes.become(app.name, AppState.PAUSED, f"it does not start: {error}")
             raise
         await steps.running()
