@@ -99,7 +99,7 @@ class Front:
         if path == "/healthz":
             return web.json_response({"up": True})
         if path == "/signin":
-            return await (self._sign_in.submit(request) if request.method == "POST" else self._sign_in.page(request))
+            return await self._signing_in(request)
         caller = await self._caller(request)
         if path == "/graphql":
             return await self._api.http(request, caller)
@@ -108,6 +108,12 @@ class Front:
         if path == "/":
             return self._front_page(request)
         raise NotFound(f"there is nothing at {path}: the API is at /graphql, each app at its own address")
+
+    async def _signing_in(self, request: web.Request) -> web.StreamResponse:
+        answer = await (self._sign_in.submit(request) if request.method == "POST" else self._sign_in.page(request))
+        if answer.status in (403, 429):
+            self._refused("", request.path, "a wrong credential, or a link that was used or is too old")
+        return answer
 
     async def _caller(self, request: web.Request) -> Caller:
         """Who asks at core's own origin: by bearer token, or by session from a page of this very origin."""
