@@ -21,6 +21,7 @@ from core.ingress.hosts import acts, app_of, from_elsewhere, same_origin
 from core.ingress.pages import NOTHING, sealed_policy
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
+from core.sandbox.inside import Inside
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
 from pcloud.web import User, sign_user
 
@@ -40,7 +41,7 @@ Refused = Callable[[str, str, str], None]
 class WebApps(Protocol):
     """What the front needs to know of the installed apps."""
 
-    def web_address(self, name: str) -> tuple[str, int] | None: ...
+    def web_address(self, name: str) -> tuple[str, int] | Inside | None: ...
     def web_key(self, name: str) -> bytes: ...
     def web_names(self) -> list[tuple[str, str]]:
         """Name and title of each app that has a page."""

@@ -94,7 +94,11 @@ def schema(text: str):
         ("text: String!", "text: String", "the field Note.text may be empty now"),
         ("{ A B }", "{ A C }", "the field Note.kind lacks the value B"),
         ("name: String! @id", "name: String!", "the field Topic.name is no longer an @id"),
-        ("@hasInverse(field: about)", "@hasInverse(field: about, onDelete: CASCADE)", "the relation Topic.notes deletes"),
+        (
+            "@hasInverse(field: about)",
+            "@hasInverse(field: about, onDelete: CASCADE)",
+            "the relation Topic.notes deletes",
+        ),
     ],
 )
 def test_an_upgrade_that_does_more_than_add_is_refused_with_what_it_does(old, new, words):
