@@ -30,6 +30,7 @@ from core.app.record import App, AppState
 from core.app.review import Review, changes_of, notes_of, resources_of
 from core.app.signature import Signer, changed_signer, signer_of
 from core.app.upgrade import new_inits
+from core.app.words import words_of
 from core.caller import Grant
 from core.grant import carry_over, requested_grants
 from core.processor import plan_triggers
@@ -107,6 +108,8 @@ class Admission:
     async def review(self, candidate: Candidate) -> Review:
         manifest, app = candidate.checked.manifest, candidate.app
         changes: list[str] = []
+        manifests = {one.name: one.manifest for one in await self._parts.nodes.all()} | {manifest.name: manifest}
+        words = words_of(manifests, self._parts.nodes.types())
         if app is not None and candidate.kind == "upgrade":
             added = additions(candidate.before, candidate.schema)
             inits = [init.call for _, init in new_inits(app.manifest, manifest)]
@@ -127,10 +130,11 @@ class Admission:
             unconfined=manifest.run is not None and not self._parts.settings.confines,
             signer=candidate.signer,
             grants=candidate.grants,
-            notes=tuple(notes_of(manifest)),
+            notes=tuple(notes_of(manifest, words)),
             resources=tuple(resources_of(manifest)),
             missing=candidate.missing,
             changes=tuple(changes),
+            words=words,
         )
 
     async def _missing(self, manifest: Manifest, others: Mapping[str, Manifest]) -> list[Missing]:

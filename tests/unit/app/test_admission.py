@@ -136,7 +136,7 @@ def test_the_review_says_what_follows_without_being_asked_for():
     )
     manifest = Manifest("images", "1.0.0", run=Run(["x"], web=True), provides=["pictures"], init=[init])
     assert notes_of(manifest) == [
-        "provide the role pictures to other apps",
+        "provide “pictures” to other apps",
         "serve web pages to you, at an address of its own",
-        "let the app that provides object-storage call its action images/new-object whenever it likes, without being named there",
+        "let whichever app provides “object storage” ask it to “new object” at any time",
     ]
