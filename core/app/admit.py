@@ -97,7 +97,6 @@ class Admission:
     def check(self, candidate: Candidate, *, unconfined: bool) -> None:
         """Raises `Rejected` for what is missing, `Forbidden` for what may not run here."""
         settings = self._parts.settings
-        settings = self._parts.settings
         why_not = settings.machine.why_not or "this user can't set limits that hold"
         check_confinement(
             candidate.checked, bundled=candidate.bundled, unconfined=unconfined or settings.unconfined,
@@ -110,6 +109,8 @@ class Admission:
         changes: list[str] = []
         manifests = {one.name: one.manifest for one in await self._parts.nodes.all()} | {manifest.name: manifest}
         words = words_of(manifests, self._parts.nodes.types())
+        # What the owner said before holds for every version.
+        resources = msgspec.structs.replace(manifest.resources, **(app.limits if app is not None else {}))
         if app is not None and candidate.kind == "upgrade":
             added = additions(candidate.before, candidate.schema)
             inits = [init.call for _, init in new_inits(app.manifest, manifest)]
@@ -131,7 +132,7 @@ class Admission:
             signer=candidate.signer,
             grants=candidate.grants,
             notes=tuple(notes_of(manifest, words)),
-            resources=tuple(resources_of(manifest)),
+            resources=tuple(resources_of(resources)) if manifest.run is not None else (),
             missing=candidate.missing,
             changes=tuple(changes),
             words=words,

@@ -29,6 +29,8 @@ async def detail_of(app: App, parts: AppParts, upgrades: Upgrades) -> dict[str, 
     return {
         "description": app.manifest.description,
         "archive": app.archive,
+        "limits": msgspec.to_builtins(app.resources),
+        "limits_asked": msgspec.to_builtins(app.manifest.resources),
         "installed_at": app.installed_at,
         "signer": msgspec.json.decode(app.signer) if app.signer else None,
         "actions": [

@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from core.app.admission import Missing
+from core.app.limits import size
 from core.app.signature import Signer
 from core.caller import Grant
 from core.grant import Words, describe, explain_capability
-from pcloud.manifest import Manifest
+from pcloud.manifest import Manifest, Resources
 
 __all__ = ["Review", "changes_of", "notes_of", "resources_of", "worded"]
 
 ACTION = "action:"
-UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,13 @@ def notes_of(manifest: Manifest, words: Words | None = None) -> list[str]:
     return notes
 
 
-def resources_of(manifest: Manifest) -> list[str]:
+def resources_of(resources: Resources) -> list[str]:
     """What it may use of this machine, in words."""
-    asked = getattr(manifest, "resources", None)
-    if asked is None or manifest.run is None:
-        return []
-    words = [f"use up to {size(asked.memory)} of memory", f"run up to {asked.processes} processes"]
-    disk = (
-        f"store up to {size(asked.disk)} in its own folder" if asked.disk else "store without limit in its own folder"
-    )
-    return [*words, disk]
+    room = f"up to {size(resources.disk)}" if resources.disk else "without limit"
+    return [
+        f"use up to {size(resources.memory)} of memory", f"run up to {resources.processes} processes",
+        f"store {room} in its own folder",
+    ]  # fmt: skip
 
 
 def changes_of(before: Manifest, after: Manifest, added: Sequence[str], new_inits: Iterable[str]) -> list[str]:
@@ -91,10 +88,3 @@ def changes_of(before: Manifest, after: Manifest, added: Sequence[str], new_init
     found += [f"no longer asks for {next(filter(None, use))}" for use in sorted(asked - kept)]
     found += [f"calls {call} once" for call in new_inits]
     return found
-
-
-def size(count: int) -> str:
-    for unit, name in UNITS:
-        if count >= unit:
-            return f"{count / unit:.3g} {name}"
-    return f"{count} bytes"
