@@ -17,9 +17,10 @@ from bench.mutations import measure_mutations
 from bench.pipeline import measure_ingest, measure_upload
 from bench.relay import measure_relay
 from bench.replay import measure_replay
+from bench.view_swap import measure_view_swap
 from tests.node_process import BUNDLED, NodeProcess
 
-PARTS = ("memory", "mutations", "upload", "ingest", "install", "relay", "replay", "full")
+PARTS = ("memory", "mutations", "upload", "ingest", "install", "views", "relay", "replay", "full")
 # On one node with the five bundled apps; every other part has nodes of its own.
 WITH_APPS = {"memory", "mutations", "upload", "ingest"}
 console = Console(stderr=True)
@@ -73,6 +74,9 @@ def measure(parts: tuple[str, ...] | list[str]) -> list[Figure]:
             console.print("measuring install …")
             with NodeProcess(Path(folder) / "install") as node:
                 figures += measure_install(node)
+        if "views" in parts:
+            console.print("measuring views …")
+            figures += measure_view_swap()
         if "relay" in parts:
             console.print("measuring relay …")
             figures += measure_relay(Path(folder))

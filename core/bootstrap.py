@@ -211,7 +211,14 @@ async def open_platform(
         open_calls(store, server, views.graph, views.graph_loop, commands, grants, audit=audit, quotas=quotas)
     )
     processor = Processor(
-        store, views.graph, views.graph_loop, registry, calls, commands, views.runs, find_call=partial(audited_call, store)
+        store,
+        views.graph,
+        views.graph_loop,
+        registry,
+        calls,
+        commands,
+        views.runs,
+        find_call=partial(audited_call, store),
     )
     commands.on_forgotten(partial(forget_entities, store, views.runs))
     api = Api(

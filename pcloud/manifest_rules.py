@@ -15,11 +15,13 @@ from pcloud.errors import Rejected
 from pcloud.manifest import Manifest, Trigger, Use
 from pcloud.subject import check_action, check_app, check_field, type_name
 
-__all__ = ["ARGUMENT_TYPES", "Target", "check_manifest", "parse_target"]
+__all__ = ["ARGUMENT_TYPES", "LIMITS", "Target", "check_manifest", "parse_target"]
 
 ARGUMENT_TYPES = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime", "JSON")
 NETWORKS = ("host", "peers")
 VERBS = ("read", "write", "extend", "call", "network")
+# Least and most of what one app may use; a disk of 0 is one without a limit.
+LIMITS = {"memory": (32 * 2**20, 2**40), "processes": (1, 4096), "disk": (2**20, 2**50)}
 _VERSION = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
 )  # https://semver.org
@@ -203,10 +205,9 @@ class _Rules:
 
     def check_resources(self) -> None:
         resources = self.manifest.resources
-        self.check_range(resources.memory, 32 * 2**20, 2**40, ("resources", "memory"))
-        self.check_range(resources.processes, 1, 4096, ("resources", "processes"))
-        if resources.disk:
-            self.check_range(resources.disk, 2**20, 2**50, ("resources", "disk"))
+        for name, (least, most) in LIMITS.items():
+            if (value := getattr(resources, name)) or name != "disk":
+                self.check_range(value, least, most, ("resources", name))
 
     def checked(self, check: Callable[[str], Any], value: str, path: Path) -> Any:
         try:

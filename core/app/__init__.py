@@ -3,7 +3,7 @@
 bounds, member, tarball, zipped, archive, lock   what an archive may hold, and reading it without trusting it
 pack, signature, minisign, sshsig, bundled       a folder becomes an archive, who vouches for it
 arrivals, staging, admit, admission, additive, review   whether it may come in, and what the owner is asked
-apps                                             what the owner asks for, and the node's own life
+apps, decisions, limits                          what the owner asks for, and the node's own life
 installation, upgrade, pausing, removal          the ways of an app, step by step; snapshot: what upgrades do to data
 record, nodes, detail, status                    what the log knows of an app, and what is shown of it
 local, instance, folders, environment, credentials   an app's part of this node

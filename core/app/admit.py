@@ -30,6 +30,7 @@ from core.app.record import App, AppState
 from core.app.review import Review, changes_of, notes_of, resources_of
 from core.app.signature import Signer, changed_signer, signer_of
 from core.app.upgrade import new_inits
+from core.app.words import words_of
 from core.caller import Grant
 from core.grant import carry_over, requested_grants
 from core.processor import plan_triggers
@@ -96,7 +97,6 @@ class Admission:
     def check(self, candidate: Candidate, *, unconfined: bool) -> None:
         """Raises `Rejected` for what is missing, `Forbidden` for what may not run here."""
         settings = self._parts.settings
-        settings = self._parts.settings
         why_not = settings.machine.why_not or "this user can't set limits that hold"
         check_confinement(
             candidate.checked, bundled=candidate.bundled, unconfined=unconfined or settings.unconfined,
@@ -107,6 +107,10 @@ class Admission:
     async def review(self, candidate: Candidate) -> Review:
         manifest, app = candidate.checked.manifest, candidate.app
         changes: list[str] = []
+        manifests = {one.name: one.manifest for one in await self._parts.nodes.all()} | {manifest.name: manifest}
+        words = words_of(manifests, self._parts.nodes.types())
+        # What the owner said before holds for every version.
+        resources = msgspec.structs.replace(manifest.resources, **(app.limits if app is not None else {}))
         if app is not None and candidate.kind == "upgrade":
             added = additions(candidate.before, candidate.schema)
             inits = [init.call for _, init in new_inits(app.manifest, manifest)]
@@ -127,10 +131,11 @@ class Admission:
             unconfined=manifest.run is not None and not self._parts.settings.confines,
             signer=candidate.signer,
             grants=candidate.grants,
-            notes=tuple(notes_of(manifest)),
-            resources=tuple(resources_of(manifest)),
+            notes=tuple(notes_of(manifest, words)),
+            resources=tuple(resources_of(resources)) if manifest.run is not None else (),
             missing=candidate.missing,
             changes=tuple(changes),
+            words=words,
         )
 
     async def _missing(self, manifest: Manifest, others: Mapping[str, Manifest]) -> list[Missing]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
 from core.app.arrivals import Approve, Arrivals
+from core.app.decisions import Decisions
 from core.app.detail import detail_of
 from core.app.following import follow
 from core.app.installation import Installation
@@ -22,7 +23,7 @@ from core.app.local import LocalApps
 from core.app.log import tail
 from core.app.nodes import AppNodes
 from core.app.parts import AppParts, Progress, quiet
-from core.app.pausing import WITHDRAWN, Pauses, withdrawn
+from core.app.pausing import Pauses
 from core.app.ports import Api, BusUsers, Calls, Commands, Processor, Store
 from core.app.record import App, AppState
 from core.app.removal import Removals, check_can_go
@@ -33,7 +34,7 @@ from core.app.status import AppStatus, status_of
 from core.app.upgrade import Upgrades, check_can_roll_back
 from core.sandbox import Ports
 from core.sandbox.inside import Inside
-from pcloud.errors import Conflict, NotFound
+from pcloud.errors import Conflict
 from projections.graph.port import GraphStore
 
 __all__ = ["Approve", "Apps"]
@@ -67,6 +68,7 @@ class Apps:
         self._upgrades = Upgrades(self._parts)
         self._removals = Removals(self._parts)
         self._pauses = Pauses(self._parts)
+        self._decisions = Decisions(self._parts, self)
         self.staged = Staged(settings.folder / STAGED)
         self._arrivals = Arrivals(self._parts, self._upgrades, self.staged)
 
@@ -145,26 +147,13 @@ class Apps:
 
     async def set_grant(self, name: str, grant_id: str, approved: bool) -> App:
         """Give or withdraw one grant, at once: the view changes and open connections are cut. Without one that it can't
-        do without the app is paused; it goes on when that is given again."""
-        async with self._local.deciding:
-            await self.get(name)
-            grants = {grant.id: grant for grant in await self._nodes.grants(name)}
-            if grant_id not in grants:
-                raise NotFound(f"{name} has no grant {grant_id!r}: `pcloud app grants {name}` shows them all")
-            grant = replace(grants[grant_id], state="approved" if approved else "rejected")
-            if grant.state == grants[grant_id].state:
-                return await self.get(name)
-            await self._nodes.set_grant(grant)
-            await self._parts.api.disconnect(lambda caller: name in (caller.view_app, caller.name))
-        app, lacking = await self.get(name), withdrawn(await self._nodes.grants(name))
-        if lacking and app.state is AppState.RUNNING:
-            return await self.pause(name, lacking)
-        if not lacking and app.state is AppState.PAUSED and app.error.startswith(WITHDRAWN):
-            return await self.resume(name)
-        if app.state is AppState.RUNNING and grant.verb in ("network", "call"):
-            # What its process reaches of the network is decided when that starts.
-            return await self.restart(name)
-        return app
+        do without the app is paused; it goes on when that is given again. Raises `NotFound`."""
+        return await self._decisions.set_grant(name, grant_id, approved)
+
+    async def set_limits(self, name: str, changes: Mapping[str, Any]) -> App:
+        """Other limits than the manifest asks for: `memory`, `processes`, `disk` (0: none); None is the manifest's again.
+        A running app starts anew with them, a paused one stays paused. Raises `Rejected`, `NotFound` or `Conflict`."""
+        return await self._decisions.set_limits(name, changes)
 
     # --- the node's life ----------------------------------------------------------------------------------------------
 
@@ -175,7 +164,8 @@ class Apps:
         await asyncio.to_thread(self.staged.clear)
         apps = await self._nodes.all()
         users = {app.name: app.nkey for app in apps if app.nkey and self._parts.folders(app.name).bus_seed.exists()}
-        await self._local.set_users(users)
+        paused = {app.name for app in apps if app.state is AppState.PAUSED}
+        await self._local.set_users({name: key for name, key in users.items() if name not in paused})
         locks = [self._local.new(app).lock() for app in apps]
         await asyncio.to_thread(self._local.environments.clean, locks)
         for app in apps:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +10,9 @@ import msgspec
 
 from core.app.parts import AppParts
 from core.app.record import App, app_ref
+from core.app.review import worded
 from core.app.upgrade import Upgrades
-from core.grant import describe
+from core.app.words import words_of
 from pcloud.event import StoredEvent
 
 __all__ = ["detail_of"]
@@ -25,16 +25,19 @@ SHOWN = ("version", "state", "step", "error")
 async def detail_of(app: App, parts: AppParts, upgrades: Upgrades) -> dict[str, Any]:
     grants = await parts.nodes.grants(app.name)
     before = app.previous
+    words = words_of({one.name: one.manifest for one in await parts.nodes.all()}, parts.nodes.types())
     return {
         "description": app.manifest.description,
         "archive": app.archive,
+        "limits": msgspec.to_builtins(app.resources),
+        "limits_asked": msgspec.to_builtins(app.manifest.resources),
         "installed_at": app.installed_at,
         "signer": msgspec.json.decode(app.signer) if app.signer else None,
         "actions": [
             {"name": one.name, "args": one.args, "description": one.description} for one in app.manifest.actions
         ],
         "triggers": await parts.processor.triggers(app.name),
-        "grants": [{**asdict(grant), "text": describe(grant), "new": grant.state == "pending"} for grant in grants],
+        "grants": worded(grants, words),
         "previous": before
         and {
             "version": before.version,

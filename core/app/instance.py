@@ -21,6 +21,7 @@ from core.app.credentials import bus_key, web_key
 from core.app.environment import Environments
 from core.app.folders import AppFolders
 from core.app.gateway import Gateway, socket_path
+from core.app.limits import more_room
 from core.app.links import Links
 from core.app.log import AppLog
 from core.app.ports import Api, Calls
@@ -209,7 +210,7 @@ class Instance:
 
     async def _confined(self, run: Run, ports: Mapping[str, int]) -> Start:
         assert self._links is not None and self._environment is not None
-        host, name, resources = self._host_network, self.app.name, self.app.manifest.resources
+        host, name, resources = self._host_network, self.app.name, self.app.resources
         self.port = (free_port() if host else WEB_PORT) if run.web else 0
         doors = {
             "PCLOUD_URL": f"unix://{GATEWAY}" if host else f"http://127.0.0.1:{GATEWAY_PORT}",
@@ -233,7 +234,7 @@ class Instance:
         )  # fmt: skip
         self._cell = Cell(
             self._settings.machine, plan, self._links.ports, gateway=self._open_gateway.serve,
-            may_reach=self._links.may_reach, on_limit=self._limit, on_over=self._over,
+            may_reach=self._links.may_reach, on_limit=self._limit, on_over=self._full,
         )  # fmt: skip
         # The sandbox's own start sees nothing that the manifest says.
         bare = {"PATH": os.defpath, "PCLOUD_DATA": str(self.folders.data)}
@@ -274,8 +275,9 @@ class Instance:
         if self._on_limit is not None:
             self._on_limit(kind, detail)
 
-    def _over(self, reason: str) -> None:
+    def _full(self, reason: str) -> None:
         """End the process for good; whoever owns the app's state writes down that it is paused."""
+        reason = f"{reason}: {more_room(self.app.name)}"
         if self._on_pause is not None:
             self._on_pause(reason)
         elif self.supervisor is not None and self._pausing is None:

@@ -20,12 +20,12 @@ if __name__ == "__main__":
         sys.exit(1)
     with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - the less it imports, the sooner it runs
         file.write("1000")
-    try:
-        for group in filter(None, groups.split(":")):
+    for group in filter(None, groups.split(":")):
+        try:
             with open(group, "w") as file:  # noqa: PTH123
                 file.write("0")
-    except OSError as error:
-        sys.exit(f"pcloud: the control group {group} can't be joined: {error.strerror}")
+        except OSError as error:
+            sys.exit(f"pcloud: the control group {group} can't be joined: {error.strerror}")
     try:
         os.execvp(command[0], command)  # noqa: S606 - a list that core made
     except OSError as error:

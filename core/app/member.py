@@ -18,6 +18,10 @@ from pcloud.errors import Rejected
 
 __all__ = ["Member", "MemberNames", "member_path"]
 
+# What is not seen, or turns what is seen around: controls, surrogates, formats, ends of lines.
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+JOINERS = frozenset({"\u200c", "\u200d"})  # which some scripts, and people's pictures, are written with
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -45,7 +49,7 @@ def member_path(name: str, bounds: ArchiveBounds) -> str:
         raise Rejected(
             f"the archive's member {name!r} has an absolute path or a backslash: pack the folder's content instead"
         )
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+    if any(unicodedata.category(letter) in UNSEEN and letter not in JOINERS for letter in name):
         raise Rejected(f"the archive's member {name!r} has a control character in its name: rename the file")
     parts = name.rstrip("/").split("/")
     while parts and parts[0] in (".", ""):

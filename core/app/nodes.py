@@ -3,7 +3,7 @@ commands."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -132,6 +132,9 @@ class AppNodes:
 
     async def set_bus_key(self, name: str, public: str) -> None:
         await self._set(name, nkey=public)
+
+    async def set_limits(self, name: str, limits: Mapping[str, int]) -> None:
+        await self._set(name, limits=msgspec.json.encode(limits).decode() if limits else None)
 
     async def set_grant(self, grant: Grant) -> None:
         await self._commands.write(ACTOR, [NodeChange(grant_ref(grant), "update", set={"state": grant.state})])

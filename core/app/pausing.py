@@ -1,6 +1,6 @@
 """An app stands still, goes on, or starts anew; nothing of it is lost.
 
-A paused app's triggers keep their places in the log, its durable calls wait, and it stays on the bus's list. It is
+A paused app's triggers keep their places in the log, and its durable calls wait. It has no user on the bus. It is
 PAUSED until the owner says otherwise, over restarts of the node too.
 """
 
@@ -26,6 +26,7 @@ class Pauses:
         await self._parts.nodes.become(app.name, AppState.PAUSED, reason, step="pause")
         await self._parts.processor.suspend(app.name)
         await self._parts.local.drop(app.name)
+        await self._parts.local.expel(app.name)
         await self._parts.api.disconnect(lambda caller: caller.kind == "app" and caller.name == app.name)
 
     async def resume(self, app: App) -> None:
@@ -38,6 +39,7 @@ class Pauses:
             steps = await bring_up(self._parts, instance, quiet, (), recorded=False)
         except Exception as error:
             await self._parts.processor.suspend(app.name)
+            await self._parts.local.expel(app.name)
             await self._parts.nodes.become(app.name, AppState.PAUSED, f"it does not start: {error}")
             raise
         await steps.running()

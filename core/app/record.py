@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
+from core.app.limits import limits_from_json
 from pcloud.errors import Corrupt
-from pcloud.manifest import Manifest
+from pcloud.manifest import Manifest, Resources
 from pcloud.subject import Ref
 from projections.graph.port import Select
 
@@ -19,7 +20,7 @@ __all__ = ["ALL_APPS", "APP_TYPE", "App", "AppState", "Previous", "app_from_row"
 APP_TYPE = "core/App"
 FIELDS = (
     "id", "version", "state", "step", "manifest", "archive", "nkey", "error", "installedAt", "previous", "signer",
-    "forget",
+    "forget", "limits",
 )  # fmt: skip
 ALL_APPS = Select(APP_TYPE, scalars=FIELDS)
 
@@ -59,7 +60,7 @@ class Previous(msgspec.Struct, frozen=True):
 class App:
     """An app that is installed, or on its way in or out. `archive`: its sha256. `step`: what was begun last. `error`: why
     it is FAILED or PAUSED, or an upgrade was taken back. `signer`: JSON. `installed_at`: when it was first tried; all
-    tries up to its removal have the same. `forget`: its data goes with it."""
+    tries up to its removal have the same. `forget`: its data goes with it. `limits`: those that the owner has changed."""
 
     name: str
     version: str
@@ -73,6 +74,12 @@ class App:
     previous: Previous | None = None
     signer: str = ""
     forget: bool = False
+    limits: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def resources(self) -> Resources:
+        """How much of the machine it may use."""
+        return msgspec.structs.replace(self.manifest.resources, **self.limits)
 
     @property
     def title(self) -> str:
@@ -108,6 +115,7 @@ def app_from_row(row: Mapping[str, Any]) -> App:
         manifest = msgspec.json.decode(row["manifest"], type=Manifest)
         state = AppState(row["state"])
         previous = msgspec.json.decode(row["previous"], type=Previous) if row.get("previous") else None
+        limits = limits_from_json(row.get("limits") or "")
     except (msgspec.MsgspecError, ValueError, TypeError) as error:
         raise Corrupt(f"the stored node of the app {row['id']} can't be read: {error}") from error
     return App(
@@ -123,4 +131,5 @@ def app_from_row(row: Mapping[str, Any]) -> App:
         previous=previous,
         signer=row.get("signer") or "",
         forget=bool(row.get("forget")),
+        limits=limits,
     )

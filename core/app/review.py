@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from core.app.admission import Missing
+from core.app.limits import size
 from core.app.signature import Signer
 from core.caller import Grant
-from core.grant import describe, explain_capability
-from pcloud.manifest import Manifest
+from core.grant import Words, describe, explain_capability
+from pcloud.manifest import Manifest, Resources
 
-__all__ = ["Review", "changes_of", "notes_of", "resources_of"]
+__all__ = ["Review", "changes_of", "notes_of", "resources_of", "worded"]
 
 ACTION = "action:"
-UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
     """`archive`: its sha256. `kind`: what installing it would be. `grants`: all, those that wait for the owner pending.
     `notes`: what follows without being asked for, as sentences. `missing`: what has to be installed first. `changes`:
-    what an upgrade changes. `sandbox`: in which one it would run; `unconfined`: with all rights of this user."""
+    what an upgrade changes. `sandbox`: in which one it would run; `unconfined`: with all rights of this user.
+    `words`: those that grants are told in."""
 
     archive: str
     kind: Literal["install", "upgrade", "same"]
@@ -40,36 +41,39 @@ class Review:
     resources: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
     changes: tuple[str, ...] = ()
+    words: Words = field(default_factory=Words)
 
     def as_dict(self) -> dict[str, Any]:
-        grants = [{**asdict(grant), "text": describe(grant), "new": grant.state == "pending"} for grant in self.grants]
         needed = list(dict.fromkeys(one.bundled for one in self.missing if one.bundled))
-        return {**asdict(self), "grants": grants, "missing": [str(one) for one in self.missing], "needed": needed}
+        told = {**asdict(self), "missing": [str(one) for one in self.missing], "needed": needed}
+        del told["words"]
+        return told | {"grants": worded(self.grants, self.words)}
 
 
-def notes_of(manifest: Manifest) -> list[str]:
+def worded(grants: Iterable[Grant], words: Words) -> list[dict[str, Any]]:
+    """Each grant with what it means, and whether it waits for the owner."""
+    return [{**asdict(grant), "text": describe(grant, words), "new": grant.state == "pending"} for grant in grants]
+
+
+def notes_of(manifest: Manifest, words: Words | None = None) -> list[str]:
     """What the app does without a grant of its own."""
-    notes = [f"provide the role {role} to other apps" for role in manifest.provides]
+    notes = [f"provide “{role.replace('-', ' ')}” to other apps" for role in manifest.provides]
     if manifest.run is not None and manifest.run.web:
         notes.append("serve web pages to you, at an address of its own")
     for init in manifest.init:
         receiver = init.call.rpartition("/")[0] or manifest.name
-        whom = f"the app that provides {receiver.removeprefix('role:')}" if receiver.startswith("role:") else receiver
         actions = [value.removeprefix(ACTION) for value in init.args.values() if str(value).startswith(ACTION)]
-        notes.extend(explain_capability(whom, action) for action in actions)
+        notes.extend(explain_capability(receiver, action, words) for action in actions)
     return notes
 
 
-def resources_of(manifest: Manifest) -> list[str]:
+def resources_of(resources: Resources) -> list[str]:
     """What it may use of this machine, in words."""
-    asked = getattr(manifest, "resources", None)
-    if asked is None or manifest.run is None:
-        return []
-    words = [f"use up to {size(asked.memory)} of memory", f"run up to {asked.processes} processes"]
-    disk = (
-        f"store up to {size(asked.disk)} in its own folder" if asked.disk else "store without limit in its own folder"
-    )
-    return [*words, disk]
+    room = f"up to {size(resources.disk)}" if resources.disk else "without limit"
+    return [
+        f"use up to {size(resources.memory)} of memory", f"run up to {resources.processes} processes",
+        f"store {room} in its own folder",
+    ]  # fmt: skip
 
 
 def changes_of(before: Manifest, after: Manifest, added: Sequence[str], new_inits: Iterable[str]) -> list[str]:
@@ -84,10 +88,3 @@ def changes_of(before: Manifest, after: Manifest, added: Sequence[str], new_init
     found += [f"no longer asks for {next(filter(None, use))}" for use in sorted(asked - kept)]
     found += [f"calls {call} once" for call in new_inits]
     return found
-
-
-def size(count: int) -> str:
-    for unit, name in UNITS:
-        if count >= unit:
-            return f"{count / unit:.3g} {name}"
-    return f"{count} bytes"

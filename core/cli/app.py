@@ -12,6 +12,7 @@ from core.cli.client import open_client
 from core.cli.dev import dev
 from core.cli.install import install, upgrade
 from core.cli.life import Name, grant, grants, pause, remove, restart, resume, revoke, rollback, segment, show
+from core.cli.limits import limits
 from core.cli.new import lock, new
 from core.cli.sign import SignOption, sign, signed
 from core.cli.terminal import AsJson, DataOption, facts, plain, print_json, print_table, run
@@ -50,7 +51,7 @@ def pack_command(
     facts.print(f"{plain(target)}  {len(checked.data):,} bytes  sha256 {checked.sha256}")
 
 
-for life in (install, upgrade, show, rollback, pause, resume, restart, remove, grants, grant, revoke):
+for life in (install, upgrade, show, rollback, pause, resume, restart, remove, grants, grant, revoke, limits):
     commands.command(life.__name__)(life)
 commands.command("new")(new)
 commands.command("lock")(lock)

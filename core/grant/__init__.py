@@ -10,9 +10,9 @@ register    the grants in force, as of the graph view
 from core.grant.node import ALL_GRANTS, GRANT_TYPE, grant_from_row, grant_ref, grant_values
 from core.grant.register import GrantRegister
 from core.grant.request import carry_over, decide, grant_id, requested_grants
-from core.grant.wording import describe, explain_capability
+from core.grant.wording import Words, describe, explain_capability
 
 __all__ = [
-    "ALL_GRANTS", "GRANT_TYPE", "GrantRegister", "carry_over", "decide", "describe", "explain_capability",
-    "grant_from_row", "grant_id", "grant_ref", "grant_values", "requested_grants",
+    "ALL_GRANTS", "GRANT_TYPE", "GrantRegister", "Words", "carry_over", "decide", "describe",
+    "explain_capability", "grant_from_row", "grant_id", "grant_ref", "grant_values", "requested_grants",
 ]  # fmt: skip

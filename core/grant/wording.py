@@ -1,63 +1,124 @@
-"""Says in plain words what a grant lets an app do: this is what the owner reads before deciding."""
+"""Says in plain words what a grant lets an app do: this is what the owner reads before deciding.
+
+Names are those that the owner knows: an app's title, a type's name as a noun, and what type and action are about, quoted from the app
+that has them. Nothing of it is taken from the app that asks.
+"""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from core.caller import Grant
 from pcloud.subject import TypeName
 
-__all__ = ["describe", "explain_capability"]
+__all__ = ["Words", "describe", "explain_capability"]
+
+ROLE = "role:"
+# Of a description, which may be long.
+QUOTED = 120
+PLURALS = (("[^aeiou]y$", "y$", "ies"), ("(s|x|z|ch|sh)$", "$", "es"), ("$", "$", "s"))
 
 
-def describe(grant: Grant) -> str:
-    """One sentence without the app's name, such as "see all Image entries of image-importer and change them"."""
-    sentence = _SENTENCES[grant.verb](grant)
-    return f"{sentence} (it can do without)" if grant.optional else sentence
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What installed apps say of themselves. `titles`: by app; `types` and `actions`: descriptions by `app/Type` and `app/action`;
+    `roles`: the app that holds each. What is not in here is called by its plain name."""
+
+    titles: Mapping[str, str] = field(default_factory=dict)
+    types: Mapping[str, str] = field(default_factory=dict)
+    actions: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+
+    def app(self, name: str) -> str:
+        """The app's title, with its name where that is another: no app may pass for one with the same title."""
+        title = self.titles.get(name) or name
+        return title if "-".join(title.lower().split()) == name else f"{title} ({name})"
+
+    def holder(self, target: str) -> tuple[str, str]:
+        """How to say who answers calls to `app` or `role:ROLE`, and the app that does at present ('' for none)."""
+        if not target.startswith(ROLE):
+            return self.app(target), target
+        role = target.removeprefix(ROLE)
+        if app := self.roles.get(role):
+            return f"{self.app(app)}, or what takes its place,", app
+        return f"whichever app provides “{spoken(role)}”", ""
 
 
-def explain_capability(receiver: str, action: str) -> str:
-    """What handing an action as an argument means."""
-    return f"let {receiver} call its action {action} whenever it likes, without being named there"
+def describe(grant: Grant, words: Words | None = None) -> str:
+    """What comes after "may", such as "see all images that Image importer keeps (“A picture of yours.”)"."""
+    return _SENTENCES[grant.verb](grant, words or Words())
 
 
-def _read(grant: Grant) -> str:
-    return f"see all {_type(grant)}{_fields(grant)}"
+def explain_capability(receiver: str, action: str, words: Words | None = None) -> str:
+    """What comes after "it will", of an app that hands its own `app/action` to a receiver (`app` or `role:ROLE`)."""
+    words = words or Words()
+    whom, _ = words.holder(receiver)
+    return f"let {whom} ask it to “{spoken(action.rpartition('/')[2])}” at any time{quoted(words.actions.get(action))}"
 
 
-def _write(grant: Grant) -> str:
-    return f"see, add, change and delete all {_type(grant)}{_fields(grant)}"
+def spoken(name: str) -> str:
+    """`get-object` as words."""
+    return name.replace("-", " ").replace("_", " ")
 
 
-def _extend(grant: Grant) -> str:
-    return f"see all {_type(grant)}{_fields(grant)} and keep data of its own with each of them"
+def plural(type_: str) -> str:
+    """`ImageSegment` as "image segments"."""
+    noun = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", type_).replace("_", " ")
+    noun = " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in noun.split())
+    ending = next((old, new) for fits, old, new in PLURALS if re.search(fits, noun))
+    return re.sub(ending[0], ending[1], noun, count=1)
 
 
-def _call(grant: Grant) -> str:
-    name, _, action = grant.target.rpartition("/")
-    whom = f"whichever app provides {name.removeprefix('role:')}" if name.startswith("role:") else f"the app {name}"
-    return f"have {whom} do “{action}”"
+def quoted(description: str | None) -> str:
+    text = " ".join((description or "").split())
+    if not text:
+        return ""
+    return f" (“{text if len(text) <= QUOTED else text[: QUOTED - 1].rstrip() + '…'}”)"
 
 
-def _network(grant: Grant) -> str:
+def _read(grant: Grant, words: Words) -> str:
+    return f"see all {_entries(grant, words)}{_fields(grant, words)}{_about(grant, words)}"
+
+
+def _write(grant: Grant, words: Words) -> str:
+    return f"see, add, change and delete all {_entries(grant, words)}{_fields(grant, words)}{_about(grant, words)}"
+
+
+def _extend(grant: Grant, words: Words) -> str:
+    more = "and add information of its own to each"
+    return f"see all {_entries(grant, words)}{_fields(grant, words)}, {more}{_about(grant, words)}"
+
+
+def _call(grant: Grant, words: Words) -> str:
+    target, _, action = grant.target.rpartition("/")
+    whom, app = words.holder(target)
+    return f"ask {whom} to “{spoken(action)}”{quoted(words.actions.get(f'{app}/{action}'))}"
+
+
+def _network(grant: Grant, words: Words) -> str:
     if grant.target == "host":
-        return "use this machine's whole network, including the internet and every local service"
+        return "use the whole network: the internet, your home's devices and everything that runs on this computer"
     if grant.target == "peers":
-        return "talk to its own kind on your other nodes, on named ports"
+        return "talk to the same app on your other computers with PCloud"
     return f"reach {grant.target} over the network"
 
 
-def _type(grant: Grant) -> str:
+def _entries(grant: Grant, words: Words) -> str:
     name = TypeName.parse(grant.target)
-    return f"{name.type} entries of {name.app}"
+    return f"{plural(name.type)} that {words.app(name.app)} keeps"
 
 
-def _fields(grant: Grant) -> str:
+def _about(grant: Grant, words: Words) -> str:
+    return quoted(words.types.get(grant.target))
+
+
+def _fields(grant: Grant, words: Words) -> str:
     if not grant.fields:
         return ""
-    return f", with {', '.join(field.rpartition('/')[2] for field in grant.fields)} that {_owners(grant)} added"
-
-
-def _owners(grant: Grant) -> str:
-    return " and ".join(dict.fromkeys(field.partition("/")[0] for field in grant.fields))
+    owners = " and ".join(dict.fromkeys(words.app(field.partition("/")[0]) for field in grant.fields))
+    return f", with what {owners} added to them ({', '.join(field.rpartition('/')[2] for field in grant.fields)})"
 
 
 _SENTENCES = {"read": _read, "write": _write, "extend": _extend, "call": _call, "network": _network}

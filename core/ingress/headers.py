@@ -57,9 +57,9 @@ SAFE = {
 DISCREET = frozenset({"no-referrer", "same-origin", "strict-origin", "strict-origin-when-cross-origin"})
 
 
-def is_own_cookie(name: str) -> bool:
-    """Whether a cookie's name is core's, or may be read as such: with a prefix, in quotes, in capitals."""
-    return OWN_COOKIE in name.lower()
+def is_own_cookie(pair: str) -> bool:
+    """Whether a cookie is core's, or may be read as such by some server: with a prefix, in quotes, in capitals, behind an empty name."""
+    return OWN_COOKIE in pair.lower()
 
 
 def passing_headers(headers: Mapping[str, str], *, shared_site: bool = False) -> CIMultiDict[str]:
@@ -96,7 +96,7 @@ def _cookies(value: str, shared_site: bool) -> Iterable[str]:
     for part in map(str.strip, value.split(";")):
         name = part.partition("=")[0].strip()
         # A cookie without a name is sent as its bare value, which may look like any other cookie.
-        if name and "=" in part and not is_own_cookie(name) and (not shared_site or name.startswith(HOST_ONLY)):
+        if name and "=" in part and not is_own_cookie(part) and (not shared_site or name.startswith(HOST_ONLY)):
             yield part
 
 
@@ -125,4 +125,4 @@ def _may_set(cookie: str) -> bool:
     pair, *attributes = cookie.split(";")
     name, equals, _ = pair.partition("=")
     elsewhere = any(one.partition("=")[0].strip().lower() == "domain" for one in attributes)
-    return bool(equals and name.strip()) and not is_own_cookie(name) and not elsewhere
+    return bool(equals and name.strip()) and not is_own_cookie(pair) and not elsewhere

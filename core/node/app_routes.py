@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
+from msgspec import to_builtins
 
 from core.audit import archive_audited
 from core.caller import Grant
@@ -86,6 +87,16 @@ def app_routes(node: Any) -> web.RouteTableDef:
             raise Rejected('say {"approved": true} or {"approved": false}')
         app = await node.apps.set_grant(request.match_info["name"], request.match_info["id"], approved)
         return web.json_response({"app": app.name, "state": app.state.value, "error": app.error})
+
+    @routes.post("/apps/{name}/limits")
+    async def limits(request: web.Request) -> web.StreamResponse:
+        """`{"memory", "processes", "disk"}`, those that change: bytes, a count; null is what the manifest says."""
+        changes = await request.json()
+        if not isinstance(changes, dict):
+            raise Rejected('say which limits change: {"memory": 1073741824}')
+        app = await node.apps.set_limits(request.match_info["name"], changes)
+        state = {"app": app.name, "state": app.state.value, "error": app.error}
+        return web.json_response({**state, "limits": to_builtins(app.resources)})
 
     @routes.delete("/apps/{name}")
     async def remove(request: web.Request) -> web.StreamResponse:

@@ -21,6 +21,7 @@ from core.ingress.hosts import acts, app_of, from_elsewhere, same_origin
 from core.ingress.pages import NOTHING, sealed_policy
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
+from core.sandbox.inside import Inside
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
 from pcloud.web import User, sign_user
 
@@ -40,7 +41,7 @@ Refused = Callable[[str, str, str], None]
 class WebApps(Protocol):
     """What the front needs to know of the installed apps."""
 
-    def web_address(self, name: str) -> tuple[str, int] | None: ...
+    def web_address(self, name: str) -> tuple[str, int] | Inside | None: ...
     def web_key(self, name: str) -> bytes: ...
     def web_names(self) -> list[tuple[str, str]]:
         """Name and title of each app that has a page."""
@@ -99,7 +100,7 @@ class Front:
         if path == "/healthz":
             return web.json_response({"up": True})
         if path == "/signin":
-            return await (self._sign_in.submit(request) if request.method == "POST" else self._sign_in.page(request))
+            return await self._signing_in(request)
         caller = await self._caller(request)
         if path == "/graphql":
             return await self._api.http(request, caller)
@@ -108,6 +109,12 @@ class Front:
         if path == "/":
             return self._front_page(request)
         raise NotFound(f"there is nothing at {path}: the API is at /graphql, each app at its own address")
+
+    async def _signing_in(self, request: web.Request) -> web.StreamResponse:
+        answer = await (self._sign_in.submit(request) if request.method == "POST" else self._sign_in.page(request))
+        if answer.status in (403, 429):
+            self._refused("", request.path, "a wrong credential, or a link that was used or is too old")
+        return answer
 
     async def _caller(self, request: web.Request) -> Caller:
         """Who asks at core's own origin: by bearer token, or by session from a page of this very origin."""

@@ -23,7 +23,7 @@ __all__ = ["Journal", "RunLog"]
 
 log = logging.getLogger(__name__)
 RETRY = 1.0
-TOGETHER = 200
+TOGETHER = 50  # whoever waits for them goes on at once, and what is new must get a word in
 LARGEST = 256 * 1024  # bytes of what goes together, unless one alone is larger
 
 

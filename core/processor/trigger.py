@@ -40,6 +40,7 @@ __all__ = ["Runaway", "Side", "TriggerLoop", "TriggerParts"]
 log = logging.getLogger(__name__)
 AGAIN = 5.0
 BATCH = 64
+PORTION = 32
 
 
 Runaway = Callable[[str, str], None]
@@ -83,7 +84,9 @@ class TriggerLoop:
         self._settings = parts.executor.settings
         self._caller = Caller("app", plan.app)
         self._order: Order[str] = Order()
-        self._held = Held(self._settings.held, self._settings.ack_wait)
+        # The past comes in small portions: all that ends at once goes on at once, before anything new.
+        held = min(self._settings.held, plan.concurrency + PORTION) if side.replay else self._settings.held
+        self._held = Held(held, self._settings.ack_wait)
 
     @property
     def held(self) -> int:
@@ -116,7 +119,7 @@ class TriggerLoop:
                 raise outcome
 
     async def _pull_until(self, until: int) -> None:
-        async with aclosing(self._side.consumer.pull(batch=BATCH)) as deliveries:
+        async with aclosing(self._side.consumer.pull(batch=PORTION if self._side.replay else BATCH)) as deliveries:
             async for delivery in deliveries:
                 if delivery.event.sequence > until:
                     return

@@ -81,7 +81,8 @@ class OnDemandSchema(GraphQLSchema):
     def _type(self, name: str) -> GraphQLNamedType:
         if (fields := self._source.roots.get(name)) is not None:
             root = GraphQLObjectType(name, fields={})
-            root.fields = _Made(list(fields), lambda one: self._field(fields[one]()), self._lock, {})
+            made = _Made(list(fields), lambda one: self._field(fields[one]()), self._lock, {})
+            vars(root)["fields"] = made  # where the cached property keeps its value
             return root
         node = next(one for one in self._source.types[name]() if getattr(one, "name").value == name)  # noqa: B009
         return self._named(node)

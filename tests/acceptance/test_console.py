@@ -145,8 +145,8 @@ def installed(node: NodeProcess) -> dict[str, str]:
 def test_an_app_without_what_it_needs_is_not_installed(console: Page, cloud: NodeProcess, tmp_path: Path) -> None:
     drop(console, "reader.tar.gz", reader_archive(tmp_path / "reader"))
     expect(console.get_by_role("heading", name="It needs to")).to_be_visible()
-    answer(console, "See all Note entries of diary", "Don’t allow")
-    answer(console, "see, add, change and delete all Note", "Allow")
+    answer(console, "See all notes that Diary keeps", "Don’t allow")
+    answer(console, "see, add, change and delete all notes", "Allow")
     expect(console.get_by_text("Reader can’t be installed like this.")).to_be_visible()
     expect(console.get_by_role("button", name="Install", exact=True)).to_be_disabled()
     console.get_by_role("button", name="Don’t install").click()
@@ -161,7 +161,7 @@ def test_a_dropped_archive_is_reviewed_installed_and_seen_running(
     expect(console.get_by_text("“it would correct what is misspelt”")).to_be_visible()
     expect(console.get_by_text("Not signed")).to_be_visible()
     expect(console.get_by_role("button", name="Install", exact=True)).to_be_disabled()  # until all is decided on
-    answer(console, "see, add, change and delete all Note", "Don’t allow")
+    answer(console, "see, add, change and delete all notes", "Don’t allow")
     console.get_by_role("button", name="Install", exact=True).click()
     expect(console.get_by_role("heading", name="Reader is running")).to_be_visible(timeout=60_000)
     console.get_by_role("link", name="See the app").click()
@@ -225,14 +225,14 @@ def test_a_dry_run_counts_and_changes_nothing_and_the_replay_does_it(console: Pa
 
 def test_what_was_granted_is_withdrawn_and_given_back(console: Page, reader: NodeProcess) -> None:
     show(console, "/apps/reader")
-    console.get_by_role("button", name="Withdraw: See all Note entries of diary").click()
+    console.get_by_role("button", name="Withdraw: See all notes that Diary keeps").click()
     dialog = console.get_by_role("dialog", name="Withdraw what Reader needs?")
     expect(dialog).to_contain_text("paused until you allow it again")
     dialog.get_by_role("button", name="Withdraw").click()
     expect(console.get_by_role("heading", name="Reader")).to_contain_text("Paused")
     wait_until(lambda: {"verb": "read", "state": "rejected"} in grants(reader), what="the withdrawn grant")
-    console.get_by_role("button", name="Allow: See all Note entries of diary").click()
-    expect(console.get_by_role("button", name="Withdraw: See all Note entries of diary")).to_be_visible()
+    console.get_by_role("button", name="Allow: See all notes that Diary keeps").click()
+    expect(console.get_by_role("button", name="Withdraw: See all notes that Diary keeps")).to_be_visible()
     expect(console.get_by_role("heading", name="Reader")).to_contain_text("Running")
 
 
@@ -246,7 +246,7 @@ def test_an_upgrade_shows_only_what_is_new_and_is_rolled_back(
     expect(console.get_by_text("Upgrade from 1.0.0 to 1.1.0")).to_be_visible()
     expect(console.get_by_role("radiogroup")).to_have_count(1)
     expect(console.get_by_text("2 permissions you decided on before")).to_be_visible()
-    answer(console, "Use this machine's whole network", "Don’t allow")
+    answer(console, "Use the whole network", "Don’t allow")
     console.get_by_role("button", name="Upgrade", exact=True).click()
     expect(console.get_by_role("heading", name="Reader is running")).to_be_visible(timeout=60_000)
     console.get_by_role("link", name="See the app").click()

@@ -49,7 +49,7 @@ def test_an_archive_that_asks_for_too_much_is_refused_on_the_terminal(node: Node
     (tmp_path / "curious" / "app.yaml").write_text(CURIOUS)
     said, code = on_a_terminal(node, "n\n", "app", "install", str(tmp_path / "curious"))
     assert code != 0
-    assert "see, add, change and delete all Image entries of image-importer" in said
+    assert "see, add, change and delete all images that Image importer keeps" in said
     assert "Wants them all." in said
     assert "curious is not installed" in said
     assert "curious" not in {app["name"] for app in node.json("app", "list", "--json")}

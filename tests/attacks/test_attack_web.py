@@ -20,6 +20,7 @@ from core.owner.session import Sessions
 from pcloud.errors import Forbidden
 from pcloud.web import User, sign_user, verify_user
 from tests.integration.node.front import APP_KEY, TOKEN, FrontDoor, open_front
+from tests.node_process import NodeProcess, wait_until
 
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
 SAME_SITE = {**CROSS_SITE, "Sec-Fetch-Site": "same-site"}
@@ -482,3 +483,28 @@ async def test_attack_endless_headers_are_refused(front: FrontDoor, head: bytes)
     assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.0 400", b"HTTP/1.1 400", b"HTTP/1.1 431"))
     async with front.request("/healthz", signed_in=False) as after:
         assert after.status == 200
+
+
+# --- what is told of it ------------------------------------------------------------------------------------------------------------
+
+
+async def test_attack_what_the_front_refuses_stands_in_the_audit_log(node: NodeProcess) -> None:
+    """On a whole node: each way in which a page or a stranger was turned away."""
+    async with aiohttp.ClientSession() as client:
+        for path, headers, form in (
+            ("/graphql", {"Host": "evil.example"}, None),
+            ("/healthz", CROSS_SITE, None),
+            ("/signin", {}, {"token": "owner_wrong"}),
+        ):
+            async with client.request(
+                "POST" if form else "GET", f"{node.address}{path}", headers=headers, data=form
+            ) as answer:
+                assert answer.status in (400, 403)
+
+    def told() -> bool:
+        whats = [one["what"] for one in node.graphql('{ audit(kind: "web", first: 50) }')["audit"]]
+        return all(
+            any(words in what for what in whats) for words in ("evil.example", "another origin", "a wrong credential")
+        )
+
+    await asyncio.to_thread(wait_until, told, seconds=20, what="three lines of the audit log")

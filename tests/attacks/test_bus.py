@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import pytest
 from nats.aio.client import Client
@@ -295,12 +296,26 @@ def test_an_attack_by_a_flood_of_answers_keeps_nobody_else_waiting(cloud: Cloud)
     assert slowest < 3
 
 
-async def test_an_attack_with_a_removed_apps_key_ends_at_once_and_nobody_elses_connection_does(cloud: Cloud) -> None:
+def withdraw(cloud: Cloud, app: str) -> None:
+    async def ask(client: Any) -> None:
+        [grant] = (await client.ask("GET", f"/apps/{app}"))["grants"]
+        await client.ask("POST", f"/apps/{app}/grants/{grant['id']}", json_body={"approved": False})
+
+    cloud._with_client(ask)
+
+
+@pytest.mark.parametrize("how", ["withdrawn", "removed"])
+async def test_an_attack_with_the_key_of_an_app_that_was_stopped_ends_and_nobody_elses_connection_does(
+    cloud: Cloud, how: str
+) -> None:
     """Its user goes by a reload, whoever has taken the key along."""
     await asyncio.to_thread(cloud.install_archive, cloud.installed("guest"))
     async with AsyncExitStack() as stack:
         thief, other = [await stack.enter_async_context(stolen(cloud, app)) for app in ("guest", "other")]
-        await asyncio.to_thread(cloud.cli, "app", "remove", "guest", "--yes")
+        if how == "withdrawn":
+            await asyncio.to_thread(withdraw, cloud, "guest")
+        else:
+            await asyncio.to_thread(cloud.cli, "app", "remove", "guest", "--yes")
         async with asyncio.timeout(20):
             await thief.cut.wait()
         await other.flush()
@@ -308,6 +323,8 @@ async def test_an_attack_with_a_removed_apps_key_ends_at_once_and_nobody_elses_c
         again = Thief()
         with pytest.raises(NatsError):
             await again.connect(thief.address, nkeys_seed_str=thief.seed, allow_reconnect=False, error_cb=again.ignore)
+    if how == "withdrawn":
+        await asyncio.to_thread(cloud.cli, "app", "remove", "guest", "--yes")
 
 
 class Thief(Client):

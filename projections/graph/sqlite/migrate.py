@@ -22,8 +22,12 @@ def migrate(connection: sqlite3.Connection, before: Layout, after: Layout) -> No
     for name, table in after.tables.items():
         old = before.tables.get(name)
         if old is None:
-            old = Table(name, table.name, {}, {}, {}, {})
-            connection.execute(f"CREATE TABLE {table.name} (id TEXT NOT NULL UNIQUE, _version INTEGER NOT NULL)")
+            # With all its columns: to add one later, SQLite reads the definitions of all tables again.
+            old = Table(name, table.name, columns=table.columns, edges={}, members={}, indexes={})
+            columns = "".join(f", {column.sql} {column.affinity}" for column in table.columns.values())
+            connection.execute(
+                f"CREATE TABLE {table.name} (id TEXT NOT NULL UNIQUE, _version INTEGER NOT NULL{columns})"
+            )
         _indexes_off(connection, old, table)
         _edges(connection, old, table)
         _columns(connection, old, table)

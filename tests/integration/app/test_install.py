@@ -278,7 +278,18 @@ async def test_a_restarted_node_runs_its_apps_without_their_init_actions(tmp_pat
         assert [line for line in platform.recorder.noted() if line.startswith("init")] == ["init tiny 0 one {}"]
 
 
-STEPS = ("archive", "register", "unpack", "environment", "credentials", "consumers", "process", "settle", "init", "running")
+STEPS = (
+    "archive",
+    "register",
+    "unpack",
+    "environment",
+    "credentials",
+    "consumers",
+    "process",
+    "settle",
+    "init",
+    "running",
+)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -139,7 +139,9 @@ async def test_stopping_lets_a_process_finish_what_it_does(supervise, tmp_path):
 
 
 async def test_a_flood_of_output_keeps_to_its_bound(supervise, tmp_path):
-    bounds = Supervision(back_off=0.01, longest_back_off=0.05, settle=0.05, log_bytes=20_000, log_line=500, log_lines=9999, stop=1.0)
+    bounds = Supervision(
+        back_off=0.01, longest_back_off=0.05, settle=0.05, log_bytes=20_000, log_line=500, log_lines=9999, stop=1.0
+    )
     supervise(
         "print('x' * 3000)\nfor n in range(5000): print(n, 'y' * 100)\nprint('the end', flush=True)\nimport time; time.sleep(60)",
         bounds,

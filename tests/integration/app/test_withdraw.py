@@ -58,7 +58,7 @@ async def test_a_withdrawn_grant_changes_the_view_and_cuts_who_looks_through_it(
     assert node.graphql(QUERY, app="reader") == {"queryNote": []}
     async with aiohttp.ClientSession() as session:
         cut, kept = await subscribed(session, node, "reader"), await subscribed(session, node, "other")
-        assert "may no longer see all Note entries of notes" in node.cli("app", "revoke", "reader", GRANT[:10]).stderr
+        assert "may no longer see all notes that notes keeps" in node.cli("app", "revoke", "reader", GRANT[:10]).stderr
         async with asyncio.timeout(10):
             last = [message async for message in cut]
         assert cut.closed and not any("next" in str(message.data) for message in last)
@@ -76,8 +76,8 @@ def test_the_command_line_shows_an_app_its_grants_and_its_steps(node: NodeProces
     assert shown["state"] == "RUNNING" and shown["previous"] is None
     assert [grant["reason"] for grant in shown["grants"]] == ["to count them"]
     assert shown["history"][0]["state"] == "INSTALLING" and shown["history"][-1]["step"] == "running"
-    assert "see all Note entries" in node.cli("app", "grants", "reader").stdout
-    assert "approved: see all Note entries" in node.cli("app", "show", "reader").stdout
+    assert "see all notes that notes keeps" in node.cli("app", "grants", "reader").stdout
+    assert "approved: see all notes that notes keeps" in node.cli("app", "show", "reader").stdout
     for words, code in (
         (("rollback", "reader", "--yes"), 4), (("upgrade", str(node.data), "--yes"), 2), (("revoke", "reader", "zzz"), 3),
         (("pause", "nobody"), 3), (("grants", "nobody"), 3),

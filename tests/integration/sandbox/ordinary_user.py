@@ -1,5 +1,8 @@
 """What a core that is not root finds when it starts an app: printed as JSON. Called with a folder that it may write."""
 
+# What runs within a sandbox imports little and fails on purpose.
+# ruff: noqa: PTH208
+
 from __future__ import annotations
 
 import asyncio
@@ -54,7 +57,12 @@ async def main(folder: Path) -> None:
     found["kind"], found["strangers"] = machine.kind, machine.confines_strangers
     ports = Ports(folder / "apps")
     one, other = (
-        Prisoner(plan_for(folder / "apps", name, processes=48), machine, ports, AppLog(folder / f"{name}.log", limit=10**6, longest=999))
+        Prisoner(
+            plan_for(folder / "apps", name, processes=48),
+            machine,
+            ports,
+            AppLog(folder / f"{name}.log", limit=10**6, longest=999),
+        )
         for name in ("one", "other")
     )
     try:
@@ -62,7 +70,9 @@ async def main(folder: Path) -> None:
         await other.start()
         found["inside"] = await one.do(inside)
         found["children"] = await one.do(breed)
-        found["others_children"] = await other.do("import os\npid = os.fork()\nif pid == 0: os._exit(0)\nanswer = os.waitpid(pid, 0)[1]")
+        found["others_children"] = await other.do(
+            "import os\npid = os.fork()\nif pid == 0: os._exit(0)\nanswer = os.waitpid(pid, 0)[1]"
+        )
     finally:
         found["said"] = one.log.tail(5)
         await one.supervisor.stop()

@@ -102,7 +102,10 @@ async def test_the_same_number_holds_after_a_start_anew_and_waits_for_the_app(im
 
 async def test_a_port_that_another_program_has_is_told(imprison, tmp_path):
     number = Ports(tmp_path / "apps").number("echo", "line")
-    with socket.create_server(("127.0.0.1", number)), pytest.raises(Unavailable, match=f"port {number} of echo is taken"):
+    with (
+        socket.create_server(("127.0.0.1", number)),
+        pytest.raises(Unavailable, match=f"port {number} of echo is taken"),
+    ):
         await imprison("echo", ECHO, command=("python3", "app.py", str(number)), ports=(number,))
 
 

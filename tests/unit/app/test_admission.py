@@ -94,7 +94,11 @@ def schema(text: str):
         ("text: String!", "text: String", "the field Note.text may be empty now"),
         ("{ A B }", "{ A C }", "the field Note.kind lacks the value B"),
         ("name: String! @id", "name: String!", "the field Topic.name is no longer an @id"),
-        ("@hasInverse(field: about)", "@hasInverse(field: about, onDelete: CASCADE)", "the relation Topic.notes deletes"),
+        (
+            "@hasInverse(field: about)",
+            "@hasInverse(field: about, onDelete: CASCADE)",
+            "the relation Topic.notes deletes",
+        ),
     ],
 )
 def test_an_upgrade_that_does_more_than_add_is_refused_with_what_it_does(old, new, words):
@@ -132,7 +136,7 @@ def test_the_review_says_what_follows_without_being_asked_for():
     )
     manifest = Manifest("images", "1.0.0", run=Run(["x"], web=True), provides=["pictures"], init=[init])
     assert notes_of(manifest) == [
-        "provide the role pictures to other apps",
+        "provide “pictures” to other apps",
         "serve web pages to you, at an address of its own",
-        "let the app that provides object-storage call its action images/new-object whenever it likes, without being named there",
+        "let whichever app provides “object storage” ask it to “new object” at any time",
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.grant import GrantRegister, decide, describe, grant_from_row, grant_values, requested_grants
+from core.caller import Grant
+from core.grant import GrantRegister, Words, decide, describe, grant_from_row, grant_values, requested_grants
 from pcloud.errors import Forbidden
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.manifest import Manifest, Use
@@ -60,11 +61,39 @@ def test_a_grant_without_an_answer_is_rejected_and_only_an_optional_one_may_be()
 
 def test_the_owner_reads_plain_words():
     assert [describe(grant) for grant in requested_grants(MANIFEST)] == [
-        "see all Image entries of image-importer, with tags that tagger added",
-        "see all Image entries of image-importer and keep data of its own with each of them",
-        "have whichever app provides object-storage do “get-object”",
-        "have the app mailer do “send” (it can do without)",
+        "see all images that image-importer keeps, with what tagger added to them (tags)",
+        "see all images that image-importer keeps, and add information of its own to each",
+        "ask whichever app provides “object storage” to “get object”",
+        "ask mailer to “send”",
     ]
+
+
+def test_the_owner_reads_the_names_that_apps_go_by_and_what_their_types_and_actions_are_about():
+    words = Words(
+        titles={"image-importer": "Image importer", "tagger": "Image importer", "s3": "Store"},
+        types={"image-importer/Image": "A picture\nof yours."},
+        actions={"s3/get-object": "x" * 200, "mailer/send": ""},
+        roles={"object-storage": "s3"},
+    )
+    read, _, get, send = requested_grants(MANIFEST)
+    # A title that is not the app's name made nicer doesn't hide the name.
+    assert describe(read, words) == (
+        "see all images that Image importer keeps, with what Image importer (tagger) added to them (tags)"
+        " (“A picture of yours.”)"
+    )
+    assert describe(get, words) == f"ask Store (s3), or what takes its place, to “get object” (“{'x' * 119}…”)"
+    assert describe(send, words) == "ask mailer to “send”"
+
+
+@pytest.mark.parametrize(
+    ("type_", "noun"),
+    [
+        ("ImageSegment", "image segments"), ("Diary", "diaries"), ("Day", "days"), ("Box", "boxes"),
+        ("RSSFeed", "RSS feeds"), ("PDF", "PDFs"),
+    ],
+)  # fmt: skip
+def test_a_type_is_called_by_a_noun(type_: str, noun: str):
+    assert describe(Grant("a", "read", f"b/{type_}")) == f"see all {noun} that b keeps"
 
 
 def test_a_grant_is_the_same_after_it_was_stored():

@@ -47,7 +47,11 @@ def test_groups_are_made_below_the_one_that_core_is_in(tmp_path):
     for folder in ("memory/mine", "pids"):
         (tmp_path / folder).mkdir(parents=True)
     found = find_cgroups(tmp_path, "5:devices:/\n4:memory:/mine\n8:pids:/\n0::/\n")
-    assert found is not None and (found.memory, found.pids, found.version) == (tmp_path / "memory/mine", tmp_path / "pids", 1)
+    assert found is not None and (found.memory, found.pids, found.version) == (
+        tmp_path / "memory/mine",
+        tmp_path / "pids",
+        1,
+    )
 
 
 def test_a_hierarchy_that_can_not_be_written_is_none(tmp_path):

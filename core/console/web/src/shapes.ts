@@ -92,8 +92,14 @@ export interface Trigger {
   only: string | null
 }
 
+/** Bytes, and processes and threads at once; a disk of 0 is one without a limit. */
+export type Limits = Record<'memory' | 'processes' | 'disk', number>
+
 export interface AppDetail extends AppStatus {
   grants: Grant[]
+  limits: Limits
+  /** By its manifest. */
+  limits_asked: Limits
   history: HistoryStep[]
   previous: { version: string; lost?: string[] } | null
   signer?: Signer | null

@@ -1,0 +1,49 @@
+"""How much of the machine an app may use: what its manifest asks for, unless the owner has said otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from pcloud.errors import Rejected
+from pcloud.manifest import Resources
+from pcloud.manifest_rules import LIMITS
+
+__all__ = ["changed_limits", "limits_from_json", "more_room", "size"]
+
+UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def changed_limits(limits: Mapping[str, int], changes: Mapping[str, Any]) -> dict[str, int]:
+    """The owner's limits after these changes: None is what the manifest says, a disk of 0 as much as there is. Raises
+    `Rejected` for one that there is not, or that no app could have."""
+    for name, value in changes.items():
+        if name not in LIMITS:
+            raise Rejected(f"there is no limit {name!r}: use {', '.join(LIMITS)}")
+        least, most = LIMITS[name]
+        if value is None or (name == "disk" and value == 0 and not isinstance(value, bool)):
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise Rejected(f"the limit {name} is {value!r}: use a whole number from {least} to {most}")
+    return {name: value for name, value in {**limits, **changes}.items() if value is not None}
+
+
+def limits_from_json(text: str) -> dict[str, int]:
+    """As they stand in the log; raises `msgspec.MsgspecError`. One that this version does not know is left out."""
+    stored = msgspec.json.decode(text, type=dict[str, int]) if text else {}
+    return {name: value for name, value in stored.items() if name in Resources.__struct_fields__}
+
+
+def more_room(app: str) -> str:
+    """What the owner can do for an app whose folder is full."""
+    return f"give it more room with `pcloud app limits {app} --disk SIZE`, or make some, then resume it"
+
+
+def size(count: int) -> str:
+    """Bytes, as people say them."""
+    for unit, name in UNITS:
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count} bytes"

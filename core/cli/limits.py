@@ -1,0 +1,71 @@
+"""`pcloud app limits`: how much of the machine an app may use, and the owner's word on it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.client import open_client
+from core.cli.life import Name, segment
+from core.cli.terminal import AsJson, DataOption, console, plain, print_json, print_table, run
+from pcloud.errors import Rejected
+
+__all__ = ["limits"]
+
+SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([KMGT]i?B?|B)?", re.IGNORECASE)
+UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def limits(
+    name: Name,
+    data: DataOption,
+    memory: Annotated[str | None, typer.Option("--memory", help="All its processes together, as 2GiB.")] = None,
+    processes: Annotated[int | None, typer.Option("--processes", help="Processes and threads at once.")] = None,
+    disk: Annotated[
+        str | None, typer.Option("--disk", help="Its data folder, as 4GiB; none: as much as there is.")
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="What its manifest says, but for what is named here.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how much of the machine an app may use, or change it; a running app starts anew with that."""
+    said = {
+        "memory": None if memory is None else bytes_of(memory),
+        "processes": processes,
+        "disk": None if disk is None else bytes_of(disk, none=True),
+    }
+    changes = {limit: value for limit, value in said.items() if reset or value is not None}
+
+    async def work() -> tuple[dict[str, Any], dict[str, Any]]:
+        async with open_client(data) as client:
+            path = f"/apps/{segment(name)}"
+            after = await client.ask("POST", f"{path}/limits", json_body=changes) if changes else {}
+            return after, await client.ask("GET", path)
+
+    after, detail = run(work())
+    if as_json:
+        print_json(detail["limits"])
+        return
+    rows = [(limit, said_of(limit, value), said_of(limit, detail["limits_asked"][limit]))
+            for limit, value in detail["limits"].items()]  # fmt: skip
+    print_table(("LIMIT", "NOW", "THE APP ASKS FOR"), rows, empty="")
+    if after and detail["state"] == "PAUSED":
+        console.print(f"{plain(name)} is paused ({plain(detail['error'])}): `pcloud app resume {plain(name)}`")
+
+
+def bytes_of(text: str, *, none: bool = False) -> int:
+    """`2GiB`, `512 MiB` or `1048576` in bytes; raises `Rejected`. `none`: that word is 0."""
+    if none and text.lower() == "none":
+        return 0
+    if (found := SIZE.fullmatch(text.strip())) is None:
+        raise Rejected(f"{text!r} is no size: use one as 512MiB or 2GiB{', or none' if none else ''}")
+    return int(float(found[1]) * UNITS[(found[2] or "")[:1].upper()])
+
+
+def said_of(limit: str, value: int) -> str:
+    from core.app.limits import size
+
+    if limit == "processes":
+        return str(value)
+    return size(value) if value else "none"
