@@ -12,7 +12,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,17 @@ from core.sandbox import probe
 from core.schema import ViewRegistry, builtin_catalog
 from core.settings import NodeSettings
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
-from pcloud.errors import Unavailable
+from pcloud.errors import Rejected, Unavailable
 from projections.graph.catalog import Catalog
-from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
+from projections.graph.sqlite.versions import SqliteVersions
+from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
-from projections.runs import RunLog, RunsView, open_runs
-from projections.search.tantivy import TantivySearch, open_tantivy_search
+from projections.opening import open_view
+from projections.rebuild import Progress, Rebuilds, Rebuilt
+from projections.runs import RunLog, RunsView, open_runs_on
+from projections.search.switch import SearchSwitch
+from projections.search.versions import TantivyVersions
+from projections.versions import VersionFile
 
 __all__ = ["Node", "open_node"]
 
@@ -75,9 +80,11 @@ class Views:
     """The views with the loops that keep them."""
 
     builtin: Catalog
-    graph: SqliteGraph
+    graph: GraphSwitch
     graph_loop: ProjectionLoop[Any]
-    search: TantivySearch
+    graph_rebuilds: Rebuilds
+    search: SearchSwitch
+    search_rebuilds: Rebuilds
     search_loop: ProjectionLoop[Any]
     runs: RunsView
     runs_loop: ProjectionLoop[Any]
@@ -137,6 +144,18 @@ class Node:
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
         return await verify_graph(self.store, self.views.graph, self.views.builtin, self.folder.root, progress)
 
+    async def rebuild(self, view: str, to: str, back: bool, progress: Callable[[str, str], None]) -> dict[str, Any]:
+        """Build `view` ('graph' or 'search') anew beside the one in use, in the store `to` ('': as it is), or go back to the previous."""
+        rebuilds = {"graph": self.views.graph_rebuilds, "search": self.views.search_rebuilds}.get(view)
+        if rebuilds is None:
+            raise Rejected(f"there is no view {view!r} to build anew: use graph or search")
+
+        def tell(at: Progress) -> None:
+            progress("building", str(at))
+
+        done: Rebuilt = await (rebuilds.back(tell) if back else rebuilds.rebuild(to, tell))
+        return {"view": view, **asdict(done)}
+
     async def run_until_stopped(self) -> None:
         """Until SIGTERM or SIGINT."""
         stopping = asyncio.Event()
@@ -169,19 +188,36 @@ async def fail_with(server: EmbeddedServer) -> None:
 async def open_views(stack: AsyncExitStack, group: asyncio.TaskGroup, folder: DataFolder, store: EventStore) -> Views:
     """Open the views and fold what they have missed."""
     builtin = builtin_catalog()
-    graph = await open_sqlite_graph(folder.graph, builtin)
+    graph_folder = folder.graph.parent
+    graph, graph_rebuilds = await open_view(
+        partial(GraphSwitch, "graph"), {"sqlite": SqliteVersions(graph_folder, builtin)},
+        VersionFile(graph_folder / "versions.json"), store, "sqlite",
+    )  # fmt: skip
     stack.push_async_callback(graph.close)
-    search = await open_tantivy_search(folder.search, graph)
+    search, search_rebuilds = await open_view(
+        partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder.search, graph)},
+        VersionFile(folder.search / "versions.json"), store, "tantivy",
+    )  # fmt: skip
     stack.push_async_callback(search.close)
-    runs = await open_runs(folder.runs)
+    runs_log = RunLog(store)
+    runs = await open_runs_on(folder.runs, runs_log)
     stack.push_async_callback(runs.close)
     graph_loop = ProjectionLoop(store, graph)
     search_loop = ProjectionLoop(store, search, gather=SEARCH_GATHER, behind=graph_loop)
-    runs_loop = ProjectionLoop(RunLog(store), runs, gather=RUNS_GATHER)
-    for name, loop in (("runs", runs_loop), ("graph", graph_loop), ("search", search_loop)):
+    runs_loop = ProjectionLoop(runs_log, runs, gather=RUNS_GATHER)
+    for name, loop in (("runs", runs_loop), ("graph", graph_loop)):
         run_beside(stack, group, name, loop.run())
     await graph_loop.wait_for(await store.last_sequence(), timeout=CATCH_UP)
-    return Views(builtin, graph, graph_loop, search, search_loop, runs, runs_loop)
+    run_beside(stack, group, "search", keep_search(store, search, search_loop))
+    for name, rebuilds in (("graph", graph_rebuilds), ("search", search_rebuilds)):
+        run_beside(stack, group, f"rebuilds of {name}", rebuilds.run())
+    return Views(builtin, graph, graph_loop, graph_rebuilds, search, search_rebuilds, search_loop, runs, runs_loop)
+
+
+async def keep_search(store: EventStore, search: SearchSwitch, loop: ProjectionLoop[Any]) -> None:
+    """A new index takes what the graph holds first, and then only what is new on the log."""
+    await search.view.begin(store.epoch)
+    await loop.run()
 
 
 async def open_platform(

@@ -123,6 +123,7 @@ class ProjectionLoop(Generic[E]):
         """Fold until cancelled; raises the reason when it can't go on."""
         try:
             await self._check_position()
+            self._tell(self.checkpoint.sequence)
             inbox: _Inbox[E] = _Inbox(self._hurry)
             reader = asyncio.create_task(inbox.fill(self._store.follow(self.checkpoint.sequence)))
             try:
@@ -163,9 +164,13 @@ class ProjectionLoop(Generic[E]):
         await self._target.apply(self._store.epoch, events)
         for callback in list(self._callbacks):
             callback(events)
-        self._told = last
-        for future, sequence in list(self._waiting.items()):
-            if sequence <= last and not future.done():
+        self._tell(last)
+
+    def _tell(self, sequence: int) -> None:
+        """Those who wait for it go on; the view may have come further by itself, before it was run."""
+        self._told = max(self._told, sequence)
+        for future, wanted in list(self._waiting.items()):
+            if wanted <= self._told and not future.done():
                 future.set_result(None)
 
     def _fail(self, error: BaseException) -> None:

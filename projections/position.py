@@ -6,21 +6,25 @@ A view that does not is of another log, such as one that was restored: to go on 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from projections.checkpoint import Checkpoint
 
-__all__ = ["PositionLog", "misplaced"]
+__all__ = ["EventLog", "PositionLog", "misplaced"]
 
 
 class PositionLog(Protocol):
     @property
     def epoch(self) -> str: ...
     async def last_sequence(self) -> int: ...
+
+
+@runtime_checkable
+class EventLog(PositionLog, Protocol):
     def read(self, first: int, last: int) -> AsyncIterator[Any]: ...
 
 
-async def misplaced(log: PositionLog, at: Checkpoint) -> str:
+async def misplaced(log: PositionLog | EventLog, at: Checkpoint) -> str:
     """Why a view that stands here can't go on with this log; '' when it can, or is empty.
 
     The event that it stopped at is compared by its digest; where that has been purged since, only the other two count.
@@ -32,7 +36,7 @@ async def misplaced(log: PositionLog, at: Checkpoint) -> str:
     last = await log.last_sequence()
     if at.sequence > last:
         return f"it stands at event {at.sequence}, and the log ends at {last}"
-    if at.tip and at.sequence:
+    if at.tip and isinstance(log, EventLog):
         async for event in log.read(at.sequence, at.sequence):
             if event.digest != at.tip:
                 return f"event {at.sequence} of the log is not the one that it was folded from"

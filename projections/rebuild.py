@@ -171,7 +171,7 @@ class Rebuilds:
         async with self.switch.turn:
             await refill(self._log, view, self.switch.checkpoint.sequence, folded)
             before, after = self.switch.checkpoint, view.checkpoint
-            if before != after and not (before.missing or after.missing):
+            if before.sequence == after.sequence and before != after and not (before.missing or after.missing):
                 log.warning(
                     "view %s: the old one stood at %s.%d with the hash %x, and the log gives %x at %s.%d",
                     self.switch.name, before.epoch, before.sequence, before.hash, after.hash, after.epoch, after.sequence,

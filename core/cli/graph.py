@@ -1,10 +1,12 @@
-"""`pcloud graph …`: query, schema, history, verify."""
+"""`pcloud graph …`: query, schema, history, verify, rebuild."""
 
 from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import typer
 
@@ -15,7 +17,7 @@ from pcloud.subject import Ref
 
 __all__ = ["commands"]
 
-commands = typer.Typer(no_args_is_help=True, help="The knowledge graph: query, schema, history, verify.")
+commands = typer.Typer(no_args_is_help=True, help="The knowledge graph: query, schema, history, verify, rebuild.")
 AsApp = Annotated[str, typer.Option("--app", help="Through this app's eyes instead of the owner's.")]
 HISTORY = (
     "query($type: String!, $id: ID!) { nodeHistory(type: $type, id: $id) { revision time kind actor cause tx change } }"
@@ -89,25 +91,56 @@ def history(
 
 @commands.command()
 def verify(data: DataOption, as_json: AsJson = False) -> None:
-    """Fold the log anew and compare with the graph that answers queries: equal, or exit code 7."""
-
-    async def work() -> Any:
-        async with open_client(data) as client:
-            with console.status("folding the log …") as status:
-                result = None
-                async for record in client.lines("POST", "/graph/verify"):
-                    result = record.get("result", result)
-                    if "step" in record:
-                        status.update(f"{record['step']} {record['detail']}")
-                return result
-
-    result = run(work())
+    """Fold the log anew and compare with the graph that answers queries: equal, or exit code 7 and the first difference."""
+    result = run(followed(data, "/graph/verify", "folding the log …"))
     if as_json:
         print_json(result)
     if not result["equal"]:
-        raise Corrupt(f"the graph differs from the log at revision {result['revision']}: stop the node, move its graph/ folder away "
-                      "and start it; the graph is folded anew")  # fmt: skip
+        found = result["difference"]
+        place = f"{found['entity']} {found['field']}".strip()
+        raise Corrupt(
+            f"the graph differs from the log at revision {result['revision']}: {place} is {json.dumps(found['graph'])} in the graph, "
+            f"and {json.dumps(found['log'])} by the log; `pcloud graph rebuild` builds it anew"
+        )
     if not as_json:
         facts.print(
             f"[green]✓[/] equal: {result['events']:,} events folded anew give the same graph ({result['revision']})"
         )
+
+
+@commands.command()
+def rebuild(
+    data: DataOption,
+    to: Annotated[
+        str, typer.Option("--to", help="The store to build it in: sqlite or neo4j. Without it, as it is.")
+    ] = "",
+    view: Annotated[str, typer.Option("--view", help="Which view: graph or search.")] = "graph",
+    back: Annotated[bool, typer.Option("--back", help="Go back to the version before the last rebuild.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build a view anew from the log, beside the one that answers, and switch over."""
+    if back and to:
+        raise Rejected("--back goes to the previous version, wherever that is: leave --to out")
+    query = urlencode({"view": view, "to": to, "back": str(back).lower()})
+    done = run(followed(data, f"/graph/rebuild?{query}", "building …"))
+    if as_json:
+        print_json(done)
+        return
+    rate = done["events"] / max(done["seconds"], 1e-3)
+    kept = f"; `pcloud graph rebuild --view {view} --back` returns to {done['previous']}" if done["previous"] else ""
+    facts.print(
+        f"[green]✓[/] the {view} is on {done['version']} now: {done['events']:,} events in {done['seconds']:,.1f} s, "
+        f"{rate:,.0f} a second{kept}"
+    )
+
+
+async def followed(data: Path, path: str, first: str) -> Any:
+    """The result of a long request; its steps are shown meanwhile."""
+    result = None
+    async with open_client(data) as client:
+        with console.status(first) as status:
+            async for record in client.lines("POST", path):
+                result = record.get("result", result)
+                if "step" in record:
+                    status.update(f"{record['step']} {record['detail']}")
+    return result

@@ -6,6 +6,7 @@ It is a unix socket in the node's private folder (mode 0700): who can open it is
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -93,6 +94,12 @@ def admin_application(node: Any) -> web.Application:
     @routes.post("/graph/verify")
     async def verify(request: web.Request) -> web.StreamResponse:
         return await as_lines(request, node.verify)
+
+    @routes.post("/graph/rebuild")
+    async def rebuild(request: web.Request) -> web.StreamResponse:
+        wanted = request.query
+        back = wanted.get("back", "") == "true"
+        return await as_lines(request, partial(node.rebuild, wanted.get("view", "graph"), wanted.get("to", ""), back))
 
     application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_ARCHIVE)
     application.add_routes(routes)

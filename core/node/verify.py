@@ -1,4 +1,7 @@
-"""Folds the log anew, beside the graph that answers queries, and compares the two."""
+"""Folds the log anew, beside the graph that answers queries, and compares the two page by page.
+
+Neither memory nor callers pay for it: the graph stands still for one page at a time, and both are at the same event then.
+"""
 
 from __future__ import annotations
 
@@ -7,53 +10,110 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.node.difference import Dumped, first_difference
 from eventstore import EventStore
-from pcloud.event import StoredEvent
 from pcloud.revision import Revision
 from projections.graph.catalog import Catalog
 from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
-from projections.loop import BATCH
+from projections.graph.switch import GraphSwitch
+from projections.refill import refill
 
 __all__ = ["verify_graph"]
 
+PAGE = 1_000
 ATTEMPTS = 5
+Tell = Callable[[str, str], None]
 
 
 async def verify_graph(
-    store: EventStore, graph: SqliteGraph, builtin: Catalog, scratch: Path, progress: Callable[[str, str], None]
+    store: EventStore, graph: GraphSwitch, builtin: Catalog, scratch: Path, progress: Tell
 ) -> dict[str, Any]:
-    """`{"equal", "revision", "events"}`. `scratch`: a folder with room for a second graph, which is gone afterwards.
+    """`{"equal", "revision", "events", "difference"}`: the last is None or `{"entity", "field", "graph", "log"}`. `scratch`: a folder
+    with room for a second graph, which is gone afterwards.
 
     What is forgotten meanwhile is missing in what is read, and explained further on: then the rest is read too, and compared again.
     """
-    count, answer = 0, dict[str, Any]()
     with tempfile.TemporaryDirectory(dir=scratch, prefix="verify-") as folder:
         refold = await open_sqlite_graph(Path(folder) / "graph.sqlite", builtin)
         try:
+            compared = _Comparison(store, graph, refold, progress)
+            await compared.catch_up()
+            difference = None
             for _ in range(ATTEMPTS):
-                live = await graph.dump()
-                epoch, last, _ = live["checkpoint"]
-                count += await fold_all(store, refold, last, progress)
-                equal = await refold.dump() == live
-                answer = {"equal": equal, "revision": str(Revision(epoch, last)), "events": count}
-                if equal or not refold.checkpoint.missing:
+                difference = await compared.run()
+                if difference is None or not refold.checkpoint.missing:
                     break
+            at = refold.checkpoint
+            return {
+                "equal": difference is None, "revision": str(Revision(at.epoch or store.epoch, at.sequence)),
+                "events": compared.count, "difference": difference,
+            }  # fmt: skip
         finally:
             await refold.close()
-    return answer
 
 
-async def fold_all(store: EventStore, graph: SqliteGraph, last: int, progress: Callable[[str, str], None]) -> int:
-    """Fold the events that it has not, up to `last`; returns how many those are."""
-    count = 0
-    batch: list[StoredEvent] = []
-    async for event in store.read(graph.checkpoint.sequence + 1, last):
-        batch.append(event)
-        count += 1
-        if len(batch) >= BATCH and event.ends_transaction:
-            await graph.apply(store.epoch, batch)
-            batch = []
-            progress("folded", f"{event.sequence:,} of {last:,} events")
-    if batch:
-        await graph.apply(store.epoch, batch)
-    return count
+class _Comparison:
+    def __init__(self, store: EventStore, graph: GraphSwitch, refold: SqliteGraph, progress: Tell) -> None:
+        self._store, self._graph, self._refold, self._progress = store, graph, refold, progress
+        self.count = 0
+
+    async def catch_up(self) -> None:
+        await refill(self._store, self._refold, self._graph.checkpoint.sequence, self._folded)
+
+    def _folded(self, count: int, at: int) -> None:
+        self.count += count
+        self._progress("folded", f"{at:,} of {max(at, self._graph.checkpoint.sequence):,} events")
+
+    async def run(self) -> dict[str, Any] | None:
+        """The first difference between the two, each page at one event."""
+        if not hasattr(self._graph.view, "page"):
+            return await self._at_once()
+        done: set[str] = set()
+        while left := {*self._refold.sections, *self._graph.view.sections} - done:
+            section = min(left)
+            if found := await self._section(section):
+                return found
+            done.add(section)
+        return await self._whole()
+
+    async def _at_once(self) -> dict[str, Any] | None:
+        """For a store that can only give all of it: at one event, in memory."""
+        async with self._graph.turn:
+            await self.catch_up()
+            mine, theirs = Dumped(await self._graph.view.dump()), Dumped(await self._refold.dump())
+        for section in sorted({*mine.sections, *theirs.sections}):
+            if found := first_difference(section, mine.section(section), theirs.section(section)):
+                return found
+        return await self._whole()
+
+    async def _section(self, section: str) -> dict[str, Any] | None:
+        after, count = "", 0
+        while True:
+            async with self._graph.turn:
+                await self.catch_up()
+                mine = await self._graph.view.page(section, after, PAGE)
+                theirs = await self._refold.page(section, after, PAGE)
+            if found := first_difference(section, mine, theirs):
+                return found
+            count += len(mine)
+            self._progress("compared", f"{section}: {count:,}")
+            if len(mine) < PAGE:
+                return None
+            after = list(mine)[-1]
+
+    async def _whole(self) -> dict[str, Any] | None:
+        """What is of no entity: the catalog, and the running hash."""
+        async with self._graph.turn:
+            await self.catch_up()
+            mine, theirs = self._graph, self._refold
+            if mine.catalog != theirs.catalog:
+                return {
+                    "entity": "catalog",
+                    "field": "",
+                    "graph": mine.catalog.to_json(),
+                    "log": theirs.catalog.to_json(),
+                }
+            if mine.checkpoint != theirs.checkpoint and not mine.checkpoint.missing:
+                one, other = f"{mine.checkpoint.hash:x}", f"{theirs.checkpoint.hash:x}"
+                return {"entity": "checkpoint", "field": "hash", "graph": one, "log": other}
+        return None

@@ -19,6 +19,7 @@ __all__ = ["Deadline", "acquire", "errors_told", "open_connection"]
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BEYOND = ("integer overflow", "too large", "too many", "parser stack overflow")
+_GONE = ("no such", "has no column", "already exists")
 _STEPS = 4000  # of SQLite's virtual machine between two looks at the clock: some tenths of a millisecond
 
 
@@ -76,14 +77,15 @@ class Deadline:
 
 
 @contextmanager
-def errors_told(path: Path) -> Iterator[None]:
+def errors_told(path: Path, *, folding: bool = False) -> Iterator[None]:
+    """`folding`: by the one who writes, for whom no table may be missing (a reader may meet a layout that was just changed)."""
     try:
         yield
     except sqlite3.Error as error:
-        raise _told(path, error) from error
+        raise _told(path, error, folding) from error
 
 
-def _told(path: Path, error: sqlite3.Error) -> PCloudError:
+def _told(path: Path, error: sqlite3.Error, folding: bool) -> PCloudError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _BROKEN:
         return Corrupt(
@@ -93,7 +95,7 @@ def _told(path: Path, error: sqlite3.Error) -> PCloudError:
         return Unavailable(f"the disk of {path} is full: free some space and start again, nothing is lost")
     if code == sqlite3.SQLITE_TOOBIG or any(words in str(error) for words in _BEYOND):
         return Rejected(f"the query is beyond a bound of the graph store: {error}")
-    if isinstance(error, sqlite3.OperationalError):
+    if isinstance(error, sqlite3.OperationalError) and not (folding and any(words in str(error) for words in _GONE)):
         return Unavailable(f"the view {path} can't be used now: {error}")
     return Corrupt(
         f"the view {path} and this program disagree: {error}; delete the file, it is built again from the log"

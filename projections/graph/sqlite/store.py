@@ -115,7 +115,7 @@ class SqliteGraph:
 
     def _apply(self, epoch: str, events: list[StoredEvent]) -> Checkpoint:
         state = self._state
-        with errors_told(self.path), self._transaction(self._writer):
+        with errors_told(self.path, folding=True), self._transaction(self._writer):
             for part, history in _parts(events, state.history):
                 if history is not state.history:
                     before, state = state.catalog, self._change_catalog(state, history)

@@ -1,0 +1,57 @@
+"""Compares two graphs page by page and names the first thing in which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["Dumped", "first_difference"]
+
+_PARTS = ("fields", "links")
+
+
+class Dumped:
+    """The sections of a store that can only give all at once."""
+
+    def __init__(self, dump: Mapping[str, Any]) -> None:
+        self._sections: dict[str, dict[str, Any]] = {
+            "tombstones": dict(dump["tombstones"]), "transactions": dict(dump["transactions"]),
+        }  # fmt: skip
+        for key, node in dump["nodes"].items():
+            type_, _, id = key.rpartition("/")
+            self._sections.setdefault(type_, {})[id] = node
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        return tuple(sorted(self._sections))
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        return self._sections.get(name, {})
+
+
+def first_difference(section: str, graph: Mapping[str, Any], log: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Between the same page of the graph and of what the log gives: `{"entity", "field", "graph", "log"}`, or None."""
+    if graph == log:
+        return None
+    for key in sorted({*graph, *log}):
+        mine, theirs = graph.get(key), log.get(key)
+        if mine == theirs:
+            continue
+        entity = key if section in ("tombstones", "transactions") else f"{section}/{key}"
+        field, one, other = _field(mine, theirs)
+        what = {"tombstones": "deleted at", "transactions": "transaction"}.get(section, field)
+        return {"entity": entity, "field": what, "graph": one, "log": other}
+    return None
+
+
+def _field(mine: Any, theirs: Any) -> tuple[str, Any, Any]:
+    """The name of the first field that differs, and both values; '' where the whole entity is missing on one side."""
+    if not isinstance(mine, dict) or not isinstance(theirs, dict):
+        return "", mine, theirs
+    for part in _PARTS:
+        one: dict[str, Any] = mine.get(part, {})
+        other: dict[str, Any] = theirs.get(part, {})
+        for name in sorted({*one, *other}):
+            if one.get(name) != other.get(name):
+                return name, one.get(name), other.get(name)
+    return "_version", mine.get("version"), theirs.get("version")

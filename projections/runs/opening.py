@@ -1,0 +1,35 @@
+"""Opens the runs view at a node's start; what is damaged, or of another log, is made again: RUNS holds each run's last state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+from pcloud.errors import Corrupt
+from projections.position import misplaced
+from projections.runs.log import RunLog
+from projections.runs.view import RunsView, open_runs
+
+__all__ = ["open_runs_on"]
+
+log = logging.getLogger("pcloud.view")
+
+
+async def open_runs_on(path: Path, source: RunLog) -> RunsView:
+    """`source`: the log that it is folded from. Raises `Unavailable` when the view is open elsewhere."""
+    try:
+        view = await open_runs(path)
+        if not (reason := await misplaced(source, view.checkpoint)):
+            return view
+        await view.close()
+    except Corrupt as error:
+        reason = error.message
+    log.error("view runs: %s; it is built anew", reason)
+    await asyncio.to_thread(_remove, path)
+    return await open_runs(path)
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("-wal", "-shm", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
