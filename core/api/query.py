@@ -7,6 +7,7 @@ from typing import Any
 
 from core.api.history import HistoryReader, node_history
 from core.api.operation import Request, Step
+from core.api.past import past_position
 from core.api.plan import AggregatePlan, NodePlan
 from core.api.search import search
 from core.api.seen import settle_versions
@@ -16,7 +17,8 @@ from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from pcloud.subject import check_id
-from projections.graph.port import GraphStore, Group, IdIn
+from projections.graph.past import past_graph
+from projections.graph.port import GraphStore, Group, IdIn, Row, Select
 from projections.search.port import SearchIndex
 
 __all__ = ["Queries"]
@@ -40,7 +42,7 @@ class Queries:
                 assert root.type is not None
                 return await self._get(request, root.type, plan, arguments)
             case "query":
-                rows = await self._graph.fetch(request.binder.page(plan, arguments))
+                rows = await self._fetch(request.binder.page(plan, arguments), arguments)
                 await settle_versions(request.served.view, self._log, plan, rows)
                 return [plan.shape(row) for row in rows]
             case "aggregate":
@@ -56,13 +58,20 @@ class Queries:
 
     async def _get(self, request: Request, type_: ViewType, plan: NodePlan, arguments: Mapping[str, Any]) -> Any:
         id = self.identify(type_, arguments)
-        rows = await self._graph.fetch(request.binder.exactly(plan, IdIn((id,)), 1))
+        rows = await self._fetch(request.binder.exactly(plan, IdIn((id,)), 1), arguments)
         await settle_versions(request.served.view, self._log, plan, rows)
         return plan.shape(rows[0]) if rows else None
 
+    async def _fetch(self, select: Select, arguments: Mapping[str, Any]) -> list[Row]:
+        """From the graph of now, or of the time that `asOf` names."""
+        if (as_of := arguments.get("asOf")) is None:
+            return await self._graph.fetch(select)
+        async with past_graph(self._log, self._graph, [select], await past_position(self._log, as_of)) as past:
+            return await past.fetch(select)
+
     def identify(self, type_: ViewType, arguments: Mapping[str, Any]) -> str:
         """The id that `id:` or the @id field gives; both must agree."""
-        given = {name: value for name, value in arguments.items() if value is not None}
+        given = {name: value for name, value in arguments.items() if value is not None and name != "asOf"}
         identity = type_.id_field
         if not given:
             names = "`id`" + (f" or `{identity.name}`" if identity else "")

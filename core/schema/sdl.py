@@ -280,6 +280,9 @@ def _patch(type_: ViewType) -> str:
     )
 
 
+_AS_OF = ', "A time, or a revision: answer as it was then." asOf: String'
+
+
 # --- the roots -----------------------------------------------------------------------------------------------------------------
 
 
@@ -291,9 +294,9 @@ def root_fields(types: Mapping[str, ViewType]) -> dict[str, dict[str, str]]:
     for type_ in types.values():
         name = type_.name
         identity = f", {type_.id_field.name}: {_scalar(type_.id_field)}" if type_.id_field else ""
-        query[f"get{name}"] = f"get{name}(id: ID{identity}): {name}"
+        query[f"get{name}"] = f"get{name}(id: ID{identity}{_AS_OF}): {name}"
         page = f"filter: {name}Filter, order: [{name}Order!], first: Int, offset: Int, after: String"
-        query[f"query{name}"] = f"query{name}({page}): [{name}!]!"
+        query[f"query{name}"] = f"query{name}({page}{_AS_OF}): [{name}!]!"
         query[f"aggregate{name}"] = f"aggregate{name}(filter: {name}Filter): {name}AggregateResult!"
         if type_.addable:
             mutation[f"add{name}"] = f"add{name}(input: [Add{name}Input!]!, upsert: Boolean): Add{name}Payload"

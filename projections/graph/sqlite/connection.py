@@ -35,12 +35,19 @@ def acquire(path: Path) -> filelock.BaseFileLock:
     return lock
 
 
-def open_connection(path: Path, *, cache_mb: int, write: bool) -> sqlite3.Connection:
+def open_connection(path: Path | str, *, cache_mb: int, write: bool) -> sqlite3.Connection:
     """A connection in autocommit mode that any one thread at a time may use. Changes survive a crash of the process; what a power
-    failure takes away from the end (synchronous NORMAL) is folded again from the log."""
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=10)
+    failure takes away from the end (synchronous NORMAL) is folded again from the log. A text is taken as an SQLite URI."""
+    connection = sqlite3.connect(
+        path,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+        timeout=10,
+        uri=isinstance(path, str),
+    )
     try:
-        with errors_told(path):
+        with errors_told(Path(path)):
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = {-cache_mb * 1024}")

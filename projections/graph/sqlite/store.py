@@ -238,16 +238,23 @@ class SqliteGraph:
 
     def _open(self) -> None:
         with contextlib.ExitStack() as stack:
-            stack.callback(acquire(self.path).release)
-            self._writer = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=8, write=True)))
+            stack.callback(self._acquire())
+            self._writer = stack.enter_context(contextlib.closing(self._connect(cache_mb=8, write=True)))
             with errors_told(self.path):
                 self._check()
                 self._writer.executescript(_TABLES)
                 self._load()
-            self._inline = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=8, write=False)))
-            self._aside = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=2, write=False)))
+            self._inline = stack.enter_context(contextlib.closing(self._connect(cache_mb=8, write=False)))
+            self._aside = stack.enter_context(contextlib.closing(self._connect(cache_mb=2, write=False)))
             self._inline_deadline, self._aside_deadline = Deadline(self._inline), Deadline(self._aside)
             self._stack = stack.pop_all()
+
+    def _acquire(self) -> Callable[[], None]:
+        """Keep a second opener away; returns what lets go."""
+        return acquire(self.path).release
+
+    def _connect(self, *, cache_mb: int, write: bool) -> sqlite3.Connection:
+        return open_connection(self.path, cache_mb=cache_mb, write=write)
 
     def _check(self) -> None:
         """A damaged page is found now, not in the middle of an answer."""

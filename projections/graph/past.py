@@ -1,0 +1,159 @@
+"""A small part of the graph as it was, folded from the log into memory for one question.
+
+Only what the answer can touch is read: entities that are named, what they were linked to, and, where the other end of a relation wrote
+the links, all of that type. How much that may be is bounded, and beyond it the caller is told what to ask instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, Protocol
+
+from pcloud.errors import Rejected
+from pcloud.event import StoredEvent
+from projections.graph.catalog import Catalog
+from projections.graph.port import Aggregate, Every, Filter, GraphStore, Has, HasRelated, IdIn, Invert, Select, Some
+from projections.graph.relation import find_relation, is_exclusive
+from projections.graph.sqlite.scratch import open_scratch_graph
+
+__all__ = ["PastBounds", "PastLog", "ids_of", "past_graph"]
+
+CHUNK = 100  # subjects of one reading of the log
+_COUNT = Aggregate("count", "count")
+
+
+class PastLog(Protocol):
+    """The part of `eventstore.EventStore` that is needed."""
+
+    @property
+    def epoch(self) -> str: ...
+    def read(self, first: int, last: int, *, subjects: Sequence[str] = ...) -> AsyncIterator[StoredEvent]: ...
+
+
+class PastBounds(NamedTuple):
+    """Of one question: how many entities and events may be read."""
+
+    entities: int = 1_000
+    events: int = 10_000
+
+
+@asynccontextmanager
+async def past_graph(
+    log: PastLog, graph: GraphStore, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
+) -> AsyncIterator[GraphStore]:
+    """A graph that answers these as they were after event `last`. `graph`: that of now. Raises `Rejected` for what is too much."""
+    part = _Part(log, graph, last, bounds or PastBounds())
+    for select in selects:
+        await part.add(select, ids_of(select.filter))
+    async with open_scratch_graph(part.catalog()) as found:
+        if part.events:
+            await found.apply(log.epoch, [event for _, event in sorted(part.events.items())])
+            await found.fill_defaults()
+        yield found
+
+
+def ids_of(filter: Filter | None) -> frozenset[str] | None:
+    """The ids that a filter lets through at most; None: any."""
+    match filter:
+        case IdIn(ids):
+            return frozenset(ids)
+        case Every(filters):
+            known = [ids for one in filters if (ids := ids_of(one)) is not None]
+            return frozenset.intersection(*known) if known else None
+        case Some(filters) if filters:
+            found = [ids_of(one) for one in filters]
+            return frozenset().union(*(ids for ids in found if ids is not None)) if None not in found else None
+        case _:
+            return None
+
+
+class _Part:
+    """What has been read so far. `None` for ids stands for all entities of a type."""
+
+    def __init__(self, log: PastLog, graph: GraphStore, last: int, bounds: PastBounds) -> None:
+        self._log, self._graph, self._last, self._bounds = log, graph, last, bounds
+        self._all = graph.catalog
+        self._whole: set[str] = set()
+        self._read: dict[str, set[str]] = {}
+        self.events: dict[int, StoredEvent] = {}
+
+    def catalog(self) -> Catalog:
+        """The types that were read, as they are declared today; what must have a value has its default where it had none."""
+        return Catalog({name: self._all.types[name] for name in {*self._read, *self._whole}})
+
+    async def add(self, select: Select, ids: frozenset[str] | None) -> None:
+        """What answering `select` for these entities takes."""
+        await self._entities(select.type, ids)
+        await self._filter(select.type, select.filter)
+        for child in select.children:
+            await self.add(child.select, await self._related(select.type, child.field))
+
+    async def _filter(self, type: str, filter: Filter | None) -> None:
+        match filter:
+            case Every(filters) | Some(filters):
+                for one in filters:
+                    await self._filter(type, one)
+            case Invert(inner):
+                await self._filter(type, inner)
+            case HasRelated(field, inner):
+                target = find_relation(self._all, type, field).target
+                await self._entities(target, await self._related(type, field))
+                await self._filter(target, inner)
+            case Has(field) if self._all.types[type].fields[field].is_relation:
+                await self._entities(find_relation(self._all, type, field).target, await self._related(type, field))
+            case _:
+                pass
+
+    async def _related(self, type: str, field: str) -> frozenset[str] | None:
+        """The ids that the relation may have led to."""
+        relation = find_relation(self._all, type, field)
+        definition = self._all.types[relation.type].fields[relation.field]
+        if not relation.forward or is_exclusive(self._all, definition) or relation.type == relation.target:
+            await self._entities(relation.type, None)
+        if not relation.forward or relation.type == relation.target:
+            return None
+        return frozenset(
+            id
+            for event in self.events.values()
+            if f"{event.ref.app}/{event.ref.type}" == type
+            for id in event.change.link.get(relation.field, ())
+        )
+
+    async def _entities(self, type: str, ids: Iterable[str] | None) -> None:
+        if type in self._whole:
+            return
+        app, _, name = type.partition("/")
+        known = self._read.setdefault(type, set())
+        if ids is None:
+            await self._refuse_large(type)
+            self._whole.add(type)
+            await self._events((f"graph.{app}.{name}.*",))
+            return
+        new = sorted(set(ids) - known)
+        known.update(new)
+        if sum(map(len, self._read.values())) > self._bounds.entities:
+            raise Rejected(
+                f"`asOf` would read more than {self._bounds.entities} entities of the past: name fewer by `filter: {{id: […]}}`, "
+                "or ask for less of each"
+            )
+        for start in range(0, len(new), CHUNK):
+            await self._events(tuple(f"graph.{app}.{name}.{id}" for id in new[start : start + CHUNK]))
+
+    async def _refuse_large(self, type: str) -> None:
+        counted: dict[str, Any] = await self._graph.aggregate(type, None, (_COUNT,))
+        if counted["count"] > self._bounds.entities:
+            raise Rejected(_too_many(self._bounds))
+
+    async def _events(self, subjects: tuple[str, ...]) -> None:
+        async for event in self._log.read(1, self._last, subjects=subjects):
+            self.events[event.sequence] = event
+            if len(self.events) > self._bounds.events:
+                raise Rejected(_too_many(self._bounds))
+
+
+def _too_many(bounds: PastBounds) -> str:
+    return (
+        f"`asOf` would read all of the past of a type that has too much of it, for at most {bounds.entities} entities and {bounds.events} "
+        "events: name the entities by `filter: {id: […]}` or get…, and leave out relations whose links the other end holds"
+    )
