@@ -1,4 +1,5 @@
-"""What the tests need beyond what PCloud needs to run: programs of Debian's, and the nats CLI, built with the locked Go."""
+"""What the tests need beyond what PCloud needs to run: programs of Debian's, the nats CLI, built with the locked Go, and a Neo4j server,
+fetched by Maven."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from neo4j_for_tests import fetch_neo4j
+
 TOOLS = Path(__file__).parent.parent / ".setup" / "bin"
 # Debian packages, each with how to tell that it is there. Playwright's own Node is linked against libatomic.
 PACKAGES = {
@@ -15,24 +18,40 @@ PACKAGES = {
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
     "minisign": lambda: shutil.which("minisign") is not None,
     "openssh-client": lambda: shutil.which("ssh-keygen") is not None,
+    "maven": lambda: shutil.which("mvn") is not None,
     "libatomic1": lambda: any(Path("/usr/lib").glob("*/libatomic.so.1")),
 }
+JAVAS = ("openjdk-21-jdk-headless", "openjdk-17-jdk-headless")  # the first that this Debian has; Neo4j runs on both
 NATS_CLI = "github.com/nats-io/natscli/nats@v0.5.1"
 
 
 def main() -> None:
-    install_packages([name for name, there in PACKAGES.items() if not there()])
+    missing = [name for name, there in PACKAGES.items() if not there()]
+    install_packages(missing if shutil.which("javac") else [*missing, java()])
     if not (TOOLS / "nats").exists():
         build_nats_cli()
+    fetch_neo4j()
+
+
+def java() -> str:
+    """The name of the package with a Java that Neo4j runs on. Debian 12 has 17, Debian 13 has 21."""
+    subprocess.run([*apt(), "update"], stdout=subprocess.DEVNULL)
+    for name in JAVAS:
+        if subprocess.run(["/usr/bin/apt-cache", "show", name], capture_output=True).returncode == 0:
+            return name
+    return JAVAS[-1]
+
+
+def apt() -> list[str]:
+    root = [] if os.geteuid() == 0 else ["sudo"]
+    return [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
 
 
 def install_packages(names: list[str]) -> None:
     if not names:
         return
     print(f"installing {', '.join(names)} …", flush=True)
-    root = [] if os.geteuid() == 0 else ["sudo"]
-    apt = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-    for command in ([*apt, "update"], [*apt, "install", "--yes", "--no-install-recommends", *names]):
+    for command in ([*apt(), "update"], [*apt(), "install", "--yes", "--no-install-recommends", *names]):
         if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
             sys.exit(
                 f"{' '.join(command)} failed: install {', '.join(names)} with your system's package manager, then run this again"

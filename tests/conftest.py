@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.neo4j_server import Neo4jServer
 from tests.node_process import NodeProcess
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,15 @@ def node(tmp_path: Path) -> Iterator[NodeProcess]:
     """A node without apps, as its own process on a folder of its own, stopped at the end."""
     with NodeProcess(tmp_path / "node") as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def neo4j_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neo4jServer]:
+    """One server for all tests that do not kill theirs."""
+    server = Neo4jServer(tmp_path_factory.mktemp("neo4j"))
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,25 @@
+"""The graph on a Neo4j server that all nodes share: a label per type, a relationship type per relation.
+
+settings    where the server is, read from an address      connection  the driver, what it may raise, whom it refuses
+names       types and fields as Cypher writes them          layout      which properties and indexes a type has
+schema      makes constraints and indexes                   lease       who may fold
+writing     the changes of a batch, a family a statement    store       the port `GraphStore`
+filters, plan, reading   a question as one statement        dump        all that is stored
+gate        no answer from half of a batch                  reach       goes on when the server comes and goes
+versions    several, beside each other
+"""
+
+from projections.graph.neo4j.reach import Neo4jReach, open_reach
+from projections.graph.neo4j.settings import Neo4jSettings, parse_address
+from projections.graph.neo4j.store import Neo4jGraph, open_neo4j_graph
+from projections.graph.neo4j.versions import Neo4jVersions
+
+__all__ = [
+    "Neo4jGraph",
+    "Neo4jReach",
+    "Neo4jSettings",
+    "Neo4jVersions",
+    "open_neo4j_graph",
+    "open_reach",
+    "parse_address",
+]

@@ -1,0 +1,102 @@
+"""The driver, and what it may raise told as PCloud's errors. A server that is no Neo4j 5.26 or later is not used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, LiteralString, cast
+
+import neo4j
+from neo4j import exceptions
+
+from pcloud.errors import Corrupt, PCloudError, Rejected, Unavailable
+from projections.graph.neo4j.settings import Neo4jSettings
+
+__all__ = ["NEEDED", "TimedOut", "connect", "errors_told", "run"]
+
+NEEDED = (5, 26)
+_AGENT = re.compile(r"Neo4j/(\d+)\.(\d+)")
+_TIMED_OUT = ("TransactionTimedOut", "TransactionTerminated", "Terminated", "LockClientStopped")
+_TOO_MUCH = (
+    "MemoryPoolOutOfMemory",
+    "TransactionOutOfMemory",
+    "MemoryLimit",
+    "StackOverflow",
+    "ArithmeticError",
+    "ArgumentError",
+)
+
+
+class TimedOut(Unavailable):
+    """The server has ended a transaction that took too long."""
+
+
+async def connect(settings: Neo4jSettings) -> neo4j.AsyncDriver:
+    """A driver whose server answers, lets this user in and has the right version. Raises `Unavailable` or `Rejected`."""
+    driver = neo4j.AsyncGraphDatabase.driver(
+        settings.address,
+        auth=(settings.user, settings.password),
+        connection_timeout=settings.connect_seconds,
+        connection_acquisition_timeout=settings.connect_seconds + 2,
+        max_connection_pool_size=32,
+        max_transaction_retry_time=0,
+        notifications_min_severity="OFF",
+        telemetry_disabled=True,
+        user_agent="pcloud",
+    )
+    try:
+        with errors_told(settings):
+            info = await driver.get_server_info()
+        check_version(settings, str(info.agent))
+    except BaseException:
+        await driver.close()
+        raise
+    return driver
+
+
+async def run(
+    on: neo4j.AsyncSession | neo4j.AsyncTransaction, text: str, parameters: Mapping[str, Any] | None = None
+) -> neo4j.AsyncResult:
+    """Run a statement. What is not literal in its text has come through `names.quoted`; values are parameters."""
+    return await on.run(cast(LiteralString, text), dict(parameters or {}))
+
+
+def check_version(settings: Neo4jSettings, agent: str) -> None:
+    found = _AGENT.match(agent)
+    if found is None or (int(found[1]), int(found[2])) < NEEDED:
+        raise Rejected(
+            f"the server at {settings.address} is {agent or 'unknown'}, and the graph needs Neo4j {NEEDED[0]}.{NEEDED[1]} or later: "
+            "install that one, the graph is filled again from the log"
+        )
+
+
+@contextmanager
+def errors_told(settings: Neo4jSettings) -> Iterator[None]:
+    try:
+        yield
+    except (exceptions.Neo4jError, exceptions.DriverError, OSError, TimeoutError) as error:
+        raise _told(settings, error) from error
+
+
+def _told(settings: Neo4jSettings, error: Exception) -> PCloudError:
+    where = f"the Neo4j server at {settings.address}"
+    code: Any = getattr(error, "code", "") or ""
+    if "AuthenticationRateLimit" in code:
+        return Unavailable(f"{where} takes no sign-in for a while, after too many with a wrong password: try again")
+    if isinstance(error, exceptions.AuthError):
+        return Rejected(
+            f"{where} does not let {settings.user!r} in: the password is wrong; give the right one by --graph-password-file "
+            "or PCLOUD_GRAPH_PASSWORD"
+        )
+    if any(word in code for word in _TIMED_OUT):
+        return TimedOut(f"{where} has ended a transaction that took too long")
+    if any(word in code for word in _TOO_MUCH):
+        return Rejected(f"the query is beyond a bound of the graph store: {getattr(error, 'message', error)}")
+    if isinstance(error, exceptions.Neo4jError) and not isinstance(error, exceptions.TransientError):
+        if "ConstraintValidationFailed" in code:
+            return Corrupt(f"{where} holds another graph than this program has folded: {error.message}")
+        if ".ClientError.Statement." in code or ".ClientError.Security." in code:
+            return Rejected(f"{where} refuses what it was asked: {code} {error.message}")
+        return Unavailable(f"{where} can't be used now: {error.message}")
+    return Unavailable(f"{where} does not answer: {error or type(error).__name__}")

@@ -1,0 +1,216 @@
+"""A Neo4j server that comes and goes, as a view that stays: the port `GraphStore`.
+
+While the server is away, or has not caught up with the log since it came back, questions are refused at once; folding waits, and goes on by
+itself. A wrong password or a server that is not ours is a reason not to start; later it is a problem that is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pcloud.errors import Corrupt, PCloudError, Unavailable
+from pcloud.event import StoredEvent
+from pcloud.subject import Ref
+from projections.checkpoint import START, Checkpoint
+from projections.graph.catalog import Catalog
+from projections.graph.neo4j.lease import LeaseLost
+from projections.graph.neo4j.settings import Neo4jSettings
+from projections.graph.neo4j.store import VERSION, Neo4jGraph, open_neo4j_graph
+from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
+from projections.position import PositionLog, misplaced
+
+__all__ = ["Neo4jReach", "open_reach"]
+
+log = logging.getLogger("pcloud.view")
+WATCH_SECONDS = 1.0  # between two looks at whether it is there
+HINT = "nothing is lost: sign-in, grants and calls go on, and what apps know is there again when the server is"
+
+
+async def open_reach(settings: Neo4jSettings, builtin: Catalog, source: PositionLog) -> Neo4jReach:
+    """`source`: the log. Raises `Rejected` for a wrong password, version or database, `Corrupt` for a view that is of no use; not for a
+    server that does not answer."""
+    reach = Neo4jReach(settings, builtin, source)
+    try:
+        await reach._connect()
+    except Unavailable as error:
+        reach._say(error)
+    reach._watch = asyncio.create_task(reach._keep_watching(), name="neo4j")
+    return reach
+
+
+class Neo4jReach:
+    name = "graph"
+    version = made = VERSION
+
+    def __init__(self, settings: Neo4jSettings, builtin: Catalog, source: PositionLog) -> None:
+        self.settings = settings
+        self._builtin, self._source = builtin, source
+        self._graph: Neo4jGraph | None = None
+        self._checkpoint, self._catalog = START, builtin
+        self._reason = "it was not reached yet"
+        self._damage: Corrupt | None = None
+        self._goal = 0  # of the log when the server was reached: what it has to catch up with
+        self._reached, self._doubted = asyncio.Event(), asyncio.Event()
+        self._watch: asyncio.Task[None] | None = None
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The last that is known."""
+        return self._checkpoint if self._graph is None else self._graph.checkpoint
+
+    @property
+    def catalog(self) -> Catalog:
+        return self._catalog if self._graph is None else self._graph.catalog
+
+    @property
+    def reached(self) -> bool:
+        return self._graph is not None
+
+    @property
+    def problem(self) -> str:
+        """Why questions are refused now; '' when they are not."""
+        if self._graph is None:
+            return f"the graph of the apps is away: {self._reason}; {HINT}"
+        at = self._graph.checkpoint.sequence
+        if at < self._goal:
+            return f"the graph of the apps is catching up, at {at:,} of {self._goal:,} events: try again soon"
+        return ""
+
+    async def until_reached(self) -> None:
+        """Wait until the server has answered; raises `Corrupt` when what it holds is of no use."""
+        await self._reached.wait()
+        if self._damage is not None:
+            damage, self._damage = self._damage, None
+            raise damage
+
+    async def spaces(self) -> list[str]:
+        """Of all versions in the database; none while it is away."""
+        return await self._graph.spaces() if self._graph is not None else []
+
+    async def check(self) -> None:
+        """Ask the server itself; raises `Unavailable` when questions are refused now."""
+        await self._ask("check")
+
+    # --- the port ----------------------------------------------------------------------------------------------------------------
+
+    async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
+        """Folds when the server is there, however long that takes."""
+        while True:
+            await self.until_reached()
+            graph = self._graph
+            if graph is None:
+                self._reached.clear()
+                continue
+            try:
+                return await graph.apply(epoch, events)
+            except LeaseLost as error:
+                log.warning("%s", error.message)
+            except Corrupt:
+                raise
+            except PCloudError as error:
+                await self._lose(graph, error)
+
+    async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
+        while True:
+            try:
+                return await self._ask("fetch", select, patient=patient)
+            except Unavailable:
+                if not patient:
+                    raise
+                await asyncio.sleep(WATCH_SECONDS)
+
+    async def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row:
+        return await self._ask("aggregate", type, filter, aggregates)
+
+    async def group(self, type: str, filter: Filter | None, by: Group, limit: int = 1000) -> list[tuple[Any, int]]:
+        return await self._ask("group", type, filter, by, limit)
+
+    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
+        return await self._ask("nodes", refs)
+
+    async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        return await self._ask("related", type, field, ids)
+
+    async def transaction(self, tx: str) -> KnownTransaction | None:
+        return await self._ask("transaction", tx)
+
+    async def dump(self) -> Mapping[str, Any]:
+        return await self._ask("dump")
+
+    async def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
+        graph = self._graph
+        if graph is None or self.problem:
+            raise Unavailable(self.problem)
+        try:
+            return await getattr(graph, method)(*arguments, **named)
+        except Unavailable as error:
+            self._doubted.set()
+            raise Unavailable(f"the graph of the apps does not answer: {error.message}; {HINT}") from error
+
+    # --- whether it is there -----------------------------------------------------------------------------------------------------
+
+    async def _connect(self) -> None:
+        graph = await open_neo4j_graph(self.settings, self._builtin)
+        try:
+            if reason := await misplaced(self._source, graph.checkpoint):
+                raise Corrupt(
+                    f"the graph on the Neo4j server at {self.settings.address} does not belong to this log: {reason}"
+                )
+            self._goal = await self._source.last_sequence()
+        except BaseException:
+            await graph.close()
+            raise
+        self._graph, self._reason = graph, ""
+        self._reached.set()
+
+    async def _lose(self, graph: Neo4jGraph, error: PCloudError) -> None:
+        if self._graph is graph:
+            self._checkpoint, self._catalog = graph.checkpoint, graph.catalog
+            self._graph = None
+            self._reached.clear()
+            self._say(error)
+            await graph.close(abruptly=True)
+
+    def _say(self, error: PCloudError) -> None:
+        if self._reason != error.message:
+            log.error("%s", error.message)
+        self._reason = error.message
+
+    async def _keep_watching(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await self._doubted.wait()
+            self._doubted.clear()
+            await self._look()
+
+    async def _look(self) -> None:
+        graph = self._graph
+        try:
+            if graph is not None:
+                await graph.check()
+            elif self._damage is None:
+                await self._connect()
+                log.warning("the Neo4j server at %s is there again", self.settings.address)
+        except Corrupt as error:
+            self._damage = error
+            self._say(error)
+            self._reached.set()
+        except PCloudError as error:
+            if graph is not None:
+                await self._lose(graph, error)
+            else:
+                self._say(error)
+        except Exception:
+            log.exception("the Neo4j server at %s could not be looked at", self.settings.address)
+
+    async def close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        if self._graph is not None:
+            await self._graph.close()

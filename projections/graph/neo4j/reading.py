@@ -1,0 +1,137 @@
+"""Questions as statements, each with how its records become the answer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pcloud.errors import Rejected
+from pcloud.subject import Ref
+from projections.graph.catalog import Catalog
+from projections.graph.neo4j.filters import Conditions, Scan
+from projections.graph.neo4j.layout import Layout
+from projections.graph.neo4j.names import quoted
+from projections.graph.neo4j.plan import AggregatePlan, Level, value_of
+from projections.graph.port import Aggregate, Filter, Group, Node, Row, Select
+from projections.graph.relation import find_relation, find_scalar, find_type
+
+__all__ = ["Question", "aggregate", "fetch", "group", "nodes", "related"]
+
+T = TypeVar("T")
+Records = list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Generic[T]):
+    text: str
+    parameters: Mapping[str, Any]
+    answer: Callable[[Records], T]
+    scans: Sequence[Scan] = ()
+
+
+def fetch(catalog: Catalog, layout: Layout, select: Select) -> Question[list[Row]]:
+    find_type(catalog, select.type)
+    conditions = Conditions(catalog, layout)
+    level = Level(conditions, select)
+    label = layout.labels[select.type].name
+    text = f"MATCH ({level.alias}:{label}){level.where()} WITH {level.alias}{level.page()} RETURN {level.columns}"
+    return Question(
+        text, conditions.parameters, lambda records: [level.row(values) for (values,) in records], conditions.scans
+    )
+
+
+def aggregate(
+    catalog: Catalog, layout: Layout, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]
+) -> Question[Row]:
+    find_type(catalog, type)
+    conditions = Conditions(catalog, layout)
+    wanted = AggregatePlan(conditions, type, aggregates, "n")
+    where = f" WHERE {conditions.write(filter, type, 'n')}" if filter is not None else ""
+    text = f"MATCH (n:{layout.labels[type].name}){where} WITH {wanted.values} RETURN {wanted.names}"
+    return Question(text, conditions.parameters, lambda records: wanted.row(records[0][0]), conditions.scans)
+
+
+def group(
+    catalog: Catalog, layout: Layout, type: str, filter: Filter | None, by: Group, limit: int
+) -> Question[list[tuple[Any, int]]]:
+    field = find_scalar(catalog, type, by.field)
+    if field.many or (by.unit and field.kind != "DateTime"):
+        raise Rejected(f"{by.field!r} of {type!r} can't be grouped by {by.unit or 'value'}")
+    conditions = Conditions(catalog, layout)
+    value = value_of("n", by.field)
+    if by.unit:
+        value = f"substring({value}, 0, {({'year': 4, 'month': 7, 'day': 10})[by.unit]})"
+    where = f" WHERE {conditions.write(filter, type, 'n')}" if filter is not None else ""
+    text = (
+        f"MATCH (n:{layout.labels[type].name}){where} WITH {value} AS value, count(*) AS members "
+        f"RETURN value, members ORDER BY value IS NULL, value DESC LIMIT {conditions.bind(limit)}"
+    )
+    return Question(
+        text, conditions.parameters, lambda records: [(value, count) for value, count in records], conditions.scans
+    )
+
+
+def related(
+    catalog: Catalog, layout: Layout, type: str, field: str, ids: Sequence[str]
+) -> Question[dict[str, tuple[str, ...]]]:
+    relation = find_relation(catalog, type, field)
+    conditions = Conditions(catalog, layout)
+    path = conditions.path(relation, "n", "m")
+    text = (
+        f"UNWIND {conditions.bind(list(dict.fromkeys(ids)))} AS id MATCH (n:{layout.labels[type].name} {{id: id}}) "
+        f"RETURN id, COLLECT {{ MATCH {path} RETURN m.id ORDER BY m.id }}"
+    )
+
+    def answer(records: Records) -> dict[str, tuple[str, ...]]:
+        return dict.fromkeys(ids, ()) | {id: tuple(others) for id, others in records}
+
+    return Question(text, conditions.parameters, answer)
+
+
+def nodes(catalog: Catalog, layout: Layout, refs: Sequence[Ref]) -> Question[dict[Ref, Node]]:
+    by_type: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for ref in refs:
+        find_type(catalog, f"{ref.app}/{ref.type}")
+        by_type[ref.app, ref.type].append(ref.id)
+    conditions = Conditions(catalog, layout)
+    gone = conditions.bind([str(ref) for ref in refs])
+    parts = [
+        f"MATCH (t:{layout.names.tombstone}) WHERE t.entity IN {gone} "
+        "RETURN -1 AS part, t.entity AS id, t.version AS version, [] AS scalars, [] AS links"
+    ]
+    shapes: list[tuple[str, str, list[str], list[str]]] = []
+    for (app, name), ids in by_type.items():
+        fields = catalog.types[f"{app}/{name}"].fields.values()
+        scalars = [field.name for field in fields if not field.is_relation and field.name != "id"]
+        links = [field.name for field in fields if field.is_relation and field.written]
+        parts.append(_entities(layout, f"{app}/{name}", conditions.bind(ids), len(shapes), scalars, links))
+        shapes.append((app, name, scalars, links))
+
+    def answer(records: Records) -> dict[Ref, Node]:
+        found = {ref: Node(ref, 0, exists=False) for ref in refs}
+        for part, id, version, values, others in records:
+            if part < 0:
+                found[Ref.parse(id)] = Node(Ref.parse(id), version, exists=False)
+                continue
+            app, name, scalars, links = shapes[part]
+            ref = Ref(app, name, id)
+            fields = {field: value for field, value in zip(scalars, values, strict=True) if value is not None}
+            linked = {field: tuple(ids) for field, ids in zip(links, others, strict=True) if ids}
+            found[ref] = Node(ref, version, True, fields, linked)
+        return found
+
+    return Question(" UNION ALL ".join(parts), conditions.parameters, answer)
+
+
+def _entities(layout: Layout, type: str, ids: str, part: int, scalars: Sequence[str], links: Sequence[str]) -> str:
+    values = ", ".join(f"n.{quoted(name)}" for name in scalars)
+    linked = ", ".join(
+        f"COLLECT {{ MATCH (n)-[:{layout.names.relation(type, name)}]->(m) RETURN m.id ORDER BY m.id }}"
+        for name in links
+    )
+    return (
+        f"MATCH (n:{layout.labels[type].name}) WHERE n.id IN {ids} "
+        f"RETURN {part} AS part, n.id AS id, n._version AS version, [{values}] AS scalars, [{linked}] AS links"
+    )

@@ -1,0 +1,46 @@
+"""Makes constraints and indexes, before the batch that needs them: Neo4j refuses both in one transaction. Making them again, or more of
+them than the batch then needs, changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import neo4j
+
+from projections.graph.neo4j.connection import run
+from projections.graph.neo4j.names import Names, index_name
+
+__all__ = ["make_own", "make_schema"]
+
+
+async def make_schema(session: neo4j.AsyncSession, wanted: Mapping[str, str], unwanted: Iterable[str] = ()) -> None:
+    """`wanted`: name → statement. `unwanted`: names of indexes that must go first."""
+    present = {
+        f"`{name}`"
+        for (name,) in await (await run(session, "SHOW INDEXES YIELD name WHERE name STARTS WITH 'pcloud_'")).values()
+    }
+    dropped = [name for name in unwanted if name in present and name not in wanted]
+    missing = [statement for name, statement in wanted.items() if name not in present]
+    if not dropped and not missing:
+        return
+    async with await session.begin_transaction() as tx:
+        for name in dropped:
+            await (await run(tx, f"DROP INDEX {name} IF EXISTS")).consume()
+        for statement in missing:
+            await (await run(tx, statement)).consume()
+        await tx.commit()
+    await (await run(session, "CALL db.awaitIndexes(300)")).consume()
+
+
+async def make_own(session: neo4j.AsyncSession, names: Names) -> None:
+    """What the view's own records need."""
+    unique = [(names.view, "name"), (names.tombstone, "entity"), (names.transaction, "tx")]
+    wanted = {
+        index_name(
+            label, field
+        ): f"CREATE CONSTRAINT {index_name(label, field)} IF NOT EXISTS FOR (n:{label}) REQUIRE n.{field} IS UNIQUE"
+        for label, field in unique
+    }
+    by_time = index_name(names.transaction, "time")
+    wanted[by_time] = f"CREATE INDEX {by_time} IF NOT EXISTS FOR (n:{names.transaction}) ON (n.time)"
+    await make_schema(session, wanted)

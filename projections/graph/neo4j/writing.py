@@ -1,0 +1,204 @@
+"""Writes the net changes of a batch, one statement for each family of changes, in the order that `fold.Changes` asks for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from neo4j import AsyncTransaction
+
+from projections.graph.catalog import FieldDef
+from projections.graph.fold import Changes, Entity, RowChange, Transaction
+from projections.graph.neo4j.connection import run
+from projections.graph.neo4j.layout import Label, Layout, properties
+from projections.graph.neo4j.names import quoted
+from projections.graph.values import stored_value
+
+__all__ = ["DAYS_KEPT", "Writer"]
+
+DAYS_KEPT = 90
+_encode = msgspec.json.Encoder().encode
+Rows = list[tuple[str, RowChange]]
+
+
+class Writer:
+    """Writes into one open transaction, for one layout."""
+
+    def __init__(self, tx: AsyncTransaction, layout: Layout) -> None:
+        self._tx, self._layout = tx, layout
+
+    async def existing(self, touched: Mapping[str, set[str]]) -> dict[str, set[str]]:
+        """Those of the ids that have a node."""
+        found: dict[str, set[str]] = {}
+        for type_, ids in touched.items():
+            text = f"UNWIND $ids AS id MATCH (n:{self._layout.labels[type_].name} {{id: id}}) RETURN n.id"
+            found[type_] = {id for (id,) in await (await run(self._tx, text, {"ids": list(ids)})).values()}
+        return found
+
+    async def write(self, changes: Changes) -> None:
+        by_type: dict[str, Rows] = defaultdict(list)
+        for entity, row in changes.rows.items():
+            by_type[entity.type].append((entity.id, row))
+        for type_, rows in by_type.items():
+            gone = [id for id, row in rows if row.removed]
+            await self._each(f"MATCH (n:{self._label(type_).name} {{id: row}}) DETACH DELETE n", gone)
+        await self._release(changes.released)
+        for type_, rows in by_type.items():
+            await self._nodes(self._label(type_), rows)
+        for type_, rows in by_type.items():
+            await self._to_one(self._label(type_), rows)
+        await self._edges(changes)
+        await self._tombstones(changes.rows.items())
+        await self._transactions(changes.transactions)
+
+    async def forget_fields(self, lost: Iterable[tuple[Label, FieldDef]]) -> None:
+        """Take away what is stored of fields that have another shape from here on."""
+        for label, field in lost:
+            if field.is_relation:
+                await self._run(f"MATCH ()-[r:{self._layout.names.relation(label.type, field.name)}]->() DELETE r")
+            else:
+                parts = (field.name, f"{field.name}~words", f"{field.name}~start")
+                names = ", ".join(f"n.{quoted(part)}" for part in parts)
+                await self._run(f"MATCH (n:{label.name}) WHERE n.{quoted(field.name)} IS NOT NULL REMOVE {names}")
+
+    async def settle_words(self, before: Layout) -> None:
+        """Where a field is searched in another way from here on, store beside its values what that needs."""
+        for label in self._layout.labels.values():
+            old = before.labels.get(label.type)
+            for field in label.scalars.values() if old else ():
+                was = old.scalars.get(field.name) if old else None
+                if was is None or (was.search, was.is_id) == (field.search, field.is_id) or field.many:
+                    continue
+                text = f"MATCH (n:{label.name}) WHERE n.{quoted(field.name)} IS NOT NULL RETURN n.id, n.{quoted(field.name)}"
+                found = await (await run(self._tx, text)).values()
+                rows = [{"id": id, "set": properties(label, {field.name: value})} for id, value in found]
+                await self._each(f"MATCH (n:{label.name} {{id: row.id}}) SET n += row.set", rows)
+
+    async def fill(self, defaults: Mapping[str, Mapping[str, Any]]) -> None:
+        """Give each of these fields, by type and name, its default where an entity has no value."""
+        for type_, fields in defaults.items():
+            label = self._label(type_)
+            for name, default in fields.items():
+                values = properties(label, {name: stored_value(label.scalars[name], default)})
+                await self._run(
+                    f"MATCH (n:{label.name}) WHERE n.{quoted(name)} IS NULL SET n += $values", {"values": values}
+                )
+
+    # --- families --------------------------------------------------------------------------------------------------------------------
+
+    def _label(self, type: str) -> Label:
+        return self._layout.labels[type]
+
+    async def _run(self, text: str, parameters: Mapping[str, Any] | None = None) -> None:
+        await (await run(self._tx, text, parameters)).consume()
+
+    async def _each(self, text: str, rows: Sequence[Any]) -> None:
+        if rows:
+            await self._run(f"UNWIND $rows AS row {text}", {"rows": rows})
+
+    async def _release(self, released: Iterable[tuple[str, str, str]]) -> None:
+        targets: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for type_, field, target in released:
+            targets[type_, field].append(target)
+        for (type_, field), ids in targets.items():
+            relation = self._layout.names.relation(type_, field)
+            target = self._target(type_, field)
+            await self._each(f"MATCH (:{target} {{id: row}})<-[r:{relation}]-() DELETE r", ids)
+
+    def _target(self, type: str, field: str) -> str:
+        return self._label(self._label(type).relations[field].target).name
+
+    async def _nodes(self, label: Label, rows: Rows) -> None:
+        made = [
+            {"id": id, "_version": row.version, **properties(label, row.values)}
+            for id, row in rows
+            if row.exists and row.fresh
+        ]
+        await self._each(f"CREATE (n:{label.name}) SET n = row", made)
+        changed: list[dict[str, Any]] = []
+        for id, row in rows:
+            if row.exists and not row.fresh:
+                values = properties(label, row.values)
+                if row.version:
+                    values["_version"] = row.version
+                if values:
+                    changed.append({"id": id, "set": values})
+        await self._each(f"MATCH (n:{label.name} {{id: row.id}}) SET n += row.set", changed)
+
+    async def _to_one(self, label: Label, rows: Rows) -> None:
+        cleared: dict[str, list[str]] = defaultdict(list)
+        linked: dict[str, list[list[str]]] = defaultdict(list)
+        unlinked: dict[str, list[list[str]]] = defaultdict(list)
+        for id, row in rows:
+            if not row.exists:
+                continue
+            for field, target in row.unlinked:
+                unlinked[field].append([id, target])
+            for field in row.values.keys() & label.relations.keys():
+                if not row.fresh:
+                    cleared[field].append(id)
+                if row.values[field] is not None:
+                    linked[field].append([id, row.values[field]])
+        for field in {**unlinked, **cleared, **linked}:
+            relation = self._layout.names.relation(label.type, field)
+            await self._unlink(label.type, field, unlinked[field])
+            await self._each(f"MATCH (:{label.name} {{id: row}})-[r:{relation}]->() DELETE r", cleared[field])
+            await self._link("CREATE", label.type, field, linked[field])
+
+    async def _edges(self, changes: Changes) -> None:
+        emptied: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for type_, field, source in changes.emptied:
+            emptied[type_, field].append(source)
+        for (type_, field), ids in emptied.items():
+            relation = self._layout.names.relation(type_, field)
+            await self._each(f"MATCH (:{self._label(type_).name} {{id: row}})-[r:{relation}]->() DELETE r", ids)
+        for (type_, field), pairs in changes.edges.items():
+            await self._unlink(type_, field, [list(pair) for pair, there in pairs.items() if not there])
+            await self._link("MERGE", type_, field, [list(pair) for pair, there in pairs.items() if there])
+
+    async def _unlink(self, type: str, field: str, pairs: list[list[str]]) -> None:
+        relation, target = self._layout.names.relation(type, field), self._target_of(type, field)
+        if pairs and target:
+            text = (
+                f"MATCH (:{self._label(type).name} {{id: row[0]}})-[r:{relation}]->(:{target} {{id: row[1]}}) DELETE r"
+            )
+            await self._each(text, pairs)
+
+    async def _link(self, how: str, type: str, field: str, pairs: list[list[str]]) -> None:
+        if pairs:
+            relation, target = self._layout.names.relation(type, field), self._target(type, field)
+            text = f"MATCH (n:{self._label(type).name} {{id: row[0]}}) MATCH (m:{target} {{id: row[1]}}) {how} (n)-[:{relation}]->(m)"
+            await self._each(text, pairs)
+
+    def _target_of(self, type: str, field: str) -> str | None:
+        """None where the target's type was never declared: nothing is linked to it."""
+        target = self._layout.labels.get(self._label(type).relations[field].target)
+        return target.name if target else None
+
+    async def _tombstones(self, rows: Iterable[tuple[Entity, RowChange]]) -> None:
+        """The versions of what does not exist any more: the log asks for them when it is made again."""
+        label = self._layout.names.tombstone
+        made: list[str] = []
+        gone: list[dict[str, Any]] = []
+        for entity, row in rows:
+            if row.exists and not row.existed:
+                made.append(f"{entity.type}/{entity.id}")
+            elif not row.exists and row.version:
+                gone.append({"entity": f"{entity.type}/{entity.id}", "version": row.version})
+        await self._each(f"MATCH (t:{label} {{entity: row}}) DELETE t", made)
+        await self._each(f"MERGE (t:{label} {{entity: row.entity}}) SET t.version = row.version", gone)
+
+    async def _transactions(self, transactions: Iterable[Transaction]) -> None:
+        label = self._layout.names.transaction
+        # Of one transaction that comes twice in a batch, what was said last holds.
+        rows = {
+            tx: {"tx": tx, "request": request, "sequence": sequence, "result": _encode(result).decode(), "time": time}
+            for tx, request, sequence, result, time in transactions
+        }
+        await self._each(f"MERGE (t:{label} {{tx: row.tx}}) SET t = row", list(rows.values()))
+        newest = f"MATCH (t:{label}) WHERE t.time IS NOT NULL WITH t.time AS newest ORDER BY newest DESC LIMIT 1"
+        await self._run(
+            f"{newest} MATCH (t:{label}) WHERE t.time < newest - $seconds DELETE t", {"seconds": DAYS_KEPT * 86400.0}
+        )
