@@ -68,7 +68,7 @@ def history(
     data: DataOption,
     as_json: AsJson = False,
 ) -> None:
-    """An entity's life: when, who, what changed."""
+    """An entity's life, newest first: when, who, why, what changed, and the transaction that `pcloud undo` takes."""
     from core.schema.names import owner_type  # heavy, and needed by no other command of this file
 
     ref = Ref.parse(entity)
@@ -85,7 +85,10 @@ def history(
         return
     for entry in entries:
         who = f"{entry['kind']} by {plain(entry['actor'])}"
-        facts.print(f"[bold]{plain(entry['time'])}[/] {who}  [dim]{plain(entry['revision'])}[/]")
+        why = f", because of {plain(entry['cause'])}" if entry["cause"] else ""
+        facts.print(
+            f"[bold]{plain(entry['time'])}[/] {who}{why}  [dim]{plain(entry['revision'])}, undo {plain(entry['tx'])}[/]"
+        )
         print(json.dumps(entry["change"], ensure_ascii=False))
 
 

@@ -1,0 +1,37 @@
+"""`pcloud undo`: take a transaction back."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.client import open_client
+from core.cli.terminal import AsJson, DataOption, facts, plain, print_json, run
+
+__all__ = ["undo"]
+
+UNDO = "mutation($tx: String!) { undo(tx: $tx) }"
+
+
+def undo(
+    tx: Annotated[str, typer.Argument(metavar="TX", help="The transaction, as `pcloud graph history` names it.")],
+    data: DataOption,
+    as_json: AsJson = False,
+) -> None:
+    """Append the inverse of a transaction; refused, with the reasons, where later changes stand on it."""
+
+    async def work() -> Any:
+        async with open_client(data) as client:
+            return (await client.graphql(UNDO, {"tx": tx}))["undo"]
+
+    done = run(work())
+    if as_json:
+        print_json(done)
+        return
+    again = " (it had been undone before)" if done["repeated"] else ""
+    facts.print(
+        f"[green]✓[/] undone: {done['entities']:,} entities are as they were before{again}  [dim]{plain(done['revision'])}[/]"
+    )
+    for one in done["leftOut"]:
+        facts.print(f"  [yellow]left out[/] the link {plain(one)}: its other end is not there to take it")

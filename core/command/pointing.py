@@ -1,0 +1,93 @@
+"""Who points to an entity by a relation that the other end writes: now, by the graph, and at an event of the past, by the log."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Protocol
+
+from pcloud.event import Kind, StoredEvent
+from pcloud.subject import Ref, TypeName
+from projections.graph.catalog import Catalog, FieldDef
+from projections.graph.port import GraphStore, HasRelated, IdIn, Select
+from projections.graph.relation import is_exclusive, is_symmetric
+
+__all__ = ["links_at", "pointing_now"]
+
+FEW = 10
+CHUNK = 100
+
+
+class Log(Protocol):
+    def read(self, first: int, last: int, *, subjects: Sequence[str] = ...) -> AsyncIterator[StoredEvent]: ...
+
+
+async def pointing_now(graph: GraphStore, ref: Ref) -> list[tuple[Ref, str]]:
+    """Some of those that are linked to the entity, and by which field."""
+    found: list[tuple[Ref, str]] = []
+    for type_, one in _relations_to(graph.catalog, str(ref.type_name)):
+        rows = await graph.fetch(Select(type_, ("id",), filter=HasRelated(one.name, IdIn((ref.id,))), first=FEW))
+        app, _, name = type_.partition("/")
+        found += [(Ref(app, name, row["id"]), one.name) for row in rows]
+    return found
+
+
+async def links_at(log: Log, catalog: Catalog, refs: Sequence[Ref], last: int) -> dict[tuple[Ref, str], list[str]]:
+    """The links to these entities that stood after event `last`: (who, by which field) → ids."""
+    found: dict[tuple[Ref, str], list[str]] = {}
+    by_type: dict[TypeName, set[str]] = {}
+    for ref in refs:
+        by_type.setdefault(ref.type_name, set()).add(ref.id)
+    for target, ids in by_type.items():
+        born = await _born(log, target, ids, last)
+        for type_, one in _relations_to(catalog, str(target)):
+            if is_symmetric(type_, one):  # both ends hold it
+                continue
+            scan = _Scan(one, ids, born, exclusive=is_exclusive(catalog, one))
+            app, _, name = type_.partition("/")
+            async for event in log.read(1, last, subjects=(f"graph.{app}.{name}.*",)):
+                scan.fold(event)
+            found.update(((Ref(app, name, source), one.name), sorted(to)) for source, to in scan.links.items() if to)
+    return found
+
+
+def _relations_to(catalog: Catalog, target: str) -> Iterator[tuple[str, FieldDef]]:
+    for type_ in catalog.types.values():
+        for one in type_.fields.values():
+            if one.target == target and (one.written or not one.inverse):
+                yield type_.name, one
+
+
+async def _born(log: Log, type_: TypeName, ids: set[str], last: int) -> dict[str, int]:
+    """By id, where the transaction begins that made the entity last: links from before that are void."""
+    born: dict[str, int] = {}
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), CHUNK):
+        subjects = tuple(f"graph.{type_.app}.{type_.type}.{id}" for id in ordered[start : start + CHUNK])
+        async for event in log.read(1, last, subjects=subjects):
+            if event.kind is Kind.CREATED:
+                born[event.ref.id] = event.sequence - event.ordinal
+    return born
+
+
+class _Scan:
+    """Folds the events of one type to its links, by one field, to some entities."""
+
+    def __init__(self, one: FieldDef, ids: set[str], born: dict[str, int], *, exclusive: bool) -> None:
+        self._one, self._ids, self._born, self._exclusive = one, ids, born, exclusive
+        self.links: dict[str, set[str]] = {}
+
+    def fold(self, event: StoredEvent) -> None:
+        source, name, change = event.ref.id, self._one.name, event.change
+        if event.kind is not Kind.UPDATED or name in change.unset:
+            self.links.pop(source, None)
+        for id in change.unlink.get(name, ()):
+            self.links.get(source, set[str]()).discard(id)
+        for id in change.link.get(name, ()):
+            if not self._one.many:
+                self.links.pop(source, None)
+            if id not in self._ids or event.sequence <= self._born.get(id, 0):
+                continue
+            if self._exclusive:
+                for others in self.links.values():
+                    others.discard(id)
+            self.links.setdefault(source, set()).add(id)
