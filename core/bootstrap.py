@@ -12,7 +12,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,14 +28,18 @@ from core.call import Calls, open_calls
 from core.call.fields import call_fields
 from core.caller import Caller
 from core.command import Commands
+from core.command.undo import Undoing
+from core.command.undo_fields import undo_fields
 from core.console import Console
 from core.device.pair import Devices
 from core.grant import GrantRegister
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
+from core.metrics import Meters, Metrics
 from core.node.admin import admin_application
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder, open_folder
+from core.node.graphs import Graphs, open_graphs
 from core.node.http import Front
 from core.node.side_tasks import run_beside, side_tasks
 from core.node.verify import verify_graph
@@ -49,12 +53,11 @@ from core.processor.runaway import Runaways
 from core.quota import Quotas
 from core.sandbox import probe
 from core.schema import ViewRegistry, builtin_catalog
-from core.settings import NodeSettings
+from core.settings import GraphServer, NodeSettings
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
 from pcloud.errors import Rejected, Unavailable
 from projections.graph.catalog import Catalog
-from projections.graph.sqlite.versions import SqliteVersions
-from projections.graph.switch import GraphSwitch
+from projections.graph.port import GraphStore
 from projections.loop import ProjectionLoop
 from projections.opening import open_view
 from projections.rebuild import Progress, Rebuilds, Rebuilt
@@ -70,8 +73,6 @@ log = logging.getLogger("pcloud.node")
 SEARCH_GATHER = 0.2
 # Many runs end at a time, and nobody waits for the view of them.
 RUNS_GATHER = 0.1
-# Folding what was appended while this node was away may take long after a view was deleted.
-CATCH_UP = 3600.0
 BUNDLED = Path(__file__).parent.parent / "apps"
 
 
@@ -80,14 +81,22 @@ class Views:
     """The views with the loops that keep them."""
 
     builtin: Catalog
-    graph: GraphSwitch
-    graph_loop: ProjectionLoop[Any]
-    graph_rebuilds: Rebuilds
+    graphs: Graphs
     search: SearchSwitch
     search_rebuilds: Rebuilds
     search_loop: ProjectionLoop[Any]
     runs: RunsView
     runs_loop: ProjectionLoop[Any]
+
+    @property
+    def graph(self) -> GraphStore:
+        """What questions about any type go to."""
+        return self.graphs.answers
+
+    @property
+    def graph_loop(self) -> ProjectionLoop[Any]:
+        """The loop of the view that has everything."""
+        return self.graphs.all_loop
 
 
 @dataclass(slots=True)
@@ -107,13 +116,19 @@ class Node:
     sessions: Sessions
     disk: DiskGuard
     audit: Audit
+    quotas: Quotas
+    meters: Meters
     new_owner_token: str | None
     address: str = ""
+    metrics: Metrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(self.meters, self)
 
     @property
     def problem(self) -> str:
         """Why this node takes no writes or starts no runs; '' when it does."""
-        return self.disk.problem or self.processor.problem
+        return self.disk.problem or self.processor.problem or self.views.graphs.problem
 
     def sign_in_link(self) -> str:
         """An address that signs one browser in, once, within ten minutes."""
@@ -142,11 +157,11 @@ class Node:
         }  # fmt: skip
 
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
-        return await verify_graph(self.store, self.views.graph, self.views.builtin, self.folder.root, progress)
+        return await verify_graph(self.store, self.views.graphs.all, self.views.builtin, self.folder.root, progress)
 
     async def rebuild(self, view: str, to: str, back: bool, progress: Callable[[str, str], None]) -> dict[str, Any]:
         """Build `view` ('graph' or 'search') anew beside the one in use, in the store `to` ('': as it is), or go back to the previous."""
-        rebuilds = {"graph": self.views.graph_rebuilds, "search": self.views.search_rebuilds}.get(view)
+        rebuilds = {"graph": self.views.graphs.rebuilds, "search": self.views.search_rebuilds}.get(view)
         if rebuilds is None:
             raise Rejected(f"there is no view {view!r} to build anew: use graph or search")
 
@@ -174,7 +189,7 @@ async def open_node(settings: NodeSettings) -> AsyncIterator[Node]:
         server = await stack.enter_async_context(open_server(ServerSettings(folder.nats)))
         run_beside(stack, group, "nats-server", fail_with(server))
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
-        views = await open_views(stack, group, folder, store)
+        views = await open_views(stack, group, folder, store, settings.graph)
         node = await open_platform(stack, group, settings, folder, server, store, views)
         await serve(stack, node)
         await node.apps.start_all()
@@ -185,33 +200,30 @@ async def fail_with(server: EmbeddedServer) -> None:
     raise Unavailable(await server.failed)
 
 
-async def open_views(stack: AsyncExitStack, group: asyncio.TaskGroup, folder: DataFolder, store: EventStore) -> Views:
+async def open_views(
+    stack: AsyncExitStack,
+    group: asyncio.TaskGroup,
+    folder: DataFolder,
+    store: EventStore,
+    server: GraphServer | None = None,
+) -> Views:
     """Open the views and fold what they have missed."""
     builtin = builtin_catalog()
-    graph_folder = folder.graph.parent
-    graph, graph_rebuilds = await open_view(
-        partial(GraphSwitch, "graph"), {"sqlite": SqliteVersions(graph_folder, builtin)},
-        VersionFile(graph_folder / "versions.json"), store, "sqlite",
-    )  # fmt: skip
-    stack.push_async_callback(graph.close)
+    graphs = await open_graphs(stack, group, folder, store, builtin, server)
     search, search_rebuilds = await open_view(
-        partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder.search, graph)},
+        partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder.search, graphs.all)},
         VersionFile(folder.search / "versions.json"), store, "tantivy",
     )  # fmt: skip
     stack.push_async_callback(search.close)
     runs_log = RunLog(store)
     runs = await open_runs_on(folder.runs, runs_log)
     stack.push_async_callback(runs.close)
-    graph_loop = ProjectionLoop(store, graph)
-    search_loop = ProjectionLoop(store, search, gather=SEARCH_GATHER, behind=graph_loop)
+    search_loop = ProjectionLoop(store, search, gather=SEARCH_GATHER, behind=graphs.all_loop)
     runs_loop = ProjectionLoop(runs_log, runs, gather=RUNS_GATHER)
-    for name, loop in (("runs", runs_loop), ("graph", graph_loop)):
-        run_beside(stack, group, name, loop.run())
-    await graph_loop.wait_for(await store.last_sequence(), timeout=CATCH_UP)
+    run_beside(stack, group, "runs", runs_loop.run())
     run_beside(stack, group, "search", keep_search(store, search, search_loop))
-    for name, rebuilds in (("graph", graph_rebuilds), ("search", search_rebuilds)):
-        run_beside(stack, group, f"rebuilds of {name}", rebuilds.run())
-    return Views(builtin, graph, graph_loop, graph_rebuilds, search, search_rebuilds, search_loop, runs, runs_loop)
+    run_beside(stack, group, "rebuilds of search", search_rebuilds.run())
+    return Views(builtin, graphs, search, search_rebuilds, search_loop, runs, runs_loop)
 
 
 async def keep_search(store: EventStore, search: SearchSwitch, loop: ProjectionLoop[Any]) -> None:
@@ -230,9 +242,12 @@ async def open_platform(
     views: Views,
 ) -> Node:
     disk = DiskGuard(folder, settings.disk_reserve)
+    meters = Meters()
     store.admit_when(disk.check)
+    store.on_append(meters.appended)
     run_beside(stack, group, "disk", disk.watch())
-    registry = ViewRegistry(views.graph, views.graph_loop)
+    graphs = views.graphs
+    registry = ViewRegistry(graphs.home, graphs.home_loop)
     await registry.load()
     stack.callback(registry.close)
     audit = await stack.enter_async_context(Audit.open(store.audit))
@@ -240,16 +255,17 @@ async def open_platform(
     quotas = Quotas(
         on_exceeded=lambda app, kind, what: audit.refused("limit", f"app:{app}", kind, what, outcome="UNAVAILABLE")
     )
-    commands = Commands(store, views.graph, views.graph_loop, quotas)
-    grants = GrantRegister(views.graph, views.graph_loop)
+    commands = Commands(store, graphs.answers, graphs.loop, quotas, graphs.apart)
+    grants = GrantRegister(graphs.home, graphs.home_loop)
     stack.callback(grants.close)
     calls = await stack.enter_async_context(
-        open_calls(store, server, views.graph, views.graph_loop, commands, grants, audit=audit, quotas=quotas)
+        open_calls(store, server, graphs.home, graphs.home_loop, commands, grants, audit=audit, quotas=quotas)
     )
+    calls.on_called(meters.called)
     processor = Processor(
         store,
-        views.graph,
-        views.graph_loop,
+        graphs.answers,
+        graphs.loop,
         registry,
         calls,
         commands,
@@ -258,11 +274,12 @@ async def open_platform(
     )
     commands.on_forgotten(partial(forget_entities, store, views.runs))
     api = Api(
-        store, views.graph, views.graph_loop, views.search, views.search_loop, registry, commands,
-        on_refused=partial(api_refused, audit),
+        store, graphs.answers, graphs.loop, views.search, views.search_loop, registry, commands,
+        on_refused=partial(api_refused, audit), home_loop=graphs.home_loop,
     )  # fmt: skip
     stack.push_async_callback(api.close)
-    api.add_fields([*processor_fields(processor), *call_fields(calls), *audit_fields(store)])
+    undoing = Undoing(store, graphs.answers, graphs.loop, commands)
+    api.add_fields([*processor_fields(processor), *call_fields(calls), *audit_fields(store), *undo_fields(undoing)])
     app_settings = AppSettings(
         folder.apps,
         folder.runtime,
@@ -275,7 +292,7 @@ async def open_platform(
     apps = Apps(
         app_settings,
         commands=commands,
-        graph=views.graph,
+        graph=graphs.answers,
         store=store,
         server=server,
         api=api,
@@ -289,17 +306,18 @@ async def open_platform(
     calls.on_runaway(runaways)
     await commands.finish_forgetting()
     run_beside(stack, group, "processor", processor.run())
-    token = await make_owner(views.graph, commands)
+    token = await make_owner(graphs.home, commands)
     sessions = Sessions(folder.key("session.key"), store.epoch)
-    devices = Devices(views.graph, commands, calls, api.disconnect)
+    devices = Devices(graphs.home, commands, calls, api.disconnect)
     return Node(
-        settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, disk, audit, token
-    )
+        settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, disk, audit, quotas,
+        meters, token,
+    )  # fmt: skip
 
 
 async def serve(stack: AsyncExitStack, node: Node) -> None:
     """Open the web address and the administration socket."""
-    settings, graph = node.settings, node.views.graph
+    settings, graph = node.settings, node.views.graphs.home
 
     async def authenticate(token: str) -> Caller | None:
         return Caller("owner") if await verify_owner(graph, token) else await node.devices.by_token(token)
@@ -316,6 +334,7 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     front = Front(
         api=node.api, apps=node.apps, sign_in=sign_in, console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in),
         proxy=proxy, domain=settings.domain, authenticate=authenticate, refused=refused,
+        metrics=node.metrics, watches=node.devices.watches,
     )  # fmt: skip
     runner = web.AppRunner(front.application(), access_log=None, shutdown_timeout=2.0, handle_signals=False)
     await runner.setup()

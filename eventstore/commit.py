@@ -51,6 +51,11 @@ class Committer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """Transactions that are not sent yet."""
+        return len(self._waiting)
+
     async def append(self, prepared: Prepared) -> Appended:
         """Append, alone or in company. When the caller is cancelled meanwhile, the transaction may still be stored. Raises
         `Unavailable` when too many wait."""

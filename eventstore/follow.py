@@ -95,6 +95,7 @@ async def _create(connection: Connection, stream: str, after: int, subjects: Seq
     config: dict[str, Any] = {
         "name": name,
         "description": "PCloud: somebody reads in order (a view, a subscription, a history); it remembers nothing and goes by itself.",
+        "metadata": {"pcloud_purpose": "reader"},
         "deliver_policy": "by_start_sequence",
         "opt_start_seq": after + 1,
         "ack_policy": "none",

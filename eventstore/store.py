@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any, Protocol
 
 from nats.aio.client import Client
@@ -27,6 +28,7 @@ from eventstore.follow import follow, read, read_batches
 from eventstore.message import get_message
 from eventstore.outcome import Settler, prepare
 from eventstore.pull import Delivered
+from eventstore.report import ConsumerReport, StreamReport, report_consumers, report_streams
 from eventstore.runs import RunLog
 from eventstore.settings import ConnectionSettings, StoreSettings
 from eventstore.topology import LogIdentity, ensure_streams
@@ -34,12 +36,16 @@ from eventstore.transaction import Appended, Transaction
 from eventstore.trigger import EventConsumer, EventDelivery
 from eventstore.wire import GRAPH_SUBJECTS, event_or_blank
 from eventstore.work import WorkQueue
+from pcloud.errors import PCloudError
 from pcloud.event import StoredEvent
 from pcloud.subject import Ref
 
-__all__ = ["EventStore", "EventStoreReader", "open_store"]
+__all__ = ["EventStore", "EventStoreReader", "OnAppend", "open_store"]
 
 STREAM = "GRAPH"
+
+OnAppend = Callable[[Transaction, float, str], None]
+"""Told of each append, how many seconds it took, and `OK` or the code of its error. It must not block and not raise."""
 
 
 class EventStoreReader(Protocol):
@@ -83,6 +89,7 @@ class EventStore:
         self.nats: Client = connection.client
         self.js: JetStreamContext = connection.client.jetstream()  # pyright: ignore[reportUnknownMemberType]
         self._admit: Callable[[], None] = _everything
+        self._on_append: OnAppend = _nobody
         self.work = WorkQueue(connection, self.admit)
         self.runs = RunLog(connection)
         self.erasure = Erasure(connection)
@@ -93,6 +100,15 @@ class EventStore:
         what is under way goes on."""
         self._admit = check
 
+    def on_append(self, callback: OnAppend) -> None:
+        """Have `callback` told of each append, however it ended."""
+        self._on_append = callback
+
+    @property
+    def waiting(self) -> int:
+        """Transactions that wait to be sent."""
+        return self._committer.waiting
+
     def admit(self) -> None:
         """Raises `Unavailable` while nothing new is to be stored."""
         self._admit()
@@ -101,8 +117,15 @@ class EventStore:
         """Store all of its events, or none. Raises `Conflict` when an entity's version is not the expected one any
         more, `Rejected` for what is too large, `Unavailable` when the log is not there (the message says whether it is
         unknown if it was stored: then send the same transaction again)."""
-        self.admit()
-        return await self._committer.append(prepare(transaction, self._connection.max_payload))
+        began = perf_counter()
+        try:
+            self.admit()
+            appended = await self._committer.append(prepare(transaction, self._connection.max_payload))
+        except PCloudError as error:
+            self._on_append(transaction, perf_counter() - began, error.code)
+            raise
+        self._on_append(transaction, perf_counter() - began, "OK")
+        return appended
 
     async def last_sequence(self) -> int:
         """Sequence of the newest event, as the leader has it; 0 for an empty log."""
@@ -143,6 +166,20 @@ class EventStore:
         found = await get_message(self._connection, STREAM, {"start_time": start, "next_by_subj": GRAPH_SUBJECTS})
         return found.sequence if found is not None else await self.last_sequence() + 1
 
+    async def time_after(self, sequence: int) -> float | None:
+        """When the first event after `sequence` was stored; None when there is none."""
+        request = {"seq": sequence + 1, "next_by_subj": GRAPH_SUBJECTS}
+        found = await get_message(self._connection, STREAM, request)
+        return found and found.time
+
+    async def report_streams(self, *, patience: float = 15.0) -> Sequence[StreamReport]:
+        """What is in each stream. Raises `Unavailable` when the server does not answer within `patience` seconds."""
+        return await report_streams(self._connection, patience=patience)
+
+    async def report_consumers(self, stream: str, *, patience: float = 15.0) -> Sequence[ConsumerReport]:
+        """Where triggers (`GRAPH`) and durable calls (`WORK`) stand. Raises `Unavailable`."""
+        return await report_consumers(self._connection, stream, patience=patience)
+
     async def consumer(
         self, name: str, *, subjects: Sequence[str], start: str | int = "new", ack_wait: float = 30.0,
         max_ack_pending: int = 256, paused: bool = False, metadata: Mapping[str, str] | None = None,
@@ -180,6 +217,10 @@ class EventStore:
 
 def _everything() -> None:
     """There is room for everything."""
+
+
+def _nobody(transaction: Transaction, seconds: float, outcome: str) -> None:
+    """Nobody wants to know."""
 
 
 def _event(message: Delivered) -> StoredEvent:

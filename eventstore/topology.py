@@ -2,6 +2,9 @@
 
 GRAPH alone has no limit: it is the truth. Every other one has `max_bytes`, so that none can take the disk from it.
 Key-value and object buckets are streams too; they carry the settings that the clients' own libraries would give them.
+
+Each says in its metadata what it is for (`pcloud_purpose`), how its subjects are made (`pcloud_subject`) and what a message
+holds (`pcloud_message`), so that `nats stream info NAME` reads as documentation.
 """
 
 from __future__ import annotations
@@ -26,6 +29,10 @@ SECOND = 10**9
 EPOCH = "pcloud_epoch"
 ID_KEY = "pcloud_id_key"
 PURPOSE = "pcloud_purpose"
+SUBJECT = "pcloud_subject"
+MESSAGE = "pcloud_message"
+# Chosen when the stream is made, and never again.
+CHOSEN_ONCE = frozenset({EPOCH, ID_KEY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,11 @@ async def _ensure(connection: Connection, wanted: dict[str, Any]) -> dict[str, A
                 raise
             # Another node made it at this moment, with its own epoch.
             existing = (await connection.api(f"STREAM.INFO.{name}"))["config"]
-    # The metadata stays: the epoch is chosen once, and the server keeps notes of its own there.
-    changed = {key: value for key, value in wanted.items() if key != "metadata" and existing.get(key) != value}
+    # The server keeps notes of its own in the metadata, too.
+    before: dict[str, str] = existing.get("metadata") or {}
+    notes = before | {key: value for key, value in wanted["metadata"].items() if key not in CHOSEN_ONCE}
+    wanted = wanted | {"metadata": notes}
+    changed = {key: value for key, value in wanted.items() if existing.get(key) != value}
     if not changed:
         return existing
     return (await connection.api(f"STREAM.UPDATE.{name}", existing | changed))["config"]
@@ -78,11 +88,15 @@ async def _ensure(connection: Connection, wanted: dict[str, Any]) -> dict[str, A
 def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
     common = {"storage": "file", "num_replicas": settings.replicas}
 
-    def stream(name: str, description: str, purpose: str, subjects: list[str], **more: Any) -> dict[str, Any]:
+    def stream(
+        name: str, description: str, purpose: str, subjects: list[str], form: str, message: str, **more: Any
+    ) -> dict[str, Any]:
         config = common | {"name": name, "description": description, "subjects": subjects} | more
         if name in settings.max_bytes:
             config["max_bytes"] = settings.max_bytes[name]
-        metadata: Mapping[str, str] = {PURPOSE: purpose, **more.get("metadata", {})}
+        metadata: Mapping[str, str] = {
+            PURPOSE: purpose, SUBJECT: form, MESSAGE: message, **more.get("metadata", {}),
+        }  # fmt: skip
         return config | {"metadata": metadata}
 
     window = int(settings.duplicate_window * SECOND)
@@ -92,6 +106,8 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: every change of the graph, in order. The truth that all views are folded from.",
             "events",
             [GRAPH_SUBJECTS],
+            "graph.APP.TYPE.ID: one entity; its messages are its history",
+            "One event. Headers: Pcloud-Kind, -Tx (transaction place/total), -Actor, -Cause. Body: JSON of what changed",
             compression="s2",
             allow_atomic=True,
             allow_direct=True,
@@ -104,8 +120,11 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: durable calls that wait to be run; gone once they are settled.",
             "queue",
             ["work.>"],
+            "work.APP.ACTION.RUN: one call of an app's action",
+            "JSON: arguments, who called, what led here",
             retention="workqueue",
             discard="new",
+            allow_direct=True,
             duplicate_window=window,
         ),
         stream(
@@ -113,6 +132,8 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: the last state of every run of an app's action.",
             "state",
             ["run.>"],
+            "run.APP.ACTION.RUN: one run, its newest state alone",
+            "JSON: state NEW, IN_PROGRESS, DONE or FAILED, attempts, times, error",
             max_msgs_per_subject=1,
             discard="new",
             allow_msg_ttl=True,
@@ -126,6 +147,8 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: what is to happen at a time.",
             "schedules",
             ["timer.>"],
+            "timer.NAME: one thing that is to happen",
+            "What is to be sent, and when (headers Nats-Schedule…)",
             max_msgs_per_subject=1,
             allow_msg_schedules=True,
             allow_msg_ttl=True,
@@ -137,7 +160,10 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: who was let in, who was refused, what was granted.",
             "record",
             ["audit.>"],
+            "audit.KIND: call, send, api, bus, limit, archive, web",
+            "JSON: time, actor, target, what, outcome, seconds; never arguments or secrets",
             compression="s2",
+            allow_direct=True,
             duplicate_window=window,
         ),
         stream(
@@ -145,24 +171,31 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: the archives of the installed apps (object bucket ARCHIVES).",
             "objects",
             ["$O.ARCHIVES.C.>", "$O.ARCHIVES.M.>"],
+            "$O.ARCHIVES.M.NAME: facts of an archive; $O.ARCHIVES.C.ID: its pieces",
+            "A piece of an app's archive, named by its SHA-256",
             discard="new",
             allow_rollup_hdrs=True,
             allow_direct=True,
         ),
-        _bucket(stream, "NODES", "PCloud: the nodes and where each stands (key-value bucket NODES)."),
-        _bucket(stream, "LEASES", "PCloud: who holds which singular task (key-value bucket LEASES)."),
+        _bucket(stream, "NODES", "PCloud: the nodes and where each stands (key-value bucket NODES).", "NODE"),
+        _bucket(stream, "LEASES", "PCloud: who holds which singular task (key-value bucket LEASES).", "TASK"),
         _bucket(
-            stream, "FORGETTING", "PCloud: what is being forgotten until that is done (key-value bucket FORGETTING)."
+            stream,
+            "FORGETTING",
+            "PCloud: what is being forgotten until that is done (key-value bucket FORGETTING).",
+            "ENTITY",
         ),
     ]
 
 
-def _bucket(stream: Any, name: str, description: str) -> dict[str, Any]:
+def _bucket(stream: Any, name: str, description: str, key: str) -> dict[str, Any]:
     return stream(
         f"KV_{name}",
         description,
         "state",
         [f"$KV.{name}.>"],
+        f"$KV.{name}.{key}",
+        "The key's newest value",
         max_msgs_per_subject=1,
         discard="new",
         deny_delete=True,

@@ -68,7 +68,8 @@ class WorkQueue:
         name = f"work_{check_app(app)}"
         config = consumer_config(
             name, [f"work.{app}.>"], "all", ack_wait=ack_wait, max_ack_pending=max_ack_pending, paused=paused,
-            metadata={}, description=f"PCloud: durable calls that wait for the app {app}; core pulls, and acknowledges what has been run.",
+            metadata={"pcloud_purpose": "work", "pcloud_app": app},
+            description=f"PCloud: durable calls that wait for the app {app}; core pulls, and acknowledges what has been run.",
         )  # fmt: skip
         await ensure_consumer(self._connection, STREAM, config)
         return DurableConsumer(self._connection, STREAM, name, ack_wait, WorkDelivery)

@@ -32,6 +32,7 @@ from core.app.settings import AppSettings
 from core.app.staging import STAGED, Staged
 from core.app.status import AppStatus, status_of
 from core.app.upgrade import Upgrades, check_can_roll_back
+from core.app.vitals import AppVitals, vitals_of
 from core.sandbox import Ports
 from core.sandbox.inside import Inside
 from pcloud.errors import Conflict
@@ -190,6 +191,11 @@ class Apps:
         """All apps by name."""
         apps = sorted(await self._nodes.all(), key=lambda app: app.name)
         return [self._status(app) for app in apps]
+
+    async def vitals(self) -> list[AppVitals]:
+        """How each app on this node is, by name."""
+        instances = [instance for _, instance in sorted(self._local.instances.items())]
+        return await asyncio.to_thread(lambda: [vitals_of(instance) for instance in instances])
 
     async def get(self, name: str) -> App:
         """Raises `NotFound`."""

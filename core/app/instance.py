@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+import psutil
 
 from core.app.archive import LOCK, read_archive
 from core.app.credentials import bus_key, web_key
@@ -147,6 +148,18 @@ class Instance:
     @property
     def sandbox(self) -> str:
         return self._settings.sandbox
+
+    def processes(self) -> list[int]:
+        """The numbers of its processes, as this machine counts. Reads /proc: call it in a thread."""
+        pid = self.supervisor.pid if self.supervisor is not None else None
+        if pid is None:
+            return []
+        if self._cell is not None:
+            return self._cell.members()
+        try:
+            return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+        except psutil.Error:
+            return []
 
     @property
     def web_address(self) -> tuple[str, int] | Inside | None:

@@ -113,6 +113,7 @@ class Supervisor:
         self.reason = ""
         self.starts = 0
         self.failures = 0  # in a row
+        self.dropped = 0  # lines of its log
         self.since = time.time()
 
     @property
@@ -240,7 +241,9 @@ class Supervisor:
         if self._rate.admits(len(line), time.monotonic()):
             self._tell_dropped()
             self._log.write(line)
-        elif self._rate.dropped == 1:
+            return
+        self.dropped += 1
+        if self._rate.dropped == 1:
             self._log.note(f"it says too much at once: lines are dropped for up to {WINDOW:.0f} s")
             self._flooded()
 

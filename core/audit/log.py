@@ -62,6 +62,11 @@ class Audit:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
+    @property
+    def waiting(self) -> int:
+        """Records that are not written yet."""
+        return self._records.qsize()
+
     async def record(self, record: Record) -> None:
         """What happened, complete. Returns at once unless very many are waiting. Refusals are bounded as in `refused`."""
         if record.get("outcome", "OK") == "OK" or self._refusals.admit(record):

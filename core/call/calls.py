@@ -35,6 +35,10 @@ __all__ = ["CallQuota", "Calls"]
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
+OnCalled = Callable[[str, float, str], None]
+"""Told of each call that was to reach an app: its name, the seconds until the answer, `OK` or the code of the error."""
+
+
 class CallQuota(Protocol):
     """How often an actor may call; `core.quota.Quotas` is one."""
 
@@ -65,6 +69,7 @@ class Calls:
         self._settings = settings
         self._quotas = quotas
         self._runaway: Callable[[str, str], None] = lambda app, reason: None
+        self._called: OnCalled = lambda app, seconds, outcome: None
         self.directory = directory
         self.runs = OpenRuns()
 
@@ -142,6 +147,10 @@ class Calls:
         """Have `callback(app, reason)` called for an app whose calls led to each other beyond the bound."""
         self._runaway = callback
 
+    def on_called(self, callback: OnCalled) -> None:
+        """Have `callback` told of each call that was to reach an app, those of triggers included."""
+        self._called = callback
+
     def lost(self, app: str) -> None:
         """Tell that the app's process on this node has ended: its calls under way fail now."""
         self._dispatcher.lost(app)
@@ -186,11 +195,21 @@ class Calls:
             "Pcloud-Attempt": str(attempt),
             **({"Pcloud-Replay": "true"} if context.replay else {}),
         }
+        began, outcome = time.perf_counter(), "CANCELLED"
         try:
             body = _encoder.encode({"args": args})
-            return await self._dispatcher.request(name, body, headers, seconds=seconds, start_wait=start_wait)
+            answer = await self._dispatcher.request(name, body, headers, seconds=seconds, start_wait=start_wait)
+            outcome = "OK"
+            return answer
+        except HandlerFailed as failed:
+            outcome = failed.error.code
+            raise
+        except PCloudError as error:
+            outcome = error.code
+            raise
         finally:
             self.runs.close(token)
+            self._called(name.app, time.perf_counter() - began, outcome)
 
     async def check(self, name: ActionName, args: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the action takes them; raises `Rejected`, or `NotFound` for an action that does not

@@ -31,6 +31,12 @@ class Client:
             await raise_for(answer)
             return await answer.json()
 
+    async def text(self, method: str, path: str) -> str:
+        """One request, an answer that is no JSON."""
+        async with self._session.request(method, f"http://node{path}") as answer:
+            await raise_for(answer)
+            return await answer.text()
+
     async def lines(self, method: str, path: str, *, data: bytes | None = None) -> AsyncIterator[dict[str, Any]]:
         """One request, an answer of one JSON object a line, as they come; raises when a line carries an error."""
         async with self._session.request(method, f"http://node{path}", data=data) as answer:

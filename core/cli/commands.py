@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli import app, audit, demo, device, graph, nats, replay, runs, up
+from core.cli import app, audit, demo, device, graph, metrics, nats, replay, runs, undo, up
 
 __all__ = ["cli"]
 
@@ -39,7 +39,9 @@ cli.command("signin-link")(up.signin_link)
 cli.command("demo")(demo.demo)
 cli.command("call")(runs.call)
 cli.command("audit")(audit.audit)
+cli.command("metrics")(metrics.metrics)
 cli.command("replay")(replay.replay)
+cli.command("undo")(undo.undo)
 cli.command(
     "nats", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 )(nats.nats)

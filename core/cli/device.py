@@ -19,19 +19,25 @@ commands = typer.Typer(no_args_is_help=True, help="Phones and other devices: pai
 def pair(
     data: DataOption,
     name: Annotated[str, typer.Option(help="What to call the device.")] = "device",
+    metrics: Annotated[
+        bool, typer.Option("--metrics", help="A token that only reads the node's metrics, such as for Prometheus.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Make the credentials of a new device. They are shown once."""
 
     async def work() -> Any:
         async with open_client(data) as client:
-            return await client.ask("POST", "/devices", json_body={"name": name})
+            return await client.ask("POST", "/devices", json_body={"name": name, "metrics": metrics})
 
     paired = run(work())
     if as_json:
         print_json(paired)
         return
     console.print(f"[green]✓[/] {plain(name)} is paired. Its credentials, shown only now:")
+    if metrics:
+        print(f"metrics     {paired['metrics']}\ntoken       {paired['token']}")
+        return
     print(f"GraphQL     {paired['graphql']}\ntoken       {paired['token']}")
     print("\n".join(f"S3 {part:<9}{value}" for part, value in paired["s3"].items()))
 
@@ -48,8 +54,10 @@ def list_command(data: DataOption, as_json: AsJson = False) -> None:
     if as_json:
         print_json(devices)
     else:
-        rows = [(device["name"], device["state"], device["id"]) for device in devices]
-        print_table(("NAME", "STATE", "ID"), rows, empty="No device is paired: try `pcloud device pair --name phone`.")
+        rows = [(device["name"], device["state"], device["rights"] or "all", device["id"]) for device in devices]
+        print_table(
+            ("NAME", "STATE", "RIGHTS", "ID"), rows, empty="No device is paired: try `pcloud device pair --name phone`."
+        )
 
 
 @commands.command()

@@ -24,6 +24,7 @@ BACKUP_BUCKET = "images"
 ISSUE = "role:object-storage/issue-credentials"
 REVOKE = "role:object-storage/revoke-credentials"
 LONGEST_NAME = 80
+WATCHER = "metrics"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,7 @@ class Devices:
 
         The storage keys are issued first: a node that dies in between leaves keys that nobody knows, never a device without any.
         """
-        if not name.strip() or len(name) > LONGEST_NAME:
-            raise Rejected(f"a device's name has 1 to {LONGEST_NAME} characters, such as 'Ada’s phone'")
+        check_name(name)
         id = new_id()
         owner = Caller("owner")
         try:
@@ -53,13 +53,7 @@ class Devices:
             ) from error
         s3 = {part: answer.result[part] for part in ("endpoint", "access_key", "secret_key", "bucket")}
         token = new_token("device")
-        fields = {
-            "name": name.strip(),
-            "tokenHash": token_hash(token),
-            "state": "active",
-            "accessKey": s3["access_key"],
-            "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        }
+        fields = {**told(name, token), "accessKey": s3["access_key"]}
         try:
             await self.commands.write("owner", [NodeChange(Ref("core", "Device", id), "add", set=fields)])
         except PCloudError:
@@ -67,9 +61,17 @@ class Devices:
             raise
         return {"id": id, "graphql": graphql, "token": token, "s3": s3}
 
+    async def pair_watcher(self, name: str, metrics: str) -> dict[str, Any]:
+        """What Prometheus gets: `{"id", "metrics", "token"}`. The token opens the address of the metrics, and nothing else."""
+        check_name(name)
+        id, token = new_id(), new_token("metrics")
+        fields = {**told(name, token), "rights": WATCHER}
+        await self.commands.write("owner", [NodeChange(Ref("core", "Device", id), "add", set=fields)])
+        return {"id": id, "metrics": metrics, "token": token}
+
     async def list(self) -> list[dict[str, Any]]:
         return await self.graph.fetch(
-            Select("core/Device", ("id", "name", "state"), order=(Order("name"),), first=1000)
+            Select("core/Device", ("id", "name", "state", "rights"), order=(Order("name"),), first=1000)
         )
 
     async def revoke(self, id: str) -> None:
@@ -80,10 +82,36 @@ class Devices:
             raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
         await self.commands.write("owner", [NodeChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))])
         await self.disconnect(lambda caller: caller.kind == "device" and caller.name == id)
-        await self.calls.call(Caller("owner"), REVOKE, {"access_key": node.fields["accessKey"]})
+        if key := node.fields.get("accessKey"):
+            await self.calls.call(Caller("owner"), REVOKE, {"access_key": key})
 
     async def by_token(self, token: str) -> Caller | None:
-        """The device whose token this is."""
+        """The device whose token this is. One with a right of its own is nobody who may ask."""
+        row = await self._known(token)
+        return Caller("device", row["id"]) if row is not None and not row["rights"] else None
+
+    async def watches(self, token: str) -> bool:
+        """Whether the token was made for reading the metrics."""
+        row = await self._known(token) if token else None
+        return row is not None and row["rights"] == WATCHER
+
+    async def _known(self, token: str) -> dict[str, Any] | None:
         known = Every((Compare("tokenHash", "eq", token_hash(token)), Compare("state", "eq", "active")))
-        rows = await self.graph.fetch(Select("core/Device", ("id",), filter=known, first=1))
-        return Caller("device", rows[0]["id"]) if rows else None
+        rows = await self.graph.fetch(Select("core/Device", ("id", "rights"), filter=known, first=1))
+        return rows[0] if rows else None
+
+
+def check_name(name: str) -> None:
+    """Raises `Rejected`."""
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise Rejected(f"a device's name has 1 to {LONGEST_NAME} characters, such as 'Ada’s phone'")
+
+
+def told(name: str, token: str) -> dict[str, Any]:
+    """What the log says of any device: never the token itself."""
+    return {
+        "name": name.strip(),
+        "tokenHash": token_hash(token),
+        "state": "active",
+        "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }

@@ -40,9 +40,15 @@ def admin_application(node: Any) -> web.Application:
     async def status(_: web.Request) -> web.StreamResponse:
         return web.json_response(await node.status())
 
+    @routes.get("/metrics")
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        return await node.metrics.answer(request)
+
     @routes.post("/devices")
     async def pair(request: web.Request) -> web.StreamResponse:
         body = await request.json()
+        if body.get("metrics") is True:
+            return web.json_response(await node.devices.pair_watcher(body.get("name", ""), f"{node.address}/metrics"))
         return web.json_response(await node.devices.pair(body.get("name", ""), f"{node.address}/graphql"))
 
     @routes.get("/devices")
@@ -82,10 +88,11 @@ def admin_application(node: Any) -> web.Application:
         return web.json_response({"id": request.match_info["id"]})
 
     @routes.get("/nats")
-    async def nats(_: web.Request) -> web.StreamResponse:
-        """Environment variables for the nats CLI; they travel over the private socket only."""
-        core = node.server.core
-        return web.json_response({"NATS_URL": node.server.url, "NATS_USER": core.user, "NATS_PASSWORD": core.password})
+    async def nats(request: web.Request) -> web.StreamResponse:
+        """Environment variables for the nats CLI; they travel over the private socket only. Core's own credentials for
+        `?write=true`, else those that can only look."""
+        user = node.server.core if request.query.get("write") == "true" else node.server.inspector
+        return web.json_response({"NATS_URL": node.server.url, "NATS_USER": user.user, "NATS_PASSWORD": user.password})
 
     @routes.post("/signin-link")
     async def link(_: web.Request) -> web.StreamResponse:

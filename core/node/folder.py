@@ -60,6 +60,11 @@ class DataFolder:
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free
 
+    def usage(self) -> tuple[int, int]:
+        """Free and all bytes of the disk."""
+        usage = shutil.disk_usage(self.root)
+        return usage.free, usage.total
+
 
 def runtime_folder(root: Path) -> Path:
     """Where the node's sockets are: `run/` in the data folder, or, where that path is too long for a socket, a private temporary one."""

@@ -21,6 +21,7 @@ from core.ingress.hosts import acts, app_of, from_elsewhere, same_origin
 from core.ingress.pages import NOTHING, sealed_policy
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
+from core.metrics import Metrics
 from core.sandbox.inside import Inside
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
 from pcloud.web import User, sign_user
@@ -38,6 +39,17 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refused = Callable[[str, str, str], None]
 
 
+async def nobody(token: str) -> bool:
+    """No token is."""
+    return False
+
+
+def bearer(request: web.Request) -> str:
+    """The token that the request brings; '' without one."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 class WebApps(Protocol):
     """What the front needs to know of the installed apps."""
 
@@ -49,7 +61,7 @@ class WebApps(Protocol):
 
 
 class Front:
-    """`authenticate`: the caller that a bearer token belongs to, or None."""
+    """`authenticate`: the caller that a bearer token belongs to, or None. `watches`: whether a token is good for `/metrics` alone."""
 
     def __init__(
         self,
@@ -62,6 +74,8 @@ class Front:
         domain: str,
         authenticate: Callable[[str], Awaitable[Caller | None]],
         refused: Refused = lambda app, path, why: None,
+        metrics: Metrics | None = None,
+        watches: Callable[[str], Awaitable[bool]] = nobody,
     ):
         self._api = api
         self._apps = apps
@@ -71,6 +85,8 @@ class Front:
         self._domain = domain
         self._authenticate = authenticate
         self._refused = refused
+        self._metrics = metrics
+        self._watches = watches
 
     def application(self) -> web.Application:
         application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_BODY)
@@ -101,6 +117,10 @@ class Front:
             return web.json_response({"up": True})
         if path == "/signin":
             return await self._signing_in(request)
+        if path == "/metrics" and self._metrics is not None:
+            if not await self._watches(bearer(request)):
+                await self._caller(request)
+            return await self._metrics.answer(request)
         caller = await self._caller(request)
         if path == "/graphql":
             return await self._api.http(request, caller)
@@ -118,10 +138,9 @@ class Front:
 
     async def _caller(self, request: web.Request) -> Caller:
         """Who asks at core's own origin: by bearer token, or by session from a page of this very origin."""
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and (caller := await self._authenticate(token.strip())):
+        if (token := bearer(request)) and (caller := await self._authenticate(token)):
             return caller
-        if not scheme and self._sign_in.signed_in(request):
+        if not request.headers.get("Authorization") and self._sign_in.signed_in(request):
             if acts(request) and not same_origin(request):
                 raise Forbidden("this request comes from a page of another site, which may not use your session")
             return Caller("owner")

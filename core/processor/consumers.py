@@ -68,7 +68,8 @@ class TriggerConsumers:
     async def count(self, subject: str, since: int) -> int:
         """How many events are on `subject` from `since` on: the server knows without handing them out."""
         config = ConsumerConfig(
-            name=f"count_{secrets.token_hex(8)}", deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=max(1, since),
+            name=f"count_{secrets.token_hex(8)}", description="PCloud: counts what a replay has before it, and goes.",
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=max(1, since),
             ack_policy=AckPolicy.NONE, filter_subject=subject, inactive_threshold=10.0, mem_storage=True, num_replicas=1,
         )  # fmt: skip
         try:
@@ -83,6 +84,8 @@ class TriggerConsumers:
             consumer_name(plan.app, plan.name, side), subjects=[subject], start=start, ack_wait=self._settings.ack_wait,
             # More than is held here: what comes again must find room.
             max_ack_pending=2 * self._settings.held, description=DESCRIPTIONS[side].format(plan.key),
+            metadata={"pcloud_purpose": "trigger", "pcloud_app": plan.app, "pcloud_trigger": plan.name, "pcloud_side": side,
+                      "pcloud_action": plan.target},
         )  # fmt: skip
 
 

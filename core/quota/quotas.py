@@ -6,6 +6,7 @@ The owner, the owner's devices and the platform itself are not counted: nobody e
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -48,6 +49,8 @@ class Quotas:
         self._on_exceeded, self._clock = on_exceeded, clock
         self._buckets: dict[tuple[str, Kind], Bucket] = {}
         self._told: dict[tuple[str, Kind], float] = {}
+        # By app and kind, since the start: what was refused, each time.
+        self.refused: Counter[tuple[str, str]] = Counter()
 
     def events(self, actor: str, count: int) -> None:
         """`actor` (as in an event's header) is about to write `count` events; raises `Unavailable` beyond its quota."""
@@ -68,6 +71,7 @@ class Quotas:
             bucket = self._buckets[app, kind] = Bucket(rate, burst, now)
         seconds = bucket.take(min(count, burst), now)
         if seconds > 0:
+            self.refused[app, kind] += 1
             what = f"{app} is beyond its quota of {rate:g} {kind} a second ({burst:g} at once)"
             self._tell(app, kind, what, now)
             raise Unavailable(f"{what}: try again in {seconds:.1f} s, and do more in one request where you can")

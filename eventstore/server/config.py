@@ -1,8 +1,8 @@
 """The nats-server's configuration, as text. JSON is a subset of its format, so quoting is never a question.
 
 Two accounts without any import or export between them: CORE holds JetStream, APPS the calls. So whatever an app
-publishes or subscribes, no subject of the log, of JetStream's API or of core's own replies exists for it. SYS has one
-user, who reloads.
+publishes or subscribes, no subject of the log, of JetStream's API or of core's own replies exists for it. INSPECT sees
+CORE and changes nothing. SYS has one user, who reloads.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from eventstore.server.identity import Identity
+from eventstore.server.inspect import INSPECT, core_exports, inspect_account
 
 __all__ = ["app_user", "render_config"]
 
@@ -33,7 +34,12 @@ def app_user(app: str, public_nkey: str) -> dict[str, Any]:
 def render_config(folder: Path, host: str, port: int, identity: Identity, app_users: Mapping[str, str]) -> bytes:
     """The whole file. `app_users`: public nkey by app."""
     accounts = {
-        "CORE": {"jetstream": "enabled", "users": [_password_user(identity.core.user, identity.core_password)]},
+        "CORE": {
+            "jetstream": "enabled",
+            "users": [_password_user(identity.core.user, identity.core_password)],
+            "exports": core_exports(),
+        },
+        INSPECT: inspect_account(_password_user(identity.inspector.user, identity.inspector_password)),
         "APPS": {
             "users": [
                 {

@@ -115,6 +115,11 @@ class EmbeddedServer:
         return self._identity.dispatcher
 
     @property
+    def inspector(self) -> Credentials:
+        """Sees all of the log, changes nothing."""
+        return self._identity.inspector
+
+    @property
     def pid(self) -> int | None:
         """The server's process id, None while it is down."""
         return self._process.process.pid if self._process is not None and self._running.is_set() else None

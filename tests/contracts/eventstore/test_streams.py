@@ -22,6 +22,19 @@ async def test_every_stream_says_what_it_is_for_and_only_graph_may_grow_without_
     assert graph.allow_atomic and graph.allow_direct and graph.deny_delete
     assert (graph.max_msgs, graph.max_age, graph.compression, graph.storage) == (-1, 0, "s2", "file")
     assert graph.metadata["pcloud_epoch"] == store.epoch
+    for config in streams.values():
+        assert config.metadata["pcloud_purpose"] and config.metadata["pcloud_message"]
+        first = config.subjects[0].partition(".")[0]
+        assert f"{first}." in config.metadata["pcloud_subject"], "says how its subjects are made"
+
+
+async def test_a_stream_from_before_learns_what_to_say_of_itself_and_keeps_its_epoch(connection, store):
+    config = (await store.js.stream_info("GRAPH")).config
+    config.metadata = {key: value for key, value in config.metadata.items() if key in ("pcloud_epoch", "pcloud_id_key")}
+    await store.js.update_stream(config)
+    async with open_store(connection) as again:
+        metadata = (await again.js.stream_info("GRAPH")).config.metadata
+        assert metadata["pcloud_message"] and metadata["pcloud_epoch"] == store.epoch
 
 
 async def test_new_settings_change_the_streams_and_not_the_epoch(connection, store):

@@ -100,7 +100,7 @@ def cloud_credentials(cloud: NodeProcess) -> dict[str, str]:
     from core.cli.client import Client
 
     async def ask(client: Client) -> dict[str, str]:
-        return await client.ask("GET", "/nats")
+        return await client.ask("GET", "/nats?write=true")
 
     return cloud._with_client(ask)
 
