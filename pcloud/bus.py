@@ -180,6 +180,7 @@ class Bus:
                 replay=headers.get("Pcloud-Replay") == "true",
                 deadline=float(headers.get("Pcloud-Deadline") or time.time() + self._settings.seconds),
                 seen=Seen(headers.get("Pcloud-Revision", "")),
+                traceparent=headers.get("traceparent", ""),
             )
         except ValueError as error:
             raise Rejected(f"the call's headers can't be read: {error}") from error

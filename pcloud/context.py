@@ -40,6 +40,7 @@ class Seen:
 class CallContext:
     """The call being answered.
 
+    `traceparent`: W3C trace context of the call, '' without traces; what the handler asks of PCloud goes on with it.
     `caller`: `owner`, `device:<id>` or `app:<name>`. `run`: the token of the run that this call belongs to, '' for a
     plain call. `attempt`: from 1. `replay`: the event that led here is from before. `deadline`: unix seconds.
     """
@@ -52,6 +53,7 @@ class CallContext:
     replay: bool = False
     deadline: float = 0.0
     seen: Seen = field(default_factory=Seen)
+    traceparent: str = ""
     _writes: int = 0
 
     @property

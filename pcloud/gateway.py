@@ -62,10 +62,12 @@ class Gateway:
         return call.seen if (call := current_call()) else self._seen
 
     def headers(self) -> dict[str, str]:
-        """Run and revision, as every request carries them."""
+        """Run, trace and revision, as every request carries them."""
         call, headers = current_call(), dict[str, str]()
         if call and call.run:
             headers["Pcloud-Run"] = call.run
+        if call and call.traceparent:
+            headers["traceparent"] = call.traceparent
         if revision := self.seen.revision:
             headers["Pcloud-Revision"] = revision
         return headers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ from projections.graph.port import Every, GraphStore, IdIn, Select
 __all__ = ["Mutations"]
 
 MAX_NODES = 1_000
+TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class Mutations:
@@ -170,10 +172,15 @@ def _write_request(request: Request) -> tuple[WriteRequest, tuple[str, ...]]:
         request=asked,
         cause=run.id if run else "",
         depth=run.depth if run else 0,
-        traceparent=request.header("traceparent"),
+        traceparent=_trace(request.header("traceparent")),
         adds_update=run is not None,
     )
     return write, seed
+
+
+def _trace(text: str) -> str:
+    """What is no trace context is as if it were not there, as W3C's recommendation says."""
+    return text if TRACEPARENT.fullmatch(text) else ""
 
 
 def _ordinal(text: str) -> int:

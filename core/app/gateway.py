@@ -93,7 +93,7 @@ class Gateway:
         answer = await self._calls.call(
             Caller("app", self._app), request.match_info["target"], body.args,
             run_token=request.headers.get("Pcloud-Run", ""), revision=request.headers.get("Pcloud-Revision", ""),
-            timeout=timeout_of(request),
+            timeout=timeout_of(request), traceparent=request.headers.get("traceparent", ""),
         )  # fmt: skip
         return json_response(200, {"result": answer.result, "revision": answer.revision})
 
@@ -103,6 +103,7 @@ class Gateway:
         run = await self._calls.send(
             Caller("app", self._app), request.match_info["target"], body.args,
             key=body.key, run_token=request.headers.get("Pcloud-Run", ""), revision=revision,
+            traceparent=request.headers.get("traceparent", ""),
         )  # fmt: skip
         return json_response(202, {"id": run, "revision": revision})
 

@@ -112,7 +112,7 @@ class Instance:
         self._log = AppLog(self.folders.log, limit=bounds.log_bytes, longest=bounds.log_line)
         if not self._settings.confines:
             warning = WARNING.format(name=self.app.name)
-            log.warning(warning)
+            log.warning(warning, extra={"app": self.app.name})
             self._log.note(warning)
         self.supervisor = Supervisor(
             self.app.name, self._prepare, self._log, bounds, lambda: self._calls.lost(self.app.name), self._flooded
@@ -282,7 +282,7 @@ class Instance:
         return {**passed, **own, **ours}
 
     def _limit(self, kind: str, detail: str) -> None:
-        log.warning("%s: %s", self.app.name, detail)
+        log.warning("%s: %s", self.app.name, detail, extra={"app": self.app.name})
         if self._log is not None:
             self._log.note(detail)
         if self._on_limit is not None:
@@ -297,7 +297,9 @@ class Instance:
             self._pausing = asyncio.create_task(self.supervisor.stop(reason))
 
     def _flooded(self) -> None:
-        log.warning("%s says too much at once, lines of its log are dropped", self.app.name)
+        log.warning(
+            "%s says too much at once, lines of its log are dropped", self.app.name, extra={"app": self.app.name}
+        )
         if self._on_limit is not None:
             self._on_limit("log", "it said too much at once: lines of its log were dropped")
 

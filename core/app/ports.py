@@ -68,12 +68,12 @@ class Calls(Protocol):
 
     async def call(
         self, caller: Caller, target: str, args: Mapping[str, Any], *, run_token: str = "", revision: str = "",
-        timeout: float | None = None,
+        timeout: float | None = None, traceparent: str = "",
     ) -> Answer: ...  # fmt: skip
 
     async def send(
         self, caller: Caller, target: str, args: Mapping[str, Any], *, key: str | None = None, run_token: str = "",
-        revision: str = "",
+        revision: str = "", traceparent: str = "",
     ) -> str: ...  # fmt: skip
 
     def run(self, token: str, app: str) -> RunContext:

@@ -28,6 +28,8 @@ from core.call.permission import Permission, calling_app, demand
 from core.call.settings import CallSettings
 from core.call.target import ActionName, CapabilityName, RoleAction, Target, parse_target
 from core.caller import Caller, RunContext
+from core.trace import NO_TRACES, Tracer
+from core.trace.about import About
 from pcloud.errors import Forbidden, PCloudError, Rejected
 
 __all__ = ["CallQuota", "Calls"]
@@ -70,6 +72,7 @@ class Calls:
         self._quotas = quotas
         self._runaway: Callable[[str, str], None] = lambda app, reason: None
         self._called: OnCalled = lambda app, seconds, outcome: None
+        self._tracer: Tracer = NO_TRACES
         self.directory = directory
         self.runs = OpenRuns()
 
@@ -85,6 +88,7 @@ class Calls:
         revision: str = "",
         timeout: float | None = None,
         replay: bool = False,
+        traceparent: str = "",
     ) -> CallAnswer:
         """Call and wait for the answer, at most `timeout` seconds or what the manifest allows, whichever is less.
 
@@ -98,7 +102,10 @@ class Calls:
             context = self._context(caller, name, checked, run_token, replay)
             record.update(run=context.id, cause=context.cause)
             try:
-                return await self.invoke(caller, name, checked, context, revision=revision, timeout=timeout)
+                with About(app=name.app, run=context.id):
+                    return await self.invoke(
+                        caller, name, checked, context, revision=revision, timeout=timeout, traceparent=traceparent
+                    )
             except HandlerFailed as failed:
                 raise failed.error from failed
 
@@ -111,6 +118,7 @@ class Calls:
         key: str | None = None,
         run_token: str = "",
         revision: str = "",
+        traceparent: str = "",
     ) -> str:
         """Store the call in WORK and return its run's id; it is made with retries until it is DONE or FAILED, its
         effects once.
@@ -127,7 +135,9 @@ class Calls:
             job = self._job(caller, name, checked, key, run_token, revision)
             record.update(run=job.id, cause=job.cause)
             if await self._store.runs.last(job.app, job.action, job.id) is None:
-                await self._store.work.put(job.app, job.action, job.id, encode_job(job), {})
+                with self._tracer.span(f"send {name}", "producer", traceparent, pcloud__run=job.id) as span:
+                    trace = {"traceparent": span.traceparent} if span.traceparent else {}
+                    await self._store.work.put(job.app, job.action, job.id, encode_job(job), trace)
             return job.id
 
     def run(self, token: str, app: str) -> RunContext:
@@ -146,6 +156,10 @@ class Calls:
     def on_runaway(self, callback: Callable[[str, str], None]) -> None:
         """Have `callback(app, reason)` called for an app whose calls led to each other beyond the bound."""
         self._runaway = callback
+
+    def trace_with(self, tracer: Tracer) -> None:
+        """Have each call be a span, which the app is told to go on with."""
+        self._tracer = tracer
 
     def on_called(self, callback: OnCalled) -> None:
         """Have `callback` told of each call that was to reach an app, those of triggers included."""
@@ -179,6 +193,7 @@ class Calls:
         timeout: float | None = None,
         attempt: int = 1,
         start_wait: float | None = None,
+        traceparent: str = "",
     ) -> CallAnswer:
         """Ask the app, within an open run, with arguments that were checked; actions in them are minted here, so that
         no stored call holds a token. Raises `HandlerFailed`, `NoInstance`, `Unavailable`."""
@@ -195,9 +210,20 @@ class Calls:
             "Pcloud-Attempt": str(attempt),
             **({"Pcloud-Replay": "true"} if context.replay else {}),
         }
-        began, outcome = time.perf_counter(), "CANCELLED"
         try:
             body = _encoder.encode({"args": args})
+            with self._tracer.span(f"call {name}", "client", traceparent, pcloud__run=context.id) as span:
+                if span.traceparent:
+                    headers["traceparent"] = span.traceparent
+                return await self._ask(name, body, headers, seconds, start_wait)
+        finally:
+            self.runs.close(token)
+
+    async def _ask(
+        self, name: ActionName, body: bytes, headers: Mapping[str, str], seconds: float, start_wait: float | None
+    ) -> CallAnswer:
+        began, outcome = time.perf_counter(), "CANCELLED"
+        try:
             answer = await self._dispatcher.request(name, body, headers, seconds=seconds, start_wait=start_wait)
             outcome = "OK"
             return answer
@@ -208,7 +234,6 @@ class Calls:
             outcome = error.code
             raise
         finally:
-            self.runs.close(token)
             self._called(name.app, time.perf_counter() - began, outcome)
 
     async def check(self, name: ActionName, args: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,8 @@ class Loops:
             app, ack_wait=self._settings.ack_wait, max_ack_pending=self._settings.held
         )
         await self._consumers.ask_again("WORK", consumer, f"work.{app}.>")
-        await WorkLoop(self._parts.store.runs, self._parts.calls, self._parts.executor, consumer, self._same).run()
+        parts = self._parts
+        await WorkLoop(parts.store.runs, parts.calls, parts.executor, consumer, self._same, parts.tracer).run()
 
     def _spawn(self, app: AttachedApp, name: str, loop: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
         async def work() -> None:

@@ -29,6 +29,8 @@ from core.processor.plan import TriggerPlan
 from core.processor.slots import Slots
 from core.processor.stored import stored_run
 from core.schema import ViewRegistry
+from core.trace import NO_TRACES, Tracer
+from core.trace.about import About
 from pcloud.errors import PCloudError, Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.revision import Revision
@@ -58,6 +60,7 @@ class TriggerParts:
     calls: Calls
     executor: Executor
     runaway: Runaway = lambda app, reason: None
+    tracer: Tracer = NO_TRACES
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +159,14 @@ class TriggerLoop:
 
     async def _settled(self, event: StoredEvent, again: bool) -> bool:
         """False after an error of core's own."""
-        try:
-            await self._settle(event, again)
-        except Exception as error:
-            level = logging.WARNING if isinstance(error, PCloudError) else logging.ERROR
-            log.log(
-                level, "the event %s comes to %s again: %s", event.sequence, self._plan.key, error, exc_info=level > 30
-            )
-            return False
+        with About(app=self._plan.app, run=trigger_run_id(self._plan.key, event.sequence), tx=event.tx):
+            try:
+                await self._settle(event, again)
+            except Exception as error:
+                level = logging.WARNING if isinstance(error, PCloudError) else logging.ERROR
+                said = "the event %s comes to %s again: %s"
+                log.log(level, said, event.sequence, self._plan.key, error, exc_info=level > 30)
+                return False
         return True
 
     async def _settle(self, event: StoredEvent, again: bool) -> None:
@@ -190,7 +193,12 @@ class TriggerLoop:
             return
         run = msgspec.structs.replace(run, args=run.args or args)
         self._parts.executor.journal.note(run)
-        await self._parts.executor.execute(run, self._attempt(event), self._side.slots)
+        # What a replay does now is no part of what happened then.
+        parent = "" if self._side.replay else event.traceparent
+        with self._parts.tracer.span(f"run {self._plan.key}", "consumer", parent, pcloud__run=run.id) as span:
+            ended = await self._parts.executor.execute(run, self._attempt(event), self._side.slots)
+            if ended.error is not None:
+                span.fail(ended.error.code)
 
     def _new_run(self, event: StoredEvent) -> Run:
         app, action = self._plan.label

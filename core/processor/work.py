@@ -19,6 +19,8 @@ from core.processor.held import Held
 from core.processor.order import Order
 from core.processor.slots import Slots
 from core.processor.stored import stored_run
+from core.trace import NO_TRACES, Tracer
+from core.trace.about import About
 from pcloud.errors import Corrupt, PCloudError
 from projections.runs.record import Run
 
@@ -32,8 +34,11 @@ BATCH = 64
 class WorkLoop:
     """`run()` works until it is cancelled."""
 
-    def __init__(self, runs: Any, calls: Calls, executor: Executor, consumer: Any, same: Order[str]) -> None:
+    def __init__(
+        self, runs: Any, calls: Calls, executor: Executor, consumer: Any, same: Order[str], tracer: Tracer = NO_TRACES
+    ) -> None:
         self._runs, self._calls, self._executor, self._consumer = runs, calls, executor, consumer
+        self._tracer = tracer
         self._settings = executor.settings
         self._slots = Slots(self._settings.send_concurrency)
         self._held = Held(self._settings.held, self._settings.ack_wait)
@@ -53,11 +58,15 @@ class WorkLoop:
                 await self._held.take(delivery.sequence, delivery, partial(self._handle, delivery))
 
     async def _handle(self, delivery: Any) -> None:
+        with About(app=delivery.app, run=delivery.id):
+            await self._make(delivery)
+
+    async def _make(self, delivery: Any) -> None:
         try:
             job = decode_job(delivery.body)
             # Two deliveries of one run: the second finds what the first one did.
             async with self._same.after_earlier(job.id):
-                await self._settle(job)
+                await self._settle(job, delivery.headers.get("traceparent", ""))
             await delivery.ack()
         except Corrupt as error:
             log.error("%s; it is dropped", error)
@@ -67,14 +76,17 @@ class WorkLoop:
             log.log(level, "the durable call %s comes again: %s", delivery.subject, error, exc_info=level > 30)
             await delivery.nak(AGAIN)
 
-    async def _settle(self, job: Job) -> None:
+    async def _settle(self, job: Job, traceparent: str) -> None:
         run = self._new_run(job)
         before = await stored_run(self._runs, run)
         if before is not None and is_settled(job, before):
             return
         run = resume(run, before)
         self._executor.journal.note(run)
-        await self._executor.execute(run, self._attempt(job), self._slots)
+        with self._tracer.span(f"run {job.app}/{job.action}", "consumer", traceparent, pcloud__run=run.id) as span:
+            ended = await self._executor.execute(run, self._attempt(job), self._slots)
+            if ended.error is not None:
+                span.fail(ended.error.code)
 
     def _new_run(self, job: Job) -> Run:
         return Run(

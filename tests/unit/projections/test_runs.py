@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pcloud.errors import Corrupt, Rejected, Unavailable
 from projections.runs import Run, RunEntry, RunError, RunsView, decode_run, encode_run, open_runs
+from projections.runs.log import FORGOTTEN
 
 NOW = 1_700_000_000.0
 
@@ -115,3 +120,35 @@ def test_a_record_comes_back_as_it_was_written() -> None:
         "a", "faces", "detect", state="FAILED", args={"image": "x"}, error=RunError("REJECTED", "no face"), ended=NOW
     )
     assert decode_run(encode_run(run)) == run
+
+
+STATES = ("NEW", "IN_PROGRESS", "DONE", "FAILED")
+steps = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from((*STATES, "", "all"))), max_size=30)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=st.lists(steps, max_size=4))
+async def test_the_tally_is_what_the_table_holds_whatever_came(
+    tmp_path: Path, batches: list[list[tuple[str, str]]]
+) -> None:
+    path = tmp_path / f"{uuid.uuid4().hex}.sqlite"
+    opened, number = await open_runs(path), 0
+    for batch in batches:
+        entries: list[RunEntry] = []
+        for id, state in batch:
+            number += 1
+            made = entry(number, id, state=state if state in STATES else "NEW", app="even" if id in "ac" else "odd")
+            if state == "":
+                made = RunEntry(number, made.subject, NOW, b"")
+            elif state == "all":
+                made = RunEntry(number, f"run.{made.subject.split('.')[1]}.{'.'.join(FORGOTTEN)}", NOW, b"")
+            entries.append(made)
+        if entries:
+            await opened.apply("e", entries)
+        known = (await opened.list(first=1000)).runs
+        assert opened.tally == Counter((run.app, run.state) for run in known)
+    tally = opened.tally
+    await opened.close()
+    again = await open_runs(path)
+    assert again.tally == tally
+    await again.close()

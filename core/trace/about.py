@@ -1,0 +1,36 @@
+"""What the running task is about: the app, run, transaction and trace that a line of the log belongs to.
+
+It follows the task through everything it awaits. Nothing is decided by it; the log's formatter reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from types import TracebackType
+
+__all__ = ["About", "now_about"]
+
+_about: ContextVar[Mapping[str, str] | None] = ContextVar("pcloud_about", default=None)
+
+
+def now_about() -> Mapping[str, str]:
+    """The fields of the innermost `About` around the running task."""
+    return _about.get() or {}
+
+
+class About:
+    """`with About(app="photos", run=id): …`; what is empty is left out, what an outer one says stays."""
+
+    __slots__ = ("_fields", "_token")
+
+    def __init__(self, **fields: str) -> None:
+        self._fields = fields
+
+    def __enter__(self) -> None:
+        self._token: Token[Mapping[str, str] | None] = _about.set({**(_about.get() or {}), **self._fields})
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _about.reset(self._token)

@@ -1,0 +1,23 @@
+"""Opens the tracer that a node was asked for. OpenTelemetry is loaded here, and only where it is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+
+from core.trace.port import NO_TRACES, Tracer
+
+__all__ = ["open_tracer"]
+
+
+@contextmanager
+def open_tracer(wanted: bool) -> Iterator[Tracer]:
+    """Until the end of the block, where what is gathered is sent."""
+    if not wanted:
+        yield NO_TRACES
+        return
+    from core.trace.otel import open_telemetry
+
+    with open_telemetry(version("pcloud-node")) as tracer:
+        yield tracer
