@@ -96,6 +96,11 @@ class Rebuilds:
                 )
             return await self._build(name, tell)
 
+    async def idle(self) -> None:
+        """Return once nothing is being built."""
+        async with self._one:
+            pass
+
     async def run(self) -> None:
         """Until cancelled: finish what a process that died was building, build anew what another version of the fold made, and what
         is found damaged."""

@@ -1,0 +1,94 @@
+"""A process that keeps a node's views of a log, and builds them anew again and again, to be killed at any moment.
+
+    python -m tests.crashes.viewing_process FOLDER URL USER PASSWORD
+
+It prints where it is after each batch and at each step of a rebuild.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from core.schema import builtin_catalog
+from eventstore import ConnectionSettings, Credentials, EventStore, open_store
+from pcloud.errors import Conflict
+from projections.graph.sqlite.versions import SqliteVersions
+from projections.graph.switch import GraphSwitch
+from projections.loop import ProjectionLoop
+from projections.opening import open_view
+from projections.rebuild import Progress, Rebuilds
+from projections.search.switch import SearchSwitch
+from projections.search.versions import TantivyVersions
+from projections.versions import VersionFile
+
+__all__ = ["Viewed", "open_views"]
+
+
+@dataclass
+class Viewed:
+    graph: GraphSwitch
+    graph_loop: ProjectionLoop[Any]
+    graph_rebuilds: Rebuilds
+    search: SearchSwitch
+    search_loop: ProjectionLoop[Any]
+    search_rebuilds: Rebuilds
+
+
+@asynccontextmanager
+async def open_views(folder: Path, store: EventStore) -> AsyncIterator[Viewed]:
+    """As a node does."""
+    for part in ("graph", "search"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    graph, rebuilds = await open_view(
+        partial(GraphSwitch, "graph"), {"sqlite": SqliteVersions(folder / "graph", builtin_catalog())},
+        VersionFile(folder / "graph" / "versions.json"), store, "sqlite",
+    )  # fmt: skip
+    search, search_rebuilds = await open_view(
+        partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder / "search", graph)},
+        VersionFile(folder / "search" / "versions.json"), store, "tantivy",
+    )  # fmt: skip
+    graph_loop = ProjectionLoop(store, graph)
+    search_loop = ProjectionLoop(store, search, gather=0.05, behind=graph_loop)
+    works = (graph_loop.run(), search_loop.run(), rebuilds.run(), search_rebuilds.run())
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield Viewed(graph, graph_loop, rebuilds, search, search_loop, search_rebuilds)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await search.close()
+        await graph.close()
+
+
+def say(what: str, sequence: int) -> None:
+    print(what, sequence, flush=True)
+
+
+async def main(folder: Path, settings: ConnectionSettings) -> None:
+    async with open_store(settings) as store, open_views(folder, store) as views:
+        views.graph_loop.on_applied(lambda events: say("folded", events[-1].sequence))
+        views.search_loop.on_applied(lambda events: say("indexed", events[-1].sequence))
+
+        def built(progress: Progress) -> None:
+            say("built", progress.sequence)
+
+        await views.graph_loop.wait_for(1, timeout=None)
+        while True:
+            for rebuilds in (views.graph_rebuilds, views.search_rebuilds):
+                with suppress(Conflict):  # what the process before this one was building is being finished
+                    await rebuilds.rebuild(tell=built)
+                    say("switched", views.graph.checkpoint.sequence)
+                await rebuilds.idle()
+
+
+if __name__ == "__main__":
+    path, url, user, password = sys.argv[1:]
+    asyncio.run(main(Path(path), ConnectionSettings(url, Credentials(user, password))))
