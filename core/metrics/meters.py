@@ -1,62 +1,92 @@
 """What is counted as it happens: appends, events written, calls. Everything else is looked up when it is asked for.
 
-A registry of its own: nothing that a library registers by itself appears, and two nodes in one process do not mix.
+Counted in plain numbers, on the event loop alone: the client library's own counters lock at each step, which an append or a
+call would feel. They become Prometheus' families when somebody asks.
+
 Labels are names of apps, outcomes and states, never ids, people or arguments: their number stays small.
 """
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from eventstore import Transaction
 
-__all__ = ["Meters", "writer"]
+__all__ = ["Distribution", "Meters", "writer"]
 
 # An append takes an fsync: from a tenth of a millisecond on a good disk to seconds on a full one.
 APPEND_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 CALL_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0)
 
 
+class Distribution:
+    """How many values there were up to each bound, and their sum."""
+
+    __slots__ = ("_bounds", "_counts", "_sum")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds, self._counts, self._sum = bounds, [0] * (len(bounds) + 1), 0.0
+
+    def add(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._sum += value
+
+    def into(self, family: HistogramMetricFamily, labels: Sequence[str] = ()) -> None:
+        bounds = [*(str(bound) for bound in self._bounds), "+Inf"]
+        family.add_metric(labels, list(zip(bounds, accumulate(self._counts), strict=True)), self._sum)
+
+
 class Meters:
-    """Hand its methods to whoever does what they count."""
+    """Hand its methods to whoever does what they count. Process figures are the library's, in a registry of their own."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        self._append = Histogram(
-            "pcloud_append_seconds", "How long it took until a transaction was stored.",
-            buckets=APPEND_SECONDS, registry=self.registry,
-        )  # fmt: skip
-        self._appends = Counter(
-            "pcloud_appends",
-            "Transactions that were to be stored, by how that ended.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        self._events = Counter(
-            "pcloud_events_written", "Events stored, by who wrote them: owner, device, core or an app.", ["writer"],
-            registry=self.registry,
-        )  # fmt: skip
-        self._calls = Counter(
-            "pcloud_calls", "Calls that reached an app, runs of triggers included, by how they ended.", ["app", "outcome"],
-            registry=self.registry,
-        )  # fmt: skip
-        self._seconds = Histogram(
-            "pcloud_call_seconds", "How long an app took to answer a call.", ["app"],
-            buckets=CALL_SECONDS, registry=self.registry,
-        )  # fmt: skip
+        self._process = CollectorRegistry()
+        ProcessCollector(registry=self._process)
+        self._append = Distribution(APPEND_SECONDS)
+        self._appends: Counter[str] = Counter()
+        self._events: Counter[str] = Counter()
+        self._calls: Counter[tuple[str, str]] = Counter()
+        self._seconds: dict[str, Distribution] = {}
 
     def appended(self, transaction: Transaction, seconds: float, outcome: str) -> None:
         """As `EventStore.on_append` tells it."""
-        self._appends.labels(outcome).inc()
+        self._appends[outcome] += 1
         if outcome == "OK":
-            self._append.observe(seconds)
-            self._events.labels(writer(transaction.actor)).inc(len(transaction.events))
+            self._append.add(seconds)
+            self._events[writer(transaction.actor)] += len(transaction.events)
 
     def called(self, app: str, seconds: float, outcome: str) -> None:
         """As `Calls.on_called` tells it."""
-        self._calls.labels(app, outcome).inc()
-        self._seconds.labels(app).observe(seconds)
+        self._calls[app, outcome] += 1
+        if (known := self._seconds.get(app)) is None:
+            known = self._seconds[app] = Distribution(CALL_SECONDS)
+        known.add(seconds)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._process.collect()
+        append = HistogramMetricFamily("pcloud_append_seconds", "How long it took until a transaction was stored.")
+        self._append.into(append)
+        appends = CounterMetricFamily("pcloud_appends", "Transactions, by how storing them ended.", labels=["outcome"])
+        for outcome, count in sorted(self._appends.items()):
+            appends.add_metric([outcome], count)
+        events = CounterMetricFamily("pcloud_events_written", "Events stored, by who wrote them.", labels=["writer"])
+        for name, count in sorted(self._events.items()):
+            events.add_metric([name], count)
+        calls = CounterMetricFamily(
+            "pcloud_calls", "Calls that reached an app, by their end.", labels=["app", "outcome"]
+        )
+        for labels, count in sorted(self._calls.items()):
+            calls.add_metric(labels, count)
+        seconds = HistogramMetricFamily("pcloud_call_seconds", "How long an app took to answer.", labels=["app"])
+        for app, distribution in sorted(self._seconds.items()):
+            distribution.into(seconds, [app])
+        yield from (append, appends, events, calls, seconds)
 
 
 def writer(actor: str) -> str:

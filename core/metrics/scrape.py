@@ -45,5 +45,5 @@ class Together:
         self._meters, self._facts = meters, facts
 
     def collect(self) -> Iterator[Metric]:
-        yield from self._meters.registry.collect()
+        yield from self._meters.collect()
         yield from families(self._facts)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import time
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -153,9 +157,27 @@ def test_no_label_holds_an_id_or_a_person(cloud: NodeProcess, watcher: dict[str,
 
 def test_every_metric_is_described_in_the_how_to() -> None:
     page = (ROOT / "docs" / "how-to" / "watch-a-node.md").read_text()
-    told: list[Any] = [*families(Facts()), *Meters().registry.collect()]
+    told: list[Any] = [*families(Facts()), *Meters().collect()]
     names = {metric.name + ("_total" if metric.type == "counter" else "") for metric in told}
     ours = {name for name in names if name.startswith("pcloud_")}
     assert len(ours) >= 25
     assert {name for name in ours if f"`{name}`" not in page} == set()
     assert set(re.findall(r"`(pcloud_\w+)`", page)) <= ours
+
+
+def test_a_scrape_is_answered_while_the_logs_server_is_not(cloud: NodeProcess, watcher: dict[str, str]) -> None:
+    (server,) = [pid for pid in cloud.children() if psutil.Process(pid).name() == "nats-server"]
+    os.kill(server, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        read = samples(get(watcher["metrics"], watcher["token"]).text)
+        assert time.monotonic() - began < 10
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert value(read, "pcloud_log_up") == 0
+    assert value(read, "pcloud_app_up", app="object-store") == 1 and value(read, "pcloud_disk_free_bytes") > 0
+
+    def back() -> bool:
+        return value(samples(get(watcher["metrics"], watcher["token"]).text), "pcloud_log_up") == 1
+
+    wait_until(back, what="the log's answer")
