@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 
 from opentelemetry import context as contexts
@@ -26,18 +27,22 @@ __all__ = ["OpenTelemetry", "open_telemetry"]
 
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 SECOND = 10**9
+LAST_SECONDS = 3.0
 KINDS: Mapping[str, SpanKind] = {kind.name.lower(): kind for kind in SpanKind}
 
 
 @contextmanager
 def open_telemetry(version: str, exporter: SpanExporter | None = None) -> Iterator[OpenTelemetry]:
-    """Until the end of the block, where what is gathered is sent."""
-    provider = TracerProvider(resource=resource(version))
+    """Until the end of the block, where what is gathered is sent, as far as the collector takes it at once."""
+    provider = TracerProvider(resource=resource(version), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
     try:
         yield OpenTelemetry(provider.get_tracer("pcloud", version))
     finally:
-        provider.shutdown()
+        # It would try for half a minute where the collector is away, and nobody's stop waits for that.
+        last = Thread(target=provider.shutdown, name="last traces", daemon=True)
+        last.start()
+        last.join(LAST_SECONDS)
 
 
 def resource(version: str) -> Resource:
