@@ -54,6 +54,9 @@ from core.quota import Quotas
 from core.sandbox import probe
 from core.schema import ViewRegistry, builtin_catalog
 from core.settings import GraphServer, NodeSettings
+from core.trace import Tracer
+from core.trace.opening import open_tracer
+from core.trace.parts import api_with, log_with, trace_folding
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
 from pcloud.errors import Rejected, Unavailable
 from projections.graph.catalog import Catalog
@@ -185,12 +188,13 @@ class Node:
 async def open_node(settings: NodeSettings) -> AsyncIterator[Node]:
     """Start everything, yield the node, stop everything. Raises the reason when a part can't start or can't go on."""
     async with side_tasks() as group, AsyncExitStack() as stack:
+        tracer = stack.enter_context(open_tracer(settings.traces))
         folder = stack.enter_context(open_folder(settings.data, reserve=settings.disk_reserve))
         server = await stack.enter_async_context(open_server(ServerSettings(folder.nats)))
         run_beside(stack, group, "nats-server", fail_with(server))
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
         views = await open_views(stack, group, folder, store, settings.graph)
-        node = await open_platform(stack, group, settings, folder, server, store, views)
+        node = await open_platform(stack, group, settings, folder, server, store, views, tracer)
         await serve(stack, node)
         await node.apps.start_all()
         yield node
@@ -240,6 +244,7 @@ async def open_platform(
     server: EmbeddedServer,
     store: EventStore,
     views: Views,
+    tracer: Tracer,
 ) -> Node:
     disk = DiskGuard(folder, settings.disk_reserve)
     meters = Meters()
@@ -255,13 +260,14 @@ async def open_platform(
     quotas = Quotas(
         on_exceeded=lambda app, kind, what: audit.refused("limit", f"app:{app}", kind, what, outcome="UNAVAILABLE")
     )
-    commands = Commands(store, graphs.answers, graphs.loop, quotas, graphs.apart)
+    commands = Commands(log_with(tracer, store), graphs.answers, graphs.loop, quotas, graphs.apart)
     grants = GrantRegister(graphs.home, graphs.home_loop)
     stack.callback(grants.close)
     calls = await stack.enter_async_context(
         open_calls(store, server, graphs.home, graphs.home_loop, commands, grants, audit=audit, quotas=quotas)
     )
     calls.on_called(meters.called)
+    calls.trace_with(tracer)
     processor = Processor(
         store,
         graphs.answers,
@@ -271,9 +277,13 @@ async def open_platform(
         commands,
         views.runs,
         find_call=partial(audited_call, store),
+        away=lambda: graphs.problem,
     )
+    processor.trace_with(tracer)
+    for name, loop in (("graph", views.graph_loop), ("search", views.search_loop)):
+        stack.callback(trace_folding(tracer, name, loop))
     commands.on_forgotten(partial(forget_entities, store, views.runs))
-    api = Api(
+    api = api_with(tracer)(
         store, graphs.answers, graphs.loop, views.search, views.search_loop, registry, commands,
         on_refused=partial(api_refused, audit), home_loop=graphs.home_loop,
     )  # fmt: skip

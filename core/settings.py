@@ -9,7 +9,7 @@ import platformdirs
 
 from pcloud.errors import Rejected
 
-__all__ = ["NodeSettings", "default_data_folder", "parse_listen"]
+__all__ = ["GraphServer", "NodeSettings", "default_data_folder", "parse_listen", "read_graph_server"]
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_DOMAIN = "localhost"
@@ -32,9 +32,36 @@ def parse_listen(text: str) -> tuple[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphServer:
+    """A Neo4j server for the apps' types: `address` (`neo4j://user@host:7687`), and the password, which never stands on a command line."""
+
+    address: str
+    password: str = field(repr=False)
+
+
+def read_graph_server(address: str, password_file: Path | None, password: str) -> GraphServer | None:
+    """What `--graph`, `--graph-password-file` and PCLOUD_GRAPH_PASSWORD say; None for the embedded graph. Raises `Rejected`."""
+    if address in ("", "sqlite"):
+        return None
+    if password_file is not None:
+        try:
+            password = password_file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Rejected(f"the password of the graph's server can't be read from {password_file}: {error}") from error
+    if not password:
+        raise Rejected(
+            "the graph's server wants a password: put it into a file and name that by --graph-password-file, or into the environment "
+            "variable PCLOUD_GRAPH_PASSWORD"
+        )
+    return GraphServer(address, password)
+
+
+@dataclass(frozen=True, slots=True)
 class NodeSettings:
     """`data`: this node's folder. `host`, `port`: of the web address, 0 for a free port. `domain`: apps are at `<app>.<domain>`.
-    `unconfined`: also run other archives than the bundled ones without a sandbox. `disk_reserve`: bytes that must stay free."""
+    `unconfined`: also run other archives than the bundled ones without a sandbox. `disk_reserve`: bytes that must stay free.
+    `traces`: send them as the variables OTEL_* say.
+    `graph`: the server that the apps' types are on; None keeps them in the data folder."""
 
     data: Path = field(default_factory=default_data_folder)
     host: str = "127.0.0.1"
@@ -42,3 +69,5 @@ class NodeSettings:
     domain: str = DEFAULT_DOMAIN
     unconfined: bool = False
     disk_reserve: int = DISK_RESERVE
+    traces: bool = False
+    graph: GraphServer | None = None

@@ -33,7 +33,7 @@ class Neo4jServer:
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [
-            "java", "-Xmx512m", "-Xss1m", "-XX:+UseSerialGC", *OPENED, "-cp", f"{LIBRARY}/*",
+            "java", "-Xmx512m", "-Xss1m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *OPENED, "-cp", f"{LIBRARY}/*",
             str(ROOT / "infra" / "neo4j" / "Launcher.java"), str(self.folder / "data"), str(self.port),
         ]  # fmt: skip
         with (self.folder / "server.log").open("ab") as log:

@@ -38,7 +38,8 @@ CLOSE_SECONDS = 2.0
 
 
 class Api:
-    """Whoever makes it owns what it is given, and calls `close()` before closing that. `on_refused`: told each answer's errors."""
+    """Whoever makes it owns what it is given, and calls `close()` before closing that. `on_refused`: told each answer's errors.
+    `home_loop`: keeps core's own types, where those are in a view of their own."""
 
     def __init__(
         self,
@@ -52,6 +53,7 @@ class Api:
         extra_fields: Sequence[RootField] = (),
         limits: ApiLimits | None = None,
         on_refused: OnRefused = lambda caller, errors: None,
+        home_loop: ViewLoop | None = None,
     ) -> None:
         self._limits = limits or ApiLimits()
         self._on_refused = on_refused
@@ -60,7 +62,7 @@ class Api:
         self._executor = Executor(
             self._served,
             graph,
-            (graph_loop, search_loop),
+            (graph_loop, search_loop, home_loop or graph_loop),
             Queries(store, graph, search),
             Mutations(commands, graph, store),
             Subscriptions(store, graph, self._hub),

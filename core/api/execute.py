@@ -47,7 +47,7 @@ class Executor:
         self,
         served: ServedViews,
         graph: GraphStore,
-        loops: tuple[ViewLoop, ViewLoop | None],
+        loops: tuple[ViewLoop, ViewLoop | None, ViewLoop],
         queries: Queries,
         mutations: Mutations,
         subscriptions: Subscriptions,
@@ -55,7 +55,7 @@ class Executor:
         limits: ApiLimits,
     ) -> None:
         self._served, self._graph, self._epoch, self._limits = served, graph, epoch, limits
-        self._graph_loop, self._search_loop = loops
+        self._graph_loop, self._search_loop, self._home_loop = loops
         self._queries, self._mutations, self._subscriptions = queries, mutations, subscriptions
         self._documents = Documents(limits)
         self._introspection = Introspection(limits.introspection_seconds)
@@ -77,7 +77,9 @@ class Executor:
         if not (revision := request.header("Pcloud-Revision")):
             return
         sequence = read_position(revision, self._epoch)
-        await self._graph_loop.wait_for(sequence)
+        await (self._graph_loop if any(map(_asks_apps, request.operation.steps)) else self._home_loop).wait_for(
+            sequence
+        )
         searches = any(step.root is not None and step.root.kind == "search" for step in request.operation.steps)
         if searches and self._search_loop is not None:
             await self._search_loop.wait_for(sequence)
@@ -156,3 +158,10 @@ class Executor:
         if step.name == "__typename":
             return step.plan
         return await self._introspection.answer(request, step)
+
+
+def _asks_apps(step: Step) -> bool:
+    """Whether a root field is about more than core's own types and commands."""
+    if step.root is None or step.root.kind == "revision":
+        return False
+    return step.root.type is None or not step.root.type.stored.startswith("core/")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +11,9 @@ import typer
 
 from core.cli.client import open_client
 from core.cli.terminal import AsJson, DataOption, facts, plain, print_json, run
-from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, NodeSettings, parse_listen
+from core.node.logs import LogFormat, set_up_logs
+from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, NodeSettings, parse_listen, read_graph_server
+from core.trace import traces_wanted
 
 __all__ = ["signin_link", "status", "up"]
 
@@ -25,17 +27,30 @@ def up(
     unconfined: Annotated[
         bool, typer.Option("--unconfined", help="Run installed archives that are not bundled without a sandbox.")
     ] = False,
+    graph: Annotated[
+        str, typer.Option(help="Where the graph is: sqlite, in the data folder, or neo4j://USER@HOST:7687.")
+    ] = "sqlite",
+    graph_password_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file with the password of the graph's server; or set the environment variable PCLOUD_GRAPH_PASSWORD."
+        ),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="How the log is written, to standard error: text, or json, an object a line.")
+    ] = LogFormat.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
     """Run this node until SIGTERM or Ctrl-C."""
     from core.bootstrap import open_node
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    set_up_logs(log_format, verbose=verbose)
     host, port = parse_listen(listen)
-    settings = NodeSettings(data=data, host=host, port=port, domain=domain, unconfined=unconfined)
+    server = read_graph_server(graph, graph_password_file, os.environ.pop("PCLOUD_GRAPH_PASSWORD", ""))
+    settings = NodeSettings(
+        data=data, host=host, port=port, domain=domain, unconfined=unconfined, graph=server,
+        traces=traces_wanted(os.environ),
+    )  # fmt: skip
 
     async def work() -> None:
         async with open_node(settings) as node:

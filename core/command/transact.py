@@ -46,6 +46,19 @@ class ViewLoop(Protocol):
     async def wait_for(self, sequence: int, timeout: float = 10.0) -> None: ...
 
 
+class AppsGraph(Protocol):
+    """Where the apps' types are on a server of their own, which may be away; `projections.graph.split.SplitGraph` is one."""
+
+    @property
+    def home_loop(self) -> ViewLoop:
+        """Keeps core's own types, which are here whatever happens."""
+        ...
+
+    async def check(self) -> None:
+        """Raises `Unavailable` when what is written to the apps' types could not be shown now."""
+        ...
+
+
 class EventQuota(Protocol):
     """How much an actor may write; `core.quota.Quotas` is one."""
 
@@ -82,10 +95,17 @@ Stage = Callable[[Staging], Awaitable[Mapping[str, Any]]]
 
 
 class Commands:
-    """Whoever makes it owns the log, the graph and its loop, and closes them."""
+    """Whoever makes it owns the log, the graph and its loop, and closes them. `apart`: where the apps' types are not with core's."""
 
-    def __init__(self, store: Log, graph: GraphStore, loop: ViewLoop, quotas: EventQuota | None = None) -> None:
-        self._store, self._graph, self._loop, self._quotas = store, graph, loop, quotas
+    def __init__(
+        self,
+        store: Log,
+        graph: GraphStore,
+        loop: ViewLoop,
+        quotas: EventQuota | None = None,
+        apart: AppsGraph | None = None,
+    ) -> None:
+        self._store, self._graph, self._loop, self._quotas, self._apart = store, graph, loop, quotas, apart
         self._forgetting = Forgetting(store, graph, loop)
 
     @property
@@ -149,6 +169,12 @@ class Commands:
         events = staging.events()
         if not events:
             return Outcome(Revision(self._store.epoch, self._graph.checkpoint.sequence), result)
+        loop = self._loop
+        if self._apart is not None:
+            if all(event.ref.app == "core" for event in events):
+                loop = self._apart.home_loop
+            else:
+                await self._apart.check()
         if self._quotas is not None:
             self._quotas.events(request.actor, len(events))
         transaction = Transaction(
@@ -164,10 +190,10 @@ class Commands:
         try:
             appended = await self._store.append(transaction)
         except Conflict:
-            await self._loop.wait_for(await self._store.last_sequence())
+            await loop.wait_for(await self._store.last_sequence())
             return None
         try:
-            await self._loop.wait_for(appended.revision.sequence)
+            await loop.wait_for(appended.revision.sequence)
         except Unavailable as error:
             raise Unavailable(
                 f"the change is stored, at {appended.revision}, but can't be shown yet: {error.message}; "

@@ -2,7 +2,7 @@
 
 An attempt that fails is made again after a growing pause, as often as allowed; the pause holds no slot. `REJECTED` is
 final at once, since the same arguments would be rejected again. That the app is not running is no attempt: the run
-waits for it."""
+waits for it. So it is while what apps know can't be asked: no attempt begins then, and one that failed meanwhile does not count."""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ Attempt = Callable[[Run], Awaitable[CallAnswer]]
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """Shared by all triggers and durable calls. Once `stopping` is set no attempt begins, and runs that wait are left."""
+    """Shared by all triggers and durable calls. Once `stopping` is set no attempt begins, and runs that wait are left. `away`: why what
+    apps know can't be asked now; '' when it can."""
 
     journal: Journal
     settings: ProcessorSettings
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    away: Callable[[], str] = lambda: ""
 
     async def execute(
         self, run: Run, attempt: Attempt, slots: Slots, *, backoff: Backoff | None = None, final: Final = (Rejected,)
@@ -51,6 +53,8 @@ class Executor:
         backoff = backoff or self.settings.backoff
         absences = 0
         while True:
+            while self.away():
+                await self._pause(self.settings.absence_wait)
             async with slots.take():
                 self._go_on()
                 run = msgspec.structs.replace(
@@ -65,7 +69,7 @@ class Executor:
             if isinstance(outcome, CallAnswer):
                 # What it answered is not kept: it may be a secret, such as a key pair or a presigned address.
                 return await self._settle(run, "DONE", error=None)
-            if isinstance(outcome, NoInstance):
+            if isinstance(outcome, NoInstance) or self.away():
                 absences += 1
                 pause = min(self.settings.absence_wait, 0.1 * 2 ** min(absences, 10)) * random.uniform(0.5, 1)  # noqa: S311
                 run = msgspec.structs.replace(run, state="NEW", attempt=run.attempt - 1, error=told(outcome))
@@ -79,10 +83,13 @@ class Executor:
                 self.journal.withdraw(run)  # it has been told that the app is away
             else:
                 self.journal.note(run)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self.stopping.wait()
-            self._go_on()
+            await self._pause(pause)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()
+        self._go_on()
 
     def _go_on(self) -> None:
         if self.stopping.is_set():

@@ -6,7 +6,7 @@ a file of its own."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -29,6 +29,7 @@ from core.processor.room import Room
 from core.processor.settings import ProcessorSettings
 from core.processor.trigger import Runaway, TriggerParts
 from core.schema import ViewRegistry
+from core.trace import Tracer
 from pcloud.errors import NotFound
 from projections.graph.port import GraphStore
 from projections.runs.record import Run
@@ -38,7 +39,8 @@ __all__ = ["Processor"]
 
 
 class Processor:
-    """`attach` may be called at any time; work is done while `run()` runs. `find_call`: see `Chains`."""
+    """`attach` may be called at any time; work is done while `run()` runs. `find_call`: see `Chains`. `away`: see
+    `Executor`."""
 
     def __init__(
         self,
@@ -51,11 +53,14 @@ class Processor:
         runs: RunsView,
         settings: ProcessorSettings | None = None,
         find_call: FindCall | None = None,
+        away: Callable[[], str] = lambda: "",
     ) -> None:
         self.settings = settings or ProcessorSettings()
         self.store, self.graph, self.commands, self.runs = store, graph, commands, runs
         self.journal = Journal(store.runs, delay=self.settings.record_delay, done_ttl=self.settings.done_ttl)
-        self.parts = TriggerParts(store, graph, graph_loop, views, calls, Executor(self.journal, self.settings))
+        self.parts = TriggerParts(
+            store, graph, graph_loop, views, calls, Executor(self.journal, self.settings, away=away)
+        )
         self.apps: dict[str, AttachedApp] = {}
         self._running = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -75,6 +80,10 @@ class Processor:
     def on_runaway(self, callback: Runaway) -> None:
         """Have `callback(app, reason)` called for an app whose runs led to each other beyond the bound."""
         self.parts.runaway = callback
+
+    def trace_with(self, tracer: Tracer) -> None:
+        """Have each run be a span, below what its event came from."""
+        self.parts.tracer = tracer
 
     async def run(self) -> None:
         """Work until cancelled; what is under way then is gone on with at the next start."""

@@ -40,6 +40,12 @@ class Names:
         self.tombstone = self._own("Tombstone")
         self.transaction = self._own("Transaction")
 
+    def owns(self, label: str) -> bool:
+        """Whether a label, unquoted, is one of this space."""
+        if self._suffix:
+            return label.endswith(self._suffix)
+        return "@" not in label and ("/" in label or quoted(label) in (self.view, self.tombstone, self.transaction))
+
     def label(self, type: str) -> str:
         return quoted(type + self._suffix)
 

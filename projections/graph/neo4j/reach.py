@@ -54,7 +54,8 @@ class Neo4jReach:
         self._reason = "it was not reached yet"
         self._damage: Corrupt | None = None
         self._goal = 0  # of the log when the server was reached: what it has to catch up with
-        self._reached, self._doubted = asyncio.Event(), asyncio.Event()
+        self._reached, self._lost, self._doubted = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._lost.set()
         self._watch: asyncio.Task[None] | None = None
 
     @property
@@ -67,10 +68,6 @@ class Neo4jReach:
         return self._catalog if self._graph is None else self._graph.catalog
 
     @property
-    def reached(self) -> bool:
-        return self._graph is not None
-
-    @property
     def problem(self) -> str:
         """Why questions are refused now; '' when they are not."""
         if self._graph is None:
@@ -80,12 +77,17 @@ class Neo4jReach:
             return f"the graph of the apps is catching up, at {at:,} of {self._goal:,} events: try again soon"
         return ""
 
+    @property
+    def connected(self) -> bool:
+        return self._graph is not None
+
     async def until_reached(self) -> None:
-        """Wait until the server has answered; raises `Corrupt` when what it holds is of no use."""
+        """Wait until the server has answered."""
         await self._reached.wait()
-        if self._damage is not None:
-            damage, self._damage = self._damage, None
-            raise damage
+
+    async def until_lost(self) -> None:
+        """Wait until the server does not answer."""
+        await self._lost.wait()
 
     async def spaces(self) -> list[str]:
         """Of all versions in the database; none while it is away."""
@@ -100,11 +102,11 @@ class Neo4jReach:
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
         """Folds when the server is there, however long that takes."""
         while True:
-            await self.until_reached()
+            await self._reached.wait()
+            if self._damage is not None:
+                raise self._damage
             graph = self._graph
-            if graph is None:
-                self._reached.clear()
-                continue
+            assert graph is not None
             try:
                 return await graph.apply(epoch, events)
             except LeaseLost as error:
@@ -165,6 +167,7 @@ class Neo4jReach:
             await graph.close()
             raise
         self._graph, self._reason = graph, ""
+        self._lost.clear()
         self._reached.set()
 
     async def _lose(self, graph: Neo4jGraph, error: PCloudError) -> None:
@@ -172,6 +175,7 @@ class Neo4jReach:
             self._checkpoint, self._catalog = graph.checkpoint, graph.catalog
             self._graph = None
             self._reached.clear()
+            self._lost.set()
             self._say(error)
             await graph.close(abruptly=True)
 

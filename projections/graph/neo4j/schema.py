@@ -1,5 +1,7 @@
-"""Makes constraints and indexes, before the batch that needs them: Neo4j refuses both in one transaction. Making them again, or more of
-them than the batch then needs, changes nothing."""
+"""Makes constraints and indexes, and takes away everything.
+
+They are made before the batch that needs them: Neo4j refuses both in one transaction. Making them again, or more of them than the batch
+then needs, changes nothing."""
 
 from __future__ import annotations
 
@@ -8,9 +10,11 @@ from collections.abc import Iterable, Mapping
 import neo4j
 
 from projections.graph.neo4j.connection import run
-from projections.graph.neo4j.names import Names, index_name
+from projections.graph.neo4j.names import Names, index_name, quoted
 
-__all__ = ["make_own", "make_schema"]
+__all__ = ["make_own", "make_schema", "wipe_space"]
+
+WIPED = 10_000  # nodes taken away in one transaction
 
 
 async def make_schema(session: neo4j.AsyncSession, wanted: Mapping[str, str], unwanted: Iterable[str] = ()) -> None:
@@ -44,3 +48,14 @@ async def make_own(session: neo4j.AsyncSession, names: Names) -> None:
     by_time = index_name(names.transaction, "time")
     wanted[by_time] = f"CREATE INDEX {by_time} IF NOT EXISTS FOR (n:{names.transaction}) ON (n.time)"
     await make_schema(session, wanted)
+
+
+async def wipe_space(driver: neo4j.AsyncDriver, names: Names) -> None:
+    """Take all that is in a space out of the database, in bounded steps; constraints and indexes stay, for what comes after it."""
+    async with driver.session() as session:
+        labels = [label for (label,) in await (await run(session, "CALL db.labels() YIELD label")).values()]
+        # What is folded goes before the view's record: where this is cut short, the rest is still known to be ours.
+        for label in sorted((quoted(one) for one in labels if names.owns(one)), key=lambda one: one == names.view):
+            text = f"MATCH (n:{label}) WITH n LIMIT $wiped DETACH DELETE n RETURN count(*)"
+            while (await (await run(session, text, {"wiped": WIPED})).single(strict=True))[0] == WIPED:
+                pass

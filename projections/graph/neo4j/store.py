@@ -30,7 +30,7 @@ from projections.graph.neo4j.gate import Gate
 from projections.graph.neo4j.layout import Layout, layout
 from projections.graph.neo4j.lease import Lease, LeaseLost
 from projections.graph.neo4j.names import Names
-from projections.graph.neo4j.schema import make_own, make_schema
+from projections.graph.neo4j.schema import make_own, make_schema, wipe_space
 from projections.graph.neo4j.settings import Neo4jSettings
 from projections.graph.neo4j.writing import Writer
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
@@ -39,7 +39,6 @@ __all__ = ["Neo4jGraph", "open_neo4j_graph"]
 
 VERSION = 1
 FOLLOW_SECONDS = 0.05  # between two looks at a database that another node folds into
-WIPED = 10_000  # nodes taken away in one transaction
 T = TypeVar("T")
 
 
@@ -337,22 +336,11 @@ class Neo4jGraph:
             for (space,) in await self._ask(f"MATCH (v:{self._names.any_view}) RETURN v.space ORDER BY v.space", {})
         ]
 
-    async def wipe(self) -> None:
-        """Take everything of this version out of the database, in bounded steps; constraints and indexes stay. Only `clear` and `close`
-        may follow."""
-        labels = [label.name for label in self._state.layout.labels.values()]
-        labels += [self._names.tombstone, self._names.transaction, self._names.view]
-        with errors_told(self.settings):
-            async with self._driver.session() as session:
-                for label in labels:
-                    text = f"MATCH (n:{label}) WITH n LIMIT $wiped DETACH DELETE n RETURN count(*)"
-                    while (await (await run(session, text, {"wiped": WIPED})).single(strict=True))[0] == WIPED:
-                        pass
-        self._lease.token = 0
-
     async def clear(self) -> None:
         """Begin anew, empty."""
-        await self.wipe()
+        with errors_told(self.settings):
+            await wipe_space(self._driver, self._names)
+        self._lease.token = 0
         await self._open()
 
     async def close(self, *, abruptly: bool = False) -> None:

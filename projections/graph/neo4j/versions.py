@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from projections.graph.catalog import Catalog
+from projections.graph.neo4j.connection import connect, errors_told
+from projections.graph.neo4j.names import Names
 from projections.graph.neo4j.reach import Neo4jReach, open_reach
+from projections.graph.neo4j.schema import wipe_space
 from projections.graph.neo4j.settings import Neo4jSettings
-from projections.graph.neo4j.store import VERSION, open_neo4j_graph
+from projections.graph.neo4j.store import VERSION
 from projections.position import PositionLog
 
 __all__ = ["Neo4jVersions"]
@@ -33,11 +36,11 @@ class Neo4jVersions:
         """There is no quicker start than the log's first event."""
 
     async def drop(self, name: str) -> None:
-        graph = await open_neo4j_graph(self._of(name), self._builtin)
-        try:
-            await graph.wipe()
-        finally:
-            await graph.close()
+        settings = self._of(name)
+        driver = await connect(settings)
+        with errors_told(settings):
+            async with driver:
+                await wipe_space(driver, Names(settings.space))
         self._names.discard(name)
 
     def names(self) -> list[str]:

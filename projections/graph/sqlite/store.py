@@ -65,18 +65,21 @@ class _State:
     layout: Layout
 
     @classmethod
-    def make(cls, checkpoint: Checkpoint, history: CatalogHistory) -> _State:
+    def make(cls, checkpoint: Checkpoint, history: CatalogHistory, only: str = "") -> _State:
         stored = history.stored()
+        if only:
+            stored = Catalog({name: type_ for name, type_ in stored.types.items() if name.startswith(f"{only}/")})
         return cls(checkpoint, history, history.visible(), stored, layout(stored))
 
     def at(self, checkpoint: Checkpoint) -> _State:
         return _State(checkpoint, self.history, self.catalog, self.stored, self.layout)
 
 
-async def open_sqlite_graph(path: Path | str, builtin: Catalog) -> SqliteGraph:
-    """Open or make the store at `path`; `builtin` are core's own types. Raises `Unavailable` when it is open elsewhere, `Corrupt`
+async def open_sqlite_graph(path: Path | str, builtin: Catalog, *, only: str = "") -> SqliteGraph:
+    """Open or make the store at `path`; `builtin` are core's own types. `only`: keep the entities of this app alone, beside all catalogs
+    and transactions. Raises `Unavailable` when it is open elsewhere, `Corrupt`
     when the file is none of ours."""
-    store = SqliteGraph(Path(path), builtin)
+    store = SqliteGraph(Path(path), builtin, only=only)
     await asyncio.get_running_loop().run_in_executor(store._writing, store._open)
     return store
 
@@ -85,9 +88,9 @@ class SqliteGraph:
     name = "graph"
     version = VERSION
 
-    def __init__(self, path: Path, builtin: Catalog) -> None:
+    def __init__(self, path: Path, builtin: Catalog, *, only: str = "") -> None:
         self.path = path
-        self._builtin = builtin
+        self._builtin, self._only = builtin, only
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="graph-write")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="graph-read")
         self._stack = contextlib.ExitStack()
@@ -119,7 +122,9 @@ class SqliteGraph:
             for part, history in _parts(events, state.history):
                 if history is not state.history:
                     before, state = state.catalog, self._change_catalog(state, history)
-                    fill(self._writer, state.layout, state.stored, fillings(before, state.catalog))
+                    filled = fillings(before, state.catalog)
+                    kept = {name: fields for name, fields in filled.items() if name in state.stored.types}
+                    fill(self._writer, state.layout, state.stored, kept)
                 known = existing(self._writer, state.layout, touched(part, state.stored))
                 write(self._writer, state.layout, fold(part, state.stored, known))
             at = state.checkpoint.after(epoch, events)
@@ -129,7 +134,7 @@ class SqliteGraph:
         return state.checkpoint
 
     def _change_catalog(self, state: _State, history: CatalogHistory) -> _State:
-        after = _State.make(state.checkpoint, history)
+        after = _State.make(state.checkpoint, history, self._only)
         migrate(self._writer, state.layout, after.layout)
         self._save("catalogs", history)
         return after
@@ -278,7 +283,7 @@ class SqliteGraph:
             raise Corrupt(
                 f"the view {self.path} is damaged: delete the file, it is built again from the log"
             ) from error
-        self._state = _State.make(checkpoint, history)
+        self._state = _State.make(checkpoint, history, self._only)
         declared = history.apps.get(BUILTIN)
         with self._transaction(self._writer):
             self._save("version", self.made)

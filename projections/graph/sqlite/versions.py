@@ -14,15 +14,15 @@ KIND = "sqlite"
 
 
 class SqliteVersions:
-    """A `VersionStore`. `builtin`: core's own types."""
+    """A `VersionStore`. `builtin`: core's own types. `only`: keep the entities of this app alone."""
 
     version = VERSION
 
-    def __init__(self, folder: Path, builtin: Catalog) -> None:
-        self.folder, self._builtin = folder, builtin
+    def __init__(self, folder: Path, builtin: Catalog, *, only: str = "") -> None:
+        self.folder, self._builtin, self._only = folder, builtin, only
 
     async def open(self, name: str) -> SqliteGraph:
-        return await open_sqlite_graph(self.path(name), self._builtin)
+        return await open_sqlite_graph(self.path(name), self._builtin, only=self._only)
 
     async def begin(self, view: SqliteGraph, epoch: str) -> None:
         """There is no quicker start than the log's first event."""
