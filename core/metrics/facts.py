@@ -49,6 +49,7 @@ class Facts:
     disk_total: int = 0
     nats_memory: int = 0
     takes_writes: bool = True
+    graph_up: bool = True
 
 
 async def gather_facts(node: Any) -> Facts:
@@ -59,6 +60,7 @@ async def gather_facts(node: Any) -> Facts:
         waiting_appends=node.store.waiting,
         waiting_audit=node.audit.waiting,
         takes_writes=not node.problem,
+        graph_up=not node.views.graphs.problem,
     )
     usage, facts.nats_memory, facts.apps = await asyncio.gather(
         asyncio.to_thread(node.folder.usage), asyncio.to_thread(memory_of, node.server.pid), node.apps.vitals()
@@ -80,10 +82,13 @@ async def ask_the_log(node: Any, facts: Facts) -> None:
         store.last_sequence(),
     )
     runs_last = await store.runs.last_sequence()
+    views = node.views
+    loops = {"graph": views.graph_loop, "search": views.search_loop}
+    if views.graphs.home_loop is not views.graph_loop:
+        loops["home"] = views.graphs.home_loop
     facts.lags = {
-        "graph": await lag(store, node.views.graph_loop, facts.last),
-        "search": await lag(store, node.views.search_loop, facts.last),
-        "runs": Lag(max(0, runs_last - node.views.runs_loop.checkpoint.sequence), 0.0),
+        **{name: await lag(store, loop, facts.last) for name, loop in loops.items()},
+        "runs": Lag(max(0, runs_last - views.runs_loop.checkpoint.sequence), 0.0),
     }
     facts.log_up = True
 
