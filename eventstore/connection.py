@@ -19,6 +19,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from eventstore.client import QuickClient
 from eventstore.settings import ConnectionSettings
 from pcloud.errors import Unavailable
 
@@ -60,7 +61,7 @@ class Connection:
     """Made by `open_connection`. Any task may use it at any time."""
 
     def __init__(self) -> None:
-        self.client = Client()
+        self.client: Client = QuickClient()
         self._inbox = f"_INBOX.{secrets.token_hex(16)}."
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
         self._asked = 0

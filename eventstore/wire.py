@@ -193,9 +193,11 @@ def digest(sequence: int, subject: str, headers: Mapping[str, str], body: bytes)
     What belongs to one publish only is left out (expected version, batch, trace): a restore writes the same event
     otherwise.
     """
-    ours = sorted(name for name in headers if name.startswith("Pcloud-") or name == MESSAGE_ID)
-    head = "".join((f"{sequence}\n{subject}\n", *(f"{name}:{headers[name]}\n" for name in ours), "\n"))
-    return int.from_bytes(hashlib.sha256(head.encode() + body).digest(), "big")
+    head = f"{sequence}\n{subject}\n"
+    for name in sorted(headers):
+        if name[:7] == "Pcloud-" or name == MESSAGE_ID:
+            head += f"{name}:{headers[name]}\n"
+    return int.from_bytes(hashlib.sha256(f"{head}\n".encode() + body).digest(), "big")
 
 
 def parse_headers(raw: bytes) -> dict[str, str]:

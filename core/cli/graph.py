@@ -130,7 +130,8 @@ def rebuild(
         print_json(done)
         return
     rate = done["events"] / max(done["seconds"], 1e-3)
-    kept = f"; `pcloud graph rebuild --view {view} --back` returns to {done['previous']}" if done["previous"] else ""
+    which = "" if view == "graph" else f" --view {view}"
+    kept = f"; `pcloud graph rebuild{which} --back` returns to {done['previous']}" if done["previous"] else ""
     facts.print(
         f"[green]✓[/] the {view} is on {done['version']} now: {done['events']:,} events in {done['seconds']:,.1f} s, "
         f"{rate:,.0f} a second{kept}"

@@ -9,7 +9,7 @@ order of the fields of `Changes`: nothing depends on how the log was cut into ba
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pcloud.event import Kind, StoredEvent
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
 from projections.graph.relation import is_exclusive, is_symmetric
-from projections.graph.values import stored_value
+from projections.graph.values import fitting
 
 __all__ = [
     "FORGOTTEN_RESULT", "Changes", "Entity", "RowChange", "Transaction", "fold", "forgotten_transactions", "touched", "transactions",
@@ -140,6 +140,7 @@ class _Staging:
         self.changes = Changes()
         self._pointing: dict[Entity, set[tuple[Entity, str]]] = defaultdict(set)  # to-one links made to it
         self._edges_of: dict[Entity, set[tuple[str, str, str, str]]] = defaultdict(set)
+        self._fitting: dict[str, dict[str, Callable[[Any], Any]]] = {}  # by type and scalar field
 
     def node(self, event: StoredEvent) -> None:
         entity = Entity(f"{event.ref.app}/{event.ref.type}", event.ref.id)
@@ -158,14 +159,19 @@ class _Staging:
             row.exists = row.fresh = True
         if not row.exists:
             return
+        scalars, values = self._scalars(type_), row.values
         for name in event.change.unset:
-            definition = type_.fields.get(name)
-            if definition is not None and not definition.is_relation:
-                row.values[name] = None
+            if name in scalars:
+                values[name] = None
         for name, value in event.change.set.items():
-            definition = type_.fields.get(name)
-            if definition is not None and not definition.is_relation:
-                row.values[name] = stored_value(definition, value)
+            if (fit := scalars.get(name)) is not None:
+                values[name] = fit(value)
+
+    def _scalars(self, type_: TypeDef) -> dict[str, Callable[[Any], Any]]:
+        if (known := self._fitting.get(type_.name)) is None:
+            known = {name: fitting(one) for name, one in type_.fields.items() if not one.is_relation}
+            self._fitting[type_.name] = known
+        return known
 
     def _release(self, type_: TypeDef, released: Mapping[str, Sequence[str]]) -> None:
         """Whom a forgotten entity took from others is nobody's: where its links were never read, the others still have it."""
@@ -221,6 +227,8 @@ class _Staging:
         row.exists = row.fresh = False
         row.values.clear()
         row.unlinked.clear()
+        if not self._pointing and not self._edges_of:
+            return
         for source, name in self._pointing.pop(entity, ()):
             pointing = self.changes.rows[source]
             if pointing.values.get(name) == entity.id:

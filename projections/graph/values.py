@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import re2
@@ -13,7 +14,7 @@ from pcloud.errors import Rejected
 from projections.graph.catalog import FieldDef, ScalarKind
 from projections.graph.port import Compare
 
-__all__ = ["MAX_MEMBERS", "check_operand", "pattern", "stored_value", "terms"]
+__all__ = ["MAX_MEMBERS", "check_operand", "fitting", "pattern", "stored_value", "terms"]
 
 MAX_MEMBERS = 1000  # of an `in`
 MAX_PATTERN = 1000  # characters of a regexp
@@ -48,6 +49,17 @@ def stored_value(field: FieldDef, value: Any) -> Any:
             return None
         return [fit for item in value if (fit := _fit(field.kind, item)) is not None]
     return _fit(field.kind, value)
+
+
+def fitting(field: FieldDef) -> Callable[[Any], Any]:
+    """`stored_value` for one field, made once for many values."""
+    if not field.many and field.kind not in ("Int", "Int64", "Float", "Boolean"):
+        return _text
+    return partial(stored_value, field)
+
+
+def _text(value: Any) -> Any:
+    return value if type(value) is str else None
 
 
 def _fit(kind: ScalarKind | None, value: Any) -> Any:

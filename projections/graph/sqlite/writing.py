@@ -72,10 +72,12 @@ def _insert(connection: sqlite3.Connection, table: Table, rows: list[tuple[str, 
     names = list(table.columns)
     columns = "".join(f", {column.sql}" for column in table.columns.values())
     marks = ", ?" * len(names)
-    connection.executemany(
-        f"INSERT INTO {table.name} (id, _version{columns}) VALUES (?, ?{marks})",
-        [(id, row.version, *(column_value(row.values.get(name)) for name in names)) for id, row in rows],
-    )
+    sql = f"INSERT INTO {table.name} (id, _version{columns}) VALUES (?, ?{marks})"
+    if any(column.shape[1] for column in table.columns.values()):
+        made = [(id, row.version, *(column_value(row.values.get(name)) for name in names)) for id, row in rows]
+    else:  # no lists: nothing to turn into JSON
+        made = [(id, row.version, *map(row.values.get, names)) for id, row in rows]
+    connection.executemany(sql, made)
     _add_members(connection, table, rows)
 
 
@@ -134,7 +136,7 @@ def _write_tombstones(connection: sqlite3.Connection, rows: Iterable[tuple[Entit
             made.append((entity.type, entity.id))
         elif not row.exists and row.version:
             gone.append((entity.type, entity.id, row.version))
-    if made:
+    if made and connection.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone():
         connection.executemany("DELETE FROM tombstones WHERE type = ? AND id = ?", made)
     if gone:
         connection.executemany("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", gone)
