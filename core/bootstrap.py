@@ -34,6 +34,7 @@ from core.console import Console
 from core.device.pair import Devices
 from core.grant import GrantRegister
 from core.ingress.proxy import Proxy
+from core.ingress.recognised import Recognised
 from core.ingress.signin import SignIn
 from core.metrics import Meters, Metrics
 from core.node.admin import admin_application
@@ -332,6 +333,9 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     async def authenticate(token: str) -> Caller | None:
         return Caller("owner") if await verify_owner(graph, token) else await node.devices.by_token(token)
 
+    recognised = Recognised(node.views.graphs.home_loop, authenticate)
+    stack.callback(recognised.close)
+
     async def is_owner(token: str) -> bool:
         return await verify_owner(graph, token)
 
@@ -343,7 +347,7 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     proxy = await stack.enter_async_context(Proxy(shared_site="." in settings.domain))
     front = Front(
         api=node.api, apps=node.apps, sign_in=sign_in, console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in),
-        proxy=proxy, domain=settings.domain, authenticate=authenticate, refused=refused,
+        proxy=proxy, domain=settings.domain, authenticate=recognised.caller, refused=refused,
         metrics=node.metrics, watches=node.devices.watches,
     )  # fmt: skip
     runner = web.AppRunner(front.application(), access_log=None, shutdown_timeout=2.0, handle_signals=False)

@@ -7,15 +7,16 @@ resolved when the plan is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from graphql import FieldNode, GraphQLField, GraphQLObjectType, GraphQLSchema
+from graphql import FieldNode, GraphQLField, GraphQLObjectType, GraphQLSchema, Node, VariableNode
 from graphql.execution.values import VariableValues, get_argument_values
 
 from core.api.document import Document, collect
 from core.api.limits import ApiLimits
 from core.schema.filter import translate
+from core.schema.names import RESERVED_FIELDS
 from core.schema.view import View
 from core.schema.view_type import ViewField, ViewType
 from pcloud.errors import Rejected
@@ -26,6 +27,7 @@ __all__ = ["AggregatePlan", "Binder", "NodePlan", "Planner"]
 Shape = Callable[[Row], dict[str, Any]]
 _MAX_CURSOR = 2_000
 _MAX_ORDER = 8
+_MAX_BOUND = 64  # page sizes for which a plan's children are kept
 
 
 class _Step(NamedTuple):
@@ -45,6 +47,10 @@ class NodePlan:
     children: tuple[ChildPlan, ...]
     shape: Shape
     versioned: bool = False  # whether `_version` is wanted, here or further in
+    fixed: bool = False  # no variable stands further in, so that the children are the same in each request
+    bound: dict[int, tuple[tuple[Child, ...], int]] = field(
+        default_factory=dict[int, Any], compare=False
+    )  # those, and what they cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,15 @@ class AggregatePlan:
     shape: Shape
 
 
-def _shape(steps: Sequence[_Step]) -> Shape:
+def _as_it_is(row: Row) -> dict[str, Any]:
+    return row
+
+
+def _shape(steps: Sequence[_Step], given: Sequence[str] | None = None) -> Shape:
+    """`given`: the keys that rows come with, in order; where those are what is wanted, a row is the answer."""
+    plain = all(step.make is None and step.key == step.source for step in steps)
+    if given is not None and plain and [step.key for step in steps] == list(given):
+        return _as_it_is
     if all(step.make is None for step in steps):
         pairs = [(step.key, step.source) for step in steps]
         return lambda row: {key: row.get(source) for key, source in pairs}
@@ -118,12 +132,21 @@ class Planner:
                 scalars[one.stored] = None
                 steps.append(_Step(key, one.stored, None))
             else:
-                child = self._child(f"_{len(children)}", type_, name, fields)
+                # Under its own name, unless that may be a field's: then the row is the answer.
+                taken = key in RESERVED_FIELDS or (key != name and key in type_.by_stored)
+                child = self._child(f":{key}" if taken else key, type_, name, fields)
                 children.append(child)
                 steps.append(_Step(key, child.key, _make_child(child)))
         select = Select(type_.stored, scalars=("id", *scalars), cursor=cursor, version=version)
+        given = [
+            *dict.fromkeys(select.scalars),
+            *["_version"] * version,
+            *["_cursor"] * cursor,
+            *(one.key for one in children),
+        ]
         inner = any(isinstance(child.plan, NodePlan) and child.plan.versioned for child in children)
-        return NodePlan(type_, select, tuple(children), _shape(steps), version or inner)
+        fixed = all(map(_is_fixed, children))
+        return NodePlan(type_, select, tuple(children), _shape(steps, given), version or inner, fixed)
 
     def _child(self, key: str, type_: ViewType, name: str, fields: list[FieldNode]) -> ChildPlan:
         definition = self._definition(type_.name, name)
@@ -161,8 +184,25 @@ class Planner:
         return _shape(steps)
 
 
-def _make_child(child: ChildPlan) -> Callable[[Any], Any]:
+def _is_fixed(child: ChildPlan) -> bool:
+    arguments = child.node.arguments or ()
+    return not any(map(_has_variable, arguments)) and (not isinstance(child.plan, NodePlan) or child.plan.fixed)
+
+
+def _has_variable(node: Node) -> bool:
+    return isinstance(node, VariableNode) or any(
+        _has_variable(inner)
+        for key in node.keys
+        for value in (getattr(node, key, None),)
+        for inner in (value if isinstance(value, list | tuple) else (value,))
+        if isinstance(inner, Node)
+    )
+
+
+def _make_child(child: ChildPlan) -> Callable[[Any], Any] | None:
     shape = child.plan.shape
+    if shape is _as_it_is:
+        return None
     if isinstance(child.plan, NodePlan) and child.field.definition.many:
         return lambda rows: [shape(row) for row in rows or ()]
     return lambda row: None if row is None else shape(row)
@@ -200,11 +240,27 @@ class Binder:
 
     def children(self, plan: NodePlan, parents: int) -> tuple[Child, ...]:
         self.cost += parents
+        self._check_cost()
+        if not plan.children:
+            return ()
+        if not plan.fixed:
+            return tuple(self._child(child, parents) for child in plan.children)
+        if (bound := plan.bound.get(parents)) is None:
+            before = self.cost
+            bound = tuple(self._child(child, parents) for child in plan.children), self.cost - before
+            if len(plan.bound) >= _MAX_BOUND:
+                plan.bound.clear()
+            plan.bound[parents] = bound
+            return bound[0]
+        self.cost += bound[1]
+        self._check_cost()
+        return bound[0]
+
+    def _check_cost(self) -> None:
         if self.cost > self.limits.cost:
             raise Rejected(
                 f"the query may touch more than {self.limits.cost} entities: ask for smaller pages (`first`) or fewer levels"
             )
-        return tuple(self._child(child, parents) for child in plan.children) if plan.children else ()
 
     def _child(self, child: ChildPlan, parents: int) -> Child:
         arguments = self.arguments(child.definition, child.node)

@@ -15,7 +15,7 @@ import msgspec
 from pcloud.errors import Corrupt, PCloudError, Rejected, Unavailable
 from projections.graph.values import pattern, terms
 
-__all__ = ["Deadline", "acquire", "errors_told", "open_connection"]
+__all__ = ["Deadline", "acquire", "errors_told", "open_connection", "told"]
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BEYOND = ("integer overflow", "too large", "too many", "parser stack overflow")
@@ -89,10 +89,11 @@ def errors_told(path: Path, *, folding: bool = False) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _told(path, error, folding) from error
+        raise told(path, error, folding) from error
 
 
-def _told(path: Path, error: sqlite3.Error, folding: bool) -> PCloudError:
+def told(path: Path, error: sqlite3.Error, folding: bool) -> PCloudError:
+    """What an error of SQLite's is to whoever asked; `folding` as for `errors_told`."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _BROKEN:
         return Corrupt(

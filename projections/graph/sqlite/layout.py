@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
@@ -21,11 +22,13 @@ __all__ = ["Column", "Edges", "Layout", "Members", "Table", "layout", "quoted", 
 _AFFINITY = {"Int": "INTEGER", "Int64": "INTEGER", "Boolean": "INTEGER", "Float": "REAL"}
 
 
+@lru_cache(4096)
 def quoted(name: str) -> str:
     """The name of a type or field as an SQL identifier."""
     return '"' + re.sub("([A-Z])", r"^\1", name) + '"'
 
 
+@lru_cache(4096)
 def table_name(type: str, field: str = "") -> str:
     return quoted(f"{type}.{field}" if field else type)
 

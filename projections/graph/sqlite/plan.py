@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -14,8 +14,9 @@ from projections.graph.cursor import encode_cursor, sort_keys
 from projections.graph.port import Aggregate, Order, Row, Select
 from projections.graph.relation import Relation, find_relation, find_scalar
 from projections.graph.sqlite.layout import quoted
+from projections.graph.sqlite.paging import order_by
 
-__all__ = ["AggregatePlan", "LevelPlan", "Record", "converter"]
+__all__ = ["AggregatePlan", "LevelPlan", "Plans", "Record", "converter"]
 
 _decode = msgspec.json.Decoder().decode
 Record = tuple[Any, ...]
@@ -36,55 +37,88 @@ def converter(field: FieldDef) -> Callable[[Any], Any] | None:
 
 
 class LevelPlan:
-    """What is read of each row of a select, and how a record (parent, id, …) becomes the row that is answered."""
+    """What is read of each row of a select, and how a record becomes the row that is answered.
+
+    A record begins with what is answered, in order; what only ordering and child levels need follows, then the parent. It depends on
+    the select's filter, page and arguments in nothing, so that one plan serves all selects of a shape; see `Plans`.
+    """
 
     def __init__(
         self, catalog: Catalog, select: Select, *, single_parent: bool = False, one_each: bool = False
     ) -> None:
-        self.select, self.single_parent, self.one_each = select, single_parent, one_each
+        self.single_parent, self.one_each = single_parent, one_each
         self.keys: tuple[Order, ...] = sort_keys(catalog, select)
+        self.relations = {child.field: find_relation(catalog, select.type, child.field) for child in select.children}
         self._positions: dict[str, int] = {}
         self._columns: list[str] = []
+        self._names = tuple(dict.fromkeys(select.scalars)) + (("_version",) if select.version else ())
+        for name in self._names:
+            self._position(name)
+        fields = {name: find_scalar(catalog, select.type, name) for name in self._names if name != "_version"}
+        self._converted = [(name, convert) for name, field in fields.items() if (convert := converter(field))]
         self._position("id")
-        wanted: list[tuple[str, int]] = []
-        self._converted: list[tuple[str, Callable[[Any], Any]]] = []
-        for name in dict.fromkeys(select.scalars):
-            field = find_scalar(catalog, select.type, name)
-            wanted.append((name, self._position(name)))
-            if (convert := converter(field)) is not None:
-                self._converted.append((name, convert))
-        if select.version:
-            wanted.append(("_version", self._position("_version")))
-        self._names = [name for name, _ in wanted]
-        self._pick = _picker([position for _, position in wanted])
         self._cursor = _picker([self._position(key.field) for key in self.keys]) if select.cursor else None
         self._cursor_converters = [converter(find_scalar(catalog, select.type, key.field)) for key in self.keys]
-        for child in select.children:
-            relation = find_relation(catalog, select.type, child.field)
+        for relation in self.relations.values():
             if relation.to_one and relation.forward:
                 self._position(relation.field)
         self.columns = ", ".join(self._columns)
+        self.order = order_by(self.keys, "t")
+        self.parent = len(self._columns)
 
     def _position(self, name: str) -> int:
         if name not in self._positions:
+            self._positions[name] = len(self._columns)
             self._columns.append("t._version" if name == "_version" else f"t.{quoted(name)}")
-            self._positions[name] = len(self._columns)  # the parent comes first
         return self._positions[name]
 
     def link_position(self, relation: Relation) -> int:
         """Where a record holds what the child level calls its parent: the link itself, or the id."""
         return self._positions[relation.field if relation.to_one and relation.forward else "id"]
 
-    def row(self, record: Record) -> Row:
-        row = dict(zip(self._names, self._pick(record), strict=True))
+    def rows(self, records: Sequence[Record]) -> list[Row]:
+        names = self._names
+        rows = [dict(zip(names, record, strict=False)) for record in records]  # a record is longer
         for name, convert in self._converted:
-            row[name] = convert(row[name])
+            for row in rows:
+                row[name] = convert(row[name])
         if self._cursor is not None:
-            values = zip(self._cursor(record), self._cursor_converters, strict=True)
-            row["_cursor"] = encode_cursor(
-                self.keys, [convert(value) if convert else value for value, convert in values]
-            )
-        return row
+            for row, record in zip(rows, records, strict=True):
+                values = zip(self._cursor(record), self._cursor_converters, strict=True)
+                row["_cursor"] = encode_cursor(
+                    self.keys, [convert(value) if convert else value for value, convert in values]
+                )
+        return rows
+
+
+class Plans:
+    """The plans made so far against one catalog."""
+
+    MOST = 1_000
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._made: dict[Hashable, LevelPlan] = {}
+
+    def of(self, select: Select, *, single_parent: bool = False, one_each: bool = False) -> LevelPlan:
+        """Raises `Rejected` for a select that names what is not there."""
+        children = tuple(child.field for child in select.children)
+        key = (
+            select.type,
+            select.scalars,
+            select.order,
+            select.cursor,
+            select.version,
+            children,
+            single_parent,
+            one_each,
+        )
+        if (made := self._made.get(key)) is None:
+            made = LevelPlan(self._catalog, select, single_parent=single_parent, one_each=one_each)
+            if len(self._made) >= self.MOST:
+                self._made.clear()
+            self._made[key] = made
+        return made
 
 
 def _picker(positions: list[int]) -> Callable[[Record], Sequence[Any]]:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog
 from projections.graph.cursor import decode_cursor, window
@@ -17,8 +19,8 @@ from projections.graph.port import Aggregate, Child, Filter, Group, Row, Select
 from projections.graph.relation import Relation, find_relation, find_scalar, find_type
 from projections.graph.sqlite.filters import Condition
 from projections.graph.sqlite.layout import Layout, quoted, table_name
-from projections.graph.sqlite.paging import beyond, first_key_range, order_by
-from projections.graph.sqlite.plan import AggregatePlan, LevelPlan, Record, converter
+from projections.graph.sqlite.paging import beyond, first_key_range
+from projections.graph.sqlite.plan import AggregatePlan, LevelPlan, Plans, Record, converter
 
 __all__ = ["Reader"]
 
@@ -27,43 +29,47 @@ MAX_DEPTH = 32
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where the rows of a level come from, and which column tells the parent that they belong to ('' at the root)."""
+    """Where the rows of a level come from, and which column tells the parent that they belong to ('' at the root). `own`: a column of
+    theirs, with an index, by which a parent may have many."""
 
     sql: str
     parent: str = "''"
+    own: bool = False
 
 
 class Reader:
     """Answers from one connection, with the catalog of the moment. Everything that it raises is `Rejected` or sqlite3's own."""
 
-    def __init__(self, connection: sqlite3.Connection, catalog: Catalog, layout: Layout) -> None:
-        self._connection, self._catalog, self._layout = connection, catalog, layout
+    def __init__(self, connection: sqlite3.Connection, catalog: Catalog, layout: Layout, plans: Plans) -> None:
+        self._connection, self._catalog, self._layout, self._plans = connection, catalog, layout, plans
 
     def fetch(self, select: Select) -> list[Row]:
         find_type(self._catalog, select.type)
-        plan = LevelPlan(self._catalog, select)
+        plan = self._plans.of(select)
         source = _Source(f"{table_name(select.type)} AS t")
-        records = self._page(plan, source, None, []) if select.after is None else self._page_after(plan, source)
-        return self._rows(plan, records, 1)
+        first_page = select.after is None
+        records = self._page(plan, select, source, None) if first_page else self._page_after(plan, select, source)
+        return self._rows(plan, select, records, 1)
 
     # --- one level ---------------------------------------------------------------------------------------------------------------
 
-    def _page(self, plan: LevelPlan, source: _Source, parents: str | None, values: list[Any]) -> list[Record]:
-        """The records of one level. `parents`: the condition that picks the parents (with `values`), None at the root."""
-        select = plan.select
+    def _page(self, plan: LevelPlan, select: Select, source: _Source, parents: list[str] | None) -> list[Record]:
+        """The records of one level. `parents`: their ids, None at the root."""
         first, offset = window(select)
         condition = Condition(self._catalog, self._layout)
-        condition.values += values
-        where = [parents] if parents else []
+        paged = first is not None or offset > 0
+        each = parents is not None and paged and not plan.single_parent
+        if each and source.own:
+            return self._page_of_each(plan, select, source, parents or [])
+        where = [f"{source.parent} IN {condition.ids(parents)}"] if parents is not None else []
         if select.filter is not None:
             where.append(condition.write(select.filter, select.type, "t"))
-        if parents and select.after is not None:
+        if parents is not None and select.after is not None:
             where.append(beyond(plan.keys, decode_cursor(plan.keys, select.after), "t", condition.values))
-        columns = f"{source.parent} AS parent, {plan.columns}"
-        paged = first is not None or offset > 0
-        if parents and paged and not plan.single_parent:
+        columns = f"{plan.columns}, {source.parent} AS parent"
+        if each:
             inner = (
-                f"SELECT {columns}, row_number() OVER (PARTITION BY {source.parent} ORDER BY {order_by(plan.keys, 't')}) AS n "
+                f"SELECT {columns}, row_number() OVER (PARTITION BY {source.parent} ORDER BY {plan.order}) AS n "
                 f"FROM {source.sql} WHERE {' AND '.join(where)}"
             )
             upper = "" if first is None else " AND n <= ?"
@@ -73,15 +79,32 @@ class Reader:
         if where:
             sql += f" WHERE {' AND '.join(where)}"
         if not plan.one_each:
-            sql += f" ORDER BY {order_by(plan.keys, 't')}"
+            sql += f" ORDER BY {plan.order}"
         if paged:
             sql += " LIMIT ? OFFSET ?"
             condition.values += [-1 if first is None else first, offset]
         return self._all(sql, condition.values)
 
-    def _page_after(self, plan: LevelPlan, source: _Source) -> list[Record]:
+    def _page_of_each(self, plan: LevelPlan, select: Select, source: _Source, parents: list[str]) -> list[Record]:
+        """A page for each parent, read off the index on the children's own link: a window function would number all children first."""
+        first, offset = window(select)
+        condition = Condition(self._catalog, self._layout)
+        condition.values.append(msgspec.json.encode(parents).decode())
+        where = [f"{source.parent} = p.value"]
+        if select.filter is not None:
+            where.append(condition.write(select.filter, select.type, "t"))
+        if select.after is not None:
+            where.append(beyond(plan.keys, decode_cursor(plan.keys, select.after), "t", condition.values))
+        condition.values += [-1 if first is None else first, offset]
+        inner = f"SELECT t.rowid FROM {source.sql} WHERE {' AND '.join(where)} ORDER BY {plan.order} LIMIT ? OFFSET ?"
+        sql = (
+            f"SELECT {plan.columns}, p.value AS parent FROM json_each(?) AS p CROSS JOIN {source.sql} "
+            f"WHERE t.rowid IN ({inner}) ORDER BY {plan.order}"
+        )
+        return self._all(sql, condition.values)
+
+    def _page_after(self, plan: LevelPlan, select: Select, source: _Source) -> list[Record]:
         """The page after a cursor at the root, from as few index ranges as there are."""
-        select = plan.select
         first, offset = window(select)
         at = decode_cursor(plan.keys, select.after or "")
         wanted = -1 if first is None else first + offset
@@ -96,8 +119,8 @@ class Reader:
                 where.append(condition.write(select.filter, select.type, "t"))
             condition.values.append(-1 if wanted < 0 else wanted - len(records))
             records += self._all(
-                f"SELECT '' AS parent, {plan.columns} FROM {source.sql} WHERE {' AND '.join(where)} "
-                f"ORDER BY {order_by(plan.keys, 't')} LIMIT ?",
+                f"SELECT {plan.columns}, '' AS parent FROM {source.sql} WHERE {' AND '.join(where)} "
+                f"ORDER BY {plan.order} LIMIT ?",
                 condition.values,
             )
             if len(records) == wanted:
@@ -107,22 +130,22 @@ class Reader:
     def _all(self, sql: str, values: list[Any]) -> list[Record]:
         return self._connection.execute(sql, values).fetchall()
 
-    def _rows(self, plan: LevelPlan, records: list[Record], depth: int) -> list[Row]:
+    def _rows(self, plan: LevelPlan, select: Select, records: list[Record], depth: int) -> list[Row]:
         if depth > MAX_DEPTH:
             raise Rejected(f"a query may follow at most {MAX_DEPTH} relations")
-        rows = [plan.row(record) for record in records]
-        for child in plan.select.children:
-            self._add_child(plan, child, records, rows, depth)
+        rows = plan.rows(records)
+        for child in select.children:
+            self._add_child(plan, select.type, child, records, rows, depth)
         return rows
 
     # --- children ----------------------------------------------------------------------------------------------------------------
 
-    def _add_child(self, plan: LevelPlan, child: Child, records: list[Record], rows: list[Row], depth: int) -> None:
-        relation = find_relation(self._catalog, plan.select.type, child.field)
+    def _add_child(
+        self, plan: LevelPlan, type: str, child: Child, records: list[Record], rows: list[Row], depth: int
+    ) -> None:
+        relation = plan.relations[child.field]
         if child.select.type != relation.target:
-            raise Rejected(
-                f"{child.field!r} of {plan.select.type!r} gives {relation.target!r}, not {child.select.type!r}"
-            )
+            raise Rejected(f"{child.field!r} of {type!r} gives {relation.target!r}, not {child.select.type!r}")
         position = plan.link_position(relation)
         keys = [record[position] for record in records]
         parents = list(dict.fromkeys(key for key in keys if key is not None))
@@ -134,27 +157,24 @@ class Reader:
             return
         by_parent = self._children(relation, child.select, parents, depth)
         for row, key in zip(rows, keys, strict=True):
-            children = by_parent.get(key, [])
-            row[child.key] = list(children) if relation.many else next(iter(children), None)
+            children = by_parent.get(key)
+            row[child.key] = (children or []) if relation.many else children[0] if children else None
 
     def _children(self, relation: Relation, select: Select, parents: list[str], depth: int) -> dict[str, list[Row]]:
         grouped: dict[str, list[Row]] = defaultdict(list)
-        plan = LevelPlan(
-            self._catalog, select, single_parent=len(parents) == 1, one_each=relation.to_one and relation.forward
-        )
+        one_each = relation.to_one and relation.forward
+        plan = self._plans.of(select, single_parent=len(parents) == 1, one_each=one_each)
         if parents:
-            source = self._source(relation)
-            condition = Condition(self._catalog, self._layout)
-            picked = f"{source.parent} IN {condition.ids(parents)}"
-            records = self._page(plan, source, picked, condition.values)
-            for record, row in zip(records, self._rows(plan, records, depth + 1), strict=True):
-                grouped[record[0]].append(row)
+            records = self._page(plan, select, self._source(relation), parents)
+            at = plan.parent
+            for record, row in zip(records, self._rows(plan, select, records, depth + 1), strict=True):
+                grouped[record[at]].append(row)
         return grouped
 
     def _source(self, relation: Relation) -> _Source:
         target = f"{table_name(relation.target)} AS t"
         if relation.to_one:
-            return _Source(target, "t.id" if relation.forward else f"t.{quoted(relation.field)}")
+            return _Source(target, "t.id" if relation.forward else f"t.{quoted(relation.field)}", not relation.forward)
         here, there = ("source", "target") if relation.forward else ("target", "source")
         edges = table_name(relation.type, relation.field)
         return _Source(f"{edges} AS e CROSS JOIN {target} ON t.id = e.{there}", f"e.{here}")

@@ -27,10 +27,11 @@ from projections.graph.fold import FORGOTTEN_RESULT, fold, touched, transactions
 from projections.graph.history import BUILTIN, CatalogHistory, fillings
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
 from projections.graph.relation import find_type
-from projections.graph.sqlite.connection import Deadline, acquire, errors_told, open_connection
+from projections.graph.sqlite.connection import Deadline, acquire, errors_told, open_connection, told
 from projections.graph.sqlite.dump import dump, page, read_nodes
 from projections.graph.sqlite.layout import Layout, layout
 from projections.graph.sqlite.migrate import fill, migrate
+from projections.graph.sqlite.plan import Plans
 from projections.graph.sqlite.reading import Reader
 from projections.graph.sqlite.writing import existing, write
 
@@ -63,16 +64,18 @@ class _State:
     catalog: Catalog
     stored: Catalog
     layout: Layout
+    plans: Plans
 
     @classmethod
     def make(cls, checkpoint: Checkpoint, history: CatalogHistory, only: str = "") -> _State:
         stored = history.stored()
         if only:
             stored = Catalog({name: type_ for name, type_ in stored.types.items() if name.startswith(f"{only}/")})
-        return cls(checkpoint, history, history.visible(), stored, layout(stored))
+        visible = history.visible()
+        return cls(checkpoint, history, visible, stored, layout(stored), Plans(visible))
 
     def at(self, checkpoint: Checkpoint) -> _State:
-        return _State(checkpoint, self.history, self.catalog, self.stored, self.layout)
+        return _State(checkpoint, self.history, self.catalog, self.stored, self.layout, self.plans)
 
 
 async def open_sqlite_graph(path: Path | str, builtin: Catalog, *, only: str = "") -> SqliteGraph:
@@ -145,7 +148,9 @@ class SqliteGraph:
     # --- reading -----------------------------------------------------------------------------------------------------------------
 
     async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
-        return await self._read(lambda reader, _: reader.fetch(select), PATIENT_SECONDS if patient else None)
+        longest = PATIENT_SECONDS if patient else None
+        statements = 2 if select.children or select.after is not None else 1
+        return await self._read(lambda reader, _: reader.fetch(select), longest, statements=statements)
 
     async def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row:
         return await self._read(lambda reader, _: reader.aggregate(type, filter, aggregates))
@@ -194,15 +199,22 @@ class SqliteGraph:
         """All that `page` can give."""
         return (*sorted(self._state.stored.types), "tombstones", "transactions")
 
-    async def _read(self, question: Callable[[Reader, sqlite3.Connection], T], longest: float | None = None) -> T:
+    async def _read(
+        self,
+        question: Callable[[Reader, sqlite3.Connection], T],
+        longest: float | None = None,
+        *,
+        statements: int = 2,
+    ) -> T:
+        """`statements`: how many the question asks; one is a picture of one moment by itself."""
         longest = longest or LONGEST_SECONDS
         try:
-            return self._ask(question, self._inline, self._inline_deadline, INLINE_SECONDS)
+            return self._ask(question, self._inline, self._inline_deadline, INLINE_SECONDS, statements)
         except _TooLong:
             pass
 
         def again() -> T:
-            return self._ask(question, self._aside, self._aside_deadline, longest)
+            return self._ask(question, self._aside, self._aside_deadline, longest, statements)
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reading, again)
@@ -215,15 +227,21 @@ class SqliteGraph:
         connection: sqlite3.Connection,
         deadline: Deadline,
         seconds: float,
+        statements: int,
     ) -> T:
         state = self._state
+        reader = Reader(connection, state.catalog, state.layout, state.plans)
         deadline.start(seconds)
         try:
-            with errors_told(self.path), self._transaction(connection):
-                return question(Reader(connection, state.catalog, state.layout), connection)
+            if statements == 1:
+                return question(reader, connection)
+            with self._transaction(connection):
+                return question(reader, connection)
         except Exception as error:
             if deadline.passed:
                 raise _TooLong from error
+            if isinstance(error, sqlite3.Error):
+                raise told(self.path, error, folding=False) from error
             raise
         finally:
             deadline.stop()
