@@ -1,4 +1,4 @@
-"""What it costs to build the views anew: `python -m bench.rebuild [EVENTS] [--keep FOLDER] [--json]`, 1,000,000 events unless told otherwise.
+"""What it costs to build the views anew: `python -m bench.rebuild [EVENTS] [--keep FOLDER] [--json]`, of 1,000,000 events by default.
 
 The graph is rebuilt while a client reads and writes; then search. Rates are events of the log a second, also by the CPU time of this
 process alone, which tells what a quiet machine would do. `--keep`: the log is kept there, and used again.
@@ -19,6 +19,7 @@ from typing import Any
 import psutil
 
 from bench.rebuild_log import IMAGE, write_log
+from core.node.garbage import collect_less
 from core.schema import builtin_catalog
 from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
 from pcloud.event import Change, Event, Kind
@@ -125,6 +126,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    collect_less()
     with tempfile.TemporaryDirectory() as scratch:
         answer = asyncio.run(measure(given.events, given.keep or Path(scratch)))
     if given.json:

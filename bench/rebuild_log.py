@@ -19,7 +19,20 @@ __all__ = ["HOUSE", "IMAGE", "SEGMENT", "write_log"]
 IMAGE, SEGMENT = "house/Image", "house/Segment"
 PER_TRANSACTION = 1_000
 _F = FieldDef
-_WORDS = ("sea", "hill", "garden", "winter", "harbour", "street", "night", "bicycle", "kitchen", "mountain", "boat", "forest")
+_WORDS = (
+    "sea",
+    "hill",
+    "garden",
+    "winter",
+    "harbour",
+    "street",
+    "night",
+    "bicycle",
+    "kitchen",
+    "mountain",
+    "boat",
+    "forest",
+)
 
 
 def _type(name: str, *fields: FieldDef) -> TypeDef:

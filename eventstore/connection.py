@@ -70,6 +70,7 @@ class Connection:
         self._listeners: set[Callable[[], None]] = set()
 
     async def open(self, settings: ConnectionSettings) -> None:
+        self.settings = settings
         credentials = settings.credentials
         options: dict[str, Any] = {}
         if credentials.nkey_seed:

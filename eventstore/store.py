@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from nats.aio.client import Client
 from nats.js.client import JetStreamContext
 
+from eventstore.apart import WORTH_IT, read_apart
 from eventstore.archives import Archives
 from eventstore.audit import audit_range, audit_records, record_audit
 from eventstore.commit import Committer
@@ -27,6 +28,7 @@ from eventstore.erasure import Erasure
 from eventstore.follow import follow, read, read_batches
 from eventstore.message import get_message
 from eventstore.outcome import Settler, prepare
+from eventstore.packed import Stretch
 from eventstore.pull import Delivered
 from eventstore.report import ConsumerReport, StreamReport, report_consumers, report_streams
 from eventstore.runs import RunLog
@@ -150,7 +152,13 @@ class EventStore:
     async def read_batches(
         self, first: int, last: int, *, subjects: Sequence[str] = (GRAPH_SUBJECTS,)
     ) -> AsyncGenerator[list[StoredEvent], None]:
-        """As `read`, in lists of at most 500: for a long stretch."""
+        """As `read`, in lists of at most 500: for a long stretch, which a process of its own reads."""
+        if last - first >= WORTH_IT:
+            stretch = Stretch(self._connection.settings, STREAM, first, last, list(subjects))
+            async with aclosing(read_apart(stretch)) as found:
+                async for events in found:
+                    yield events
+                    first = events[-1].sequence + 1
         async with aclosing(read_batches(self._connection, STREAM, first, last, subjects)) as batches:
             async for batch in batches:
                 yield [_event(message) for message in batch]

@@ -43,6 +43,7 @@ def up(
 ) -> None:
     """Run this node until SIGTERM or Ctrl-C."""
     from core.bootstrap import open_node
+    from core.node.garbage import collect_less
 
     set_up_logs(log_format, verbose=verbose)
     host, port = parse_listen(listen)
@@ -54,6 +55,7 @@ def up(
 
     async def work() -> None:
         async with open_node(settings) as node:
+            collect_less()
             announce(node.address, node.new_owner_token, node.sign_in_link(), data)
             await node.run_until_stopped()
 
