@@ -25,11 +25,12 @@ from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id
 from tests.node_process import NodeProcess, wait_until
 
-__all__ = ["BODIES", "GraphServer", "open_pcloud", "open_postgraphile"]
+__all__ = ["SCHEMA", "GraphServer", "chosen", "fill_log", "open_pcloud", "open_postgraphile"]
 
 BODIES = 1_000  # different requests of a kind
 IMAGES, SEGMENTS = 50, 3  # of the nested query; the third level is the person
 SCALARS = "place mime title camera takenAt width height size latitude longitude"
+SCHEMA = Path(__file__).parent / "apps" / "household" / "schema.graphql"
 AT_ONCE = 1_000  # events of one transaction while a log is filled
 
 Body = Mapping[str, Any]
@@ -46,24 +47,26 @@ class GraphServer:
     bodies: Mapping[str, Sequence[Body]]
 
 
-def chosen(house: Household) -> tuple[list[str], list[str], list[dict[str, Any]]]:
-    """The same for both: ids to get, place-names to begin pages at, images to make."""
+def chosen(house: Household) -> tuple[list[str], list[int], list[dict[str, Any]]]:
+    """The same for both: ids to get, where pages of the timeline begin, images to make."""
     chance = random.Random(7)
     ids = [f"i{chance.randrange(house.images)}" for _ in range(BODIES)]
-    cameras = [f"camera {chance.randrange(9)}" for _ in range(BODIES)]
-    return ids, cameras, [image(10**6 + number, chance) for number in range(BODIES)]
+    offsets = [chance.randrange(200) for _ in range(BODIES)]
+    return ids, offsets, [image(10**6 + number, chance) for number in range(BODIES)]
 
 
 # --- PCloud ------------------------------------------------------------------------------------------------------------------------
 
 OUR_GET = f"query($id: ID!) {{ getHousehold_Image(id: $id) {{ id {SCALARS} }} }}"
-OUR_NESTED = f"""query($camera: String!) {{
-  queryHousehold_Image(filter: {{camera: {{eq: $camera}}}}, order: [{{desc: takenAt}}], first: {IMAGES}) {{
+OUR_NESTED = f"""query($offset: Int!) {{
+  queryHousehold_Image(order: [{{desc: takenAt}}], first: {IMAGES}, offset: $offset) {{
     id place title takenAt width height
     segments(first: {SEGMENTS}) {{ id x y width height confidence person {{ id name }} }}
   }}
 }}"""
-OUR_CREATE = "mutation($input: [AddHousehold_ImageInput!]!) { addHousehold_Image(input: $input) { household_Image { id } } }"
+OUR_CREATE = (
+    "mutation($input: [AddHousehold_ImageInput!]!) { addHousehold_Image(input: $input) { household_Image { id } } }"
+)
 
 
 @contextmanager
@@ -72,11 +75,13 @@ def open_pcloud(folder: Path, house: Household) -> Iterator[tuple[GraphServer, N
     with NodeProcess(folder / "pcloud") as node:
         node.install_archive(packed(Path(__file__).parent / "apps" / "household").data, unconfined=True)
         asyncio.run(fill_node(node, house))
-        wait_until(lambda: all(view["lag"] == 0 for view in node.status()["views"].values()), seconds=600, what="all views")
-        ids, cameras, images = chosen(house)
+        wait_until(
+            lambda: all(view["lag"] == 0 for view in node.status()["views"].values()), seconds=600, what="all views"
+        )
+        ids, offsets, images = chosen(house)
         bodies = {
             "get": [{"query": OUR_GET, "variables": {"id": id}} for id in ids],
-            "nested": [{"query": OUR_NESTED, "variables": {"camera": camera}} for camera in cameras],
+            "nested": [{"query": OUR_NESTED, "variables": {"offset": offset}} for offset in offsets],
             "create": [{"query": OUR_CREATE, "variables": {"input": [one]}} for one in images],
         }
         assert node.process
@@ -123,8 +128,8 @@ def _made(type: str, row: dict[str, Any], links: Mapping[str, list[str]] | None 
 # --- PostGraphile ------------------------------------------------------------------------------------------------------------------
 
 THEIR_GET = f"query($id: String!) {{ imageByRowId(rowId: $id) {{ rowId {SCALARS} }} }}"
-THEIR_NESTED = f"""query($camera: String!) {{
-  allImages(condition: {{camera: $camera}}, orderBy: [TAKEN_AT_DESC, PRIMARY_KEY_ASC], first: {IMAGES}) {{ nodes {{
+THEIR_NESTED = f"""query($offset: Int!) {{
+  allImages(orderBy: [TAKEN_AT_DESC, PRIMARY_KEY_ASC], first: {IMAGES}, offset: $offset) {{ nodes {{
     rowId place title takenAt width height
     segments(first: {SEGMENTS}) {{ nodes {{ rowId x y width height confidence person {{ rowId name }} }} }}
   }} }}
@@ -141,17 +146,25 @@ def open_postgraphile(house: Household) -> Iterator[GraphServer]:
         fill_postgres(server, house)
         server.psql(text=(source / "indexes.sql").read_text())
         port = free_port()
-        given = {"PATH": os.environ["PATH"], "PORT": str(port), "DATABASE_URL": server.url, "NODE_ENV": "production", "GRAPHILE_ENV": "production"}
+        given = {
+            "PATH": os.environ["PATH"],
+            "PORT": str(port),
+            "DATABASE_URL": server.url,
+            "NODE_ENV": "production",
+            "GRAPHILE_ENV": "production",
+        }
         process = subprocess.Popen([NODE, "serve.mjs"], cwd=folder, env=given, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout
             if not process.stdout.readline():
                 raise RuntimeError("PostGraphile did not start")
-            ids, cameras, images = chosen(house)
+            ids, offsets, images = chosen(house)
             bodies = {
                 "get": [{"query": THEIR_GET, "variables": {"id": id}} for id in ids],
-                "nested": [{"query": THEIR_NESTED, "variables": {"camera": camera}} for camera in cameras],
-                "create": [{"query": THEIR_CREATE, "variables": {"image": {**one, "size": str(one["size"])}}} for one in images],
+                "nested": [{"query": THEIR_NESTED, "variables": {"offset": offset}} for offset in offsets],
+                "create": [
+                    {"query": THEIR_CREATE, "variables": {"image": {**one, "size": str(one["size"])}}} for one in images
+                ],
             }
             yield GraphServer("PostGraphile", f"http://127.0.0.1:{port}/graphql", {}, (process.pid, server.pid), bodies)
         finally:
@@ -160,7 +173,11 @@ def open_postgraphile(house: Household) -> Iterator[GraphServer]:
 
 
 def fill_postgres(server: Postgres, house: Household) -> None:
-    for table, rows in (("person", house.person_rows()), ("image", house.image_rows()), ("segment", house.segment_rows())):
+    for table, rows in (
+        ("person", house.person_rows()),
+        ("image", house.image_rows()),
+        ("segment", house.segment_rows()),
+    ):
         text = io.StringIO()
         writer = csv.writer(text)
         for row in rows:

@@ -12,7 +12,20 @@ from typing import Any
 
 __all__ = ["HOUSE", "SMALL", "Household"]
 
-WORDS = ("sea", "hill", "garden", "winter", "harbour", "street", "night", "bicycle", "kitchen", "mountain", "boat", "forest")
+WORDS = (
+    "sea",
+    "hill",
+    "garden",
+    "winter",
+    "harbour",
+    "street",
+    "night",
+    "bicycle",
+    "kitchen",
+    "mountain",
+    "boat",
+    "forest",
+)
 SEED = 5
 
 

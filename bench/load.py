@@ -59,7 +59,13 @@ class Load:
 
 
 def run_load(
-    url: str, bodies: Sequence[Mapping[str, Any]], *, connections: int, seconds: int, headers: Mapping[str, str], look: bool = False
+    url: str,
+    bodies: Sequence[Mapping[str, Any]],
+    *,
+    connections: int,
+    seconds: int,
+    headers: Mapping[str, str],
+    look: bool = False,
 ) -> Load:
     """`look`: into each answer, for errors, which costs the generator time of its own. Raises `RuntimeError` for any failed request."""
     with tempfile.TemporaryDirectory(prefix="pcloud-bench-load-") as folder:
@@ -71,7 +77,9 @@ def run_load(
             SCRIPT
             % {
                 "bodies": json.dumps(str(lines)),
-                "headers": "\n".join(f"wrk.headers[{json.dumps(key)}] = {json.dumps(value)}" for key, value in given.items()),
+                "headers": "\n".join(
+                    f"wrk.headers[{json.dumps(key)}] = {json.dumps(value)}" for key, value in given.items()
+                ),
                 "look": LOOK if look else "",
             }
         )
