@@ -99,4 +99,5 @@ def _told(settings: Neo4jSettings, error: Exception) -> PCloudError:
         if ".ClientError.Statement." in code or ".ClientError.Security." in code:
             return Rejected(f"{where} refuses what it was asked: {code} {error.message}")
         return Unavailable(f"{where} can't be used now: {error.message}")
-    return Unavailable(f"{where} does not answer: {error or type(error).__name__}")
+    reason, *_ = str(error).splitlines() or [type(error).__name__]
+    return Unavailable(f"{where} does not answer: {reason}")

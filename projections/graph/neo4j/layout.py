@@ -14,7 +14,7 @@ from projections.graph.history import shape
 from projections.graph.neo4j.names import Names, index_name, quoted
 from projections.graph.values import terms
 
-__all__ = ["START", "Label", "Layout", "has_start", "has_words", "layout", "properties", "start_of"]
+__all__ = ["START", "Label", "Layout", "has_own_index", "has_start", "has_words", "layout", "properties", "start_of"]
 
 START = 200  # characters of a text that its index knows; a name of an enum or a time is shorter
 
@@ -73,6 +73,12 @@ def _label(type_: TypeDef, names: Names) -> Label:
         index = index_name(label, name)
         schema[index] = f"CREATE INDEX {index} IF NOT EXISTS FOR (n:{label}) ON (n.{quoted(name)})"
     return Label(type_.name, label, scalars, relations, schema)
+
+
+def has_own_index(label: Label, name: str) -> bool:
+    """Whether an index has its values themselves, in their order."""
+    field = label.scalars.get(name)
+    return field is not None and not has_start(field) and index_name(label.name, name) in label.schema
 
 
 def has_words(field: FieldDef) -> bool:

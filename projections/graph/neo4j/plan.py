@@ -9,6 +9,7 @@ from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog
 from projections.graph.cursor import decode_cursor, encode_cursor, sort_keys, window
 from projections.graph.neo4j.filters import Conditions
+from projections.graph.neo4j.layout import Label, has_own_index
 from projections.graph.neo4j.names import quoted
 from projections.graph.port import Aggregate, Child, Order, Row, Select
 from projections.graph.relation import find_relation, find_scalar
@@ -32,6 +33,11 @@ def order_by(keys: Sequence[Order], alias: str) -> str:
             parts.append(f"{value} IS NULL")
         parts.append(f"{value} DESC" if key.descending else value)
     return ", ".join(parts)
+
+
+def _present(keys: Sequence[Order], alias: str) -> str:
+    """The order of those that have a value, which an index may give."""
+    return ", ".join(f"{value_of(alias, key.field)}{' DESC' if key.descending else ''}" for key in keys)
 
 
 def beyond(conditions: Conditions, keys: Sequence[Order], at: Sequence[Any], alias: str) -> str:
@@ -88,6 +94,24 @@ class Level:
         if select.after is not None:
             wanted.append(beyond(self._conditions, self.keys, decode_cursor(self.keys, select.after), self.alias))
         return f" WHERE {' AND '.join(wanted)}" if wanted else ""
+
+    def match(self, label: Label) -> str:
+        """The nodes that pass; where an index has the order of the page, only those that it may hold."""
+        first, offset = window(self._select)
+        key, where = self.keys[0], self.where()
+        matched = f"MATCH ({self.alias}:{label.name})"
+        if first is None or len(self.keys) > 2 or not has_own_index(label, key.field):
+            return matched + where
+        value, alias, taken = value_of(self.alias, key.field), self.alias, self._conditions.bind(first + offset)
+        both = f"{where} AND" if where else " WHERE"
+        # Those without a value come last, and are in no index: they are looked for only where the others do not fill the page.
+        return (
+            f"CALL () {{ {matched}{both} {value} IS NOT NULL WITH {alias} ORDER BY {_present(self.keys, alias)} LIMIT {taken} "
+            f"RETURN collect({alias}) AS present }} "
+            f"CALL (present) {{ UNWIND present AS {alias} RETURN {alias} UNION ALL "
+            f"UNWIND CASE WHEN size(present) < {taken} THEN [1] ELSE [] END AS more "
+            f"{matched}{both} {value} IS NULL RETURN {alias} ORDER BY {alias}.id LIMIT {taken} }}"
+        )
 
     def page(self) -> str:
         first, offset = window(self._select)

@@ -35,8 +35,8 @@ def fetch(catalog: Catalog, layout: Layout, select: Select) -> Question[list[Row
     find_type(catalog, select.type)
     conditions = Conditions(catalog, layout)
     level = Level(conditions, select)
-    label = layout.labels[select.type].name
-    text = f"MATCH ({level.alias}:{label}){level.where()} WITH {level.alias}{level.page()} RETURN {level.columns}"
+    label = layout.labels[select.type]
+    text = f"{level.match(label)} WITH {level.alias}{level.page()} RETURN {level.columns}"
     return Question(
         text, conditions.parameters, lambda records: [level.row(values) for (values,) in records], conditions.scans
     )

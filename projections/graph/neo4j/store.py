@@ -84,6 +84,7 @@ class Neo4jGraph:
         self._lease = Lease(self._names, settings.holder, settings.lease_seconds)
         self._gate = Gate()
         self._unsure = False  # whether the last batch was committed
+        self._made: set[str] = set()  # constraints and indexes that are known to be there
         self._state = _State.make(START, CatalogHistory(), self._names)
 
     @property
@@ -176,9 +177,12 @@ class Neo4jGraph:
         unwanted = before.schema.keys() - after[-1].schema.keys()
         for name in unwanted:
             wanted.pop(name, None)
+        if not unwanted and wanted.keys() <= self._made:
+            return
         with errors_told(self.settings):
             async with self._driver.session() as session:
                 await make_schema(session, wanted, unwanted)
+        self._made = (self._made | wanted.keys()) - unwanted
 
     # --- reading -----------------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,252 @@
+"""What the Neo4j store alone promises: whom it lets fold, what it refuses, and that no name or value becomes part of a statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import neo4j
+import pytest
+
+from pcloud.errors import Corrupt, Rejected, Unavailable
+from projections.graph.catalog import Catalog, FieldDef, TypeDef
+from projections.graph.model import ModelGraph
+from projections.graph.neo4j import Neo4jGraph, Neo4jSettings, connection, open_neo4j_graph, open_reach, parse_address
+from projections.graph.neo4j.lease import LeaseLost
+from projections.graph.neo4j.names import quoted
+from projections.graph.port import Compare, Order, Select
+from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, PERSON, SHELF, Log, create, update
+
+
+@pytest.fixture
+async def graph(neo4j_settings: Neo4jSettings) -> AsyncIterator[Neo4jGraph]:
+    opened = await open_neo4j_graph(replace(neo4j_settings, holder="one"), BUILTIN)
+    await opened.clear()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def driver(neo4j_settings: Neo4jSettings) -> AsyncIterator[neo4j.AsyncDriver]:
+    driver = await connection.connect(neo4j_settings)
+    yield driver
+    await driver.close()
+
+
+@pytest.fixture
+def log() -> Log:
+    log = Log()
+    log.install("shelf", SHELF)
+    log.write(create(f"{PERSON}/p", name="Ann"), create(f"{BOOK}/a", {"author": ["p"]}, title="One"))
+    return log
+
+
+class FixedLog:
+    """What a view asks of the log."""
+
+    def __init__(self, epoch: str, last: int) -> None:
+        self.epoch, self._last = epoch, last
+
+    async def last_sequence(self) -> int:
+        return self._last
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_wrong_password_is_named(neo4j_settings: Neo4jSettings) -> None:
+    with pytest.raises(Rejected, match=r"password is wrong.*PCLOUD_GRAPH_PASSWORD"):
+        await open_reach(replace(neo4j_settings, password="not this one"), BUILTIN, FixedLog(EPOCH, 0))
+
+
+async def test_another_version_is_named(neo4j_settings: Neo4jSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "NEEDED", (99, 0))
+    with pytest.raises(Rejected, match=r"Neo4j/5\.26\.\d+, and the graph needs Neo4j 99\.0"):
+        await open_neo4j_graph(neo4j_settings, BUILTIN)
+
+
+async def test_a_database_with_someone_elses_data_is_left_alone(
+    graph: Neo4jGraph, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings
+) -> None:
+    await driver.execute_query("MATCH (n) DETACH DELETE n")
+    await driver.execute_query("CREATE (:Customer {name: 'Ada'})")
+    try:
+        with pytest.raises(Rejected, match=r"someone else's data.*Customer"):
+            await open_neo4j_graph(neo4j_settings, BUILTIN)
+        found = await driver.execute_query("MATCH (n) RETURN labels(n)[0]")
+        assert found.records[0].values() == ["Customer"]
+    finally:
+        await driver.execute_query("MATCH (n) DETACH DELETE n")
+
+
+async def test_another_clouds_graph_is_left_alone(graph: Neo4jGraph, neo4j_settings: Neo4jSettings) -> None:
+    with pytest.raises(Rejected, match="another cloud's graph"):
+        await open_neo4j_graph(replace(neo4j_settings, owner="the neighbours"), BUILTIN)
+
+
+@pytest.mark.parametrize(("epoch", "last"), [("restored", 100), (EPOCH, 1)])
+async def test_a_view_that_is_not_on_the_log_is_named(
+    graph: Neo4jGraph, log: Log, neo4j_settings: Neo4jSettings, epoch: str, last: int
+) -> None:
+    await graph.apply(EPOCH, log.events)
+    with pytest.raises(Corrupt, match="does not belong to this log"):
+        await open_reach(neo4j_settings, BUILTIN, FixedLog(epoch, last))
+
+
+async def test_a_server_that_is_not_there_is_waited_for(neo4j_settings: Neo4jSettings) -> None:
+    nowhere = replace(neo4j_settings, address="bolt://127.0.0.1:1", connect_seconds=1.0)
+    reach = await open_reach(nowhere, BUILTIN, FixedLog(EPOCH, 0))
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1 .*nothing is lost"):
+        await reach.fetch(Select(BOOK))
+    await reach.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["neo4j://u:secret@host:7687", "http://host", "neo4j://", "neo4j://host:port", "neo4j://host/database", "host:7687", "neo4j://h?x=1"],
+)  # fmt: skip
+def test_an_address_that_makes_no_sense_is_rejected(text: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        parse_address(text)
+    assert "secret" not in refused.value.message
+
+
+def test_an_address_is_read() -> None:
+    assert parse_address("neo4j://ann@graph.home:7688") == ("bolt://graph.home:7688", "ann")
+    assert parse_address("neo4j+s://[::1]") == ("bolt+s://[::1]:7687", "neo4j")
+
+
+# --- who folds -------------------------------------------------------------------------------------------------------------------
+
+
+async def test_two_nodes_that_fold_the_same_log_fold_each_event_once(
+    graph: Neo4jGraph, log: Log, neo4j_settings: Neo4jSettings
+) -> None:
+    for number in range(40):
+        log.write(update(f"{BOOK}/a", pages=number), create(f"{BOOK}/b{number}", {"author": ["p"]}))
+    other = await open_neo4j_graph(replace(neo4j_settings, holder="two", lease_seconds=0.05), BUILTIN)
+    ends = [event.sequence for event in log.events if event.ends_transaction]
+
+    async def fold(store: Neo4jGraph) -> None:
+        start = 0
+        for end in ends:
+            while store.checkpoint.sequence < end:
+                try:
+                    await store.apply(EPOCH, log.events[start:end])
+                except LeaseLost:
+                    continue  # a batch took longer than its short lease: as a loop does, again
+            start = end
+
+    await asyncio.gather(fold(graph), fold(other))
+    oracle = ModelGraph(BUILTIN)
+    await oracle.apply(EPOCH, log.events)
+    assert await graph.dump() == await other.dump() == await oracle.dump()
+    await other.close()
+
+
+async def test_a_lease_that_is_lost_in_the_middle_of_a_batch_takes_the_batch_with_it(
+    graph: Neo4jGraph,
+    log: Log,
+    driver: neo4j.AsyncDriver,
+    neo4j_settings: Neo4jSettings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from projections.graph.neo4j.writing import Writer
+
+    await graph.apply(EPOCH, log.events)
+    more = log.write(update(f"{BOOK}/a", title="Two"), create(f"{BOOK}/b", title="New"))
+    other = await open_neo4j_graph(replace(neo4j_settings, holder="two"), BUILTIN)
+    write = Writer.write
+
+    async def write_and_lose(self: Writer, changes: object) -> None:
+        """What the server does to a holder that was away for longer than its lease, and what another node does then."""
+        await write(self, changes)  # type: ignore[arg-type]
+        monkeypatch.setattr(Writer, "write", write)
+        await driver.execute_query(
+            "SHOW TRANSACTIONS YIELD transactionId AS id, currentQuery WHERE NOT currentQuery CONTAINS 'SHOW TRANSACTIONS' "
+            "TERMINATE TRANSACTIONS id YIELD message RETURN message"
+        )
+        await driver.execute_query("MATCH (v:`pcloud:View`) SET v.expires = 0")
+        await other.apply(EPOCH, more)
+
+    monkeypatch.setattr(Writer, "write", write_and_lose)
+    with pytest.raises(LeaseLost):
+        await graph.apply(EPOCH, more)
+    assert (await graph.apply(EPOCH, more)).sequence == log.events[-1].sequence
+    oracle = ModelGraph(BUILTIN)
+    await oracle.apply(EPOCH, log.events)
+    assert await graph.dump() == await oracle.dump()
+    await other.close()
+
+
+async def test_who_does_not_hold_the_lease_waits_for_who_does(
+    graph: Neo4jGraph, log: Log, neo4j_settings: Neo4jSettings
+) -> None:
+    await graph.apply(EPOCH, log.events)
+    other = await open_neo4j_graph(replace(neo4j_settings, holder="two"), BUILTIN)
+    more = log.write(update(f"{BOOK}/a", title="Two"))
+    following = asyncio.create_task(other.apply(EPOCH, more))
+    await graph.apply(EPOCH, more)
+    assert (await following).sequence == more[-1].sequence
+    assert await other.fetch(Select(BOOK, ("title",))) == [{"title": "Two"}]
+    await other.close()
+
+
+async def test_a_lease_that_is_given_back_is_free_at_once(log: Log, neo4j_settings: Neo4jSettings) -> None:
+    one = await open_neo4j_graph(replace(neo4j_settings, holder="one", lease_seconds=1000.0), BUILTIN)
+    await one.clear()
+    await one.apply(EPOCH, log.events)
+    await one.close()
+    other = await open_neo4j_graph(replace(neo4j_settings, holder="two"), BUILTIN)
+    assert (await other.apply(EPOCH, log.write(update(f"{BOOK}/a", title="Two")))).sequence == log.events[-1].sequence
+    await other.close()
+
+
+# --- statements ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a`b", "a\\u0060b", "a b", "", "ä", "a{b}", "a'b", "a$b", "x" * 500])
+def test_a_name_that_could_end_its_quotes_is_not_written(name: str) -> None:
+    with pytest.raises(Rejected):
+        quoted(name)
+
+
+async def test_a_question_that_takes_too_long_is_rejected(log: Log, neo4j_settings: Neo4jSettings) -> None:
+    graph = await open_neo4j_graph(replace(neo4j_settings, longest_seconds=1.0), BUILTIN)
+    await graph.clear()
+    log.write(*(create(f"{BOOK}/b{number:04}", {"author": ["p"]}, title=f"{number}") for number in range(900)))
+    await graph.apply(EPOCH, log.events)
+    from projections.graph.port import Child
+
+    books = Select(BOOK, ("title",), order=(Order("title"),))
+    for _ in range(4):
+        author = Select(PERSON, ("name",), children=(Child("books", "books", books),))
+        books = Select(BOOK, ("title",), children=(Child("author", "author", author),))
+    with pytest.raises(Rejected, match=r"narrow its filter|beyond a bound"):
+        await graph.fetch(books)
+    assert len(await graph.fetch(Select(BOOK, ("id",)))) == 901
+    await graph.close()
+
+
+async def test_a_text_longer_than_an_index_takes_is_stored_and_found(graph: Neo4jGraph, log: Log) -> None:
+    fields = {"text": FieldDef("text", "String", search=("hash", "term"))}
+    log.install("long", Catalog({"long/Note": TypeDef("long/Note", fields)}))
+    text = "word " * 20_000
+    log.write(create("long/Note/a", text=text), create("long/Note/b", text=text + "end"))
+    await graph.apply(EPOCH, log.events)
+    found = await graph.fetch(Select("long/Note", ("id",), filter=Compare("text", "eq", text + "end")))
+    assert found == [{"id": "b"}]
+    assert len(await graph.fetch(Select("long/Note", ("id",), filter=Compare("text", "ge", text)))) == 2
+
+
+async def test_an_id_and_a_search_are_found_by_an_index(graph: Neo4jGraph, log: Log, driver: neo4j.AsyncDriver) -> None:
+    await graph.apply(EPOCH, log.events)
+    found = await driver.execute_query("SHOW INDEXES YIELD labelsOrTypes, properties, owningConstraint")
+    indexes = {
+        (*labels, *properties): bool(constraint)
+        for labels, properties, constraint in map(tuple, found.records)
+        if labels
+    }
+    assert indexes[BOOK, "id"] is True
+    assert {(BOOK, name) for name in ("pages", "title~start", "printed", "genre")} <= indexes.keys()

@@ -1,0 +1,147 @@
+"""kill -9 of who folds, and of the server, in the middle of a batch: afterwards the graph is as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from pcloud.errors import Unavailable
+from projections.graph.model import ModelGraph
+from projections.graph.neo4j import Neo4jGraph, Neo4jSettings, open_neo4j_graph, open_reach
+from tests.contracts.projections.folding_process import long_log
+from tests.contracts.projections.shelf import BUILTIN, EPOCH, Log
+from tests.neo4j_server import Neo4jServer
+
+ROOT = Path(__file__).parents[3]
+KILLS = 10
+
+
+@asynccontextmanager
+async def opened(settings: Neo4jSettings) -> AsyncIterator[Neo4jGraph]:
+    graph = await open_neo4j_graph(settings, BUILTIN)
+    try:
+        yield graph
+    finally:
+        await graph.close()
+
+
+async def same_as_ever(settings: Neo4jSettings, log: Log) -> None:
+    """The graph, folded to the end, is what the model has."""
+    oracle = ModelGraph(BUILTIN)
+    await oracle.apply(EPOCH, log.events)
+    async with opened(settings) as graph:
+        await graph.apply(EPOCH, log.events)
+        assert await graph.dump() == await oracle.dump()
+
+
+def fold_until(settings: Neo4jSettings, sequence: int) -> int:
+    """Run the folding process, and kill it in the batch that begins after `sequence`; returns what it had told to be done."""
+    command = [sys.executable, "-m", "tests.contracts.projections.neo4j_folding", settings.address]
+    told = 0
+    environment = {**os.environ, "PASSWORD": settings.password}
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            word, _, number = line.partition(" ")
+            if word == "done":
+                told = int(number)
+            elif word == "end" or int(number) > sequence:
+                break
+        process.kill()
+    return told
+
+
+@pytest.mark.timeout(300)
+async def test_killing_who_folds_leaves_no_half_batch(neo4j_settings: Neo4jSettings) -> None:
+    log = long_log()
+    settings = Neo4jSettings(neo4j_settings.address, password=neo4j_settings.password, holder="folding")
+    async with opened(settings) as graph:
+        await graph.clear()
+    for kill in range(KILLS):
+        told = fold_until(settings, len(log.events) * (kill + 1) // (KILLS + 2))
+        async with opened(settings) as graph:
+            at = graph.checkpoint.sequence
+            assert at >= told
+            expected = ModelGraph(BUILTIN)
+            await expected.apply(EPOCH, log.events[:at])
+            assert await graph.dump() == await expected.dump()
+    await same_as_ever(settings, log)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> AsyncIterator[Neo4jServer]:
+    """One of this test's own."""
+    server = Neo4jServer(tmp_path / "neo4j")
+    server.start()
+    yield server
+    server.stop()
+
+
+class Ends:
+    """What a view asks of the log: where it ends."""
+
+    epoch = EPOCH
+
+    def __init__(self, last: int = 0) -> None:
+        self._last = last
+
+    async def last_sequence(self) -> int:
+        return self._last
+
+
+@pytest.mark.timeout(500)
+async def test_killing_the_server_delays_the_fold_and_changes_nothing(
+    server: Neo4jServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten times, at another statement of a batch each time: the view notices, waits for the server, and folds the batch then."""
+    log = long_log()
+    settings = Neo4jSettings(server.address, password=server.password, connect_seconds=10.0)
+    statements, kill_at = 0, 0
+    from projections.graph.neo4j import writing
+
+    run = writing.run
+
+    async def run_or_kill(on, text, parameters=None):  # type: ignore[no-untyped-def]
+        nonlocal statements, kill_at
+        statements += 1
+        if statements == kill_at:
+            server.kill()
+            server.start()
+        return await run(on, text, parameters)
+
+    monkeypatch.setattr(writing, "run", run_or_kill)
+    reach = await open_reach(settings, BUILTIN, Ends(len(log.events)))
+    size = len(log.events) // KILLS
+    start = 0
+    for kill in range(KILLS):
+        end = next(at for at in range(start + size, len(log.events) + 1) if log.events[at - 1].ends_transaction)
+        statements, kill_at = 0, 1 + kill % 7
+        await reach.apply(EPOCH, log.events[start:end])
+        assert statements > kill_at
+        start = end
+    await reach.apply(EPOCH, log.events)
+    await reach.close()
+    await same_as_ever(settings, log)
+
+
+async def test_a_server_that_does_not_answer_is_told_from_one_that_is_slow(server: Neo4jServer) -> None:
+    settings = Neo4jSettings(server.address, password=server.password, connect_seconds=1.0, longest_seconds=1.0)
+    reach = await open_reach(settings, BUILTIN, Ends())
+    try:
+        server.halt()
+        with pytest.raises(Unavailable):
+            await reach.check()
+        await reach.until_lost()
+        with pytest.raises(Unavailable, match="nothing is lost"):
+            await reach.check()
+        server.resume()
+        await reach.until_reached()
+        await reach.check()
+    finally:
+        await reach.close()
