@@ -368,3 +368,5 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     node.folder.admin_socket.unlink(missing_ok=True)
     await web.UnixSite(admin, node.folder.admin_socket).start()
     node.folder.admin_socket.chmod(0o600)
+    for rebuilds in (node.views.graphs.rebuilds, node.views.search_rebuilds):
+        stack.callback(rebuilds.stop)  # first of all: the socket waits for those who wait for it

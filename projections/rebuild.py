@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pcloud.errors import Conflict, Corrupt, NotFound, PCloudError, Rejected
+from pcloud.errors import Conflict, Corrupt, NotFound, PCloudError, Rejected, Unavailable
 from projections.position import misplaced
 from projections.refill import RefillLog, refill
 from projections.switch import Switch
@@ -24,6 +24,7 @@ from projections.versions import Chosen, VersionFile, VersionStore, kind_of, nex
 __all__ = ["Progress", "Rebuilds", "Rebuilt"]
 
 log = logging.getLogger("pcloud.view")
+SAY_EVERY = 5.0
 NEAR = 1_000  # events that the view in use may stand still for
 ROUNDS = 1_000  # of catching up with a log that grows meanwhile, before it has to stand still for more
 
@@ -65,6 +66,8 @@ class Rebuilds:
         self._chosen = chosen
         self._one = asyncio.Lock()
         self._damaged = asyncio.Event()
+        self._work: asyncio.Task[Rebuilt] | None = None
+        self._say_at = 0.0
         self.progress: Progress | None = None
         switch.on_damage(self._heal, self._notice)
 
@@ -95,6 +98,11 @@ class Rebuilds:
                     f"the view {self.switch.name!r} has no previous version: a rebuild, or a start after it, has dropped it"
                 )
             return await self._build(name, tell)
+
+    def stop(self) -> None:
+        """Leave what is being built as it is; the next start goes on with it."""
+        if self._work is not None:
+            self._work.cancel()
 
     async def idle(self) -> None:
         """Return once nothing is being built."""
@@ -132,6 +140,19 @@ class Rebuilds:
     # --- building ----------------------------------------------------------------------------------------------------------------
 
     async def _build(self, name: str, tell: Tell) -> Rebuilt:
+        """In a task of its own, so that `stop` ends it whoever waits for it."""
+        work = self._work = asyncio.create_task(self._build_beside(name, tell))
+        try:
+            return await work
+        except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if waiting is not None and waiting.cancelling():
+                raise
+            raise Unavailable("the node is stopping: it goes on building this version at its next start") from None
+        finally:
+            self._work = None
+
+    async def _build_beside(self, name: str, tell: Tell) -> Rebuilt:
         began, count, named = time.monotonic(), 0, Progress(0, 0, 0.0, 0.0)
 
         def folded(events: int, at: int) -> None:
@@ -236,7 +257,9 @@ class Rebuilds:
         return _Alone(self._one, self.switch.name)
 
     def _say(self, progress: Progress) -> None:
-        log.info("view %s: %s", self.switch.name, progress)
+        if (now := time.monotonic()) >= self._say_at:
+            self._say_at = now + SAY_EVERY
+            log.info("view %s: %s", self.switch.name, progress)
 
 
 class _Alone:

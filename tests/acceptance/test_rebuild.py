@@ -12,7 +12,7 @@ import pytest
 
 from core.app.pack import packed
 from core.cli.client import open_client
-from tests.node_process import NodeProcess
+from tests.node_process import NodeProcess, wait_until
 
 COUNT = 30_000
 AT_ONCE = 500
@@ -168,3 +168,22 @@ def test_what_was_changed_behind_its_back_is_named_and_damage_is_healed(node: No
     for view in ("graph.sqlite", "search/index-", "runs.sqlite"):
         assert view in logged or view == "graph.sqlite"
     assert logged.count("damaged") >= 2
+
+
+def test_a_node_that_is_stopped_goes_on_building_at_its_next_start(node: NodeProcess) -> None:
+    names = node.data / "graph" / "versions.json"
+
+    def named() -> dict[str, str]:
+        return json.loads(names.read_text())
+
+    before = named()["current"]
+    ended: list[int] = []
+    waiting = threading.Thread(target=lambda: ended.append(node.cli("graph", "rebuild", check=False).returncode))
+    waiting.start()
+    building = wait_until(lambda: named()["building"], what="the rebuild")
+    node.stop()
+    waiting.join()
+    assert (named()["current"], named()["building"], ended) == (before, building, [6])
+    node.start()
+    wait_until(lambda: named()["current"] == building, seconds=120, what="the rebuild's end")
+    assert node.json("graph", "verify", "--json")["equal"]
