@@ -147,10 +147,13 @@ class Node:
             ("search", self.views.search_loop, last),
             ("runs", self.views.runs_loop, runs_last),
         )
-        lags = {
+        lags: dict[str, dict[str, Any]] = {
             name: {"sequence": loop.checkpoint.sequence, "lag": end - loop.checkpoint.sequence}
             for name, loop, end in loops
         }
+        for name, rebuilds in (("graph", self.views.graphs.rebuilds), ("search", self.views.search_rebuilds)):
+            if rebuilds.progress is not None:
+                lags[name]["building"] = str(rebuilds.progress)
         apps = [
             {"name": app.name, "version": app.version, "state": app.state, "error": app.error}
             for app in await self.apps.list()

@@ -106,7 +106,8 @@ def status_lines(answer: dict[str, Any], data: Path) -> Iterator[tuple[str, str]
     yield "log", f"{answer['events']:,} events at {plain(answer['nats'])}, epoch {plain(answer['epoch'])}"
     for name, view in answer["views"].items():
         lag = f"{view['lag']:,} behind" if view["lag"] else "up to date"
-        yield "view", f"{name:<6} at {view['sequence']:,}, {lag}"
+        anew = f"; being built anew: {view['building']}" if view.get("building") else ""
+        yield "view", f"{name:<6} at {view['sequence']:,}, {lag}{anew}"
     for app in answer["apps"]:
         problem = f"  [red]{plain(app['error'])}[/]" if app["error"] else ""
         yield "app", f"{plain(app['name'])} {plain(app['version'])} {plain(app['state'])}{problem}"
