@@ -54,7 +54,8 @@ def measure_against_eventsourcing(appends: int, house: Household, rounds: int) -
         best = [
             max(rates[f"{kind}, pyeventsourcing on {store}"][at] for store in THEIR_WRITERS) for at in range(rounds)
         ]
-        figure = Figure(f"{kind}: PCloud ÷ pyeventsourcing", "×", tuple(o / t for o, t in zip(rates[f"{kind}, PCloud"], best, strict=True)), bound, least=True)  # fmt: skip
+        each = tuple(our / their for our, their in zip(rates[f"{kind}, PCloud"], best, strict=True))
+        figure = Figure(f"{kind}: PCloud ÷ pyeventsourcing", "×", each, bound, least=True)
         figures.append(figure)
         ratios[kind] = figure.median
     figures.append(

@@ -63,9 +63,8 @@ def print_profile(show: int = 12) -> None:
         dearest = sorted(stats.items(), key=lambda item: -item[1][2])[:show]
         for (file, line, function), (calls, _, own, whole, _) in dearest:
             place = "/".join(Path(file).parts[-3:])
-            print(
-                f"    {1e6 * own / count:8.1f} µs own {1e6 * whole / count:8.1f} with callees {calls / count:7.1f} ×  {place}:{line} {function}"
-            )
+            times = f"{1e6 * own / count:8.1f} µs own {1e6 * whole / count:8.1f} with callees {calls / count:7.1f} ×"
+            print(f"    {times}  {place}:{line} {function}")
         print()
 
 

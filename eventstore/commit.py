@@ -26,7 +26,8 @@ __all__ = ["Committer"]
 
 ALONE = 8  # as many go alone at once
 GROUP = 16  # from as many waiting on, they share a batch
-BATCHES = 2  # one is gathered and sent while the other is stored
+BATCHES = 2  # the other is sent while one is stored, when there is
+SECOND = 64  # waiting for it by then: two small ones cost two fsyncs, and together half as much again as one
 BATCH_BYTES = 8 * 2**20
 
 
@@ -83,7 +84,7 @@ class Committer:
 
     def _pump(self) -> None:
         while self._waiting:
-            if len(self._waiting) >= GROUP and self._batches < BATCHES:
+            if len(self._waiting) >= (SECOND if self._batches else GROUP) and self._batches < BATCHES:
                 self._batches += 1
                 self._start(self._commit(self._gather()))
             elif self._alone < ALONE and not self._batches:

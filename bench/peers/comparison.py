@@ -37,7 +37,7 @@ class Length:
 
 
 THOROUGH = Length(HOUSE, HOUSE, 5, 5, 10_000, 3, {1: 20.0, 10: 10.0, 100: 10.0}, 10_000)
-QUICK = Length(SMALL, SMALL, 2, 1, 1_000, 1, {1: 2.0, 10: 1.0, 100: 1.0}, 1_000)
+QUICK = Length(SMALL, SMALL, 2, 1, 500, 1, {1: 2.0, 10: 1.0, 100: 1.0}, 1_000)
 
 
 @dataclass

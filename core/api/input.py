@@ -42,9 +42,11 @@ class InputReader:
         changes: list[NodeChange] = []
         ids: list[str] = []
         for given in inputs:
-            id = self._identify(type_, given) or self._ids.next(type_.stored)
+            named = self._identify(type_, given)
+            id = named or self._ids.next(type_.stored)
             ids.append(id)
-            changes.extend(self._entity(type_, id, given, "upsert" if upsert else "add", 1))
+            fresh = not named and self._ids.random
+            changes.extend(self._entity(type_, id, given, "upsert" if upsert else "add", 1, fresh=fresh))
         return changes, list(dict.fromkeys(ids))
 
     def patch(
@@ -78,14 +80,16 @@ class InputReader:
 
     # --- entities ----------------------------------------------------------------------------------------------------------
 
-    def _entity(self, type_: ViewType, id: str, given: Mapping[str, Any], kind: Any, depth: int) -> list[NodeChange]:
+    def _entity(
+        self, type_: ViewType, id: str, given: Mapping[str, Any], kind: Any, depth: int, *, fresh: bool = False
+    ) -> list[NodeChange]:
         self._read += 1
         if depth > MAX_DEPTH or self._read > MAX_NODES:
             raise Rejected(f"the input holds more than {MAX_NODES} entities or {MAX_DEPTH} levels: add them in parts")
         nested: list[NodeChange] = []
         wanted = self._wanted(type_, given, nested, depth)
         app, _, name = type_.stored.partition("/")
-        own = NodeChange(Ref(app, name, id), kind, set=wanted.set, link=wanted.link, clear=wanted.clear)
+        own = NodeChange(Ref(app, name, id), kind, set=wanted.set, link=wanted.link, clear=wanted.clear, fresh=fresh)
         return [*nested, own]
 
     def _wanted(self, type_: ViewType, given: Mapping[str, Any], nested: list[NodeChange], depth: int) -> _Wanted:

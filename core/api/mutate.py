@@ -118,6 +118,8 @@ class Mutations:
         payload: Payload = step.plan
         if step.root is not None and step.root.kind == "delete":
             nodes = {} if outcome.repeated or deleted is None else deleted  # a repeated delete finds nothing any more
+        elif not outcome.repeated and all(plan.ids_alone for plan in payload.nodes.values()):
+            nodes = {key: {id: plan.shape({"id": id}) for id in ids} for key, plan in payload.nodes.items()}
         else:
             nodes = await self._nodes(request, payload, ids)
         answer: dict[str, Any] = {}

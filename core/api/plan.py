@@ -52,6 +52,11 @@ class NodePlan:
         default_factory=dict[int, Any], compare=False
     )  # those, and what they cost
 
+    @property
+    def ids_alone(self) -> bool:
+        """Whether no more is wanted than who already knows the ids can tell."""
+        return self.select.scalars == ("id",) and not (self.children or self.select.cursor or self.select.version)
+
 
 @dataclass(frozen=True, slots=True)
 class ChildPlan:

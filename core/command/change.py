@@ -20,7 +20,8 @@ class NodeChange:
     `set`: scalars; None takes the value away. `link`, `unlink`: ids by relation field, named from either end; `link` adds to a relation
     to many and replaces one to one. `clear`: relation fields to empty. `discard`: values to take away where they are what is stored
     (from a list: its members). `seen`: the version at which the writer decided; another one now means to decide again.
-    `must_not_exist`: an `add` is refused even where adds may update.
+    `must_not_exist`: an `add` is refused even where adds may update. `fresh`: the id was drawn for this very change, so that nobody can
+    have it; the log, which is told that there was nothing, would refuse it.
     """
 
     ref: Ref
@@ -33,3 +34,4 @@ class NodeChange:
     clear: Sequence[str] = ()
     discard: Mapping[str, Any] = field(default_factory=dict[str, Any])
     seen: int | None = None
+    fresh: bool = False

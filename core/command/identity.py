@@ -66,6 +66,11 @@ class IdSource:
         self._seed = seed
         self._given = 0
 
+    @property
+    def random(self) -> bool:
+        """Whether no id that is given can have been given before."""
+        return not self._seed
+
     def next(self, type: str) -> str:
         if not self._seed:
             return new_id()

@@ -14,7 +14,7 @@ from pcloud.errors import Conflict, NotFound, Rejected
 from pcloud.event import Event
 from pcloud.subject import Ref, TypeName
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.port import GraphStore
+from projections.graph.port import GraphStore, Node
 
 __all__ = ["MAX_EVENTS", "Staging", "Stale"]
 
@@ -38,6 +38,11 @@ class Staging:
 
     async def apply(self, changes: Sequence[NodeChange]) -> None:
         """Stage these, in order, after what was staged before. Raises `Rejected`, `NotFound`, `Conflict` or `Stale`."""
+        for change in changes:
+            if change.fresh:
+                self._drafts[change.ref] = Draft(
+                    Node(change.ref, 0, exists=False), self._type(str(change.ref.type_name))
+                )
         await self._load(ref for change in changes for ref in self._touched(change))
         for change in changes:
             await self._stage(change)
