@@ -22,7 +22,7 @@ from pcloud.errors import PCloudError, Rejected
 from projections.graph.catalog import Catalog
 from projections.graph.neo4j import Neo4jReach, Neo4jSettings, Neo4jVersions, parse_address
 from projections.graph.port import GraphStore
-from projections.graph.split import SplitGraph, SplitLoop
+from projections.graph.split import PatientTarget, SplitGraph, SplitLoop
 from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
@@ -35,6 +35,7 @@ __all__ = ["Graphs", "open_graphs"]
 log = logging.getLogger("pcloud.node")
 # Folding what was appended while this node was away may take long after a view was deleted.
 CATCH_UP = 3600.0
+AGAIN = 10.0  # seconds until a graph that could not be built is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,9 @@ async def open_graphs(
         partial(GraphSwitch, "graph"), stores, VersionFile(place / "versions.json"), store, kind
     )
     stack.push_async_callback(graph.close)
-    loop = ProjectionLoop(store, graph)
-    run_beside(stack, group, "graph", fold_when_reached(graph, loop))
+    target = PatientTarget(graph)
+    loop = ProjectionLoop(store, target)
+    run_beside(stack, group, "graph", fold_when_there(target, loop))
     if server is None:
         await loop.wait_for(await store.last_sequence(), timeout=CATCH_UP)
         graphs = Graphs(graph, loop, rebuilds, graph, loop, graph, loop)
@@ -113,21 +115,20 @@ def neo4j_settings(folder: DataFolder, store: EventStore, server: GraphServer) -
     return Neo4jSettings(address, user, server.password, owner=owner, holder=holder)
 
 
-async def fold_when_reached(graph: GraphSwitch, loop: ProjectionLoop[Any]) -> None:
-    """Where the view stands is known only once it was reached."""
-    if isinstance(graph.view, Neo4jReach):
-        await graph.view.until_reached()
+async def fold_when_there(target: PatientTarget, loop: ProjectionLoop[Any]) -> None:
+    await target.until_there()
     await loop.run()
 
 
 async def keep_rebuilt(rebuilds: Rebuilds, kind: str) -> None:
-    """Bring the graph into the store that was asked for, beside the one that answers until then."""
-    if kind_of(rebuilds.chosen.current) != kind:
+    """Bring the graph into the store that was asked for, beside the one that answers until then; a server that is away is waited for."""
+    while kind_of(rebuilds.chosen.current) != kind:
         log.warning("the graph is in %s, and is built in %s now", kind_of(rebuilds.chosen.current), kind)
         try:
             await rebuilds.rebuild(kind)
         except Rejected:
             raise
         except PCloudError as error:
-            log.error("the graph could not be built in %s: %s; the next start tries again", kind, error.message)
+            log.error("the graph could not be built in %s: %s; trying again", kind, error.message)
+            await asyncio.sleep(AGAIN)
     await rebuilds.run()

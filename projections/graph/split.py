@@ -7,6 +7,8 @@ log, each with its own loop; nothing relates core's types to others.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,9 +21,45 @@ from projections.graph.port import Aggregate, Filter, GraphStore, Group, KnownTr
 from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
 
-__all__ = ["SplitGraph", "SplitLoop"]
+__all__ = ["PatientTarget", "SplitGraph", "SplitLoop"]
 
+log = logging.getLogger("pcloud.view")
 HOME = "core"
+PAUSE = 1.0  # seconds between two looks at a view that is away
+
+
+class PatientTarget:
+    """The target of a loop over a view that may be away: folds when it is there, however long that takes. Meanwhile another view may be
+    put in its place."""
+
+    def __init__(self, graph: GraphSwitch) -> None:
+        self._graph, self.name = graph, graph.name
+
+    @property
+    def version(self) -> int:
+        return self._graph.version
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self._graph.checkpoint
+
+    async def until_there(self) -> None:
+        """Where the view stands is known only then."""
+        while (reached := getattr(self._graph.view, "until_reached", None)) is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PAUSE):
+                    await reached()
+                    return
+
+    async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
+        while True:
+            await self.until_there()
+            try:
+                return await self._graph.apply(epoch, events)
+            except Unavailable as error:
+                if not hasattr(self._graph.view, "until_reached"):
+                    raise
+                log.warning("folding goes on when the graph is there: %s", error.message)
 
 
 class SplitLoop:
@@ -29,11 +67,14 @@ class SplitLoop:
 
     def __init__(self, home: ProjectionLoop[Any], apps: ProjectionLoop[Any], graph: GraphSwitch) -> None:
         self.home, self._apps, self._graph = home, apps, graph
+        self._floor = home.checkpoint.sequence  # what there was when this began
 
     @property
     def problem(self) -> str:
         """Why the apps' types can't be asked now; '' when they can."""
-        return getattr(self._graph.view, "problem", "")
+        at = self._graph.checkpoint.sequence
+        behind = f"the graph of the apps is being built, at {at:,} of {self._floor:,} events: try again soon"
+        return getattr(self._graph.view, "problem", "") or (behind if at < self._floor else "")
 
     @property
     def checkpoint(self) -> Checkpoint:

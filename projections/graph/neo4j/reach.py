@@ -1,7 +1,7 @@
 """A Neo4j server that comes and goes, as a view that stays: the port `GraphStore`.
 
-While the server is away, or has not caught up with the log since it came back, questions are refused at once; folding waits, and goes on by
-itself. A wrong password or a server that is not ours is a reason not to start; later it is a problem that is told.
+While the server is away, or has not caught up with the log since it came back, questions are refused at once. A wrong password or a server
+that is not ours is a reason not to start; later it is a problem that is told.
 """
 
 from __future__ import annotations
@@ -100,13 +100,13 @@ class Neo4jReach:
     # --- the port ----------------------------------------------------------------------------------------------------------------
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        """Folds when the server is there, however long that takes."""
+        """Folds, or raises `Unavailable`: whoever folds waits with `until_reached`, so that nobody is kept from putting another view in
+        this one's place."""
+        if self._damage is not None:
+            raise self._damage
+        if (graph := self._graph) is None:
+            raise Unavailable(self.problem)
         while True:
-            await self._reached.wait()
-            if self._damage is not None:
-                raise self._damage
-            graph = self._graph
-            assert graph is not None
             try:
                 return await graph.apply(epoch, events)
             except LeaseLost as error:
@@ -115,6 +115,7 @@ class Neo4jReach:
                 raise
             except PCloudError as error:
                 await self._lose(graph, error)
+                raise Unavailable(error.message) from error
 
     async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
         while True:

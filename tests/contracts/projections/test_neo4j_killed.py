@@ -14,6 +14,8 @@ import pytest
 from pcloud.errors import Unavailable
 from projections.graph.model import ModelGraph
 from projections.graph.neo4j import Neo4jGraph, Neo4jSettings, open_neo4j_graph, open_reach
+from projections.graph.split import PatientTarget
+from projections.graph.switch import GraphSwitch
 from tests.contracts.projections.folding_process import long_log
 from tests.contracts.projections.shelf import BUILTIN, EPOCH, Log
 from tests.neo4j_server import Neo4jServer
@@ -117,15 +119,16 @@ async def test_killing_the_server_delays_the_fold_and_changes_nothing(
 
     monkeypatch.setattr(writing, "run", run_or_kill)
     reach = await open_reach(settings, BUILTIN, Ends(len(log.events)))
+    view = PatientTarget(GraphSwitch("graph", reach, "neo4j-1"))
     size = len(log.events) // KILLS
     start = 0
     for kill in range(KILLS):
         end = next(at for at in range(start + size, len(log.events) + 1) if log.events[at - 1].ends_transaction)
         statements, kill_at = 0, 1 + kill % 7
-        await reach.apply(EPOCH, log.events[start:end])
+        await view.apply(EPOCH, log.events[start:end])
         assert statements > kill_at
         start = end
-    await reach.apply(EPOCH, log.events)
+    await view.apply(EPOCH, log.events)
     await reach.close()
     await same_as_ever(settings, log)
 
