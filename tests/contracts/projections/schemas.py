@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -25,7 +28,7 @@ from projections.graph.port import (
 )
 from tests.contracts.projections.shelf import Log
 
-__all__ = ["IDS", "aggregations", "groupings", "logs", "schemas", "selects"]
+__all__ = ["IDS", "Asked", "aggregations", "groupings", "logs", "schemas", "selects"]
 
 TYPES = ("one/Alpha", "one/Beta", "two/Gamma")
 IDS = ("a", "b", "c", "d", "e")
@@ -134,7 +137,15 @@ def _value(field: FieldDef) -> st.SearchStrategy[Any]:
 # --- questions -------------------------------------------------------------------------------------------------------------------
 
 
-def filters(schema: Catalog, type: str, depth: int = 2) -> st.SearchStrategy[Filter]:
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A schema that many questions are drawn for: strategies are made once for it."""
+
+    types: Mapping[str, TypeDef]
+
+
+@cache
+def filters(schema: Asked, type: str, depth: int = 2) -> st.SearchStrategy[Filter]:
     fields = schema.types[type].fields.values()
     leaves: list[st.SearchStrategy[Filter]] = [_compare(field) for field in fields if not field.is_relation]
     leaves += [st.just(Has(field.name)) for field in fields]
@@ -165,7 +176,7 @@ def _compare(field: FieldDef) -> st.SearchStrategy[Filter]:
 
 
 @st.composite
-def selects(draw: st.DrawFn, schema: Catalog, type: str, depth: int = 2) -> Select:
+def selects(draw: st.DrawFn, schema: Asked, type: str, depth: int = 2) -> Select:
     fields = schema.types[type].fields.values()
     scalars = [field.name for field in fields if not field.is_relation]
     ordered = [*(field.name for field in fields if not field.is_relation and not field.many), "id"]
@@ -187,14 +198,14 @@ def selects(draw: st.DrawFn, schema: Catalog, type: str, depth: int = 2) -> Sele
 
 
 @st.composite
-def _child(draw: st.DrawFn, schema: Catalog, field: FieldDef, number: int, depth: int) -> Child:
+def _child(draw: st.DrawFn, schema: Asked, field: FieldDef, number: int, depth: int) -> Child:
     select = draw(selects(schema, field.target, depth - 1))
     wanted = draw(aggregations(schema, field.target)) if draw(st.sampled_from([False, False, True])) else ()
     return Child(f"c{number}", field.name, select, wanted)
 
 
 @st.composite
-def aggregations(draw: st.DrawFn, schema: Catalog, type: str) -> tuple[Aggregate, ...]:
+def aggregations(draw: st.DrawFn, schema: Asked, type: str) -> tuple[Aggregate, ...]:
     found = [Aggregate("all", "count")]
     for field in schema.types[type].fields.values():
         if not field.is_relation and not field.many:
@@ -205,7 +216,7 @@ def aggregations(draw: st.DrawFn, schema: Catalog, type: str) -> tuple[Aggregate
 
 
 @st.composite
-def groupings(draw: st.DrawFn, schema: Catalog, type: str) -> Group:
+def groupings(draw: st.DrawFn, schema: Asked, type: str) -> Group:
     fields = [field for field in schema.types[type].fields.values() if not field.is_relation and not field.many]
     if not fields:
         return Group("id")

@@ -24,7 +24,7 @@ from tests.contracts.projections.shelf import BUILTIN, EPOCH, Log
 from tests.neo4j_server import Neo4jServer
 from tests.unit.projections import logs as shelf_logs
 
-LIBRARIES = 5
+LIBRARIES = 4
 CASES = 400
 LOGS = 60
 SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
@@ -34,7 +34,7 @@ SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck), print_bl
 class Stores:
     """Three stores that have folded the same."""
 
-    schema: Catalog
+    schema: schemas.Asked
     model: GraphStore
     others: tuple[GraphStore, ...]
 
@@ -81,7 +81,7 @@ class Workshop:
             self._opened.append(self._again[space])
         await self._again[space].clear()
         self._opened.append(sqlite)
-        return Stores(schema, ModelGraph(BUILTIN), (sqlite, self._again[space]))
+        return Stores(schemas.Asked(schema.types), ModelGraph(BUILTIN), (sqlite, self._again[space]))
 
     def close(self) -> None:
         for store in self._opened:
