@@ -1,6 +1,6 @@
 """What a graph store promises: batches of whole transactions in, answers out.
 
-Adapters (`sqlite/`, later `neo4j/`) do not inherit from anything here; `tests/contracts` holds the suite that each must pass.
+Adapters (`sqlite/`, `neo4j/`) do not inherit from anything here; `tests/contracts` holds the suite that each must pass.
 All names of types and fields are stored names (`image-importer/Image`, `title`, `face-detector/faceCount`); a caller's view is
 translated to them before it gets here.
 """
