@@ -187,7 +187,7 @@ async def outcome(client: Client, *, photos: int, own: bool) -> dict[str, Any]:
 
 def show(facts: dict[str, Any], address: str, link: str) -> None:
     """The story's end, in words."""
-    gallery = re.sub(r"^(https?://)", r"\1photos.", address)
+    gallery, page = (re.sub("^(https?://)", rf"\1{name}.", address) for name in ("photos", "console"))
     console.print(
         f"\n[bold]{facts['images']}[/] photographs, [bold]{facts['segments']}[/] faces in them, {facts['events']} events in the log"
     )
@@ -198,4 +198,4 @@ def show(facts: dict[str, Any], address: str, link: str) -> None:
         f"  {facts['runs']['DONE']} runs done, {failed} failed"
         + (" (a file that is broken on purpose)" if failed == 1 else "")
     )
-    console.print(f"\nGallery   {gallery}\nSign in   {link}")
+    console.print(f"\nSign in   {link}\nGallery   {gallery}\nConsole   {page}")

@@ -81,6 +81,9 @@ async def install_reviewed(
     client: Client, review: dict[str, Any], yes: bool, unconfined: bool, say: Say
 ) -> dict[str, Any]:
     name = plain(review["name"])
+    if review["kind"] == "same":
+        say(f"[green]✓[/] {name} {plain(review['version'])} is installed already, from this very archive")
+        return {"name": review["name"], "version": review["version"], "approved": [], "rejected": []}
     show_review(review, say)
     asked = [grant for grant in review["grants"] if grant["new"]]
     approved = [grant for grant in asked if allowed(grant, name, yes=yes, say=say)]

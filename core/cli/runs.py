@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 import time
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ DISMISS = "mutation($id: String!) { dismissRun(id: $id) }"
 RETRY_ALL = "mutation($app: String, $trigger: String) { retryRuns(app: $app, trigger: $trigger) }"
 DISMISS_ALL = "mutation($app: String, $trigger: String) { dismissRuns(app: $app, trigger: $trigger) }"
 STATES = ("NEW", "IN_PROGRESS", "DONE", "FAILED")
+PACKAGES = re.compile(r'"[^"]*/site-packages/')
 WHOLE = 32  # hex digits of a run's id
 SHORT = 12  # as many as a list shows
 WIDEST = 160  # letters of a run's arguments
@@ -159,7 +161,7 @@ def retry(
     if one(id, all, app, trigger) is not None:
         console.print(f"[green]✓[/] {steer(RETRY, id or '', data)} runs again")
     else:
-        console.print(f"[green]✓[/] {steer_all(RETRY_ALL, app, trigger, data)} failed runs are made again")
+        say_count(steer_all(RETRY_ALL, app, trigger, data), "made again")
 
 
 @commands.command()
@@ -170,7 +172,7 @@ def dismiss(
     if one(id, all, app, trigger) is not None:
         console.print(f"[green]✓[/] {steer(DISMISS, id or '', data)} is dismissed")
     else:
-        console.print(f"[green]✓[/] {steer_all(DISMISS_ALL, app, trigger, data)} failed runs are dismissed")
+        say_count(steer_all(DISMISS_ALL, app, trigger, data), "dismissed")
 
 
 def one(id: str | None, all: bool, app: str | None, trigger: str | None) -> str | None:
@@ -182,8 +184,16 @@ def one(id: str | None, all: bool, app: str | None, trigger: str | None) -> str 
     return id
 
 
+def say_count(count: int, what: str) -> None:
+    if count:
+        console.print(f"[green]✓[/] {count:,} failed {'run is' if count == 1 else 'runs are'} {what}")
+    else:
+        console.print("No failed run is kept that this is about.")
+
+
 def plain_line(text: str) -> str:
-    """A line of a traceback: its indentation says something."""
+    """A line of a traceback: its indentation says something, but not where on the node the app's packages are."""
+    text = PACKAGES.sub('"', text)
     return " " * (len(text) - len(text.lstrip())) + plain(text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -49,7 +50,9 @@ def announce(address: str, token: str | None, link: str, data: Path) -> None:
     """What a person needs to know at the start; on standard output, so that a script can read it too."""
     if token:
         print(f"This cloud's owner credential, shown only now; keep it safe:\n\n    {token}\n", flush=True)
-    print(f"PCloud is up at {address}  (data: {data})\nSign a browser in once, within ten minutes: {link}", flush=True)
+    console = re.sub("^(https?://)", r"\1console.", address)
+    print(f"PCloud is up at {address}  (data: {data})\nSign a browser in once, within ten minutes: {link}")
+    print(f"Then install apps in the console: {console}", flush=True)
 
 
 def signin_link(data: DataOption, as_json: AsJson = False) -> None:
