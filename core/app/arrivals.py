@@ -65,7 +65,7 @@ class Arrivals:
             progress("running", f"{candidate.app.name} {candidate.app.version} is installed already")
             return candidate.app
         name, pending = candidate.name, [grant for grant in candidate.grants if grant.state == "pending"]
-        progress("review", f"{len(pending)} grants")
+        progress("review", f"grants to decide on: {len(pending)}")
         answers = await approve(pending)
         decide(candidate.grants, answers)
         # What takes long and can fail, while the version before still runs and other apps are not held up.

@@ -6,6 +6,7 @@ Texts that come from apps pass through `plain`, so that none can colour, move or
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
@@ -68,6 +69,8 @@ def say_error(message: str) -> None:
 
 def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:
     """Ask on the terminal. Where nobody can answer, raises `Rejected`, naming what to do `otherwise`."""
+    # An event loop that runs would keep Ctrl-C to itself until the question is answered.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return typer.confirm(question, default=default, err=True)
     except typer.Abort as error:
@@ -75,6 +78,8 @@ def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:
             raise KeyboardInterrupt from error
         console.print()
         raise Rejected(f"nobody answered the question {question.strip()!r}: {otherwise}") from error
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def print_json(value: Any) -> None:

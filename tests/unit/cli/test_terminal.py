@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 from rich.text import Text
 
 from core.cli.runs import parse_arguments, whole_id
-from core.cli.terminal import plain, print_json, print_table
+from core.cli.terminal import confirm, plain, print_json, print_table, run
 from pcloud.errors import NotFound, Rejected
 
 
@@ -61,3 +62,15 @@ def test_a_run_is_named_by_as_much_of_its_id_as_tells_it_apart() -> None:
         whole_id("ab", failed)
     with pytest.raises(NotFound):
         whole_id("ef", failed)
+
+
+def test_ctrl_c_at_a_question_ends_the_command_there_though_a_loop_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered: list[object] = []
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+
+    async def work() -> None:
+        answered.append(confirm("Go on?", otherwise="`--yes` goes on"))
+
+    with pytest.raises(KeyboardInterrupt):
+        run(work())
+    assert answered == []
