@@ -63,7 +63,7 @@ class Subscriptions:
         ids = tuple(dict.fromkeys(event.ref.id for event in events))
         nodes: dict[str, dict[str, Any]] = {}
         for key, plans in plan.nodes.items():
-            request.binder.cost = 0
+            request.binder.begin()
             node = plans[type_.name]
             rows = await self._graph.fetch(request.binder.exactly(node, IdIn(ids), len(ids))) if ids else ()
             await settle_versions(request.served.view, self._log, node, rows)

@@ -13,7 +13,7 @@ from typing import Any
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog
 from projections.graph.cursor import decode_cursor, window
-from projections.graph.port import Aggregate, Child, Filter, Group, Row, Select
+from projections.graph.port import Aggregate, Child, Filter, Group, ReadBudget, Row, Select
 from projections.graph.relation import Relation, find_relation, find_scalar, find_type
 from projections.graph.sqlite.filters import Condition
 from projections.graph.sqlite.layout import Layout, quoted, table_name
@@ -23,6 +23,8 @@ from projections.graph.sqlite.plan import AggregatePlan, LevelPlan, Record, conv
 __all__ = ["Reader"]
 
 MAX_DEPTH = 32
+# What a value takes beyond its letters.
+VALUE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,10 @@ class Reader:
 
     def __init__(self, connection: sqlite3.Connection, catalog: Catalog, layout: Layout) -> None:
         self._connection, self._catalog, self._layout = connection, catalog, layout
+        self._budget: ReadBudget | None = None
 
     def fetch(self, select: Select) -> list[Row]:
+        self._budget = select.budget
         find_type(self._catalog, select.type)
         plan = LevelPlan(self._catalog, select)
         source = _Source(f"{table_name(select.type)} AS t")
@@ -105,7 +109,14 @@ class Reader:
         return records[offset:]
 
     def _all(self, sql: str, values: list[Any]) -> list[Record]:
-        return self._connection.execute(sql, values).fetchall()
+        found = self._connection.execute(sql, values)
+        if self._budget is None:
+            return found.fetchall()
+        records: list[Record] = []
+        for record in found:
+            self._budget.take(sum([VALUE + len(one) if isinstance(one, str) else VALUE for one in record]))
+            records.append(record)
+        return records
 
     def _rows(self, plan: LevelPlan, records: list[Record], depth: int) -> list[Row]:
         if depth > MAX_DEPTH:
