@@ -34,6 +34,7 @@ from core.app.words import words_of
 from core.caller import Grant
 from core.grant import carry_over, requested_grants
 from core.processor import plan_triggers
+from pcloud.errors import Rejected
 from pcloud.manifest import Manifest
 from projections.graph.catalog import Catalog
 
@@ -82,7 +83,13 @@ class Admission:
         others = {name: other.manifest for name, other in apps.items()}
         self._parts.local.check_idle(manifest.name)
         kind = kind_of(checked, app)
-        schema = own_catalog(checked, nodes.types_without(manifest.name))
+        missing = await self._missing(manifest, others)
+        try:
+            schema = own_catalog(checked, nodes.types_without(manifest.name))
+        except Rejected:
+            if not missing or kind == "upgrade":
+                raise
+            schema = Catalog()  # it builds on what is missing: that is told, and has to come first
         before = await nodes.catalog(manifest.name) if kind == "upgrade" else Catalog()
         if app is not None and kind == "upgrade":
             check_additive(manifest.name, before, schema)
@@ -90,7 +97,6 @@ class Admission:
         check_roles(manifest, others)
         plan_triggers(manifest)  # raises for one that can't work, before anything is installed
         held = await nodes.grants(manifest.name) if kind != "install" else ()
-        missing = await self._missing(manifest, others)
         grants = carry_over(requested_grants(manifest), held)
         return Candidate(checked, kind, app, bundled, signer, grants, tuple(missing), schema, before)
 
