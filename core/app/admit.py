@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -34,7 +35,7 @@ from core.app.words import words_of
 from core.caller import Grant
 from core.grant import carry_over, requested_grants
 from core.processor import plan_triggers
-from pcloud.errors import Rejected
+from pcloud.errors import Conflict, Rejected
 from pcloud.manifest import Manifest
 from projections.graph.catalog import Catalog
 
@@ -71,7 +72,7 @@ class Admission:
         self._parts = parts
         self.bundled = BundledApps(parts.settings.bundled, parts.settings.bounds)
 
-    async def examine(self, archive: bytes) -> Candidate:
+    async def examine(self, archive: Path) -> Candidate:
         """Raises `Rejected` or `Conflict` for what can't come in whatever the owner says. What is only missing is
         told."""
         checked = await asyncio.to_thread(read_archive, archive, self._parts.settings.bounds)
@@ -153,7 +154,10 @@ class Admission:
 
 
 def kind_of(checked: CheckedArchive, app: App | None) -> Literal["install", "upgrade", "same"]:
-    """An app that FAILED on its way in is installed again, by whichever archive."""
+    """An app that FAILED on its way in is installed again, by whichever archive; raises `Conflict` for one on its way to
+    another version."""
+    if app is not None and app.state is AppState.UPGRADING:
+        raise Conflict(f"{app.name} is being upgraded or rolled back right now: wait until that is done")
     if app is None or app.state not in (AppState.RUNNING, AppState.PAUSED):
         return "install"
     return "same" if app.archive == checked.sha256 else "upgrade"

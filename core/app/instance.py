@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,19 +74,23 @@ class Instance:
         self._cell: Cell | None = None
         self._inside: Inside | None = None
         self._host_network = False
+        self._reaches: frozenset[tuple[str, int]] | None = None  # others' ports, once it is in its sandbox
         self._log: AppLog | None = None
         self._pausing: asyncio.Task[None] | None = None
         self.supervisor: Supervisor | None = None
 
     # --- steps of the installation, in order -------------------------------------------------------------------------
 
-    async def unpack(self, fetch: Callable[[str], Awaitable[bytes]]) -> None:
-        """Put the app's code in its place; `fetch` gives the archive by its sha256 when it is not there yet."""
+    async def unpack(self, fetch: Callable[[str, Path], Awaitable[None]]) -> None:
+        """Put the app's code in its place; `fetch` writes the archive of a sha256 to a file when it is not there yet."""
         self.folders.make()
         if not self.folders.code(self.app.archive).exists():
-            data = await fetch(self.app.archive)
-            archive = await asyncio.to_thread(read_archive, data, self._settings.bounds)
-            await asyncio.to_thread(self.folders.put_code, self.app.archive, archive.unpack)
+            try:
+                await fetch(self.app.archive, self.folders.fetched)
+                archive = await asyncio.to_thread(read_archive, self.folders.fetched, self._settings.bounds)
+                await asyncio.to_thread(self.folders.put_code, self.app.archive, archive.unpack)
+            finally:
+                self.folders.fetched.unlink(missing_ok=True)
         await asyncio.to_thread(lambda: self.folders.drop_code(keep=self.app.archive))
 
     async def provide_environment(self) -> None:
@@ -143,6 +147,17 @@ class Instance:
             await gateway.__aexit__()
 
     # --- what others ask ---------------------------------------------------------------------------------------------
+
+    @property
+    def started(self) -> bool:
+        """Between `start` and `stop`."""
+        return self._gateway is not None
+
+    async def lacks_ports(self, of: Collection[str]) -> bool:
+        """Whether it may reach a port of these apps that was not there when its process started."""
+        if self._links is None or self._reaches is None:
+            return False
+        return any(port not in self._reaches and port[0] in of for port in await self._links.reaches(self.app.name))
 
     @property
     def sandbox(self) -> str:
@@ -222,6 +237,7 @@ class Instance:
             "PYTHONPYCACHEPREFIX": CACHE,
         }  # fmt: skip
         gateway = self._open_gateway.path if host else None
+        reaches = () if host else tuple(await self._links.reaches(name))
         plan = Plan(
             name, self.folders.root,
             Mounts(
@@ -230,12 +246,13 @@ class Instance:
             ),
             tuple(run.command), self._variables(run.env, ports, own), _port_of(self._settings.nats_url),
             Limits(resources.memory, resources.processes, resources.disk), host, run.web or bool(run.ports),
-            tuple(ports.values()), () if host else tuple(await self._links.reaches(name)),
+            tuple(ports.values()), reaches,
         )  # fmt: skip
         self._cell = Cell(
             self._settings.machine, plan, self._links.ports, gateway=self._open_gateway.serve,
             may_reach=self._links.may_reach, on_limit=self._limit, on_over=self._full,
         )  # fmt: skip
+        self._reaches = None if host else frozenset(reaches)
         # The sandbox's own start sees nothing that the manifest says.
         bare = {"PATH": os.defpath, "PCLOUD_DATA": str(self.folders.data)}
         return Start(self._cell.command, bare, self.folders.root, self._cell)

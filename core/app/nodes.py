@@ -84,7 +84,7 @@ class AppNodes:
         earlier = await self.find(name)
         state = {
             "state": AppState.INSTALLING.value, "step": "register", "error": None, "previous": None,
-            "signer": signer or None, "forget": None, "installedAt": earlier.installed_at if earlier else _now(),
+            "signer": signer or None, "forget": None, "paused": None, "installedAt": earlier.installed_at if earlier else _now(),
         }  # fmt: skip
         return await self._put({**self._values(checked), **state}, grants)
 
@@ -107,7 +107,7 @@ class AppNodes:
         upgrade as they were. `by_itself`: the upgrade did not work, so the way back from before it is open again."""
         before = app.previous
         assert before is not None
-        earlier = msgspec.json.decode(before.earlier, type=Previous) if by_itself and before.earlier else None
+        earlier = before.before() if by_itself else None
         held = {**before.grants, **{grant.id: grant.state for grant in await self.grants(app.name)}}
         grants = [
             replace(grant, state=held.get(grant.id, "rejected"))  # type: ignore[arg-type] - as it was stored

@@ -24,6 +24,10 @@ class Pauses:
     async def pause(self, app: App, reason: str) -> None:
         """The node first: what is written there holds, whatever happens to the rest."""
         await self._parts.nodes.become(app.name, AppState.PAUSED, reason, step="pause")
+        await self.stop(app)
+
+    async def stop(self, app: App) -> None:
+        """One whose node says that it is PAUSED."""
         await self._parts.processor.suspend(app.name)
         await self._parts.local.drop(app.name)
         await self._parts.local.expel(app.name)

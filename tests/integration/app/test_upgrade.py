@@ -188,12 +188,12 @@ async def test_an_action_that_another_app_needs_can_not_be_taken_away(platform, 
 async def test_a_reviewed_archive_is_kept_aside_and_a_few_at_most(platform, make_app):
     archives = [make_app(version=f"1.0.{number}") for number in range(5)]
     names = [(await platform.apps.review(archive)).archive for archive in archives]
-    assert platform.apps.staged.get(names[-1]) == archives[-1]
+    assert platform.apps.staged.place(names[-1]).read_bytes() == archives[-1]
     with pytest.raises(NotFound, match="upload it again"):
-        platform.apps.staged.get(names[0])
+        platform.apps.staged.place(names[0])
     for name in ("../../etc/passwd", "", "0" * 64):
         with pytest.raises(NotFound):
-            platform.apps.staged.get(name)
+            platform.apps.staged.place(name)
 
 
 async def test_what_is_missing_is_named_with_the_bundled_app_that_has_it(tmp_path, make_app):
