@@ -114,6 +114,8 @@ def show_review(review: dict[str, Any], say: Say) -> None:
     over = f" over {plain(review['from_version'])}" if review["kind"] == "upgrade" else ""
     say(f"[bold]{title}[/] {version}{over}  {plain(review['description'])}".rstrip())
     say(f"  · {signed_by(review)}")
+    if review["sandbox"] and not review["unconfined"]:
+        say(f"  · it will run in a sandbox of its own ({plain(review['sandbox'])})")
     for note in (*review["notes"], *review["resources"]):
         say(f"  · it will {plain(note)}" if note in review["notes"] else f"  · it may {plain(note)}")
     for change in review["changes"]:
