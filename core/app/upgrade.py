@@ -20,7 +20,7 @@ import msgspec
 from core.app.additive import losses
 from core.app.archive import CheckedArchive
 from core.app.installation import bring_up
-from core.app.parts import AppParts, Progress, quiet
+from core.app.parts import AppParts, Progress
 from core.app.record import App, AppState
 from core.caller import Grant
 from pcloud.errors import Conflict, PCloudError, Unavailable
@@ -159,10 +159,9 @@ class Upgrades:
         if app.paused:
             await self._pause_again(app)
             return False
-        await self._parts.nodes.become(name, AppState.RUNNING, reason, step="running")
         await self._drop_snapshots(app)
-        instance = await self._parts.local.make(app)
-        await bring_up(self._parts, instance, quiet, (), recorded=False)
+        # It is started like any app that should run and does not: however often that takes, and giving way to the owner.
+        await self._parts.nodes.become(name, AppState.RUNNING, reason, step="running")
         return False
 
     async def _pause_again(self, app: App, reason: str = "") -> None:

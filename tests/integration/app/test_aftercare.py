@@ -27,6 +27,13 @@ async def is_now(platform: Platform, version: str, state: AppState, error: str =
     await eventually(so)
 
 
+async def runs(platform: Platform) -> None:
+    async def so() -> bool:
+        return [status.process for status in await platform.apps.list()] == ["running"]
+
+    await eventually(so)
+
+
 async def fail(*_: object, **__: object) -> None:
     raise Unavailable("the log does not answer")
 
@@ -45,9 +52,7 @@ async def test_an_upgrade_during_which_the_log_goes_away_backs_out_by_itself(pla
     assert (await platform.apps.get("tiny")).state is AppState.UPGRADING
     monkeypatch.undo()
     await is_now(platform, "1.0.0", AppState.RUNNING, "interrupted before anything changed")
-    await platform.apps.settled()
-    [status] = await platform.apps.list()
-    assert status.process == "running"
+    await runs(platform)
     assert (await platform.apps.install(make_app(version="1.1.0"), approve=approve_all)).version == "1.1.0"
 
 
@@ -105,11 +110,7 @@ async def test_an_app_that_should_run_and_does_not_is_started(platform, make_app
     with pytest.raises(Unavailable):
         await platform.apps.restart("tiny")
     monkeypatch.undo()
-
-    async def runs() -> bool:
-        return [status.process for status in await platform.apps.list()] == ["running"]
-
-    await eventually(runs)
+    await runs(platform)
 
 
 ECHO = """
