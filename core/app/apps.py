@@ -17,16 +17,16 @@ from core.app.aftercare import Aftercare, is_stranded
 from core.app.arrivals import Approve, Arrivals
 from core.app.decisions import Decisions
 from core.app.detail import detail_of
-from core.app.following import follow
 from core.app.installation import Installation
 from core.app.leftovers import end_leftovers
-from core.app.links import Links
 from core.app.local import LocalApps
 from core.app.log import tail
+from core.app.log_follower import follow
 from core.app.nodes import AppNodes
 from core.app.parts import AppParts, Progress, quiet
 from core.app.pausing import Pauses
 from core.app.ports import Api, BusUsers, Calls, Commands, Processor, Store
+from core.app.reach import Reach
 from core.app.record import App, AppState
 from core.app.removal import Removals, check_can_go
 from core.app.retention import Retention
@@ -64,9 +64,9 @@ class Apps:
         # Apps have another working folder than core.
         settings = replace(settings, folder=settings.folder.absolute(), runtime=settings.runtime.absolute())
         self._nodes = AppNodes(graph, commands)
-        links = Links(graph, self._nodes, Ports(settings.folder))
+        reach = Reach(graph, self._nodes, Ports(settings.folder))
         self._local = LocalApps(
-            settings, server, api, calls, links, on_limit, self._pause_later, lambda: self._aftercare.look()
+            settings, server, api, calls, reach, on_limit, self._pause_later, lambda: self._aftercare.look()
         )
         self._pausing = set[asyncio.Task[App]]()
         self._retention = Retention(store.archives, self._nodes)

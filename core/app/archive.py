@@ -2,7 +2,7 @@
 
 What comes out holds to the bounds, has only plain files inside its own folder, and a manifest whose references hold
 among themselves. Whether its schema fits what is installed, and whether what it asks for is there, is not known
-here: see `admission`.
+here: see `admission_rules`.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO
 
 from core.app.bounds import ArchiveBounds
-from core.app.lock import check_lock
 from core.app.member import Member, MemberNames
+from core.app.requirements import check_lock
 from core.app.tarball import open_tarball
 from core.app.zipped import open_zip
 from pcloud.errors import Rejected

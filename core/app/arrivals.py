@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from core.app.admit import Admission
+from core.app.admission import Admission
 from core.app.installation import bring_up
 from core.app.parts import AppParts, Progress, quiet
 from core.app.record import App, AppState

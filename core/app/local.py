@@ -15,8 +15,8 @@ from core.app.credentials import web_key
 from core.app.environment import Environments
 from core.app.folders import ENVIRONMENTS
 from core.app.instance import Instance
-from core.app.links import Links
 from core.app.ports import Api, BusUsers, Calls
+from core.app.reach import Reach
 from core.app.record import App
 from core.app.settings import AppSettings
 from core.sandbox.inside import Inside
@@ -34,7 +34,7 @@ class LocalApps:
     reason when one has to be paused; `on_done`: told after anything was done to an app."""
 
     def __init__(
-        self, settings: AppSettings, server: BusUsers, api: Api, calls: Calls, links: Links,
+        self, settings: AppSettings, server: BusUsers, api: Api, calls: Calls, reach: Reach,
         on_limit: Callable[[str, str, str], None], on_pause: Callable[[str, str], None], on_done: Callable[[], None],
     ):  # fmt: skip
         self.settings = settings
@@ -49,7 +49,7 @@ class LocalApps:
         self._server = server
         self._api = api
         self._calls = calls
-        self._links = links
+        self._reach = reach
         self._on_limit = on_limit
         self._on_pause = on_pause
         self._on_done = on_done
@@ -62,7 +62,7 @@ class LocalApps:
     def new(self, app: App) -> Instance:
         """One that is not known to anybody yet."""
         return Instance(
-            app, self.settings, self.environments, self._api, self._calls, self._links,
+            app, self.settings, self.environments, self._api, self._calls, self._reach,
             on_limit=partial(self._on_limit, app.name), on_pause=partial(self._on_pause, app.name),
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from core.app.admission import own_catalog
+from core.app.admission_rules import own_catalog
 from core.app.archive import CheckedArchive
 from core.app.ports import Commands
 from core.app.record import ALL_APPS, APP_TYPE, App, AppState, Previous, app_from_row, app_ref, app_values
