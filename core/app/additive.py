@@ -47,7 +47,8 @@ def _breaking(old: Mapping[str, TypeDef], new: Mapping[str, TypeDef], *, extensi
         for field in type_.fields.values():
             yield from _field_breaks(_path(name, field.name), field, new[name].fields.get(field.name))
         for field in new[name].fields.values():
-            if field.name not in type_.fields and field.required and field.default is None and not field.is_relation:
+            to_many = field.is_relation and field.many  # empty is a value
+            if field.name not in type_.fields and field.required and field.default is None and not to_many:
                 yield f"the new field {_path(name, field.name)} is required and has no default: existing entries lack it"
             if field.name not in type_.fields and field.is_id:
                 yield f"the new field {_path(name, field.name)} is an @id: existing entries have other ids"
