@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,8 @@ from core.cli.terminal import AsJson, DataOption, facts, plain, print_json, run
 from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, NodeSettings, parse_listen
 
 __all__ = ["signin_link", "status", "up"]
+
+OPEN_FILES = 65_536
 
 
 def up(
@@ -35,6 +38,7 @@ def up(
         level=logging.DEBUG if verbose else logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    allow_open_files()
     host, port = parse_listen(listen)
     settings = NodeSettings(data=data, host=host, port=port, domain=domain, unconfined=unconfined)
 
@@ -44,6 +48,14 @@ def up(
             await node.run_until_stopped()
 
     run(work())
+
+
+def allow_open_files() -> None:
+    """As many as this user may have: many systems begin with 1024, which two apps that open connections without end would take."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    if now != resource.RLIM_INFINITY and now < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
 
 
 def announce(address: str, token: str | None, link: str, data: Path) -> None:
