@@ -64,7 +64,9 @@ def plain(text: object) -> str:
 
 
 def say_error(message: str) -> None:
-    console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    """A message may hold what an app said, such as its last words."""
+    shown = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in message)
+    console.print(f"[bold red]error:[/] {escape(shown)}", soft_wrap=True)
 
 
 def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from rich.text import Text
 
 from core.cli.runs import parse_arguments, whole_id
-from core.cli.terminal import confirm, plain, print_json, print_table, run
+from core.cli.terminal import confirm, plain, print_json, print_table, run, say_error
 from pcloud.errors import NotFound, Rejected
 
 
@@ -23,6 +23,14 @@ def test_what_an_app_says_of_itself_stays_one_harmless_line(hostile: str) -> Non
         shown.replace("\ufffd", "").replace(" ", "") in hostile.replace(" ", "").replace("\r", "").replace("\n", "")
         or "\x1b" in hostile
     )
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2K\x1b[1Agone", "a\rb", "\u202eevil", "[bold]b[/] [/]", "\x9b2J"])
+def test_an_error_with_an_apps_last_words_is_harmless(capsys: pytest.CaptureFixture[str], hostile: str) -> None:
+    say_error(f"it does not stay up; its last words:\n{hostile}")
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first.endswith("its last words:")
+    assert "".join(rest).isprintable() and len(rest) == 1
 
 
 def test_markup_in_a_text_is_shown_as_it_is() -> None:
