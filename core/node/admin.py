@@ -19,7 +19,8 @@ from pcloud.errors import NotFound
 __all__ = ["admin_application"]
 
 log = logging.getLogger("pcloud.admin")
-LARGEST_ARCHIVE = 512 * 2**20
+# Archives are no part of it: they are written to the disk as they come.
+LARGEST_BODY = 64 * 2**20
 
 
 def admin_application(node: Any) -> web.Application:
@@ -94,7 +95,7 @@ def admin_application(node: Any) -> web.Application:
     async def verify(request: web.Request) -> web.StreamResponse:
         return await as_lines(request, node.verify)
 
-    application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_ARCHIVE)
+    application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_BODY)
     application.add_routes(routes)
     application.add_routes(app_routes(node))
     return application
