@@ -283,7 +283,7 @@ def test_an_attack_finds_nothing_of_cores_environment_or_descriptors(cloud: Clou
     seen = cloud.attack(look)
     ours = {
         "PCLOUD_APP", "PCLOUD_URL", "PCLOUD_DATA", "PCLOUD_SETTINGS", "PCLOUD_WEB_KEY_FILE", "NATS_URL", "NATS_NKEY_SEED_FILE", "PATH",
-        "HOME", "PYTHONUNBUFFERED", "LANG", "TZ", "SSL_CERT_FILE", "LC_CTYPE", "CALL_RUN", "CALL_REPLY",
+        "HOME", "PYTHONUNBUFFERED", "PYTHONPYCACHEPREFIX", "LANG", "TZ", "SSL_CERT_FILE", "LC_CTYPE", "CALL_RUN", "CALL_REPLY",
         "APP_OUTPUT", "PWD", "TMPDIR", "USER", "LOGNAME",
     }  # fmt: skip
     assert set(seen["environment"]) - ours == set()
