@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from msgspec.structs import replace
+
 from pcloud.subject import TypeName
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
 
-__all__ = ["additions", "breaking_changes", "losses"]
+__all__ = ["additions", "beyond", "breaking_changes", "losses", "remade"]
 
 
 def breaking_changes(before: Catalog, after: Catalog) -> list[str]:
@@ -36,6 +38,40 @@ def additions(before: Catalog, after: Catalog) -> list[str]:
 def losses(now: Catalog, before: Catalog) -> list[str]:
     """What is not shown any more when `before` takes the place of `now`: its newer types and fields, as phrases."""
     return additions(before, now)
+
+
+def beyond(shown: Catalog, hidden: Catalog) -> Catalog:
+    """Both together; where both have a field, as it is shown."""
+    return Catalog(_joined(shown.types, hidden.types), _joined(shown.extensions, hidden.extensions))
+
+
+def remade(hidden: Catalog, before: Catalog, after: Catalog) -> list[str]:
+    """What of the hidden types and fields comes back as something else, as sentences. What stays hidden, and what is not hidden in
+    the version before, is no matter here."""
+    types = _shown_again(hidden.types, before.types, after.types)
+    extensions = _shown_again(hidden.extensions, before.extensions, after.extensions)
+    return breaking_changes(Catalog(types, extensions), after)
+
+
+def _joined(first: Mapping[str, TypeDef], second: Mapping[str, TypeDef]) -> dict[str, TypeDef]:
+    joined = {**second, **first}
+    for name in first.keys() & second.keys():
+        joined[name] = replace(first[name], fields={**second[name].fields, **first[name].fields})
+    return joined
+
+
+def _shown_again(
+    hidden: Mapping[str, TypeDef], before: Mapping[str, TypeDef], after: Mapping[str, TypeDef]
+) -> dict[str, TypeDef]:
+    again: dict[str, TypeDef] = {}
+    for name, type_ in hidden.items():
+        if name in after:
+            shown = before[name].fields if name in before else {}
+            again[name] = replace(
+                type_,
+                fields={key: shown.get(key, one) for key, one in type_.fields.items() if key in after[name].fields},
+            )
+    return again
 
 
 def _breaking(old: Mapping[str, TypeDef], new: Mapping[str, TypeDef], *, extension: bool) -> Iterator[str]:

@@ -93,7 +93,7 @@ class Admission:
             schema = Catalog()  # it builds on what is missing: that is told, and has to come first
         before = await nodes.catalog(manifest.name) if kind == "upgrade" else Catalog()
         if app is not None and kind == "upgrade":
-            check_additive(manifest.name, before, schema)
+            check_additive(manifest.name, before, schema, await nodes.hidden(manifest.name))
             check_dependents(manifest, app.manifest, others)
         check_roles(manifest, others)
         plan_triggers(manifest)  # raises for one that can't work, before anything is installed

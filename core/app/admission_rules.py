@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.app.additive import breaking_changes
+from core.app.additive import breaking_changes, remade
 from core.app.archive import CheckedArchive
 from core.schema import parse_schema
 from pcloud.errors import Conflict, Forbidden, Rejected
@@ -89,9 +89,9 @@ def check_needs(missing: list[Missing], manifest: Manifest) -> None:
         )
 
 
-def check_additive(name: str, before: Catalog, after: Catalog) -> None:
-    """An upgrade's schema only adds; raises `Rejected` naming each change that is none."""
-    if breaks := breaking_changes(before, after):
+def check_additive(name: str, before: Catalog, after: Catalog, hidden: Catalog | None = None) -> None:
+    """An upgrade's schema only adds, to what a rollback has hidden too; raises `Rejected` naming each change that is none."""
+    if breaks := list(dict.fromkeys([*breaking_changes(before, after), *remade(hidden or Catalog(), before, after)])):
         raise Rejected(
             f"{name} can't be upgraded to this version: {'; '.join(breaks)}. An upgrade may add types and fields that may "
             "be empty or have a default, nothing else"

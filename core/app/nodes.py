@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from core.app.additive import beyond
 from core.app.admission_rules import own_catalog
 from core.app.archive import CheckedArchive
 from core.app.ports import Commands
@@ -25,7 +26,7 @@ from projections.graph.port import Compare, GraphStore, IdIn, Select
 __all__ = ["AppNodes"]
 
 CAPABILITY_TYPE = "core/Capability"
-TEXTS = ("schema", "catalog")
+TEXTS = ("schema", "catalog", "hidden")
 ACTOR = "owner"
 
 
@@ -62,6 +63,10 @@ class AppNodes:
     async def catalog(self, name: str) -> Catalog:
         """What the installed version declares."""
         return Catalog.from_json((await self._texts(name))["catalog"] or "{}")
+
+    async def hidden(self, name: str) -> Catalog:
+        """What versions that were taken back declared beyond it; entities of that time are still stored."""
+        return Catalog.from_json((await self._texts(name))["hidden"] or "{}")
 
     def types(self) -> Catalog:
         """All types that exist."""
@@ -113,8 +118,9 @@ class AppNodes:
             replace(grant, state=held.get(grant.id, "rejected"))  # type: ignore[arg-type] - as it was stored
             for grant in requested_grants(before.manifest)
         ]
+        hidden = beyond(await self.catalog(app.name), await self.hidden(app.name))
         state = {
-            "state": AppState.UPGRADING.value, "step": "register", "signer": before.signer or None,
+            "state": AppState.UPGRADING.value, "step": "register", "signer": before.signer or None, "hidden": hidden.to_json(),
             "previous": msgspec.structs.replace(earlier, returning=True).to_json() if earlier else None,
         }  # fmt: skip
         return await self._put(

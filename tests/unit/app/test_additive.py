@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from core.app.additive import breaking_changes
+from core.app.additive import beyond, breaking_changes, remade
 from core.schema import parse_schema
 from projections.graph.catalog import Catalog
 
@@ -87,3 +87,35 @@ def test_what_is_added_and_may_be_empty_breaks_nothing(old: str, new: str) -> No
 def test_what_would_make_stored_data_or_queries_wrong_is_named(old: str, new: str, word: str) -> None:
     found = breaks(BEFORE.replace(old, new, 1))
     assert any(re.search(word, one) for one in found), found
+
+
+NEWER = BEFORE.replace("text: String\n", "text: String\n  stars: Int\n").replace("PLAIN RICH", "PLAIN RICH POOR")
+NEWER += "type Extra {\n  name: String!\n}\n"
+
+
+@pytest.mark.parametrize(
+    ("after", "word"),
+    [
+        (BEFORE, ""),
+        (NEWER, ""),
+        (NEWER.replace("stars: Int", "stars: Int\n  more: String"), ""),
+        (NEWER.replace("stars: Int", "stars: String"), "Note.stars was Int and is String"),
+        (NEWER.replace("stars: Int", "stars: [Int]"), r"Note.stars was Int and is \[Int\]"),
+        (BEFORE + "type Extra {\n  name: Int!\n}\n", "Extra.name was String and is Int"),
+        (BEFORE + "type Extra {\n  name: String!\n  code: String!\n}\n", "Extra.code is required"),
+        (NEWER.replace(" POOR", ""), ""),
+    ],
+)
+def test_what_a_rollback_has_hidden_comes_back_as_it_was_or_not_at_all(after: str, word: str) -> None:
+    """What was stored meanwhile is still there."""
+    hidden = beyond(catalog(NEWER), Catalog())
+    found = remade(hidden, catalog(BEFORE), catalog(after))
+    if word:
+        assert any(re.search(word, one) for one in found), found
+    else:
+        assert found == []
+
+
+def test_what_is_hidden_stays_known_over_a_second_rollback() -> None:
+    hidden = beyond(catalog(BEFORE), beyond(catalog(NEWER), Catalog()))
+    assert "stars" in hidden.types["notes/Note"].fields and "notes/Extra" in hidden.types
