@@ -88,11 +88,6 @@ def _breaking(old: Mapping[str, TypeDef], new: Mapping[str, TypeDef], *, extensi
                 yield f"the new field {_path(name, field.name)} is required and has no default: existing entries lack it"
             if field.name not in type_.fields and field.is_id:
                 yield f"the new field {_path(name, field.name)} is an @id: existing entries have other ids"
-    for name, type_ in new.items():
-        if extension and name not in old:
-            for field in type_.fields.values():
-                if field.required and field.default is None and not field.is_relation:
-                    yield f"the new field {_path(name, field.name)} is required and has no default: existing entries lack it"
 
 
 def _field_breaks(path: str, old: FieldDef, new: FieldDef | None) -> Iterator[str]:
