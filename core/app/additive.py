@@ -41,7 +41,8 @@ def losses(now: Catalog, before: Catalog) -> list[str]:
 
 
 def beyond(shown: Catalog, hidden: Catalog) -> Catalog:
-    """Both together; where both have a field, as it is shown."""
+    """Both together; where both have a field, as it is shown. A hidden field without a default is none that must have a value any
+    more: entities that were made without it lack one."""
     return Catalog(_joined(shown.types, hidden.types), _joined(shown.extensions, hidden.extensions))
 
 
@@ -56,8 +57,12 @@ def remade(hidden: Catalog, before: Catalog, after: Catalog) -> list[str]:
 def _joined(first: Mapping[str, TypeDef], second: Mapping[str, TypeDef]) -> dict[str, TypeDef]:
     joined = {**second, **first}
     for name in first.keys() & second.keys():
-        joined[name] = replace(first[name], fields={**second[name].fields, **first[name].fields})
+        joined[name] = replace(first[name], fields={**_hidden(second[name].fields), **first[name].fields})
     return joined
+
+
+def _hidden(fields: Mapping[str, FieldDef]) -> dict[str, FieldDef]:
+    return {key: one if one.default is not None else replace(one, required=False) for key, one in fields.items()}
 
 
 def _shown_again(

@@ -21,6 +21,7 @@ from core.app.admission_rules import (
     check_dependents,
     check_needs,
     check_roles,
+    check_stored,
     missing_needs,
     own_catalog,
 )
@@ -30,6 +31,7 @@ from core.app.parts import AppParts
 from core.app.record import App, AppState
 from core.app.review import Review, changes_of, notes_of, resources_of
 from core.app.signature import Signer, changed_signer, signer_of
+from core.app.stored import stored_catalog
 from core.app.upgrade import new_inits
 from core.app.words import words_of
 from core.caller import Grant
@@ -92,8 +94,11 @@ class Admission:
                 raise
             schema = Catalog()  # it builds on what is missing: that is told, and has to come first
         before = await nodes.catalog(manifest.name) if kind == "upgrade" else Catalog()
+        stored = await stored_catalog(self._parts.store, manifest.name) if kind != "same" else Catalog()
+        if kind == "install":
+            check_stored(manifest.name, stored, schema)
         if app is not None and kind == "upgrade":
-            check_additive(manifest.name, before, schema, await nodes.hidden(manifest.name))
+            check_additive(manifest.name, before, schema, stored)
             check_dependents(manifest, app.manifest, others)
         check_roles(manifest, others)
         plan_triggers(manifest)  # raises for one that can't work, before anything is installed

@@ -18,8 +18,8 @@ from pcloud.subject import TypeName
 from projections.graph.catalog import Catalog
 
 __all__ = [
-    "Missing", "check_additive", "check_confinement", "check_dependents", "check_needs", "check_roles", "dependents",
-    "missing_needs", "own_catalog",
+    "Missing", "check_additive", "check_confinement", "check_dependents", "check_needs", "check_roles", "check_stored",
+    "dependents", "missing_needs", "own_catalog",
 ]  # fmt: skip
 
 ROLE = "role:"
@@ -90,11 +90,20 @@ def check_needs(missing: list[Missing], manifest: Manifest) -> None:
 
 
 def check_additive(name: str, before: Catalog, after: Catalog, hidden: Catalog | None = None) -> None:
-    """An upgrade's schema only adds, to what a rollback has hidden too; raises `Rejected` naming each change that is none."""
+    """An upgrade's schema only adds, to what is stored and hidden too; raises `Rejected` naming each change that is none."""
     if breaks := list(dict.fromkeys([*breaking_changes(before, after), *remade(hidden or Catalog(), before, after)])):
         raise Rejected(
             f"{name} can't be upgraded to this version: {'; '.join(breaks)}. An upgrade may add types and fields that may "
             "be empty or have a default, nothing else"
+        )
+
+
+def check_stored(name: str, stored: Catalog, after: Catalog) -> None:
+    """What is stored of an app that was here before comes back as it was, or stays hidden; raises `Rejected` naming each change."""
+    if breaks := remade(stored, Catalog(), after):
+        raise Rejected(
+            f"{name} was here before and its data was kept, which this version can't take over: {'; '.join(breaks)}. Install a "
+            f"version that can, or have its data forgotten: install the one that was here, then `pcloud app remove {name} --forget`"
         )
 
 

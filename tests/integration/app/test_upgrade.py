@@ -119,6 +119,41 @@ async def test_a_version_that_does_not_work_is_taken_back_by_itself(tmp_path, ve
         await marked(platform, "1.0.0", "1.0.0")
 
 
+def with_more(kind: str) -> str:
+    return f"type Folder {{ name: String! }} type Note {{ text: String! @search(by: [term]) more: {kind} }}"
+
+
+async def test_what_a_removed_app_left_is_not_made_into_something_else(platform, versions):
+    """The data is kept, so the version that is installed next is held to the schemas that it was stored by."""
+    await platform.apps.install(versions("1.0.0"), approve=approve_all)
+    await platform.apps.install(versions("1.1.0", schema=with_more("Int")), approve=approve_all)
+    await platform.apps.rollback("tiny")
+    await platform.apps.remove("tiny")
+    for wrong, why in (
+        (with_more("String"), "Note.more was Int and is String"),
+        (MORE.replace("more: Int", "more: Int folder: Tag!"), "Note.folder is required and has no default"),
+        ("type Note { text: Int! }", "Note.text was String and is Int"),
+    ):
+        other = versions("2.0.0", schema=wrong)
+        for attempt in (platform.apps.review(other), platform.apps.install(other, approve=approve_all)):
+            with pytest.raises(Rejected, match=why):
+                await attempt
+    assert not await platform.apps.list()
+    # A version without some of it may come, and those after it are held to it still.
+    await platform.apps.install(versions("1.2.0", schema="type Note { title: String }"), approve=approve_all)
+    for wrong, why in (
+        (with_more("String"), "more was Int"),
+        ("type Note { title: String text: String! }", "text is req"),
+    ):
+        with pytest.raises(Rejected, match=why):
+            await platform.apps.install(
+                versions("2.0.0", schema=wrong.replace("{ text", "{ title: String text")), approve=never
+            )
+    await platform.apps.remove("tiny", forget=True)
+    await platform.apps.install(versions("2.0.0", schema=with_more("String")), approve=approve_all)
+    assert fields(platform) == {"text", "more"}
+
+
 async def test_an_upgrade_asks_only_for_what_is_new(platform, make_app):
     await platform.apps.install(make_app("schema: s.graphql\n", name="notes", s__graphql=NOTES), approve=approve_all)
     first = make_app("uses: [{read: notes/Note}, {network: peers, optional: true}]\n")
