@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from pcloud.subject import TypeName
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
 
-__all__ = ["additions", "beyond", "breaking_changes", "losses", "remade"]
+__all__ = ["added_fields", "additions", "beyond", "breaking_changes", "losses", "remade"]
 
 
 def breaking_changes(before: Catalog, after: Catalog) -> list[str]:
@@ -32,6 +32,16 @@ def additions(before: Catalog, after: Catalog) -> list[str]:
             else:
                 known = old[name].fields if name in old else {}
                 found += [f"the field {_path(name, field)}" for field in type_.fields if field not in known]
+    return found
+
+
+def added_fields(before: Catalog, after: Catalog) -> dict[str, set[str]]:
+    """By type, the fields that only the new schema has: all of a new type's."""
+    found: dict[str, set[str]] = {}
+    for old, new in ((before.types, after.types), (before.extensions, after.extensions)):
+        for name, type_ in new.items():
+            if name not in old or type_.fields.keys() - old[name].fields.keys():
+                found[name] = type_.fields.keys() - (old[name].fields.keys() if name in old else set())
     return found
 
 

@@ -142,6 +142,9 @@ class AppNodes:
     async def set_limits(self, name: str, limits: Mapping[str, int]) -> None:
         await self._set(name, limits=msgspec.json.encode(limits).decode() if limits else None)
 
+    async def set_hidden(self, name: str, hidden: Catalog) -> None:
+        await self._set(name, hidden=hidden.to_json())
+
     async def set_grant(self, grant: Grant) -> None:
         await self._commands.write(ACTOR, [NodeChange(grant_ref(grant), "update", set={"state": grant.state})])
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from core.app.additive import beyond
+from core.app.additive import added_fields, beyond
 from core.app.ports import Store
 from core.app.record import AppState, app_ref
 from pcloud.event import Kind, StoredEvent
+from pcloud.subject import TypeName
 from projections.graph.catalog import Catalog
 
-__all__ = ["stored_catalog"]
+__all__ = ["stored_catalog", "written_beyond"]
 
 
 async def stored_catalog(store: Store, name: str) -> Catalog:
@@ -32,6 +33,24 @@ async def stored_catalog(store: Store, name: str) -> Catalog:
         elif event.change.set.get("state") == AppState.RUNNING:
             kept = beyond(_catalog(node, "catalog"), kept)
     return _known(node, kept)
+
+
+async def written_beyond(store: Store, name: str, newer: Catalog, older: Catalog) -> bool:
+    """Whether anything was written into what only `newer` has, since it was registered. To be asked when it has been taken back."""
+    registered = [event.sequence async for event in _events(store, name) if event.change.set.get("step") == "register"]
+    last = await store.last_event(app_ref(name))
+    if last is None or len(registered) < 2:
+        return True
+    added = added_fields(older, newer)
+    subjects = [f"graph.{TypeName.parse(type_).app}.{TypeName.parse(type_).type}.*" for type_ in added]
+    if not subjects:
+        return False
+    fresh = newer.types.keys() - older.types.keys()
+    async for event in store.read(registered[-2], last.sequence, subjects=subjects):
+        type_ = str(event.ref.type_name)
+        if type_ in fresh or not added[type_].isdisjoint(event.change.fields):
+            return True
+    return False
 
 
 async def _events(store: Store, name: str) -> AsyncIterator[StoredEvent]:

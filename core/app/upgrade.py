@@ -22,6 +22,7 @@ from core.app.archive import CheckedArchive
 from core.app.installation import bring_up
 from core.app.parts import AppParts, Progress
 from core.app.record import App, AppState
+from core.app.stored import written_beyond
 from core.caller import Grant
 from pcloud.errors import Conflict, PCloudError, Unavailable
 from pcloud.manifest import Init, Manifest
@@ -127,7 +128,12 @@ class Upgrades:
             app.name,
             sorted(_triggers(app.manifest) - _triggers(before.manifest) | _moved(before.manifest, app.manifest)),
         )
+        newer, hidden = await self._parts.nodes.catalog(app.name), await self._parts.nodes.hidden(app.name)
         old = await self._parts.nodes.restore(app, by_itself=bool(reason))
+        # What nobody has written into binds no later version. Nobody can any more.
+        older = Catalog.from_json(before.catalog or "{}")
+        if reason and not await written_beyond(self._parts.store, app.name, newer, older):
+            await self._parts.nodes.set_hidden(app.name, hidden)
         await self._parts.api.disconnect(lambda caller: app.name in (caller.view_app, caller.name))
         progress("register", f"{old.name} {old.version}")
         await self._settle_back(old, progress, reason)

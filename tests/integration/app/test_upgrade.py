@@ -8,8 +8,10 @@ import pytest
 
 from core.app import AppState, packed
 from core.app.folders import AppFolders
+from core.command import NodeChange
 from core.grant import grant_id
 from pcloud.errors import Conflict, Forbidden, NotFound, PCloudError, Rejected, Unavailable
+from pcloud.subject import Ref
 from projections.graph.port import Select
 from tests.integration.app.conftest import until
 from tests.integration.app.platform import QUICK, approve_all, open_platform
@@ -152,6 +154,29 @@ async def test_what_a_removed_app_left_is_not_made_into_something_else(platform,
     await platform.apps.remove("tiny", forget=True)
     await platform.apps.install(versions("2.0.0", schema=with_more("String")), approve=approve_all)
     assert fields(platform) == {"text", "more"}
+
+
+@pytest.mark.parametrize("written", [False, True])
+async def test_a_version_that_failed_binds_the_next_one_only_by_what_was_written_under_it(tmp_path, versions, written):
+    async with open_platform(tmp_path / "node", supervision=replace(QUICK, settle=0.1)) as platform:
+        await platform.apps.install(versions("1.0.0"), approve=approve_all)
+        init = "actions: [{name: one}]\ninit: [{call: one}]\n"
+        note = NodeChange(Ref("tiny", "Note", "one"), "upsert", set={"text": "one", **({"more": 1} if written else {})})
+
+        async def fail(*args, **options):
+            await platform.commands.write("app/tiny", [note])
+            raise Forbidden("there is no camera")
+
+        platform.recorder.run_init = fail
+        with pytest.raises(PCloudError, match="there is no camera"):
+            await platform.apps.install(versions("1.1.0", init, schema=with_more("Int")), approve=approve_all)
+        assert fields(platform) == {"text"}
+        other = versions("1.2.0", schema=with_more("String"))
+        if written:
+            with pytest.raises(Rejected, match="more was Int and is String"):
+                await platform.apps.install(other, approve=approve_all)
+        else:
+            assert (await platform.apps.install(other, approve=approve_all)).version == "1.2.0"
 
 
 async def test_an_upgrade_asks_only_for_what_is_new(platform, make_app):
