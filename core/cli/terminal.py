@@ -6,6 +6,7 @@ Texts that come from apps pass through `plain`, so that none can colour, move or
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
@@ -48,6 +49,9 @@ DataOption = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 
+# Delete and the C1 codes, of which U+009B begins a command to the terminal.
+CODES = re.compile(r"[\x7f-\x9f]")
+
 Result = TypeVar("Result")
 
 
@@ -85,7 +89,10 @@ def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:
 
 
 def print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=2 if sys.stdout.isatty() else None, default=str, ensure_ascii=False)
+    """To a terminal without the control codes that JSON lets through; what reads it finds the same there."""
+    seen = sys.stdout.isatty()
+    text = json.dumps(value, indent=2 if seen else None, default=str, ensure_ascii=False)
+    sys.stdout.write(CODES.sub(lambda code: f"\\u{ord(code[0]):04x}", text) if seen else text)
     sys.stdout.write("\n")
     sys.stdout.flush()
 

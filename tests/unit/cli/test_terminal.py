@@ -54,6 +54,16 @@ def test_json_for_a_script_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
     assert printed.count("\n") == 1 and json.loads(printed) == {"a": ["ä", 1]}
 
 
+def test_json_on_a_terminal_moves_nothing_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    hostile = {"\x9b2J": "\x1b]0;gone\x9c \x7f\x80 ä"}
+    print_json(hostile)
+    printed = capsys.readouterr().out
+    assert printed.replace("\n", "").isprintable() and "ä" in printed and json.loads(printed) == hostile
+
+
 def test_arguments_are_json_or_else_texts() -> None:
     assert parse_arguments(["size=3", "name=Ada", "tags=[1]", "text=a=b", "empty="]) == {
         "size": 3, "name": "Ada", "tags": [1], "text": "a=b", "empty": "",
