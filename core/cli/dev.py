@@ -40,10 +40,16 @@ def dev(
 ) -> None:
     """Run an app, again after each change, and show its events, runs and log lines until Ctrl-C."""
     say = json_lines if as_json else terminal_lines
+    # While its node comes and goes, too: a node that is left alone would run on.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with nullcontext(None) if data else local_node() as node:
         if node:
             say("node", f"{node.address}  sign a browser in: {node.link}", address=node.address, data=str(node.data))
-        run(until_stopped(work(folder, data, node, keep, say)))
+        try:
+            run(until_stopped(work(folder, data, node, keep, say)))
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # it ends already
 
 
 def terminal_lines(kind: str, text: str, **_: Any) -> None:

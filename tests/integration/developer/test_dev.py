@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from core.cli.new import write_app
-from tests.node_process import PCLOUD, NodeProcess
+from tests.node_process import PCLOUD, NodeProcess, wait_until
 
 SECONDS = 60
 ADD = 'mutation { addInkBlots_Note(input: [{text: "one two"}]) { count } }'
@@ -114,3 +114,21 @@ def test_without_a_node_one_of_its_own_comes_and_goes(folder: Path) -> None:
         assert dev.interrupt() == 0
     assert not data.parent.exists()
     assert psutil.wait_procs(children, timeout=SECONDS)[1] == []
+
+
+def test_a_node_that_is_still_coming_goes_with_it(folder: Path) -> None:
+    with development(folder) as dev:
+        own = psutil.Process(dev.process.pid)
+        [node] = wait_until(own.children, what="its node")
+        [data] = [
+            Path(word) for word in wait_until(lambda: command_of(node), what="its command") if "pcloud-test-" in word
+        ]
+        dev.process.terminate()
+        assert dev.process.wait(SECONDS) == 130
+        assert psutil.wait_procs([node], timeout=SECONDS)[1] == [] and not data.parent.exists()
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Its words, once it is `pcloud up`."""
+    words = process.cmdline()
+    return words if "up" in words else []
