@@ -91,8 +91,9 @@ def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:
 def print_json(value: Any) -> None:
     """To a terminal without the control codes that JSON lets through; what reads it finds the same there."""
     seen = sys.stdout.isatty()
-    text = json.dumps(value, indent=2 if seen else None, default=str, ensure_ascii=False)
-    sys.stdout.write(CODES.sub(lambda code: f"\\u{ord(code[0]):04x}", text) if seen else text)
+    encoder = json.JSONEncoder(indent=2 if seen else None, default=str, ensure_ascii=False)
+    for text in encoder.iterencode(value):
+        sys.stdout.write(CODES.sub(lambda code: f"\\u{ord(code[0]):04x}", text) if seen else text)
     sys.stdout.write("\n")
     sys.stdout.flush()
 
