@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.client import open_client
+from core.cli.runs import check_app
 from core.cli.terminal import AsJson, DataOption, print_json, print_table, run
 from pcloud.errors import Rejected
 
@@ -31,6 +32,8 @@ def audit(
     if kind is not None and kind not in KINDS:
         raise Rejected(f"{kind!r} is no kind of record: use one of {', '.join(KINDS)}")
     found = run(fetch(data, app=app, kind=kind, first=first))
+    if app and not found:
+        run(check_app(data, app, lambda: fetch(data, app=app, first=1)))
     if as_json:
         print_json(found)
         return

@@ -6,13 +6,14 @@ import json
 import re
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from core.cli.client import open_client
+from core.cli.life import segment
 from core.cli.terminal import AsJson, DataOption, console, facts, plain, print_json, print_table, run
 from pcloud.errors import NotFound, Rejected
 
@@ -47,6 +48,8 @@ def list_runs(
     if state and state.upper() not in STATES:
         raise Rejected(f"{state!r} is no state of a run: use {', '.join(STATES)}")
     found = run(fetch_runs(data, app=app, state=state and state.upper(), first=first))
+    if app and not found:
+        run(check_app(data, app, lambda: fetch_runs(data, app=app, first=1)))
     if as_json:
         print_json(found)
         return
@@ -61,6 +64,13 @@ def list_runs(
 async def fetch_runs(data: Path, *, app: str | None = None, state: str | None = None, first: int = 1000) -> Any:
     async with open_client(data) as client:
         return (await client.graphql(QUERY, {"app": app, "state": state, "first": first}))["runs"]
+
+
+async def check_app(data: Path, app: str, any_of_it: Callable[[], Awaitable[Any]]) -> None:
+    """Raises `NotFound` for an app that is not installed and of which there is nothing at all."""
+    if not await any_of_it():
+        async with open_client(data) as client:
+            await client.ask("GET", f"/apps/{segment(app)}")
 
 
 def concerning(entry: dict[str, Any]) -> str:
