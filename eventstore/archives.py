@@ -1,36 +1,186 @@
-"""ARCHIVES: the installed apps' archives, in an object bucket that every node has."""
+"""ARCHIVES: the installed apps' archives, in an object bucket that every node has.
+
+Stored as the object stores of NATS are (ADR-20), so that its tools can read them: pieces under a subject of their own, then the
+entry that names them. An archive is there when its entry is; what a killed upload or deletion leaves are pieces that no entry
+names, which `sweep` removes.
+"""
 
 from __future__ import annotations
 
-import nats.errors
-import nats.js.errors
-from nats.js.client import JetStreamContext
+import asyncio
+import base64
+import hashlib
+import io
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import IO, Any
 
-from pcloud.errors import NotFound, Unavailable
+import msgspec
+
+from eventstore.connection import ApiError, Connection
+from eventstore.follow import read
+from eventstore.message import get_message
+from eventstore.publish import Ack, publish
+from eventstore.retry import until_answered
+from eventstore.wire import Message
+from pcloud.errors import Corrupt, NotFound, Unavailable
 
 __all__ = ["Archives"]
 
+BUCKET, STREAM = "ARCHIVES", "OBJ_ARCHIVES"
+ENTRIES, PIECES = f"$O.{BUCKET}.M.", f"$O.{BUCKET}.C."
+PIECE = 512 * 2**10
+# So many pieces are on their way at once: the log syncs each one to the disk before it answers.
+WINDOW = 8
+SECONDS = 30.0
+DIGEST = "SHA-256="
+
+
+class Options(msgspec.Struct, frozen=True):
+    max_chunk_size: int = PIECE
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """As ADR-20 has it. `nuid`: under which the pieces are, `chunks` of them."""
+
+    name: str
+    bucket: str
+    nuid: str
+    size: int
+    chunks: int
+    digest: str
+    mtime: str = ""
+    deleted: bool = False
+    options: Options = Options()
+
 
 class Archives:
-    """As `EventStore.archives`. Names are chosen by the caller: an archive's SHA-256."""
+    """As `EventStore.archives`. Names are chosen by the caller: an archive's SHA-256. `admit` raises while nothing is to be stored."""
 
-    def __init__(self, js: JetStreamContext) -> None:
-        self._js = js
+    def __init__(self, connection: Connection, admit: Callable[[], None]) -> None:
+        self._connection = connection
+        self._admit = admit
 
-    async def put(self, name: str, data: bytes) -> None:
-        """Store, over what had the name. Raises `Unavailable`."""
+    async def put(self, name: str, source: bytes | Path) -> None:
+        """Store, over what had the name; a file is read piece by piece. Raises `Unavailable`."""
+        self._admit()
+        before = await self._find(name)
         try:
-            bucket = await self._js.object_store("ARCHIVES")
-            await bucket.put(name, data)
-        except (nats.errors.Error, OSError) as error:
+            # Every attempt has pieces of its own.
+            entry = await until_answered(lambda: self._pieces(name, source), f"the archive {name}")
+            message = Message(_entry(name), {"Nats-Rollup": "sub"}, msgspec.json.encode(entry))
+            await until_answered(lambda: publish(self._connection, message, SECONDS), f"the archive {name}")
+        except (ApiError, OSError) as error:
             raise Unavailable(f"the archive {name} can't be stored: {error}") from error
+        if before is not None:
+            await self._purge(f"{PIECES}{before.nuid}")
 
     async def get(self, name: str) -> bytes:
-        """Raises `NotFound`, or `Unavailable`."""
+        """Raises `NotFound`, `Unavailable`, or `Corrupt` when it is not what was stored."""
+        return b"".join([piece async for piece in self._read(name)])
+
+    async def fetch(self, name: str, target: Path) -> None:
+        """Write it to a file, piece by piece; raises like `get`, then there is no such file."""
         try:
-            bucket = await self._js.object_store("ARCHIVES")
-            return (await bucket.get(name)).data or b""
-        except nats.js.errors.ObjectNotFoundError as error:
-            raise NotFound(f"there is no archive {name}") from error
-        except (nats.errors.Error, OSError) as error:
-            raise Unavailable(f"the archive {name} can't be read: {error}") from error
+            with target.open("wb") as file:
+                async for piece in self._read(name):
+                    await asyncio.to_thread(file.write, piece)
+        except BaseException:
+            target.unlink(missing_ok=True)  # noqa: ASYNC240 - one name
+            raise
+
+    async def names(self) -> set[str]:
+        """Of all that are there."""
+        return {
+            base64.urlsafe_b64decode(subject.removeprefix(ENTRIES)).decode() for subject in await self._all(ENTRIES)
+        }
+
+    async def delete(self, name: str) -> None:
+        """Nothing happens when it is not there. The entry first: without its pieces it would be a broken promise."""
+        if (entry := await self._find(name)) is not None:
+            await self._purge(_entry(name))
+            await self._purge(f"{PIECES}{entry.nuid}")
+
+    async def sweep(self) -> int:
+        """Remove the pieces that no entry names; how many archives they were of. Not while one is being stored."""
+        named = {entry.nuid for name in await self.names() if (entry := await self._find(name))}
+        left = [subject for subject in await self._all(PIECES) if subject.removeprefix(PIECES) not in named]
+        for subject in left:
+            await self._purge(subject)
+        return len(left)
+
+    # --- within -------------------------------------------------------------------------------------------------------
+
+    async def _pieces(self, name: str, source: bytes | Path) -> Entry:
+        nuid, digest, size, sent = token_hex(11), hashlib.sha256(), 0, 0
+        under_way = deque[asyncio.Task[Ack]]()
+        try:
+            with _opened(source) as file:
+                while piece := await asyncio.to_thread(file.read, PIECE):
+                    digest.update(piece)
+                    size, sent = size + len(piece), sent + 1
+                    message = Message(f"{PIECES}{nuid}", {}, piece)
+                    under_way.append(asyncio.create_task(publish(self._connection, message, SECONDS)))
+                    if len(under_way) >= WINDOW:
+                        await under_way.popleft()
+                while under_way:
+                    await under_way.popleft()
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+        shown = DIGEST + base64.urlsafe_b64encode(digest.digest()).decode()
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        return Entry(name, BUCKET, nuid, size, sent, shown, now)
+
+    async def _read(self, name: str) -> AsyncGenerator[bytes, None]:
+        if (entry := await self._find(name)) is None:
+            raise NotFound(f"there is no archive {name}")
+        digest, last = hashlib.sha256(), await self._last()
+        async with aclosing(read(self._connection, STREAM, 1, last, [f"{PIECES}{entry.nuid}"])) as messages:
+            async for message in messages:
+                digest.update(message.body)
+                yield message.body
+        if base64.urlsafe_b64decode(entry.digest.removeprefix(DIGEST)) != digest.digest():
+            raise Corrupt(f"the archive {name} is not what was stored: install the app's archive again")
+
+    async def _find(self, name: str) -> Entry | None:
+        try:
+            found = await get_message(self._connection, STREAM, {"last_by_subj": _entry(name)})
+            entry = found and msgspec.json.decode(found.body, type=Entry)
+        except msgspec.MsgspecError as error:
+            raise Corrupt(f"the entry of the archive {name} can't be read: {error}") from error
+        except ApiError as error:
+            raise Unavailable(f"the archive {name} can't be found: {error}") from error
+        return entry if entry and not entry.deleted else None
+
+    async def _all(self, prefix: str) -> list[str]:
+        """The subjects; the server names at most 100,000 at once, of which each would be an archive."""
+        return list((await self._info({"subjects_filter": f"{prefix}>"})).get("subjects") or {})
+
+    async def _last(self) -> int:
+        return int((await self._info({}))["last_seq"])
+
+    async def _info(self, request: dict[str, str]) -> dict[str, Any]:
+        try:
+            return dict((await self._connection.api(f"STREAM.INFO.{STREAM}", request))["state"])
+        except ApiError as error:
+            raise Unavailable(f"the archives can't be looked at: {error}") from error
+
+    async def _purge(self, subject: str) -> None:
+        try:
+            await self._connection.api(f"STREAM.PURGE.{STREAM}", {"filter": subject})
+        except ApiError as error:
+            raise Unavailable(f"{subject} can't be purged from {STREAM}: {error}: try again") from error
+
+
+def _entry(name: str) -> str:
+    return f"{ENTRIES}{base64.urlsafe_b64encode(name.encode()).decode()}"
+
+
+def _opened(source: bytes | Path) -> IO[bytes]:
+    return source.open("rb") if isinstance(source, Path) else io.BytesIO(source)

@@ -95,7 +95,7 @@ class EventStore:
         self.work = WorkQueue(connection, self.admit)
         self.runs = RunLog(connection)
         self.erasure = Erasure(connection)
-        self.archives = Archives(self.js)
+        self.archives = Archives(connection, self.admit)
 
     def admit_when(self, check: Callable[[], None]) -> None:
         """Have `check` asked before a transaction or a durable call is stored. It raises `Unavailable` when there is no room;

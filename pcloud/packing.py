@@ -31,6 +31,8 @@ EXCLUDED = (
 
 def packed_folder(folder: Path) -> bytes:
     """The archive (`.tar.gz`) of a folder; raises `Rejected` for what no archive may hold."""
+    if folder.is_dir() and not (folder / "app.yaml").is_file():
+        raise Rejected(f"{folder} has no app.yaml: name the folder of an app")
     files = packed_files(folder)
     buffer = io.BytesIO()
     # No file name and no time in the gzip header, a fixed level: nothing but the content decides the bytes.

@@ -39,7 +39,10 @@ def wait_until(condition: Callable[[], Value], *, seconds: float = 60, what: str
 
 
 class NodeProcess:
-    """`with NodeProcess(folder) as node`. `address`: its web address. `token`: the owner's, from the first start."""
+    """`with NodeProcess(folder) as node`. `address`: its web address. `token`: the owner's, from the first start. `program`: what is
+    started with `up`."""
+
+    program: tuple[str, ...] = (str(PCLOUD),)
 
     def __init__(self, data: Path, *arguments: str):
         self.data = data
@@ -59,7 +62,7 @@ class NodeProcess:
 
     def start(self) -> None:
         """Start it and wait until it has said where it is."""
-        command = [str(PCLOUD), "up", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.arguments]
+        command = [*self.program, "up", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.arguments]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
         assert self.process.stdout

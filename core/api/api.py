@@ -6,6 +6,7 @@ Who asks is decided before (`core.ingress`, the apps' gateways): nothing here lo
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from core.api.page import graphiql
 from core.api.query import Queries
 from core.api.served import RootField, ServedViews
 from core.api.subscribe import Subscriptions
+from core.api.turns import Turns
 from core.api.websocket import Connection, OnRefused
 from core.caller import Caller
 from core.command import Commands
@@ -57,6 +59,7 @@ class Api:
     ) -> None:
         self._limits = limits or ApiLimits()
         self._on_refused = on_refused
+        self._turns = Turns(self._limits.answers)
         self._served = ServedViews(views, extra_fields)
         self._hub = EventHub(store, graph_loop)
         self._executor = Executor(
@@ -125,6 +128,15 @@ class Api:
         return self._refuse(caller, 405, Rejected("send POST with a JSON body, or open a websocket for subscriptions"))
 
     async def _post(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        async with self._turns.of(caller):
+            response = await self._posted(request, caller)
+            # Within the turn: an answer that nobody takes is memory as well.
+            with contextlib.suppress(ConnectionError):
+                await response.prepare(request)
+                await response.write_eof()
+            return response
+
+    async def _posted(self, request: web.Request, caller: Caller) -> web.Response:
         # A browser sends this type to another origin only after asking, so no foreign page can post a form here.
         if request.content_type != JSON:
             return self._refuse(
@@ -133,9 +145,10 @@ class Api:
         size = self._limits.body
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                raw = await request.content.read(size + 1) if (request.content_length or 0) <= size else b""
-                while raw and len(raw) <= size and (more := await request.content.read(size + 1 - len(raw))):
-                    raw += more
+                raw = bytearray()
+                if (request.content_length or 0) <= size:
+                    while len(raw) <= size and (more := await request.content.read(size + 1 - len(raw))):
+                        raw += more
         except TimeoutError:
             return self._refuse(caller, 408, Rejected("the body did not come in time: send it at once"))
         if len(raw) > size or (request.content_length or 0) > size:
@@ -155,7 +168,7 @@ class Api:
         own = sum(_same(one.caller, caller) for one in self._connections)
         if len(self._connections) >= self._limits.connections or own >= self._limits.caller_connections:
             return self._refuse(caller, 503, Unavailable("too many open connections: close some, or try again later"))
-        connection = Connection(self._executor, caller, self._limits, self._on_refused)
+        connection = Connection(self._executor, caller, self._limits, self._on_refused, self._turns)
         served = self._connections[connection] = asyncio.get_running_loop().create_future()
         try:
             return await connection.serve(request)

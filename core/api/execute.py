@@ -18,6 +18,7 @@ from core.api.served import FieldInfo, ServedViews
 from core.api.subscribe import Subscriptions, read_position
 from core.caller import Caller
 from core.command.transact import ViewLoop
+from core.quota import size_of
 from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from projections.graph.port import GraphStore
@@ -137,10 +138,12 @@ class Executor:
         self, request: Request, answer: Answer, steps: tuple[Step, ...], known: Mapping[str, Any] | None = None
     ) -> None:
         data: dict[str, Any] = {}
-        lacking = False
+        lacking, left = False, self._limits.answer
         for step in steps:
             try:
                 data[step.key] = known[step.key] if known and step.key in known else await self._field(request, step)
+                if (left := left - size_of(data[step.key], left)) < 0:
+                    raise Rejected("the answer is too large: ask for smaller pages (`first`) or fewer fields")
             except Exception as error:
                 answer.errors += error_answer(error, [step.key])
                 data[step.key] = None

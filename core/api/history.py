@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from core.api.plan import Shape
+from core.quota import size_of
 from core.schema.scalar import canonical_datetime
 from core.schema.view import View
 from core.schema.view_type import ViewType
@@ -35,8 +36,9 @@ class HistoryReader(Protocol):
 
 
 async def node_history(
-    view: View, log: HistoryReader, graph: GraphStore, shape: Shape, arguments: Mapping[str, Any]
+    view: View, log: HistoryReader, graph: GraphStore, shape: Shape, arguments: Mapping[str, Any], most: int
 ) -> list[dict[str, Any]]:
+    """The newest changes first. `most`: bytes of them, about; raises `Rejected` beyond."""
     type_ = view.type(arguments["type"])
     first = 100 if arguments.get("first") is None else arguments["first"]
     if not 0 < first <= MAX_ENTRIES:
@@ -46,10 +48,16 @@ async def node_history(
     last = (await graph.nodes([ref]))[ref].version
     if last == 0:
         return []
-    found: deque[StoredEvent] = deque(maxlen=first)
+    found: deque[StoredEvent] = deque()
+    held = 0
     async for event in log.read(1, last, subjects=(ref.subject,)):
         if shows(type_, event):
             found.append(event)
+            held += size_of(event.change.set)
+            if len(found) > first:
+                held -= size_of(found.popleft().change.set)
+            if held > most:
+                raise Rejected(f"the newest {first} changes are too large for one answer: ask for fewer (`first`)")
     return [shape(_entry(log.epoch, view, type_, event)) for event in reversed(found)]
 
 

@@ -21,6 +21,7 @@ class ApiLimits:
     `introspection`: fields selected of the schema itself, of which there are thousands of each; `introspection_seconds`: in all.
     `values`, `value_depth`: of what stands in `variables`. `body_seconds`: for a request's body to come in.
     `connections`: open websockets, `caller_connections` of one caller; `subscriptions`: on each.
+    `answer`: bytes of one answer, about; `answers`: of one app's in memory at once.
     `cached`: documents kept parsed, of at most `cached_size` characters.
     """
 
@@ -45,6 +46,8 @@ class ApiLimits:
     connections: int = 256
     caller_connections: int = 64
     subscriptions: int = 32
+    answer: int = 32 * 2**20
+    answers: int = 16
     cached: int = 512
     cached_size: int = 16 * 1024
 

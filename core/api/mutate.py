@@ -45,7 +45,7 @@ class Mutations:
         deleted: dict[str, dict[str, dict[str, Any]]] = {}
 
         async def stage(staging: Staging) -> Mapping[str, Any]:
-            request.binder.cost = 0
+            request.binder.begin()
             reader = InputReader(request.served.view, self._commands.id_key, IdSource(*seed))
             result: dict[str, list[str]] = {}
             for step in steps:
@@ -176,6 +176,8 @@ def _write_request(request: Request) -> tuple[WriteRequest, tuple[str, ...]]:
         depth=run.depth if run else 0,
         traceparent=_trace(request.header("traceparent")),
         adds_update=run is not None,
+        # What an app's page does with the owner's session is the app's doing.
+        payer=f"app:{caller.view_app}" if caller.view_app else "",
     )
     return write, seed
 

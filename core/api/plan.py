@@ -20,7 +20,7 @@ from core.schema.names import RESERVED_FIELDS
 from core.schema.view import View
 from core.schema.view_type import ViewField, ViewType
 from pcloud.errors import Rejected
-from projections.graph.port import Aggregate, Child, Filter, Order, Row, Select
+from projections.graph.port import Aggregate, Child, Filter, Order, ReadBudget, Row, Select
 
 __all__ = ["AggregatePlan", "Binder", "NodePlan", "Planner"]
 
@@ -218,7 +218,11 @@ class Binder:
 
     def __init__(self, view: View, variables: VariableValues, limits: ApiLimits) -> None:
         self.view, self.variables, self.limits = view, variables, limits
-        self.cost = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Count anew, for another answer."""
+        self.cost, self.budget = 0, ReadBudget(self.limits.answer)
 
     def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
         return get_argument_values(definition, node, self.variables) if node.arguments else {}
@@ -236,12 +240,12 @@ class Binder:
             raise Rejected("`after` is no cursor: send back a `_cursor` unchanged")
         return replace(
             plan.select, filter=self.filter(plan.type, arguments.get("filter")), order=self.order(plan.type, arguments.get("order")),
-            first=first, offset=offset, after=after, children=self.children(plan, parents * first),
+            first=first, offset=offset, after=after, children=self.children(plan, parents * first), budget=self.budget,
         )  # fmt: skip
 
     def exactly(self, plan: NodePlan, filter: Filter, count: int) -> Select:
         """The select for `count` entities that `filter` names."""
-        return replace(plan.select, filter=filter, first=count, children=self.children(plan, count))
+        return replace(plan.select, filter=filter, first=count, children=self.children(plan, count), budget=self.budget)
 
     def children(self, plan: NodePlan, parents: int) -> tuple[Child, ...]:
         self.cost += parents

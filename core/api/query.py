@@ -52,7 +52,9 @@ class Queries:
                     raise Rejected("this node has no search index")
                 return await search(request, plan, arguments, self._index, self._graph, self._log)
             case "history":
-                return await node_history(request.served.view, self._log, self._graph, plan, arguments)
+                return await node_history(
+                    request.served.view, self._log, self._graph, plan, arguments, request.binder.limits.answer
+                )
             case _:
                 return str(Revision(self._log.epoch, self._graph.checkpoint.sequence))
 

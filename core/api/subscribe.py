@@ -44,17 +44,28 @@ class Subscriptions:
         after = request.arguments(step).get("after")
         start = read_position(after, self._log.epoch) if after else self._hub.folded
         app, _, name = step.root.type.stored.partition("/")
-        async for events in self._hub.stream(app, name, start):
-            answered: Request | None = None
-            answers: list[dict[str, Any]] = []
-            while answered is not request:  # again, when the view was swapped meanwhile
-                answered = request = await refresh(request)
-                step = request.operation.steps[0]
-                assert step.root is not None and step.root.type is not None
-                answers = await self._answers(request, step.root.type, step.plan, events)
-                request = await refresh(request)
-            for one in answers:
-                yield {step.key: one}
+        async for chunk in self._hub.stream(app, name, start):
+            waiting = [chunk]
+            while waiting:
+                events = waiting.pop()
+                answered: Request | None = None
+                answers: list[dict[str, Any]] = []
+                try:
+                    while answered is not request:  # again, when the view was swapped meanwhile
+                        answered = request = await refresh(request)
+                        step = request.operation.steps[0]
+                        assert step.root is not None and step.root.type is not None
+                        answers = await self._answers(request, step.root.type, step.plan, events)
+                        request = await refresh(request)
+                except Rejected:
+                    if len(events) < 2:
+                        raise
+                    # It may be too much for one answer only.
+                    middle = len(events) // 2
+                    waiting += [events[middle:], events[:middle]]
+                    continue
+                for one in answers:
+                    yield {step.key: one}
 
     async def _answers(
         self, request: Request, type_: ViewType, plan: HitsPlan, events: Sequence[StoredEvent]
@@ -63,7 +74,7 @@ class Subscriptions:
         ids = tuple(dict.fromkeys(event.ref.id for event in events))
         nodes: dict[str, dict[str, Any]] = {}
         for key, plans in plan.nodes.items():
-            request.binder.cost = 0
+            request.binder.begin()
             node = plans[type_.name]
             rows = await self._graph.fetch(request.binder.exactly(node, IdIn(ids), len(ids))) if ids else ()
             await settle_versions(request.served.view, self._log, node, rows)

@@ -18,6 +18,7 @@ from core.api.errors import error_answer
 from core.api.execute import Executor
 from core.api.limits import ApiLimits
 from core.api.operation import Request
+from core.api.turns import Turns
 from core.caller import Caller
 from pcloud.errors import Rejected
 
@@ -42,10 +43,12 @@ class _Close(Exception):
 class Connection:
     """One socket of one caller, from upgrade to close."""
 
-    def __init__(self, executor: Executor, caller: Caller, limits: ApiLimits, on_refused: OnRefused) -> None:
+    def __init__(
+        self, executor: Executor, caller: Caller, limits: ApiLimits, on_refused: OnRefused, turns: Turns
+    ) -> None:
         self.caller = caller
         self._on_refused = on_refused
-        self._executor, self._limits = executor, limits
+        self._executor, self._limits, self._turns = executor, limits, turns
         self._socket = web.WebSocketResponse(
             protocols=(PROTOCOL,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=limits.body, compress=False
         )
@@ -171,10 +174,11 @@ class Connection:
                     async for data in messages:
                         await self._send("next", id, {"data": data})
             else:
-                answer = await self._executor.run(request)
-                if answer.errors:
-                    self._on_refused(self.caller, answer.errors)
-                await self._send("next", id, answer.body())
+                async with self._turns.of(self.caller):
+                    answer = await self._executor.run(request)
+                    if answer.errors:
+                        self._on_refused(self.caller, answer.errors)
+                    await self._send("next", id, answer.body())
             await self._send("complete", id)
         except Exception as error:
             self._open.pop(id, None)

@@ -1,15 +1,16 @@
 """The app manager: from an archive to a running process, and back.
 
-bounds, member, tarball, zipped, archive, lock   what an archive may hold, and reading it without trusting it
+archive, tarball, zipped, member, bounds, requirements   what an archive may hold, and reading it without trusting it
 pack, signature, minisign, sshsig, bundled       a folder becomes an archive, who vouches for it
-arrivals, staging, admit, admission, additive, review   whether it may come in, and what the owner is asked
+arrivals, staging, admission, admission_rules, additive, review   whether it may come in, and what the owner is asked
 apps, decisions, limits                          what the owner asks for, and the node's own life
 installation, upgrade, pausing, removal          the ways of an app, step by step; snapshot: what upgrades do to data
+aftercare, retention                             what is seen to by itself; which archives the log keeps
 record, nodes, detail, status                    what the log knows of an app, and what is shown of it
 local, instance, folders, environment, credentials   an app's part of this node
-process, launch, log, leftovers                  its process, watched
-gateway                                          its door to core
-parts, settings, ports                           what all of them are given
+process, launch, variables, leftovers            its process, watched; log, log_follower: what it says
+gateway, reach                                   its door to core, and what else it reaches
+parts, settings, ports                           what all of them are given, and need of the rest of core
 """
 
 from core.app.apps import Apps

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from msgspec.structs import replace
+
 from pcloud.subject import TypeName
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
 
-__all__ = ["additions", "breaking_changes", "losses"]
+__all__ = ["added_fields", "additions", "beyond", "breaking_changes", "losses", "remade"]
 
 
 def breaking_changes(before: Catalog, after: Catalog) -> list[str]:
@@ -33,9 +35,58 @@ def additions(before: Catalog, after: Catalog) -> list[str]:
     return found
 
 
+def added_fields(before: Catalog, after: Catalog) -> dict[str, set[str]]:
+    """By type, the fields that only the new schema has: all of a new type's."""
+    found: dict[str, set[str]] = {}
+    for old, new in ((before.types, after.types), (before.extensions, after.extensions)):
+        for name, type_ in new.items():
+            if name not in old or type_.fields.keys() - old[name].fields.keys():
+                found[name] = type_.fields.keys() - (old[name].fields.keys() if name in old else set())
+    return found
+
+
 def losses(now: Catalog, before: Catalog) -> list[str]:
     """What is not shown any more when `before` takes the place of `now`: its newer types and fields, as phrases."""
     return additions(before, now)
+
+
+def beyond(shown: Catalog, hidden: Catalog) -> Catalog:
+    """Both together; where both have a field, as it is shown. A hidden field without a default is none that must have a value any
+    more: entities that were made without it lack one."""
+    return Catalog(_joined(shown.types, hidden.types), _joined(shown.extensions, hidden.extensions))
+
+
+def remade(hidden: Catalog, before: Catalog, after: Catalog) -> list[str]:
+    """What of the hidden types and fields comes back as something else, as sentences. What stays hidden, and what is not hidden in
+    the version before, is no matter here."""
+    types = _shown_again(hidden.types, before.types, after.types)
+    extensions = _shown_again(hidden.extensions, before.extensions, after.extensions)
+    return breaking_changes(Catalog(types, extensions), after)
+
+
+def _joined(first: Mapping[str, TypeDef], second: Mapping[str, TypeDef]) -> dict[str, TypeDef]:
+    joined = {**second, **first}
+    for name in first.keys() & second.keys():
+        joined[name] = replace(first[name], fields={**_hidden(second[name].fields), **first[name].fields})
+    return joined
+
+
+def _hidden(fields: Mapping[str, FieldDef]) -> dict[str, FieldDef]:
+    return {key: one if one.default is not None else replace(one, required=False) for key, one in fields.items()}
+
+
+def _shown_again(
+    hidden: Mapping[str, TypeDef], before: Mapping[str, TypeDef], after: Mapping[str, TypeDef]
+) -> dict[str, TypeDef]:
+    again: dict[str, TypeDef] = {}
+    for name, type_ in hidden.items():
+        if name in after:
+            shown = before[name].fields if name in before else {}
+            again[name] = replace(
+                type_,
+                fields={key: shown.get(key, one) for key, one in type_.fields.items() if key in after[name].fields},
+            )
+    return again
 
 
 def _breaking(old: Mapping[str, TypeDef], new: Mapping[str, TypeDef], *, extension: bool) -> Iterator[str]:
@@ -47,15 +98,11 @@ def _breaking(old: Mapping[str, TypeDef], new: Mapping[str, TypeDef], *, extensi
         for field in type_.fields.values():
             yield from _field_breaks(_path(name, field.name), field, new[name].fields.get(field.name))
         for field in new[name].fields.values():
-            if field.name not in type_.fields and field.required and field.default is None and not field.is_relation:
+            to_many = field.is_relation and field.many  # empty is a value
+            if field.name not in type_.fields and field.required and field.default is None and not to_many:
                 yield f"the new field {_path(name, field.name)} is required and has no default: existing entries lack it"
             if field.name not in type_.fields and field.is_id:
                 yield f"the new field {_path(name, field.name)} is an @id: existing entries have other ids"
-    for name, type_ in new.items():
-        if extension and name not in old:
-            for field in type_.fields.values():
-                if field.required and field.default is None and not field.is_relation:
-                    yield f"the new field {_path(name, field.name)} is required and has no default: existing entries lack it"
 
 
 def _field_breaks(path: str, old: FieldDef, new: FieldDef | None) -> Iterator[str]:

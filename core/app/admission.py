@@ -1,175 +1,168 @@
-"""Whether an app may come in, judged by what is installed: its schema, the roles and actions it needs, who vouches for
-it.
+"""Looks at an archive that somebody wants to install: what it would be here, who vouches for it, what it asks for anew.
 
-Plain decisions over what was read before; nothing here changes anything.
+Reads what is installed; changes nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
 
-from core.app.additive import breaking_changes
-from core.app.archive import CheckedArchive
-from core.schema import parse_schema
-from pcloud.errors import Conflict, Forbidden, Rejected
+import msgspec
+
+from core.app.additive import additions
+from core.app.admission_rules import (
+    Missing,
+    check_additive,
+    check_confinement,
+    check_dependents,
+    check_needs,
+    check_roles,
+    check_stored,
+    missing_needs,
+    own_catalog,
+)
+from core.app.archive import CheckedArchive, read_archive
+from core.app.bundled import BundledApps
+from core.app.parts import AppParts
+from core.app.record import App, AppState
+from core.app.review import Review, changes_of, notes_of, resources_of
+from core.app.signature import Signer, changed_signer, signer_of
+from core.app.stored import stored_catalog
+from core.app.upgrade import new_inits
+from core.app.words import words_of
+from core.caller import Grant
+from core.grant import carry_over, requested_grants
+from core.processor import plan_triggers
+from pcloud.errors import Conflict, Rejected
 from pcloud.manifest import Manifest
-from pcloud.subject import TypeName
 from projections.graph.catalog import Catalog
 
-__all__ = [
-    "Missing", "check_additive", "check_confinement", "check_dependents", "check_needs", "check_roles", "dependents",
-    "missing_needs", "own_catalog",
-]  # fmt: skip
-
-ROLE = "role:"
+__all__ = ["Admission", "Candidate"]
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
-    """Something that an app needs and that is not installed. `bundled`: the app that has it and comes with PCloud, ''
-    for none."""
+class Candidate:
+    """An archive, checked. `app`: what is there of it already. `grants`: those that wait for the owner pending.
+    `before`: the schema that it would replace."""
 
-    what: str
-    bundled: str = ""
+    checked: CheckedArchive
+    kind: Literal["install", "upgrade", "same"]
+    app: App | None
+    bundled: bool
+    signer: Signer | None
+    grants: tuple[Grant, ...]
+    missing: tuple[Missing, ...]
+    schema: Catalog
+    before: Catalog
 
-    def __str__(self) -> str:
-        return f"{self.what} (the app {self.bundled}, which comes with PCloud, has it)" if self.bundled else self.what
+    @property
+    def name(self) -> str:
+        return self.checked.manifest.name
 
-
-def own_catalog(archive: CheckedArchive, installed: Catalog) -> Catalog:
-    """What the app's schema declares, checked against all types that exist; raises `Rejected` with file, line and
-    column.
-
-    A schema only touches types of other apps that the manifest asks for.
-    """
-    manifest = archive.manifest
-    if not archive.schema_text:
-        return Catalog()
-    catalog = parse_schema(manifest.name, archive.schema_text, others=installed, file=manifest.schema)
-    extended = {use.extend for use in manifest.uses if use.extend}
-    for name, extension in catalog.extensions.items():
-        if extension.fields and name not in extended:
-            raise Rejected(f"{manifest.schema} extends {name}: add `- extend: {name}` to `uses` in app.yaml")
-    seen = extended | {target for use in manifest.uses for target in (use.read, use.write) if target}
-    for type_ in (*catalog.types.values(), *catalog.extensions.values()):
-        for field in type_.fields.values():
-            if field.target and TypeName.parse(field.target).app != manifest.name and field.target not in seen:
-                raise Rejected(
-                    f"{manifest.schema}: {TypeName.parse(type_.name).type}.{field.name} points to {field.target}: "
-                    f"add `- read: {field.target}` to `uses` in app.yaml"
-                )
-    return catalog
+    @property
+    def signed(self) -> str:
+        """As it is stored."""
+        return msgspec.json.encode(asdict(self.signer)).decode() if self.signer else ""
 
 
-def missing_needs(
-    manifest: Manifest, installed: Mapping[str, Manifest], types: Catalog, bundled: Mapping[str, Manifest]
-) -> list[Missing]:
-    """Everything that the app can't do without and that is not there: types, roles, actions. `bundled`: the manifests
-    of the apps that come with PCloud."""
-    missing: list[Missing] = []
-    for use in manifest.uses:
-        if use.optional:
-            continue
-        type_ = use.read or use.write or use.extend
-        if type_ and type_ not in types.types and (app := TypeName.parse(type_).app) != manifest.name:
-            missing.append(Missing(f"the type {type_}", app if app in bundled else ""))
-        if use.call and (lack := _lacking_action(use.call, manifest, installed)):
-            others = {name: other for name, other in bundled.items() if name not in installed}
-            missing.append(Missing(lack, _who_has(use.call, others)))
-    return list(dict.fromkeys(missing))
+class Admission:
+    def __init__(self, parts: AppParts):
+        self._parts = parts
+        self.bundled = BundledApps(parts.settings.bundled, parts.settings.bounds)
 
+    async def examine(self, archive: Path) -> Candidate:
+        """Raises `Rejected` or `Conflict` for what can't come in whatever the owner says. What is only missing is
+        told."""
+        checked = await asyncio.to_thread(read_archive, archive, self._parts.settings.bounds)
+        signer = await asyncio.to_thread(signer_of, archive)
+        bundled = await asyncio.to_thread(self.bundled.holds, checked)
+        nodes, manifest = self._parts.nodes, checked.manifest
+        apps = {app.name: app for app in await nodes.all()}
+        app = apps.pop(manifest.name, None)
+        others = {name: other.manifest for name, other in apps.items()}
+        self._parts.local.check_idle(manifest.name)
+        kind = kind_of(checked, app)
+        missing = await self._missing(manifest, others)
+        try:
+            schema = own_catalog(checked, nodes.types_without(manifest.name))
+        except Rejected:
+            if not missing or kind == "upgrade":
+                raise
+            schema = Catalog()  # it builds on what is missing: that is told, and has to come first
+        before = await nodes.catalog(manifest.name) if kind == "upgrade" else Catalog()
+        stored = await stored_catalog(self._parts.store, manifest.name) if kind != "same" else Catalog()
+        if kind == "install":
+            check_stored(manifest.name, stored, schema)
+        if app is not None and kind == "upgrade":
+            check_additive(manifest.name, before, schema, stored)
+            check_dependents(manifest, app.manifest, others)
+        check_roles(manifest, others)
+        plan_triggers(manifest)  # raises for one that can't work, before anything is installed
+        held = await nodes.grants(manifest.name) if kind != "install" else ()
+        grants = carry_over(requested_grants(manifest), held)
+        return Candidate(checked, kind, app, bundled, signer, grants, tuple(missing), schema, before)
 
-def check_needs(missing: list[Missing], manifest: Manifest) -> None:
-    """Raises `Rejected` naming everything that is missing."""
-    if missing:
-        raise Rejected(
-            f"{manifest.name} needs what is not installed: {'; '.join(map(str, missing))}. "
-            "Install the app that has it first"
+    def check(self, candidate: Candidate, *, unconfined: bool) -> None:
+        """Raises `Rejected` for what is missing, `Forbidden` for what may not run here."""
+        settings = self._parts.settings
+        why_not = settings.machine.why_not or "this user can't set limits that hold"
+        check_confinement(
+            candidate.checked, bundled=candidate.bundled, unconfined=unconfined or settings.unconfined,
+            why_not="" if settings.machine.confines_strangers else why_not,
+        )  # fmt: skip
+        check_needs(list(candidate.missing), candidate.checked.manifest)
+
+    async def review(self, candidate: Candidate) -> Review:
+        manifest, app = candidate.checked.manifest, candidate.app
+        changes: list[str] = []
+        manifests = {one.name: one.manifest for one in await self._parts.nodes.all()} | {manifest.name: manifest}
+        words = words_of(manifests, self._parts.nodes.types())
+        # What the owner said before holds for every version.
+        resources = msgspec.structs.replace(manifest.resources, **(app.limits if app is not None else {}))
+        if app is not None and candidate.kind == "upgrade":
+            added = additions(candidate.before, candidate.schema)
+            inits = [init.call for _, init in new_inits(app.manifest, manifest)]
+            changes = changes_of(app.manifest, manifest, added, inits)
+            before = msgspec.json.decode(app.signer, type=Signer) if app.signer else None
+            if warning := changed_signer(before, candidate.signer):
+                changes.insert(0, warning)
+        return Review(
+            archive=candidate.checked.sha256,
+            kind=candidate.kind,
+            name=manifest.name,
+            version=manifest.version,
+            from_version=app.version if app is not None and candidate.kind != "install" else "",
+            title=manifest.title or manifest.name,
+            description=manifest.description,
+            bundled=candidate.bundled,
+            sandbox=self._parts.settings.sandbox if manifest.run is not None else "",
+            unconfined=manifest.run is not None and not self._parts.settings.confines,
+            signer=candidate.signer,
+            grants=candidate.grants,
+            notes=tuple(notes_of(manifest, words)),
+            resources=tuple(resources_of(resources)) if manifest.run is not None else (),
+            missing=candidate.missing,
+            changes=tuple(changes),
+            words=words,
         )
 
-
-def check_additive(name: str, before: Catalog, after: Catalog) -> None:
-    """An upgrade's schema only adds; raises `Rejected` naming each change that is none."""
-    if breaks := breaking_changes(before, after):
-        raise Rejected(
-            f"{name} can't be upgraded to this version: {'; '.join(breaks)}. An upgrade may add types and fields that may "
-            "be empty or have a default, nothing else"
-        )
+    async def _missing(self, manifest: Manifest, others: Mapping[str, Manifest]) -> list[Missing]:
+        missing = missing_needs(manifest, others, self._parts.nodes.types(), {})
+        if missing:
+            bundled = await asyncio.to_thread(self.bundled.manifests)
+            missing = missing_needs(manifest, others, self._parts.nodes.types(), bundled)
+        return missing
 
 
-def check_dependents(manifest: Manifest, before: Manifest, installed: Mapping[str, Manifest]) -> None:
-    """No other app loses an action or a role that it can't do without; raises `Conflict` naming them."""
-    after = {**installed, manifest.name: manifest}
-    broken: list[str] = []
-    for other in installed.values():
-        for use in other.uses:
-            known = use.call and not use.optional and other.name != manifest.name
-            if not known or _lacking_action(use.call, other, {**installed, before.name: before}):
-                continue
-            if lack := _lacking_action(use.call, other, after):
-                broken.append(f"{other.name} needs {lack}")
-    if broken:
-        raise Conflict(f"this version of {manifest.name} lacks what others need: {'; '.join(broken)}")
-
-
-def check_roles(manifest: Manifest, installed: Mapping[str, Manifest]) -> None:
-    """A role has one holder; raises `Conflict`."""
-    for name, other in installed.items():
-        if name != manifest.name and (both := set(other.provides) & set(manifest.provides)):
-            role = sorted(both)[0]
-            raise Conflict(f"the role {role!r} is held by {name}: remove that app before {manifest.name} takes it over")
-
-
-def check_confinement(archive: CheckedArchive, *, bundled: bool, unconfined: bool, why_not: str) -> None:
-    """Without a sandbox that holds only the apps that come with PCloud start unasked; raises `Forbidden`. `why_not`:
-    there is none, '' when there is."""
-    if archive.manifest.run is not None and not bundled and not unconfined and why_not:
-        raise Forbidden(
-            f"{archive.manifest.name} does not come with PCloud and there is no sandbox here ({why_not}): it would run "
-            "with all rights of this user. If you trust it, install it with --unconfined"
-        )
-
-
-def dependents(name: str, installed: Mapping[str, Manifest]) -> list[str]:
-    """The other apps that can't do without this one, sorted."""
-    roles = set(installed[name].provides) if name in installed else set()
-    return sorted(other for other, manifest in installed.items() if other != name and _needs(manifest, name, roles))
-
-
-def _needs(manifest: Manifest, name: str, roles: set[str]) -> bool:
-    for use in manifest.uses:
-        if use.optional or use.network:
-            continue
-        owner = (use.read or use.write or use.extend or use.call).rpartition("/")[0]
-        if owner == name or (owner.startswith(ROLE) and owner.removeprefix(ROLE) in roles):
-            return True
-    return False
-
-
-def _who_has(target: str, bundled: Mapping[str, Manifest]) -> str:
-    """The bundled app that has this action, '' for none."""
-    owner, _, action = target.rpartition("/")
-    for name, manifest in sorted(bundled.items()):
-        holds = owner == name or (owner.startswith(ROLE) and owner.removeprefix(ROLE) in manifest.provides)
-        if holds and any(known.name == action for known in manifest.actions):
-            return name
-    return ""
-
-
-def _lacking_action(target: str, manifest: Manifest, installed: Mapping[str, Manifest]) -> str:
-    """What is missing for a call to this target, '' when nothing is."""
-    owner, _, action = target.rpartition("/")
-    everyone = {**installed, manifest.name: manifest}
-    if owner.startswith(ROLE):
-        role = owner.removeprefix(ROLE)
-        holders = [other for other in everyone.values() if role in other.provides]
-        if not holders:
-            return f"an app that provides the role {role}"
-    else:
-        holders = [everyone[owner]] if owner in everyone else []
-        if not holders:
-            return f"the app {owner}"
-    if any(action == known.name for holder in holders for known in holder.actions):
-        return ""
-    return f"the action {action} of {holders[0].name}"
+def kind_of(checked: CheckedArchive, app: App | None) -> Literal["install", "upgrade", "same"]:
+    """An app that FAILED on its way in is installed again, by whichever archive; raises `Conflict` for one on its way to
+    another version."""
+    if app is not None and app.state is AppState.UPGRADING:
+        raise Conflict(f"{app.name} is being upgraded or rolled back right now: wait until that is done")
+    if app is None or app.state not in (AppState.RUNNING, AppState.PAUSED):
+        return "install"
+    return "same" if app.archive == checked.sha256 else "upgrade"

@@ -8,25 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from core.app.aftercare import Aftercare, is_stranded
 from core.app.arrivals import Approve, Arrivals
 from core.app.decisions import Decisions
 from core.app.detail import detail_of
-from core.app.following import follow
 from core.app.installation import Installation
 from core.app.leftovers import end_leftovers
-from core.app.links import Links
 from core.app.local import LocalApps
 from core.app.log import tail
+from core.app.log_follower import follow
 from core.app.nodes import AppNodes
 from core.app.parts import AppParts, Progress, quiet
 from core.app.pausing import Pauses
 from core.app.ports import Api, BusUsers, Calls, Commands, Processor, Store
+from core.app.reach import Reach
 from core.app.record import App, AppState
 from core.app.removal import Removals, check_can_go
+from core.app.retention import Retention
 from core.app.review import Review
 from core.app.settings import AppSettings
 from core.app.staging import STAGED, Staged
@@ -62,21 +65,27 @@ class Apps:
         # Apps have another working folder than core.
         settings = replace(settings, folder=settings.folder.absolute(), runtime=settings.runtime.absolute())
         self._nodes = AppNodes(graph, commands)
-        links = Links(graph, self._nodes, Ports(settings.folder))
-        self._local = LocalApps(settings, server, api, calls, links, on_limit, self._pause_later)
+        reach = Reach(graph, self._nodes, Ports(settings.folder))
+        self._local = LocalApps(
+            settings, server, api, calls, reach, on_limit, self._pause_later, lambda: self._aftercare.look()
+        )
         self._pausing = set[asyncio.Task[App]]()
-        self._parts = AppParts(settings, self._nodes, self._local, store, processor, calls, api, commands)
+        self._retention = Retention(store.archives, self._nodes)
+        self._parts = AppParts(
+            settings, self._nodes, self._local, store, processor, calls, api, commands, self._retention
+        )
+        self._aftercare = Aftercare(self._parts, self._begin, self._begin_restart)
         self._upgrades = Upgrades(self._parts)
         self._removals = Removals(self._parts)
         self._pauses = Pauses(self._parts)
         self._decisions = Decisions(self._parts, self)
-        self.staged = Staged(settings.folder / STAGED)
+        self.staged = Staged(settings.folder / STAGED, longest=settings.bounds.packed)
         self._arrivals = Arrivals(self._parts, self._upgrades, self.staged)
 
     # --- coming and going ---------------------------------------------------------------------------------------------
 
-    async def review(self, archive: bytes) -> Review:
-        """What the owner has to know before this archive is installed; see `Arrivals.review`."""
+    async def review(self, archive: bytes | Path) -> Review:
+        """What the owner has to know before this archive (in memory, or `staged`) is installed; see `Arrivals.review`."""
         return await self._arrivals.review(archive)
 
     async def bundled(self, name: str) -> bytes:
@@ -88,7 +97,7 @@ class Apps:
         return await self._arrivals.list_bundled()
 
     async def install(
-        self, archive: bytes, *, approve: Approve, unconfined: bool = False, progress: Progress = quiet
+        self, archive: bytes | Path, *, approve: Approve, unconfined: bool = False, progress: Progress = quiet
     ) -> App:
         """Check, ask for what is new, and bring the app up, or up to this version; see `Arrivals.install`."""
         return await self._arrivals.install(archive, approve=approve, unconfined=unconfined, progress=progress)
@@ -169,16 +178,15 @@ class Apps:
         await self._local.set_users({name: key for name, key in users.items() if name not in paused})
         locks = [self._local.new(app).lock() for app in apps]
         await asyncio.to_thread(self._local.environments.clean, locks)
+        await self._retention.sweep()
         for app in apps:
-            if app.state is AppState.RUNNING:
-                self._keep_trying(app.name, lambda app=app: self._start(app))
-            elif app.state is AppState.REMOVING:
-                self._keep_trying(app.name, lambda app=app: self._go_on(app))
-            elif app.state in (AppState.INSTALLING, AppState.UPGRADING):
-                self._local.begin(app.name, self._go_on(app))
+            if is_stranded(app, started=False):
+                self._begin(app)
+        self._aftercare.start()
 
     async def stop_all(self) -> None:
         """End every process, politely first; what was in progress is gone on with at the next start."""
+        await self._aftercare.stop()
         await self._local.stop_all()
 
     async def settled(self) -> None:
@@ -260,8 +268,25 @@ class Apps:
         await asyncio.shield(task)
         return await self.get(name)
 
-    def _keep_trying(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        self._local.begin(name, self._local.keep_trying(name, work), waiting=True)
+    def _begin(self, app: App) -> None:
+        """Bring the app to where its node says, however often that takes."""
+        name, waiting = app.name, app.state not in (AppState.INSTALLING, AppState.UPGRADING)
+        self._local.begin(name, self._local.keep_trying(name, lambda: self._see_to(name)), waiting=waiting)
+
+    def _begin_restart(self, app: App) -> None:
+        self._local.begin(app.name, self._pauses.restart(app), waiting=True)
+
+    async def _see_to(self, name: str) -> None:
+        """Once. Raises why it is to be tried again."""
+        app = await self._nodes.find(name)
+        try:
+            if app is not None:
+                await self._go_on(app)
+        except Exception:
+            # What failed for good, and is written down, has been told.
+            if (now := await self._nodes.find(name)) and is_stranded(now, started=self._local.started(name)):
+                raise
+        self._local.troubles.pop(name, None)
 
     async def _start(self, app: App) -> None:
         """What a node does for each app when it starts."""
@@ -271,7 +296,6 @@ class Apps:
         except BaseException:
             await instance.stop()
             raise
-        self._local.troubles.pop(app.name, None)
 
     async def _go_on(self, app: App) -> None:
         if app.state is AppState.INSTALLING:
@@ -280,3 +304,7 @@ class Apps:
             await self._upgrades.go_on(app, quiet)
         elif app.state is AppState.REMOVING:
             await self._removals.go_on(app, quiet)
+        elif app.state is AppState.RUNNING:
+            await self._start(app)
+        elif app.state is AppState.PAUSED:
+            await self._pauses.stop(app)

@@ -2,12 +2,13 @@
 
 What comes out holds to the bounds, has only plain files inside its own folder, and a manifest whose references hold
 among themselves. Whether its schema fits what is installed, and whether what it asks for is there, is not known
-here: see `admission`.
+here: see `admission_rules`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import IO
 
 from core.app.bounds import ArchiveBounds
-from core.app.lock import check_lock
 from core.app.member import Member, MemberNames
+from core.app.requirements import check_lock
 from core.app.tarball import open_tarball
 from core.app.zipped import open_zip
 from pcloud.errors import Rejected
@@ -43,13 +45,18 @@ class CheckedArchive:
     sha256: str
     content: str
     files: Mapping[str, int]
-    data: bytes = field(repr=False)
+    source: bytes | Path = field(repr=False)
     bounds: ArchiveBounds = field(default=ArchiveBounds(), repr=False)
+
+    @property
+    def data(self) -> bytes:
+        """The whole archive, in memory."""
+        return self.source.read_bytes() if isinstance(self.source, Path) else self.source
 
     def unpack(self, folder: Path) -> None:
         """Write all files below `folder`, which must not exist yet: 0644 or 0755, folders 0755."""
         folder.mkdir(parents=True)
-        with _members(self.data, self.bounds) as members:
+        with _members(self.source, self.bounds) as members:
             for member in members:
                 target = folder / member.path
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -59,37 +66,46 @@ class CheckedArchive:
 
 
 def read_archive(source: bytes | Path, bounds: ArchiveBounds = ArchiveBounds()) -> CheckedArchive:  # noqa: B008 - frozen
-    """The archive, checked; raises `Rejected` with the member, or the line of app.yaml, that is wrong."""
-    data = source if isinstance(source, bytes) else _read_file(source, bounds)
-    if len(data) > bounds.packed:
-        raise Rejected(f"the archive is {len(data)} bytes long: at most {bounds.packed} are allowed")
-    texts, files, content = _scan(data, bounds)
+    """The archive, checked; a file is never whole in memory, and stays while what is given back
+    is used. Raises `Rejected` with the member, or the line of app.yaml, that is wrong."""
+    with _opened(source) as file:
+        if (length := _length(file)) > bounds.packed:
+            raise Rejected(f"the archive is {length} bytes long: at most {bounds.packed} are allowed")
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
+    texts, files, content = _scan(source, bounds)
     if MANIFEST not in texts:
         raise Rejected(f"the archive has no {MANIFEST} at its root{_elsewhere(files)}")
     manifest = load_manifest(texts[MANIFEST], MANIFEST)
-    schema = _schema_text(manifest, data, files, bounds)
+    schema = _schema_text(manifest, source, files, bounds)
     lock = texts.get(LOCK, "")
     check_lock(lock, LOCK)
-    return CheckedArchive(manifest, schema, lock, hashlib.sha256(data).hexdigest(), content, files, data, bounds)
+    return CheckedArchive(manifest, schema, lock, sha256, content, files, source, bounds)
 
 
-def _read_file(path: Path, bounds: ArchiveBounds) -> bytes:
+def _opened(source: bytes | Path) -> IO[bytes]:
+    if isinstance(source, bytes):
+        return BytesIO(source)
     try:
-        if path.is_dir():
-            raise Rejected(f"{path} is a folder: pack it first with `pcloud app pack`")
-        with path.open("rb") as file:
-            return file.read(bounds.packed + 1)
+        if source.is_dir():
+            raise Rejected(f"{source} is a folder: pack it first with `pcloud app pack`")
+        return source.open("rb")
     except OSError as error:
-        raise Rejected(f"the archive {path} can't be read: {error.strerror}") from error
+        raise Rejected(f"the archive {source} can't be read: {error.strerror}") from error
 
 
-def _scan(data: bytes, bounds: ArchiveBounds) -> tuple[dict[str, str], dict[str, int], str]:
+def _length(file: IO[bytes]) -> int:
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return length
+
+
+def _scan(source: bytes | Path, bounds: ArchiveBounds) -> tuple[dict[str, str], dict[str, int], str]:
     """One pass over everything: the two texts at the root, all sizes, and the hash of the content."""
     texts: dict[str, str] = {}
     files: dict[str, int] = {}
     hashes: list[str] = []
     total = 0
-    with _members(data, bounds) as members:
+    with _members(source, bounds) as members:
         for member in members:
             digest, size, kept = hashlib.sha256(), 0, bytearray()
             wanted = member.path in (MANIFEST, LOCK)
@@ -119,7 +135,7 @@ def _check_sizes(member: Member, size: int, total: int, wanted: bool, bounds: Ar
         raise Rejected(f"{member.path} is longer than {bounds.text} bytes")
 
 
-def _schema_text(manifest: Manifest, data: bytes, files: Mapping[str, int], bounds: ArchiveBounds) -> str:
+def _schema_text(manifest: Manifest, source: bytes | Path, files: Mapping[str, int], bounds: ArchiveBounds) -> str:
     name = manifest.schema
     if not name:
         return ""
@@ -127,7 +143,7 @@ def _schema_text(manifest: Manifest, data: bytes, files: Mapping[str, int], boun
         raise Rejected(f"{MANIFEST} names the schema {name!r}, which is not in the archive")
     if files[name] > bounds.text:
         raise Rejected(f"the schema {name!r} is longer than {bounds.text} bytes")
-    with _members(data, bounds) as members:
+    with _members(source, bounds) as members:
         for member in members:
             if member.path == name:
                 with member.open() as content:
@@ -136,16 +152,19 @@ def _schema_text(manifest: Manifest, data: bytes, files: Mapping[str, int], boun
 
 
 @contextmanager
-def _members(data: bytes, bounds: ArchiveBounds) -> Iterator[Iterator[Member]]:
+def _members(source: bytes | Path, bounds: ArchiveBounds) -> Iterator[Iterator[Member]]:
     """The plain files, with unique names."""
-    if data.startswith(GZIP):
-        opened = open_tarball(data, bounds)
-    elif zipfile.is_zipfile(BytesIO(data)):
-        opened = open_zip(data, bounds)
-    else:
-        raise Rejected("this is neither a .tar.gz nor a .zip: make an archive with `pcloud app pack FOLDER`")
-    with opened as members:
-        yield _unique(members, bounds)
+    with _opened(source) as file:
+        length, head = _length(file), file.read(len(GZIP))
+        if head == GZIP:
+            open_members = open_tarball
+        elif zipfile.is_zipfile(file):
+            open_members = open_zip
+        else:
+            raise Rejected("this is neither a .tar.gz nor a .zip: make an archive with `pcloud app pack FOLDER`")
+        file.seek(0)
+        with open_members(file, length, bounds) as members:
+            yield _unique(members, bounds)
 
 
 def _unique(members: Iterator[Member | str], bounds: ArchiveBounds) -> Iterator[Member]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 
-from core.app.admit import Admission
+from core.app.admission import Admission
 from core.app.installation import bring_up
 from core.app.parts import AppParts, Progress, quiet
 from core.app.record import App, AppState
@@ -15,6 +16,7 @@ from core.app.staging import Staged
 from core.app.upgrade import Upgrades
 from core.caller import Grant
 from core.grant import decide
+from pcloud.errors import PCloudError
 
 __all__ = ["Approve", "Arrivals"]
 
@@ -29,12 +31,16 @@ class Arrivals:
         self._staged = staged
         self._admission = Admission(parts)
 
-    async def review(self, archive: bytes) -> Review:
-        """What the owner has to know before this archive is installed, which is kept aside under its sha256; raises
+    async def review(self, archive: bytes | Path) -> Review:
+        """What the owner has to know before this archive is installed, which waits under its sha256 from then on; raises
         `Rejected` or `Conflict` when it can't be."""
-        candidate = await self._admission.examine(archive)
-        await asyncio.to_thread(self._staged.put, candidate.checked.sha256, archive)
-        return await self._admission.review(candidate)
+        place = await self._staged_at(archive)
+        try:
+            with self._staged.using(place):
+                return await self._admission.review(await self._admission.examine(place))
+        except PCloudError:
+            self._staged.drop(place)
+            raise
 
     async def bundled(self, name: str) -> bytes:
         """The archive of an app that comes with PCloud; raises `NotFound`."""
@@ -49,8 +55,21 @@ class Arrivals:
         ]
 
     async def install(
-        self, archive: bytes, *, approve: Approve, unconfined: bool = False, progress: Progress = quiet
+        self, archive: bytes | Path, *, approve: Approve, unconfined: bool = False, progress: Progress = quiet
     ) -> App:
+        """See `_install`. An archive in memory is written down first, and goes with this call."""
+        place = await self._staged_at(archive)
+        try:
+            with self._staged.using(place):
+                app = await self._install(place, approve, unconfined, progress)
+        except BaseException:
+            if isinstance(archive, bytes):
+                self._staged.drop(place)
+            raise
+        self._staged.drop(place)
+        return app
+
+    async def _install(self, archive: Path, approve: Approve, unconfined: bool, progress: Progress) -> App:
         """Check, ask for what is new, and bring the app up; returns when it runs. Over another version it is an upgrade;
         the same archive again changes nothing.
 
@@ -58,38 +77,47 @@ class Arrivals:
         that a new app is FAILED with the reason, and installing it again goes on; of an upgraded one the version before
         runs again. It also goes on when this call is cancelled.
         """
-        progress("check", f"{len(archive)} bytes")
+        progress("check", f"{(await asyncio.to_thread(archive.stat)).st_size} bytes")
         candidate = await self._admission.examine(archive)
         self._admission.check(candidate, unconfined=unconfined)
         if candidate.kind == "same" and candidate.app is not None:
             progress("running", f"{candidate.app.name} {candidate.app.version} is installed already")
             return candidate.app
         name, pending = candidate.name, [grant for grant in candidate.grants if grant.state == "pending"]
-        progress("review", f"{len(pending)} grants")
+        progress("review", f"grants to decide on: {len(pending)}")
         answers = await approve(pending)
         decide(candidate.grants, answers)
         # What takes long and can fail, while the version before still runs and other apps are not held up.
         if candidate.kind == "upgrade" and candidate.checked.manifest.run is not None:
             progress("prepare", "packages of the new version")
             await self._parts.local.environments.provide(candidate.checked.lock)
-        progress("archive", f"{candidate.checked.sha256[:12]}")
-        await self._parts.store.archives.put(candidate.checked.sha256, archive)
+        async with self._parts.retention.arriving(candidate.checked.sha256):
+            progress("archive", f"{candidate.checked.sha256[:12]}")
+            await self._parts.store.archives.put(candidate.checked.sha256, archive)
+            task = await self._begin(archive, answers, unconfined, progress)
+        await asyncio.shield(task)
+        return await self._parts.nodes.get(name)
+
+    async def _begin(
+        self, archive: Path, answers: Mapping[str, bool], unconfined: bool, progress: Progress
+    ) -> asyncio.Task[None]:
+        """From here on it is in the log, or is put there before anything else is done to the app."""
         async with self._parts.local.deciding:
             # The owner may have taken an hour.
             candidate = await self._admission.examine(archive)
             self._admission.check(candidate, unconfined=unconfined)
             grants = decide(candidate.grants, answers)
-            await self._parts.local.cancel(name)
+            await self._parts.local.cancel(candidate.name)
             if candidate.kind == "upgrade" and candidate.app is not None:
                 work = self._upgrades.upgrade(candidate.app, candidate.checked, grants, candidate.signed, progress)
             else:
                 app = await self._parts.nodes.register(candidate.checked, grants, candidate.signed)
-                progress("register", f"{name} {app.version}")
+                progress("register", f"{app.name} {app.version}")
                 work = self.bring_in(app, progress)
-            task = self._parts.local.begin(name, work)
-        await asyncio.shield(task)
-        self._staged.drop(candidate.checked.sha256)
-        return await self._parts.nodes.get(name)
+            return self._parts.local.begin(candidate.name, work)
+
+    async def _staged_at(self, archive: bytes | Path) -> Path:
+        return archive if isinstance(archive, Path) else await asyncio.to_thread(self._staged.put, archive)
 
     async def bring_in(self, app: App, progress: Progress) -> None:
         """All steps of an installation; what fails is written down and raised, and leaves nothing running."""

@@ -41,7 +41,7 @@ class Decisions:
                 return await nodes.get(name)
             await nodes.set_grant(grant)
             await self._parts.api.disconnect(lambda caller: name in (caller.view_app, caller.name))
-        app, lacking = await nodes.get(name), withdrawn(await nodes.grants(name))
+        app, lacking = await nodes.get(name), await withdrawn(self._parts, name)
         if lacking and app.state is AppState.RUNNING:
             return await self._life.pause(name, lacking)
         if not lacking and app.state is AppState.PAUSED and app.error.startswith(WITHDRAWN):

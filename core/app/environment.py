@@ -17,7 +17,7 @@ import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
-from core.app.lock import leave_out
+from core.app.requirements import leave_out
 from pcloud.errors import Unavailable
 
 __all__ = ["Environments", "sdk_hash"]

@@ -5,6 +5,7 @@ data/            its own (0700); stays when the app is removed
 keys/            bus.seed, web.key (0600)
 log/app.log      what it said
 snapshots/       its data before an upgrade, until the next one
+archive.part     its archive, while it is unpacked
 """
 
 from __future__ import annotations
@@ -41,6 +42,10 @@ class AppFolders:
     @property
     def snapshots(self) -> Path:
         return self.root / "snapshots"
+
+    @property
+    def fetched(self) -> Path:
+        return self.root / "archive.part"
 
     @property
     def bus_seed(self) -> Path:

@@ -13,10 +13,11 @@ door, not here.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,18 @@ from aiohttp import web
 
 from core.app.ports import Api, Calls
 from core.caller import Caller
-from pcloud.errors import PCloudError, Rejected
+from pcloud.errors import PCloudError, Rejected, Unavailable
 
 __all__ = ["Gateway", "socket_path"]
 
 log = logging.getLogger("pcloud.app")
 # sun_path holds 108 bytes, the last of them a NUL.
 LONGEST_SOCKET = 107
-LARGEST_BODY = 16 * 2**20
+# The bus takes 1 MiB; JSON as a client may write it is longer.
+LARGEST_BODY = 4 * 2**20
+# What all requests of an app may have in memory together.
+MOST_HELD = 16 * 2**20
+BODY_SECONDS = 30.0
 LONGEST_TIMEOUT = 3600.0
 MOST_CONNECTIONS = 256
 
@@ -51,6 +56,7 @@ class Gateway:
         self._api = api
         self._calls = calls
         self._runner: web.AppRunner | None = None
+        self._held = 0
 
     @property
     def url(self) -> str:
@@ -89,23 +95,42 @@ class Gateway:
         return await self._api.http(request, self._caller(request))
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
-        body = await read_body(request)
-        answer = await self._calls.call(
-            Caller("app", self._app), request.match_info["target"], body.args,
-            run_token=request.headers.get("Pcloud-Run", ""), revision=request.headers.get("Pcloud-Revision", ""),
-            timeout=timeout_of(request), traceparent=request.headers.get("traceparent", ""),
-        )  # fmt: skip
+        with self._holding(request):
+            body = await read_body(request)
+            answer = await self._calls.call(
+                Caller("app", self._app), request.match_info["target"], body.args,
+                run_token=request.headers.get("Pcloud-Run", ""), revision=request.headers.get("Pcloud-Revision", ""),
+                timeout=timeout_of(request), traceparent=request.headers.get("traceparent", ""),
+            )  # fmt: skip
         return json_response(200, {"result": answer.result, "revision": answer.revision})
 
     async def _send(self, request: web.Request) -> web.StreamResponse:
-        body = await read_body(request)
         revision = request.headers.get("Pcloud-Revision", "")
-        run = await self._calls.send(
-            Caller("app", self._app), request.match_info["target"], body.args,
-            key=body.key, run_token=request.headers.get("Pcloud-Run", ""), revision=revision,
-            traceparent=request.headers.get("traceparent", ""),
-        )  # fmt: skip
+        with self._holding(request):
+            body = await read_body(request)
+            run = await self._calls.send(
+                Caller("app", self._app), request.match_info["target"], body.args,
+                key=body.key, run_token=request.headers.get("Pcloud-Run", ""), revision=revision,
+                traceparent=request.headers.get("traceparent", ""),
+            )  # fmt: skip
         return json_response(202, {"id": run, "revision": revision})
+
+    @contextlib.contextmanager
+    def _holding(self, request: web.Request) -> Iterator[None]:
+        """Counts a request's body for as long as it is worked on; raises `Unavailable` for one too many. Nobody waits: an app may
+        call while it is called."""
+        size = LARGEST_BODY if request.content_length is None and request.body_exists else request.content_length or 0
+        if size > LARGEST_BODY:
+            raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, size)
+        if self._held + size > MOST_HELD:
+            raise Unavailable(
+                f"{self._app} has calls with more than {MOST_HELD >> 20} MiB of arguments under way: end some first"
+            )
+        self._held += size
+        try:
+            yield
+        finally:
+            self._held -= size
 
     def _caller(self, request: web.Request) -> Caller:
         token = request.headers.get("Pcloud-Run", "")
@@ -141,7 +166,12 @@ async def told(
 
 async def read_body(request: web.Request) -> CallBody:
     try:
-        return msgspec.json.decode(await request.read() or b"{}", type=CallBody)
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await request.read()
+    except TimeoutError as error:
+        raise Rejected(f"the body of {request.path} did not come in time: send it at once") from error
+    try:
+        return msgspec.json.decode(raw or b"{}", type=CallBody)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(f'the body of {request.path} must be JSON such as {{"args": {{}}}}: {error}') from error
 

@@ -40,12 +40,12 @@ class Installation:
     async def start(self) -> None:
         """Everything up to a process that is being kept running; what a node does for each app when it starts."""
         await self.step("unpack", self._app.archive[:12])
-        await self._instance.unpack(self._parts.store.archives.get)
+        await self._instance.unpack(self._parts.store.archives.fetch)
         await self.step("environment", self._app.name)
         await self._instance.provide_environment()
         await self.step("credentials", self._app.name)
         await self._credentials()
-        await self.step("consumers", f"{len(self._app.manifest.triggers)} triggers")
+        await self.step("consumers", f"triggers: {len(self._app.manifest.triggers)}")
         await self._parts.processor.attach(self._app)
         await self.step("process", self._app.name)
         await self._instance.start()
@@ -62,7 +62,7 @@ class Installation:
 
     async def running(self, error: str = "") -> None:
         """The last step, and the end of the way."""
-        await self._parts.nodes.become(self._app.name, AppState.RUNNING, error, step="running")
+        await self._parts.nodes.become(self._app.name, AppState.RUNNING, error, step="running", paused=None)
         self._progress("running", self._app.name)
 
     async def step(self, name: str, detail: str) -> None:

@@ -9,12 +9,10 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 import psutil
 
 from core.app.archive import LOCK, read_archive
@@ -23,12 +21,13 @@ from core.app.environment import Environments
 from core.app.folders import AppFolders
 from core.app.gateway import Gateway, socket_path
 from core.app.limits import more_room
-from core.app.links import Links
 from core.app.log import AppLog
 from core.app.ports import Api, Calls
 from core.app.process import ProcessState, Start, Supervisor
+from core.app.reach import Reach
 from core.app.record import App
 from core.app.settings import AppSettings
+from core.app.variables import key_variables, variables
 from core.sandbox import Cell, Limits, Plan
 from core.sandbox.cell import BUS_PORT, GATEWAY_PORT
 from core.sandbox.command import CACHE, DATA, GATEWAY, KEYS, Mounts, python
@@ -41,8 +40,6 @@ __all__ = ["Instance"]
 
 log = logging.getLogger("pcloud.app")
 POLL = 0.05
-# All that an app gets of core's own environment.
-PASSED = ("LANG", "TZ", "SSL_CERT_FILE")
 # Where an app in a sandbox listens: the network is its own.
 WEB_PORT = 8080
 WARNING = (
@@ -57,7 +54,7 @@ class Instance:
 
     def __init__(
         self, app: App, settings: AppSettings, environments: Environments, api: Api, calls: Calls,
-        links: Links | None = None, *, on_limit: Callable[[str, str], None] | None = None,
+        reach: Reach, *, on_limit: Callable[[str, str], None] | None = None,
         on_pause: Callable[[str], None] | None = None,
     ):  # fmt: skip
         self.app = app
@@ -68,26 +65,30 @@ class Instance:
         self._environment: Path | None = None
         self._api = api
         self._calls = calls
-        self._links = links
+        self._reach = reach
         self._on_limit = on_limit
         self._on_pause = on_pause
         self._gateway: Gateway | None = None
         self._cell: Cell | None = None
         self._inside: Inside | None = None
         self._host_network = False
+        self._reached: frozenset[tuple[str, int]] | None = None  # others' ports, once it is in its sandbox
         self._log: AppLog | None = None
         self._pausing: asyncio.Task[None] | None = None
         self.supervisor: Supervisor | None = None
 
     # --- steps of the installation, in order -------------------------------------------------------------------------
 
-    async def unpack(self, fetch: Callable[[str], Awaitable[bytes]]) -> None:
-        """Put the app's code in its place; `fetch` gives the archive by its sha256 when it is not there yet."""
+    async def unpack(self, fetch: Callable[[str, Path], Awaitable[None]]) -> None:
+        """Put the app's code in its place; `fetch` writes the archive of a sha256 to a file when it is not there yet."""
         self.folders.make()
         if not self.folders.code(self.app.archive).exists():
-            data = await fetch(self.app.archive)
-            archive = await asyncio.to_thread(read_archive, data, self._settings.bounds)
-            await asyncio.to_thread(self.folders.put_code, self.app.archive, archive.unpack)
+            try:
+                await fetch(self.app.archive, self.folders.fetched)
+                archive = await asyncio.to_thread(read_archive, self.folders.fetched, self._settings.bounds)
+                await asyncio.to_thread(self.folders.put_code, self.app.archive, archive.unpack)
+            finally:
+                self.folders.fetched.unlink(missing_ok=True)
         await asyncio.to_thread(lambda: self.folders.drop_code(keep=self.app.archive))
 
     async def provide_environment(self) -> None:
@@ -102,8 +103,8 @@ class Instance:
     async def start(self) -> None:
         """Open the gateway and keep the process running; nothing for an app without one."""
         if self._gateway is None:
-            confined = self._settings.confines and self._links is not None
-            self._host_network = confined and await self._links.host_network(self.app.name)  # type: ignore[union-attr]
+            confined = self._settings.confines
+            self._host_network = confined and await self._reach.host_network(self.app.name)
             path = None if confined and not self._host_network else socket_path(self._settings.runtime, self.app.name)
             self._gateway = await Gateway(self.app.name, path, self._api, self._calls).__aenter__()
         if self.app.manifest.run is None or self.supervisor is not None:
@@ -137,13 +138,23 @@ class Instance:
         if self._log is not None:
             self._log.close()
             self._log = None
-        if self._links is not None:
-            await self._links.ports.close(self.app.name)
+        await self._reach.ports.close(self.app.name)
         if self._gateway is not None:
             gateway, self._gateway = self._gateway, None
             await gateway.__aexit__()
 
     # --- what others ask ---------------------------------------------------------------------------------------------
+
+    @property
+    def started(self) -> bool:
+        """Between `start` and `stop`."""
+        return self._gateway is not None
+
+    async def lacks_ports(self, of: Collection[str]) -> bool:
+        """Whether it may reach a port of these apps that was not there when its process started."""
+        if self._reached is None:
+            return False
+        return any(port not in self._reached and port[0] in of for port in await self._reach.reaches(self.app.name))
 
     @property
     def sandbox(self) -> str:
@@ -208,21 +219,20 @@ class Instance:
     async def _prepare(self) -> Start:
         run = self.app.manifest.run
         assert run is not None and self._environment is not None
-        ports = {name: self._links.ports.number(self.app.name, name) for name in run.ports} if self._links else {}
-        if self._settings.confines and self._links is not None:
+        ports = {name: self._reach.ports.number(self.app.name, name) for name in run.ports}
+        if self._settings.confines:
             return await self._confined(run, ports)
         self.port = free_port() if run.web else 0
-        if self._links is not None:
-            await self._links.ports.open(self.app.name, list(ports.values()), connect_host, listen=False)
+        await self._reach.ports.open(self.app.name, list(ports.values()), connect_host, listen=False)
         own = {"PCLOUD_DATA": str(self.folders.data), "HOME": str(self.folders.data)}
-        keys = self._keys(self.folders.bus_seed.parent)
+        keys = key_variables(self.folders, self.folders.bus_seed.parent)
         doors = {"PCLOUD_URL": self._open_gateway.url, "NATS_URL": self._settings.nats_url}
         path = f"{self._environment}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        variables = self._variables(run.env, ports, {**own, **keys, **doors, "PATH": path})
+        variables = self._variables(ports, {**own, **keys, **doors, "PATH": path})
         return Start(run.command, variables, self.folders.code(self.app.archive))
 
     async def _confined(self, run: Run, ports: Mapping[str, int]) -> Start:
-        assert self._links is not None and self._environment is not None
+        assert self._environment is not None
         host, name, resources = self._host_network, self.app.name, self.app.resources
         self.port = (free_port() if host else WEB_PORT) if run.web else 0
         doors = {
@@ -231,24 +241,26 @@ class Instance:
         }
         path = f"{self._environment}/bin:{Path(python()).parent}:/usr/local/bin:/usr/bin:/bin"
         own = {
-            "PCLOUD_DATA": DATA, "HOME": DATA, **self._keys(Path(KEYS)), **doors, "PATH": path,
+            "PCLOUD_DATA": DATA, "HOME": DATA, **key_variables(self.folders, Path(KEYS)), **doors, "PATH": path,
             "PYTHONPYCACHEPREFIX": CACHE,
         }  # fmt: skip
         gateway = self._open_gateway.path if host else None
+        reaches = () if host else tuple(await self._reach.reaches(name))
         plan = Plan(
             name, self.folders.root,
             Mounts(
                 self.folders.code(self.app.archive), self.folders.data, self.folders.bus_seed.parent,
                 self.folders.root / "etc", self._environment, gateway, self._cache(),
             ),
-            tuple(run.command), self._variables(run.env, ports, own), _port_of(self._settings.nats_url),
+            tuple(run.command), self._variables(ports, own), _port_of(self._settings.nats_url),
             Limits(resources.memory, resources.processes, resources.disk), host, run.web or bool(run.ports),
-            tuple(ports.values()), () if host else tuple(await self._links.reaches(name)),
+            tuple(ports.values()), reaches,
         )  # fmt: skip
         self._cell = Cell(
-            self._settings.machine, plan, self._links.ports, gateway=self._open_gateway.serve,
-            may_reach=self._links.may_reach, on_limit=self._limit, on_over=self._full,
+            self._settings.machine, plan, self._reach.ports, gateway=self._open_gateway.serve,
+            may_reach=self._reach.may_reach, on_limit=self._limit, on_over=self._full,
         )  # fmt: skip
+        self._reached = None if host else frozenset(reaches)
         # The sandbox's own start sees nothing that the manifest says.
         bare = {"PATH": os.defpath, "PCLOUD_DATA": str(self.folders.data)}
         return Start(self._cell.command, bare, self.folders.root, self._cell)
@@ -263,23 +275,9 @@ class Instance:
         assert self._gateway is not None, "`start` opens it"
         return self._gateway
 
-    def _keys(self, folder: Path) -> dict[str, str]:
-        seed, web = self.folders.bus_seed.name, self.folders.web_key.name
-        return {"NATS_NKEY_SEED_FILE": str(folder / seed), "PCLOUD_WEB_KEY_FILE": str(folder / web)}
-
-    def _variables(self, own: Mapping[str, str], ports: Mapping[str, int], ours: Mapping[str, str]) -> dict[str, str]:
-        """The process's whole environment. What the manifest sets can't replace what core sets."""
-        ours = {
-            **ours,
-            "PCLOUD_APP": self.app.name,
-            "PCLOUD_SETTINGS": msgspec.json.encode(self._app_settings()).decode(),
-            # Output that waits in a buffer is lost with the process.
-            "PYTHONUNBUFFERED": "1",
-            **{f"PORT_{name.upper().replace('-', '_')}": str(number) for name, number in ports.items()},
-            **({"PORT": str(self.port)} if self.port else {}),
-        }
-        passed = {name: os.environ[name] for name in PASSED if name in os.environ}
-        return {**passed, **own, **ours}
+    def _variables(self, ports: Mapping[str, int], ours: Mapping[str, str]) -> dict[str, str]:
+        replaced = self._settings.overrides.get(self.app.name, {})
+        return variables(self.app, ours, settings=replaced, port=self.port, ports=ports)
 
     def _limit(self, kind: str, detail: str) -> None:
         log.warning("%s: %s", self.app.name, detail, extra={"app": self.app.name})
@@ -302,9 +300,6 @@ class Instance:
         )
         if self._on_limit is not None:
             self._on_limit("log", "it said too much at once: lines of its log were dropped")
-
-    def _app_settings(self) -> dict[str, Any]:
-        return {**self.app.manifest.settings, **self._settings.overrides.get(self.app.name, {})}
 
 
 async def answers(address: tuple[str, int] | Inside | None) -> bool:

@@ -26,7 +26,9 @@ def changed_limits(limits: Mapping[str, int], changes: Mapping[str, Any]) -> dic
         if value is None or (name == "disk" and value == 0 and not isinstance(value, bool)):
             continue
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise Rejected(f"the limit {name} is {value!r}: use a whole number from {least} to {most}")
+            number = "whole number" if name == "processes" else "whole number of bytes"
+            bounds = f"from {_said(name, least)} to {_said(name, most)}"
+            raise Rejected(f"the limit {name} is {_said(name, value)}: use a {number} {bounds}")
     return {name: value for name, value in {**limits, **changes}.items() if value is not None}
 
 
@@ -47,3 +49,9 @@ def size(count: int) -> str:
         if count >= unit:
             return f"{count / unit:.3g} {name}"
     return f"{count} bytes"
+
+
+def _said(limit: str, value: Any) -> str:
+    """In the units of `--memory` and `--disk`; what is no whole number as it was sent."""
+    counts = isinstance(value, int) and not isinstance(value, bool)
+    return size(value) if counts and limit != "processes" else repr(value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,8 @@ from core.app.credentials import web_key
 from core.app.environment import Environments
 from core.app.folders import ENVIRONMENTS
 from core.app.instance import Instance
-from core.app.links import Links
 from core.app.ports import Api, BusUsers, Calls
+from core.app.reach import Reach
 from core.app.record import App
 from core.app.settings import AppSettings
 from core.sandbox.inside import Inside
@@ -31,11 +31,11 @@ LONGEST_PAUSE = 60.0
 
 class LocalApps:
     """`stop_all` when the node stops. `on_limit`: told app, kind and sentence of each limit that an app hits; `on_pause`: told app and
-    reason when one has to be paused."""
+    reason when one has to be paused; `on_done`: told after anything was done to an app."""
 
     def __init__(
-        self, settings: AppSettings, server: BusUsers, api: Api, calls: Calls, links: Links,
-        on_limit: Callable[[str, str, str], None], on_pause: Callable[[str, str], None],
+        self, settings: AppSettings, server: BusUsers, api: Api, calls: Calls, reach: Reach,
+        on_limit: Callable[[str, str, str], None], on_pause: Callable[[str, str], None], on_done: Callable[[], None],
     ):  # fmt: skip
         self.settings = settings
         self.environments = Environments(
@@ -49,9 +49,10 @@ class LocalApps:
         self._server = server
         self._api = api
         self._calls = calls
-        self._links = links
+        self._reach = reach
         self._on_limit = on_limit
         self._on_pause = on_pause
+        self._on_done = on_done
         self._users: dict[str, str] = {}
         self._work: dict[str, asyncio.Task[None]] = {}
         self._waiting: set[asyncio.Task[None]] = set()
@@ -61,7 +62,7 @@ class LocalApps:
     def new(self, app: App) -> Instance:
         """One that is not known to anybody yet."""
         return Instance(
-            app, self.settings, self.environments, self._api, self._calls, self._links,
+            app, self.settings, self.environments, self._api, self._calls, self._reach,
             on_limit=partial(self._on_limit, app.name), on_pause=partial(self._on_pause, app.name),
         )  # fmt: skip
 
@@ -74,6 +75,13 @@ class LocalApps:
     async def drop(self, name: str) -> None:
         if (instance := self.instances.pop(name, None)) is not None:
             await instance.stop()
+
+    def started(self, name: str) -> bool:
+        return name in self.instances and self.instances[name].started
+
+    async def lacks_ports(self, name: str, of: Collection[str]) -> bool:
+        """Whether the app may reach a port of these others that was not there when it started."""
+        return name in self.instances and await self.instances[name].lacks_ports(of)
 
     def web_address(self, name: str) -> tuple[str, int] | Inside | None:
         instance = self.instances.get(name)
@@ -109,10 +117,16 @@ class LocalApps:
         task = asyncio.create_task(work, name=f"app {name}")
         self._work[name] = task
         task.add_done_callback(partial(_tell, name))
+        task.add_done_callback(lambda _: self._on_done())
         if waiting:
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
         return task
+
+    def busy(self, name: str) -> bool:
+        """Whether anything is being done to the app, or waits to be."""
+        task = self._work.get(name)
+        return task is not None and not task.done()
 
     def check_idle(self, name: str) -> None:
         """Raises `Conflict` while something is being done to the app that does not give way."""

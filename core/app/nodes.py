@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from core.app.admission import own_catalog
+from core.app.additive import beyond
+from core.app.admission_rules import own_catalog
 from core.app.archive import CheckedArchive
 from core.app.ports import Commands
 from core.app.record import ALL_APPS, APP_TYPE, App, AppState, Previous, app_from_row, app_ref, app_values
@@ -25,7 +26,7 @@ from projections.graph.port import Compare, GraphStore, IdIn, Select
 __all__ = ["AppNodes"]
 
 CAPABILITY_TYPE = "core/Capability"
-TEXTS = ("schema", "catalog")
+TEXTS = ("schema", "catalog", "hidden")
 ACTOR = "owner"
 
 
@@ -63,6 +64,10 @@ class AppNodes:
         """What the installed version declares."""
         return Catalog.from_json((await self._texts(name))["catalog"] or "{}")
 
+    async def hidden(self, name: str) -> Catalog:
+        """What versions that were taken back declared beyond it; entities of that time are still stored."""
+        return Catalog.from_json((await self._texts(name))["hidden"] or "{}")
+
     def types(self) -> Catalog:
         """All types that exist."""
         return self._graph.catalog
@@ -84,7 +89,7 @@ class AppNodes:
         earlier = await self.find(name)
         state = {
             "state": AppState.INSTALLING.value, "step": "register", "error": None, "previous": None,
-            "signer": signer or None, "forget": None, "installedAt": earlier.installed_at if earlier else _now(),
+            "signer": signer or None, "forget": None, "paused": None, "installedAt": earlier.installed_at if earlier else _now(),
         }  # fmt: skip
         return await self._put({**self._values(checked), **state}, grants)
 
@@ -107,14 +112,15 @@ class AppNodes:
         upgrade as they were. `by_itself`: the upgrade did not work, so the way back from before it is open again."""
         before = app.previous
         assert before is not None
-        earlier = msgspec.json.decode(before.earlier, type=Previous) if by_itself and before.earlier else None
+        earlier = before.before() if by_itself else None
         held = {**before.grants, **{grant.id: grant.state for grant in await self.grants(app.name)}}
         grants = [
             replace(grant, state=held.get(grant.id, "rejected"))  # type: ignore[arg-type] - as it was stored
             for grant in requested_grants(before.manifest)
         ]
+        hidden = beyond(await self.catalog(app.name), await self.hidden(app.name))
         state = {
-            "state": AppState.UPGRADING.value, "step": "register", "signer": before.signer or None,
+            "state": AppState.UPGRADING.value, "step": "register", "signer": before.signer or None, "hidden": hidden.to_json(),
             "previous": msgspec.structs.replace(earlier, returning=True).to_json() if earlier else None,
         }  # fmt: skip
         return await self._put(
@@ -135,6 +141,9 @@ class AppNodes:
 
     async def set_limits(self, name: str, limits: Mapping[str, int]) -> None:
         await self._set(name, limits=msgspec.json.encode(limits).decode() if limits else None)
+
+    async def set_hidden(self, name: str, hidden: Catalog) -> None:
+        await self._set(name, hidden=hidden.to_json())
 
     async def set_grant(self, grant: Grant) -> None:
         await self._commands.write(ACTOR, [NodeChange(grant_ref(grant), "update", set={"state": grant.state})])

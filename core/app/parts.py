@@ -9,6 +9,7 @@ from core.app.folders import AppFolders
 from core.app.local import LocalApps
 from core.app.nodes import AppNodes
 from core.app.ports import Api, Calls, Commands, Processor, Store
+from core.app.retention import Retention
 from core.app.settings import AppSettings
 from core.app.snapshot import Snapshots
 
@@ -27,6 +28,7 @@ class AppParts:
     calls: Calls
     api: Api
     commands: Commands
+    retention: Retention
 
     def folders(self, name: str) -> AppFolders:
         return AppFolders.of(self.settings.folder, name)

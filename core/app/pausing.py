@@ -6,11 +6,15 @@ PAUSED until the owner says otherwise, over restarts of the node too.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core.app.installation import Installation, bring_up
 from core.app.parts import AppParts, quiet
 from core.app.record import App, AppState
-from core.caller import Grant
+from core.app.words import words_of
+from core.grant import describe
 from pcloud.errors import Conflict, Forbidden
+from projections.graph.catalog import Catalog
 
 __all__ = ["WITHDRAWN", "Pauses", "withdrawn"]
 
@@ -24,6 +28,10 @@ class Pauses:
     async def pause(self, app: App, reason: str) -> None:
         """The node first: what is written there holds, whatever happens to the rest."""
         await self._parts.nodes.become(app.name, AppState.PAUSED, reason, step="pause")
+        await self.stop(app)
+
+    async def stop(self, app: App) -> None:
+        """One whose node says that it is PAUSED."""
         await self._parts.processor.suspend(app.name)
         await self._parts.local.drop(app.name)
         await self._parts.local.expel(app.name)
@@ -32,7 +40,7 @@ class Pauses:
     async def resume(self, app: App) -> None:
         """Raises `Forbidden` while it lacks a grant that it can't do without, else why it does not start: then it
         stays PAUSED."""
-        if lacking := withdrawn(await self._parts.nodes.grants(app.name)):
+        if lacking := await withdrawn(self._parts, app.name):
             raise Forbidden(f"{app.name} stays paused: {lacking}; grant that first")
         instance = await self._parts.local.make(app)
         try:
@@ -53,7 +61,11 @@ class Pauses:
         await steps.settle()
 
 
-def withdrawn(grants: tuple[Grant, ...]) -> str:
-    """Why an app with these grants can't run, '' when it can."""
-    lacking = [f"{grant.verb} {grant.target}" for grant in grants if grant.state != "approved" and not grant.optional]
-    return f"{WITHDRAWN}{', '.join(lacking)}" if lacking else ""
+async def withdrawn(parts: AppParts, name: str) -> str:
+    """Why an app with the grants of now can't run, '' when it can; in the words that it was asked for."""
+    grants = await parts.nodes.grants(name)
+    lacking = [grant for grant in grants if grant.state != "approved" and not grant.optional]
+    if not lacking:
+        return ""
+    words = words_of({one.name: one.manifest for one in await parts.nodes.all()}, Catalog())
+    return WITHDRAWN + "; ".join(describe(grant, replace(words, actions={})) for grant in lacking)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiohttp import web
@@ -35,8 +36,13 @@ class BusUsers(Protocol):
 
 
 class Archives(Protocol):
-    async def put(self, name: str, data: bytes) -> None: ...
-    async def get(self, name: str) -> bytes: ...
+    """Archives by their sha256; from file to file, never whole in memory. `sweep`: removes what killed uploads left."""
+
+    async def put(self, name: str, source: bytes | Path) -> None: ...
+    async def fetch(self, name: str, target: Path) -> None: ...
+    async def names(self) -> set[str]: ...
+    async def delete(self, name: str) -> None: ...
+    async def sweep(self) -> int: ...
 
 
 class Store(Protocol):

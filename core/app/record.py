@@ -20,7 +20,7 @@ __all__ = ["ALL_APPS", "APP_TYPE", "App", "AppState", "Previous", "app_from_row"
 APP_TYPE = "core/App"
 FIELDS = (
     "id", "version", "state", "step", "manifest", "archive", "nkey", "error", "installedAt", "previous", "signer",
-    "forget", "limits",
+    "forget", "limits", "paused",
 )  # fmt: skip
 ALL_APPS = Select(APP_TYPE, scalars=FIELDS)
 
@@ -55,12 +55,17 @@ class Previous(msgspec.Struct, frozen=True):
     def to_json(self) -> str:
         return msgspec.json.encode(self).decode()
 
+    def before(self) -> Previous | None:
+        """The version that `earlier` holds."""
+        return msgspec.json.decode(self.earlier, type=Previous) if self.earlier else None
+
 
 @dataclass(frozen=True, slots=True)
 class App:
     """An app that is installed, or on its way in or out. `archive`: its sha256. `step`: what was begun last. `error`: why
     it is FAILED or PAUSED, or an upgrade was taken back. `signer`: JSON. `installed_at`: when it was first tried; all
-    tries up to its removal have the same. `forget`: its data goes with it. `limits`: those that the owner has changed."""
+    tries up to its removal have the same. `forget`: its data goes with it. `limits`: those that the owner has changed. `paused`: why it
+    was PAUSED when an upgrade began that is not through yet."""
 
     name: str
     version: str
@@ -75,6 +80,7 @@ class App:
     signer: str = ""
     forget: bool = False
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    paused: str = ""
 
     @property
     def resources(self) -> Resources:
@@ -132,4 +138,5 @@ def app_from_row(row: Mapping[str, Any]) -> App:
         signer=row.get("signer") or "",
         forget=bool(row.get("forget")),
         limits=limits,
+        paused=row.get("paused") or "",
     )

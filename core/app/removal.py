@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 
-from core.app.admission import dependents
+from core.app.admission_rules import dependents
 from core.app.parts import AppParts, Progress
 from core.app.record import App, AppState
 from pcloud.errors import Conflict, Rejected

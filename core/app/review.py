@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from core.app.admission import Missing
+from core.app.admission_rules import Missing
 from core.app.limits import size
 from core.app.signature import Signer
 from core.caller import Grant

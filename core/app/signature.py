@@ -13,8 +13,10 @@ compare.
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from core.app import minisign, sshsig
 from pcloud.errors import Rejected
@@ -30,6 +32,8 @@ MEMBER_TAIL = b"\x03\0" + bytes(8)
 SUBFIELD = b"PC"
 ZIP_END = b"PK\x05\x06"
 ZIP_END_LENGTH = 22
+# No signature, of either kind, begins farther from the end.
+FARTHEST = 128 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,13 @@ class Signer:
     name: str = ""
 
 
-def signer_of(archive: bytes) -> Signer | None:
-    """Who signed the archive, None when nobody did; raises `Rejected` for a signature that does not hold."""
+def signer_of(archive: bytes | Path) -> Signer | None:
+    """Who signed the archive, None when nobody did; raises `Rejected` for a signature that does not hold. Of a file only the
+    end is read, unless it is signed."""
+    if isinstance(archive, Path):
+        if not split_signature(_ends(archive))[1]:
+            return None
+        archive = archive.read_bytes()
     content, text = split_signature(archive)
     if not text:
         return None
@@ -83,6 +92,14 @@ def split_signature(archive: bytes) -> tuple[bytes, str]:
     if raw and not (raw.isascii() and len(raw) <= LONGEST_TEXT):
         raise Rejected("the archive's signature can't be read: sign it again with `pcloud app sign`")
     return content, raw.decode()
+
+
+def _ends(path: Path) -> bytes:
+    """Its first bytes, which tell what it is, and its last ones, in which a signature would be."""
+    with path.open("rb") as file:
+        head = file.read(len(GZIP))
+        file.seek(max(len(head), file.seek(0, os.SEEK_END) - FARTHEST))
+        return head + file.read()
 
 
 def _gzip_member(raw: bytes) -> bytes:

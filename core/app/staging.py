@@ -1,17 +1,23 @@
-"""Archives that were uploaded for a review and are not installed yet: kept aside for an hour, a few at most.
+"""Archives that were uploaded and are not installed yet: each a file of its own, kept for an hour, a few at most.
 
-So the owner decides on exactly the bytes that are installed, and uploads them once.
+So the owner decides on exactly the bytes that are installed, and uploads them once. Nothing here holds an archive in memory.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import os
 import re
 import shutil
 import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
-from pcloud.errors import NotFound
+from pcloud.errors import NotFound, Rejected
 
 __all__ = ["STAGED", "Staged"]
 
@@ -20,46 +26,80 @@ STAGED = ".staged"
 AT_MOST = 4
 SECONDS = 3600.0
 SHA256 = re.compile(r"[0-9a-f]{64}")
+# While it comes in.
+PART = ".part"
 
 
 class Staged:
-    """`folder`: of nothing else. What was there before is dropped: a review does not outlive the node."""
+    """`folder`: of nothing else. What was there before is dropped: a review does not outlive the node. `longest`: bytes of one."""
 
-    def __init__(self, folder: Path, *, at_most: int = AT_MOST, seconds: float = SECONDS):
+    def __init__(self, folder: Path, *, longest: int, at_most: int = AT_MOST, seconds: float = SECONDS):
         self._folder = folder
+        self._longest = longest
         self._at_most = at_most
         self._seconds = seconds
+        self._used = Counter[str]()
 
     def clear(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(parents=True, mode=0o700)
 
-    def put(self, sha256: str, data: bytes) -> None:
-        """Keep `data`; the oldest ones beyond the bound go."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        place = self._folder / sha256
-        part = place.with_suffix(".part")
-        part.write_bytes(data)
-        part.replace(place)
-        self._drop_old(keep=sha256)
+    async def receive(self, pieces: AsyncIterator[bytes]) -> Path:
+        """Write down what comes, piece by piece; its file is named by its sha256. Raises `Rejected` when it is too long."""
+        part = self._folder / f"{token_hex(8)}{PART}"
+        digest, size = hashlib.sha256(), 0
+        try:
+            with part.open("xb") as file:
+                async for piece in pieces:
+                    size += len(piece)
+                    if size > self._longest:
+                        raise Rejected(f"the archive is longer than {self._longest} bytes: that is the most allowed")
+                    digest.update(piece)
+                    await asyncio.to_thread(file.write, piece)
+            return await asyncio.to_thread(self._keep, part, digest.hexdigest())
+        finally:
+            part.unlink(missing_ok=True)
 
-    def get(self, sha256: str) -> bytes:
-        """Raises `NotFound` for what was never uploaded, or is too old."""
+    def put(self, data: bytes) -> Path:
+        """The same for what is in memory already; call it in a thread."""
+        part = self._folder / f"{token_hex(8)}{PART}"
+        try:
+            part.write_bytes(data)
+            return self._keep(part, hashlib.sha256(data).hexdigest())
+        finally:
+            part.unlink(missing_ok=True)
+
+    def place(self, sha256: str) -> Path:
+        """Of one that waits; raises `NotFound` for what was never uploaded, or is too old."""
         self._drop_old()
-        place = self._folder / sha256
+        place = self._folder / sha256[:64]
         if not SHA256.fullmatch(sha256) or not place.exists():
             raise NotFound(f"no uploaded archive {sha256[:12]!r} waits here (any more): upload it again")
-        return place.read_bytes()
+        return place
 
-    def drop(self, sha256: str) -> None:
-        if SHA256.fullmatch(sha256):
-            (self._folder / sha256).unlink(missing_ok=True)
+    @contextmanager
+    def using(self, place: Path) -> Iterator[None]:
+        """It stays there meanwhile, however old it is."""
+        self._used[place.name] += 1
+        try:
+            yield
+        finally:
+            self._used[place.name] -= 1
+
+    def drop(self, place: Path) -> None:
+        """Unless somebody uses it still; then it goes when it is old."""
+        if self._used[place.name] <= 0:
+            place.unlink(missing_ok=True)
+
+    def _keep(self, part: Path, sha256: str) -> Path:
+        place = part.replace(self._folder / sha256)
+        self._drop_old(keep=sha256)
+        return place
 
     def _drop_old(self, keep: str = "") -> None:
-        if not self._folder.exists():
-            return
-        files = sorted(self._folder.iterdir(), key=os.path.getmtime, reverse=True)
-        others = [file for file in files if file.name != keep]
+        files = [file for file in self._folder.iterdir() if SHA256.fullmatch(file.name)]
+        others = sorted((file for file in files if file.name != keep), key=os.path.getmtime, reverse=True)
         too_many = others[self._at_most - (1 if keep else 0) :]
         for file in others:
             if file in too_many or time.time() - file.stat().st_mtime > self._seconds:
-                file.unlink(missing_ok=True)
+                self.drop(file)

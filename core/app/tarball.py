@@ -7,7 +7,6 @@ a gigabyte long; only then is the tar read, in pieces.
 from __future__ import annotations
 
 import gzip
-import io
 import tarfile
 import tempfile
 import zlib
@@ -31,11 +30,11 @@ KINDS = {
 
 
 @contextmanager
-def open_tarball(data: bytes, bounds: ArchiveBounds) -> Iterator[Iterator[Member | str]]:
-    """Its members in order: a `Member` for a file, a path for a folder. Raises `Rejected` at the first that may not
-    be."""
+def open_tarball(file: IO[bytes], length: int, bounds: ArchiveBounds) -> Iterator[Iterator[Member | str]]:
+    """Its members in order: a `Member` for a file, a path for a folder. `length`: of the whole, in bytes.
+    Raises `Rejected` at the first that may not be."""
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as inflated:
-        _inflate(data, inflated, bounds)  # type: ignore[arg-type]
+        _inflate(file, length, inflated, bounds)  # type: ignore[arg-type]
         inflated.seek(0)
         try:
             with tarfile.open(fileobj=_Pieces(inflated), mode="r:", errorlevel=2) as tar:  # type: ignore[arg-type]
@@ -44,18 +43,18 @@ def open_tarball(data: bytes, bounds: ArchiveBounds) -> Iterator[Iterator[Member
             raise Rejected(f"the archive's tar can't be read: {error}; pack it again with `pcloud app pack`") from error
 
 
-def _inflate(data: bytes, target: IO[bytes], bounds: ArchiveBounds) -> None:
-    most = min(bounds.unpacked, max(bounds.ratio_from, len(data) * bounds.ratio))
+def _inflate(file: IO[bytes], length: int, target: IO[bytes], bounds: ArchiveBounds) -> None:
+    most = min(bounds.unpacked, max(bounds.ratio_from, length * bounds.ratio))
     # A tar adds at most a header and padding to each file.
     most += 1024 * bounds.files
     total = 0
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
+        with gzip.GzipFile(fileobj=file) as stream:
             while piece := stream.read(PIECE):
                 total += len(piece)
                 if total > most:
                     raise Rejected(
-                        f"the archive inflates to more than {most // 2**20} MB from {len(data)} bytes: "
+                        f"the archive inflates to more than {most // 2**20} MB from {length} bytes: "
                         "that looks like a bomb; nothing was unpacked"
                     )
                 target.write(piece)

@@ -20,8 +20,9 @@ import msgspec
 from core.app.additive import losses
 from core.app.archive import CheckedArchive
 from core.app.installation import bring_up
-from core.app.parts import AppParts, Progress, quiet
+from core.app.parts import AppParts, Progress
 from core.app.record import App, AppState
+from core.app.stored import written_beyond
 from core.caller import Grant
 from pcloud.errors import Conflict, PCloudError, Unavailable
 from pcloud.manifest import Init, Manifest
@@ -46,14 +47,17 @@ class Upgrades:
         """Raises the reason when the version before runs again (or nothing has changed)."""
         snapshots = self._parts.snapshots(app.name)
         await asyncio.to_thread(snapshots.check_room)
-        await self._step(app.name, "stop", f"{app.name} {app.version}", progress)
-        await self._halt(app.name)
+        paused = (app.error or "you paused it") if app.state is AppState.PAUSED else None
+        await self._parts.nodes.become(app.name, AppState.UPGRADING, step="stop", paused=paused)
+        progress("stop", f"{app.name} {app.version}")
         try:
+            await self._halt(app.name)
             await self._step(app.name, "snapshot", "its data folder", progress)
             await asyncio.to_thread(snapshots.take, app.archive)
             new = await self._parts.nodes.replace(app, checked, grants, signer)
         except Exception as error:
-            await self._never_was(app, str(error))
+            if await self._back_out(app.name, str(error), progress):
+                return
             raise
         progress("register", f"{new.name} {new.version}")
         await self.go_on(new, progress)
@@ -61,7 +65,7 @@ class Upgrades:
     async def go_on(self, app: App, progress: Progress) -> None:
         """With an upgrade or a rollback, wherever it was interrupted."""
         if app.step in BEFORE:
-            await self._never_was(app, "the upgrade was interrupted before anything changed")
+            await self._back_out(app.name, "the upgrade was interrupted before anything changed", progress)
         elif app.step in BACK:
             await self._restore(app, progress, app.error)
         elif app.previous is None or app.previous.returning:
@@ -107,7 +111,8 @@ class Upgrades:
             log.error("%s %s does not work and is taken back: %s", app.name, app.version, error)
             reason = f"{app.version} did not work and was taken back: {error}"
             await self.roll_back(app, progress, reason)
-            message = f"{app.name} {app.version} did not work, {before.version} runs again: {error}"
+            again = "is paused" if app.paused else "runs"
+            message = f"{app.name} {app.version} did not work, {before.version} {again} again: {error}"
             raise (type(error)(message) if isinstance(error, PCloudError) else Unavailable(message)) from error
         await self._parts.processor.retire(app.name, sorted(_triggers(before.manifest) - _triggers(app.manifest)))
         await self._drop_snapshots(app)
@@ -123,12 +128,20 @@ class Upgrades:
             app.name,
             sorted(_triggers(app.manifest) - _triggers(before.manifest) | _moved(before.manifest, app.manifest)),
         )
+        newer, hidden = await self._parts.nodes.catalog(app.name), await self._parts.nodes.hidden(app.name)
         old = await self._parts.nodes.restore(app, by_itself=bool(reason))
+        # What nobody has written into binds no later version. Nobody can any more.
+        older = Catalog.from_json(before.catalog or "{}")
+        if reason and not await written_beyond(self._parts.store, app.name, newer, older):
+            await self._parts.nodes.set_hidden(app.name, hidden)
         await self._parts.api.disconnect(lambda caller: app.name in (caller.view_app, caller.name))
         progress("register", f"{old.name} {old.version}")
         await self._settle_back(old, progress, reason)
 
     async def _settle_back(self, app: App, progress: Progress, reason: str) -> None:
+        if reason and app.paused:
+            await self._pause_again(app, reason)
+            return
         try:
             instance = await self._parts.local.make(app)
             steps = await bring_up(self._parts, instance, progress, ())
@@ -140,12 +153,28 @@ class Upgrades:
         await self._drop_snapshots(app)
         await steps.running(reason)
 
-    async def _never_was(self, app: App, reason: str) -> None:
-        """The version before goes on, after an end before the new one was registered."""
-        await self._parts.nodes.become(app.name, AppState.RUNNING, reason, step="running")
+    async def _back_out(self, name: str, reason: str, progress: Progress) -> bool:
+        """The version before goes on, after an end before the new one was registered. True: that had been registered after
+        all, as with a log that did not answer in time, and runs now."""
+        # With this write what is read next is what the log has.
+        await self._parts.nodes.become(name, AppState.UPGRADING, reason)
+        app = await self._parts.nodes.get(name)
+        if app.step not in BEFORE:
+            await self.go_on(app, progress)
+            return True
+        if app.paused:
+            await self._pause_again(app)
+            return False
         await self._drop_snapshots(app)
-        instance = await self._parts.local.make(app)
-        await bring_up(self._parts, instance, quiet, (), recorded=False)
+        # It is started like any app that should run and does not: however often that takes, and giving way to the owner.
+        await self._parts.nodes.become(name, AppState.RUNNING, reason, step="running")
+        return False
+
+    async def _pause_again(self, app: App, reason: str = "") -> None:
+        """As it was before an upgrade that came to nothing."""
+        await self._drop_snapshots(app)
+        why = f"{app.paused}; {reason}" if reason else app.paused
+        await self._parts.nodes.become(app.name, AppState.PAUSED, why, step="pause", paused=None)
 
     async def _drop_snapshots(self, app: App) -> None:
         """All but the one that the next rollback needs."""

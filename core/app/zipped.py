@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from core.app.bounds import ArchiveBounds
 from core.app.member import Member, member_path
@@ -20,20 +20,20 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @contextmanager
-def open_zip(data: bytes, bounds: ArchiveBounds) -> Iterator[Iterator[Member | str]]:
-    """Its members in order: a `Member` for a file, a path for a folder. Raises `Rejected` at the first that may not
-    be."""
+def open_zip(file: IO[bytes], length: int, bounds: ArchiveBounds) -> Iterator[Iterator[Member | str]]:
+    """Its members in order: a `Member` for a file, a path for a folder. `length`: of the whole, in bytes.
+    Raises `Rejected` at the first that may not be."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             if len(infos) > 2 * bounds.files:
                 raise Rejected(
                     f"the archive holds more than {bounds.files} files: leave out what the app does not need"
                 )
             claimed = sum(info.file_size for info in infos)
-            if claimed > max(bounds.ratio_from, len(data) * bounds.ratio):
+            if claimed > max(bounds.ratio_from, length * bounds.ratio):
                 raise Rejected(
-                    f"the archive claims to hold {claimed} bytes in {len(data)}: that looks like a bomb; "
+                    f"the archive claims to hold {claimed} bytes in {length}: that looks like a bomb; "
                     "nothing was unpacked"
                 )
             yield _members(archive, infos, bounds)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -26,11 +24,10 @@ def api_refused(audit: Audit, caller: Caller, errors: Sequence[Mapping[str, Any]
 
 
 @asynccontextmanager
-async def archive_audited(audit: Audit, archive: bytes, actor: str = "owner") -> AsyncIterator[None]:
-    """Writes it down, under the archive's sha256, when it is refused within."""
+async def archive_audited(audit: Audit, sha256: str, actor: str = "owner") -> AsyncIterator[None]:
+    """Writes it down, under the archive's `sha256`, when it is refused within."""
     try:
         yield
     except PCloudError as error:
-        digest = await asyncio.to_thread(hashlib.sha256, archive)
-        audit.refused("archive", actor, digest.hexdigest(), error.message, outcome=error.code)
+        audit.refused("archive", actor, sha256, error.message, outcome=error.code)
         raise

@@ -20,10 +20,11 @@ from pcloud.errors import Rejected
 
 __all__ = ["commands"]
 
-commands = typer.Typer(no_args_is_help=True, help="Applications: make, pack, install, watch, upgrade, remove.")
+commands = typer.Typer(
+    no_args_is_help=True, help="Applications: install, watch, limit, upgrade, remove; make and sign."
+)
 
 
-@commands.command("pack")
 def pack_command(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The app's folder.")],
     target: Annotated[
@@ -51,15 +52,6 @@ def pack_command(
     facts.print(f"{plain(target)}  {len(checked.data):,} bytes  sha256 {checked.sha256}")
 
 
-for life in (install, upgrade, show, rollback, pause, resume, restart, remove, grants, grant, revoke, limits):
-    commands.command(life.__name__)(life)
-commands.command("new")(new)
-commands.command("lock")(lock)
-commands.command("dev")(dev)
-commands.command("sign")(sign)
-
-
-@commands.command("list")
 def list_command(data: DataOption, as_json: AsJson = False) -> None:
     """What is installed and how it is doing."""
 
@@ -71,13 +63,14 @@ def list_command(data: DataOption, as_json: AsJson = False) -> None:
     if as_json:
         print_json(apps)
         return
-    rows = [(app["name"], app["version"], app["state"], app["process"], app["restarts"]) for app in apps]
+    rows = [
+        (app["name"], app["version"], app["state"], app["process"], app["restarts"], app["sandbox"]) for app in apps
+    ]
     notes = [app["error"] or app["reason"] for app in apps]
     empty = "No app is installed: try `pcloud app install FOLDER`."
-    print_table(("APP", "VERSION", "STATE", "PROCESS", "RESTARTS"), rows, empty=empty, notes=notes)
+    print_table(("APP", "VERSION", "STATE", "PROCESS", "RESTARTS", "SANDBOX"), rows, empty=empty, notes=notes)
 
 
-@commands.command()
 def logs(
     name: Name,
     data: DataOption,
@@ -109,3 +102,12 @@ def logs(
 def readable(entry: str) -> str:
     """A line of an app without what would move or colour the terminal."""
     return "".join(letter if letter.isprintable() or letter == "\t" else "\ufffd" for letter in entry)
+
+
+# In the order of `pcloud app --help`: what owners need, then what developers do.
+for name, command in {
+    "install": install, "list": list_command, "show": show, "logs": logs, "grants": grants, "grant": grant,
+    "revoke": revoke, "limits": limits, "pause": pause, "resume": resume, "restart": restart, "upgrade": upgrade,
+    "rollback": rollback, "remove": remove, "new": new, "dev": dev, "lock": lock, "pack": pack_command, "sign": sign,
+}.items():  # fmt: skip
+    commands.command(name)(command)

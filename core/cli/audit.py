@@ -9,10 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.client import open_client
+from core.cli.runs import check_app
 from core.cli.terminal import AsJson, DataOption, print_json, print_table, run
+from pcloud.errors import Rejected
 
 __all__ = ["audit"]
 
+KINDS = ("call", "send", "api", "bus", "limit", "archive", "web")
 QUERY = "query($first: Int, $app: String, $kind: String) { audit(first: $first, app: $app, kind: $kind) }"
 
 
@@ -26,7 +29,11 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """List who called what, and who was refused what, newest first."""
+    if kind is not None and kind not in KINDS:
+        raise Rejected(f"{kind!r} is no kind of record: use one of {', '.join(KINDS)}")
     found = run(fetch(data, app=app, kind=kind, first=first))
+    if app and not found:
+        run(check_app(data, app, lambda: fetch(data, app=app, first=1)))
     if as_json:
         print_json(found)
         return
@@ -41,7 +48,7 @@ def audit(
         for entry in found
     ]
     notes = [entry.get("what", "") for entry in found]
-    print_table(("WHEN", "KIND", "WHO", "WHAT", "HOW IT ENDED"), rows, empty="Nothing was written down.", notes=notes)
+    print_table(("WHEN", "KIND", "WHO", "WHAT", "HOW IT ENDED"), rows, empty="There is no such record.", notes=notes)
 
 
 async def fetch(data: Path, **wanted: Any) -> Any:

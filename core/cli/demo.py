@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -52,7 +53,10 @@ def demo(
 ) -> None:
     """Photographs in; faces, search and a gallery out, on a throw-away folder."""
     files = photographs(photos or [ROOT / ".setup" / "photos"])
-    run(tell(files, own=bool(photos), leave=leave, as_json=as_json, listen=listen))
+    try:
+        run(tell(files, own=bool(photos), leave=leave, as_json=as_json, listen=listen))
+    except asyncio.CancelledError as ended:  # by SIGTERM, which has to end the node and its folder too
+        raise typer.Exit(128 + signal.SIGTERM) from ended
 
 
 def photographs(places: list[Path]) -> list[Path]:
@@ -72,6 +76,8 @@ def photographs(places: list[Path]) -> list[Path]:
 
 async def tell(files: list[Path], *, own: bool, leave: bool, as_json: bool, listen: str) -> None:
     began = time.monotonic()
+    if this := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     with tempfile.TemporaryDirectory(prefix="pcloud-demo-", ignore_cleanup_errors=True) as folder:
         async with running_node(Path(folder) / "data", listen) as node, open_client(Path(folder) / "data") as client:
             facts = await story(client, files, own=own)
@@ -187,7 +193,7 @@ async def outcome(client: Client, *, photos: int, own: bool) -> dict[str, Any]:
 
 def show(facts: dict[str, Any], address: str, link: str) -> None:
     """The story's end, in words."""
-    gallery = re.sub(r"^(https?://)", r"\1photos.", address)
+    gallery, page = (re.sub("^(https?://)", rf"\1{name}.", address) for name in ("photos", "console"))
     console.print(
         f"\n[bold]{facts['images']}[/] photographs, [bold]{facts['segments']}[/] faces in them, {facts['events']} events in the log"
     )
@@ -198,4 +204,4 @@ def show(facts: dict[str, Any], address: str, link: str) -> None:
         f"  {facts['runs']['DONE']} runs done, {failed} failed"
         + (" (a file that is broken on purpose)" if failed == 1 else "")
     )
-    console.print(f"\nGallery   {gallery}\nSign in   {link}")
+    console.print(f"\nSign in   {link}\nGallery   {gallery}\nConsole   {page}")

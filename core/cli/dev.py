@@ -17,13 +17,14 @@ import typer
 
 from core.cli.client import Client, open_client
 from core.cli.terminal import AsJson, console, facts, plain, print_json, run
-from pcloud.errors import Conflict, Forbidden, NotFound, PCloudError
+from pcloud.errors import Conflict, Forbidden, NotFound, PCloudError, Unavailable
 from pcloud.local_node import LocalNode, local_node
 from pcloud.manifest import Manifest
 from pcloud.packing import packed_files, packed_folder
 
 __all__ = ["dev"]
 
+LOG_LINES = 20
 POLL = 0.25  # seconds between two looks at the files
 COLOURS = {"error": "red", "event": "cyan", "run": "green", "reload": "yellow", "log": "dim"}
 
@@ -40,10 +41,22 @@ def dev(
 ) -> None:
     """Run an app, again after each change, and show its events, runs and log lines until Ctrl-C."""
     say = json_lines if as_json else terminal_lines
+    # While its node comes and goes, too: a node that is left alone would run on.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with nullcontext(None) if data else local_node() as node:
         if node:
             say("node", f"{node.address}  sign a browser in: {node.link}", address=node.address, data=str(node.data))
-        run(until_stopped(work(folder, data, node, keep, say)))
+        try:
+            run(until_stopped(work(folder, data, node, keep, say)))
+        except Unavailable as error:
+            if node is None:
+                raise
+            # Its folder goes now: what is to be known of it is told here.
+            last = "\n".join(node.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
+            raise Unavailable(f"the node of `pcloud app dev` has ended; the end of its log:\n{last}") from error
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # it ends already
 
 
 def terminal_lines(kind: str, text: str, **_: Any) -> None:

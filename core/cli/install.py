@@ -69,18 +69,33 @@ async def install_archive(
     review = await client.ask("POST", "/apps/review", data=archive)
     if only_upgrade and review["kind"] == "install":
         raise Conflict(f"{review['name']} is not installed: use `pcloud app install`")
+    if await install_needed(client, review, yes, say):
+        review = await client.ask("POST", "/apps/review", data=archive)
+    return await install_reviewed(client, review, yes, unconfined, say)
+
+
+async def install_needed(client: Client, review: dict[str, Any], yes: bool, say: Say) -> bool:
+    """Install what the app lacks and comes with PCloud, what that lacks before it; whether there was anything."""
     for name in review["needed"]:
+        of_bundled = f"/apps/review?bundled={name}"
+        if (needed := await client.ask("POST", of_bundled))["kind"] == "same":
+            continue  # came along with another one
         say(f"{plain(review['name'])} needs {plain(name)}, which comes with PCloud:")
         if not yes and not confirm(f"  install {name} first?", default=True, otherwise="`--yes` installs it"):
             raise Rejected(f"{review['name']} is not installed: it can't work without {name}")
-        await install_reviewed(client, await client.ask("POST", f"/apps/review?bundled={name}"), yes, False, say)
-    return await install_reviewed(client, review, yes, unconfined, say)
+        if await install_needed(client, needed, yes, say):
+            needed = await client.ask("POST", of_bundled)
+        await install_reviewed(client, needed, yes, False, say)
+    return bool(review["needed"])
 
 
 async def install_reviewed(
     client: Client, review: dict[str, Any], yes: bool, unconfined: bool, say: Say
 ) -> dict[str, Any]:
     name = plain(review["name"])
+    if review["kind"] == "same":
+        say(f"[green]✓[/] {name} {plain(review['version'])} is installed already, from this very archive")
+        return {"name": review["name"], "version": review["version"], "approved": [], "rejected": []}
     show_review(review, say)
     asked = [grant for grant in review["grants"] if grant["new"]]
     approved = [grant for grant in asked if allowed(grant, name, yes=yes, say=say)]
@@ -99,6 +114,8 @@ def show_review(review: dict[str, Any], say: Say) -> None:
     over = f" over {plain(review['from_version'])}" if review["kind"] == "upgrade" else ""
     say(f"[bold]{title}[/] {version}{over}  {plain(review['description'])}".rstrip())
     say(f"  · {signed_by(review)}")
+    if review["sandbox"] and not review["unconfined"]:
+        say(f"  · it will run in a sandbox of its own ({plain(review['sandbox'])})")
     for note in (*review["notes"], *review["resources"]):
         say(f"  · it will {plain(note)}" if note in review["notes"] else f"  · it may {plain(note)}")
     for change in review["changes"]:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from core.cli.client import open_client
+from core.cli.life import segment
 from core.cli.terminal import AsJson, DataOption, console, facts, plain, print_json, print_table, run
 from pcloud.errors import NotFound, Rejected
 
@@ -25,6 +27,7 @@ DISMISS = "mutation($id: String!) { dismissRun(id: $id) }"
 RETRY_ALL = "mutation($app: String, $trigger: String) { retryRuns(app: $app, trigger: $trigger) }"
 DISMISS_ALL = "mutation($app: String, $trigger: String) { dismissRuns(app: $app, trigger: $trigger) }"
 STATES = ("NEW", "IN_PROGRESS", "DONE", "FAILED")
+PACKAGES = re.compile(r'"[^"]*/site-packages/')
 WHOLE = 32  # hex digits of a run's id
 SHORT = 12  # as many as a list shows
 WIDEST = 160  # letters of a run's arguments
@@ -45,6 +48,8 @@ def list_runs(
     if state and state.upper() not in STATES:
         raise Rejected(f"{state!r} is no state of a run: use {', '.join(STATES)}")
     found = run(fetch_runs(data, app=app, state=state and state.upper(), first=first))
+    if app and not found:
+        run(check_app(data, app, lambda: fetch_runs(data, app=app, first=1)))
     if as_json:
         print_json(found)
         return
@@ -59,6 +64,13 @@ def list_runs(
 async def fetch_runs(data: Path, *, app: str | None = None, state: str | None = None, first: int = 1000) -> Any:
     async with open_client(data) as client:
         return (await client.graphql(QUERY, {"app": app, "state": state, "first": first}))["runs"]
+
+
+async def check_app(data: Path, app: str, any_of_it: Callable[[], Awaitable[Any]]) -> None:
+    """Raises `NotFound` for an app that is not installed and of which there is nothing at all."""
+    if not await any_of_it():
+        async with open_client(data) as client:
+            await client.ask("GET", f"/apps/{segment(app)}")
 
 
 def concerning(entry: dict[str, Any]) -> str:
@@ -159,7 +171,7 @@ def retry(
     if one(id, all, app, trigger) is not None:
         console.print(f"[green]✓[/] {steer(RETRY, id or '', data)} runs again")
     else:
-        console.print(f"[green]✓[/] {steer_all(RETRY_ALL, app, trigger, data)} failed runs are made again")
+        say_count(steer_all(RETRY_ALL, app, trigger, data), "made again")
 
 
 @commands.command()
@@ -170,7 +182,7 @@ def dismiss(
     if one(id, all, app, trigger) is not None:
         console.print(f"[green]✓[/] {steer(DISMISS, id or '', data)} is dismissed")
     else:
-        console.print(f"[green]✓[/] {steer_all(DISMISS_ALL, app, trigger, data)} failed runs are dismissed")
+        say_count(steer_all(DISMISS_ALL, app, trigger, data), "dismissed")
 
 
 def one(id: str | None, all: bool, app: str | None, trigger: str | None) -> str | None:
@@ -182,8 +194,16 @@ def one(id: str | None, all: bool, app: str | None, trigger: str | None) -> str 
     return id
 
 
+def say_count(count: int, what: str) -> None:
+    if count:
+        console.print(f"[green]✓[/] {count:,} failed {'run is' if count == 1 else 'runs are'} {what}")
+    else:
+        console.print("No failed run is kept that this is about.")
+
+
 def plain_line(text: str) -> str:
-    """A line of a traceback: its indentation says something."""
+    """A line of a traceback: its indentation says something, but not where on the node the app's packages are."""
+    text = PACKAGES.sub('"', text)
     return " " * (len(text) - len(text.lstrip())) + plain(text)
 
 

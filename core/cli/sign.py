@@ -100,8 +100,10 @@ def _text_of(file: Path) -> str:
     """With one line end at its end, as the tools write it."""
     try:
         return file.read_text("ascii").strip() + "\n"
-    except (OSError, UnicodeDecodeError) as error:
-        raise Rejected(f"{file} can't be read as a key or a signature: {error}") from error
+    except OSError as error:
+        raise Rejected(f"{file} can't be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise Rejected(f"{file} is no text: name the file of a key, or of a signature") from error
 
 
 def _signed_by_ssh(content: bytes, key: Path) -> str:

@@ -6,6 +6,8 @@ Texts that come from apps pass through `plain`, so that none can colour, move or
 from __future__ import annotations
 
 import json
+import re
+import signal
 import sys
 from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
@@ -47,6 +49,9 @@ DataOption = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 
+# Delete and the C1 codes, of which U+009B begins a command to the terminal.
+CODES = re.compile(r"[\x7f-\x9f]")
+
 Result = TypeVar("Result")
 
 
@@ -63,11 +68,15 @@ def plain(text: object) -> str:
 
 
 def say_error(message: str) -> None:
-    console.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    """A message may hold what an app said, such as its last words."""
+    shown = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in message)
+    console.print(f"[bold red]error:[/] {escape(shown)}", soft_wrap=True)
 
 
 def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:
     """Ask on the terminal. Where nobody can answer, raises `Rejected`, naming what to do `otherwise`."""
+    # An event loop that runs would keep Ctrl-C to itself until the question is answered.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return typer.confirm(question, default=default, err=True)
     except typer.Abort as error:
@@ -75,10 +84,16 @@ def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:
             raise KeyboardInterrupt from error
         console.print()
         raise Rejected(f"nobody answered the question {question.strip()!r}: {otherwise}") from error
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=2 if sys.stdout.isatty() else None, default=str, ensure_ascii=False)
+    """To a terminal without the control codes that JSON lets through; what reads it finds the same there."""
+    seen = sys.stdout.isatty()
+    encoder = json.JSONEncoder(indent=2 if seen else None, default=str, ensure_ascii=False)
+    for text in encoder.iterencode(value):
+        sys.stdout.write(CODES.sub(lambda code: f"\\u{ord(code[0]):04x}", text) if seen else text)
     sys.stdout.write("\n")
     sys.stdout.flush()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +18,8 @@ from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, NodeSettings, parse_li
 from core.trace import traces_wanted
 
 __all__ = ["signin_link", "status", "up"]
+
+OPEN_FILES = 65_536
 
 
 def up(
@@ -46,6 +50,7 @@ def up(
     from core.node.garbage import collect_less
 
     set_up_logs(log_format, verbose=verbose)
+    allow_open_files()
     host, port = parse_listen(listen)
     server = read_graph_server(graph, graph_password_file, os.environ.pop("PCLOUD_GRAPH_PASSWORD", ""))
     settings = NodeSettings(
@@ -62,11 +67,21 @@ def up(
     run(work())
 
 
+def allow_open_files() -> None:
+    """As many as this user may have: many systems begin with 1024, which two apps that open connections without end would take."""
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
+    if now != resource.RLIM_INFINITY and now < enough:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
+
+
 def announce(address: str, token: str | None, link: str, data: Path) -> None:
     """What a person needs to know at the start; on standard output, so that a script can read it too."""
     if token:
         print(f"This cloud's owner credential, shown only now; keep it safe:\n\n    {token}\n", flush=True)
-    print(f"PCloud is up at {address}  (data: {data})\nSign a browser in once, within ten minutes: {link}", flush=True)
+    console = re.sub("^(https?://)", r"\1console.", address)
+    print(f"PCloud is up at {address}  (data: {data})\nSign a browser in once, within ten minutes: {link}")
+    print(f"Then install apps in the console: {console}", flush=True)
 
 
 def signin_link(data: DataOption, as_json: AsJson = False) -> None:

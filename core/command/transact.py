@@ -14,6 +14,7 @@ from core.command.change import NodeChange
 from core.command.forget import Forgetting, ForgottenHook
 from core.command.identity import request_hash, transaction_of_key
 from core.command.staging import Staging, Stale
+from core.quota import size_of
 from eventstore import Appended, Transaction
 from eventstore.erasure import Erasure
 from pcloud.errors import Conflict, Rejected, Unavailable
@@ -62,7 +63,7 @@ class AppsGraph(Protocol):
 class EventQuota(Protocol):
     """How much an actor may write; `core.quota.Quotas` is one."""
 
-    def events(self, actor: str, count: int, /) -> None:
+    def events(self, actor: str, count: int, size: int, /) -> None:
         """Raises `Unavailable` for an actor that is beyond it."""
         ...
 
@@ -70,7 +71,8 @@ class EventQuota(Protocol):
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
     """`tx`: the transaction's id; `keyed`: whether it follows from the request, so that it may have been done before. `request`: hash of
-    what is asked. `adds_update`: in a run, where adding what exists updates what differs."""
+    what is asked. `adds_update`: in a run, where adding what exists updates what differs.
+    `payer`: whose quota it counts against, where that is not the actor's."""
 
     actor: str
     tx: str
@@ -80,6 +82,7 @@ class WriteRequest:
     depth: int = 0
     traceparent: str = ""
     adds_update: bool = False
+    payer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,8 @@ class Commands:
             else:
                 await self._apart.check()
         if self._quotas is not None:
-            self._quotas.events(request.actor, len(events))
+            size = sum(size_of([event.change.set, event.change.link]) for event in events)
+            self._quotas.events(request.payer or request.actor, len(events), size)
         transaction = Transaction(
             request.tx,
             events,

@@ -21,7 +21,8 @@ __all__ = ["CONSOLE", "Console"]
 CONSOLE = "console"
 # What the administration socket offers beyond these is for the machine's own user: bus credentials and sign-in links.
 OFFERED = frozenset({"apps", "call", "devices", "graph", "replay", "runs", "status"})
-LARGEST_ARCHIVE = 512 * 2**20
+# Archives are no part of it: they are written to the disk as they come.
+LARGEST_BODY = 64 * 2**20
 NEVER_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -73,7 +74,7 @@ class Console:
         if "unconfined" in request.query:
             raise Rejected("an app without a sandbox is installed on the machine itself: `pcloud app install`")
         address = URL.build(path=path, query_string=request.rel_url.raw_query_string, encoded=True)
-        inner = request.clone(rel_url=address, client_max_size=LARGEST_ARCHIVE)
+        inner = request.clone(rel_url=address, client_max_size=LARGEST_BODY)
         return await self._admin._handle(inner)  # aiohttp has no public name for it
 
 

@@ -111,7 +111,8 @@ def returning_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
     if "Content-Security-Policy" not in returning:
         returning.add("Content-Security-Policy", DEFAULT_POLICY)
     returning.add("Content-Security-Policy", BOUNDARY)
-    if returning.get("Referrer-Policy", "").strip().lower() not in DISCREET:
+    # Of several a browser takes the last that it knows.
+    if {one.strip().lower() for one in returning.getall("Referrer-Policy", [""])} - DISCREET:
         returning["Referrer-Policy"] = "same-origin"
     returning.update(SAFE)
     return returning

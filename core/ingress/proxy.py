@@ -6,9 +6,12 @@ What passes of the headers is told in `headers`. What is added: `Pcloud-User`, s
 from __future__ import annotations
 
 import asyncio
+import functools
 
 import aiohttp
 from aiohttp import web
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_parser import RawResponseMessage
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -20,6 +23,8 @@ __all__ = ["Proxy"]
 
 CONNECT_SECONDS = 5
 LARGEST_MESSAGE = 4 * 2**20
+# Informational answers (100 Continue, 103 Early Hints) before the real one.
+MOST_PRELIMINARY = 16
 
 
 class Proxy:
@@ -94,8 +99,23 @@ class Proxy:
             return downstream
 
 
+class Answers(ResponseHandler):
+    """Cuts an app off that says again and again that its answer will come: aiohttp reads all of that before it lets others on."""
+
+    _preliminary = 0
+
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
+        self._preliminary = self._preliminary + 1 if 100 <= data[0].code < 200 else 0
+        if self._preliminary <= MOST_PRELIMINARY:
+            super().feed_data(data, size)
+        elif self.transport is not None:
+            self.transport.abort()
+
+
 def new_client(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+    connector = connector or aiohttp.TCPConnector()
+    connector._factory = functools.partial(Answers, loop=asyncio.get_running_loop())  # type: ignore[reportPrivateUsage]
     return aiohttp.ClientSession(
         connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
     )
@@ -111,7 +131,10 @@ def target(request: web.Request, address: tuple[str, int] | Inside) -> URL:
 
 
 async def answered(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    """Hand an app's answer on as it comes."""
+    """Hand an app's answer on as it comes; raises `Unavailable` for one that is none, such as a change of protocol that nobody wanted."""
+    if not 200 <= answer.status <= 999:
+        answer.close()
+        raise Unavailable(f"the app's answer has the status {answer.status}")
     response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=returning_headers(answer.headers))
     await response.prepare(request)
     try:

@@ -20,7 +20,8 @@ from pcloud.errors import NotFound
 __all__ = ["admin_application"]
 
 log = logging.getLogger("pcloud.admin")
-LARGEST_ARCHIVE = 512 * 2**20
+# Archives are no part of it: they are written to the disk as they come.
+LARGEST_BODY = 64 * 2**20
 
 
 def admin_application(node: Any) -> web.Application:
@@ -108,7 +109,7 @@ def admin_application(node: Any) -> web.Application:
         back = wanted.get("back", "") == "true"
         return await as_lines(request, partial(node.rebuild, wanted.get("view", "graph"), wanted.get("to", ""), back))
 
-    application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_ARCHIVE)
+    application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_BODY)
     application.add_routes(routes)
     application.add_routes(app_routes(node))
     return application

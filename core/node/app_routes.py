@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +23,7 @@ from pcloud.errors import NotFound, Rejected
 __all__ = ["app_routes"]
 
 MOST_LINES = 100_000
+PIECE = 2**20
 Progress = Callable[[str, str], None]
 
 
@@ -43,9 +45,8 @@ def app_routes(node: Any) -> web.RouteTableDef:
     @routes.post("/apps/review")
     async def review(request: web.Request) -> web.StreamResponse:
         """Of the archive in the body, or `?bundled=NAME`; it is kept aside under the answer's `archive`."""
-        bundled = request.query.get("bundled", "")
-        archive = await node.apps.bundled(bundled) if bundled else await request.read()
-        async with archive_audited(node.audit, archive):
+        archive = await archive_of(node, request)
+        async with archive_audited(node.audit, archive.name):
             return web.json_response((await node.apps.review(archive)).as_dict(), dumps=dumps)
 
     @routes.post("/apps")
@@ -56,8 +57,13 @@ def app_routes(node: Any) -> web.RouteTableDef:
         unconfined = request.query.get("unconfined") == "true"
 
         async def work(progress: Progress) -> Any:
-            async with archive_audited(node.audit, archive):
-                app = await node.apps.install(archive, approve=approve, unconfined=unconfined, progress=progress)
+            try:
+                async with archive_audited(node.audit, archive.name):
+                    app = await node.apps.install(archive, approve=approve, unconfined=unconfined, progress=progress)
+            finally:
+                # One that was reviewed waits on, for another try.
+                if "archive" not in request.query:
+                    node.apps.staged.drop(archive)
             return {"app": app.name, "version": app.version, "state": app.state.value}
 
         return await as_lines(request, work)
@@ -120,12 +126,16 @@ def app_routes(node: Any) -> web.RouteTableDef:
     return routes
 
 
-async def archive_of(node: Any, request: web.Request) -> bytes:
-    if staged := request.query.get("archive", ""):
-        return await asyncio.to_thread(node.apps.staged.get, staged)
-    if not (body := await request.read()):
+async def archive_of(node: Any, request: web.Request) -> Path:
+    """The file of an archive that waits, is bundled, or comes in the body; its name is its sha256."""
+    staged = node.apps.staged
+    if sha256 := request.query.get("archive", ""):
+        return await asyncio.to_thread(staged.place, sha256)
+    if bundled := request.query.get("bundled", ""):
+        return await asyncio.to_thread(staged.put, await node.apps.bundled(bundled))
+    if not request.body_exists:
         raise NotFound("there is no archive: send one as the body, or name a reviewed one with ?archive=SHA256")
-    return body
+    return await staged.receive(request.content.iter_chunked(PIECE))
 
 
 async def follow(request: web.Request, lines: Any) -> web.StreamResponse:

@@ -155,7 +155,8 @@ class Processor:
             known = ", ".join(
                 sorted(trigger.plan.key for one in self.apps.values() for trigger in one.triggers.values())
             )
-            raise NotFound(f"there is no trigger {key!r}; there are: {known or 'none'}")
+            has = f"there are: {known}" if known else "no app that is here has one"
+            raise NotFound(f"there is no trigger {key!r} (APP/TRIGGER): {has}")
         return attached, attached.triggers[name]
 
     async def triggers(self, app: str | None = None) -> list[dict[str, Any]]:

@@ -26,10 +26,12 @@ MOST = 1000
 @dataclass(frozen=True, slots=True)
 class QuotaSettings:
     """For each app: events and calls a second in the long run, and so many at once before that counts. A transaction
-    has up to 1000 events, so a burst is never less. `window`: seconds in which one refusal is told of."""
+    has up to 1000 events, so a burst is never less. A large event counts once for each `event_bytes` that it has begun.
+    `window`: seconds in which one refusal is told of."""
 
     events: float = 1_000.0
     events_burst: float = 20_000.0
+    event_bytes: int = 8 * 2**10
     calls: float = 1_000.0
     calls_burst: float = 10_000.0
     window: float = 60.0
@@ -52,8 +54,10 @@ class Quotas:
         # By app and kind, since the start: what was refused, each time.
         self.refused: Counter[tuple[str, str]] = Counter()
 
-    def events(self, actor: str, count: int) -> None:
-        """`actor` (as in an event's header) is about to write `count` events; raises `Unavailable` beyond its quota."""
+    def events(self, actor: str, count: int, size: int = 0) -> None:
+        """`actor` (as in an event's header) is about to write `count` events that have `size` bytes together; raises
+        `Unavailable` beyond its quota."""
+        count += size // self.settings.event_bytes
         self._take(actor, "events", count, self.settings.events, self.settings.events_burst)
 
     def calls(self, actor: str) -> None:

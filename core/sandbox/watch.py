@@ -104,10 +104,12 @@ def folder_bytes(folder: Path) -> int:
 
 
 def _deleted_bytes(pids: list[int], data: Path) -> int:
-    """Files that have no name any more and are still open take room as well."""
+    """Files that have no name any more and are still open, or only in memory, take room as well."""
     sizes: dict[int, int] = {}
     device = data.stat().st_dev
     for pid in pids:
+        for inode, size in _mapped(pid, device):
+            sizes[inode] = max(size, sizes.get(inode, 0))
         with suppress(OSError):
             for descriptor in Path(f"/proc/{pid}/fd").iterdir():
                 with suppress(OSError):
@@ -115,6 +117,25 @@ def _deleted_bytes(pids: list[int], data: Path) -> int:
                     if stat.S_ISREG(status.st_mode) and status.st_nlink == 0 and status.st_dev == device:
                         sizes[status.st_ino] = status.st_blocks * BLOCK
     return sum(sizes.values())
+
+
+def _mapped(pid: int, device: int) -> Iterable[tuple[int, int]]:
+    """Number and size of each such file that a process has in its address space; where the kernel does not let us look at the file
+    itself, what is mapped of it."""
+    with suppress(OSError), Path(f"/proc/{pid}/maps").open("rb") as maps:
+        for line in maps:
+            if not line.endswith(b" (deleted)\n"):
+                continue
+            place, _, offset, numbers, inode, *_ = line.split(maxsplit=5)
+            first, end = (int(address, 16) for address in place.split(b"-"))
+            try:
+                status = Path(f"/proc/{pid}/map_files/{first:x}-{end:x}").stat()
+                on, size = status.st_dev, status.st_blocks * BLOCK
+            except OSError:
+                on = os.makedev(*(int(number, 16) for number in numbers.split(b":")))
+                size = int(offset, 16) + end - first
+            if on == device:
+                yield int(inode), size
 
 
 def _resident(pids: list[int]) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
 from pcloud.revision import Revision
 from pcloud.subject import Ref
@@ -19,7 +20,7 @@ from projections.graph.catalog import Catalog
 
 __all__ = [
     "Aggregate", "Child", "Compare", "Every", "Filter", "GraphStore", "Group", "Has", "HasRelated", "IdIn", "Invert",
-    "KnownTransaction", "Node", "Order", "Select", "Some",
+    "KnownTransaction", "Node", "Order", "ReadBudget", "Select", "Some",
 ]  # fmt: skip
 
 Operator = Literal["eq", "in", "between", "ge", "gt", "le", "lt", "anyofterms", "allofterms", "regexp"]
@@ -109,13 +110,27 @@ class Group:
     unit: Literal["", "year", "month", "day"] = ""
 
 
+@dataclass(slots=True, eq=False)
+class ReadBudget:
+    """How many bytes may still be read for one answer; all its selects share it, and the reader counts."""
+
+    left: int
+
+    def take(self, size: int) -> None:
+        """Raises `Rejected` when that is more than is left."""
+        self.left -= size
+        if self.left < 0:
+            raise Rejected("the answer would be too large: ask for smaller pages (`first`) or fewer fields")
+
+
 @dataclass(frozen=True, slots=True)
 class Select:
     """A page of entities of one type with what is wanted of each.
 
     `scalars`: stored field names ('id' too). `children`: relations to follow, each with its own Select (whose `type` is the relation's
     target); `first`, `offset`, `after`, `filter` and `order` there hold for each parent by itself. `cursor`: whether each row carries
-    the reserved key '_cursor', an opaque string that `after` takes. `version`: whether it carries '_version' (int).
+    the reserved key '_cursor', an opaque string that `after` takes. `version`: whether it carries '_version' (int). `budget`: what may
+    be read, with all that the children read; None for no bound.
     """
 
     type: str
@@ -128,6 +143,7 @@ class Select:
     after: str | None = None
     cursor: bool = False
     version: bool = False
+    budget: ReadBudget | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

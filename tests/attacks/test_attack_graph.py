@@ -133,7 +133,8 @@ def pair(loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFacto
         for name in ("full", "bare"):
             (folder / name).mkdir()
         async with open_cloud(folder / "full") as full, open_cloud(folder / "bare") as bare:
-            bare.store.id_key = full.store.id_key  # so that the same entities have the same ids, by which equals are ordered
+            # The same entities have the same ids then, by which equals are ordered.
+            bare.store.id_key = full.store.id_key
             await fill(full, secrets=True)
             await fill(bare, secrets=False)
             for cloud in (full, bare):

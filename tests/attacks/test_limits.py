@@ -196,11 +196,12 @@ def test_an_attack_by_one_large_file_ends_at_the_quota(cloud: Cloud) -> None:
     assert cloud.attack(write) <= DISK
 
 
-@pytest.mark.parametrize("way", ["files", "deleted", "sparse"])
+@pytest.mark.parametrize("way", ["files", "deleted", "mapped", "sparse"])
 def test_an_attack_by_filling_the_disk_pauses_the_app_with_the_reason_and_is_written_down(
     cloud: Cloud, way: str
 ) -> None:
     def fill(way: str) -> None:
+        import ctypes
         import os
         import time
 
@@ -216,7 +217,13 @@ def test_an_attack_by_filling_the_disk_pauses_the_app_with_the_reason_and_is_wri
                     file.seek(2**25)
                 file.write(b"x" * 2**22)
                 held.append(file)
-                if way == "deleted":
+                if way == "mapped":
+                    # One page is enough to keep the whole; Python's own mapping would keep a descriptor open.
+                    again = os.open(f"/data/fill{number}", os.O_RDONLY)
+                    ctypes.CDLL(None).mmap(None, ctypes.c_size_t(4096), 1, 1, again, ctypes.c_long(0))
+                    os.close(again)
+                    held.pop().close()
+                if way in ("deleted", "mapped"):
                     os.unlink(f"/data/fill{number}")
                 os.sync()
             except OSError:

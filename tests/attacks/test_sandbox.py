@@ -283,7 +283,7 @@ def test_an_attack_finds_nothing_of_cores_environment_or_descriptors(cloud: Clou
     seen = cloud.attack(look)
     ours = {
         "PCLOUD_APP", "PCLOUD_URL", "PCLOUD_DATA", "PCLOUD_SETTINGS", "PCLOUD_WEB_KEY_FILE", "NATS_URL", "NATS_NKEY_SEED_FILE", "PATH",
-        "HOME", "PYTHONUNBUFFERED", "LANG", "TZ", "SSL_CERT_FILE", "LC_CTYPE", "CALL_RUN", "CALL_REPLY",
+        "HOME", "PYTHONUNBUFFERED", "PYTHONPYCACHEPREFIX", "LANG", "TZ", "SSL_CERT_FILE", "LC_CTYPE", "CALL_RUN", "CALL_REPLY",
         "APP_OUTPUT", "PWD", "TMPDIR", "USER", "LOGNAME",
     }  # fmt: skip
     assert set(seen["environment"]) - ours == set()
@@ -410,8 +410,7 @@ def test_an_attack_by_other_kinds_of_sockets_reaches_nothing(cloud: Cloud) -> No
         return said
 
     said = cloud.attack(open_sockets)
-    assert not {name for name in ("packet", "raw", "raw6", "xdp") if said[name].startswith("opened")}, said
-    assert "connected" not in said.values(), said
+    assert not [name for name, result in said.items() if result.startswith("opened")], said
 
 
 def test_an_attack_by_netlink_changes_no_network(cloud: Cloud) -> None:

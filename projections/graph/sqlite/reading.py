@@ -15,7 +15,7 @@ import msgspec
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog
 from projections.graph.cursor import decode_cursor, window
-from projections.graph.port import Aggregate, Child, Filter, Group, Row, Select
+from projections.graph.port import Aggregate, Child, Filter, Group, ReadBudget, Row, Select
 from projections.graph.relation import Relation, find_relation, find_scalar, find_type
 from projections.graph.sqlite.filters import Condition
 from projections.graph.sqlite.layout import Layout, quoted, table_name
@@ -25,6 +25,8 @@ from projections.graph.sqlite.plan import AggregatePlan, LevelPlan, Plans, Recor
 __all__ = ["Reader"]
 
 MAX_DEPTH = 32
+# What a value takes beyond its letters.
+VALUE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,10 @@ class Reader:
 
     def __init__(self, connection: sqlite3.Connection, catalog: Catalog, layout: Layout, plans: Plans) -> None:
         self._connection, self._catalog, self._layout, self._plans = connection, catalog, layout, plans
+        self._budget: ReadBudget | None = None
 
     def fetch(self, select: Select) -> list[Row]:
+        self._budget = select.budget
         find_type(self._catalog, select.type)
         plan = self._plans.of(select)
         source = _Source(f"{table_name(select.type)} AS t")
@@ -128,7 +132,14 @@ class Reader:
         return records[offset:]
 
     def _all(self, sql: str, values: list[Any]) -> list[Record]:
-        return self._connection.execute(sql, values).fetchall()
+        found = self._connection.execute(sql, values)
+        if self._budget is None:
+            return found.fetchall()
+        records: list[Record] = []
+        for record in found:
+            self._budget.take(sum([VALUE + len(one) if isinstance(one, str) else VALUE for one in record]))
+            records.append(record)
+        return records
 
     def _rows(self, plan: LevelPlan, select: Select, records: list[Record], depth: int) -> list[Row]:
         if depth > MAX_DEPTH:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import random
 from contextlib import aclosing
 
 import pytest
 
 from eventstore import StoreSettings, open_store
-from pcloud.errors import Conflict, NotFound, Rejected, Unavailable
+from pcloud.errors import Conflict, Corrupt, NotFound, Rejected, Unavailable
 
 
 async def test_every_stream_says_what_it_is_for_and_only_graph_may_grow_without_end(store):
@@ -159,3 +161,50 @@ async def test_an_archive_is_given_back_byte_by_byte(store):
     assert await store.archives.get("a" * 64) == data
     with pytest.raises(NotFound):
         await store.archives.get("b" * 64)
+
+
+async def test_a_large_archive_goes_from_file_to_file_and_the_tools_of_nats_read_it(store, tmp_path):
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(random.Random(1).randbytes(9_000_001))
+    await store.archives.put("a" * 64, source)
+    await store.archives.fetch("a" * 64, target)
+    assert target.read_bytes() == source.read_bytes()
+    bucket = await store.js.object_store("ARCHIVES")
+    assert (await bucket.get("a" * 64)).data == source.read_bytes()
+    with pytest.raises(NotFound):
+        await store.archives.fetch("b" * 64, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+async def test_a_deleted_archive_takes_no_room_and_others_stay(store):
+    async def held() -> int:
+        return (await store.js.stream_info("OBJ_ARCHIVES")).state.messages
+
+    await store.archives.put("a" * 64, bytes(2_000_000))
+    kept = await held()
+    await store.archives.put("b" * 64, bytes(3_000_000))
+    assert await store.archives.names() == {"a" * 64, "b" * 64}
+    for _ in range(2):
+        await store.archives.delete("b" * 64)
+    assert await store.archives.names() == {"a" * 64} and await held() == kept
+    await store.archives.put("a" * 64, bytes(2_000_000))
+    assert await held() == kept, "the pieces that were there before are gone"
+
+
+async def test_what_a_killed_upload_or_deletion_left_is_swept_away(store):
+    await store.archives.put("a" * 64, b"kept")
+    await store.archives.put("b" * 64, b"its entry goes, and the node with it")
+    entry = base64.urlsafe_b64encode(b"b" * 64).decode()
+    await store.js.purge_stream("OBJ_ARCHIVES", subject=f"$O.ARCHIVES.M.{entry}")
+    await store.js.publish("$O.ARCHIVES.C.abandoned", b"a piece")
+    assert await store.archives.sweep() == 2
+    assert await store.archives.get("a" * 64) == b"kept" and await store.archives.sweep() == 0
+    assert (await store.js.stream_info("OBJ_ARCHIVES")).state.messages == 2
+
+
+async def test_an_archive_that_is_not_what_was_stored_is_told(store):
+    await store.archives.put("a" * 64, b"right")
+    [subject] = (await store.js.stream_info("OBJ_ARCHIVES", subjects_filter="$O.ARCHIVES.C.>")).state.subjects
+    await store.js.purge_stream("OBJ_ARCHIVES", subject=subject)
+    with pytest.raises(Corrupt, match="not what was stored"):
+        await store.archives.get("a" * 64)

@@ -44,7 +44,7 @@ async def _who(caller: Caller) -> str:
 
 @pytest.fixture
 async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
-    limits = ApiLimits(body=100_000, subscriptions=3, connections=4)
+    limits = ApiLimits(body=100_000, subscriptions=3, connections=4, answer=400_000)
     async with open_cloud(tmp_path, EXTRA, limits) as opened:
         await opened.install(APP, IMPORTER)
         yield opened
@@ -323,6 +323,20 @@ async def test_a_subscription_begins_with_what_is_new(cloud: Cloud, http: Client
     assert (await client.receive())["type"] == "pong"
     await cloud.ask(ADD, {"input": [image(2)]}, by=APP)
     assert (await client.receive())["type"] == "next"
+    await client.socket.close()
+
+
+async def test_events_that_are_too_much_for_one_answer_come_in_several(
+    cloud: Cloud, http: ClientSession, url: str, image: Any
+) -> None:
+    start = (await cloud.ask("{ revision }"))["revision"]
+    for first in range(0, 80, 10):
+        images = [image(number) | {"title": f"{number} {'x' * 6000}"} for number in range(first, first + 10)]
+        await cloud.ask(ADD, {"input": images}, by=APP)
+    client = await (await connect(http, f"{url}/{APP}")).begin()
+    await client.subscribe(EVENTS, a=start)
+    events = [(await client.receive())["payload"]["data"]["imageEvents"] for _ in range(80)]
+    assert [event["node"]["title"].split()[0] for event in events] == [str(number) for number in range(80)]
     await client.socket.close()
 
 

@@ -122,6 +122,7 @@ class Platform:
     server: EmbeddedServer
     graph: SqliteGraph
     recorder: Recorder
+    commands: Commands
 
 
 @contextlib.asynccontextmanager
@@ -146,13 +147,14 @@ async def open_platform(folder: Path, **changes: Any) -> AsyncIterator[Platform]
             unconfined=True,
         )
         settings = replace(settings, **changes)
+        commands = Commands(store, graph, loop)
         apps = Apps(
-            settings, commands=Commands(store, graph, loop), graph=graph, store=store, server=server,
+            settings, commands=commands, graph=graph, store=store, server=server,
             api=recorder, calls=recorder, processor=recorder,
         )  # fmt: skip
         stack.push_async_callback(apps.stop_all)
         await apps.start_all()
-        yield Platform(apps, settings, store, server, graph, recorder)
+        yield Platform(apps, settings, store, server, graph, recorder, commands)
 
 
 async def approve_all(grants: Sequence[Grant]) -> dict[str, bool]:

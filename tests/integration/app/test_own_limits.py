@@ -32,11 +32,19 @@ async def test_the_owners_limits_hold_for_every_version_until_they_are_taken_bac
 
 
 @pytest.mark.parametrize(
-    "changes", [{"memory": 1}, {"processes": 0}, {"disk": 5}, {"cpu": 1}, {"memory": "2GiB"}, {"disk": False}]
+    ("changes", "why"),
+    [
+        ({"memory": 2**20}, "memory is 1 MiB: use a whole number of bytes from 32 MiB to 1 TiB"),
+        ({"processes": 0}, "processes is 0: use a whole number from 1 to 4096"),
+        ({"disk": 5}, "disk is 5 bytes: use a whole number of bytes from 1 MiB"),
+        ({"cpu": 1}, "no limit 'cpu'"),
+        ({"memory": "2GiB"}, "memory is '2GiB': use"),
+        ({"disk": False}, "disk is False: use"),
+    ],
 )
-async def test_a_limit_that_no_app_could_have_is_refused(platform, make_app, changes):
+async def test_a_limit_that_no_app_could_have_is_refused(platform, make_app, changes, why):
     await platform.apps.install(make_app(), approve=approve_all)
-    with pytest.raises(Rejected, match="limit"):
+    with pytest.raises(Rejected, match=why):
         await platform.apps.set_limits("tiny", changes)
     with pytest.raises(NotFound):
         await platform.apps.set_limits("nobody", {"processes": 2})

@@ -8,8 +8,10 @@ import pytest
 
 from core.app import AppState, packed
 from core.app.folders import AppFolders
+from core.command import NodeChange
 from core.grant import grant_id
 from pcloud.errors import Conflict, Forbidden, NotFound, PCloudError, Rejected, Unavailable
+from pcloud.subject import Ref
 from projections.graph.port import Select
 from tests.integration.app.conftest import until
 from tests.integration.app.platform import QUICK, approve_all, open_platform
@@ -119,6 +121,64 @@ async def test_a_version_that_does_not_work_is_taken_back_by_itself(tmp_path, ve
         await marked(platform, "1.0.0", "1.0.0")
 
 
+def with_more(kind: str) -> str:
+    return f"type Folder {{ name: String! }} type Note {{ text: String! @search(by: [term]) more: {kind} }}"
+
+
+async def test_what_a_removed_app_left_is_not_made_into_something_else(platform, versions):
+    """The data is kept, so the version that is installed next is held to the schemas that it was stored by."""
+    await platform.apps.install(versions("1.0.0"), approve=approve_all)
+    await platform.apps.install(versions("1.1.0", schema=with_more("Int")), approve=approve_all)
+    await platform.apps.rollback("tiny")
+    await platform.apps.remove("tiny")
+    for wrong, why in (
+        (with_more("String"), "Note.more was Int and is String"),
+        (MORE.replace("more: Int", "more: Int folder: Tag!"), "Note.folder is required and has no default"),
+        ("type Note { text: Int! }", "Note.text was String and is Int"),
+    ):
+        other = versions("2.0.0", schema=wrong)
+        for attempt in (platform.apps.review(other), platform.apps.install(other, approve=approve_all)):
+            with pytest.raises(Rejected, match=why):
+                await attempt
+    assert not await platform.apps.list()
+    # A version without some of it may come, and those after it are held to it still.
+    await platform.apps.install(versions("1.2.0", schema="type Note { title: String }"), approve=approve_all)
+    for wrong, why in (
+        (with_more("String"), "more was Int"),
+        ("type Note { title: String text: String! }", "text is req"),
+    ):
+        with pytest.raises(Rejected, match=why):
+            await platform.apps.install(
+                versions("2.0.0", schema=wrong.replace("{ text", "{ title: String text")), approve=never
+            )
+    await platform.apps.remove("tiny", forget=True)
+    await platform.apps.install(versions("2.0.0", schema=with_more("String")), approve=approve_all)
+    assert fields(platform) == {"text", "more"}
+
+
+@pytest.mark.parametrize("written", [False, True])
+async def test_a_version_that_failed_binds_the_next_one_only_by_what_was_written_under_it(tmp_path, versions, written):
+    async with open_platform(tmp_path / "node", supervision=replace(QUICK, settle=0.1)) as platform:
+        await platform.apps.install(versions("1.0.0"), approve=approve_all)
+        init = "actions: [{name: one}]\ninit: [{call: one}]\n"
+        note = NodeChange(Ref("tiny", "Note", "one"), "upsert", set={"text": "one", **({"more": 1} if written else {})})
+
+        async def fail(*args, **options):
+            await platform.commands.write("app/tiny", [note])
+            raise Forbidden("there is no camera")
+
+        platform.recorder.run_init = fail
+        with pytest.raises(PCloudError, match="there is no camera"):
+            await platform.apps.install(versions("1.1.0", init, schema=with_more("Int")), approve=approve_all)
+        assert fields(platform) == {"text"}
+        other = versions("1.2.0", schema=with_more("String"))
+        if written:
+            with pytest.raises(Rejected, match="more was Int and is String"):
+                await platform.apps.install(other, approve=approve_all)
+        else:
+            assert (await platform.apps.install(other, approve=approve_all)).version == "1.2.0"
+
+
 async def test_an_upgrade_asks_only_for_what_is_new(platform, make_app):
     await platform.apps.install(make_app("schema: s.graphql\n", name="notes", s__graphql=NOTES), approve=approve_all)
     first = make_app("uses: [{read: notes/Note}, {network: peers, optional: true}]\n")
@@ -188,12 +248,12 @@ async def test_an_action_that_another_app_needs_can_not_be_taken_away(platform, 
 async def test_a_reviewed_archive_is_kept_aside_and_a_few_at_most(platform, make_app):
     archives = [make_app(version=f"1.0.{number}") for number in range(5)]
     names = [(await platform.apps.review(archive)).archive for archive in archives]
-    assert platform.apps.staged.get(names[-1]) == archives[-1]
+    assert platform.apps.staged.place(names[-1]).read_bytes() == archives[-1]
     with pytest.raises(NotFound, match="upload it again"):
-        platform.apps.staged.get(names[0])
+        platform.apps.staged.place(names[0])
     for name in ("../../etc/passwd", "", "0" * 64):
         with pytest.raises(NotFound):
-            platform.apps.staged.get(name)
+            platform.apps.staged.place(name)
 
 
 async def test_what_is_missing_is_named_with_the_bundled_app_that_has_it(tmp_path, make_app):

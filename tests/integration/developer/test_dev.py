@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from core.cli.new import write_app
-from tests.node_process import PCLOUD, NodeProcess
+from tests.node_process import PCLOUD, NodeProcess, wait_until
 
 SECONDS = 60
 ADD = 'mutation { addInkBlots_Note(input: [{text: "one two"}]) { count } }'
@@ -54,9 +54,9 @@ class Development:
 
 
 @contextmanager
-def development(folder: Path, *options: str) -> Iterator[Development]:
+def development(folder: Path, *options: str, stderr: Any = None) -> Iterator[Development]:
     process = subprocess.Popen(
-        [str(PCLOUD), "app", "dev", str(folder), "--json", *options], stdout=subprocess.PIPE, text=True
+        [str(PCLOUD), "app", "dev", str(folder), "--json", *options], stdout=subprocess.PIPE, stderr=stderr, text=True
     )
     try:
         yield Development(process)
@@ -114,3 +114,33 @@ def test_without_a_node_one_of_its_own_comes_and_goes(folder: Path) -> None:
         assert dev.interrupt() == 0
     assert not data.parent.exists()
     assert psutil.wait_procs(children, timeout=SECONDS)[1] == []
+
+
+def test_a_node_that_is_still_coming_goes_with_it(folder: Path) -> None:
+    with development(folder) as dev:
+        own = psutil.Process(dev.process.pid)
+        [node] = wait_until(own.children, what="its node")
+        [data] = [
+            Path(word) for word in wait_until(lambda: command_of(node), what="its command") if "pcloud-test-" in word
+        ]
+        dev.process.terminate()
+        assert dev.process.wait(SECONDS) == 130
+        assert psutil.wait_procs([node], timeout=SECONDS)[1] == [] and not data.parent.exists()
+
+
+def test_a_node_that_ended_is_told_without_the_folder_that_goes(folder: Path, tmp_path: Path) -> None:
+    with (tmp_path / "said").open("w") as said, development(folder, stderr=said) as dev:
+        data = dev.wait_for("node")["data"]
+        dev.wait_for("ready")
+        [node] = psutil.Process(dev.process.pid).children()
+        node.kill()
+        (folder / "more.py").touch()
+        assert dev.process.wait(SECONDS) == 6
+    told = (tmp_path / "said").read_text()
+    assert "has ended; the end of its log:" in told and data not in told.splitlines()[0] and not Path(data).exists()
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """Its words, once it is `pcloud up`."""
+    words = process.cmdline()
+    return words if "up" in words else []

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import pytest
 from rich.text import Text
 
 from core.cli.runs import parse_arguments, whole_id
-from core.cli.terminal import plain, print_json, print_table
+from core.cli.terminal import confirm, plain, print_json, print_table, run, say_error
 from pcloud.errors import NotFound, Rejected
 
 
@@ -22,6 +23,14 @@ def test_what_an_app_says_of_itself_stays_one_harmless_line(hostile: str) -> Non
         shown.replace("\ufffd", "").replace(" ", "") in hostile.replace(" ", "").replace("\r", "").replace("\n", "")
         or "\x1b" in hostile
     )
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2K\x1b[1Agone", "a\rb", "\u202eevil", "[bold]b[/] [/]", "\x9b2J"])
+def test_an_error_with_an_apps_last_words_is_harmless(capsys: pytest.CaptureFixture[str], hostile: str) -> None:
+    say_error(f"it does not stay up; its last words:\n{hostile}")
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first.endswith("its last words:")
+    assert "".join(rest).isprintable() and len(rest) == 1
 
 
 def test_markup_in_a_text_is_shown_as_it_is() -> None:
@@ -45,6 +54,16 @@ def test_json_for_a_script_is_one_line(capsys: pytest.CaptureFixture[str]) -> No
     assert printed.count("\n") == 1 and json.loads(printed) == {"a": ["ä", 1]}
 
 
+def test_json_on_a_terminal_moves_nothing_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    hostile = {"\x9b2J": "\x1b]0;gone\x9c \x7f\x80 ä"}
+    print_json(hostile)
+    printed = capsys.readouterr().out
+    assert printed.replace("\n", "").isprintable() and "ä" in printed and json.loads(printed) == hostile
+
+
 def test_arguments_are_json_or_else_texts() -> None:
     assert parse_arguments(["size=3", "name=Ada", "tags=[1]", "text=a=b", "empty="]) == {
         "size": 3, "name": "Ada", "tags": [1], "text": "a=b", "empty": "",
@@ -61,3 +80,15 @@ def test_a_run_is_named_by_as_much_of_its_id_as_tells_it_apart() -> None:
         whole_id("ab", failed)
     with pytest.raises(NotFound):
         whole_id("ef", failed)
+
+
+def test_ctrl_c_at_a_question_ends_the_command_there_though_a_loop_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered: list[object] = []
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+
+    async def work() -> None:
+        answered.append(confirm("Go on?", otherwise="`--yes` goes on"))
+
+    with pytest.raises(KeyboardInterrupt):
+        run(work())
+    assert answered == []

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from core.command import Commands, NodeChange
+from core.command.staging import Staging
+from core.command.transact import WriteRequest
 from eventstore import Appended, Transaction
 from pcloud.errors import Unavailable
 from pcloud.revision import Revision
@@ -44,6 +46,34 @@ class Graph:
 class SlowView:
     async def wait_for(self, sequence: int, timeout: float = 10.0) -> None:
         raise Unavailable("the view 'graph' is at 6 and did not reach 7 within 10 s: try again")
+
+
+class Counted:
+    """A quota that remembers what was counted, and for whom."""
+
+    def __init__(self) -> None:
+        self.counted: list[tuple[str, int, int]] = []
+
+    def events(self, actor: str, count: int, size: int) -> None:
+        self.counted.append((actor, count, size))
+        raise Unavailable("beyond the quota")
+
+
+@pytest.mark.parametrize(("payer", "counts"), [("", "owner"), ("app:notes", "app:notes")])
+async def test_events_count_with_their_size_for_whoever_causes_them(payer: str, counts: str) -> None:
+    """What an app's page writes with the owner's session counts for the app."""
+    log, quota = Log(), Counted()
+    commands = Commands(log, Graph(), SlowView(), quota)  # type: ignore[arg-type]
+
+    async def stage(staging: Staging) -> dict[str, Any]:
+        await staging.apply([NodeChange(NOTE, "add", set={"text": "x" * 10_000})])
+        return {}
+
+    with pytest.raises(Unavailable, match="beyond"):
+        await commands.transact(WriteRequest("owner", "tx", payer=payer), stage)
+    [(who, count, size)] = quota.counted
+    assert (who, count) == (counts, 1) and size >= 10_000
+    assert not log.appended
 
 
 async def test_a_change_that_is_stored_and_not_shown_yet_is_not_reported_as_undone() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.quota import Quotas, QuotaSettings
+from core.quota import Quotas, QuotaSettings, size_of
 from core.quota.bucket import Bucket
 from pcloud.errors import Unavailable
 
@@ -83,3 +83,16 @@ def test_what_is_larger_than_a_burst_passes_once_the_bucket_is_full() -> None:
     quotas.events("app:large", 1000)
     with pytest.raises(Unavailable):
         quotas.events("app:large", 1)
+
+
+def test_large_events_count_as_many() -> None:
+    quotas = Quotas(QuotaSettings(events=10, events_burst=1000, event_bytes=1000), clock=Clock())
+    quotas.events("app:large", 1, 900_000)
+    with pytest.raises(Unavailable, match="quota of 10 events"):
+        quotas.events("app:large", 1, 900_000)
+
+
+def test_what_is_shared_counts_as_often_as_it_is_written() -> None:
+    one = {"text": "x" * 1000}
+    assert size_of([one] * 50) > 50_000
+    assert size_of([one] * 50_000, 10_000) < 20_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 import struct
 
 import pytest
@@ -46,6 +47,13 @@ def test_new_user_namespaces_are_refused_and_new_threads_are_not(machine):
 def test_refused_calls_are_refused_and_clone3_is_not_there(machine):
     assert all(verdict(machine, number) == ERROR | errno.EPERM for number in REFUSED[machine].values())
     assert all(verdict(machine, number) == ERROR | errno.ENOSYS for number in NOT_THERE[machine].values())
+
+
+def test_sockets_are_of_the_sandboxs_own_networks_alone(machine):
+    socket_ = NUMBERS[machine]["socket"]
+    for family in range(64):
+        allowed = family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK)
+        assert verdict(machine, socket_, family) == (ALLOW if allowed else ERROR | errno.EAFNOSUPPORT)
 
 
 def test_nothing_is_typed_into_a_terminal_and_other_controls_work(machine):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from core.app.log import LogRate
@@ -72,6 +74,29 @@ def test_the_network_is_the_apps_own_unless_the_machines_was_granted():
     assert "--unshare-net" in [*namespaces(root=True, host_network=False)]
     assert "--unshare-net" not in [*namespaces(root=True, host_network=True)]
     assert "--disable-userns" in [*namespaces(root=False, host_network=False)]
+
+
+@pytest.mark.parametrize("root", [True, False])
+@pytest.mark.parametrize("host_network", [True, False])
+def test_what_is_the_sandboxs_own_whoever_core_is(root, host_network):
+    words = list(namespaces(root=root, host_network=host_network))
+    for word in ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent"):
+        assert word in words
+    assert words[words.index("--cap-drop") + 1] == "ALL"
+    added = {word for before, word in itertools.pairwise(words) if before == "--cap-add"}
+    # The starter needs them to become another user, and gives them up.
+    assert added == ({"CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"} if root else set())
+    assert ("--disable-userns" in words) == (not root)
+
+
+def test_what_is_in_memory_is_bounded_and_the_root_is_closed_at_last(tmp_path):
+    limits = Limits(memory=400 * 2**20)
+    words = list(program(Mounts(*[tmp_path] * 4), limits, host_network=False))
+    places = [number for number, word in enumerate(words) if word == "--tmpfs"]
+    assert {words[number + 1] for number in places} == {"/tmp", "/dev/shm"}
+    assert all(words[number - 2 : number] == ["--size", str(100 * 2**20)] for number in places)
+    assert words.index("--remount-ro") > max(number for number, word in enumerate(words) if "bind" in word)
+    assert "resolv.conf" not in " ".join(words)
 
 
 def test_nothing_but_data_is_bound_writable(tmp_path):

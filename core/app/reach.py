@@ -12,12 +12,12 @@ from core.grant.node import ALL_GRANTS, grant_from_row
 from core.sandbox import Ports
 from projections.graph.port import GraphStore
 
-__all__ = ["Links"]
+__all__ = ["Reach"]
 
 ROLE = "role:"
 
 
-class Links:
+class Reach:
     def __init__(self, graph: GraphStore, nodes: AppNodes, ports: Ports):
         self._graph, self._nodes = graph, nodes
         self.ports = ports

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.app.admission import (
+from core.app.admission_rules import (
     check_additive,
     check_dependents,
     check_needs,

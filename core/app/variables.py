@@ -1,0 +1,44 @@
+"""The environment variables of an app's process: all that it has, whatever core's own environment holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.app.folders import AppFolders
+from core.app.record import App
+
+__all__ = ["key_variables", "variables"]
+
+# All that an app gets of core's own.
+PASSED = ("LANG", "TZ", "SSL_CERT_FILE")
+
+
+def variables(
+    app: App, ours: Mapping[str, str], *, settings: Mapping[str, Any], port: int, ports: Mapping[str, int]
+) -> dict[str, str]:
+    """What the manifest sets can't replace what core sets. `settings`: those that replace the manifest's. `port`: for its
+    pages, 0 for none; `ports`: for other apps, by name."""
+    run = app.manifest.run
+    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+    return {
+        **passed,
+        **(run.env if run else {}),
+        **ours,
+        "PCLOUD_APP": app.name,
+        "PCLOUD_SETTINGS": msgspec.json.encode({**app.manifest.settings, **settings}).decode(),
+        # Output that waits in a buffer is lost with the process.
+        "PYTHONUNBUFFERED": "1",
+        **{f"PORT_{name.upper().replace('-', '_')}": str(number) for name, number in ports.items()},
+        **({"PORT": str(port)} if port else {}),
+    }
+
+
+def key_variables(folders: AppFolders, folder: Path) -> dict[str, str]:
+    """Where the app finds its keys, which lie in `folder` for it."""
+    seed, web = folders.bus_seed.name, folders.web_key.name
+    return {"NATS_NKEY_SEED_FILE": str(folder / seed), "PCLOUD_WEB_KEY_FILE": str(folder / web)}

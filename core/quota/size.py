@@ -1,0 +1,25 @@
+"""About how many bytes a value of plain data takes as JSON: cheap, and counted as often as it would be written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["size_of"]
+
+# A number, a key, what stands around a value.
+SMALL = 8
+
+
+def size_of(value: Any, most: int | float = float("inf")) -> int:
+    """At least the letters of all texts in it; stops when it is more than `most`, and gives what it has by then."""
+    size, waiting = 0, [value]
+    while waiting and size <= most:
+        one = waiting.pop()
+        if isinstance(one, str | bytes):
+            size += len(one)
+        elif isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list | tuple):
+            waiting.extend(one)
+        size += SMALL
+    return size

@@ -1,0 +1,16 @@
+"""An app that builds on others brings along those that come with PCloud, and what they build on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.node_process import ROOT, NodeProcess
+
+
+def test_an_app_on_an_empty_node_brings_along_what_it_needs_and_what_that_needs(tmp_path: Path) -> None:
+    with NodeProcess(tmp_path / "node") as node:
+        said = node.cli("app", "install", str(ROOT / "apps" / "face-detector"), "--yes").stderr
+        running = [app["name"] for app in node.json("app", "list", "--json") if app["state"] == "RUNNING"]
+    assert said.index("image-importer needs object-store") < said.index("object-store is running")
+    assert said.index("object-store is running") < said.index("image-importer is running")
+    assert sorted(running) == ["face-detector", "image-importer", "object-store"]

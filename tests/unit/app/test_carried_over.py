@@ -1,0 +1,55 @@
+"""What an upgrade may take for decided: what the owner said to the very same wish, of the very same maker."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.app.signature import Signer, changed_signer
+from core.grant import carry_over, requested_grants
+from pcloud.manifest import Manifest, Use
+
+OLD = Use(read="library/Book", fields=["tagger/tags"], optional=True)
+
+
+def wishes(*uses: Use):
+    return requested_grants(Manifest(name="notes", version="1.0.0", uses=list(uses)))
+
+
+@pytest.mark.parametrize("state", ["approved", "rejected"])
+@pytest.mark.parametrize("fields", [["tagger/tags"], []])
+def test_the_same_wish_and_a_smaller_one_stay_as_they_were_decided(state, fields):
+    held = [replace(grant, state=state) for grant in wishes(OLD)]
+    [carried] = carry_over(wishes(Use(read="library/Book", fields=fields, optional=True)), held)
+    assert carried.state == state
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        Use(read="library/Book", fields=["tagger/tags", "diary/secrets"], optional=True),
+        Use(read="library/Book", fields=["diary/secrets"], optional=True),
+        Use(write="library/Book", fields=["tagger/tags"], optional=True),
+        Use(extend="library/Book", optional=True),
+        Use(read="library/Books", optional=True),
+        Use(network="host", optional=True),
+    ],
+)
+def test_a_wish_for_more_is_asked_anew(use):
+    [carried] = carry_over(wishes(use), [replace(grant, state="approved") for grant in wishes(OLD)])
+    assert carried.state == "pending"
+
+
+def test_what_was_rejected_and_is_needed_now_is_asked_anew():
+    held = [replace(grant, state="rejected") for grant in wishes(OLD)]
+    [carried] = carry_over(wishes(Use(read="library/Book", fields=["tagger/tags"])), held)
+    assert carried.state == "pending"
+
+
+def test_another_signer_is_told_whatever_he_calls_himself():
+    known = Signer("ssh", "SHA256:a", "Ada")
+    assert changed_signer(known, Signer("ssh", "SHA256:a", "somebody")) == ""
+    assert changed_signer(None, known) == ""
+    for other in (Signer("ssh", "SHA256:b", "Ada"), Signer("minisign", "SHA256:a", "Ada"), None):
+        assert "SIGNED" in changed_signer(known, other)

@@ -1,0 +1,90 @@
+"""Who may call what, and for how long what was handed over holds."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.call.capability import Capabilities
+from core.call.permission import demand
+from core.call.target import ActionName, CapabilityName
+from core.caller import Caller
+from core.grant import GrantRegister
+from pcloud.errors import Forbidden
+
+OWNER, NOTES, NOTES_TWO, DESK = (
+    Caller("owner"),
+    Caller("app", "notes"),
+    Caller("app", "notes-two"),
+    Caller("app", "desk"),
+)
+KEEP = ActionName.parse("notes-two/keep")
+
+
+class Granted:
+    """Pairs of app and target, which a test may take away."""
+
+    def __init__(self, *pairs: tuple[str, str]) -> None:
+        self.pairs = set(pairs)
+
+    async def may_call(self, app: str, target: str) -> bool:
+        return (app, target) in self.pairs
+
+
+class Graph:
+    """Nodes by reference, written as `Capabilities` writes them."""
+
+    def __init__(self) -> None:
+        self.fields: dict[Any, dict[str, Any]] = {}
+
+    async def nodes(self, refs: list[Any]) -> dict[Any, Any]:
+        return {ref: SimpleNamespace(exists=ref in self.fields, fields=self.fields.get(ref, {})) for ref in refs}
+
+    async def write(self, actor: str, changes: list[Any], **_: Any) -> None:
+        self.fields |= {change.ref: dict(change.set) for change in changes}
+
+
+@pytest.mark.parametrize("caller", [NOTES, Caller("owner", eyes="notes"), Caller("device", "d", eyes="notes")])
+async def test_an_app_and_its_pages_call_their_own_actions_and_none_of_a_name_that_only_begins_so(
+    caller: Caller,
+) -> None:
+    await demand(Granted(), caller, ActionName.parse("notes/keep"))
+    with pytest.raises(Forbidden):
+        await demand(Granted(), caller, KEEP)
+
+
+async def test_the_owner_calls_everything() -> None:
+    await demand(Granted(), OWNER, KEEP)
+
+
+@pytest.mark.parametrize("app", ["note", "notes", "notes-two-more"])
+async def test_the_register_takes_no_name_that_only_begins_so_for_the_apps_own(app: str) -> None:
+    async def fetch(_: Any) -> list[Any]:
+        return []
+
+    register = GrantRegister(SimpleNamespace(fetch=fetch), SimpleNamespace(on_applied=lambda _: lambda: None))  # type: ignore[arg-type]
+    assert not await register.may_call(app, str(KEEP))
+    assert await register.may_call("notes-two", str(KEEP))
+
+
+async def test_a_capability_holds_while_its_giver_may_call_and_for_its_receiver_alone() -> None:
+    granted, graph = Granted(("notes", str(KEEP))), Graph()
+    capabilities = Capabilities(b"k" * 32, graph, graph, granted)  # type: ignore[arg-type]
+    text = await capabilities.mint(NOTES, "desk", KEEP)
+    name = CapabilityName(text.removeprefix("capability:"))
+    assert await capabilities.resolve(DESK, name) == KEEP
+    for other in (NOTES, NOTES_TWO, OWNER, Caller("device", "d")):
+        with pytest.raises(Forbidden):
+            await capabilities.resolve(other, name)
+    granted.pairs.clear()
+    with pytest.raises(Forbidden):
+        await capabilities.resolve(DESK, name)
+
+
+async def test_what_is_given_by_two_or_to_two_are_different_tokens() -> None:
+    granted, graph = Granted(("notes", str(KEEP)), ("desk", str(KEEP))), Graph()
+    capabilities = Capabilities(b"k" * 32, graph, graph, granted)  # type: ignore[arg-type]
+    given = [(NOTES, "desk"), (NOTES, "shelf"), (DESK, "shelf"), (OWNER, "shelf")]
+    assert len({await capabilities.mint(giver, receiver, KEEP) for giver, receiver in given}) == len(given)

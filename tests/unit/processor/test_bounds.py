@@ -1,0 +1,81 @@
+"""Which events a replay takes, and what a chain of causes believes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.processor.chain import Chains
+from core.processor.trigger import Side, TriggerLoop
+
+
+class Delivery:
+    def __init__(self, sequence: int, id: str, acknowledged: list[int]) -> None:
+        self.event = SimpleNamespace(sequence=sequence, ref=SimpleNamespace(id=id))
+        self._acknowledged = acknowledged
+
+    async def ack(self) -> None:
+        self._acknowledged.append(self.event.sequence)
+
+
+@pytest.mark.parametrize(
+    ("until", "only", "taken", "passed"), [(7, "", [5, 6, 7], []), (7, "b", [6], [5, 7]), (4, "", [], [])]
+)
+async def test_a_replay_takes_what_is_up_to_its_end_and_of_its_entity_alone(
+    until: int, only: str, taken: list[int], passed: list[int]
+) -> None:
+    """What comes later is the live consumer's: it would be done twice."""
+    held: list[int] = []
+    acknowledged: list[int] = []
+
+    async def pull(batch: int) -> AsyncIterator[Delivery]:
+        for sequence, id in ((5, "a"), (6, "b"), (7, "a"), (8, "b"), (9, "b")):
+            yield Delivery(sequence, id, acknowledged)
+
+    async def take(sequence: int, *_: Any) -> None:
+        held.append(sequence)
+
+    executor = SimpleNamespace(settings=SimpleNamespace(held=8, ack_wait=30.0))
+    plan = SimpleNamespace(app="notes", concurrency=4, matches=lambda event: True)
+    side = Side(SimpleNamespace(pull=pull), None, until=until, only=only)  # type: ignore[arg-type]
+    loop = TriggerLoop(SimpleNamespace(executor=executor), plan, side)  # type: ignore[arg-type]
+    loop._held = SimpleNamespace(take=take)  # type: ignore[assignment]
+    await loop._pull_until(until)
+    assert (held, acknowledged) == (taken, passed)
+
+
+@pytest.mark.parametrize(("tx", "ends"), [("tx1", "device"), ("tx2", "unknown")])
+async def test_another_event_in_the_place_of_the_one_that_is_gone_is_nobodys_cause(tx: str, ends: str) -> None:
+    """A log that was restored may hold something else at that sequence."""
+    event = SimpleNamespace(
+        sequence=7,
+        tx=tx,
+        ref="notes/Note/n",
+        actor="device:d1",
+        time=1.0,
+        cause="",
+        kind=SimpleNamespace(value="created"),
+    )
+
+    async def read(first: int, last: int) -> AsyncIterator[Any]:
+        yield event
+
+    async def nodes(refs: list[Any]) -> dict[Any, Any]:
+        return {ref: SimpleNamespace(fields={"name": "Pixel"}) for ref in refs}
+
+    run = SimpleNamespace(
+        kind="trigger",
+        id="r",
+        app="notes",
+        action="look",
+        actor="app:notes",
+        created=2.0,
+        state="DONE",
+        sequence=7,
+        cause="tx1",
+    )
+    chains = Chains(SimpleNamespace(read=read), SimpleNamespace(nodes=nodes), None, None)  # type: ignore[arg-type]
+    assert (await chains.chain(run))[-1]["kind"] == ends  # type: ignore[arg-type]
