@@ -29,9 +29,18 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(above, ignore_errors=True)
 
 
+def as_user(project: Path, script: list[str]) -> list[str]:
+    """Run Python as the ordinary user, who finds this checkout at `project`: where it really is, he may not be let in."""
+    project.mkdir()
+    python = project / Path(sys.executable).relative_to(ROOT)
+    become = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", str(python), *script]
+    steps = 'mount --bind "$1" "$2" && cd "$2" && shift 2 && exec "$@"'
+    return ["unshare", "--mount", "sh", "-c", steps, "sh", str(ROOT), str(project), *become]
+
+
 def test_an_ordinary_user_s_apps_have_walls_and_a_bound_on_processes_too(folder):
-    become = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if os.getuid() == 0 else []
-    command = [*become, sys.executable, "-m", "tests.integration.sandbox.ordinary_user", str(folder)]
+    script = ["-m", "tests.integration.sandbox.ordinary_user", str(folder)]
+    command = as_user(folder.parent / "project", script) if os.getuid() == 0 else [sys.executable, *script]
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
