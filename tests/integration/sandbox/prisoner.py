@@ -40,6 +40,13 @@ with socket.create_server(("127.0.0.1", int(os.environ["PORT"]))) as server:
 """
 
 
+def way_to_python() -> dict[str, str]:
+    """What alone an app may see in each folder above a Python that is not the machine's: the next one on the way."""
+    base = Path(sys.base_prefix).resolve()
+    above = [] if base.is_relative_to("/usr") else [folder for folder in base.parents if folder != Path("/")]
+    return {str(folder): base.relative_to(folder).parts[0] for folder in above}
+
+
 @dataclass
 class Prisoner:
     """`limits`: what it has hit so far. `over`: why it is to be stopped for good."""

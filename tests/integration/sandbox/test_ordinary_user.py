@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -29,18 +31,33 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(above, ignore_errors=True)
 
 
-def as_user(project: Path, script: list[str]) -> list[str]:
-    """Run Python as the ordinary user, who finds this checkout at `project`: where it really is, he may not be let in."""
+def closed_folder(place: Path) -> Path | None:
+    """The first folder on the way to `place` that an ordinary user may not enter."""
+    return next((folder for folder in reversed(place.parents) if not folder.stat().st_mode & stat.S_IXOTH), None)
+
+
+def as_user(above: Path, script: list[str]) -> list[str]:
+    """Run Python as the ordinary user, who finds this checkout at `above`/project and Python where it is.
+
+    Where they really are he may not be let in: both may lie in root's own folder, which an open one then covers for him.
+    """
+    project, kept, base = above / "project", above / "python", Path(sys.base_prefix).resolve()
     project.mkdir()
+    kept.mkdir()
+    steps = ["set -e", shlex.join(["mount", "--bind", str(ROOT), str(project)])]
+    if closed := closed_folder(base):
+        steps += [shlex.join(["mount", "--bind", str(base), str(kept)])]
+        steps += [shlex.join(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", str(closed)])]
+        steps += [shlex.join(["mkdir", "-p", str(base)]), shlex.join(["mount", "--bind", str(kept), str(base)])]
     python = project / Path(sys.executable).relative_to(ROOT)
     become = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", str(python), *script]
-    steps = 'mount --bind "$1" "$2" && cd "$2" && shift 2 && exec "$@"'
-    return ["unshare", "--mount", "sh", "-c", steps, "sh", str(ROOT), str(project), *become]
+    steps += [shlex.join(["cd", str(project)]), shlex.join(["exec", *become])]
+    return ["unshare", "--mount", "sh", "-c", "\n".join(steps)]
 
 
 def test_an_ordinary_user_s_apps_have_walls_and_a_bound_on_processes_too(folder):
     script = ["-m", "tests.integration.sandbox.ordinary_user", str(folder)]
-    command = as_user(folder.parent / "project", script) if os.getuid() == 0 else [sys.executable, *script]
+    command = as_user(folder.parent, script) if os.getuid() == 0 else [sys.executable, *script]
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
@@ -50,6 +67,6 @@ def test_an_ordinary_user_s_apps_have_walls_and_a_bound_on_processes_too(folder)
     assert {int(one, 16) for one in inside["capabilities"]} == {0}
     assert inside["unshare"] == -1 and inside["keys"] == "seed of one"
     machines = {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys", "tmp", "usr"}
-    assert set(inside["seen"]) <= machines | {"app", "data"}
+    assert set(inside["seen"]) <= machines | {"app", "data", Path(sys.base_prefix).resolve().parts[1]}
     assert (folder / "apps" / "one" / "data" / "written").exists()
     assert 30 < found["children"] <= 50 and found["others_children"] == 0
