@@ -5,6 +5,7 @@ pack, signature, minisign, sshsig, bundled       a folder becomes an archive, wh
 arrivals, staging, admission, admission_rules, additive, review   whether it may come in, and what the owner is asked
 apps, decisions, limits                          what the owner asks for, and the node's own life
 installation, upgrade, pausing, removal          the ways of an app, step by step; snapshot: what upgrades do to data
+disk                                             what is told of one that is full
 aftercare, retention                             what is seen to by itself; which archives the log keeps
 record, nodes, detail, status                    what the log knows of an app, and what is shown of it
 local, instance, folders, environment, credentials   an app's part of this node

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
+from core.app.disk import writing
 from pcloud.errors import NotFound, Rejected
 
 __all__ = ["STAGED", "Staged"]
@@ -45,17 +46,17 @@ class Staged:
         self._folder.mkdir(parents=True, mode=0o700)
 
     async def receive(self, pieces: AsyncIterator[bytes]) -> Path:
-        """Write down what comes, piece by piece; its file is named by its sha256. Raises `Rejected` when it is too long."""
+        """Write down what comes, piece by piece; its file is named by its sha256. Raises `Rejected` when it is too long,
+        `Unavailable` when there is no room."""
         part = self._folder / f"{token_hex(8)}{PART}"
         digest, size = hashlib.sha256(), 0
         try:
-            with part.open("xb") as file:
-                async for piece in pieces:
-                    size += len(piece)
-                    if size > self._longest:
-                        raise Rejected(f"the archive is longer than {self._longest} bytes: that is the most allowed")
-                    digest.update(piece)
-                    await asyncio.to_thread(file.write, piece)
+            async for piece in pieces:
+                size += len(piece)
+                if size > self._longest:
+                    raise Rejected(f"the archive is longer than {self._longest} bytes: that is the most allowed")
+                digest.update(piece)
+                await asyncio.to_thread(self._append, part, piece)
             return await asyncio.to_thread(self._keep, part, digest.hexdigest())
         finally:
             part.unlink(missing_ok=True)
@@ -64,7 +65,7 @@ class Staged:
         """The same for what is in memory already; call it in a thread."""
         part = self._folder / f"{token_hex(8)}{PART}"
         try:
-            part.write_bytes(data)
+            self._append(part, data)
             return self._keep(part, hashlib.sha256(data).hexdigest())
         finally:
             part.unlink(missing_ok=True)
@@ -91,8 +92,14 @@ class Staged:
         if self._used[place.name] <= 0:
             place.unlink(missing_ok=True)
 
+    def _append(self, part: Path, piece: bytes) -> None:
+        with writing("the archive", self._folder), part.open("ab") as file:
+            file.write(piece)
+
     def _keep(self, part: Path, sha256: str) -> Path:
-        place = part.replace(self._folder / sha256)
+        with writing("the archive", self._folder):
+            part.touch()  # of nothing, when nothing came
+            place = part.replace(self._folder / sha256)
         self._drop_old(keep=sha256)
         return place
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from core.app.staging import Staged
-from pcloud.errors import NotFound, Rejected
+from pcloud.errors import NotFound, Rejected, Unavailable
 
 
 @pytest.fixture
@@ -18,6 +21,11 @@ def staged(tmp_path):
     staged = Staged(tmp_path / "staged", longest=100, at_most=2)
     staged.clear()
     return staged
+
+
+def open_full(self: Path, mode: str) -> BinaryIO:
+    """The kernel's own full disk."""
+    return open("/dev/full", "wb")  # noqa: PTH123
 
 
 async def pieces(*given: bytes) -> AsyncIterator[bytes]:
@@ -42,6 +50,18 @@ async def test_one_that_is_too_long_or_breaks_off_leaves_nothing(staged, tmp_pat
     with pytest.raises(ConnectionResetError):
         await staged.receive(broken())
     assert list((tmp_path / "staged").iterdir()) == []
+
+
+async def test_one_for_which_there_is_no_room_says_what_to_do_and_leaves_nothing(staged, tmp_path, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr("core.app.staging.Path.open", open_full)
+        for work in (staged.receive(pieces(b"one", b"two")), asyncio.to_thread(staged.put, b"one")):
+            with pytest.raises(
+                Unavailable, match=r"the archive could not be written to .* No space left on device; make room"
+            ):
+                await work
+    assert list((tmp_path / "staged").iterdir()) == []
+    assert (await staged.receive(pieces())).read_bytes() == b""
 
 
 def test_the_oldest_goes_but_not_while_it_is_used(staged):

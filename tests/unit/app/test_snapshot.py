@@ -1,0 +1,143 @@
+"""Copies of an app's data folder: the same content in the same room, all of it or nothing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.app.snapshot import Snapshots, copy_content, folder_bytes
+from pcloud.errors import Unavailable
+
+MIB = 2**20
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def snapshots(data: Path, tmp_path: Path) -> Snapshots:
+    return Snapshots(data, tmp_path / "snapshots")
+
+
+@contextmanager
+def no_file_longer_than(size: int) -> Iterator[None]:
+    """For this process: what would be beyond is an error, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_copy_takes_no_more_room_than_the_original(data: Path, snapshots: Snapshots, tmp_path: Path) -> None:
+    for number in range(4):
+        with (data / f"database{number}").open("wb") as file:
+            file.seek(50 * MIB)
+            file.write(b"x" * MIB)
+            file.truncate(100 * MIB)
+    (data / "empty").touch()
+    (data / "hole").touch()
+    os.truncate(data / "hole", MIB)
+    snapshots.take("a" * 64)
+    [copy] = (tmp_path / "snapshots").iterdir()
+    assert folder_bytes(copy) <= folder_bytes(data) < 8 * MIB
+    for file in data.iterdir():
+        assert (copy / file.name).read_bytes() == file.read_bytes()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 9000)), max_size=6))
+def test_any_order_of_holes_and_content_is_copied(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[bool, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("holes")
+    with (folder / "original").open("w+b", buffering=0) as original, (folder / "copy").open("wb") as copy:
+        for hole, length in parts:
+            original.seek(length, os.SEEK_CUR) if hole else original.write(b"x" * length)
+        original.truncate()
+        copy_content(original.fileno(), copy.fileno())
+    assert (folder / "copy").read_bytes() == (folder / "original").read_bytes()
+
+
+def test_modes_times_and_links_are_kept_and_no_link_is_followed(
+    data: Path, snapshots: Snapshots, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("core's")
+    (data / "link").symlink_to(tmp_path / "secret")
+    (data / "folder").mkdir(mode=0o750)
+    (data / "folder" / "program").write_text("x")
+    (data / "folder" / "program").chmod(0o711)
+    os.utime(data / "folder" / "program", (1, 2))
+    os.mkfifo(data / "pipe")
+    snapshots.take("a" * 64)
+    assert snapshots.put_back("a" * 64) and not snapshots.put_back("a" * 64)
+    assert (data / "link").readlink() == tmp_path / "secret"
+    assert stat.S_IMODE((data / "folder").stat().st_mode) == 0o750
+    program = (data / "folder" / "program").stat()
+    assert (stat.S_IMODE(program.st_mode), program.st_mtime) == (0o711, 2)
+    assert not (data / "pipe").exists()
+
+
+def test_a_copy_that_finds_no_room_says_what_to_do_and_leaves_nothing(
+    data: Path, snapshots: Snapshots, tmp_path: Path
+) -> None:
+    (data / "one").write_bytes(b"x")
+    (data / "two").write_bytes(b"x" * MIB)
+    with (
+        no_file_longer_than(MIB // 2),
+        pytest.raises(
+            Unavailable, match=r"a copy of the app's data could not be written to .*/snapshots: File too large"
+        ),
+    ):
+        snapshots.take("a" * 64)
+    assert list((tmp_path / "snapshots").iterdir()) == [] and not snapshots.exists("a" * 64)
+    snapshots.take("a" * 64)
+    assert snapshots.exists("a" * 64)
+
+
+def test_a_full_disk_is_told_as_one_to_make_room_on(
+    data: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(original: int, copy: int) -> None:
+        with open("/dev/full", "wb", buffering=0) as file:  # noqa: PTH123 - the kernel's own full disk
+            file.write(b"x")
+
+    (data / "one").write_bytes(b"x")
+    monkeypatch.setattr("core.app.snapshot.FICLONE", 0)  # also where blocks could be shared
+    monkeypatch.setattr("core.app.snapshot.copy_content", full)
+    with pytest.raises(Unavailable, match="No space left on device; make room there, then do this again"):
+        snapshots.take("a" * 64)
+
+
+def test_one_that_can_not_be_put_back_leaves_the_data_as_it_is(
+    data: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "version").write_text("1")
+    snapshots.take("a" * 64)
+    (data / "version").write_text("2")
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name == "a" * 20:
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "rename", failing)
+        with pytest.raises(Unavailable, match="make room there"):
+            snapshots.put_back("a" * 64)
+    assert (data / "version").read_text() == "2"
+    assert snapshots.put_back("a" * 64) and (data / "version").read_text() == "1"
