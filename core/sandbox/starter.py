@@ -89,11 +89,11 @@ def stay_as_dialer(control: socket.socket) -> None:
     if child:
         os.waitpid(child, 0)
         return
+    # Nobody of the app's user may look into it or take its socket. Before the second fork: it holds when the app begins.
+    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     if os.fork():
         os._exit(0)
     os.setsid()
-    # Nobody of the app's user may look into it or take its socket.
-    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     null = os.open("/dev/null", os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)

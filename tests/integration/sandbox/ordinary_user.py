@@ -35,6 +35,23 @@ def inside() -> dict[str, Any]:
     }
 
 
+def looked_into() -> dict[str, str]:
+    """What runs in sight and lets the app read its memory or take its sockets. Not the first process: that is bubblewrap's reaper,
+    which has no socket, and nothing in its memory that the app does not know."""
+    import os
+    from pathlib import Path
+
+    found = {}
+    for pid in (name for name in os.listdir("/proc") if name.isdecimal() and int(name) not in (1, os.getpid())):
+        for place in ("mem", "fd/2"):
+            try:
+                os.close(os.open(f"/proc/{pid}/{place}", os.O_RDONLY))
+            except OSError:
+                continue
+            found[f"{pid}/{place}"] = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
 def breed() -> int:
     import os
     import time
@@ -69,6 +86,7 @@ async def main(folder: Path) -> None:
         await one.start()
         await other.start()
         found["inside"] = await one.do(inside)
+        found["looked_into"] = await one.do(looked_into)
         found["children"] = await one.do(breed)
         found["others_children"] = await other.do(
             "import os\npid = os.fork()\nif pid == 0: os._exit(0)\nanswer = os.waitpid(pid, 0)[1]"
