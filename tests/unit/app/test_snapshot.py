@@ -45,9 +45,9 @@ def no_file_longer_than(size: int) -> Iterator[None]:
 def test_a_copy_takes_no_more_room_than_the_original(data: Path, snapshots: Snapshots, tmp_path: Path) -> None:
     for number in range(4):
         with (data / f"database{number}").open("wb") as file:
-            file.seek(50 * MIB)
+            file.seek(5 * MIB)
             file.write(b"x" * MIB)
-            file.truncate(100 * MIB)
+            file.truncate(10 * MIB)
     (data / "empty").touch()
     (data / "hole").touch()
     os.truncate(data / "hole", MIB)
