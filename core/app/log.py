@@ -10,8 +10,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["WINDOW", "AppLog", "LogRate", "tail"]
+__all__ = ["TAIL", "WINDOW", "AppLog", "LogRate", "last_lines", "tail", "turned_over"]
 
+# So much of a file is looked at for its newest lines.
 TAIL = 256 * 2**10
 WINDOW = 10.0
 
@@ -76,7 +77,7 @@ class AppLog:
 
     def _turn_over(self) -> None:
         with suppress(FileNotFoundError):  # moved already, when there was no room for the new one then
-            self.path.replace(self.path.with_name(f"{self.path.name}.1"))
+            self.path.replace(turned_over(self.path))
         before, self._file = self._file, self.path.open("ab", buffering=0)
         before.close()
         self._size = 0
@@ -85,13 +86,19 @@ class AppLog:
 def tail(path: Path, lines: int) -> list[str]:
     """The newest lines of a log and of the one before it, oldest first; empty when there is none."""
     found: list[str] = []
-    for file in (path, path.with_name(f"{path.name}.1")):
+    for file in (path, turned_over(path)):
         if len(found) < lines:
-            found = [*_last_lines(file, lines - len(found)), *found]
+            found = [*last_lines(file, lines - len(found)), *found]
     return found
 
 
-def _last_lines(path: Path, lines: int) -> Iterable[str]:
+def turned_over(path: Path) -> Path:
+    """The file before that one."""
+    return path.with_name(f"{path.name}.1")
+
+
+def last_lines(path: Path, lines: int) -> Iterable[str]:
+    """Of one file."""
     if lines <= 0 or not path.exists():
         return []
     with path.open("rb") as file:

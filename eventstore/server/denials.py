@@ -8,14 +8,14 @@ part is left out, and so is what was rotated away.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+
+from eventstore.server.tail import Tail
 
 __all__ = ["Denial", "follow_denials", "parse_denial"]
 
@@ -60,9 +60,9 @@ def parse_denial(line: str) -> Denial | None:
 
 async def follow_denials(path: Path, *, look: float = LOOK_SECONDS) -> AsyncGenerator[list[Denial], None]:
     """What is refused from now on; never ends by itself. Goes on in the new file when the log is rotated."""
-    reader = _Follower(path)
+    reader = Tail(path, most=LONGEST_LOOK, newest=True)
     try:
-        await asyncio.to_thread(reader.open_at_end)
+        await asyncio.to_thread(reader.open)
         while True:
             lines = await asyncio.to_thread(reader.lines)
             if denials := gathered(parsed for line in lines if (parsed := parse_denial(line))):
@@ -81,60 +81,3 @@ def gathered(denials: Iterable[Denial]) -> list[Denial]:
         firsts.setdefault(key, denial)
         counts[key] += 1
     return [replace(first, count=counts[key]) for key, first in firsts.items()]
-
-
-class _Follower:
-    """The log as lines, over its rotation. Blocking; one thread at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: BinaryIO | None = None
-        self._rest = b""
-
-    def open_at_end(self) -> None:
-        self._open()
-        if self._file is not None:
-            self._file.seek(0, os.SEEK_END)
-
-    def lines(self) -> list[str]:
-        """What was written since the last look, whole lines only."""
-        if self._file is None:
-            self._open()
-        data = self._read()
-        # Looked at before the last reading of the old file, so that nothing falls between the two.
-        if self._rotated():
-            data += self._read()
-            self.close()
-            self._open()
-            data += self._read()
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        self._rest = self._rest[-LONGEST_LOOK:]
-        return [line.decode(errors="replace") for line in whole]
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-    def _open(self) -> None:
-        try:
-            self._file = self._path.open("rb")
-        except FileNotFoundError:  # between two files
-            self._file = None
-
-    def _rotated(self) -> bool:
-        try:
-            there = self._path.stat()
-        except FileNotFoundError:
-            return False
-        return self._file is not None and os.fstat(self._file.fileno()).st_ino != there.st_ino
-
-    def _read(self) -> bytes:
-        """What is new, at most `LONGEST_LOOK` bytes: of more, the newest."""
-        if self._file is None:
-            return b""
-        place, end = self._file.tell(), os.fstat(self._file.fileno()).st_size
-        if end - place > LONGEST_LOOK:
-            self._file.seek(end - LONGEST_LOOK)
-            self._rest = b""
-        return self._file.read(LONGEST_LOOK)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
 from core.app.log import AppLog, tail
+from core.app.log_follower import follow, newest
+from eventstore.server.tail import Tail
 
 
 def test_the_newest_lines_are_kept_within_the_bound(tmp_path: Path) -> None:
@@ -39,3 +42,43 @@ def test_it_goes_on_when_there_is_room_again(tmp_path: Path, monkeypatch: pytest
     log.write(b"z" * 50)
     log.close()
     assert [line[-1] for line in tail(log.path, 5)] == ["x", "z"]
+
+
+@pytest.mark.parametrize("lines", [0, 1, 15, 1000])
+async def test_following_goes_on_exactly_after_the_newest_lines(tmp_path: Path, lines: int) -> None:
+    """Over its turns to a new file: each holds eleven lines or so."""
+    log = AppLog(tmp_path / "app.log", limit=350, longest=100)
+    for number in range(18):
+        log.write(b"%06d" % number)
+    expected = log.tail(lines)
+    assert len(expected) == min(lines, 18)
+    async with aclosing(follow(log.path, lines)) as following:
+        found = [await anext(following) for _ in expected]
+        assert await anext(following) is None
+        for number in range(18, 24):
+            log.write(b"%06d" % number)
+        found += [await anext(following) for _ in range(6)]
+    log.close()
+    assert found[: len(expected)] == expected
+    assert [line and line[-6:] for line in found[-7:]] == [f"{number:06}" for number in range(24 - len(found[-7:]), 24)]
+
+
+def test_a_turn_just_when_following_begins_shows_no_line_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = AppLog(tmp_path / "app.log", limit=150, longest=100)
+    for text in (b"one", b"two"):
+        log.write(text)
+    read = Tail.lines
+
+    def turning(reader: Tail) -> list[str]:
+        found = read(reader)
+        for number in range(3):
+            log.write(b"x" * 20 + b"%d" % number)
+        return found
+
+    monkeypatch.setattr(Tail, "lines", turning)
+    reader = Tail(log.path, most=1000)
+    assert [line.partition(" ")[2] for line in newest(reader, log.path, 10)] == ["one", "two"]
+    monkeypatch.undo()
+    assert [line[-1] for line in reader.lines()] == ["0", "1", "2"]
+    reader.close()
+    log.close()

@@ -36,6 +36,12 @@ def test_a_denial_is_the_apps_whose_key_was_proved(line: str, what: str, subject
     assert found is not None and (found.nkey, found.what, found.subject) == (KEY, what, subject)
 
 
+@pytest.mark.parametrize("key", [KEY[:-1], f"{KEY}A", f"{KEY[:-1]}1", KEY.lower(), f"A{KEY[1:]}"])
+def test_a_key_that_is_no_whole_key_is_nobodys(key: str) -> None:
+    found = parse_denial(denied('Publish Violation - Subject "x"').replace(KEY, key))
+    assert found is not None and (found.nkey, found.user, found.subject) == ("", "", "x")
+
+
 def test_of_somebody_who_was_not_let_in_nobody_knows_who_it_was() -> None:
     found = parse_denial(f'{HEAD} - authentication error - Nkey "{OTHER}"')
     assert found is not None and (found.nkey, found.user, found.what) == ("", "", "signin")

@@ -1,0 +1,131 @@
+"""Following a log file: each line once, whatever it is called meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eventstore.server.tail import Tail
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "some.log"
+    path.write_text("one\n")
+    return path
+
+
+@pytest.fixture
+def reader(path: Path) -> Iterator[Tail]:
+    reader = Tail(path, most=1000)
+    reader.open()
+    yield reader
+    reader.close()
+
+
+def say(path: Path, text: str) -> None:
+    with path.open("a") as log:
+        log.write(text)
+
+
+def rotate(path: Path) -> None:
+    path.replace(path.with_name("some.log.1"))
+
+
+def test_the_last_lines_before_a_rotation_are_not_lost(path: Path, reader: Tail) -> None:
+    assert reader.lines() == []
+    say(path, "two\n")
+    rotate(path)
+    say(path, "three\n")
+    assert reader.lines() == ["two", "three"]
+    assert reader.lines() == []
+
+
+def test_between_two_files_the_old_one_may_still_be_written(path: Path, reader: Tail) -> None:
+    with path.open("a") as old:
+        rotate(path)
+        assert reader.lines() == []
+        old.write("two\nhal")
+    assert reader.lines() == ["two"]
+    say(path.with_name("some.log.1"), "f\n")
+    say(path, "three\n")
+    assert reader.lines() == ["half", "three"]
+
+
+def test_a_line_that_was_cut_when_the_disk_was_full_is_no_part_of_the_next(path: Path, reader: Tail) -> None:
+    say(path, "two\ncu")
+    assert reader.lines() == ["two"]
+    rotate(path)
+    say(path, "three\n")
+    assert reader.lines() == ["cu", "three"]
+
+
+def test_one_that_comes_later_is_read_from_its_start(tmp_path: Path) -> None:
+    reader = Tail(tmp_path / "later.log", most=1000)
+    reader.open()
+    assert reader.lines() == []
+    say(tmp_path / "later.log", "one\n")
+    assert reader.lines() == ["one"]
+    reader.close()
+
+
+def test_it_can_begin_at_a_whole_line_before_the_end(path: Path) -> None:
+    for back, found in ((0, []), (3, []), (4, ["two"]), (7, ["two"]), (8, ["one", "two"]), (99, ["one", "two"])):
+        path.write_text("one\ntwo\n")
+        reader = Tail(path, most=1000)
+        reader.open(back)
+        assert reader.lines() == found, back
+        reader.close()
+
+
+def test_of_more_than_is_read_at_a_look_the_rest_comes_next_also_after_a_rotation(path: Path) -> None:
+    reader = Tail(path, most=10)
+    reader.open()
+    said = [f"line {number}" for number in range(20)]
+    say(path, "\n".join(said) + "\n")
+    rotate(path)
+    say(path, "new\n")
+    found = [line for _ in range(40) for line in reader.lines()]
+    assert found == [*said, "new"]
+    reader.close()
+
+
+def test_of_a_flood_only_whole_lines_of_the_newest_are_read(path: Path) -> None:
+    reader = Tail(path, most=100, newest=True)
+    reader.open()
+    say(path, "half")
+    assert reader.lines() == []
+    say(path, "".join(f"line {number:02}\n" for number in range(90)))
+    assert reader.lines() == [f"line {number:02}" for number in range(78, 90)]
+    assert reader.lines() == []
+    reader.close()
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.text("ab\n", max_size=30), st.sampled_from(["rotate", "look"])), max_size=30))
+def test_whatever_happens_between_two_looks_each_line_comes_once(
+    tmp_path_factory: pytest.TempPathFactory, happening: list[str]
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "some.log"
+    path.touch()
+    reader, found, written, rotated = Tail(path, most=1000), list[str](), "", False
+    reader.open()
+    for happens in happening:
+        if happens == "rotate":
+            if not rotated and written.endswith("\n"):  # twice between two looks is too often
+                rotate(path)
+                path.touch()
+                rotated = True
+        elif happens == "look":
+            found += reader.lines()
+            rotated = False
+        else:
+            say(path, happens)
+            written += happens
+    found += reader.lines()
+    assert found == written.split("\n")[:-1]
+    reader.close()
