@@ -12,7 +12,7 @@ import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.node.folder import DataFolder
 from core.node.side_tasks import run_beside
@@ -20,7 +20,6 @@ from core.settings import GraphServer
 from eventstore import EventStore
 from pcloud.errors import PCloudError, Rejected
 from projections.graph.catalog import Catalog
-from projections.graph.neo4j import Neo4jReach, Neo4jSettings, Neo4jVersions, parse_address
 from projections.graph.port import GraphStore
 from projections.graph.split import PatientTarget, SplitGraph, SplitLoop
 from projections.graph.sqlite.versions import SqliteVersions
@@ -29,6 +28,9 @@ from projections.loop import ProjectionLoop
 from projections.opening import open_view
 from projections.rebuild import Rebuilds
 from projections.versions import VersionFile, VersionStore, kind_of
+
+if TYPE_CHECKING:
+    from projections.graph.neo4j import Neo4jSettings
 
 __all__ = ["Graphs", "open_graphs"]
 
@@ -65,6 +67,8 @@ async def open_graphs(
     place = folder.graph.parent
     stores: dict[str, VersionStore[Any]] = {"sqlite": SqliteVersions(place, builtin)}
     if server is not None:
+        from projections.graph.neo4j import Neo4jVersions  # its driver takes a quarter of a node's start
+
         stores["neo4j"] = Neo4jVersions(neo4j_settings(folder, store, server), builtin, store)
     kind = "sqlite" if server is None else "neo4j"
     graph, rebuilds = await open_view(
@@ -87,6 +91,8 @@ async def open_apart(
     stack: AsyncExitStack, group: asyncio.TaskGroup, folder: DataFolder, store: EventStore, builtin: Catalog,
     graph: GraphSwitch, loop: ProjectionLoop[Any], rebuilds: Rebuilds,
 ) -> Graphs:  # fmt: skip
+    from projections.graph.neo4j import Neo4jReach
+
     place = folder.graph.parent / "core"
     place.mkdir(exist_ok=True, mode=0o700)
     home, home_rebuilds = await open_view(
@@ -109,6 +115,8 @@ async def open_apart(
 def neo4j_settings(folder: DataFolder, store: EventStore, server: GraphServer) -> Neo4jSettings:
     """The node keeps its name over restarts, so that it goes on folding without waiting for its own lease; the graph belongs to the
     cloud, whatever log that has."""
+    from projections.graph.neo4j import Neo4jSettings, parse_address
+
     address, user = parse_address(server.address)
     owner = hashlib.sha256(b"pcloud graph " + store.id_key).hexdigest()[:32]
     holder = hashlib.sha256(b"holder " + folder.key("graph-holder.key")).hexdigest()[:32]
