@@ -38,12 +38,21 @@ from projections.graph.values import check_operand, pattern, terms
 __all__ = ["ModelGraph"]
 
 
+def _size(value: Any) -> int:
+    if isinstance(value, list | dict):
+        return sum(map(_size, value.values() if isinstance(value, dict) else value))
+    return 16 + len(value) if isinstance(value, str) else 16
+
+
 class ModelGraph(ModelState):
     """The port `GraphStore`."""
 
     async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
         find_type(self.catalog, select.type)
-        return self._rows(select, [entity for entity in self._fields if entity.type == select.type])
+        rows = self._rows(select, [entity for entity in self._fields if entity.type == select.type])
+        if select.budget is not None:
+            select.budget.take(_size(rows))
+        return rows
 
     def _rows(self, select: Select, entities: Iterable[Entity]) -> list[Row]:
         passing = self._passes(select.filter, select.type)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pcloud.errors import Rejected
-from projections.graph.catalog import Catalog
+from projections.graph.catalog import Catalog, FieldDef
 from projections.graph.cursor import decode_cursor, encode_cursor, sort_keys, window
 from projections.graph.neo4j.filters import Conditions
 from projections.graph.neo4j.layout import Label, has_own_index
@@ -14,9 +14,11 @@ from projections.graph.neo4j.names import quoted
 from projections.graph.port import Aggregate, Child, Order, Row, Select
 from projections.graph.relation import find_relation, find_scalar
 
-__all__ = ["AggregatePlan", "Level", "beyond", "order_by", "value_of"]
+__all__ = ["VALUE", "AggregatePlan", "Level", "beyond", "order_by", "value_of"]
 
 MAX_DEPTH = 32
+# What a value takes beyond its letters.
+VALUE = 16
 Fill = Callable[[Row, Any], None]
 
 
@@ -54,9 +56,13 @@ def beyond(conditions: Conditions, keys: Sequence[Order], at: Sequence[Any], ali
 
 
 class Level:
-    """One select: the parts of its statement, and how a list of values becomes the row that is answered."""
+    """One select: the parts of its statement, and how a list of values becomes the row that is answered.
 
-    def __init__(self, conditions: Conditions, select: Select, depth: int = 1) -> None:
+    `sized`: the list begins with what it takes, all that is in it included, as the server reckons: one entity may have so much under it
+    that its list must not even be sent.
+    """
+
+    def __init__(self, conditions: Conditions, select: Select, depth: int = 1, *, sized: bool = False) -> None:
         if depth > MAX_DEPTH:
             raise Rejected(f"a query may follow at most {MAX_DEPTH} relations")
         self._conditions, self._catalog, self._select, self._depth = conditions, conditions.catalog, select, depth
@@ -64,9 +70,13 @@ class Level:
         self.keys = sort_keys(self._catalog, select)
         self._columns: list[str] = []
         self._fills: list[Fill] = []
+        self._sized, self._sizes, self._lists = sized, list[str](), list[str]()
+        if sized:
+            self._fills.append(_nowhere)
         for name in dict.fromkeys(select.scalars):
-            find_scalar(self._catalog, select.type, name)
+            field = find_scalar(self._catalog, select.type, name)
             self._add(value_of(self.alias, name), _under(name))
+            self._sizes += _size(value_of(self.alias, name), field)
         if select.version:
             self._add(f"{self.alias}._version", _under("_version"))
         if select.cursor:
@@ -74,7 +84,9 @@ class Level:
             self._add(f"[{values}]", lambda row, found: row.update(_cursor=encode_cursor(self.keys, found)))
         for child in select.children:
             self._child(child)
-        self.columns = "[" + ", ".join(self._columns) + "]"
+        size = [" + ".join([str(VALUE * len(self._columns)), *self._sizes])] if sized else []
+        self.columns = "[" + ", ".join([*size, *self._columns]) + "]"
+        self.lists = "".join(f" WITH *, {one}" for one in [", ".join(self._lists)] if one)
 
     def _add(self, column: str, fill: Fill) -> None:
         self._columns.append(column)
@@ -144,7 +156,7 @@ class Level:
             raise Rejected(
                 f"{child.field!r} of {self._select.type!r} gives {relation.target!r}, not {child.select.type!r}"
             )
-        level = Level(self._conditions, child.select, self._depth + 1)
+        level = Level(self._conditions, child.select, self._depth + 1, sized=self._sized)
         path = f"MATCH {self._conditions.path(relation, self.alias, level.alias)}"
         if child.aggregates:
             columns = [self._counted(path, level.alias, child.select, one) for one in child.aggregates]
@@ -156,7 +168,12 @@ class Level:
             return
         alone = relation.to_one and relation.forward and child.select.first is None and not child.select.offset
         page = "" if alone else f" WITH {level.alias}{level.page()}"
-        text = f"COLLECT {{ {path}{level.where()}{page} RETURN {level.columns} }}"
+        text = f"COLLECT {{ {path}{level.where()}{page}{level.lists} RETURN {level.columns} }}"
+        if self._sized:
+            name = f"{level.alias}s"
+            self._lists.append(f"{text} AS {name}")
+            self._sizes.append(f"reduce(total = 0, row IN {name} | total + row[0])")
+            text = name
         self._add(text, _related(child.key, level, relation.many))
 
 
@@ -165,6 +182,17 @@ def _under(key: str) -> Fill:
         row[key] = value
 
     return fill
+
+
+def _nowhere(row: Row, value: Any) -> None:
+    """The size is not answered."""
+
+
+def _size(value: str, field: FieldDef) -> list[str]:
+    if field.many:
+        letters = " + size(item)" if field.kind in ("String", "ID") else ""
+        return [f"reduce(total = 0, item IN coalesce({value}, []) | total + {VALUE}{letters})"]
+    return [f"coalesce(size({value}), 0)"] if field.kind in ("String", "ID") else []
 
 
 def _related(key: str, level: Level, many: bool) -> Fill:

@@ -13,14 +13,34 @@ from projections.graph.catalog import Catalog
 from projections.graph.neo4j.filters import Conditions, Scan
 from projections.graph.neo4j.layout import Layout
 from projections.graph.neo4j.names import quoted
-from projections.graph.neo4j.plan import AggregatePlan, Level, value_of
-from projections.graph.port import Aggregate, Filter, Group, Node, Row, Select
+from projections.graph.neo4j.plan import VALUE, AggregatePlan, Level, value_of
+from projections.graph.port import Aggregate, Filter, Group, Node, ReadBudget, Row, Select
 from projections.graph.relation import find_relation, find_scalar, find_type
 
-__all__ = ["Question", "aggregate", "fetch", "group", "nodes", "related"]
+__all__ = ["Meter", "Question", "aggregate", "fetch", "group", "nodes", "related"]
 
 T = TypeVar("T")
 Records = list[list[Any]]
+
+
+class Meter:
+    """What an answer takes of its budget. Asked again, it gives back first what it took."""
+
+    def __init__(self, budget: ReadBudget) -> None:
+        self._budget, self._taken = budget, 0
+        self._sized = False
+
+    def begin(self, *, sized: bool) -> int:
+        """`sized`: each record begins with what it takes. Returns what is left."""
+        self._budget.left += self._taken
+        self._taken, self._sized = 0, sized
+        return self._budget.left
+
+    def arrived(self, row: list[Any]) -> None:
+        """Raises `Rejected`."""
+        size = row[0] if self._sized else _size(row)
+        self._taken += size
+        self._budget.take(size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +49,43 @@ class Question(Generic[T]):
     parameters: Mapping[str, Any]
     answer: Callable[[Records], T]
     scans: Sequence[Scan] = ()
+    meter: Meter | None = None  # hears of each record as it comes
 
 
-def fetch(catalog: Catalog, layout: Layout, select: Select) -> Question[list[Row]]:
+def fetch(catalog: Catalog, layout: Layout, select: Select, meter: Meter | None = None) -> Question[list[Row]]:
+    """`meter`: of the select's budget."""
     find_type(catalog, select.type)
     conditions = Conditions(catalog, layout)
-    level = Level(conditions, select)
-    label = layout.labels[select.type]
-    text = f"{level.match(label)} WITH {level.alias}{level.page()} RETURN {level.columns}"
-    return Question(
-        text, conditions.parameters, lambda records: [level.row(values) for (values,) in records], conditions.scans
+    sized = meter is not None and _many_in_one(catalog, select)
+    level = Level(conditions, select, sized=sized)
+    text = f"{level.match(layout.labels[select.type])} WITH {level.alias}{level.page()}{level.lists} "
+    left = meter.begin(sized=sized) if meter is not None else 0
+    if sized:
+        # What would be too much is not sent: its size alone is.
+        too_much = f"row[0] > {conditions.bind(left)}"
+        text += f"WITH {level.columns} AS row RETURN CASE WHEN {too_much} THEN [row[0]] ELSE row END"
+    else:
+        text += f"RETURN {level.columns}"
+
+    def answer(records: Records) -> list[Row]:
+        return [level.row(values) for (values,) in records]
+
+    return Question(text, conditions.parameters, answer, conditions.scans, meter)
+
+
+def _many_in_one(catalog: Catalog, select: Select) -> bool:
+    """Whether one record may hold many entities."""
+    return any(
+        not child.aggregates
+        and (find_relation(catalog, select.type, child.field).many or _many_in_one(catalog, child.select))
+        for child in select.children
     )
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, list):
+        return sum(map(_size, value)) or VALUE
+    return VALUE + len(value) if isinstance(value, str) else VALUE
 
 
 def aggregate(

@@ -38,6 +38,7 @@ from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, N
 __all__ = ["Neo4jGraph", "open_neo4j_graph"]
 
 VERSION = 1
+FETCHED = 100  # records that the server sends at once where what they take is counted
 FOLLOW_SECONDS = 0.05  # between two looks at a database that another node folds into
 T = TypeVar("T")
 
@@ -187,7 +188,8 @@ class Neo4jGraph:
     # --- reading -----------------------------------------------------------------------------------------------------------------
 
     async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
-        return await self._question(lambda state: reading.fetch(state.catalog, state.layout, select), patient)
+        meter = reading.Meter(select.budget) if select.budget is not None else None
+        return await self._question(lambda state: reading.fetch(state.catalog, state.layout, select, meter), patient)
 
     async def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row:
         return await self._question(
@@ -235,23 +237,35 @@ class Neo4jGraph:
             for scan in question.scans:
                 found = await self._ask(scan.text, {}, seconds)
                 parameters[scan.parameter] = [id for id, value in found if scan.passes(value)]
-            return question.answer(await self._ask(question.text, parameters, seconds))
+            return question.answer(await self._ask(question.text, parameters, seconds, question.meter))
 
         try:
             return await self._gate.ask(ask)
         except TimedOut as error:
             raise Rejected(f"the query takes longer than {seconds:g} s: narrow its filter or ask for fewer") from error
 
-    async def _ask(self, text: str, parameters: Mapping[str, Any], seconds: float | None = None) -> list[list[Any]]:
+    async def _ask(
+        self,
+        text: str,
+        parameters: Mapping[str, Any],
+        seconds: float | None = None,
+        meter: reading.Meter | None = None,
+    ) -> list[list[Any]]:
         seconds = seconds or self.settings.longest_seconds
         with errors_told(self.settings):
             # The server ends a question that takes long; the second clock is for a server that does not answer at all.
             async with asyncio.timeout(seconds + self.settings.connect_seconds):
-                async with self._driver.session(fetch_size=-1, default_access_mode=neo4j.READ_ACCESS) as session:
-                    result = await session.run(
-                        neo4j.Query(cast(LiteralString, text), timeout=seconds), dict(parameters)
-                    )
-                    return await result.values()
+                size = -1 if meter is None else FETCHED
+                async with self._driver.session(fetch_size=size, default_access_mode=neo4j.READ_ACCESS) as session:
+                    query = neo4j.Query(cast(LiteralString, text), timeout=seconds)
+                    result = await session.run(query, dict(parameters))
+                    if meter is None:
+                        return await result.values()
+                    records: list[list[Any]] = []
+                    async for record in result:
+                        records.append(record.values())
+                        meter.arrived(records[-1][0])
+                    return records
 
     @contextlib.asynccontextmanager
     async def _transaction(self, *, write: bool) -> AsyncIterator[neo4j.AsyncTransaction]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from projections.graph.port import (
     IdIn,
     Invert,
     Order,
+    ReadBudget,
     Select,
     Some,
 )  # fmt: skip
@@ -497,3 +499,44 @@ async def test_a_field_whose_kind_changes_starts_empty(graph: GraphStore, log: L
     rows = await graph.fetch(Select(BOOK, ("id", "title", "pages")))
     assert rows == [{"id": "a", "title": "One", "pages": None}, {"id": "c", "title": None, "pages": "three words"}]
     assert await ids(graph, Compare("pages", "anyofterms", "three")) == ["c"]
+
+
+# --- what an answer may take -----------------------------------------------------------------------------------------------------
+
+LETTERS = 10_000
+
+
+def books(**page: Any) -> tuple[Child, ...]:
+    return (Child("books", "books", Select(BOOK, ("title", "blurb"), **page)),)
+
+
+@pytest.mark.parametrize(
+    ("select", "entities"),
+    [
+        (Select(BOOK, ("blurb",)), 20),
+        (Select(BOOK, ("tags",)), 20),
+        (Select(BOOK, ("blurb",), first=5, order=(Order("title"),), cursor=True), 5),
+        (Select(PERSON, ("name",), children=books()), 20),
+        (Select(THEME, ("name",), children=books(first=7, order=(Order("title"),))), 7),
+        (Select(REVIEW, ("text",), children=(Child("book", "book", Select(BOOK, ("blurb",))),)), 1),
+    ],
+)
+async def test_an_answer_takes_no_more_than_its_budget(
+    graph: GraphStore, log: Log, select: Select, entities: int
+) -> None:
+    log.install("critic", CRITIC)
+    log.write(create(f"{PERSON}/p", name="Ann"), create(f"{THEME}/t", name="Sea"))
+    for number in range(20):
+        links = {"author": ["p"], "themes": ["t"]}
+        tags = [str(tag) * 1000 for tag in range(10)]
+        log.write(create(f"{BOOK}/b{number}", links, title=str(number), blurb="x" * LETTERS, tags=tags))
+    log.write(create(f"{REVIEW}/r", {"book": ["b0"]}, text="good"))
+    await fold(graph, log)
+    unbounded = await graph.fetch(select)
+    needed = entities * LETTERS
+    budget = ReadBudget(2 * needed)
+    assert await graph.fetch(replace(select, budget=budget)) == unbounded
+    assert needed <= 2 * needed - budget.left < 1.2 * needed + 5_000
+    with pytest.raises(Rejected, match=r"would be too large: ask for smaller pages .*or fewer fields"):
+        await graph.fetch(replace(select, budget=budget if budget.left < needed else ReadBudget(needed - 1)))
+    assert await graph.fetch(select) == unbounded
