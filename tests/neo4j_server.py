@@ -8,11 +8,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-__all__ = ["Neo4jServer"]
+from infra.neo4j_for_tests import LIBRARY, server_command
 
-ROOT = Path(__file__).parents[1]
-LIBRARY = ROOT / ".setup" / "neo4j" / "lib"
-OPENED = [f"--add-opens=java.base/{name}=ALL-UNNAMED" for name in ("java.nio", "java.io", "sun.nio.ch")]
+__all__ = ["Neo4jServer"]
 
 
 class Neo4jServer:
@@ -27,18 +25,14 @@ class Neo4jServer:
         return f"bolt://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        if not LIBRARY.exists():
+        if not (LIBRARY / "launcher.jar").exists():
             raise RuntimeError(
                 "the Neo4j of the tests is not there: run `python infra/set_up_tests.py`, or `just test`"
             )
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [
-            "java", "-Xmx512m", "-Xss1m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *OPENED, "-cp", f"{LIBRARY}/*",
-            str(ROOT / "infra" / "neo4j" / "Launcher.java"), str(self.folder / "data"), str(self.port),
-        ]  # fmt: skip
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                server_command(self.folder / "data", self.port), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
                 env={**os.environ, "NEO4J_PASSWORD": self.password},
             )  # fmt: skip
         assert self._process.stdout is not None

@@ -1,6 +1,6 @@
 // Runs a Neo4j for the tests: the real server on a free port of this machine alone, until its standard input ends.
 //
-//     NEO4J_PASSWORD=… java -cp 'lib/*' Launcher.java FOLDER [PORT]
+//     NEO4J_PASSWORD=… java -cp 'launcher.jar:lib/*' Launcher FOLDER [PORT]
 //
 // It prints "bolt PORT" once it answers. Everything that it keeps is in FOLDER.
 
