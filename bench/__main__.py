@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.developing import measure_developing
 from bench.figures import Figure
 from bench.growth import measure_growth
 from bench.install import measure_install
@@ -25,7 +26,7 @@ from bench.report import write_growth, write_table
 from bench.view_swap import measure_view_swap
 from tests.node_process import BUNDLED, NodeProcess
 
-PARTS = (*PEERS, "memory", "mutations", "upload", "ingest", "install", "views", "relay", "replay", "full")
+PARTS = (*PEERS, "memory", "mutations", "upload", "ingest", "install", "developing", "views", "relay", "replay", "full")
 # On one node with the five bundled apps; every other part has nodes of its own.
 WITH_APPS = {"memory", "mutations", "upload", "ingest"}
 # Only when it is asked for: a graph of a million entities takes its time.
@@ -102,6 +103,9 @@ def measure(parts: tuple[str, ...] | list[str]) -> list[Figure]:
             console.print("measuring install …")
             with NodeProcess(Path(folder) / "install") as node:
                 figures += measure_install(node)
+        if "developing" in parts:
+            console.print("measuring developing …")
+            figures += measure_developing(Path(folder))
         if "views" in parts:
             console.print("measuring views …")
             figures += measure_view_swap()

@@ -1,11 +1,10 @@
-"""What `pcloud app new` makes works as it is: its own test passes, and it installs in less than two seconds."""
+"""What `pcloud app new` makes works as it is, and its own test passes."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,21 +21,6 @@ def test_the_test_of_a_new_app_passes(tmp_path: Path) -> None:
     result = subprocess.run(words, cwd=tmp_path / "ink", capture_output=True, text=True, timeout=100)
     assert result.returncode == 0, result.stdout
     assert "1 passed" in result.stdout
-
-
-def test_a_test_that_installs_an_app_and_sees_it_work_takes_less_than_two_seconds(cloud: Cloud, tmp_path: Path) -> None:
-    times = list[float]()
-    for name in ("one", "two", "three"):
-        write_app(name, tmp_path / name)
-        began = time.monotonic()
-        cloud.install(tmp_path / name)
-        cloud.graphql(f'mutation {{ add{name.capitalize()}_Note(input: [{{text: "a b"}}]) {{ count }} }}')
-        cloud.wait_for_runs(name)
-        times.append(time.monotonic() - began)
-        cloud.remove(name)
-    # Where more wants to run than there are processors, everything takes as many times longer.
-    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    assert min(times) < 2 * crowd, (times, crowd)
 
 
 @pytest.fixture
@@ -59,9 +43,9 @@ def test_what_an_app_does_is_seen_by_its_test(cloud: Cloud, ink: str) -> None:
 
 
 def test_installing_the_same_again_costs_nothing(cloud: Cloud, ink: str, tmp_path: Path) -> None:
-    began = time.monotonic()
+    before = cloud.graphql("{ revision }")
     assert cloud.install(tmp_path / "ink") == ink
-    assert time.monotonic() - began < 0.2
+    assert cloud.graphql("{ revision }") == before, "an event was written"
 
 
 def test_waiting_for_events_that_do_not_come_says_what_came(cloud: Cloud, ink: str) -> None:

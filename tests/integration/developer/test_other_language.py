@@ -55,4 +55,4 @@ def test_it_ends_in_order(cloud: Cloud, counter: str) -> None:
     cloud.wait_for(lambda: any("ready" in line for line in cloud.log(counter)), "its first line")
     began = time.monotonic()
     cloud.remove(counter)
-    assert time.monotonic() - began < 5, "it did not end on SIGTERM, and was killed after its ten seconds"
+    assert time.monotonic() - began < 10, "it did not end on SIGTERM, and was killed after its ten seconds"

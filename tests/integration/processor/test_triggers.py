@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from pcloud.errors import Forbidden, Rejected, Unavailable
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.runs import Run, encode_run
-from tests.integration.processor.small_core import OWNER, SHELF, Call, Core, start_core, until
+from tests.integration.processor.small_core import OWNER, QUICK, SHELF, Call, Core, start_core, until
 
 SHELF_APP = {"name": "shelf", "version": "1.0.0"}
 READS = (("read", "shelf/Book"),)
@@ -62,14 +63,17 @@ async def test_the_action_starts_right_after_the_acknowledged_mutation_without_a
     arguments = {"book": "{{ event.id }}", "title": "{{ node.title }}"}
     await core.install(reader(args=arguments, on={"where": {"title": {"eq": "Emma"}}}), granted=READS)
     await core.start_app("reader", read=note)
-    delays: list[float] = []
+    delays, calls = list[float](), list[float]()
     for number in range(30):
         await core.add(f"b{number}", title="Emma")
         acknowledged = time.monotonic()
         await until(lambda id=f"b{number}": id in started)
         delays.append(started[f"b{number}"] - acknowledged)
-    # 4 ms on an idle machine; the bound leaves room for a busy one, and none for a poll.
-    assert statistics.median(delays) < 0.050, delays
+        began = time.monotonic()
+        await core.calls.call(OWNER, "reader/read", {"book": "", "title": ""})
+        calls.append(time.monotonic() - began)
+    # 4 ms on an idle machine, where a call takes 2; a slow one has both slower. There is no room for a poll.
+    assert statistics.median(delays) < 0.050 + 5 * statistics.median(calls), (delays, calls)
 
 
 async def test_only_what_kind_fields_and_where_name_is_called(core: Core) -> None:
@@ -412,12 +416,14 @@ async def _gone(core: Core, id: str) -> bool:
 
 
 async def test_runs_in_progress_go_on_at_once_after_core_was_killed(server: EmbeddedServer, tmp_path: Path) -> None:
+    """The time for acknowledging is a minute, so that it is not what brings them back."""
     seeds: dict[str, bytes] = {}
+    patient = replace(QUICK, ack_wait=60.0)
 
     async def hang(call: Call) -> Any:
         await asyncio.Event().wait()
 
-    async with start_core(server, tmp_path, seeds) as core:
+    async with start_core(server, tmp_path, seeds, patient) as core:
         await core.install(SHELF_APP, SHELF)
         installed = await core.install(reader(concurrency=4), granted=READS)
         first = await core.start_app("reader", read=hang)
@@ -426,12 +432,10 @@ async def test_runs_in_progress_go_on_at_once_after_core_was_killed(server: Embe
         await until(lambda: len(first.calls) == 4)
         await core.run_of("IN_PROGRESS", 4)
     await first.die()
-    async with start_core(server, tmp_path, seeds) as core:
+    async with start_core(server, tmp_path, seeds, patient) as core:
         second = await core.start_app("reader", read=ok)
-        began = time.monotonic()
         await core.processor.attach(installed)
         runs = await core.run_of("DONE", 8)
-        assert time.monotonic() - began < 1.5  # the time for acknowledging is 2.0 s
         assert {run.attempt for run in runs} == {1}
         assert len(second.calls) == 8
 

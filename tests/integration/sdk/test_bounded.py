@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -168,14 +169,18 @@ async def test_jobs_wait_for_a_cpu(jobs) -> None:
     assert await asyncio.gather(*[run_bounded(jobs.double, number) for number in range(40)]) == list(range(0, 80, 2))
 
 
-async def test_a_job_costs_milliseconds(jobs) -> None:
+async def test_a_job_costs_less_than_a_new_interpreter(jobs) -> None:
+    """About 2 ms on an idle machine, where one that has imported what it needs takes 100."""
     await run_bounded(jobs.double, 1)
-    begin = time.perf_counter()
-    for _ in range(20):
+    taken, interpreters = list[float](), list[float]()
+    for _ in range(5):
+        begin = time.perf_counter()
         await run_bounded(jobs.double, 1)
-    assert (
-        time.perf_counter() - begin
-    ) / 20 < 0.1  # about 2 ms on an idle machine; a new interpreter takes 100 and more
+        taken.append(time.perf_counter() - begin)
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import pcloud.bounded"], check=True, timeout=60)
+        interpreters.append(time.perf_counter() - begin)
+    assert min(taken) < min(interpreters) / 2, (taken, interpreters)
 
 
 async def test_an_idle_server_is_ended_for_its_memory(jobs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -95,12 +94,9 @@ def test_without_traces_nothing_is_wrapped_and_nothing_of_opentelemetry_is_loade
     assert said.stdout.strip() == "[]"
 
 
-def test_a_span_that_is_off_costs_less_than_ten_microseconds() -> None:
-    began = time.process_time()
-    for _ in range(10_000):
-        with NO_TRACES.span("call a/b", "client", "", pcloud__run="r") as span:
-            assert not span.traceparent
-    assert time.process_time() - began < 0.1
+def test_for_a_span_that_is_off_nothing_is_made() -> None:
+    with NO_TRACES.span("call a/b", "client", "", pcloud__run="r") as span:
+        assert span is NO_TRACES and not span.traceparent
 
 
 def test_an_operation_is_named_by_its_beginning() -> None:
