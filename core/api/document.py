@@ -40,7 +40,8 @@ _ABORTED = "Validation aborted."
 
 
 class Document:
-    """`plans` is a place for what is made of the document, keyed by operation and by the values that decide what is selected."""
+    """`plans` is a place for what is made of the document, keyed by operation and by the values that decide what is selected;
+    `variables` for what reads those of each operation."""
 
     def __init__(self, text: str, node: DocumentNode) -> None:
         self.text, self.node = text, node
@@ -48,6 +49,7 @@ class Document:
         self.operations = [n for n in node.definitions if isinstance(n, OperationDefinitionNode)]
         self.deciding = _deciding_variables(node)
         self.plans: dict[Any, Any] = {}
+        self.variables: dict[int, Any] = {}
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """Raises `Rejected` when `name` names none, or is needed and missing."""

@@ -13,13 +13,13 @@ from graphql import (
     OperationDefinitionNode,
     is_non_null_type,
 )
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.values import VariableValues
 
 from core.api.document import Document, collect
-from core.api.errors import BadRequest
 from core.api.limits import ApiLimits
 from core.api.plan import Binder, NodePlan, Planner, Shape
 from core.api.served import Root, RootField, Served
+from core.api.variables import Variables
 from core.caller import Caller
 from core.schema.names import small
 from pcloud.errors import Rejected
@@ -99,9 +99,9 @@ def prepare(
 ) -> Request:
     """Choose the operation, check its variables, and plan it (or find its plan). Raises `Rejected` or `BadRequest`."""
     node = document.operation(name)
-    values = get_variable_values(served.schema, node.variable_definitions or (), dict(variables), max_errors=20)
-    if isinstance(values, list):
-        raise BadRequest(values)
+    if (reader := document.variables.get(id(node))) is None:
+        reader = document.variables[id(node)] = Variables(served.schema, node, served.readers)
+    values = reader.read(variables)
     deciding = {one: values.coerced.get(one) for one in document.deciding}
     key = (id(node), *deciding.values())
     planner = Planner(document, served.schema, served.view, deciding)

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from graphql import GraphQLSchema
 
+from core.api.variables import Readers
 from core.caller import Caller
 from core.schema.names import small
 from core.schema.registry import ViewRegistry
@@ -64,6 +65,7 @@ class Served:
     schema: GraphQLSchema
     roots: Mapping[str, Root]
     extra: Mapping[str, RootField]
+    readers: Readers = field(default_factory=Readers)
     version: int = field(default_factory=lambda: next(_versions))
 
 

@@ -12,14 +12,15 @@ SMALL = 8
 
 def size_of(value: Any, most: int | float = float("inf")) -> int:
     """At least the letters of all texts in it; stops when it is more than `most`, and gives what it has by then."""
-    size, waiting = 0, [value]
+    size, waiting = 0, [(value,)]
     while waiting and size <= most:
-        one = waiting.pop()
-        if isinstance(one, str | bytes):
-            size += len(one)
-        elif isinstance(one, dict):
-            waiting.extend(one.values())
-        elif isinstance(one, list | tuple):
-            waiting.extend(one)
-        size += SMALL
+        one: Any = waiting.pop()
+        inner = one.values() if type(one) is dict else one
+        size += SMALL * len(one)
+        for each in inner:
+            kind = type(each)
+            if kind is str or kind is bytes:
+                size += len(each)
+            elif kind is dict or kind is list or kind is tuple:
+                waiting.append(each)
     return size

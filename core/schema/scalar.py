@@ -20,10 +20,15 @@ SCALARS = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime")
 
 # RFC 3339, section 5.6: datetime.fromisoformat takes much more than that (weeks, missing zones).
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# The stored form, which most come in, and which is checked again on the way to the log.
+_STORED = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 def canonical_datetime(value: object) -> str:
     """Any RFC 3339 time in the stored form; digits beyond the millisecond are cut off. Raises `ValueError`."""
+    if type(value) is str and _STORED.fullmatch(value):
+        datetime.fromisoformat(value[:19])  # whether there is such a day
+        return value
     if isinstance(value, datetime):
         value = value.isoformat()
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
