@@ -3,8 +3,12 @@ fsync.
 
 Two transactions that touch one entity, or are the same, never share a batch: the server would refuse it (10164, and
 where it does not look, both would pass, since expected versions are checked against the state before the batch), and
-all its members would have to be sent again. A batch that is refused, or unanswered, is settled one by one. Measured
+all its members would have to be sent again. So who touches what another one is writing waits for that, and then goes
+alone: most likely its version has passed. A batch that is refused, or unanswered, is settled one by one. Measured
 with an fsync per message: 64 writers 10,500/s instead of 4,700/s; 8 writers 3,700/s alone, 2,500/s in batches.
+
+A batch costs the server milliseconds, however few share it. So after one, those who were in it are waited for, a moment:
+most writers come again as soon as they are answered.
 """
 
 from __future__ import annotations
@@ -27,14 +31,20 @@ __all__ = ["Committer"]
 ALONE = 8  # as many go alone at once
 GROUP = 16  # from as many waiting on, they share a batch
 BATCHES = 2  # the other is sent while one is stored, when there is
+TOGETHER = 0.005  # seconds that who waits is kept, at most, for those who shared the last batch
+SOON = 0.05  # seconds after which nobody reckons with them any more
 SECOND = 64  # waiting for it by then: two small ones cost two fsyncs, and together half as much again as one
 BATCH_BYTES = 8 * 2**20
 
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
+    """`touched`: the transaction and its entities. `late`: whether another one of these came first."""
+
     prepared: Prepared
     done: asyncio.Future[Appended]
+    touched: frozenset[str]
+    late: bool = False
 
 
 class Committer:
@@ -47,8 +57,13 @@ class Committer:
         self._settings = settings
         self._waiting: deque[_Waiting] = deque()
         self._bytes = 0  # of those that wait
+        self._under_way: set[str] = set()  # what those touch that are being written
+        self._blocked = False  # all that wait, wait for those
         self._alone = 0
         self._batches = 0
+        self._expected = 0  # as many waited or were under way when the last batch ended
+        self._expected_until = 0.0
+        self._patience: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -66,7 +81,8 @@ class Committer:
             raise Unavailable(
                 f"{len(self._waiting)} transactions wait for the log already: nothing was stored, try again in a moment"
             )
-        entry = _Waiting(prepared, asyncio.get_running_loop().create_future())
+        touched = frozenset((prepared.transaction.tx, *(message.subject for message in prepared.messages)))
+        entry = _Waiting(prepared, asyncio.get_running_loop().create_future(), touched)
         self._waiting.append(entry)
         self._bytes += prepared.size
         self._pump()
@@ -75,6 +91,7 @@ class Committer:
     async def close(self, patience: float = 10.0) -> None:
         """Take nothing new, wait for what is under way, give up what is not settled after `patience` seconds."""
         self._closed = True
+        self._expect(0)
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=patience)
             for task in late:
@@ -83,15 +100,40 @@ class Committer:
             _fail(entry, Unavailable("the log was closed before the transaction was sent: nothing was stored"))
 
     def _pump(self) -> None:
-        while self._waiting:
+        while self._waiting and not self._blocked and not self._others_come():
             if len(self._waiting) >= (SECOND if self._batches else GROUP) and self._batches < BATCHES:
+                if not (group := self._gather()):
+                    self._blocked = True
+                    return
                 self._batches += 1
-                self._start(self._commit(self._gather()))
-            elif self._alone < ALONE and not self._batches:
-                self._alone += 1
-                self._start(self._commit_alone(self._next()))
+                self._expected = 0
+                self._start(self._commit(group))
+            elif self._alone < ALONE and not self._batches and self._waiting[0].touched.isdisjoint(self._under_way):
+                self._send_alone(self._next())
             else:
                 return
+
+    def _send_alone(self, entry: _Waiting) -> None:
+        self._alone += 1
+        self._under_way |= entry.touched
+        self._start(self._commit_alone(entry))
+
+    def _others_come(self) -> bool:
+        """Whether to wait for them; then this is looked at again when they are there, or have had their time."""
+        clock = asyncio.get_running_loop()
+        if len(self._waiting) >= self._expected or clock.time() > self._expected_until:
+            return False
+        if self._patience is None:
+            self._patience = clock.call_later(TOGETHER, self._expect, 0)
+        return True
+
+    def _expect(self, count: int) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+        self._expected = min(count, MAX_EVENTS)
+        self._expected_until = asyncio.get_running_loop().time() + SOON
+        self._pump()
 
     def _next(self) -> _Waiting:
         entry = self._waiting.popleft()
@@ -99,27 +141,31 @@ class Committer:
         return entry
 
     def _gather(self) -> list[_Waiting]:
-        """The oldest waiting ones that may share a batch; the others keep their order."""
+        """The oldest waiting ones that may share a batch; the others keep their order. Late ones set out alone."""
         group: list[_Waiting] = []
         others: deque[_Waiting] = deque()
-        taken: set[str] = set()
+        taken = set(self._under_way)
         count = size = 0
         while self._waiting:
             entry = self._next()
             prepared = entry.prepared
-            touched = {prepared.transaction.tx, *(message.subject for message in prepared.messages)}
+            apart = not entry.touched.isdisjoint(taken)
             fits = count + len(prepared.messages) <= MAX_EVENTS and size + prepared.size <= BATCH_BYTES
-            if group and (not fits or touched & taken):
+            # What follows must not overtake it: it may touch the same entities.
+            taken |= entry.touched
+            if not apart and entry.late and self._alone < ALONE:
+                self._send_alone(entry)
+            elif apart or entry.late or (group and not fits):
+                entry.late |= apart
                 others.append(entry)
-                # What follows must not overtake it: it may touch the same entities.
-                taken |= touched
-                continue
-            group.append(entry)
-            taken |= touched
-            count += len(prepared.messages)
-            size += prepared.size
+            else:
+                group.append(entry)
+                count += len(prepared.messages)
+                size += prepared.size
         self._waiting = others
         self._bytes = sum(entry.prepared.size for entry in others)
+        for entry in group:
+            self._under_way |= entry.touched
         return group
 
     async def _commit(self, group: list[_Waiting]) -> None:
@@ -143,7 +189,13 @@ class Committer:
             raise
         finally:
             self._batches -= 1
-            self._pump()
+            self._ended(group)
+            self._expect(len(group) + len(self._waiting))
+
+    def _ended(self, entries: list[_Waiting]) -> None:
+        for entry in entries:
+            self._under_way -= entry.touched
+        self._blocked = False
 
     async def _one_by_one(self, group: list[_Waiting], *, sent_before: bool) -> None:
         """They touch different entities, so they may be settled at once, a few at a time."""
@@ -162,6 +214,7 @@ class Committer:
             await self._settle(entry, sent_before=False)
         finally:
             self._alone -= 1
+            self._ended([entry])
             self._pump()
 
     async def _settle(self, entry: _Waiting, *, sent_before: bool) -> None:
