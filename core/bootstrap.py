@@ -62,6 +62,7 @@ from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSet
 from pcloud.errors import Rejected, Unavailable
 from projections.graph.catalog import Catalog
 from projections.graph.port import GraphStore
+from projections.handed import HandedLog
 from projections.loop import ProjectionLoop
 from projections.opening import open_view
 from projections.rebuild import Progress, Rebuilds, Rebuilt
@@ -226,7 +227,8 @@ async def open_views(
     runs_log = RunLog(store)
     runs = await open_runs_on(folder.runs, runs_log)
     stack.push_async_callback(runs.close)
-    search_loop = ProjectionLoop(store, search, gather=SEARCH_GATHER, behind=graphs.all_loop)
+    handed = HandedLog(store, graphs.all_loop)
+    search_loop = ProjectionLoop(handed, search, gather=SEARCH_GATHER, behind=graphs.all_loop)
     runs_loop = ProjectionLoop(runs_log, runs, gather=RUNS_GATHER)
     run_beside(stack, group, "runs", runs_loop.run())
     run_beside(stack, group, "search", keep_search(store, search, search_loop))
