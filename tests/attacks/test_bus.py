@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from core.app.folders import AppFolders
+from pcloud.errors import PCloudError
 from tests.attacks.conftest import Cloud
 
 pytestmark = pytest.mark.usefixtures("others_are_served")
@@ -285,7 +286,8 @@ def test_an_attack_by_a_flood_of_answers_keeps_nobody_else_waiting(cloud: Cloud)
             bus.send(piece)
         os._exit(0)
 
-    cloud.attack(flood)
+    with suppress(PCloudError):  # its own answer may be among those that it makes up
+        cloud.attack(flood)
     for _ in range(5):
         cloud.serves_others()
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from core.app import AppState, read_archive
 from core.sandbox import Ports, probe
 from pcloud.errors import PCloudError, Unavailable
-from tests.integration.app.platform import Platform, approve_all, open_platform
+from tests.integration.app.platform import QUICK, Platform, approve_all, open_platform
 
 
 async def eventually(condition: Callable[[], Awaitable[object]], seconds: float = 20.0) -> None:
@@ -96,12 +97,13 @@ async def test_a_paused_app_whose_upgrade_is_interrupted_is_paused_again(tmp_pat
         assert (await platform.apps.resume("tiny")).state is AppState.RUNNING
 
 
-async def test_a_paused_app_whose_new_version_does_not_work_is_paused_again(platform, make_app):
-    await platform.apps.install(make_app(), approve=approve_all)
-    await platform.apps.pause("tiny", "it wrote too much")
-    with pytest.raises(PCloudError, match=r"1\.0\.0 is paused again"):
-        await platform.apps.install(make_app(version="2.0.0", script="raise SystemExit('no')"), approve=approve_all)
-    await is_now(platform, "1.0.0", AppState.PAUSED, "it wrote too much; 2.0.0 did not work")
+async def test_a_paused_app_whose_new_version_does_not_work_is_paused_again(tmp_path, make_app):
+    async with open_platform(tmp_path / "node", supervision=replace(QUICK, settle=2.0, start=60.0)) as platform:
+        await platform.apps.install(make_app(), approve=approve_all)
+        await platform.apps.pause("tiny", "it wrote too much")
+        with pytest.raises(PCloudError, match=r"1\.0\.0 is paused again"):
+            await platform.apps.install(make_app(version="2.0.0", script="raise SystemExit('no')"), approve=approve_all)
+        await is_now(platform, "1.0.0", AppState.PAUSED, "it wrote too much; 2.0.0 did not work")
 
 
 async def test_an_app_that_should_run_and_does_not_is_started(platform, make_app, monkeypatch):
