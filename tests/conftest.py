@@ -12,6 +12,8 @@ from tests.neo4j_server import Neo4jServer
 from tests.node_process import NodeProcess
 
 ROOT = Path(__file__).parent.parent
+# Containers often have Python compile everything anew each time it starts; a node takes twice as long then, and tests start many.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(wrapper=True)
