@@ -11,11 +11,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from core.caller import Caller
+from pcloud.errors import Unavailable
 from pcloud.event import StoredEvent
 
 __all__ = ["Recognised"]
 
 MOST = 1_000
+ATTEMPTS = 10
 Authenticate = Callable[[str], Awaitable[Caller | None]]
 
 
@@ -35,16 +37,24 @@ class Recognised:
         self.close = loop.on_applied(self._applied)
 
     async def caller(self, token: str) -> Caller | None:
+        """Whose it is by now: what was read before a change that came meanwhile is read again, since who has just been put out is looked
+        for among the open connections only once. Raises `Unavailable` when changes never end."""
         digest = hashlib.sha256(token.encode(errors="surrogateescape")).digest()
         if (known := self._known.get(digest)) is not None:
             return known
-        before = self._changes
-        found = await self._authenticate(token)
-        if found is not None and before == self._changes:
-            if len(self._known) >= MOST:
-                self._known.clear()
-            self._known[digest] = found
-        return found
+        for _ in range(ATTEMPTS):
+            before = self._changes
+            found = await self._authenticate(token)
+            if before == self._changes:
+                if found is not None:
+                    self._remember(digest, found)
+                return found
+        raise Unavailable("who may ask is being changed all the time: try again in a moment")
+
+    def _remember(self, digest: bytes, caller: Caller) -> None:
+        if len(self._known) >= MOST:
+            self._known.clear()
+        self._known[digest] = caller
 
     def _applied(self, events: Sequence[StoredEvent]) -> None:
         if any(event.ref.app == "core" for event in events):
