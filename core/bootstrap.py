@@ -74,7 +74,7 @@ from projections.versions import VersionFile
 __all__ = ["Node", "open_node"]
 
 log = logging.getLogger("pcloud.node")
-# Search commits are dear, so it waits so long for more events unless somebody waits for it.
+# Search commits are dear, so it waits so long for more events, and longer while they come, unless somebody waits for it.
 SEARCH_GATHER = 0.2
 # Many runs end at a time, and nobody waits for the view of them.
 RUNS_GATHER = 0.1
