@@ -21,10 +21,10 @@ setup:
 demo *ARGS: setup
     @pcloud demo {{ARGS}}
 
-# Run the tests; arguments go to pytest, such as `just test -k gallery`
+# Run the tests, a file on each core; arguments go to pytest, such as `just test -k gallery`, or `just test -n 0 --pdb`
 test *ARGS: setup
     @{{python}} infra/set_up_tests.py
-    @{{python}} -m pytest {{ARGS}}
+    @{{python}} -m pytest -n logical --maxprocesses 4 {{ARGS}}
 
 # Lint, types, import rules, documentation
 check: setup
