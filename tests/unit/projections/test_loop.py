@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from copy import copy
 
 import pytest
 
 from pcloud.errors import Corrupt, Unavailable
 from pcloud.event import StoredEvent
 from projections.checkpoint import START, Checkpoint
-from projections.loop import BATCH, ProjectionLoop
+from projections.loop import BATCH, PATIENCE, ProjectionLoop
 from tests.contracts.projections.shelf import BOOK, Log, create
 
 
@@ -196,6 +196,20 @@ async def test_gathering_folds_together_what_comes_within_its_time(log: Log) -> 
     assert [len(batch) for batch in target.batches] == [5]
 
 
+async def test_gathering_goes_on_while_more_comes_but_not_for_ever(log: Log) -> None:
+    store, target = Store(), Target()
+    loop = ProjectionLoop(store, target, gather=0.05)
+    folded = asyncio.Event()
+    loop.on_applied(lambda _: folded.set())
+    async with running(loop):
+        began = asyncio.get_running_loop().time()
+        while not folded.is_set():
+            store.put(write(log, 1))
+            await asyncio.sleep(0.01)
+        took = asyncio.get_running_loop().time() - began
+    assert len(target.batches) == 1 and took > 0.05 * (PATIENCE - 1)
+
+
 async def test_gathering_ends_as_soon_as_someone_waits_or_a_batch_is_full(log: Log) -> None:
     store, target = Store(), Target()
     loop = ProjectionLoop(store, target, gather=3600)
@@ -250,7 +264,7 @@ async def test_the_reader_is_held_up_while_the_target_is_slow(log: Log) -> None:
     store, target = Store(), Target()
     target.free.clear()
     loop = ProjectionLoop(store, target)
-    lists = [[replace(event) for event in write(log, BATCH)] for _ in range(10)]
+    lists = [[copy(event) for event in write(log, BATCH)] for _ in range(10)]
     async with running(loop):
         for events in lists:
             store.put(events)
