@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
@@ -273,6 +272,7 @@ def test_an_attack_by_a_flood_of_answers_keeps_nobody_else_waiting(cloud: Cloud)
 
     def flood() -> None:
         import os
+        import time
 
         from attacker.behind import stays_behind
         from attacker.bus import Bus
