@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from neo4j import AsyncTransaction
+from neo4j import AsyncResult, AsyncTransaction
 
 from projections.graph.catalog import FieldDef
 from projections.graph.fold import Changes, Entity, RowChange, Transaction
@@ -20,7 +20,13 @@ __all__ = ["DAYS_KEPT", "Writer"]
 
 DAYS_KEPT = 90
 _encode = msgspec.json.Encoder().encode
+SHAPES = 8  # kinds of changes to the nodes of one label that have a statement each; one serves all where there are more
 Rows = list[tuple[str, RowChange]]
+
+
+def seek(alias: str, label: str, id: str) -> str:
+    """The node of this id, by its index: left to itself, the planner may look at all nodes of a label for each row."""
+    return f"MATCH ({alias}:{label} {{id: {id}}}) USING INDEX SEEK {alias}:{label}(id)"
 
 
 class Writer:
@@ -28,13 +34,16 @@ class Writer:
 
     def __init__(self, tx: AsyncTransaction, layout: Layout) -> None:
         self._tx, self._layout = tx, layout
+        self._running: AsyncResult | None = None
 
     async def existing(self, touched: Mapping[str, set[str]]) -> dict[str, set[str]]:
         """Those of the ids that have a node."""
         found: dict[str, set[str]] = {}
         for type_, ids in touched.items():
-            text = f"UNWIND $ids AS id MATCH (n:{self._layout.labels[type_].name} {{id: id}}) RETURN n.id"
-            found[type_] = {id for (id,) in await (await run(self._tx, text, {"ids": list(ids)})).values()}
+            # As one record: the driver is slow to take in many.
+            text = f"UNWIND $ids AS id {seek('n', self._label(type_).name, 'id')} RETURN collect(n.id)"
+            record = await (await run(self._tx, text, {"ids": list(ids)})).single(strict=True)
+            found[type_] = set(record[0])
         return found
 
     async def write(self, changes: Changes) -> None:
@@ -43,7 +52,7 @@ class Writer:
             by_type[entity.type].append((entity.id, row))
         for type_, rows in by_type.items():
             gone = [id for id, row in rows if row.removed]
-            await self._each(f"MATCH (n:{self._label(type_).name} {{id: row}}) DETACH DELETE n", gone)
+            await self._each(f"{seek('n', self._label(type_).name, 'row')} DETACH DELETE n", gone)
         await self._release(changes.released)
         for type_, rows in by_type.items():
             await self._nodes(self._label(type_), rows)
@@ -52,6 +61,7 @@ class Writer:
         await self._edges(changes)
         await self._tombstones(changes.rows.items())
         await self._transactions(changes.transactions)
+        await self.settle()
 
     async def forget_fields(self, lost: Iterable[tuple[Label, FieldDef]]) -> None:
         """Take away what is stored of fields that have another shape from here on."""
@@ -74,7 +84,7 @@ class Writer:
                 text = f"MATCH (n:{label.name}) WHERE n.{quoted(field.name)} IS NOT NULL RETURN n.id, n.{quoted(field.name)}"
                 found = await (await run(self._tx, text)).values()
                 rows = [{"id": id, "set": properties(label, {field.name: value})} for id, value in found]
-                await self._each(f"MATCH (n:{label.name} {{id: row.id}}) SET n += row.set", rows)
+                await self._each(f"{seek('n', label.name, 'row.id')} SET n += row.set", rows)
 
     async def fill(self, defaults: Mapping[str, Mapping[str, Any]]) -> None:
         """Give each of these fields, by type and name, its default where an entity has no value."""
@@ -95,8 +105,17 @@ class Writer:
         await (await run(self._tx, text, parameters)).consume()
 
     async def _each(self, text: str, rows: Sequence[Any]) -> None:
+        """Does not wait for the end: the server works at it while the next statement's rows are written down."""
         if rows:
-            await self._run(f"UNWIND $rows AS row {text}", {"rows": rows})
+            running = await run(self._tx, f"UNWIND $rows AS row {text}", {"rows": rows})
+            await self.settle()
+            self._running = running
+
+    async def settle(self) -> None:
+        """Wait for the last statement's end."""
+        if self._running is not None:
+            running, self._running = self._running, None
+            await running.consume()
 
     async def _release(self, released: Iterable[tuple[str, str, str]]) -> None:
         targets: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -105,27 +124,39 @@ class Writer:
         for (type_, field), ids in targets.items():
             relation = self._layout.names.relation(type_, field)
             target = self._target(type_, field)
-            await self._each(f"MATCH (:{target} {{id: row}})<-[r:{relation}]-() DELETE r", ids)
+            await self._each(f"{seek('m', target, 'row')} MATCH (m)<-[r:{relation}]-() DELETE r", ids)
 
     def _target(self, type: str, field: str) -> str:
         return self._label(self._label(type).relations[field].target).name
 
     async def _nodes(self, label: Label, rows: Rows) -> None:
-        made = [
-            {"id": id, "_version": row.version, **properties(label, row.values)}
-            for id, row in rows
-            if row.exists and row.fresh
-        ]
-        await self._each(f"CREATE (n:{label.name}) SET n = row", made)
-        changed: list[dict[str, Any]] = []
+        made: list[dict[str, Any]] = []
+        changed: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
         for id, row in rows:
-            if row.exists and not row.fresh:
-                values = properties(label, row.values)
-                if row.version:
-                    values["_version"] = row.version
-                if values:
-                    changed.append({"id": id, "set": values})
-        await self._each(f"MATCH (n:{label.name} {{id: row.id}}) SET n += row.set", changed)
+            if not row.exists:
+                continue
+            values = properties(label, row.values)
+            if row.version:
+                values["_version"] = row.version
+            if row.fresh:
+                made.append({"id": id, **values})
+            elif values:
+                changed[tuple(values)].append({"id": id, **values})
+        await self._create(label, made)
+        for names, members in changed.items():
+            if len(changed) <= SHAPES:
+                wanted = ", ".join(f"n.{quoted(name)} = row[{at}]" for at, name in enumerate(names, 1))
+                lists = [list(one.values()) for one in members]
+                await self._each(f"{seek('n', label.name, 'row[0]')} SET {wanted}", lists)
+        if len(changed) > SHAPES:
+            maps = [one for members in changed.values() for one in members]
+            await self._each(f"{seek('n', label.name, 'row.id')} SET n += row", maps)
+
+    async def _create(self, label: Label, made: Sequence[Mapping[str, Any]]) -> None:
+        """With the names in the text and the values in lists: maps would say each name for each node, and have it looked up."""
+        names = ("id", *sorted({name for one in made for name in one} - {"id"}))
+        wanted = ", ".join(f"{quoted(name)}: row[{at}]" for at, name in enumerate(names))
+        await self._each(f"CREATE (:{label.name} {{{wanted}}})", [[one.get(name) for name in names] for one in made])
 
     async def _to_one(self, label: Label, rows: Rows) -> None:
         cleared: dict[str, list[str]] = defaultdict(list)
@@ -144,7 +175,7 @@ class Writer:
         for field in {**unlinked, **cleared, **linked}:
             relation = self._layout.names.relation(label.type, field)
             await self._unlink(label.type, field, unlinked[field])
-            await self._each(f"MATCH (:{label.name} {{id: row}})-[r:{relation}]->() DELETE r", cleared[field])
+            await self._each(f"{seek('n', label.name, 'row')} MATCH (n)-[r:{relation}]->() DELETE r", cleared[field])
             await self._link("CREATE", label.type, field, linked[field])
 
     async def _edges(self, changes: Changes) -> None:
@@ -153,7 +184,7 @@ class Writer:
             emptied[type_, field].append(source)
         for (type_, field), ids in emptied.items():
             relation = self._layout.names.relation(type_, field)
-            await self._each(f"MATCH (:{self._label(type_).name} {{id: row}})-[r:{relation}]->() DELETE r", ids)
+            await self._each(f"{seek('n', self._label(type_).name, 'row')} MATCH (n)-[r:{relation}]->() DELETE r", ids)
         for (type_, field), pairs in changes.edges.items():
             await self._unlink(type_, field, [list(pair) for pair, there in pairs.items() if not there])
             await self._link("MERGE", type_, field, [list(pair) for pair, there in pairs.items() if there])
@@ -161,15 +192,15 @@ class Writer:
     async def _unlink(self, type: str, field: str, pairs: list[list[str]]) -> None:
         relation, target = self._layout.names.relation(type, field), self._target_of(type, field)
         if pairs and target:
-            text = (
-                f"MATCH (:{self._label(type).name} {{id: row[0]}})-[r:{relation}]->(:{target} {{id: row[1]}}) DELETE r"
-            )
+            ends = f"{seek('n', self._label(type).name, 'row[0]')} {seek('m', target, 'row[1]')}"
+            text = f"{ends} WITH n, m MATCH (n)-[r:{relation}]->(m) DELETE r"
             await self._each(text, pairs)
 
     async def _link(self, how: str, type: str, field: str, pairs: list[list[str]]) -> None:
         if pairs:
             relation, target = self._layout.names.relation(type, field), self._target(type, field)
-            text = f"MATCH (n:{self._label(type).name} {{id: row[0]}}) MATCH (m:{target} {{id: row[1]}}) {how} (n)-[:{relation}]->(m)"
+            ends = f"{seek('n', self._label(type).name, 'row[0]')} {seek('m', target, 'row[1]')}"
+            text = f"{ends} {how} (n)-[:{relation}]->(m)"
             await self._each(text, pairs)
 
     def _target_of(self, type: str, field: str) -> str | None:
@@ -194,10 +225,11 @@ class Writer:
         label = self._layout.names.transaction
         # Of one transaction that comes twice in a batch, what was said last holds.
         rows = {
-            tx: {"tx": tx, "request": request, "sequence": sequence, "result": _encode(result).decode(), "time": time}
+            tx: [tx, request, sequence, _encode(result).decode(), time]
             for tx, request, sequence, result, time in transactions
         }
-        await self._each(f"MERGE (t:{label} {{tx: row.tx}}) SET t = row", list(rows.values()))
+        values = "t.request = row[1], t.sequence = row[2], t.result = row[3], t.time = row[4]"
+        await self._each(f"MERGE (t:{label} {{tx: row[0]}}) SET {values}", list(rows.values()))
         newest = f"MATCH (t:{label}) WHERE t.time IS NOT NULL WITH t.time AS newest ORDER BY newest DESC LIMIT 1"
         await self._run(
             f"{newest} MATCH (t:{label}) WHERE t.time < newest - $seconds DELETE t", {"seconds": DAYS_KEPT * 86400.0}
