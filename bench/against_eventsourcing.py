@@ -86,7 +86,9 @@ async def ours(rows: list[dict[str, Any]], house: Household) -> dict[str, float]
             view = await open_sqlite_graph(Path(folder) / "graph.db", builtin_catalog())
             try:
                 before, began = processor_seconds(pids), time.perf_counter()
+                await view.begin_filling()
                 await refill(store, view, last)
+                await view.end_filling()
                 rebuild, rebuild_used = time.perf_counter() - began, processor_seconds(pids) - before
             finally:
                 await view.close()

@@ -106,7 +106,9 @@ async def rebuild(cloud: Cloud, path: Path, last: int) -> float:
     view = await open_sqlite_graph(path, builtin_catalog())
     try:
         began = time.perf_counter()
+        await view.begin_filling()
         await refill(cloud.store, view, last)
+        await view.end_filling()
         return last / (time.perf_counter() - began)
     finally:
         await view.close()

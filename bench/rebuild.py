@@ -76,9 +76,14 @@ async def measure(events: int, folder: Path, *, pause: float = 0.05) -> dict[str
         ended = await asyncio.gather(*tasks, return_exceptions=True)
         failures = [repr(one) for one in ended if not isinstance(one, asyncio.CancelledError)]
         return answer | {
-            "meanwhile": {"writes": len(taken), "ms_p50": 1000 * taken[len(taken) // 2], "ms_p99": 1000 * taken[len(taken) * 99 // 100]},
+            "meanwhile": {
+                "writes": len(taken),
+                "ms_p50": 1000 * taken[len(taken) // 2],
+                "ms_p99": 1000 * taken[len(taken) * 99 // 100],
+                "ms_most": 1000 * taken[-1],
+            },
             "failures": failures,
-        }  # fmt: skip
+        }
 
 
 async def open_views(stack: AsyncExitStack, folder: Path, store: EventStore) -> tuple[Any, Rebuilds, Any, Rebuilds]:
@@ -117,7 +122,8 @@ async def timed(rebuilds: Rebuilds) -> dict[str, float]:
     done.set()
     await watching
     count = rebuilds.switch.checkpoint.sequence
-    return {"seconds": seconds, "rate": count / seconds, "rate_by_cpu": count / cpu, "grew_mb": (most - before) / 2**20}
+    grew, peak = (most - before) / 2**20, most / 2**20
+    return {"seconds": seconds, "rate": count / seconds, "rate_by_cpu": count / cpu, "grew_mb": grew, "peak_mb": peak}
 
 
 def main() -> None:
@@ -135,11 +141,13 @@ def main() -> None:
     for view in ("graph", "search"):
         one = answer[view]
         print(
-            f"{view:<7} {one['rate']:>9,.0f} events/s ({one['rate_by_cpu']:,.0f} by CPU time), +{one['grew_mb']:.0f} MB"
+            f"{view:<7} {one['rate']:>9,.0f} events/s ({one['rate_by_cpu']:,.0f} by CPU time), "
+            f"+{one['grew_mb']:.0f} MB, {one['peak_mb']:.0f} MB at most"
         )
     meanwhile = answer["meanwhile"]
     print(
-        f"meanwhile {meanwhile['writes']:,} writes, each read back: {meanwhile['ms_p50']:.1f} ms, p99 {meanwhile['ms_p99']:.1f} ms"
+        f"meanwhile {meanwhile['writes']:,} writes, each read back: {meanwhile['ms_p50']:.1f} ms, "
+        f"p99 {meanwhile['ms_p99']:.1f} ms, {meanwhile['ms_most']:.0f} ms at most"
     )
     print("errors", answer["failures"] or "none")
 

@@ -175,8 +175,7 @@ def _delivered(message: Msg) -> Delivered:
     """`$JS.ACK.<stream>.<consumer>.<attempt>.<sequence>.<place>.<time>.<pending>`, or the form with domain and account
     hash in front of the stream (ADR-15)."""
     tokens = message.reply.split(".")
-    shift = 0 if len(tokens) == 9 else 2
-    attempt, sequence, place, time, pending = (int(token) for token in tokens[4 + shift : 9 + shift])
+    attempt, sequence, place, time, pending = map(int, tokens[4:] if len(tokens) == 9 else tokens[6:11])
     return Delivered(
         message.subject, message.headers, message.data, message.reply, attempt, sequence, place, time / 1e9, pending
     )

@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -55,6 +56,7 @@ TRACE = "traceparent"
 MESSAGE_ID = "Nats-Msg-Id"
 EXPECTED = "Nats-Expected-Last-Subject-Sequence"
 
+_KINDS = {kind.value: kind for kind in Kind}
 _encode = msgspec.json.Encoder().encode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -119,25 +121,16 @@ def event_from_wire(
     headers = headers or {}
     try:
         _, app, type_, id_ = subject.split(".")
-        where = position_of(headers)
+        tx, ordinal, total = position_of(headers)
         result = headers.get(RESULT)
-        return StoredEvent(
-            sequence=sequence,
-            time=time,
-            ref=Ref(app, type_, id_),
-            kind=Kind(headers[KIND]),
-            change=decode_change(body),
-            tx=where.tx,
-            ordinal=where.ordinal,
-            total=where.total,
-            actor=headers[ACTOR],
-            cause=headers.get(CAUSE, ""),
-            depth=int(headers.get(DEPTH, "0")),
-            request=headers.get(REQUEST, ""),
-            result=_decode_object(result) if result else {},
-            traceparent=headers.get(TRACE, ""),
-            digest=digest(sequence, subject, headers, body) if digested else 0,
-        )
+        return StoredEvent(  # in the order of its fields: by their names it takes longer, and there are millions
+            sequence, time, Ref(app, type_, id_), _KINDS[headers[KIND]], decode_change(body),
+            tx, ordinal, total,
+            headers[ACTOR], headers.get(CAUSE, ""), int(headers.get(DEPTH, "0")),
+            headers.get(REQUEST, ""), _decode_object(result) if result else {},
+            headers.get(TRACE, ""),
+            digest(sequence, subject, headers, body) if digested else 0,
+        )  # fmt: skip
     except (Corrupt, KeyError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise Corrupt(f"message {sequence} of GRAPH ({subject}) is no event of PCloud: {error!r}") from error
 
@@ -194,10 +187,14 @@ def digest(sequence: int, subject: str, headers: Mapping[str, str], body: bytes)
     otherwise.
     """
     head = f"{sequence}\n{subject}\n"
-    for name in sorted(headers):
-        if name[:7] == "Pcloud-" or name == MESSAGE_ID:
-            head += f"{name}:{headers[name]}\n"
+    for name in _digested(tuple(headers)):
+        head += f"{name}:{headers[name]}\n"
     return int.from_bytes(hashlib.sha256(f"{head}\n".encode() + body).digest(), "big")
+
+
+@lru_cache(256)
+def _digested(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in sorted(names) if name.startswith("Pcloud-") or name == MESSAGE_ID)
 
 
 def parse_headers(raw: bytes) -> dict[str, str]:

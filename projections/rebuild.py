@@ -125,10 +125,14 @@ class Rebuilds:
             await self._attempt(self.rebuild(tell=self._say))
 
     async def _finish(self) -> None:
-        async with self._alone():
-            name = self._chosen.building
-            log.warning("view %s: going on with the version %s that was being built", self.switch.name, name)
-            await self._build(name, self._say)
+        name = self._chosen.building
+        try:
+            async with self._alone():
+                log.warning("view %s: going on with the version %s that was being built", self.switch.name, name)
+                await self._build(name, self._say)
+        except Corrupt as error:
+            log.warning("%s; it is begun again", error.message)
+            await self.rebuild(kind_of(name), self._say)
 
     async def _attempt(self, work: Awaitable[Any]) -> None:
         """The view in use goes on answering when this fails, and the next start tries again where it has to."""
@@ -170,6 +174,8 @@ class Rebuilds:
                 if reason := await misplaced(self._log, view.checkpoint):
                     raise Corrupt(f"the version {name} of the view {self.switch.name!r} is of no use: {reason}")
                 await store.begin(view, self._log.epoch)
+                await self._catch_up(view, folded)
+                await store.finish(view)
                 await self._catch_up(view, folded)
                 close_old = await self._take_over(view, name, folded)
             except BaseException:
@@ -224,6 +230,7 @@ class Rebuilds:
         try:
             await self._stores[kind].begin(view, self._log.epoch)
             await refill(self._log, view, self.switch.checkpoint.sequence)
+            await self._stores[kind].finish(view)
         except BaseException:
             await view.close()
             raise

@@ -42,7 +42,12 @@ class VersionStore(Protocol[V_co]):
         ...
 
     async def begin(self, view: Any, epoch: str) -> None:
-        """Give an empty version its start, where there is a quicker one than the log's first event."""
+        """Make an empty version, or one whose building goes on, ready to be filled with a long stretch of the log; or give it its
+        start, where there is a quicker one than the log's first event."""
+        ...
+
+    async def finish(self, view: Any) -> None:
+        """It has nearly all of the log: whatever was put off meanwhile is done, and what it holds is safe on the disk."""
         ...
 
     async def drop(self, name: str) -> None:

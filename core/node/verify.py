@@ -36,6 +36,7 @@ async def verify_graph(
     with tempfile.TemporaryDirectory(dir=scratch, prefix="verify-") as folder:
         refold = await open_sqlite_graph(Path(folder) / "graph.sqlite", builtin)
         try:
+            await refold.begin_filling()  # and never ends: nothing but its pages is asked for
             compared = _Comparison(store, graph, refold, progress)
             await compared.catch_up()
             difference = None

@@ -23,6 +23,7 @@ __all__ = [
     "FORGOTTEN_RESULT", "Changes", "Entity", "RowChange", "Transaction", "fold", "forgotten_transactions", "touched", "transactions",
 ]  # fmt: skip
 
+_CREATED, _DELETED, _FORGOTTEN = Kind.CREATED, Kind.DELETED, Kind.FORGOTTEN  # a look-up in an enum takes its time
 FORGOTTEN_RESULT: Mapping[str, Any] = {"": ["forgotten"]}
 """The answer of a transaction of which an entity has been forgotten: it named that, so it is not given again."""
 
@@ -91,13 +92,16 @@ def touched(events: Iterable[StoredEvent], catalog: Catalog) -> dict[str, set[st
     """By type, the ids whose existence `fold` must be told."""
     ids: dict[str, set[str]] = defaultdict(set)
     for event in events:
-        name = f"{event.ref.app}/{event.ref.type}"
-        type_ = catalog.types.get(name)
-        if type_ is None:
+        app, type, id = event.ref
+        name = f"{app}/{type}"
+        if (type_ := catalog.types.get(name)) is None:
             continue
-        ids[name].add(event.ref.id)
-        released = event.change.purged.released if event.change.purged is not None else {}
-        for relation, targets in (*event.change.link.items(), *released.items()):
+        ids[name].add(id)
+        change = event.change
+        if not change.link and change.purged is None:
+            continue
+        released = change.purged.released if change.purged is not None else {}
+        for relation, targets in (*change.link.items(), *released.items()):
             definition = type_.fields.get(relation)
             if definition is not None and definition.target in catalog.types:
                 ids[definition.target].update(targets)
@@ -114,7 +118,8 @@ def fold(events: Sequence[StoredEvent], catalog: Catalog, existing: Mapping[str,
         for event in members:
             staging.node(event)
         for event in members:
-            if event.change.link or event.change.unlink or event.change.unset:
+            change = event.change
+            if change.link or change.unlink or change.unset:
                 staging.links(event)
         first, last = members[0], members[-1]
         staging.changes.transactions.append(
@@ -138,32 +143,36 @@ class _Staging:
     def __init__(self, catalog: Catalog, existing: Mapping[str, set[str]]) -> None:
         self._catalog, self._existing = catalog, existing
         self.changes = Changes()
-        self._pointing: dict[Entity, set[tuple[Entity, str]]] = defaultdict(set)  # to-one links made to it
+        self._made: list[tuple[Entity, str, Entity]] = []  # to-one links: source, field, target
+        self._by_target: dict[Entity, set[tuple[Entity, str]]] = defaultdict(set)  # those that were looked for so far
         self._edges_of: dict[Entity, set[tuple[str, str, str, str]]] = defaultdict(set)
         self._fitting: dict[str, dict[str, Callable[[Any], Any]]] = {}  # by type and scalar field
+        self._exclusive: dict[tuple[str, str], bool] = {}  # by type and to-one relation
 
     def node(self, event: StoredEvent) -> None:
-        entity = Entity(f"{event.ref.app}/{event.ref.type}", event.ref.id)
+        app, type, id = event.ref
+        entity = Entity(f"{app}/{type}", id)
         type_ = self._catalog.types.get(entity.type)
         if type_ is None:
             return
-        row = self._row(entity)
+        row, kind, change = self._row(entity), event.kind, event.change
         row.version = event.sequence
-        if event.kind in (Kind.DELETED, Kind.FORGOTTEN):
+        if kind is _DELETED or kind is _FORGOTTEN:
             self._remove(entity, row)
-            if event.change.purged is not None:
-                self._release(type_, event.change.purged.released)
+            if change.purged is not None:
+                self._release(type_, change.purged.released)
             return
-        if event.kind == Kind.CREATED:
-            self._remove(entity, row)
+        if kind is _CREATED:
+            if row.exists:
+                self._remove(entity, row)
             row.exists = row.fresh = True
         if not row.exists:
             return
         scalars, values = self._scalars(type_), row.values
-        for name in event.change.unset:
+        for name in change.unset:
             if name in scalars:
                 values[name] = None
-        for name, value in event.change.set.items():
+        for name, value in change.set.items():
             if (fit := scalars.get(name)) is not None:
                 values[name] = fit(value)
 
@@ -188,7 +197,7 @@ class _Staging:
     def _let_go(self, type: str, name: str, target: Entity) -> None:
         """Whoever of this type points to the target by this field does not any more."""
         self.changes.released.add((type, name, target.id))
-        for source, field_name in self._pointing[target]:
+        for source, field_name in self._pointing().get(target, ()):
             if field_name == name and self.changes.rows[source].values.get(name) == target.id:
                 self.changes.rows[source].values[name] = None
 
@@ -227,14 +236,19 @@ class _Staging:
         row.exists = row.fresh = False
         row.values.clear()
         row.unlinked.clear()
-        if not self._pointing and not self._edges_of:
-            return
-        for source, name in self._pointing.pop(entity, ()):
+        for source, name in self._pointing().pop(entity, ()):
             pointing = self.changes.rows[source]
             if pointing.values.get(name) == entity.id:
                 pointing.values[name] = None
         for type_, name, source_id, target_id in self._edges_of.pop(entity, ()):
             self.changes.edges[type_, name].pop((source_id, target_id), None)
+
+    def _pointing(self) -> dict[Entity, set[tuple[Entity, str]]]:
+        """The to-one links made so far, by target; few batches ever look for one, so that they are sorted then."""
+        for source, name, target in self._made:
+            self._by_target[target].add((source, name))
+        self._made.clear()
+        return self._by_target
 
     def _empty(self, source: Entity, name: str, many: bool) -> None:
         if not many:
@@ -267,16 +281,21 @@ class _Staging:
                 for end in (source, target):
                     self._edges_of[end].add((source.type, name, source.id, target.id))
             return
-        if exists and is_exclusive(self._catalog, definition):
+        if exists and self._takes_away(source.type, definition):
             self._let_go(source.type, name, target)
-        row = self._row(source)
-        row.values[name] = target.id if exists else None
+        self._row(source).values[name] = target.id if exists else None
         if exists:
-            self._pointing[target].add((source, name))
+            self._made.append((source, name, target))
+
+    def _takes_away(self, type: str, definition: FieldDef) -> bool:
+        key = type, definition.name
+        if (known := self._exclusive.get(key)) is None:
+            known = self._exclusive[key] = is_exclusive(self._catalog, definition)
+        return known
 
 
 def _directions(source: Entity, definition: FieldDef, target: str) -> Iterable[tuple[Entity, Entity]]:
     other = Entity(definition.target, target)
-    yield source, other
     if is_symmetric(source.type, definition) and other != source:
-        yield other, source
+        return (source, other), (other, source)
+    return ((source, other),)

@@ -16,6 +16,7 @@ from pcloud.errors import Corrupt
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog, FieldDef, TypeDef, merge
+from projections.graph.fold import transactions
 
 __all__ = ["BUILTIN", "CatalogHistory", "Declared", "fillings", "shape"]
 
@@ -58,6 +59,19 @@ class CatalogHistory(msgspec.Struct, frozen=True):
             if event.ref.app == "core" and event.ref.type == "App":
                 history = history._after_app(event.ref, event)
         return history
+
+    def parts(self, events: Iterable[StoredEvent]) -> list[tuple[list[StoredEvent], CatalogHistory]]:
+        """The events cut where the catalog changes, each part with the catalogs that it is folded with."""
+        parts: list[tuple[list[StoredEvent], CatalogHistory]] = []
+        history = self
+        for members in transactions(events):
+            after = history.after(members)
+            if parts and after is history:
+                parts[-1][0].extend(members)
+            else:
+                parts.append((members, after))
+            history = after
+        return parts
 
     def _after_app(self, ref: Ref, event: StoredEvent) -> CatalogHistory:
         if event.kind in (Kind.DELETED, Kind.FORGOTTEN) or "catalog" in event.change.unset:

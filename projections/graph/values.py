@@ -53,26 +53,37 @@ def stored_value(field: FieldDef, value: Any) -> Any:
 
 def fitting(field: FieldDef) -> Callable[[Any], Any]:
     """`stored_value` for one field, made once for many values."""
-    if not field.many and field.kind not in ("Int", "Int64", "Float", "Boolean"):
-        return _text
-    return partial(stored_value, field)
+    return partial(stored_value, field) if field.many else _FITS.get(field.kind, _text)
+
+
+def _fit(kind: ScalarKind | None, value: Any) -> Any:
+    return _FITS.get(kind, _text)(value)
 
 
 def _text(value: Any) -> Any:
     return value if type(value) is str else None
 
 
-def _fit(kind: ScalarKind | None, value: Any) -> Any:
-    if kind in ("Int", "Int64"):
-        return value if type(value) is int and -_INT64 <= value < _INT64 else None
-    if kind == "Float":
-        try:
-            return float(value) if type(value) in (int, float) else None
-        except OverflowError:  # of a whole number beyond 1.8e308
-            return None
-    if kind == "Boolean":
-        return value if type(value) is bool else None
-    return value if type(value) is str else None
+def _whole_number(value: Any) -> Any:
+    return value if type(value) is int and -_INT64 <= value < _INT64 else None
+
+
+def _number(value: Any) -> Any:
+    if type(value) is float:
+        return value
+    try:
+        return float(value) if type(value) is int else None
+    except OverflowError:  # of a whole number beyond 1.8e308
+        return None
+
+
+def _truth(value: Any) -> Any:
+    return value if type(value) is bool else None
+
+
+_FITS: dict[ScalarKind | None, Callable[[Any], Any]] = {
+    "Int": _whole_number, "Int64": _whole_number, "Float": _number, "Boolean": _truth,
+}  # fmt: skip
 
 
 def check_operand(field: FieldDef, compare: Compare) -> Any:

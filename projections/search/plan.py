@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
 
@@ -87,6 +88,7 @@ def base_field(name: str) -> str:
     return stem if stem and unit in UNITS else name
 
 
+@lru_cache(4096)
 def index_key(type: str, name: str) -> str:
     """Type and field (or facet) as one key in the index, of letters, digits and _ alone."""
     return re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):02x}", f"{type} {name}")

@@ -28,6 +28,9 @@ class TantivyVersions:
     async def begin(self, view: TantivySearch, epoch: str) -> None:
         await view.begin(epoch)
 
+    async def finish(self, view: TantivySearch) -> None:
+        """Nothing was put off."""
+
     async def drop(self, name: str) -> None:
         await asyncio.to_thread(shutil.rmtree, self.path(name), True)
 

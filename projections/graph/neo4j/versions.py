@@ -35,6 +35,9 @@ class Neo4jVersions:
     async def begin(self, view: Neo4jReach, epoch: str) -> None:
         """There is no quicker start than the log's first event."""
 
+    async def finish(self, view: Neo4jReach) -> None:
+        """Nothing was put off."""
+
     async def drop(self, name: str) -> None:
         settings = self._of(name)
         driver = await connect(settings)

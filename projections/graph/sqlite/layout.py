@@ -70,6 +70,7 @@ class Table:
     members: dict[str, Members]
     edges: dict[str, Edges]
     indexes: dict[str, str]  # name → CREATE INDEX
+    folding: frozenset[str] = frozenset()  # those by which the fold finds what points to a row that goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,8 @@ def _table(type_: TypeDef) -> Table:
         for field in fields
         if field.is_relation and field.written and field.many
     }
-    return Table(type_.name, table_name(type_.name), columns, members, edges, _indexes(type_, columns))
+    folding = frozenset(_index_name(type_.name, name) for name in columns if type_.fields[name].is_relation)
+    return Table(type_.name, table_name(type_.name), columns, members, edges, _indexes(type_, columns), folding)
 
 
 def _affinity(field: FieldDef) -> str:
@@ -124,7 +126,8 @@ def _members(type: str, field: FieldDef) -> Members | None:
 
 
 def _indexes(type_: TypeDef, columns: dict[str, Column]) -> dict[str, str]:
-    """One for each @search and each to-one relation, and for the latter also in the order of the type's searched times.
+    """One for each @search and each to-one relation; for the latter also in the order of the type's searched times, and for what many
+    have alike (a camera, a state) in the order of the first of them.
 
     Times are asked for newest first, so their indexes run that way: a timeline's page is then read off without sorting.
     """
@@ -138,10 +141,23 @@ def _indexes(type_: TypeDef, columns: dict[str, Column]) -> dict[str, str]:
             wanted += [(name,), *((name, time) for time in times)]
         elif field.search and not field.many:
             wanted.append((name,))
+            if _is_shared(field):
+                wanted += [(name, time) for time in times[:1]]
     table = table_name(type_.name)
     result: dict[str, str] = {}
     for names in wanted:
-        index = quoted(f"{type_.name}:{'+'.join(names)}")
+        index = _index_name(type_.name, *names)
         columns_sql = ", ".join(f"{quoted(name)}{' DESC' if name in times else ''}" for name in names)
-        result[index] = f"CREATE INDEX {index} ON {table} ({columns_sql}, id)"
+        result[index] = f"CREATE INDEX IF NOT EXISTS {index} ON {table} ({columns_sql}, id)"
     return result
+
+
+def _is_shared(field: FieldDef) -> bool:
+    """Whether many entities may have the same value, and are asked for by it."""
+    return field.kind in ("Enum", "Boolean") or (
+        field.kind == "String" and not {"exact", "facet"}.isdisjoint(field.search)
+    )
+
+
+def _index_name(type: str, *fields: str) -> str:
+    return quoted(f"{type}:{'+'.join(fields)}")

@@ -17,8 +17,9 @@ from projections.graph.values import stored_value, terms
 __all__ = ["column_value", "fill", "member_rows", "migrate"]
 
 
-def migrate(connection: sqlite3.Connection, before: Layout, after: Layout) -> None:
-    """Run the statements that lead from `before` to `after`, in the transaction that is open."""
+def migrate(connection: sqlite3.Connection, before: Layout, after: Layout, *, put_off: bool = False) -> None:
+    """Run the statements that lead from `before` to `after`, in the transaction that is open. `put_off`: leave out the indexes that
+    only readers need."""
     for name, table in after.tables.items():
         old = before.tables.get(name)
         if old is None:
@@ -33,6 +34,8 @@ def migrate(connection: sqlite3.Connection, before: Layout, after: Layout) -> No
         _columns(connection, old, table)
         _members(connection, old, table)
         for index, statement in table.indexes.items():
+            if put_off and index not in table.folding:
+                continue
             if old.indexes.get(index) != statement or _lost(old, table):
                 connection.execute(f"DROP INDEX IF EXISTS {index}")
                 connection.execute(statement)
@@ -82,7 +85,7 @@ def _lost(old: Table, new: Table) -> set[str]:
 def _indexes_off(connection: sqlite3.Connection, old: Table, new: Table) -> None:
     """Indexes that are not wanted any more, and all of a table that loses a column (SQLite refuses to drop an indexed one)."""
     for index in old.indexes if _lost(old, new) else old.indexes.keys() - new.indexes.keys():
-        connection.execute(f"DROP INDEX {index}")
+        connection.execute(f"DROP INDEX IF EXISTS {index}")
 
 
 def _columns(connection: sqlite3.Connection, old: Table, new: Table) -> None:

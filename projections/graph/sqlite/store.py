@@ -23,12 +23,13 @@ from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
-from projections.graph.fold import FORGOTTEN_RESULT, fold, touched, transactions
+from projections.graph.fold import FORGOTTEN_RESULT, fold, touched
 from projections.graph.history import BUILTIN, CatalogHistory, fillings
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
 from projections.graph.relation import find_type
 from projections.graph.sqlite.connection import Deadline, acquire, errors_told, open_connection, told
 from projections.graph.sqlite.dump import dump, page, read_nodes
+from projections.graph.sqlite.filling import Filling
 from projections.graph.sqlite.layout import Layout, layout
 from projections.graph.sqlite.migrate import fill, migrate
 from projections.graph.sqlite.plan import Plans
@@ -37,9 +38,10 @@ from projections.graph.sqlite.writing import existing, write
 
 __all__ = ["SqliteGraph", "open_sqlite_graph"]
 
-VERSION = 1
+VERSION = 2  # 2: indexes for what many have alike, in the order of time
 # Versions whose files this program can go on with until they are built anew; any other is built anew before it is asked.
-READABLE = frozenset({VERSION})
+READABLE = frozenset({1, VERSION})
+CACHE_MB = 8
 INLINE_SECONDS = 0.03
 LONGEST_SECONDS = 5.0
 PATIENT_SECONDS = 600.0
@@ -122,7 +124,7 @@ class SqliteGraph:
     def _apply(self, epoch: str, events: list[StoredEvent]) -> Checkpoint:
         state = self._state
         with errors_told(self.path, folding=True), self._transaction(self._writer):
-            for part, history in _parts(events, state.history):
+            for part, history in state.history.parts(events):
                 if history is not state.history:
                     before, state = state.catalog, self._change_catalog(state, history)
                     filled = fillings(before, state.catalog)
@@ -138,12 +140,20 @@ class SqliteGraph:
 
     def _change_catalog(self, state: _State, history: CatalogHistory) -> _State:
         after = _State.make(state.checkpoint, history, self._only)
-        migrate(self._writer, state.layout, after.layout)
+        migrate(self._writer, state.layout, after.layout, put_off=self._filling.under_way)
         self._save("catalogs", history)
         return after
 
     def _save(self, name: str, value: Any) -> None:
         self._writer.execute("INSERT OR REPLACE INTO view VALUES (?, ?)", (name, msgspec.json.encode(value).decode()))
+
+    async def begin_filling(self) -> None:
+        """For an empty file, or one whose filling goes on: fold quickly from here, until `end_filling`. Nobody is to ask meanwhile."""
+        if self._filling.under_way or not self.checkpoint.sequence:
+            await asyncio.get_running_loop().run_in_executor(self._writing, self._filling.begin)
+
+    async def end_filling(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._filling.end, self._state.layout)
 
     # --- reading -----------------------------------------------------------------------------------------------------------------
 
@@ -262,12 +272,12 @@ class SqliteGraph:
     def _open(self) -> None:
         with contextlib.ExitStack() as stack:
             stack.callback(self._acquire())
-            self._writer = stack.enter_context(contextlib.closing(self._connect(cache_mb=8, write=True)))
+            self._writer = stack.enter_context(contextlib.closing(self._connect(cache_mb=CACHE_MB, write=True)))
             with errors_told(self.path):
                 self._check()
                 self._writer.executescript(_TABLES)
                 self._load()
-            self._inline = stack.enter_context(contextlib.closing(self._connect(cache_mb=8, write=False)))
+            self._inline = stack.enter_context(contextlib.closing(self._connect(cache_mb=CACHE_MB, write=False)))
             self._aside = stack.enter_context(contextlib.closing(self._connect(cache_mb=2, write=False)))
             self._inline_deadline, self._aside_deadline = Deadline(self._inline), Deadline(self._aside)
             self._stack = stack.pop_all()
@@ -301,6 +311,7 @@ class SqliteGraph:
             raise Corrupt(
                 f"the view {self.path} is damaged: delete the file, it is built again from the log"
             ) from error
+        self._filling = Filling(self.path, self._writer, CACHE_MB, saved.get("filling"))
         self._state = _State.make(checkpoint, history, self._only)
         declared = history.apps.get(BUILTIN)
         with self._transaction(self._writer):
@@ -320,16 +331,3 @@ class SqliteGraph:
 
 class _TooLong(Exception):
     """A read has been interrupted by its deadline."""
-
-
-def _parts(events: list[StoredEvent], history: CatalogHistory) -> list[tuple[list[StoredEvent], CatalogHistory]]:
-    """The events cut where the catalog changes, each part with the catalogs that it is folded with."""
-    parts: list[tuple[list[StoredEvent], CatalogHistory]] = []
-    for members in transactions(events):
-        after = history.after(members)
-        if parts and after is history:
-            parts[-1][0].extend(members)
-        else:
-            parts.append((members, after))
-        history = after
-    return parts

@@ -25,7 +25,10 @@ class SqliteVersions:
         return await open_sqlite_graph(self.path(name), self._builtin, only=self._only)
 
     async def begin(self, view: SqliteGraph, epoch: str) -> None:
-        """There is no quicker start than the log's first event."""
+        await view.begin_filling()
+
+    async def finish(self, view: SqliteGraph) -> None:
+        await view.end_filling()
 
     async def drop(self, name: str) -> None:
         await asyncio.to_thread(self._drop, self.path(name))

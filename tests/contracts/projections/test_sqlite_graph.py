@@ -12,7 +12,7 @@ import pytest
 
 from pcloud.errors import Corrupt, Rejected, Unavailable
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.port import Compare, HasRelated, IdIn, Order, Select
+from projections.graph.port import Compare, Every, HasRelated, IdIn, Order, Select
 from projections.graph.sqlite import SqliteGraph, open_sqlite_graph, store
 from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, PERSON, SHELF, Log, create
 
@@ -144,6 +144,24 @@ async def test_the_pages_of_a_timeline_come_from_an_index(graph: SqliteGraph, lo
         plan = [row[3] for row in graph._inline.execute(f"EXPLAIN QUERY PLAN {statement}")]
         assert any("INDEX" in step for step in plan), (statement, plan)
         assert not any(step.startswith("SCAN t") and "INDEX" not in step for step in plan), (statement, plan)
+
+
+@pytest.mark.parametrize(
+    "alike", [Compare("title", "eq", "Book 3"), Compare("sold", "eq", True), Compare("genre", "eq", "NOVEL")]
+)
+async def test_a_timeline_of_what_has_something_alike_is_not_sorted(
+    graph: SqliteGraph, log: Log, alike: Compare
+) -> None:
+    await graph.apply(EPOCH, log.events)
+    statements: list[str] = []
+    graph._inline.set_trace_callback(statements.append)
+    older = Every((alike, Compare("printed", "le", "2024-05-01T10:00:00.000Z")))
+    for filter in (alike, older):
+        await graph.fetch(Select(BOOK, ("title",), filter=filter, order=(Order("printed", descending=True),), first=2))
+    graph._inline.set_trace_callback(None)
+    for statement in [one for one in statements if one.startswith("SELECT")]:
+        (step,) = [row[3] for row in graph._inline.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert f"INDEX shelf/^Book:{alike.field}+printed " in step, (statement, step)
 
 
 async def test_a_store_of_a_removed_type_keeps_its_table_for_later(graph: SqliteGraph, log: Log) -> None:
