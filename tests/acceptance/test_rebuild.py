@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +14,15 @@ import pytest
 
 from core.app.pack import packed
 from core.cli.client import open_client
+from eventstore import ConnectionSettings, Transaction, open_store
+from eventstore.settings import Credentials
+from pcloud.event import Change, Event, Kind
+from pcloud.subject import Ref, new_id
+from tests.crashes.quick_node import QuickNode
 from tests.node_process import NodeProcess, wait_until
 
-COUNT = 30_000
-AT_ONCE = 500
+COUNT = 20_000  # as many as make a reading process worth its start
+AT_ONCE = 1_000
 SCHEMA = """
 type Note { text: String! @search(by: [term, exact]) stars: Int @search(by: [int]) topic: Topic @hasInverse(field: notes) }
 type Topic { name: String! @id @search(by: [exact]) notes: [Note!] @hasInverse(field: topic) }
@@ -34,15 +41,27 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     app.mkdir()
     (app / "app.yaml").write_text(MANIFEST)
     (app / "schema.graphql").write_text(SCHEMA)
-    with NodeProcess(folder / "node", "--unconfined") as node:
+    with QuickNode(folder / "node", "--unconfined") as node:
         node.install_archive(packed(app).data, unconfined=True)
-        for start in range(0, COUNT, AT_ONCE):
-            notes = [
-                {"text": f"note {number}", "stars": number % 5, "topic": {"name": f"topic {number % 50}"}}
-                for number in range(start, start + AT_ONCE)
-            ]
-            node.graphql(ADD, {"input": notes})
+        asyncio.run(fill(node))
         yield node
+
+
+async def fill(node: NodeProcess) -> None:
+    """Straight onto its log, from which it folds, as from another node of its cluster."""
+    async with open_client(node.data) as client:
+        found = await client.ask("GET", "/nats?write=true")
+    known = Credentials(found["NATS_USER"], found["NATS_PASSWORD"])
+    made = [
+        Event(Ref("notes", "Topic", f"t{number}"), Kind.CREATED, Change(set={"name": f"topic {number}"}))
+        for number in range(50)
+    ]
+    for number in range(COUNT):
+        change = Change(set={"text": f"note {number}", "stars": number % 5}, link={"topic": [f"t{number % 50}"]})
+        made.append(Event(Ref("notes", "Note", f"n{number}"), Kind.CREATED, change))
+    async with open_store(ConnectionSettings(found["NATS_URL"], known)) as store:
+        for start in range(0, len(made), AT_ONCE):
+            await store.append(Transaction(new_id(), tuple(made[start : start + AT_ONCE]), "owner"))
 
 
 class Clients:
@@ -65,8 +84,6 @@ class Clients:
             thread.join()
 
     def _run(self, work: Any) -> None:
-        import asyncio
-
         async def loop() -> None:
             async with open_client(self._node.data) as client:
                 while not self._stop.is_set():
@@ -131,8 +148,6 @@ def test_a_change_is_taken_back_from_the_command_line(node: NodeProcess) -> None
 
 
 def test_what_was_changed_behind_its_back_is_named_and_damage_is_healed(node: NodeProcess) -> None:
-    import sqlite3
-
     (note,) = node.graphql(ADD, {"input": [{"text": "as it is"}]})["addNotes_Note"]["notes_Note"]
     folder = node.data / "graph"
     current = json.loads((folder / "versions.json").read_text())["current"]

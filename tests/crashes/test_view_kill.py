@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,22 +15,21 @@ from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id
 from projections.graph.port import Select
 from projections.search.port import SearchQuery
-from tests.crashes.viewing_process import open_views
+from tests.crashes.viewing_process import open_views, viewing_process
 
-ROOT = Path(__file__).parents[2]
-COUNT = 30_000
+COUNT = 12_000
 # What the process has said last when it is killed, and how often it has said such a thing by then.
 MOMENTS = [
-    ("folded", 1), ("folded", 20), ("built", 1), ("folded", 30), ("built", 4), ("switched", 1), ("built", 9), ("indexed", 1),
-    ("switched", 2), ("folded", 60), ("built", 14), ("switched", 3),
+    ("folded", 1), ("folded", 8), ("built", 1), ("folded", 12), ("built", 2), ("switched", 1), ("built", 4), ("indexed", 1),
+    ("switched", 2), ("folded", 25), ("built", 6), ("switched", 3),
 ]  # fmt: skip
 
 
 class Killer:
     """Runs the process again and again. Each time that it says something, one more event is written: there is always one to fold."""
 
-    def __init__(self, store: EventStore, command: list[str]) -> None:
-        self._store, self._command, self.written = store, command, 0
+    def __init__(self, store: EventStore, folder: Path, settings: ConnectionSettings) -> None:
+        self._store, self._folder, self._settings, self.written = store, folder, settings, 0
         self._loop = asyncio.get_running_loop()
 
     async def write(self) -> None:
@@ -43,30 +40,25 @@ class Killer:
     def kill_at(self, what: str, count: int) -> int:
         """Kill it when it has said `what` so often; returns the highest sequence that it had folded."""
         folded = 0
-        with subprocess.Popen(self._command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                said, sequence = line.split()
-                folded = max(folded, int(sequence) if said == "folded" else 0)
-                count -= said == what
-                if count == 0:
-                    process.kill()
-                    return folded
+        with viewing_process(self._folder, self._settings) as (process, said):
+            while count:
+                assert said.poll(60), f"the process says nothing any more (its exit code: {process.exitcode})"
+                heard, sequence = said.recv()
+                folded = max(folded, sequence if heard == "folded" else 0)
+                count -= heard == what
                 asyncio.run_coroutine_threadsafe(self.write(), self._loop).result(30)
-        raise AssertionError(f"the process ended by itself with {process.returncode}")
+            process.kill()
+        return folded
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(200)
 async def test_killed_while_it_folds_and_rebuilds_it_ends_equal(tmp_path: Path) -> None:
     async with (
         open_server(ServerSettings(tmp_path / "nats")) as server,
         open_store(ConnectionSettings(server.url, server.core)) as store,
     ):
         await write_log(store, COUNT)
-        core = server.core
-        command = [sys.executable, "-m", "tests.crashes.viewing_process", str(tmp_path / "views"), server.url]
-        command += [core.user, core.password]
-        killer = Killer(store, command)
+        killer = Killer(store, tmp_path / "views", ConnectionSettings(server.url, server.core))
         for what, count in MOMENTS:
             folded = await asyncio.to_thread(killer.kill_at, what, count)
             assert folded <= await store.last_sequence()
