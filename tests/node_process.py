@@ -39,10 +39,7 @@ def wait_until(condition: Callable[[], Value], *, seconds: float = 60, what: str
 
 
 class NodeProcess:
-    """`with NodeProcess(folder) as node`. `address`: its web address. `token`: the owner's, from the first start. `program`: what is
-    started with `up`."""
-
-    program: tuple[str, ...] = (str(PCLOUD),)
+    """`with NodeProcess(folder) as node`. `address`: its web address. `token`: the owner's, from the first start."""
 
     def __init__(self, data: Path, *arguments: str):
         self.data = data
@@ -50,7 +47,7 @@ class NodeProcess:
         self.token = ""
         self.address = ""
         self.link = ""
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Any = None
         self.log = data.parent / f"{data.name}.log"
 
     def __enter__(self) -> NodeProcess:
@@ -62,10 +59,7 @@ class NodeProcess:
 
     def start(self) -> None:
         """Start it and wait until it has said where it is."""
-        command = [*self.program, "up", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.arguments]
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
-        assert self.process.stdout
+        self.process = self.launch(["up", "--data", str(self.data), "--listen", "127.0.0.1:0", *self.arguments])
         said = ""
         for line in self.process.stdout:
             said += line
@@ -77,6 +71,11 @@ class NodeProcess:
                 self.link = found[1]
                 return
         raise AssertionError(f"the node did not start; it said {said!r} and logged:\n{self.log.read_text()[-4000:]}")
+
+    def launch(self, arguments: list[str]) -> Any:
+        """`pcloud` with these as a `subprocess.Popen`, or what is like one."""
+        with self.log.open("a") as log:
+            return subprocess.Popen([str(PCLOUD), *arguments], stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,8 +19,10 @@ from typing import Any
 import pytest
 
 from core.app import packed
+from core.app.folders import ENVIRONMENTS
 from core.cli.client import Client, open_client
 from pcloud.errors import NotFound, PCloudError, Unavailable
+from tests.crashes.quick_node import QuickNode
 from tests.node_process import ROOT, NodeProcess, wait_until
 
 MANIFEST = """
@@ -37,6 +40,8 @@ run: {{command: [python, keeper.py]}}
 """
 SCHEMA = "type Note {{ text: String! }}\ntype Entry {{ kind: String! @search(by: [hash]) about: String {more} }}\n"
 SOURCE = """
+import sys
+sys.pycache_prefix = None  # what was compiled beside the packages is taken, for each version of the app
 from pcloud.app import App
 
 app = App()
@@ -78,10 +83,6 @@ def archive(folder: Path, version: str, *, end: str = "app.run()") -> bytes:
     shutil.copy(LOCK, folder)
     (folder / "keeper.py").write_text(SOURCE.format(version=version, end=end))
     return packed(folder).data
-
-
-class QuickNode(NodeProcess):
-    program = (sys.executable, "-m", "tests.crashes.quick_node")
 
 
 class Life:
@@ -194,7 +195,7 @@ class Life:
 
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    """One node for all. Another app there, without a process, has the same lock, so that the packages are built once."""
+    """One node for all. Another app there, without a process, has the same lock, so that the packages are built and compiled once."""
     folder = tmp_path_factory.mktemp("lives")
     with QuickNode(folder / "node") as node:
         life = Life(node, folder / "keeper")
@@ -202,6 +203,8 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
         (folder / "anchor" / "app.yaml").write_text("name: anchor\nversion: 1.0.0\n")
         shutil.copy(LOCK, folder / "anchor")
         life.install(packed(folder / "anchor").data)
+        life.install(life.first)
+        subprocess.run([sys.executable, "-m", "compileall", "-q", node.data / "apps" / ENVIRONMENTS], check=True)
         yield life
 
 
@@ -258,11 +261,14 @@ def test_an_upgrade_killed_at_any_step_goes_on_or_never_was(life: Life) -> None:
 def test_a_rollback_killed_at_any_step_goes_on(life: Life) -> None:
     life.install(life.first)
     life.install(life.second)
+    seen: list[str] = []
     for step in life.killed("POST", "/apps/keeper/rollback"):
+        seen.append(step)
         assert (life.version(), life.data()) == ("1.0.0", {"1.0.0"}), f"killed at {step}"
         life.works(step)
         life.install(life.second)
         assert life.version() == "2.0.0"
+    assert {"rollback", "restore", "register", "process", "settle", "running"} <= set(seen)
 
 
 @pytest.mark.timeout(300)
@@ -283,9 +289,12 @@ def test_an_upgrade_that_does_not_work_is_taken_back_over_a_kill(life: Life) -> 
 def test_a_removal_killed_at_any_step_goes_on(life: Life) -> None:
     life.install(life.first)
     life.works("before")
+    seen: list[str] = []
     for step in life.killed("DELETE", "/apps/keeper?forget=true"):
+        seen.append(step)
         wait_until(lambda: life.detail() is None, what=f"the removal killed at {step}")
         assert not (life.node.data / "apps" / "keeper").exists()
         life.install(life.first)
         assert (life.notes(), life.count("begin"), life.count("echo")) == ([], 1, 0), f"killed at {step}"
         life.works(step)
+    assert {"remove", "stop", "forget", "delete"} <= set(seen)
