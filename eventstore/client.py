@@ -25,7 +25,7 @@ class QuickClient(Client):
 
     async def _process_pong(self) -> None:
         """The answer to a flush whose caller was cancelled, or waited too long, still comes: the base fails at it, and connects anew."""
-        pongs: list[asyncio.Future[bool]] = self._pongs  # pyright: ignore[reportUnknownMemberType]
+        pongs: list[asyncio.Future[bool]] = self._pongs  # pyright: ignore
         if pongs and pongs[0].done():
             pongs[0] = asyncio.get_running_loop().create_future()
         await super()._process_pong()
