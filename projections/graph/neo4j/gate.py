@@ -1,7 +1,7 @@
 """No answer from half of a batch. Neo4j shows a commit's changes one after the other while it makes them, so a question that ran while
 this process committed is asked again; after some times, commits wait for it.
 
-What another process commits is not seen here: on nodes that do not fold, a question may meet a batch half way for a moment.
+What another process commits is not seen here; see `marks`.
 """
 
 from __future__ import annotations

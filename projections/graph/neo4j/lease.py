@@ -25,11 +25,12 @@ class LeaseLost(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Where the view stood when its record was locked; `token` 0: another one holds the lease."""
+    """Where the view stood when its record was locked; `token` 0: another one holds the lease. `shared`: other nodes read it too."""
 
     token: int
     epoch: str
     sequence: int
+    shared: bool
 
 
 class Lease:
@@ -41,7 +42,7 @@ class Lease:
             f"MATCH (v:{names.view}) SET v.locked = timestamp() WITH v, {free} AS free "
             "FOREACH (_ IN CASE WHEN free THEN [1] ELSE [] END | "
             "SET v.token = CASE WHEN $token > 0 AND v.token = $token THEN v.token ELSE v.token + 1 END, v.holder = $holder) "
-            "RETURN CASE WHEN free THEN v.token ELSE 0 END, v.epoch, v.sequence"
+            "RETURN CASE WHEN free THEN v.token ELSE 0 END, v.epoch, v.sequence, coalesce(v.shared, false)"
         )
         self._write = (
             f"MATCH (v:{names.view}) WHERE v.token = $token AND v.holder = $holder "
@@ -57,10 +58,10 @@ class Lease:
     async def take(self, tx: AsyncTransaction) -> Held:
         """Lock the view's record and hold the lease, if it is free."""
         record = await (await run(tx, self._take, self.parameters)).single(strict=True)
-        token, epoch, sequence = record.values()
+        token, epoch, sequence, shared = record.values()
         if token:
             self.token = token
-        return Held(token, epoch, sequence)
+        return Held(token, epoch, sequence, shared)
 
     async def write(self, tx: AsyncTransaction, values: dict[str, Any]) -> None:
         """The view's record as it is after the batch, and the lease for longer; raises `LeaseLost`."""

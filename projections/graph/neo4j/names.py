@@ -39,12 +39,14 @@ class Names:
         self.any_view = quoted("pcloud:AnyView")  # of every space
         self.tombstone = self._own("Tombstone")
         self.transaction = self._own("Transaction")
+        self.commit = self._own("Commit")
 
     def owns(self, label: str) -> bool:
         """Whether a label, unquoted, is one of this space."""
         if self._suffix:
             return label.endswith(self._suffix)
-        return "@" not in label and ("/" in label or quoted(label) in (self.view, self.tombstone, self.transaction))
+        own = (self.view, self.tombstone, self.transaction, self.commit)
+        return "@" not in label and ("/" in label or quoted(label) in own)
 
     def label(self, type: str) -> str:
         return quoted(type + self._suffix)

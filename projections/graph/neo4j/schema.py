@@ -38,7 +38,7 @@ async def make_schema(session: neo4j.AsyncSession, wanted: Mapping[str, str], un
 
 async def make_own(session: neo4j.AsyncSession, names: Names) -> None:
     """What the view's own records need."""
-    unique = [(names.view, "name"), (names.tombstone, "entity"), (names.transaction, "tx")]
+    unique = [(names.view, "name"), (names.tombstone, "entity"), (names.transaction, "tx"), (names.commit, "name")]
     wanted = {
         index_name(
             label, field

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, LiteralString, TypeVar, cast
 
@@ -29,6 +30,7 @@ from projections.graph.neo4j.dump import dump
 from projections.graph.neo4j.gate import Gate
 from projections.graph.neo4j.layout import Layout, layout
 from projections.graph.neo4j.lease import Lease, LeaseLost
+from projections.graph.neo4j.marks import Marks
 from projections.graph.neo4j.names import Names
 from projections.graph.neo4j.schema import make_own, make_schema, wipe_space
 from projections.graph.neo4j.settings import Neo4jSettings
@@ -84,6 +86,9 @@ class Neo4jGraph:
         self._names = Names(settings.space)
         self._lease = Lease(self._names, settings.holder, settings.lease_seconds)
         self._gate = Gate()
+        self._marks = Marks(self._names, self._ask, self._transaction)
+        self._shared = False  # with other nodes, as far as is known
+        self._leads_until = 0.0  # by the monotonic clock: nobody else commits before
         self._unsure = False  # whether the last batch was committed
         self._made: set[str] = set()  # constraints and indexes that are known to be there
         self._state = _State.make(START, CatalogHistory(), self._names)
@@ -122,9 +127,11 @@ class Neo4jGraph:
                 return False
             await self._make_schema(before.layout, [state.layout for _, state in parts])
         self._unsure = True
+        began = time.monotonic()
         try:
             async with self._transaction(write=True) as tx:
                 held = await self._lease.take(tx)
+                self._shared = held.shared
                 if not held.token:
                     self._unsure = False
                     return False
@@ -136,6 +143,8 @@ class Neo4jGraph:
                 at = before.checkpoint.after(epoch, events)
                 changed = {"catalogs": _text(after.history)} if after.history is not before.history else {}
                 await self._lease.write(tx, _position(at) | changed)
+                if held.shared:
+                    await self._marks.begin()
                 async with self._gate.committing():
                     await tx.commit()
         except TimedOut as error:
@@ -145,6 +154,9 @@ class Neo4jGraph:
             ) from error
         self._unsure = False
         self._state = replace(after, checkpoint=at)
+        self._leads_until = began + self.settings.lease_seconds
+        if held.shared:
+            await self._marks.end()
         return True
 
     async def _write(
@@ -207,13 +219,13 @@ class Neo4jGraph:
 
     async def transaction(self, tx: str) -> KnownTransaction | None:
         text = f"MATCH (t:{self._names.transaction} {{tx: $tx}}) RETURN t.request, t.sequence, t.result, t.time"
-        found = await self._gate.ask(lambda: self._ask(text, {"tx": tx}))
+        found = await self._whole(lambda: self._ask(text, {"tx": tx}))
         if not found:
             return None
-        request, sequence, result, time = found[0]
+        request, sequence, result, at = found[0]
         result = msgspec.json.decode(result)
         return KnownTransaction(
-            request, Revision(self.checkpoint.epoch, sequence), result, time, result == FORGOTTEN_RESULT
+            request, Revision(self.checkpoint.epoch, sequence), result, at, result == FORGOTTEN_RESULT
         )
 
     async def dump(self) -> Mapping[str, Any]:
@@ -222,11 +234,18 @@ class Neo4jGraph:
             async with self._transaction(write=False) as tx:
                 return await dump(tx, state.checkpoint, state.catalog, state.layout)
 
-        return await self._gate.ask(take)
+        return await self._whole(take)
 
     async def check(self) -> None:
-        """Ask the server for a sign of life; raises `Unavailable` when it gives none."""
-        await self._ask("RETURN 1", {}, self.settings.connect_seconds)
+        """Ask the server for a sign of life, and whether others have come; raises `Unavailable` when it gives none."""
+        text = f"MATCH (v:{self._names.view}) RETURN coalesce(v.shared, false)"
+        self._shared = any(shared for (shared,) in await self._ask(text, {}, self.settings.connect_seconds))
+
+    async def _whole(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a question that met no batch half way, whoever folds."""
+        if not self._shared or time.monotonic() < self._leads_until:
+            return await self._gate.ask(ask)
+        return await self._marks.whole(lambda: self._gate.ask(ask))
 
     async def _question(self, make: Any, patient: bool = False) -> Any:
         seconds = self.settings.patient_seconds if patient else self.settings.longest_seconds
@@ -240,7 +259,7 @@ class Neo4jGraph:
             return question.answer(await self._ask(question.text, parameters, seconds, question.meter))
 
         try:
-            return await self._gate.ask(ask)
+            return await self._whole(ask)
         except TimedOut as error:
             raise Rejected(f"the query takes longer than {seconds:g} s: narrow its filter or ask for fewer") from error
 
@@ -282,7 +301,7 @@ class Neo4jGraph:
     # --- lifetime ----------------------------------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        names = self._names
+        names, holder = self._names, {"holder": self.settings.holder}
         with errors_told(self.settings):
             async with self._driver.session() as session:
                 await self._check_empty(session)
@@ -291,14 +310,16 @@ class Neo4jGraph:
                     await make_own(session, names)
                     text = (
                         f"MERGE (v:{names.view} {{name: 'graph'}}) ON CREATE SET v:{names.any_view}, v.version = $version, v.token = 0, "
-                        "v.expires = 0, v.catalogs = '{}', v.space = $space, v.owner = $owner, v += $position"
+                        "v.expires = 0, v.catalogs = '{}', v.space = $space, v.owner = $owner, v.maker = $holder, v += $position"
                     )
-                    values = {"version": VERSION, "space": self.settings.space, "owner": self.settings.owner}
+                    values = {"version": VERSION, "space": self.settings.space, "owner": self.settings.owner, **holder}
                     await (await run(session, text, {**values, "position": _position(START)})).consume()
                 elif views != [[VERSION]]:
                     raise Corrupt(
                         f"{self._where} was made by another version of PCloud: build it again with `pcloud graph rebuild`"
                     )
+                await (await run(session, self._marks.share, holder)).consume()
+        await self.check()
         await self._load()
         await self._declare_builtin()
         await self._make_schema(self._state.layout, [self._state.layout])
@@ -358,7 +379,7 @@ class Neo4jGraph:
         """Begin anew, empty."""
         with errors_told(self.settings):
             await wipe_space(self._driver, self._names)
-        self._lease.token = 0
+        self._lease.token, self._leads_until = 0, 0.0
         await self._open()
 
     async def close(self, *, abruptly: bool = False) -> None:

@@ -203,6 +203,54 @@ async def test_a_lease_that_is_given_back_is_free_at_once(log: Log, neo4j_settin
     await other.close()
 
 
+async def test_a_node_that_does_not_fold_never_sees_a_part_of_a_batch(
+    graph: Neo4jGraph, log: Log, neo4j_settings: Neo4jSettings
+) -> None:
+    books = [f"{BOOK}/b{number}" for number in range(300)]
+    log.write(*(create(book, pages=0) for book in books))
+    await graph.apply(EPOCH, log.events)
+    other = await open_neo4j_graph(replace(neo4j_settings, holder="two"), BUILTIN)
+    every = Compare("pages", "ge", 0)
+
+    async def fold() -> None:
+        for number in range(1, 25):
+            await graph.apply(EPOCH, log.write(*(update(book, pages=number) for book in books)))
+
+    folding, seen = asyncio.create_task(fold()), list[int]()
+    while not folding.done():
+        rows = await other.fetch(Select(BOOK, ("pages",), filter=every))
+        assert len(rows) == len(books)
+        assert len({row["pages"] for row in rows}) == 1
+        seen.append(rows[0]["pages"])
+    await folding
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 1
+    await other.close()
+
+
+async def test_a_node_that_died_while_it_committed_keeps_nobody_from_reading(
+    graph: Neo4jGraph, log: Log, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings
+) -> None:
+    await graph.apply(EPOCH, log.events)
+    other = await open_neo4j_graph(replace(neo4j_settings, holder="two"), BUILTIN)
+    await driver.execute_query("MERGE (c:`pcloud:Commit` {name: 'graph'}) SET c.begun = 7, c.done = 6")
+    assert await other.fetch(Select(BOOK, ("title",))) == [{"title": "One"}]
+    found = await driver.execute_query("MATCH (c:`pcloud:Commit`) RETURN c.begun, c.done")
+    assert found.records[0].values() == [7, 7]
+    await other.close()
+
+
+async def test_who_was_alone_hears_of_another_before_that_one_can_fold(
+    graph: Neo4jGraph, log: Log, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings
+) -> None:
+    await graph.apply(EPOCH, log.events)
+    await driver.execute_query("MATCH (v:`pcloud:View`) SET v.expires = 0")
+    other = await open_neo4j_graph(replace(neo4j_settings, holder="two"), BUILTIN)
+    free = "MATCH (v:`pcloud:View`) RETURN v.shared, v.expires > timestamp() + 1500"
+    assert (await driver.execute_query(free)).records[0].values() == [True, True]
+    await other.close()
+
+
 # --- statements ------------------------------------------------------------------------------------------------------------------
 
 
