@@ -1,4 +1,5 @@
 """Opens a view at a node's start: the version in use if it is whole and stands on this log, else the one before it, else a new one.
+One that is in a store that this node is not started with is none: the view is then built in a store that there is.
 
 What is wrong with a version is said in the node's log; a view is never a reason not to start, since the log has all that was in it.
 """
@@ -26,6 +27,9 @@ async def open_view(
 ) -> tuple[S, Rebuilds]:
     """`make`: a switch of an open version and its name. `kind`: of store, where nothing was chosen yet. The caller closes the switch."""
     chosen = file.read(f"{kind}-1")
+    if chosen.building and kind_of(chosen.building) not in stores:
+        log.error("%s was being built, and this node has no such store now: it is left as it is", chosen.building)
+        chosen = Chosen(chosen.current, chosen.previous)
     opened = None
     for name in (chosen.current, chosen.previous):
         if name and opened is None:
@@ -33,8 +37,10 @@ async def open_view(
             if opened is not None and name == chosen.previous:
                 chosen = Chosen(name, "", chosen.building)
     if opened is None:
-        chosen = Chosen(next_name(kind_of(chosen.current) if chosen.current else kind, stores, chosen))
-        opened = await stores[kind_of(chosen.current)].open(chosen.current)
+        again = kind_of(chosen.current) if kind_of(chosen.current) in stores else kind
+        chosen = Chosen(next_name(again, stores, chosen))
+        log.warning("a view is folded from the log now, as the version %s", chosen.current)
+        opened = await stores[again].open(chosen.current)
     file.write(chosen)
     for store in stores.values():
         for name in store.names():
@@ -47,7 +53,7 @@ async def open_view(
 async def _open(stores: Mapping[str, VersionStore[Any]], name: str, source: PositionLog) -> Any:
     """None, and a line in the log, for a version that is of no use."""
     if (store := stores.get(kind_of(name))) is None:
-        log.error("the version %s of a view is in a store that this node has not: it is built anew", name)
+        log.error("the version %s of a view is in a store that this node has not: another one takes its place", name)
         return None
     try:
         view = await store.open(name)

@@ -79,10 +79,7 @@ class Rebuilds:
         """Build a new version, in the store of kind `to` ('': the one in use), and switch over. Raises `Conflict` while another is
         built, `Rejected` for a kind that this node has not."""
         kind = to or kind_of(self._chosen.current)
-        if kind not in self._stores:
-            raise Rejected(
-                f"the view {self.switch.name!r} can't be built in {kind!r}: use one of {', '.join(self._stores)}"
-            )
+        self._check_kind(kind)
         async with self._alone():
             if self._chosen.building:
                 await self._drop(self._chosen.building)
@@ -97,7 +94,13 @@ class Rebuilds:
                 raise NotFound(
                     f"the view {self.switch.name!r} has no previous version: a rebuild, or a start after it, has dropped it"
                 )
+            self._check_kind(kind_of(name))
             return await self._build(name, tell)
+
+    def _check_kind(self, kind: str) -> None:
+        if kind not in self._stores:
+            there = ", ".join(self._stores)
+            raise Rejected(f"the view {self.switch.name!r} can't be built in {kind!r}: use one of {there}")
 
     def stop(self) -> None:
         """Leave what is being built as it is; the next start goes on with it."""
@@ -252,7 +255,10 @@ class Rebuilds:
         self._chosen = chosen
 
     async def _drop(self, name: str) -> None:
-        await self._stores[kind_of(name)].drop(name)
+        if (
+            store := self._stores.get(kind_of(name))
+        ) is not None:  # else it is dropped once this node has that store again
+            await store.drop(name)
 
     async def _drop_others(self) -> None:
         for store in self._stores.values():

@@ -1,0 +1,49 @@
+"""A node's start never fails for a view: whatever the file of versions names, one is folded from the log in a store that there is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from eventstore import EventStore
+from pcloud.errors import Rejected
+from projections.graph.port import Select
+from tests.contracts.projections.test_rebuild import COUNT, IMAGE, house, store
+
+__all__ = ["store"]  # the fixture: a server with a log
+
+
+NAMED = (
+    {"current": "neo4j-1"},
+    {"current": "neo4j-1", "previous": "sqlite-2", "building": "neo4j-3"},
+    {"current": "sqlite-1", "building": "neo4j-2"},
+    {"current": ""},
+)
+
+
+async def test_a_store_that_the_node_is_not_started_with_is_no_reason_not_to_start(
+    store: EventStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number, named in enumerate(NAMED):
+        folder = tmp_path / str(number)
+        (folder / "graph").mkdir(parents=True)
+        (folder / "graph" / "versions.json").write_text(json.dumps(named))
+        async with house(folder, store, keeping=True) as views:
+            assert views.graph.named.startswith("sqlite-")
+            assert len(await views.graph.fetch(Select(IMAGE, ("title",), first=5))) == 5
+            assert views.graph.checkpoint.sequence >= COUNT
+            again = await views.rebuilds.rebuild()
+            assert again.version.startswith("sqlite-") and not views.rebuilds.chosen.building
+    assert "neo4j-1 of a view is in a store that this node has not" in caplog.text
+
+
+async def test_going_back_into_a_store_that_there_is_not_is_refused(store: EventStore, tmp_path: Path) -> None:
+    (tmp_path / "graph").mkdir()
+    (tmp_path / "graph" / "versions.json").write_text(json.dumps({"current": "sqlite-1", "previous": "neo4j-2"}))
+    async with house(tmp_path, store) as views:
+        with pytest.raises(Rejected, match="use one of sqlite"):
+            await views.rebuilds.back()
+        await views.rebuilds.rebuild()
+        assert (views.graph.named, views.rebuilds.chosen.previous) == ("sqlite-3", "sqlite-1")
