@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Protocol
 
+from pcloud.errors import Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref, TypeName
 from projections.graph.catalog import Catalog, FieldDef
@@ -14,6 +15,7 @@ from projections.graph.relation import is_exclusive, is_symmetric
 __all__ = ["links_at", "pointing_now"]
 
 FEW = 10
+MOST_READ = 1_000_000  # events: half a minute
 CHUNK = 100
 
 
@@ -32,20 +34,32 @@ async def pointing_now(graph: GraphStore, ref: Ref) -> list[tuple[Ref, str]]:
 
 
 async def links_at(log: Log, catalog: Catalog, refs: Sequence[Ref], last: int) -> dict[tuple[Ref, str], list[str]]:
-    """The links to these entities that stood after event `last`: (who, by which field) → ids."""
+    """The links to these entities that stood after event `last`: (who, by which field) → ids.
+
+    Nobody could link to them before the oldest of them was made, so the events are read from there on. Raises `Rejected` where those are
+    more than `MOST_READ`.
+    """
+    left = MOST_READ
     found: dict[tuple[Ref, str], list[str]] = {}
     by_type: dict[TypeName, set[str]] = {}
     for ref in refs:
         by_type.setdefault(ref.type_name, set()).add(ref.id)
     for target, ids in by_type.items():
         born = await _born(log, target, ids, last)
+        first = 1 + min(born.get(id, 0) for id in ids)
         for type_, one in _relations_to(catalog, str(target)):
             if is_symmetric(type_, one):  # both ends hold it
                 continue
             scan = _Scan(one, ids, born, exclusive=is_exclusive(catalog, one))
             app, _, name = type_.partition("/")
-            async for event in log.read(1, last, subjects=(f"graph.{app}.{name}.*",)):
+            async for event in log.read(first, last, subjects=(f"graph.{app}.{name}.*",)):
                 scan.fold(event)
+                left -= 1
+                if left < 0:
+                    raise Rejected(
+                        f"who was linked to {target} {min(ids)} can't be told: more than {MOST_READ:,} events were written since it was "
+                        "made, of the types that may point there; make it anew by hand"
+                    )
             found.update(((Ref(app, name, source), one.name), sorted(to)) for source, to in scan.links.items() if to)
     return found
 
