@@ -225,13 +225,13 @@ def test_an_installation_killed_at_any_step_goes_on_or_never_was(life: Life) -> 
     seen: list[str] = []
     for step in life.killed("POST", "/apps?approve=all", lambda: life.first):
         seen.append(step)
-        if step != "archive":  # it may be in the log before the kill comes
-            assert bool(life.version()) == ("register" in seen), f"killed at {step}"
-        if life.version():
+        assert life.version() or "register" not in seen, f"killed at {step}"
+        if life.version():  # the node may be further than it has told when the kill comes
             installed += 1
             assert life.count("begin") == installed, f"the init action was made twice, killed at {step}"
             life.works(step)
             life.do("DELETE", "/apps/keeper")
+    assert 0 < installed < len(seen)
     assert {"unpack", "environment", "credentials", "consumers", "process", "settle", "init", "running"} <= set(seen)
 
 
@@ -248,12 +248,12 @@ def test_an_upgrade_killed_at_any_step_goes_on_or_never_was(life: Life) -> None:
     for step in life.killed("POST", "/apps?approve=all", newer):
         seen.append(step)
         before, now = f"{upgrades + 1}.0.0", life.version()
-        if step != "snapshot":  # it may be in the log before the kill comes
-            assert (now != before) == ("register" in seen), f"killed at {step}"
-        upgrades += now != before
+        assert now != before or "register" not in seen, f"killed at {step}"
+        upgrades += now != before  # the node may be further than it has told when the kill comes
         assert now == f"{upgrades + 1}.0.0"
         assert (life.count("grow"), life.count("begin")) == (upgrades, 1), f"an init action, killed at {step}"
         life.works(step)
+    assert 0 < upgrades < len(seen)
     assert {"stop", "snapshot", "register", "process", "init", "running"} <= set(seen)
 
 
