@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import neo4j
 import pytest
@@ -225,6 +226,29 @@ async def test_a_node_that_does_not_fold_never_sees_a_part_of_a_batch(
     await folding
     assert seen == sorted(seen)
     assert len(set(seen)) > 1
+    await other.close()
+
+
+async def test_an_answer_over_which_another_node_committed_is_asked_for_again(
+    graph: Neo4jGraph, log: Log, neo4j_settings: Neo4jSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await graph.apply(EPOCH, log.events)
+    other = await open_neo4j_graph(replace(neo4j_settings, holder="two"), BUILTIN)
+    ask, asked = other._ask, 0
+
+    async def ask_and_commit(text: str, *rest: Any) -> list[list[Any]]:
+        """Another node's batch comes in between what was read and its arrival."""
+        nonlocal asked
+        found = await ask(text, *rest)
+        if BOOK in text:
+            asked += 1
+            if asked <= 2:
+                await graph.apply(EPOCH, log.write(update(f"{BOOK}/a", pages=asked)))
+        return found
+
+    monkeypatch.setattr(other, "_ask", ask_and_commit)
+    assert await other.fetch(Select(BOOK, ("pages",))) == [{"pages": 2}]
+    assert asked == 3
     await other.close()
 
 
