@@ -23,7 +23,7 @@ __all__ = [
     "FORGOTTEN_RESULT", "Changes", "Entity", "RowChange", "Transaction", "fold", "forgotten_transactions", "touched", "transactions",
 ]  # fmt: skip
 
-_CREATED, _DELETED, _FORGOTTEN = Kind.CREATED, Kind.DELETED, Kind.FORGOTTEN  # a look-up in an enum takes its time
+_CREATED, _DELETED, _FORGOTTEN = Kind.CREATED, Kind.DELETED, Kind.FORGOTTEN  # a look-up takes its time
 FORGOTTEN_RESULT: Mapping[str, Any] = {"": ["forgotten"]}
 """The answer of a transaction of which an entity has been forgotten: it named that, so it is not given again."""
 
@@ -178,8 +178,8 @@ class _Staging:
 
     def _scalars(self, type_: TypeDef) -> dict[str, Callable[[Any], Any]]:
         if (known := self._fitting.get(type_.name)) is None:
-            known = {name: fitting(one) for name, one in type_.fields.items() if not one.is_relation}
-            self._fitting[type_.name] = known
+            fields = type_.fields.items()
+            known = self._fitting[type_.name] = {name: fitting(one) for name, one in fields if not one.is_relation}
         return known
 
     def _release(self, type_: TypeDef, released: Mapping[str, Sequence[str]]) -> None:

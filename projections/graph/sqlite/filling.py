@@ -16,7 +16,7 @@ from projections.graph.sqlite.layout import Layout
 __all__ = ["Filling"]
 
 PAGES = 8_000  # in the write-ahead log before they go to the file: an index's page is written once for many batches
-CACHE_MB = 32
+CACHE_MB = 16  # also what making an index sorts at once in memory
 _MARK = "filling"
 
 
