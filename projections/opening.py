@@ -10,6 +10,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from pcloud.errors import Corrupt
 from projections.position import PositionLog, misplaced
 from projections.rebuild import Rebuilds
@@ -29,13 +31,13 @@ async def open_view(
     chosen = file.read(f"{kind}-1")
     if chosen.building and kind_of(chosen.building) not in stores:
         log.error("%s was being built, and this node has no such store now: it is left as it is", chosen.building)
-        chosen = Chosen(chosen.current, chosen.previous)
+        chosen = replace(chosen, building="")
     opened = None
     for name in (chosen.current, chosen.previous):
         if name and opened is None:
             opened = await _open(stores, name, source)
             if opened is not None and name == chosen.previous:
-                chosen = Chosen(name, "", chosen.building)
+                chosen = replace(chosen, current=name, previous="")
     if opened is None:
         again = kind_of(chosen.current) if kind_of(chosen.current) in stores else kind
         chosen = Chosen(next_name(again, stores, chosen))

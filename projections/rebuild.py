@@ -12,13 +12,17 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from contextlib import aclosing
 from typing import Any
+
+from msgspec.structs import replace
 
 from pcloud.errors import Conflict, Corrupt, NotFound, PCloudError, Rejected, Unavailable
 from projections.position import misplaced
+from projections.progress import Progress, Rebuilt, Tell
 from projections.refill import RefillLog, refill
 from projections.switch import Switch
+from projections.traces import Traces, forgets
 from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
 
 __all__ = ["Progress", "Rebuilds", "Rebuilt"]
@@ -27,33 +31,6 @@ log = logging.getLogger("pcloud.view")
 SAY_EVERY = 5.0
 NEAR = 1_000  # events that the view in use may stand still for
 ROUNDS = 1_000  # of catching up with a log that grows meanwhile, before it has to stand still for more
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """`sequence` of `last`; `rate`: events a second so far; `eta`: seconds that are left, at this rate."""
-
-    sequence: int
-    last: int
-    rate: float
-    eta: float
-
-    def __str__(self) -> str:
-        left = f", {self.eta:,.0f} s left" if self.rate else ""
-        return f"{self.sequence:,} of {self.last:,} events, {self.rate:,.0f} a second{left}"
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """`version`: the name of the one in use now, `previous`: of the one before. `events`: how many were folded, in how many seconds."""
-
-    version: str
-    previous: str
-    events: int
-    seconds: float
-
-
-Tell = Callable[[Progress], None]
 
 
 class Rebuilds:
@@ -69,7 +46,9 @@ class Rebuilds:
         self._work: asyncio.Task[Rebuilt] | None = None
         self._say_at = 0.0
         self.progress: Progress | None = None
+        self._traces = Traces(self, self._stores.get)
         switch.on_damage(self._heal, self._notice)
+        switch.before_forgetting(self._traces.before_folding)
 
     @property
     def chosen(self) -> Chosen:
@@ -82,7 +61,7 @@ class Rebuilds:
         self._check_kind(kind)
         async with self._alone():
             if self._chosen.building:
-                await self._drop(self._chosen.building)
+                await self.drop(self._chosen.building)
             name = next_name(kind, self._stores, self._chosen)
             self._choose(current=self._chosen.current, previous=self._chosen.previous, building=name)
             return await self._build(name, tell)
@@ -95,6 +74,7 @@ class Rebuilds:
                     f"the view {self.switch.name!r} has no previous version: a rebuild, or a start after it, has dropped it"
                 )
             self._check_kind(kind_of(name))
+            self._choose(current=self._chosen.current, building=name)
             return await self._build(name, tell)
 
     def _check_kind(self, kind: str) -> None:
@@ -122,10 +102,16 @@ class Rebuilds:
                 "view %s: version %s of the fold made it, building it anew", self.switch.name, self.switch.version
             )
             await self._attempt(self.rebuild(tell=self._say))
+        await asyncio.gather(self._keep_whole(), self._traces.keep_clean(self._again))
+
+    async def _keep_whole(self) -> None:
         while True:
             await self._damaged.wait()
             self._damaged.clear()
-            await self._attempt(self.rebuild(tell=self._say))
+            await self._again()
+
+    async def _again(self) -> None:
+        await self._attempt(self.rebuild(tell=self._say))
 
     async def _finish(self) -> None:
         name = self._chosen.building
@@ -189,7 +175,10 @@ class Rebuilds:
             raise
         finally:
             self.progress = None
-        await close_old()
+        try:
+            await close_old()
+        finally:
+            self._traces.closing = False
         await self._drop_others()
         seconds = time.monotonic() - began
         log.warning("view %s: %s is in use now (%d events in %.1f s)", self.switch.name, name, count, seconds)
@@ -212,15 +201,29 @@ class Rebuilds:
                     self.switch.name, before.epoch, before.sequence, before.hash, after.hash, after.epoch, after.sequence,
                 )  # fmt: skip
             old = self._chosen.current
-            self._choose(current=name, previous="" if old == name else old)
+            kept = (
+                old != name and not self._traces.in_use and not await self._forgotten(before.sequence, after.sequence)
+            )
+            self._choose(current=name, previous=old if kept else "")
+            self._traces.closing = True
             return self.switch.put(view, name)
+
+    async def _forgotten(self, after: int, last: int) -> bool:
+        """Whether the log has a `forgotten` event there: a new version may be beyond the one in use, which then has not folded it."""
+        if after >= last:
+            return False
+        async with aclosing(self._log.read_batches(after + 1, last)) as found:
+            async for events in found:
+                if forgets(events):
+                    return True
+        return False
 
     async def _give_up(self, name: str) -> None:
         """What can't be finished is dropped; the previous version stays, unless it was the one."""
         chosen = self._chosen
         if name != chosen.current:
-            self._choose(current=chosen.current, previous="" if name == chosen.previous else chosen.previous)
-            await self._drop(name)
+            self._choose(current=chosen.current, previous=chosen.previous)
+            await self.drop(name)
 
     # --- damage ------------------------------------------------------------------------------------------------------------------
 
@@ -240,7 +243,7 @@ class Rebuilds:
         self._choose(current=name, previous=self._chosen.previous, building=self._chosen.building)
         close_old = self.switch.put(view, name)
         await close_old()
-        await self._drop(old)
+        await self.drop(old)
 
     def _notice(self, error: Corrupt) -> None:
         if not self._damaged.is_set():
@@ -251,13 +254,15 @@ class Rebuilds:
 
     def _choose(self, current: str, previous: str = "", building: str = "") -> None:
         chosen = Chosen(current, previous, building)
+        self.choose(replace(chosen, traces=tuple(name for name in self._chosen.traces if name in chosen.names)))
+
+    def choose(self, chosen: Chosen) -> None:
         self._file.write(chosen)
         self._chosen = chosen
 
-    async def _drop(self, name: str) -> None:
-        if (
-            store := self._stores.get(kind_of(name))
-        ) is not None:  # else it is dropped once this node has that store again
+    async def drop(self, name: str) -> None:
+        """In a store that this node is not started with it stays until it is."""
+        if (store := self._stores.get(kind_of(name))) is not None:
             await store.drop(name)
 
     async def _drop_others(self) -> None:

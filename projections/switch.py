@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pcloud.errors import Corrupt, Unavailable
 from projections.checkpoint import Checkpoint
+from projections.traces import forgets
 
 __all__ = ["Switch", "Versioned"]
 
@@ -52,6 +53,7 @@ class Switch(Generic[V]):
         self._now = _InUse(view, named)
         self._on_damage: Callable[[Corrupt], Awaitable[None]] | None = None
         self._on_unreadable: Callable[[Corrupt], None] = lambda error: None
+        self._before_forgetting: Callable[[], Awaitable[None]] | None = None
 
     @property
     def view(self) -> V:
@@ -77,15 +79,24 @@ class Switch(Generic[V]):
         """Have these told of a damaged store: the first puts another version in use, with `turn` held, or raises."""
         self._on_damage, self._on_unreadable = while_folding, while_reading
 
+    def before_forgetting(self, call: Callable[[], Awaitable[None]]) -> None:
+        """Have this called before a `forgotten` event is folded, with `turn` held."""
+        self._before_forgetting = call
+
     async def apply(self, epoch: str, events: Sequence[Any]) -> Checkpoint:
         async with self.turn:
             try:
-                return await self._now.view.apply(epoch, events)
+                return await self._fold(epoch, events)
             except Corrupt as error:
                 if self._on_damage is None:
                     raise
                 await self._on_damage(error)
-                return await self._now.view.apply(epoch, events)
+                return await self._fold(epoch, events)
+
+    async def _fold(self, epoch: str, events: Sequence[Any]) -> Checkpoint:
+        if self._before_forgetting is not None and forgets(events):
+            await self._before_forgetting()
+        return await self._now.view.apply(epoch, events)
 
     def put(self, view: V, named: str) -> Callable[[], Awaitable[None]]:
         """Have this version answer from now on; `turn` must be held. Returns what closes the one before, once its readers are done."""

@@ -18,11 +18,13 @@ V_co = TypeVar("V_co", covariant=True)
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """Names of versions, such as `sqlite-2`: the one in use, the one before it, and the one that is being built ('': none)."""
+    """Names of versions, such as `sqlite-2`: the one in use, the one before it, and the one that is being built ('': none).
+    `traces`: those whose files may still have what was forgotten since they were begun."""
 
     current: str
     previous: str = ""
     building: str = ""
+    traces: tuple[str, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -35,6 +37,11 @@ class VersionStore(Protocol[V_co]):
     @property
     def version(self) -> int:
         """Of the fold in this program; a view that another one made is built anew."""
+        ...
+
+    @property
+    def keeps_deleted(self) -> bool:
+        """Whether what is deleted stays in its files for an unknown time."""
         ...
 
     async def open(self, name: str) -> V_co:

@@ -18,6 +18,7 @@ class TantivyVersions:
     """A `VersionStore`. `graph`: the view that documents are read from."""
 
     version = VERSION
+    keeps_deleted = True  # until tantivy merges the segment that has it
 
     def __init__(self, folder: Path, graph: GraphStore) -> None:
         self.folder, self._graph = folder, graph

@@ -22,6 +22,7 @@ class Neo4jVersions:
     """A `VersionStore`. `source`: the log that they are folded from."""
 
     version = VERSION
+    keeps_deleted = False
 
     def __init__(self, settings: Neo4jSettings, builtin: Catalog, source: PositionLog) -> None:
         self._settings, self._builtin, self._source = settings, builtin, source

@@ -15,11 +15,12 @@ import msgspec
 from pcloud.errors import Corrupt, PCloudError, Rejected, Unavailable
 from projections.graph.values import pattern, terms
 
-__all__ = ["Deadline", "acquire", "errors_told", "open_connection", "told"]
+__all__ = ["Deadline", "acquire", "empty_journal", "errors_told", "open_connection", "told"]
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BEYOND = ("integer overflow", "too large", "too many", "parser stack overflow")
 _GONE = ("no such", "has no column", "already exists")
+LONG_MS, SHORT_MS = 10_000, 100  # to wait for another connection
 _STEPS = 4000  # of SQLite's virtual machine between two looks at the clock: some tenths of a millisecond
 
 
@@ -43,7 +44,7 @@ def open_connection(path: Path | str, *, cache_mb: int, write: bool) -> sqlite3.
         isolation_level=None,
         check_same_thread=False,
         cached_statements=512,
-        timeout=10,
+        timeout=LONG_MS / 1000,
         uri=isinstance(path, str),
     )
     try:
@@ -52,6 +53,9 @@ def open_connection(path: Path | str, *, cache_mb: int, write: bool) -> sqlite3.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = {-cache_mb * 1024}")
             connection.execute(f"PRAGMA journal_size_limit = {16 * 2**20}")
+            connection.execute(
+                "PRAGMA secure_delete = ON"
+            )  # what is deleted leaves the file's pages, not only the tables
             if not write:
                 connection.execute("PRAGMA query_only = ON")
         connection.create_function("matches", 2, _matches, deterministic=True)
@@ -61,6 +65,17 @@ def open_connection(path: Path | str, *, cache_mb: int, write: bool) -> sqlite3.
         connection.close()
         raise
     return connection
+
+
+def empty_journal(path: Path, connection: sqlite3.Connection) -> bool:
+    """Take what is in the write-ahead log into the file, and leave none of it; False while somebody reads from it."""
+    with errors_told(path):
+        connection.execute(f"PRAGMA busy_timeout = {SHORT_MS}")
+        try:
+            (busy, *_) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {LONG_MS}")
+    return not busy
 
 
 class Deadline:

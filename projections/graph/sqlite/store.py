@@ -27,7 +27,7 @@ from projections.graph.fold import FORGOTTEN_RESULT, fold, touched
 from projections.graph.history import BUILTIN, CatalogHistory, fillings
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
 from projections.graph.relation import find_type
-from projections.graph.sqlite.connection import Deadline, acquire, errors_told, open_connection, told
+from projections.graph.sqlite.connection import Deadline, acquire, empty_journal, errors_told, open_connection, told
 from projections.graph.sqlite.dump import dump, page, read_nodes
 from projections.graph.sqlite.filling import Filling
 from projections.graph.sqlite.layout import Layout, layout
@@ -35,6 +35,7 @@ from projections.graph.sqlite.migrate import fill, migrate
 from projections.graph.sqlite.plan import Plans
 from projections.graph.sqlite.reading import Reader
 from projections.graph.sqlite.writing import existing, write
+from projections.traces import forgets
 
 __all__ = ["SqliteGraph", "open_sqlite_graph"]
 
@@ -100,6 +101,7 @@ class SqliteGraph:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="graph-read")
         self._stack = contextlib.ExitStack()
         self.made = VERSION  # by which version of the fold
+        self._forgets = True  # the journal may have what is forgotten; a process that died may have left it
         self._state = _State.make(START, CatalogHistory())
 
     @property
@@ -136,6 +138,9 @@ class SqliteGraph:
             state = state.at(at)
             self._save("checkpoint", [epoch, at.sequence, f"{at.hash:x}", at.missing, f"{at.tip:x}"])
         self._state = state
+        self._forgets = self._forgets or forgets(events)
+        if self._forgets and not self._filling.under_way:
+            self._forgets = not empty_journal(self.path, self._writer)
         return state.checkpoint
 
     def _change_catalog(self, state: _State, history: CatalogHistory) -> _State:

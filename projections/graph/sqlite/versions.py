@@ -17,6 +17,7 @@ class SqliteVersions:
     """A `VersionStore`. `builtin`: core's own types. `only`: keep the entities of this app alone."""
 
     version = VERSION
+    keeps_deleted = False
 
     def __init__(self, folder: Path, builtin: Catalog, *, only: str = "") -> None:
         self.folder, self._builtin, self._only = folder, builtin, only

@@ -1,0 +1,86 @@
+"""What is forgotten leaves every version of a view, not only the one in use.
+
+    previous   closed, so it would keep what is forgotten: dropped before the `forgotten` event is folded
+    building   folds the event itself, as the one in use does
+    in use     deletes it; where a store's files keep the bytes of what is deleted, it is built anew beside a while later
+
+That is written down before the event is folded: whatever dies, the next start, or folding the event again, does the rest. A version that
+has met such an event is not kept as the previous one, so a rebuild leaves no trace of what was forgotten before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol
+
+from msgspec.structs import replace
+
+from pcloud.errors import PCloudError
+from pcloud.event import Kind
+from projections.versions import Chosen, VersionStore, kind_of
+
+__all__ = ["Traces", "forgets"]
+
+log = logging.getLogger("pcloud.view")
+REBUILD_AFTER = 600.0  # seconds; what is forgotten meanwhile goes with the same rebuild
+
+
+def forgets(events: Iterable[Any]) -> bool:
+    """Whether something is forgotten by these."""
+    return any(event.kind is Kind.FORGOTTEN for event in events)
+
+
+class Versions(Protocol):
+    """The part of `Rebuilds` that is needed."""
+
+    @property
+    def chosen(self) -> Chosen: ...
+    def choose(self, chosen: Chosen) -> None: ...
+    async def drop(self, name: str) -> None: ...
+
+
+class Traces:
+    """Of one view. `closing`: whether the previous version is still being read from; whoever closes it then drops it."""
+
+    def __init__(self, versions: Versions, store: Callable[[str], VersionStore[Any] | None]) -> None:
+        """`store`: of a kind, where there is one."""
+        self._versions, self._store = versions, store
+        self._left = asyncio.Event()
+        self.closing = False
+        if self.in_use:
+            self._left.set()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the version in use may have some."""
+        return self._versions.chosen.current in self._versions.chosen.traces
+
+    async def before_folding(self) -> None:
+        """To be called before a `forgotten` event is folded, while the view stands still."""
+        before = self._versions.chosen
+        after = replace(before, previous="", traces=tuple(sorted({before.current, before.building} - {""})))
+        if after != before:
+            self._versions.choose(after)
+        if before.previous and not self.closing:
+            try:
+                await self._versions.drop(before.previous)
+            except PCloudError as error:
+                log.error("%s goes once its store is there: %s", before.previous, error.message)
+        self._left.set()
+
+    async def keep_clean(self, rebuild: Callable[[], Awaitable[Any]]) -> None:
+        """Until cancelled: build the view anew where its files keep what was deleted."""
+        while True:
+            await self._left.wait()
+            self._left.clear()
+            store = self._store(kind_of(self._versions.chosen.current))
+            if store is None or not store.keeps_deleted:
+                continue
+            await asyncio.sleep(REBUILD_AFTER)
+            if self.in_use:
+                log.info("%s is built anew, without what was forgotten", self._versions.chosen.current)
+                await rebuild()
+            if self.in_use:
+                self._left.set()
