@@ -7,7 +7,7 @@ from typing import Any
 
 from core.api.history import HistoryReader, node_history
 from core.api.operation import Request, Step
-from core.api.past import past_position
+from core.api.past import PastTurns, past_position
 from core.api.plan import AggregatePlan, NodePlan
 from core.api.search import search
 from core.api.seen import settle_versions
@@ -31,6 +31,7 @@ class Queries:
 
     def __init__(self, log: HistoryReader, graph: GraphStore, index: SearchIndex | None) -> None:
         self._log, self._graph, self._index = log, graph, index
+        self._past = PastTurns()
 
     async def answer(self, request: Request, step: Step) -> Any:
         """The value of one root field. Raises errors of `pcloud.errors`."""
@@ -42,7 +43,7 @@ class Queries:
                 assert root.type is not None
                 return await self._get(request, root.type, plan, arguments)
             case "query":
-                rows = await self._fetch(request.binder.page(plan, arguments), arguments)
+                rows = await self._fetch(request, request.binder.page(plan, arguments), arguments)
                 await settle_versions(request.served.view, self._log, plan, rows)
                 return [plan.shape(row) for row in rows]
             case "aggregate":
@@ -60,16 +61,18 @@ class Queries:
 
     async def _get(self, request: Request, type_: ViewType, plan: NodePlan, arguments: Mapping[str, Any]) -> Any:
         id = self.identify(type_, arguments)
-        rows = await self._fetch(request.binder.exactly(plan, IdIn((id,)), 1), arguments)
+        rows = await self._fetch(request, request.binder.exactly(plan, IdIn((id,)), 1), arguments)
         await settle_versions(request.served.view, self._log, plan, rows)
         return plan.shape(rows[0]) if rows else None
 
-    async def _fetch(self, select: Select, arguments: Mapping[str, Any]) -> list[Row]:
+    async def _fetch(self, request: Request, select: Select, arguments: Mapping[str, Any]) -> list[Row]:
         """From the graph of now, or of the time that `asOf` names."""
         if (as_of := arguments.get("asOf")) is None:
             return await self._graph.fetch(select)
-        async with past_graph(self._log, self._graph, [select], await past_position(self._log, as_of)) as past:
-            return await past.fetch(select)
+        async with self._past.of(request.caller):
+            last = await past_position(self._log, as_of)
+            async with past_graph(self._log, self._graph, [select], last) as past:
+                return await past.fetch(select)
 
     def identify(self, type_: ViewType, arguments: Mapping[str, Any]) -> str:
         """The id that `id:` or the @id field gives; both must agree."""

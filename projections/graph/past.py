@@ -10,16 +10,19 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from pcloud.errors import Rejected
-from pcloud.event import StoredEvent
+from pcloud.event import StoredEvent, encode_change
 from projections.graph.catalog import Catalog
 from projections.graph.port import Aggregate, Every, Filter, GraphStore, Has, HasRelated, IdIn, Invert, Select, Some
 from projections.graph.relation import find_relation, is_exclusive
-from projections.graph.sqlite.scratch import open_scratch_graph
+from projections.graph.sqlite.scratch import ScratchGraph, open_scratch_graph
 
-__all__ = ["PastBounds", "PastLog", "ids_of", "past_graph"]
+__all__ = ["Past", "PastBounds", "PastLog", "event_size", "ids_of", "open_past", "past_graph"]
 
 CHUNK = 100  # subjects of one reading of the log
+SMALL = 200  # bytes of an event whose change is empty
 _COUNT = Aggregate("count", "count")
 
 
@@ -32,25 +35,59 @@ class PastLog(Protocol):
 
 
 class PastBounds(NamedTuple):
-    """Of one question: how many entities and events may be read."""
+    """Of one question: how many entities, events, and bytes of these may be read, as they are all in memory at once. `asked`, `instead`:
+    what it is called in a refusal, and what to do about that."""
 
     entities: int = 1_000
     events: int = 10_000
+    size: int = 32 * 2**20
+    asked: str = "`asOf`"
+    instead: str = "name fewer by `filter: {id: […]}` or get…, and leave out relations whose links the other end holds"
+
+
+class Past:
+    """A small part of the graph that can be gone through in time, forwards. `graph`: as it was where it has gone to."""
+
+    def __init__(self, graph: ScratchGraph, epoch: str, events: Sequence[StoredEvent]) -> None:
+        self.graph: GraphStore = graph
+        self._scratch, self._epoch, self._events, self._next = graph, epoch, events, 0
+
+    async def go_to(self, sequence: int) -> None:
+        """To after event `sequence`, the last one of a transaction."""
+        start = self._next
+        while self._next < len(self._events) and self._events[self._next].sequence <= sequence:
+            self._next += 1
+        if self._next > start:
+            await self._scratch.apply(self._epoch, self._events[start : self._next])
+            await self._scratch.fill_defaults()
+
+
+@asynccontextmanager
+async def open_past(
+    log: PastLog, graph: GraphStore, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
+) -> AsyncIterator[Past]:
+    """What answers these at any time up to after event `last`, before all events. `graph`: that of now. Raises `Rejected` for what is
+    too much."""
+    part = _Part(log, graph, last, bounds or PastBounds())
+    for select in selects:
+        await part.add(select, ids_of(select.filter))
+    async with open_scratch_graph(part.catalog()) as found:
+        yield Past(found, log.epoch, part.in_order())
 
 
 @asynccontextmanager
 async def past_graph(
     log: PastLog, graph: GraphStore, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
 ) -> AsyncIterator[GraphStore]:
-    """A graph that answers these as they were after event `last`. `graph`: that of now. Raises `Rejected` for what is too much."""
-    part = _Part(log, graph, last, bounds or PastBounds())
-    for select in selects:
-        await part.add(select, ids_of(select.filter))
-    async with open_scratch_graph(part.catalog()) as found:
-        if part.events:
-            await found.apply(log.epoch, [event for _, event in sorted(part.events.items())])
-            await found.fill_defaults()
-        yield found
+    """As `open_past`: a graph that answers these as they were after event `last`."""
+    async with open_past(log, graph, selects, last, bounds) as past:
+        await past.go_to(last)
+        yield past.graph
+
+
+def event_size(event: StoredEvent) -> int:
+    """About the bytes that it takes."""
+    return SMALL + len(encode_change(event.change)) + (len(msgspec.json.encode(event.result)) if event.result else 0)
 
 
 def ids_of(filter: Filter | None) -> frozenset[str] | None:
@@ -76,7 +113,11 @@ class _Part:
         self._all = graph.catalog
         self._whole: set[str] = set()
         self._read: dict[str, set[str]] = {}
+        self._left = bounds.size
         self.events: dict[int, StoredEvent] = {}
+
+    def in_order(self) -> list[StoredEvent]:
+        return [event for _, event in sorted(self.events.items())]
 
     def catalog(self) -> Catalog:
         """The types that were read, as they are declared today; what must have a value has its default where it had none."""
@@ -133,27 +174,25 @@ class _Part:
         new = sorted(set(ids) - known)
         known.update(new)
         if sum(map(len, self._read.values())) > self._bounds.entities:
-            raise Rejected(
-                f"`asOf` would read more than {self._bounds.entities} entities of the past: name fewer by `filter: {{id: […]}}`, "
-                "or ask for less of each"
-            )
+            raise self._too_much(f"more than {self._bounds.entities:,} entities")
         for start in range(0, len(new), CHUNK):
             await self._events(tuple(f"graph.{app}.{name}.{id}" for id in new[start : start + CHUNK]))
 
     async def _refuse_large(self, type: str) -> None:
         counted: dict[str, Any] = await self._graph.aggregate(type, None, (_COUNT,))
         if counted["count"] > self._bounds.entities:
-            raise Rejected(_too_many(self._bounds))
+            raise self._too_much(f"all of {type}, of which there are more than {self._bounds.entities:,} entities")
 
     async def _events(self, subjects: tuple[str, ...]) -> None:
         async for event in self._log.read(1, self._last, subjects=subjects):
+            if event.sequence in self.events:
+                continue
             self.events[event.sequence] = event
+            self._left -= event_size(event)
             if len(self.events) > self._bounds.events:
-                raise Rejected(_too_many(self._bounds))
+                raise self._too_much(f"more than {self._bounds.events:,} events")
+            if self._left < 0:
+                raise self._too_much(f"more than {self._bounds.size / 2**20:,.0f} MiB")
 
-
-def _too_many(bounds: PastBounds) -> str:
-    return (
-        f"`asOf` would read all of the past of a type that has too much of it, for at most {bounds.entities} entities and {bounds.events} "
-        "events: name the entities by `filter: {id: […]}` or get…, and leave out relations whose links the other end holds"
-    )
+    def _too_much(self, what: str) -> Rejected:
+        return Rejected(f"{self._bounds.asked} would read {what} of the past: {self._bounds.instead}")

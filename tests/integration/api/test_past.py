@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+import asyncio
 from typing import Any
 
 import pytest
 
+from core.api.past import WAITING, PastTurns
+from core.caller import Caller
+from pcloud.errors import Unavailable
 from projections.graph import past
 from tests.integration.api.conftest import ADD, Cloud
 
@@ -107,7 +110,8 @@ async def test_the_past_goes_through_the_callers_view(cloud: Cloud, image: Any) 
 async def test_what_is_too_much_of_the_past_is_refused_with_what_to_ask(
     cloud: Cloud, image: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(past, "PastBounds", lambda: SimpleNamespace(entities=5, events=100))
+    bounds = past.PastBounds(entities=5, events=100)
+    monkeypatch.setattr(past, "PastBounds", lambda: bounds)
     ids = await add(cloud, *(image(number) for number in range(8)))
     every = "query($at: String) { queryImage(asOf: $at) { id } }"
     failed = await cloud.fails(every, {"at": cloud.revision}, by="image-importer")
@@ -119,10 +123,67 @@ async def test_what_is_too_much_of_the_past_is_refused_with_what_to_ask(
     assert "more than 5" in failed.message
 
 
+async def test_a_few_large_entities_are_too_much_of_the_past_as_well(cloud: Cloud, image: Any) -> None:
+    text = "x" * 900_000
+    ids: list[str] = []
+    for number in range(0, 40, 4):
+        ids += await add(cloud, *(image(number + one, camera=text) for one in range(4)))
+    every = "query($at: String) { queryImage(asOf: $at, first: 1) { id } }"
+    failed = await cloud.fails(every, {"at": cloud.revision}, by="image-importer")
+    assert failed.code == "REJECTED" and "more than 32 MiB" in failed.message and "filter: {id:" in failed.message
+    one = await cloud.ask(GET, {"id": ids[7], "at": cloud.revision}, by="image-importer")
+    assert one["getImage"]["title"] == "picture 7"
+
+
+async def test_questions_about_the_past_wait_for_each_other_and_not_without_bound() -> None:
+    turns, done = PastTurns(), asyncio.Event()
+    asking: dict[str, int] = {}
+    most: dict[str, int] = {}
+
+    async def ask(app: str) -> None:
+        async with turns.of(Caller("app", app)):
+            for name in (app, "all"):
+                asking[name] = asking.get(name, 0) + 1
+                most[name] = max(most.get(name, 0), asking[name])
+            await done.wait()
+            for name in (app, "all"):
+                asking[name] -= 1
+
+    tasks = [asyncio.create_task(ask(app)) for app in ("a", "b", "c") for _ in range(WAITING + 1)]
+    while asking.get("all", 0) < 2:
+        await asyncio.sleep(0)
+    with pytest.raises(Unavailable, match="waiting already"):
+        await ask("a")
+    done.set()
+    await asyncio.gather(*tasks)
+    assert most == {"a": 1, "b": 1, "c": 1, "all": 2}
+    await ask("a")
+
+
 @pytest.mark.parametrize(
-    ("at", "why"), [("yesterday", "RFC 3339"), ("other.1", "another log"), ("{epoch}.999999", "the log ends at")]
+    ("at", "there"),
+    [("9999-12-31T23:59:59.9999Z", True), ("2263-01-01T00:00:00Z", True), ("0001-01-01T00:00:00Z", False)],
+)
+async def test_a_time_beyond_the_log_is_its_end_or_its_beginning(
+    cloud: Cloud, image: Any, at: str, there: bool
+) -> None:
+    (id,) = await add(cloud, image(1))
+    answer = await cloud.ask(GET, {"id": id, "at": at}, by="image-importer")
+    assert (answer["getImage"] is not None) is there
+
+
+@pytest.mark.parametrize(
+    ("at", "why"),
+    [
+        ("yesterday", "RFC 3339"),
+        ("other.1", "another log"),
+        ("{epoch}.999999", "the log ends at"),
+        ("{epoch}." + "9" * 5_000, "999"),
+        ("0001-01-01T00:00:00+14:00", "in no year from 1 to 9999"),
+        ("9999-12-31T23:59:59-01:00", "in no year from 1 to 9999"),
+    ],
 )
 async def test_a_time_that_is_none_is_refused(cloud: Cloud, image: Any, at: str, why: str) -> None:
     (id,) = await add(cloud, image(1))
     failed = await cloud.fails(GET, {"id": id, "at": at.format(epoch=cloud.store.epoch)}, by="image-importer")
-    assert why in failed.message
+    assert failed.code == "REJECTED" and why in failed.message
