@@ -29,9 +29,11 @@ def undo(
     if as_json:
         print_json(done)
         return
-    again = " (it had been undone before)" if done["repeated"] else ""
+    if done["repeated"]:
+        facts.print(f"nothing to do: it had been undone before  [dim]{plain(done['revision'])}[/]")
+        return
     facts.print(
-        f"[green]✓[/] undone: {done['entities']:,} entities are as they were before{again}  [dim]{plain(done['revision'])}[/]"
+        f"[green]✓[/] undone: {done['entities']:,} entities are as they were before  [dim]{plain(done['revision'])}[/]"
     )
     for one in done["leftOut"]:
         facts.print(f"  [yellow]left out[/] the link {plain(one)}: its other end is not there to take it")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from core.caller import Caller
-from core.command import NodeChange
+from core.command import NodeChange, pointing, undo, undo_plan, undo_since
 from core.command.undo import Undoing
 from core.command.undo_fields import undo_fields
+from core.command.undo_plan import BOUNDS
+from pcloud.errors import Unavailable
 from pcloud.subject import Ref
 from tests.integration.api.conftest import ADD, Cloud
 
@@ -71,6 +74,39 @@ async def test_a_creation_is_taken_away_and_again_given_back(house: Cloud, image
     assert again["repeated"] and again["revision"] == done["revision"]
     await house.ask(UNDO, {"tx": undone})
     assert await image_of(house, two) == before
+
+
+async def test_what_was_undone_and_done_again_can_be_undone_again(house: Cloud, image: Any) -> None:
+    (id,), tx = await add(house, image(1))
+    await house.ask(UNDO, {"tx": tx})
+    first = await last_tx(house)
+    await house.ask(UNDO, {"tx": first})
+    assert await image_of(house, id) is not None
+    done = (await house.ask(UNDO, {"tx": tx}))["undo"]
+    assert not done["repeated"] and await image_of(house, id) is None
+    assert (await house.ask(UNDO, {"tx": tx}))["undo"]["repeated"]
+    done = (await house.ask(UNDO, {"tx": first}))["undo"]
+    assert not done["repeated"] and await image_of(house, id) is not None
+
+
+async def test_where_nothing_is_left_to_be_undone_it_says_so(house: Cloud, image: Any) -> None:
+    (id,), _ = await add(house, image(1))
+    summer, _ = await album(house, "summer", id)
+    query = "mutation($a: ID!) { updateAlbum(input: {filter: {id: [$a]}, remove: {cover: null}}) { count } }"
+    _, tx = await change(house, query, {"a": summer})
+    await delete(house, id)
+    failed = await house.fails(UNDO, {"tx": tx})
+    assert failed.code == "CONFLICT" and "nothing of" in failed.message and f"{summer} cover {id}" in failed.message
+
+
+async def test_of_at_once_one_is_undone_and_too_many_are_refused(house: Cloud, image: Any) -> None:
+    made = [await add(house, image(number)) for number in range(2)]
+    undoing = Undoing(house.store, house.graph, house.loop, house.commands)
+    asked = [undoing.undo("owner", tx) for _, tx in made for _ in range(10)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [one for one in answers if isinstance(one, BaseException)]
+    assert len(refused) == 4 and all(isinstance(one, Unavailable) for one in refused)
+    assert sum(not one.repeated for one in answers if not isinstance(one, BaseException)) == 2
 
 
 async def test_an_update_gets_its_values_back_beside_later_changes_of_others(house: Cloud, image: Any) -> None:
@@ -150,6 +186,135 @@ async def test_what_was_made_again_is_left_alone(house: Cloud, image: Any) -> No
     assert (await image_of(house, id))["title"] == "anew"
 
 
+async def test_what_was_deleted_and_made_again_since_is_another_one(house: Cloud, image: Any) -> None:
+    (id,), created = await add(house, image(1, title="first"))
+    tx = await update(house, id, title="second")
+    await delete(house, id)
+    await add(house, image(1, title="second"))
+    for one in (tx, created):
+        failed = await house.fails(UNDO, {"tx": one})
+        assert failed.code == "CONFLICT" and f"made again since, by app:{APP}" in failed.message
+        assert await last_tx(house) in failed.message
+    assert (await image_of(house, id))["title"] == "second"
+
+
+async def test_a_deletion_that_was_undone_stands_in_no_ones_way(house: Cloud, image: Any) -> None:
+    (id,), created = await add(house, image(1, title="first"))
+    tx = await update(house, id, title="second")
+    await house.ask(UNDO, {"tx": await delete(house, id)})
+    await house.ask(UNDO, {"tx": tx})
+    assert (await image_of(house, id))["title"] == "first"
+    await house.ask(UNDO, {"tx": created})
+    assert await image_of(house, id) is None
+
+
+BOOKS = """type Book {
+  title: String
+  sequel: Book @hasInverse(field: prequel)
+  prequel: Book @hasInverse(field: sequel)
+}"""
+
+
+async def book(house: Cloud, title: str, **links: str) -> tuple[str, str]:
+    query = "mutation($input: [AddBookInput!]!) { addBook(input: $input) { book { id } } }"
+    value = {"title": title, **{name: {"id": id} for name, id in links.items()}}
+    answer, tx = await change(house, query, {"input": [value]}, by="lib")
+    return answer["addBook"]["book"][0]["id"], tx
+
+
+async def link(house: Cloud, id: str, field: str, to: str) -> str:
+    query = "mutation($id: ID!, $set: BookPatch!) { updateBook(input: {filter: {id: [$id]}, set: $set}) { count } }"
+    return (await change(house, query, {"id": id, "set": {field: {"id": to}}}, by="lib"))[1]
+
+
+async def linked(house: Cloud, id: str, field: str) -> str | None:
+    query = f"query($id: ID!) {{ getBook(id: $id) {{ {field} {{ id }} }} }}"
+    found = (await house.ask(query, {"id": id}, by="lib"))["getBook"][field]
+    return found and found["id"]
+
+
+@pytest.mark.parametrize("field", ["sequel", "prequel"])
+@pytest.mark.parametrize("how", ["created", "updated"])
+async def test_a_one_to_one_link_goes_back_to_whom_it_was_taken_from(house: Cloud, field: str, how: str) -> None:
+    await house.install("lib", BOOKS)
+    wanted, _ = await book(house, "wanted")
+    holder, _ = await book(house, "holder", **{field: wanted})
+    if how == "created":
+        _, tx = await book(house, "taker", **{field: wanted})
+    else:
+        taker, _ = await book(house, "taker")
+        tx = await link(house, taker, field, wanted)
+    assert await linked(house, holder, field) is None
+    done = (await house.ask(UNDO, {"tx": tx}))["undo"]
+    assert done["leftOut"] == [] and await linked(house, holder, field) == wanted
+    await house.ask(UNDO, {"tx": await last_tx(house)})
+    assert await linked(house, holder, field) is None
+
+
+@pytest.mark.parametrize("since", ["another", "gone"])
+async def test_whom_it_was_taken_from_keeps_what_it_has_since(house: Cloud, since: str) -> None:
+    await house.install("lib", BOOKS)
+    wanted, _ = await book(house, "wanted")
+    holder, _ = await book(house, "holder", sequel=wanted)
+    taker, tx = await book(house, "taker", sequel=wanted)
+    if since == "another":
+        other, _ = await book(house, "other")
+        await link(house, holder, "sequel", other)
+    else:
+        query = "mutation($id: ID!) { deleteBook(filter: {id: [$id]}) { count } }"
+        await house.ask(query, {"id": holder}, by="lib")
+    done = (await house.ask(UNDO, {"tx": tx}))["undo"]
+    assert done["leftOut"] == [f"lib/Book/{holder} sequel"]
+    if since == "another":
+        assert await linked(house, holder, "sequel") == other
+    assert (await house.ask("query($id: ID!) { getBook(id: $id) { id } }", {"id": taker}, by="lib"))["getBook"] is None
+
+
+async def test_what_comes_back_takes_nothing_from_whoever_has_it_since(house: Cloud) -> None:
+    await house.install("lib", BOOKS)
+    wanted, _ = await book(house, "wanted")
+    holder, _ = await book(house, "holder", sequel=wanted)
+    query = "mutation($id: ID!) { deleteBook(filter: {id: [$id]}) { count } }"
+    _, tx = await change(house, query, {"id": holder}, by="lib")
+    other, _ = await book(house, "other", sequel=wanted)
+    done = (await house.ask(UNDO, {"tx": tx}))["undo"]
+    assert done["leftOut"] == [f"lib/Book/{holder} sequel {wanted}"]
+    assert await linked(house, other, "sequel") == wanted and await linked(house, holder, "sequel") is None
+
+
+async def test_what_is_too_much_to_be_undone_is_refused(
+    house: Cloud, image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (id,), tx = await add(house, image(1))
+    updated = await update(house, id, title="second", camera="Leica")
+    await update(house, id, width=7)
+    monkeypatch.setattr(undo_since, "MOST_READ", 0)
+    failed = await house.fails(UNDO, {"tx": tx})
+    assert failed.code == "REJECTED" and "changed more than" in failed.message
+    for bounds, words in [({"events": 1}, "more than 1 events"), ({"size": 600}, "MiB of the past")]:
+        monkeypatch.setattr(undo_plan, "BOUNDS", BOUNDS._replace(**bounds))
+        failed = await house.fails(UNDO, {"tx": updated})
+        assert failed.code == "REJECTED" and words in failed.message and "by hand" in failed.message
+    monkeypatch.setattr(undo, "BOUNDS", BOUNDS._replace(size=100))
+    failed = await house.fails(UNDO, {"tx": updated})
+    assert failed.code == "REJECTED" and "by hand" in failed.message
+
+
+async def test_who_pointed_to_what_was_deleted_is_not_looked_for_without_bound(
+    house: Cloud, image: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pointing, "MOST_READ", 1)
+    (id,), _ = await add(house, image(1))
+    await album(house, "summer", id)
+    await album(house, "winter", id)
+    deleted = await delete(house, id)
+    failed = await house.fails(UNDO, {"tx": deleted})
+    assert failed.code == "REJECTED" and "by hand" in failed.message
+    monkeypatch.setattr(pointing, "MOST_READ", 100)
+    await house.ask(UNDO, {"tx": deleted})
+    assert len((await image_of(house, id))["albums"]) == 2
+
+
 async def test_links_of_an_update_are_taken_back(house: Cloud, image: Any) -> None:
     (one, two), _ = await add(house, image(1), image(2))
     summer, _ = await album(house, "summer", one)
@@ -166,14 +331,15 @@ async def test_links_of_an_update_are_taken_back(house: Cloud, image: Any) -> No
     ("what", "code", "words"),
     [
         ("nothing", "NOT_FOUND", "no transaction"),
+        ("nonsense", "NOT_FOUND", "no transaction"),
         ("core", "REJECTED", "platform"),
         ("forgotten", "REJECTED", "forgotten"),
     ],
 )
 async def test_what_can_not_be_undone_says_why(house: Cloud, image: Any, what: str, code: str, words: str) -> None:
     (id,), tx = await add(house, image(1))
-    if what == "nothing":
-        tx = "0" * 32
+    if what in ("nothing", "nonsense"):
+        tx = "0" * 32 if what == "nothing" else "x" * 100_000
     elif what == "core":
         await house.commands.write("owner", [NodeChange(Ref("core", "App", APP), "update", set={"title": "x"})])
         tx = await last_tx(house)
