@@ -101,6 +101,9 @@ class OpenSpan:
     def note(self, **attributes: Value) -> None:
         self._span.set_attributes(_attributes(attributes))
 
+    def rename(self, name: str) -> None:
+        self._span.update_name(name)
+
     def fail(self, code: str) -> None:
         self._span.set_status(Status(StatusCode.ERROR, code))
         self._span.set_attribute("error.type", code)

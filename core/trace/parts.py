@@ -20,7 +20,8 @@ from pcloud.event import StoredEvent
 
 __all__ = ["TracedApi", "TracedLog", "api_with", "log_with", "trace_folding"]
 
-OPERATION = re.compile(r"\s*(query|mutation)\b\s*(\w{0,80})")
+OPERATION = re.compile(r"\s*(query|mutation)\b\s*(\w*)", re.ASCII)
+NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,79}", re.ASCII)  # of GraphQL, and no longer than a span's name should be
 # An event that a view takes later than this is being folded anew: its trace is history.
 LIVE = 60.0
 
@@ -65,8 +66,10 @@ class TracedApi(Api):
         kind, name = operation(body)
         facts = {"pcloud__caller": caller.actor, "pcloud__view": caller.view_app, "graphql__operation__type": kind}
         parent = headers.get("traceparent", "")
-        with self._tracer.span(f"graphql {kind} {name}".rstrip(), "server", parent, **facts) as span:
+        with self._tracer.span(f"graphql {kind}", "server", parent, **facts) as span:
             status, answer, more = await super().execute(caller, body, headers)
+            if status == 200 and name:  # so the document is valid and has an operation of this name
+                span.rename(f"graphql {kind} {name}")
             span.note(http__response__status_code=status)
             if status >= 400:
                 span.fail(str(status))
@@ -74,11 +77,12 @@ class TracedApi(Api):
 
 
 def operation(body: Mapping[str, Any]) -> tuple[str, str]:
-    """Its kind and its name, as far as they are told at the beginning."""
+    """Its kind and its name, as far as they are told at the beginning. Whether the document has such an operation is seen by whoever
+    answers it; '' for what can be no operation's name, or is too long to be a span's."""
     text = body.get("query")
     found = OPERATION.match(text) if isinstance(text, str) else None
     name = body.get("operationName") or (found[2] if found else "")
-    return found[1] if found else "query", name if isinstance(name, str) else ""
+    return found[1] if found else "query", name if isinstance(name, str) and NAME.fullmatch(name) else ""
 
 
 def trace_folding(tracer: Tracer, view: str, loop: Any) -> Callable[[], None]:

@@ -28,6 +28,10 @@ class Span(Protocol):
         """Add attributes; `__` in a name stands for a dot."""
         ...
 
+    def rename(self, name: str) -> None:
+        """Give it the name that was not known when it began."""
+        ...
+
     def fail(self, code: str) -> None:
         """Say that it ended with this error."""
         ...
@@ -58,6 +62,9 @@ class NoTraces:
         pass
 
     def note(self, **attributes: Value) -> None:
+        pass
+
+    def rename(self, name: str) -> None:
         pass
 
     def fail(self, code: str) -> None:

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
@@ -49,9 +50,12 @@ def node(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iter
 
 
 def ask(node: NodeProcess, query: str, variables: dict[str, Any], **headers: str) -> dict[str, Any]:
-    body = json.dumps({"query": query, "variables": variables}).encode()
+    return send(node, {"query": query, "variables": variables}, **headers)
+
+
+def send(node: NodeProcess, body: dict[str, Any], **headers: str) -> dict[str, Any]:
     sent = {"Authorization": f"Bearer {node.token}", "Content-Type": "application/json", **headers}
-    with urlopen(Request(f"{node.address}/graphql", body, sent), timeout=30) as answer:
+    with urlopen(Request(f"{node.address}/graphql", json.dumps(body).encode(), sent), timeout=30) as answer:
         return json.loads(answer.read())
 
 
@@ -123,6 +127,18 @@ def test_what_is_no_traceparent_begins_a_new_trace(node: NodeProcess, collector:
         wait_until(lambda name=name: collector.named(f"graphql mutation {name}"), what="its span")
         (span,) = collector.named(f"graphql mutation {name}")
         assert span.parent == "" and len(span.trace) == 32
+
+
+def test_only_an_operation_of_the_document_names_its_span(node: NodeProcess, collector: Collector) -> None:
+    secret = "AnnSmithBorn1980"
+    asked = [{"query": "{ revision }", "operationName": secret}, {"query": f"query {secret} {{ nothing }}"}]
+    for digit, body in zip("de", asked, strict=True):
+        with pytest.raises(HTTPError):
+            send(node, body, traceparent=f"00-{digit * 32}-{CALLER}-01")
+        wait_until(lambda digit=digit: collector.trace(digit * 32), what="the span")
+        assert [span.name for span in collector.trace(digit * 32).values()] == ["graphql query"]
+    send(node, {"query": "query A { revision } query B { revision }", "operationName": "B"})
+    wait_until(lambda: collector.named("graphql query B"), what="the span")
 
 
 def test_a_failed_run_is_told_in_its_span_and_in_a_line_of_the_log(node: NodeProcess, collector: Collector) -> None:

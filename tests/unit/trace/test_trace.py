@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -104,3 +105,9 @@ def test_an_operation_is_named_by_its_beginning() -> None:
     assert operation({"query": "{ x }"}) == ("query", "")
     assert operation({"query": "query A { x } query B { x }", "operationName": "B"}) == ("query", "B")
     assert operation({"query": 3}) == ("query", "")
+
+
+@pytest.mark.parametrize("name", ["Ann Smith, born 1980", "x" * 81, "\u00c4nn", "x" * 3_000_000, "1st", ["A"]])
+def test_what_can_be_no_name_of_an_operation_is_none(name: Any) -> None:
+    assert operation({"query": "query A { x }", "operationName": name}) == ("query", "")
+    assert operation({"query": f"query {name} {{ x }}"})[1] in ("", "Ann")
