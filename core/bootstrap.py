@@ -165,7 +165,9 @@ class Node:
         }  # fmt: skip
 
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
-        return await verify_graph(self.store, self.views.graphs.all, self.views.builtin, self.folder.root, progress)
+        self.folder.room.check("a second graph to compare with", self.views.graphs.rebuilds.size)
+        async with self.folder.room.kept("the comparison"):
+            return await verify_graph(self.store, self.views.graphs.all, self.views.builtin, self.folder.root, progress)
 
     async def rebuild(self, view: str, to: str, back: bool, progress: Callable[[str, str], None]) -> dict[str, Any]:
         """Build `view` ('graph' or 'search') anew beside the one in use, in the store `to` ('': as it is), or go back to the previous."""
@@ -221,7 +223,7 @@ async def open_views(
     graphs = await open_graphs(stack, group, folder, store, builtin, server)
     search, search_rebuilds = await open_view(
         partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder.search, graphs.all)},
-        VersionFile(folder.search / "versions.json"), store, "tantivy",
+        VersionFile(folder.search / "versions.json"), store, "tantivy", folder.room,
     )  # fmt: skip
     stack.push_async_callback(search.close)
     runs_log = RunLog(store)

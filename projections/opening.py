@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from pcloud.errors import Corrupt
 from projections.position import PositionLog, misplaced
 from projections.rebuild import Rebuilds
+from projections.room import UNBOUNDED, Room
 from projections.switch import Switch
 from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
 
@@ -25,9 +26,11 @@ S = TypeVar("S", bound=Switch[Any])
 
 
 async def open_view(
-    make: Callable[[Any, str], S], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: Any, kind: str
-) -> tuple[S, Rebuilds]:
-    """`make`: a switch of an open version and its name. `kind`: of store, where nothing was chosen yet. The caller closes the switch."""
+    make: Callable[[Any, str], S], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: Any, kind: str,
+    room: Room = UNBOUNDED,
+) -> tuple[S, Rebuilds]:  # fmt: skip
+    """`make`: a switch of an open version and its name. `kind`: of store, where nothing was chosen yet. `room`: for a version beside.
+    The caller closes the switch."""
     chosen = file.read(f"{kind}-1")
     if chosen.building and kind_of(chosen.building) not in stores:
         log.error("%s was being built, and this node has no such store now: it is left as it is", chosen.building)
@@ -49,7 +52,7 @@ async def open_view(
             if name not in chosen.names:
                 await store.drop(name)
     switch = make(opened, chosen.current)
-    return switch, Rebuilds(switch, stores, file, source, chosen)
+    return switch, Rebuilds(switch, stores, file, source, chosen, room)
 
 
 async def _open(stores: Mapping[str, VersionStore[Any]], name: str, source: PositionLog) -> Any:

@@ -17,10 +17,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pcloud.errors import Conflict, Corrupt, NotFound, PCloudError, Rejected, Unavailable
+from pcloud.errors import Corrupt, NotFound, PCloudError, Rejected, Unavailable
+from projections.alone import Alone
 from projections.position import misplaced
 from projections.progress import Progress, Rebuilt, Tell
 from projections.refill import RefillLog, refill
+from projections.room import UNBOUNDED, Room
 from projections.switch import Switch
 from projections.traces import Traces, forgets
 from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
@@ -37,11 +39,13 @@ class Rebuilds:
     """Of one view. `stores`: by kind, where versions of it can be. Whoever makes it runs `run()`, and closes the switch."""
 
     def __init__(
-        self, switch: Switch[Any], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: RefillLog, chosen: Chosen
+        self, switch: Switch[Any], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: RefillLog, chosen: Chosen,
+        room: Room = UNBOUNDED,
     ) -> None:  # fmt: skip
         self.switch, self._stores, self._file, self._log = switch, stores, file, source
-        self._chosen = chosen
+        self._chosen, self.room = chosen, room
         self._one = asyncio.Lock()
+        self._alone = Alone(self._one, switch.name)
         self._damaged = asyncio.Event()
         self._work: asyncio.Task[Rebuilt] | None = None
         self._say_at = 0.0
@@ -59,28 +63,40 @@ class Rebuilds:
         built, `Rejected` for a kind that this node has not."""
         kind = to or kind_of(self._chosen.current)
         self._check_kind(kind)
-        async with self._alone():
+        async with self._alone:
             if self._chosen.building:
                 await self.drop(self._chosen.building)
             name = next_name(kind, self._stores, self._chosen)
+            self._check_room(name)
             self._choose(current=self._chosen.current, previous=self._chosen.previous, building=name)
             return await self._build(name, tell)
 
     async def back(self, tell: Tell = lambda progress: None) -> Rebuilt:
         """Catch the previous version up and switch over to it. Raises `NotFound` where there is none."""
-        async with self._alone():
+        async with self._alone:
             if not (name := self._chosen.previous):
                 raise NotFound(
                     f"the view {self.switch.name!r} has no previous version: a rebuild, or a start after it, has dropped it"
                 )
             self._check_kind(kind_of(name))
+            self._check_room(name)
             self._choose(current=self._chosen.current, building=name)
             return await self._build(name, tell)
 
+    @property
+    def size(self) -> int:
+        """Bytes that the version in use takes on this node's disk."""
+        return self._stores[kind_of(self._chosen.current)].size(self._chosen.current)
+
+    def _check_room(self, name: str) -> None:
+        there = self._stores[kind_of(name)].size(name)
+        needed = self.size - there if kind_of(name) == kind_of(self._chosen.current) else 0
+        self.room.check(f"the version {name} of the view {self.switch.name!r}", max(needed, 0))
+
     def _check_kind(self, kind: str) -> None:
         if kind not in self._stores:
-            there = ", ".join(self._stores)
-            raise Rejected(f"the view {self.switch.name!r} can't be built in {kind!r}: use one of {there}")
+            use = ", ".join(self._stores)
+            raise Rejected(f"the view {self.switch.name!r} can't be built in {kind!r}: use one of {use}")
 
     def stop(self) -> None:
         """Leave what is being built as it is; the next start goes on with it."""
@@ -116,8 +132,13 @@ class Rebuilds:
     async def _finish(self) -> None:
         name = self._chosen.building
         try:
-            async with self._alone():
+            async with self._alone:
                 log.warning("view %s: going on with the version %s that was being built", self.switch.name, name)
+                try:
+                    self._check_room(name)
+                except Unavailable:
+                    await self._give_up(name)
+                    raise
                 await self._build(name, self._say)
         except Corrupt as error:
             log.warning("%s; it is begun again", error.message)
@@ -157,15 +178,17 @@ class Rebuilds:
             tell(named)
 
         store = self._stores[kind_of(name)]
+        what = f"the version {name} of the view {self.switch.name!r}"
         try:
             view = await store.open(name)
             try:
                 if reason := await misplaced(self._log, view.checkpoint):
-                    raise Corrupt(f"the version {name} of the view {self.switch.name!r} is of no use: {reason}")
-                await store.begin(view, self._log.epoch)
-                await self._catch_up(view, folded)
-                await store.finish(view)
-                await self._catch_up(view, folded)
+                    raise Corrupt(f"{what} is of no use: {reason}")
+                async with self.room.kept(what):
+                    await store.begin(view, self._log.epoch)
+                    await self._catch_up(view, folded)
+                    await store.finish(view)
+                    await self._catch_up(view, folded)
                 close_old = await self._take_over(view, name, folded)
             except BaseException:
                 await view.close()
@@ -271,25 +294,7 @@ class Rebuilds:
                 if name not in self._chosen.names:
                     await store.drop(name)
 
-    def _alone(self) -> _Alone:
-        return _Alone(self._one, self.switch.name)
-
     def _say(self, progress: Progress) -> None:
         if (now := time.monotonic()) >= self._say_at:
             self._say_at = now + SAY_EVERY
             log.info("view %s: %s", self.switch.name, progress)
-
-
-class _Alone:
-    """Refuses instead of waiting: two rebuilds at once would be one too many."""
-
-    def __init__(self, lock: asyncio.Lock, name: str) -> None:
-        self._lock, self._name = lock, name
-
-    async def __aenter__(self) -> None:
-        if self._lock.locked():
-            raise Conflict(f"the view {self._name!r} is being built anew already: wait until that is done")
-        await self._lock.acquire()
-
-    async def __aexit__(self, *_: object) -> None:
-        self._lock.release()

@@ -57,6 +57,10 @@ class VersionStore(Protocol[V_co]):
         """It has nearly all of the log: whatever was put off meanwhile is done, and what it holds is safe on the disk."""
         ...
 
+    def size(self, name: str) -> int:
+        """Bytes that it takes on this node's disk."""
+        ...
+
     async def drop(self, name: str) -> None:
         """Remove what there is of it; it is not open."""
         ...

@@ -23,6 +23,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pcloud.errors import Rejected, Unavailable
+from projections.room import Room
 
 __all__ = ["DataFolder", "open_folder", "runtime_folder"]
 
@@ -31,8 +32,9 @@ LONGEST_SOCKET_FOLDER = 60
 
 
 class DataFolder:
-    def __init__(self, root: Path):
-        self.root = root
+    def __init__(self, root: Path, reserve: int = 0):
+        """`reserve`: bytes that must stay free on its disk."""
+        self.root, self.reserve = root, reserve
         self.nats = root / "nats"
         self.graph = root / "graph" / "graph.sqlite"
         self.search = root / "search"
@@ -60,6 +62,11 @@ class DataFolder:
     def free_bytes(self) -> int:
         return shutil.disk_usage(self.root).free
 
+    @property
+    def room(self) -> Room:
+        """For what is written beside what is in use."""
+        return Room(self.free_bytes, self.reserve)
+
     def usage(self) -> tuple[int, int]:
         """Free and all bytes of the disk."""
         usage = shutil.disk_usage(self.root)
@@ -81,7 +88,7 @@ def open_folder(root: Path, *, reserve: int) -> Iterator[DataFolder]:
 
     Raises `Rejected` when another node uses it or it can't be written, `Unavailable` when the disk is too full to start.
     """
-    folder = DataFolder(root)
+    folder = DataFolder(root, reserve)
     try:
         for part in (
             root,

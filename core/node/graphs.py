@@ -72,7 +72,7 @@ async def open_graphs(
         stores["neo4j"] = Neo4jVersions(neo4j_settings(folder, store, server), builtin, store)
     kind = "sqlite" if server is None else "neo4j"
     graph, rebuilds = await open_view(
-        partial(GraphSwitch, "graph"), stores, VersionFile(place / "versions.json"), store, kind
+        partial(GraphSwitch, "graph"), stores, VersionFile(place / "versions.json"), store, kind, folder.room
     )
     stack.push_async_callback(graph.close)
     target = PatientTarget(graph)
@@ -97,7 +97,7 @@ async def open_apart(
     place.mkdir(exist_ok=True, mode=0o700)
     home, home_rebuilds = await open_view(
         partial(GraphSwitch, "core"), {"sqlite": SqliteVersions(place, builtin, only="core")},
-        VersionFile(place / "versions.json"), store, "sqlite",
+        VersionFile(place / "versions.json"), store, "sqlite", folder.room,
     )  # fmt: skip
     stack.push_async_callback(home.close)
     home_loop = ProjectionLoop(store, home)

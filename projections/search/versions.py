@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from projections.graph.port import GraphStore
+from projections.room import bytes_of
 from projections.search.tantivy import VERSION, TantivySearch, open_tantivy_search
 
 __all__ = ["TantivyVersions"]
@@ -31,6 +32,9 @@ class TantivyVersions:
 
     async def finish(self, view: TantivySearch) -> None:
         """Nothing was put off."""
+
+    def size(self, name: str) -> int:
+        return bytes_of(self.path(name))
 
     async def drop(self, name: str) -> None:
         await asyncio.to_thread(shutil.rmtree, self.path(name), True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from projections.graph.catalog import Catalog
 from projections.graph.sqlite.store import VERSION, SqliteGraph, open_sqlite_graph
+from projections.room import bytes_of
 
 __all__ = ["SqliteVersions"]
 
@@ -30,6 +31,9 @@ class SqliteVersions:
 
     async def finish(self, view: SqliteGraph) -> None:
         await view.end_filling()
+
+    def size(self, name: str) -> int:
+        return bytes_of(self.folder, f"{self.path(name).name}*")
 
     async def drop(self, name: str) -> None:
         await asyncio.to_thread(self._drop, self.path(name))

@@ -27,6 +27,7 @@ from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
 from projections.opening import open_view
 from projections.rebuild import Progress, Rebuilds
+from projections.room import UNBOUNDED, Room
 from projections.search.port import SearchQuery
 from projections.search.switch import SearchSwitch
 from projections.search.versions import TantivyVersions
@@ -64,16 +65,18 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, store: Any, *, keeping: bool = False) -> AsyncIterator[House]:
+async def house(folder: Path, store: Any, *, keeping: bool = False, room: Room = UNBOUNDED) -> AsyncIterator[House]:
     """`keeping`: with the tasks that build by themselves what has to be."""
     for part in ("graph", "search"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     stores = {"sqlite": SqliteVersions(folder / "graph", builtin_catalog())}
     file = VersionFile(folder / "graph" / "versions.json")
-    graph, rebuilds = await open_view(partial(GraphSwitch, "graph"), stores, file, store, "sqlite")
+    graph, rebuilds = await open_view(partial(GraphSwitch, "graph"), stores, file, store, "sqlite", room)
     indexes = {"tantivy": TantivyVersions(folder / "search", graph)}
     index_file = VersionFile(folder / "search" / "versions.json")
-    search, search_rebuilds = await open_view(partial(SearchSwitch, "search"), indexes, index_file, store, "tantivy")
+    search, search_rebuilds = await open_view(
+        partial(SearchSwitch, "search"), indexes, index_file, store, "tantivy", room
+    )
     graph_loop = ProjectionLoop(store, graph)
     search_loop = ProjectionLoop(store, search, gather=0.05, behind=graph_loop)
     work = [graph_loop.run(), search_loop.run()]
