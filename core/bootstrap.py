@@ -43,7 +43,7 @@ from core.node.folder import DataFolder, open_folder
 from core.node.graphs import Graphs, open_graphs
 from core.node.http import Front
 from core.node.side_tasks import run_beside, side_tasks
-from core.node.verify import verify_graph
+from core.node.verify import verify_graphs
 from core.owner.credential import make_owner, verify_owner
 from core.owner.session import Sessions
 from core.processor import Processor
@@ -92,6 +92,12 @@ class Views:
     search_loop: ProjectionLoop[Any]
     runs: RunsView
     runs_loop: ProjectionLoop[Any]
+
+    @property
+    def rebuilds(self) -> dict[str, Rebuilds]:
+        """Of what can be built anew, by its name; core's own types are a view where the graph is on a server."""
+        found = {"graph": self.graphs.rebuilds, "search": self.search_rebuilds}
+        return found if self.graphs.home_rebuilds is None else {**found, "core": self.graphs.home_rebuilds}
 
     @property
     def graph(self) -> GraphStore:
@@ -143,16 +149,18 @@ class Node:
     async def status(self) -> dict[str, Any]:
         last = await self.store.last_sequence()
         runs_last = await self.store.runs.last_sequence()
-        loops = (
+        loops = [
             ("graph", self.views.graph_loop, last),
             ("search", self.views.search_loop, last),
             ("runs", self.views.runs_loop, runs_last),
-        )
+        ]
+        if self.views.graphs.apart is not None:
+            loops.append(("core", self.views.graphs.home_loop, last))
         lags: dict[str, dict[str, Any]] = {
             name: {"sequence": loop.checkpoint.sequence, "lag": end - loop.checkpoint.sequence}
             for name, loop, end in loops
         }
-        for name, rebuilds in (("graph", self.views.graphs.rebuilds), ("search", self.views.search_rebuilds)):
+        for name, rebuilds in self.views.rebuilds.items():
             if rebuilds.progress is not None:
                 lags[name]["building"] = str(rebuilds.progress)
         apps = [
@@ -165,15 +173,16 @@ class Node:
         }  # fmt: skip
 
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
-        self.folder.room.check("a second graph to compare with", self.views.graphs.rebuilds.size)
-        async with self.folder.room.kept("the comparison"):
-            return await verify_graph(self.store, self.views.graphs.all, self.views.builtin, self.folder.root, progress)
+        return await verify_graphs(self.store, self.views.graphs, self.views.builtin, self.folder, progress)
 
     async def rebuild(self, view: str, to: str, back: bool, progress: Callable[[str, str], None]) -> dict[str, Any]:
-        """Build `view` ('graph' or 'search') anew beside the one in use, in the store `to` ('': as it is), or go back to the previous."""
-        rebuilds = {"graph": self.views.graphs.rebuilds, "search": self.views.search_rebuilds}.get(view)
+        """Build `view` anew beside the one in use, in the store `to` ('': as it is), or go back to the previous."""
+        rebuilds = self.views.rebuilds.get(view)
         if rebuilds is None:
-            raise Rejected(f"there is no view {view!r} to build anew: use graph or search")
+            reason = "core's own types are in the graph, as that is in a file" if view == "core" else "there is none"
+            raise Rejected(
+                f"the view {view!r} can't be built anew ({reason}): use one of {', '.join(self.views.rebuilds)}"
+            )
 
         def tell(at: Progress) -> None:
             progress("building", str(at))
@@ -375,5 +384,5 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     node.folder.admin_socket.unlink(missing_ok=True)
     await web.UnixSite(admin, node.folder.admin_socket).start()
     node.folder.admin_socket.chmod(0o600)
-    for rebuilds in (node.views.graphs.rebuilds, node.views.search_rebuilds):
+    for rebuilds in node.views.rebuilds.values():
         stack.callback(rebuilds.stop)  # first of all: the socket waits for those who wait for it

@@ -101,9 +101,10 @@ def verify(data: DataOption, as_json: AsJson = False) -> None:
     if not result["equal"]:
         found = result["difference"]
         place = f"{found['entity']} {found['field']}".strip()
+        which = " --view core" if result["view"] == "core" else ""
         raise Corrupt(
             f"the graph differs from the log at revision {result['revision']}: {place} is {json.dumps(found['graph'])} in the graph, "
-            f"and {json.dumps(found['log'])} by the log; `pcloud graph rebuild` builds it anew"
+            f"and {json.dumps(found['log'])} by the log; `pcloud graph rebuild{which}` builds it anew"
         )
     if not as_json:
         facts.print(
@@ -117,7 +118,9 @@ def rebuild(
     to: Annotated[
         str, typer.Option("--to", help="The store to build it in: sqlite or neo4j. Without it, as it is.")
     ] = "",
-    view: Annotated[str, typer.Option("--view", help="Which view: graph or search.")] = "graph",
+    view: Annotated[
+        str, typer.Option("--view", help="Which view: graph, search, or core, which there is with a graph on Neo4j.")
+    ] = "graph",
     back: Annotated[bool, typer.Option("--back", help="Go back to the version before the last rebuild.")] = False,
     as_json: AsJson = False,
 ) -> None:

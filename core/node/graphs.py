@@ -42,17 +42,18 @@ AGAIN = 10.0  # seconds until a graph that could not be built is tried again
 
 @dataclass(frozen=True, slots=True)
 class Graphs:
-    """`all`: the view that has everything, which is verified and rebuilt. `answers`: what questions go to, with `loop`, which waits for
-    it. `home`: what has core's own types. `apart`: `answers`, where the two are not one."""
+    """`all`: the view that has everything. `answers`: what questions go to, with `loop`, which waits for it. `home`: what has core's own
+    types. `apart`: `answers`, where the two are not one; then `home_rebuilds` are of `home`."""
 
     all: GraphSwitch
     all_loop: ProjectionLoop[Any]
     rebuilds: Rebuilds
     answers: GraphStore
     loop: Any
-    home: GraphStore
+    home: GraphSwitch
     home_loop: ProjectionLoop[Any]
     apart: SplitGraph | None = None
+    home_rebuilds: Rebuilds | None = None
 
     @property
     def problem(self) -> str:
@@ -109,7 +110,7 @@ async def open_apart(
         await loop.wait_for(last, timeout=CATCH_UP)
     both = SplitLoop(home_loop, loop, graph)
     split = SplitGraph(home, graph, both)
-    return Graphs(graph, loop, rebuilds, split, both, home, home_loop, split)
+    return Graphs(graph, loop, rebuilds, split, both, home, home_loop, split, home_rebuilds)
 
 
 def neo4j_settings(folder: DataFolder, store: EventStore, server: GraphServer) -> Neo4jSettings:

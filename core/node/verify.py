@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from core.node.difference import Dumped, first_difference
+from core.node.folder import DataFolder
+from core.node.graphs import Graphs
 from eventstore import EventStore
 from pcloud.revision import Revision
 from projections.graph.catalog import Catalog
@@ -18,23 +20,42 @@ from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
 from projections.graph.switch import GraphSwitch
 from projections.refill import refill
 
-__all__ = ["verify_graph"]
+__all__ = ["verify_graph", "verify_graphs"]
 
 PAGE = 1_000
 ATTEMPTS = 5
 Tell = Callable[[str, str], None]
 
 
+async def verify_graphs(
+    store: EventStore, graphs: Graphs, builtin: Catalog, folder: DataFolder, progress: Tell
+) -> dict[str, Any]:
+    """All that a node answers from: as `verify_graph` gives it, and `view`, in which of them the difference is. Raises `Unavailable`
+    where there is no room for a second graph."""
+    views = [("graph", graphs.all, graphs.rebuilds, "")]
+    if graphs.home_rebuilds is not None:
+        views.insert(0, ("core", graphs.home, graphs.home_rebuilds, "core"))
+    result: dict[str, Any] = {}
+    for view, graph, rebuilds, only in views:
+        folder.room.check("a second graph to compare with", rebuilds.size)
+        async with folder.room.kept("the comparison"):
+            result = await verify_graph(store, graph, builtin, folder.root, progress, only=only)
+        result["view"] = view
+        if not result["equal"]:
+            break
+    return result
+
+
 async def verify_graph(
-    store: EventStore, graph: GraphSwitch, builtin: Catalog, scratch: Path, progress: Tell
+    store: EventStore, graph: GraphSwitch, builtin: Catalog, scratch: Path, progress: Tell, *, only: str = ""
 ) -> dict[str, Any]:
     """`{"equal", "revision", "events", "difference"}`: the last is None or `{"entity", "field", "graph", "log"}`. `scratch`: a folder
-    with room for a second graph, which is gone afterwards.
+    with room for a second graph, which is gone afterwards. `only`: the app whose entities alone the graph keeps.
 
     What is forgotten meanwhile is missing in what is read, and explained further on: then the rest is read too, and compared again.
     """
     with tempfile.TemporaryDirectory(dir=scratch, prefix="verify-") as folder:
-        refold = await open_sqlite_graph(Path(folder) / "graph.sqlite", builtin)
+        refold = await open_sqlite_graph(Path(folder) / "graph.sqlite", builtin, only=only)
         try:
             await refold.begin_filling()  # and never ends: nothing but its pages is asked for
             compared = _Comparison(store, graph, refold, progress)
