@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from pcloud.errors import Corrupt, Unavailable
 from projections.checkpoint import Checkpoint
+from projections.position import Behind
 
 __all__ = ["BATCH", "Entry", "EventStoreReader", "ProjectionLoop", "Target"]
 
+log = logging.getLogger("pcloud.view")
 BATCH = 500
 """About as many entries are folded in one transaction of the target; a larger transaction of the log still goes in whole."""
 
@@ -81,8 +84,9 @@ class ProjectionLoop(Generic[E]):
         self._store, self._target, self._gather, self._behind = store, target, gather, behind
         self._callbacks: list[Callable[[Sequence[E]], None]] = []
         self._waiting: dict[asyncio.Future[None], int] = {}
-        self._hurry = asyncio.Event()
+        self._hurry, self._arrived = asyncio.Event(), asyncio.Event()
         self._failure: BaseException | None = None
+        self._folded = 0  # where the target stood when it was last given something
         self._told = target.checkpoint.sequence  # up to here, everyone who asked has been called back
 
     @property
@@ -129,19 +133,38 @@ class ProjectionLoop(Generic[E]):
         try:
             await self._check_position()
             self._tell(self.checkpoint.sequence)
-            inbox: _Inbox[E] = _Inbox(self._hurry)
-            reader = asyncio.create_task(inbox.fill(self._store.follow(self.checkpoint.sequence)))
-            try:
-                while True:
-                    await inbox.wait()
-                    await self._gather_more(inbox)
-                    await self._fold(inbox)
-            finally:
-                reader.cancel()
-                await asyncio.gather(reader, return_exceptions=True)
+            while True:
+                await self._read_on()
+                log.warning(
+                    "view %s: it stands at %d now, and is folded again from there",
+                    self._target.name,
+                    self.checkpoint.sequence,
+                )
         except BaseException as error:
             self._fail(error)
             raise
+
+    def look_again(self) -> None:
+        """The target may stand further back than it did, as a server does whose data came from a backup, or is gone."""
+        self._arrived.set()
+
+    async def _read_on(self) -> None:
+        """Fold what comes after the target's checkpoint, until that is found to stand further back than it did."""
+        self._folded = self.checkpoint.sequence
+        inbox: _Inbox[E] = _Inbox(self._hurry, self._arrived)
+        reader = asyncio.create_task(inbox.fill(self._store.follow(self._folded)))
+        try:
+            while True:
+                await inbox.wait()
+                if self.checkpoint.sequence < self._folded:
+                    return
+                await self._gather_more(inbox)
+                await self._fold(inbox)
+        except Behind:
+            return
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
     async def _check_position(self) -> None:
         at, last = self.checkpoint, await self._store.last_sequence()
@@ -172,8 +195,10 @@ class ProjectionLoop(Generic[E]):
         if self._behind is not None:
             await self._behind.wait_for(last, timeout=None)
         await self._target.apply(self._store.epoch, events)
-        for callback in list(self._callbacks):
-            callback(events)
+        self._folded = last
+        if untold := [event for event in events if event.sequence > self._told]:
+            for callback in list(self._callbacks):
+                callback(untold)
         self._tell(last)
 
     def _tell(self, sequence: int) -> None:
@@ -193,10 +218,10 @@ class ProjectionLoop(Generic[E]):
 class _Inbox(Generic[E]):
     """What has been read and not folded, bounded; the head of a transaction stays in it until its end is there."""
 
-    def __init__(self, hurry: asyncio.Event) -> None:
+    def __init__(self, hurry: asyncio.Event, arrived: asyncio.Event) -> None:
         self._entries: list[E] = []
         self._failure: Exception | None = None
-        self._arrived, self._taken, self._hurry = asyncio.Event(), asyncio.Event(), hurry
+        self._arrived, self._taken, self._hurry = arrived, asyncio.Event(), hurry
 
     @property
     def count(self) -> int:

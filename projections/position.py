@@ -5,12 +5,18 @@ A view that does not is of another log, such as one that was restored: to go on 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Protocol, runtime_checkable
 
+from pcloud.errors import Unavailable
 from projections.checkpoint import Checkpoint
 
-__all__ = ["EventLog", "PositionLog", "misplaced"]
+__all__ = ["Behind", "EventLog", "PositionLog", "check_follows", "misplaced"]
+
+
+class Behind(Unavailable):
+    """A view stands before what it was given to fold: read the log again from its checkpoint."""
 
 
 class PositionLog(Protocol):
@@ -21,7 +27,7 @@ class PositionLog(Protocol):
 
 @runtime_checkable
 class EventLog(PositionLog, Protocol):
-    def read(self, first: int, last: int) -> AsyncIterator[Any]: ...
+    def read(self, first: int, last: int) -> AsyncGenerator[Any, None]: ...
 
 
 async def misplaced(log: PositionLog | EventLog, at: Checkpoint) -> str:
@@ -41,3 +47,14 @@ async def misplaced(log: PositionLog | EventLog, at: Checkpoint) -> str:
             if event.digest != at.tip:
                 return f"event {at.sequence} of the log is not the one that it was folded from"
     return ""
+
+
+async def check_follows(log: PositionLog | EventLog | None, at: Checkpoint, first: int) -> None:
+    """Raises `Behind` where the log has something between a view that stands here and event `first`; a hole in the log is none."""
+    if first > at.sequence + 1 and isinstance(log, EventLog):
+        async with aclosing(log.read(at.sequence + 1, first - 1)) as between:
+            async for event in between:
+                raise Behind(
+                    f"a view stands at event {at.sequence}, and was to fold event {first} with event {event.sequence} left out: "
+                    "the log is read again from there"
+                )

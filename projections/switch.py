@@ -93,6 +93,12 @@ class Switch(Generic[V]):
                 await self._on_damage(error)
                 return await self._fold(epoch, events)
 
+    async def heal(self, view: V, error: Corrupt) -> None:
+        """Have another version take this one's place, if it is still in use: it says that it is damaged, with nothing to fold."""
+        async with self.turn:
+            if self._now.view is view and self._on_damage is not None:
+                await self._on_damage(error)
+
     async def _fold(self, epoch: str, events: Sequence[Any]) -> Checkpoint:
         if self._before_forgetting is not None and forgets(events):
             await self._before_forgetting()

@@ -79,6 +79,8 @@ async def open_graphs(
     target = PatientTarget(graph)
     loop = ProjectionLoop(store, target)
     run_beside(stack, group, "graph", fold_when_there(target, loop))
+    if server is not None:
+        run_beside(stack, group, "watch of graph", target.keep_whole(loop))
     if server is None:
         await loop.wait_for(await store.last_sequence(), timeout=CATCH_UP)
         graphs = Graphs(graph, loop, rebuilds, graph, loop, graph, loop)

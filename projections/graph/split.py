@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pcloud.errors import Unavailable
+from pcloud.errors import PCloudError, Unavailable
 from pcloud.event import StoredEvent
 from pcloud.subject import Ref
 from projections.checkpoint import Checkpoint
@@ -20,6 +20,7 @@ from projections.graph.catalog import Catalog
 from projections.graph.port import Aggregate, Filter, GraphStore, Group, KnownTransaction, Node, Row, Select
 from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
+from projections.position import Behind
 
 __all__ = ["PatientTarget", "SplitGraph", "SplitLoop"]
 
@@ -56,10 +57,25 @@ class PatientTarget:
             await self.until_there()
             try:
                 return await self._graph.apply(epoch, events)
+            except Behind:
+                raise
             except Unavailable as error:
                 if not hasattr(self._graph.view, "until_reached"):
                     raise
                 log.warning("folding goes on when the graph is there: %s", error.message)
+
+    async def keep_whole(self, loop: ProjectionLoop[Any]) -> None:
+        """Until cancelled: a view that came back damaged is built anew, and one that came back older is folded again, by `loop`, from
+        where it stands; no new event is waited for."""
+        while True:
+            await asyncio.sleep(PAUSE)
+            view = self._graph.view
+            if (damage := getattr(view, "damage", None)) is not None:
+                try:
+                    await self._graph.heal(view, damage)
+                except PCloudError as error:
+                    log.error("the graph could not be built anew, and is tried again: %s", error.message)
+            loop.look_again()
 
 
 class SplitLoop:

@@ -21,7 +21,7 @@ from projections.graph.neo4j.lease import LeaseLost
 from projections.graph.neo4j.settings import Neo4jSettings
 from projections.graph.neo4j.store import VERSION, Neo4jGraph, open_neo4j_graph
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
-from projections.position import PositionLog, misplaced
+from projections.position import Behind, PositionLog, misplaced
 
 __all__ = ["Neo4jReach", "open_reach"]
 
@@ -78,6 +78,11 @@ class Neo4jReach:
         return ""
 
     @property
+    def damage(self) -> Corrupt | None:
+        """Why it is of no use any more."""
+        return self._damage
+
+    @property
     def connected(self) -> bool:
         return self._graph is not None
 
@@ -111,7 +116,7 @@ class Neo4jReach:
                 return await graph.apply(epoch, events)
             except LeaseLost as error:
                 log.warning("%s", error.message)
-            except Corrupt:
+            except (Corrupt, Behind):
                 raise
             except PCloudError as error:
                 await self._lose(graph, error)
@@ -157,7 +162,7 @@ class Neo4jReach:
     # --- whether it is there -----------------------------------------------------------------------------------------------------
 
     async def _connect(self) -> None:
-        graph = await open_neo4j_graph(self.settings, self._builtin)
+        graph = await open_neo4j_graph(self.settings, self._builtin, self._source)
         try:
             if reason := await misplaced(self._source, graph.checkpoint):
                 raise Corrupt(

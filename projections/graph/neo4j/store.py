@@ -16,7 +16,7 @@ from typing import Any, LiteralString, TypeVar, cast
 import msgspec
 import neo4j
 
-from pcloud.errors import Corrupt, PCloudError, Rejected
+from pcloud.errors import Corrupt, PCloudError, Rejected, Unavailable
 from pcloud.event import StoredEvent
 from pcloud.revision import Revision
 from pcloud.subject import Ref
@@ -36,6 +36,7 @@ from projections.graph.neo4j.schema import make_own, make_schema, wipe_space
 from projections.graph.neo4j.settings import Neo4jSettings
 from projections.graph.neo4j.writing import Writer
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
+from projections.position import PositionLog, check_follows
 
 __all__ = ["Neo4jGraph", "open_neo4j_graph"]
 
@@ -61,13 +62,14 @@ class _State:
         return cls(checkpoint, history, history.visible(), stored, layout(stored, names))
 
 
-async def open_neo4j_graph(settings: Neo4jSettings, builtin: Catalog) -> Neo4jGraph:
-    """Connect, and make what is missing in the database; `builtin` are core's own types.
+async def open_neo4j_graph(settings: Neo4jSettings, builtin: Catalog, source: PositionLog | None = None) -> Neo4jGraph:
+    """Connect, and make what is missing in the database; `builtin` are core's own types. `source`: the log, which is asked whether there
+    is a hole where a batch does not adjoin.
 
     Raises `Unavailable` when no server answers, `Rejected` for a wrong password, another version, or a database that has something else
     in it, `Corrupt` for a view that another version of this program made.
     """
-    store = Neo4jGraph(settings, await connect(settings), builtin)
+    store = Neo4jGraph(settings, await connect(settings), builtin, source)
     try:
         await store._open()
     except BaseException:
@@ -80,9 +82,11 @@ class Neo4jGraph:
     name = "graph"
     version = made = VERSION
 
-    def __init__(self, settings: Neo4jSettings, driver: neo4j.AsyncDriver, builtin: Catalog) -> None:
+    def __init__(
+        self, settings: Neo4jSettings, driver: neo4j.AsyncDriver, builtin: Catalog, source: PositionLog | None
+    ) -> None:
         self.settings = settings
-        self._driver, self._builtin = driver, builtin
+        self._driver, self._builtin, self._source = driver, builtin, source
         self._names = Names(settings.space)
         self._lease = Lease(self._names, settings.holder, settings.lease_seconds)
         self._gate = Gate()
@@ -104,7 +108,8 @@ class Neo4jGraph:
     # --- folding -----------------------------------------------------------------------------------------------------------------
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        """As the port says. Raises `LeaseLost` when the lease went on while a batch was written: apply it again."""
+        """As the port says. Raises `LeaseLost` when the lease went on while a batch was written: apply it again; `Behind` where the
+        batch does not adjoin, since the database holds less than it did."""
         if self._unsure:
             await self._load()
         while True:
@@ -114,6 +119,7 @@ class Neo4jGraph:
             new = [event for event in events if event.sequence > before.sequence]
             if not new:
                 return before
+            await check_follows(self._source, before, new[0].sequence)
             if not await self._fold(epoch, new):
                 await self._follow(new[-1].sequence)
 
@@ -237,9 +243,14 @@ class Neo4jGraph:
         return await self._whole(take)
 
     async def check(self) -> None:
-        """Ask the server for a sign of life, and whether others have come; raises `Unavailable` when it gives none."""
-        text = f"MATCH (v:{self._names.view}) RETURN coalesce(v.shared, false)"
-        self._shared = any(shared for (shared,) in await self._ask(text, {}, self.settings.connect_seconds))
+        """Ask the server for a sign of life, and whether others have come; raises `Unavailable` when it gives none, and when it is not the
+        database that it was."""
+        at = self._state.checkpoint
+        text = f"MATCH (v:{self._names.view}) RETURN coalesce(v.shared, false), v.epoch, v.sequence"
+        found = await self._ask(text, {}, self.settings.connect_seconds)
+        if not any(at.epoch in ("", epoch) and sequence >= at.sequence for _, epoch, sequence in found):
+            raise Unavailable(f"{self._where} holds something else than it did: it is looked at again")
+        self._shared = any(shared for shared, *_ in found)
 
     async def _whole(self, ask: Callable[[], Awaitable[T]]) -> T:
         """The answer to a question that met no batch half way, whoever folds."""
@@ -380,6 +391,7 @@ class Neo4jGraph:
         with errors_told(self.settings):
             await wipe_space(self._driver, self._names)
         self._lease.token, self._leads_until = 0, 0.0
+        self._state = _State.make(START, CatalogHistory(), self._names)
         await self._open()
 
     async def close(self, *, abruptly: bool = False) -> None:

@@ -1,0 +1,109 @@
+"""A Neo4j server whose data is not what it was, while the node runs: the graph is never wrong in silence, and puts itself right."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import neo4j
+import pytest
+
+from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
+from pcloud.event import Change, Event, Kind
+from pcloud.subject import Ref, new_id
+from projections.graph.neo4j import Neo4jSettings, connection, open_neo4j_graph
+from projections.position import Behind
+from tests.contracts.projections.neo4j_node import as_the_log, graph_node, until
+from tests.contracts.projections.shelf import BUILTIN, PERSON, SHELF
+
+PEOPLE = 20
+
+
+@pytest.fixture
+async def driver(neo4j_settings: Neo4jSettings) -> AsyncIterator[neo4j.AsyncDriver]:
+    """To an empty database."""
+    driver = await connection.connect(neo4j_settings)
+    await driver.execute_query("MATCH (n) DETACH DELETE n")
+    yield driver
+    await driver.execute_query("MATCH (n) DETACH DELETE n")
+    await driver.close()
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[EventStore]:
+    async with (
+        open_server(ServerSettings(tmp_path / "nats")) as server,
+        open_store(ConnectionSettings(server.url, server.core)) as opened,
+    ):
+        await opened.append(
+            transaction(Event(Ref("core", "App", "shelf"), Kind.CREATED, Change(set={"catalog": SHELF.to_json()})))
+        )
+        for number in range(PEOPLE):
+            await opened.append(person(number))
+        yield opened
+
+
+def transaction(*events: Event) -> Transaction:
+    return Transaction(new_id().replace("-", ""), events, "owner")
+
+
+def person(number: int) -> Transaction:
+    return transaction(Event(Ref("shelf", "Person", f"p{number}"), Kind.CREATED, Change(set={"name": f"P {number}"})))
+
+
+async def test_a_database_that_lost_its_data_is_folded_again_by_itself(
+    store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
+) -> None:
+    async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
+        last, before = await store.last_sequence(), node.graph.view._graph
+        told: list[int] = []
+        node.loop.on_applied(lambda events: told.extend(event.sequence for event in events))
+        await driver.execute_query("MATCH (n) DETACH DELETE n")
+        await until(lambda: node.graph.view._graph not in (None, before) and node.graph.checkpoint.sequence == last)
+        assert await as_the_log(node, store, tmp_path)
+        for number in (100, 101):
+            last = (await store.append(person(number))).revision.sequence
+        await node.loop.wait_for(last)
+        assert node.graph.checkpoint.missing == ()
+        assert await node.count(PERSON) == PEOPLE + 2
+        assert told == [last - 1, last]  # what was folded before is not told of again
+
+
+async def test_a_database_that_is_older_than_it_was_goes_on_from_there(
+    store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
+) -> None:
+    events = [event async for event in store.read(1, await store.last_sequence())]
+    async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
+        await driver.execute_query("MATCH (n) DETACH DELETE n")
+        older = await open_neo4j_graph(neo4j_settings, BUILTIN)
+        await older.apply(store.epoch, events[:10])
+        await older.close()
+        last = (await store.append(person(100))).revision.sequence
+        await node.loop.wait_for(last)
+        assert await as_the_log(node, store, tmp_path)
+
+
+async def test_a_batch_that_does_not_adjoin_is_refused_unless_the_log_has_a_hole_there(
+    store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings
+) -> None:
+    events = [event async for event in store.read(1, await store.last_sequence())]
+    graph = await open_neo4j_graph(neo4j_settings, BUILTIN, store)
+    await graph.apply(store.epoch, events[:10])
+    with pytest.raises(Behind, match="stands at event 10"):
+        await graph.apply(store.epoch, events[12:])
+    assert graph.checkpoint.sequence == 10
+    for event in events[10:12]:
+        await store.erasure.purge(event.ref, event.sequence + 1)
+    await graph.apply(store.epoch, events[12:])
+    assert graph.checkpoint.missing == ((11, 12),)
+    await graph.close()
+
+
+async def test_a_damaged_graph_is_built_anew_with_no_new_event(
+    store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
+) -> None:
+    async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
+        first = node.graph.named
+        await driver.execute_query("MATCH (v:`pcloud:View`) SET v.epoch = 'another'")
+        await until(lambda: node.graph.named != first and not node.graph.view.problem)
+        assert await as_the_log(node, store, tmp_path)
