@@ -31,7 +31,9 @@ async def open_view(
 ) -> tuple[S, Rebuilds]:  # fmt: skip
     """`make`: a switch of an open version and its name. `kind`: of store, where nothing was chosen yet. `room`: for a version beside.
     The caller closes the switch."""
-    chosen = file.read(f"{kind}-1")
+    chosen = file.read("")
+    if not chosen.current:
+        chosen = Chosen(await stores[kind].first())
     if chosen.building and kind_of(chosen.building) not in stores:
         log.error("%s was being built, and this node has no such store now: it is left as it is", chosen.building)
         chosen = replace(chosen, building="")
@@ -43,12 +45,12 @@ async def open_view(
                 chosen = replace(chosen, current=name, previous="")
     if opened is None:
         again = kind_of(chosen.current) if kind_of(chosen.current) in stores else kind
-        chosen = Chosen(next_name(again, stores, chosen))
+        chosen = Chosen(await next_name(again, stores, chosen))
         log.warning("a view is folded from the log now, as the version %s", chosen.current)
         opened = await stores[again].open(chosen.current)
     file.write(chosen)
     for store in stores.values():
-        for name in store.names():
+        for name in await store.names():
             if name not in chosen.names:
                 await store.drop(name)
     switch = make(opened, chosen.current)

@@ -66,7 +66,7 @@ class Rebuilds:
         async with self._alone:
             if self._chosen.building:
                 await self.drop(self._chosen.building)
-            name = next_name(kind, self._stores, self._chosen)
+            name = await next_name(kind, self._stores, self._chosen)
             self._check_room(name)
             self._choose(current=self._chosen.current, previous=self._chosen.previous, building=name)
             return await self._build(name, tell)
@@ -254,7 +254,7 @@ class Rebuilds:
         """The store can't fold any more: callers wait until it is built anew. The switch's turn is held."""
         log.error("view %s: %s; it is built anew now", self.switch.name, error.message)
         kind, old = kind_of(self._chosen.current), self._chosen.current
-        name = next_name(kind, self._stores, self._chosen)
+        name = await next_name(kind, self._stores, self._chosen)
         view = await self._stores[kind].open(name)
         try:
             await self._stores[kind].begin(view, self._log.epoch)
@@ -290,7 +290,7 @@ class Rebuilds:
 
     async def _drop_others(self) -> None:
         for store in self._stores.values():
-            for name in store.names():
+            for name in await store.names():
                 if name not in self._chosen.names:
                     await store.drop(name)
 

@@ -62,11 +62,15 @@ class VersionStore(Protocol[V_co]):
         ...
 
     async def drop(self, name: str) -> None:
-        """Remove what there is of it; it is not open."""
+        """Remove what there is of it, unless other nodes use it; it is not open."""
         ...
 
-    def names(self) -> list[str]:
-        """Of all versions that lie here, whole or not."""
+    async def names(self) -> list[str]:
+        """Of all versions that lie here, whole or not, also of those that other nodes use."""
+        ...
+
+    async def first(self) -> str:
+        """What a node that has chosen none begins with: it is there already, or begins empty."""
         ...
 
 
@@ -75,9 +79,9 @@ def kind_of(name: str) -> str:
     return name.rpartition("-")[0]
 
 
-def next_name(kind: str, stores: Mapping[str, VersionStore[Any]], chosen: Chosen) -> str:
+async def next_name(kind: str, stores: Mapping[str, VersionStore[Any]], chosen: Chosen) -> str:
     """A name that none has, nor had since the oldest that is still there."""
-    taken = [name for store in stores.values() for name in store.names()] + list(chosen.names)
+    taken = [name for store in stores.values() for name in await store.names()] + list(chosen.names)
     return f"{kind}-{1 + max((int(name.rpartition('-')[2]) for name in taken), default=0)}"
 
 

@@ -39,7 +39,10 @@ class TantivyVersions:
     async def drop(self, name: str) -> None:
         await asyncio.to_thread(shutil.rmtree, self.path(name), True)
 
-    def names(self) -> list[str]:
+    async def first(self) -> str:
+        return f"{KIND}-1"
+
+    async def names(self) -> list[str]:
         found = (path.name.removeprefix("index-") for path in self.folder.glob("index-*"))
         return [f"{KIND}-{number}" for number in found if number.isdecimal()]
 

@@ -94,10 +94,6 @@ class Neo4jReach:
         """Wait until the server does not answer."""
         await self._lost.wait()
 
-    async def spaces(self) -> list[str]:
-        """Of all versions in the database; none while it is away."""
-        return await self._graph.spaces() if self._graph is not None else []
-
     async def check(self) -> None:
         """Ask the server itself; raises `Unavailable` when questions are refused now."""
         await self._ask("check")

@@ -34,6 +34,7 @@ from projections.graph.neo4j.marks import Marks
 from projections.graph.neo4j.names import Names
 from projections.graph.neo4j.schema import make_own, make_schema, wipe_space
 from projections.graph.neo4j.settings import Neo4jSettings
+from projections.graph.neo4j.users import join
 from projections.graph.neo4j.writing import Writer
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
 from projections.position import PositionLog, check_follows
@@ -330,6 +331,7 @@ class Neo4jGraph:
                         f"{self._where} was made by another version of PCloud: build it again with `pcloud graph rebuild`"
                     )
                 await (await run(session, self._marks.share, holder)).consume()
+                await join(session, names, self.settings.holder)
         await self.check()
         await self._load()
         await self._declare_builtin()
@@ -378,13 +380,6 @@ class Neo4jGraph:
             raise Corrupt(f"{self._where} is damaged: build it again with `pcloud graph rebuild`") from error
         self._state = _State.make(checkpoint, history, self._names)
         self._unsure = False
-
-    async def spaces(self) -> list[str]:
-        """Of all versions of this cloud's graph in the database."""
-        return [
-            space
-            for (space,) in await self._ask(f"MATCH (v:{self._names.any_view}) RETURN v.space ORDER BY v.space", {})
-        ]
 
     async def clear(self) -> None:
         """Begin anew, empty."""

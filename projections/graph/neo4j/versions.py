@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
+from pcloud.errors import Unavailable
 from projections.graph.catalog import Catalog
+from projections.graph.neo4j import users
 from projections.graph.neo4j.connection import connect, errors_told
 from projections.graph.neo4j.names import Names
 from projections.graph.neo4j.reach import Neo4jReach, open_reach
@@ -19,19 +22,24 @@ KIND = "neo4j"
 
 
 class Neo4jVersions:
-    """A `VersionStore`. `source`: the log that they are folded from."""
+    """A `VersionStore`, which several nodes may share. `source`: the log that they are folded from."""
 
     version = VERSION
     keeps_deleted = False
 
     def __init__(self, settings: Neo4jSettings, builtin: Catalog, source: PositionLog) -> None:
         self._settings, self._builtin, self._source = settings, builtin, source
-        self._names: set[str] = set()
+        self._found: list[users.Found] = []
 
     async def open(self, name: str) -> Neo4jReach:
-        reach = await open_reach(self._of(name), self._builtin, self._source)
-        self._names |= {name, *(f"{KIND}-{space or 1}" for space in await reach.spaces())}
-        return reach
+        return await open_reach(self._of(name), self._builtin, self._source)
+
+    async def first(self) -> str:
+        """What other nodes use already, if it is of this log: the whole one, which is further than one that is being built."""
+        for space, epoch, _ in reversed(await self._look()):
+            if epoch == self._source.epoch:
+                return f"{KIND}-{space or 1}"
+        return f"{KIND}-1"
 
     async def begin(self, view: Neo4jReach, epoch: str) -> None:
         """There is no quicker start than the log's first event."""
@@ -44,16 +52,24 @@ class Neo4jVersions:
         return 0
 
     async def drop(self, name: str) -> None:
+        """As far as this node goes; what nobody else uses is wiped."""
         settings = self._of(name)
+        names = Names(settings.space)
         driver = await connect(settings)
         with errors_told(settings):
             async with driver:
-                await wipe_space(driver, Names(settings.space))
-        self._names.discard(name)
+                if await users.leave(driver, names, settings.holder):
+                    await wipe_space(driver, names)
 
-    def names(self) -> list[str]:
-        """As of the last time that one was opened."""
-        return sorted(self._names)
+    async def names(self) -> list[str]:
+        """Of whatever node; as of the last look while the server is away."""
+        return [f"{KIND}-{space or 1}" for space, *_ in await self._look()]
+
+    async def _look(self) -> list[users.Found]:
+        with contextlib.suppress(Unavailable), errors_told(self._settings):
+            async with await connect(self._settings) as driver:
+                self._found = await users.found(driver, Names())
+        return self._found
 
     def _of(self, name: str) -> Neo4jSettings:
         number = name.rpartition("-")[2]

@@ -43,7 +43,10 @@ class SqliteVersions:
         for suffix in ("-wal", "-shm", ".lock", ""):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
-    def names(self) -> list[str]:
+    async def first(self) -> str:
+        return f"{KIND}-1"
+
+    async def names(self) -> list[str]:
         found = (path.stem.removeprefix("graph") for path in self.folder.glob("graph*.sqlite"))
         return [f"{KIND}-{number}" for one in found if (number := one.removeprefix("-") or "1").isdecimal()]
 
