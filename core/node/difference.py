@@ -5,28 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Dumped", "first_difference"]
+__all__ = ["first_difference"]
 
 _PARTS = ("fields", "links")
-
-
-class Dumped:
-    """The sections of a store that can only give all at once."""
-
-    def __init__(self, dump: Mapping[str, Any]) -> None:
-        self._sections: dict[str, dict[str, Any]] = {
-            "tombstones": dict(dump["tombstones"]), "transactions": dict(dump["transactions"]),
-        }  # fmt: skip
-        for key, node in dump["nodes"].items():
-            type_, _, id = key.rpartition("/")
-            self._sections.setdefault(type_, {})[id] = node
-
-    @property
-    def sections(self) -> tuple[str, ...]:
-        return tuple(sorted(self._sections))
-
-    def section(self, name: str) -> Mapping[str, Any]:
-        return self._sections.get(name, {})
 
 
 def first_difference(section: str, graph: Mapping[str, Any], log: Mapping[str, Any]) -> dict[str, Any] | None:

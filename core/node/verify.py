@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.node.difference import Dumped, first_difference
+from core.node.difference import first_difference
 from core.node.folder import DataFolder
 from core.node.graphs import Graphs
 from eventstore import EventStore
@@ -88,8 +88,6 @@ class _Comparison:
 
     async def run(self) -> dict[str, Any] | None:
         """The first difference between the two, each page at one event."""
-        if not hasattr(self._graph.view, "page"):
-            return await self._at_once()
         done: set[str] = set()
         while left := {*self._refold.sections, *self._graph.view.sections} - done:
             section = min(left)
@@ -98,30 +96,30 @@ class _Comparison:
             done.add(section)
         return await self._whole()
 
-    async def _at_once(self) -> dict[str, Any] | None:
-        """For a store that can only give all of it: at one event, in memory."""
-        async with self._graph.turn:
-            await self.catch_up()
-            mine, theirs = Dumped(await self._graph.view.dump()), Dumped(await self._refold.dump())
-        for section in sorted({*mine.sections, *theirs.sections}):
-            if found := first_difference(section, mine.section(section), theirs.section(section)):
-                return found
-        return await self._whole()
-
     async def _section(self, section: str) -> dict[str, Any] | None:
         after, count = "", 0
         while True:
-            async with self._graph.turn:
-                await self.catch_up()
-                mine = await self._graph.view.page(section, after, PAGE)
-                theirs = await self._refold.page(section, after, PAGE)
-            if found := first_difference(section, mine, theirs):
+            mine, found = await self._page(section, after)
+            if found is not None:
                 return found
             count += len(mine)
             self._progress("compared", f"{section}: {count:,}")
             if len(mine) < PAGE:
                 return None
             after = list(mine)[-1]
+
+    async def _page(self, section: str, after: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Of the graph, and the first difference. Another node may be folding into the same graph: then it is looked at again."""
+        mine: dict[str, Any] = {}
+        found = None
+        for _ in range(ATTEMPTS):
+            async with self._graph.turn:
+                await self.catch_up()
+                mine = await self._graph.view.page(section, after, PAGE)
+                theirs = await self._refold.page(section, after, PAGE)
+            if (found := first_difference(section, mine, theirs)) is None:
+                break
+        return mine, found
 
     async def _whole(self) -> dict[str, Any] | None:
         """What is of no entity: the catalog, and the running hash."""

@@ -13,21 +13,13 @@ from projections.graph.catalog import Catalog
 from projections.graph.neo4j.connection import run
 from projections.graph.neo4j.layout import Layout
 
-__all__ = ["dump"]
+__all__ = ["dump", "page"]
 
 
 async def dump(tx: AsyncTransaction, checkpoint: Checkpoint, catalog: Catalog, layout: Layout) -> Mapping[str, Any]:
     nodes: dict[str, Any] = {}
-    for type_, label in sorted(layout.labels.items()):
-        found: dict[str, Any] = {}
-        async for (values,) in await run(tx, f"MATCH (n:{label.name}) RETURN properties(n) ORDER BY n.id"):
-            fields = {name: value for name, value in values.items() if name in label.scalars}
-            found[values["id"]] = {"version": values["_version"], "fields": fields, "links": {}}
-        for name in sorted(label.relations):
-            relation = layout.names.relation(type_, name)
-            text = f"MATCH (n:{label.name})-[:{relation}]->(m) RETURN n.id, m.id ORDER BY n.id, m.id"
-            async for source, target in await run(tx, text):
-                found[source]["links"].setdefault(name, []).append(target)
+    for type_ in sorted(layout.labels):
+        found = await _entities(tx, layout, type_, "", {})
         nodes |= {f"{type_}/{id}": entity for id, entity in found.items()}
     names = layout.names
     gone = await (await run(tx, f"MATCH (t:{names.tombstone}) RETURN t.entity, t.version ORDER BY t.entity")).values()
@@ -43,3 +35,38 @@ async def dump(tx: AsyncTransaction, checkpoint: Checkpoint, catalog: Catalog, l
             tx: [request, sequence, msgspec.json.decode(result)] for tx, request, sequence, result in known
         },
     }
+
+
+async def page(tx: AsyncTransaction, layout: Layout, section: str, after: str, limit: int) -> dict[str, Any]:
+    """The first `limit` entries of a section after a key, in the order of their keys: `Type` of `app/Type` gives its nodes by id."""
+    names, values = layout.names, {"after": after, "limit": limit}
+    if section == "tombstones":
+        text = f"MATCH (t:{names.tombstone}) WHERE t.entity > $after RETURN t.entity, t.version ORDER BY t.entity LIMIT $limit"
+        return dict(await (await run(tx, text, values)).values())
+    if section == "transactions":
+        text = (
+            f"MATCH (t:{names.transaction}) WHERE t.tx > $after "
+            "RETURN t.tx, t.request, t.sequence, t.result ORDER BY t.tx LIMIT $limit"
+        )
+        found = await (await run(tx, text, values)).values()
+        return {one: [request, sequence, msgspec.json.decode(result)] for one, request, sequence, result in found}
+    if section not in layout.labels:
+        return {}
+    return await _entities(tx, layout, section, "WHERE n.id > $after WITH n ORDER BY n.id LIMIT $limit", values)
+
+
+async def _entities(
+    tx: AsyncTransaction, layout: Layout, type_: str, picked: str, values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """By id, in its order: version, scalars that have a value, links that there are; of the nodes that `picked` leaves."""
+    label = layout.labels[type_]
+    found: dict[str, Any] = {}
+    async for (node,) in await run(tx, f"MATCH (n:{label.name}) {picked} RETURN properties(n) ORDER BY n.id", values):
+        fields = {name: value for name, value in node.items() if name in label.scalars}
+        found[node["id"]] = {"version": node["_version"], "fields": fields, "links": {}}
+    for name in sorted(label.relations):
+        relation = layout.names.relation(type_, name)
+        text = f"MATCH (n:{label.name}) {picked} MATCH (n)-[:{relation}]->(m) RETURN n.id, m.id ORDER BY n.id, m.id"
+        async for source, target in await run(tx, text, values):
+            found[source]["links"].setdefault(name, []).append(target)
+    return found

@@ -145,6 +145,14 @@ class Neo4jReach:
     async def dump(self) -> Mapping[str, Any]:
         return await self._ask("dump")
 
+    async def page(self, section: str, after: str, limit: int) -> dict[str, Any]:
+        return await self._ask("page", section, after, limit)
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """All that `page` can give; nothing while it is away."""
+        return self._graph.sections if self._graph is not None else ()
+
     async def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
         graph = self._graph
         if graph is None or self.problem:

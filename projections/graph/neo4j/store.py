@@ -26,7 +26,7 @@ from projections.graph.fold import FORGOTTEN_RESULT, fold, touched, transactions
 from projections.graph.history import BUILTIN, CatalogHistory, fillings
 from projections.graph.neo4j import reading
 from projections.graph.neo4j.connection import TimedOut, connect, errors_told, run
-from projections.graph.neo4j.dump import dump
+from projections.graph.neo4j.dump import dump, page
 from projections.graph.neo4j.gate import Gate
 from projections.graph.neo4j.layout import Layout, layout
 from projections.graph.neo4j.lease import Lease, LeaseLost
@@ -242,6 +242,20 @@ class Neo4jGraph:
                 return await dump(tx, state.checkpoint, state.catalog, state.layout)
 
         return await self._whole(take)
+
+    async def page(self, section: str, after: str, limit: int) -> dict[str, Any]:
+        """A part of what `dump` gives: of a stored type's nodes, or of 'tombstones' or 'transactions', the first entries after a key."""
+
+        async def take() -> dict[str, Any]:
+            async with self._transaction(write=False) as tx:
+                return await page(tx, self._state.layout, section, after, limit)
+
+        return await self._whole(take)
+
+    @property
+    def sections(self) -> tuple[str, ...]:
+        """All that `page` can give."""
+        return (*sorted(self._state.layout.labels), "tombstones", "transactions")
 
     async def check(self) -> None:
         """Ask the server for a sign of life, and whether others have come; raises `Unavailable` when it gives none, and when it is not the
