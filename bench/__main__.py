@@ -13,7 +13,6 @@ from rich.table import Table
 
 from bench.developing import measure_developing
 from bench.figures import Figure
-from bench.growth import measure_growth
 from bench.install import measure_install
 from bench.memory import measure_empty, measure_full
 from bench.mutations import measure_mutations
@@ -22,19 +21,51 @@ from bench.pipeline import measure_ingest, measure_upload
 from bench.profile import print_profile
 from bench.relay import measure_relay
 from bench.replay import measure_replay
-from bench.report import write_growth, write_table
+from bench.report import conditions, write_growth, write_table
 from bench.view_swap import measure_view_swap
 from tests.node_process import BUNDLED, NodeProcess
 
-PARTS = (*PEERS, "memory", "mutations", "upload", "ingest", "install", "developing", "views", "relay", "replay", "full")
+COMPARED = (*PEERS, "growth")
+HOUSE = ("memory", "mutations", "upload", "ingest", "install", "developing", "views", "relay", "replay", "full")
+PARTS = (*COMPARED, *HOUSE)
+GROUPS = {"peers": COMPARED, "house": HOUSE}
 # On one node with the five bundled apps; every other part has nodes of its own.
 WITH_APPS = {"memory", "mutations", "upload", "ingest"}
-# Only when it is asked for: a graph of a million entities takes its time.
-LONG = ("growth",)
+LEFT_OUT = (
+    "--quick: a small graph and one or two short rounds. Left out: growth, the rebuild on Neo4j, the house's parts. A rate of so small "
+    "a log says little."
+)
 console = Console(stderr=True)
 
 
 def main() -> None:
+    parser = make_parser()
+    options = parser.parse_args()
+    if options.profile:
+        print_profile()
+        return
+    wanted = parts_of(options.only, quick=options.quick, write=options.write)
+    if unknown := set(wanted).difference(PARTS):
+        parser.error(f"there is no part {', '.join(sorted(unknown))}: choose of {', '.join((*GROUPS, *PARTS))}")
+    whole, grown = set(PEERS) <= set(wanted), "growth" in wanted
+    if options.write and not (whole or grown):
+        parser.error(f"--write wants {', '.join(PEERS)} together, or growth: the page shows one run")
+    if options.quick:
+        console.print(LEFT_OUT)
+    length, machine = QUICK if options.quick else THOROUGH, conditions()
+    compared = compare(wanted, length, console)
+    if options.write and whole:
+        write_table(compared.figures, compared.ratios, f"{machine}\n{length.said()}")
+    if options.write and grown:
+        write_growth(compared.growth, machine)
+    figures = measure([part for part in wanted if part in HOUSE])
+    if options.json:
+        print(json.dumps(as_object(figures, compared)))
+    else:
+        show([*compared.figures, *compared.growth, *figures])
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="just bench", description="Measure PCloud's speed and memory on this machine."
     )
@@ -44,27 +75,25 @@ def main() -> None:
         "--profile", action="store_true", help="print where the time of one request goes, and nothing else"
     )
     parser.add_argument(
-        "--write", action="store_true", help="write table and charts into docs/explanation/performance.md"
+        "--write",
+        action="store_true",
+        help="write table and charts into docs/explanation/performance.md, and measure what they show",
     )
     parser.add_argument(
-        "--only", action="append", metavar="PART", help=f"only these, of {', '.join((*PARTS, *LONG))}; comma or again"
+        "--only", action="append", metavar="PART", help=f"only these, of {', '.join((*GROUPS, *PARTS))}; comma or again"
     )
-    options = parser.parse_args()
-    if options.profile:
-        print_profile()
-        return
-    wanted = [part for text in options.only or (PEERS if options.quick else PARTS) for part in text.split(",")]
-    if unknown := set(wanted).difference((*PARTS, *LONG)):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}: choose of {', '.join((*PARTS, *LONG))}")
-    compared = compare(wanted, QUICK if options.quick else THOROUGH, console)
-    figures = compared.figures + measure([part for part in wanted if part not in PEERS])
-    if options.write and compared.figures:
-        write_table(compared.figures, compared.ratios)
-    if options.write and "growth" in wanted:
-        write_growth([figure for figure in figures if figure.name.endswith(" entities")])
-    if options.json:
-        print(json.dumps(as_object(figures, compared)))
-        return
+    return parser
+
+
+def parts_of(only: list[str] | None, *, quick: bool, write: bool) -> list[str]:
+    """What is asked for; without a word, everything, or what is quick, or what is written."""
+    if not only:
+        return list(PEERS if quick else COMPARED if write else PARTS)
+    named = [name for text in only for name in text.split(",")]
+    return list(dict.fromkeys(part for name in named for part in GROUPS.get(name, (name,))))
+
+
+def show(figures: list[Figure]) -> None:
     table = Table("what", "median", "spread", "goal", box=None)
     for figure in figures:
         table.add_row(*figure.row())
@@ -72,13 +101,15 @@ def main() -> None:
 
 
 def as_object(figures: list[Figure], compared: Comparison) -> dict[str, Any]:
-    """Each figure by its name, then what the comparison comes to."""
-    shown: dict[str, Any] = {
+    """What the comparison comes to; where the house's own parts were measured, each figure of them by its name too."""
+    shown: dict[str, Any] = {"ratios": compared.ratios, "rates": compared.rates, "trigger_ms": compared.trigger_ms}
+    if not figures:
+        return shown
+    house = {
         figure.name: {"unit": figure.unit, "median": figure.median, "p99": figure.high, "holds": figure.holds}
         for figure in figures
     }
-    rates = {figure.name: figure.median for figure in compared.figures if "/" in figure.unit}
-    return shown | {"ratios": compared.ratios, "rates": rates, "trigger_ms": compared.trigger_ms}
+    return {"figures": house, **shown}
 
 
 def measure(parts: tuple[str, ...] | list[str]) -> list[Figure]:
@@ -115,9 +146,6 @@ def measure(parts: tuple[str, ...] | list[str]) -> list[Figure]:
         if "replay" in parts:
             console.print("measuring replay …")
             figures += measure_replay(Path(folder))
-        if "growth" in parts:
-            console.print("measuring growth …")
-            figures += measure_growth()
         if "full" in parts:
             console.print("measuring full …")
             figures.append(measure_full(Path(folder)))

@@ -11,25 +11,21 @@ import json
 import random
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
+import uvloop
 
 from bench.figures import Figure
-from bench.graph_servers import SCHEMA, fill_log
 from bench.household import Household, image
 from bench.peers.postgres import Postgres, open_postgres
 from bench.peers.setup import set_up_eventsourcing
 from bench.processor_time import processor_seconds
-from core.schema import builtin_catalog, parse_schema
-from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
+from bench.refolding import Stopwatch, Timed, fill, open_log, refold_neo4j, refold_search, refold_sqlite
+from eventstore import EventStore, Transaction
 from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id
-from projections.graph.sqlite import open_sqlite_graph
-from projections.refill import refill
 
 __all__ = ["measure_against_eventsourcing"]
 
@@ -38,16 +34,22 @@ THEIR_WRITERS = {"sqlite": 1, "postgres": 16}
 MEASURE = Path(__file__).parent / "peers" / "eventsourcing" / "measure.py"
 
 
-def measure_against_eventsourcing(appends: int, house: Household, rounds: int) -> tuple[list[Figure], dict[str, float]]:
+def measure_against_eventsourcing(
+    appends: int, house: Household, rounds: int, *, neo4j: bool
+) -> tuple[list[Figure], dict[str, float]]:
     """Figures, and the ratios `append` and `rebuild` against the faster of the peer's two stores."""
     python = set_up_eventsourcing()
     rates: dict[str, list[float]] = {}
     chance = random.Random(11)
     rows = [image(number, chance) for number in range(appends)]
-    with open_postgres() as server:
-        for _ in range(rounds):
-            for name, found in (asyncio.run(ours(rows, house)) | theirs(python, rows, server)).items():
+    with open_postgres() as server, tempfile.TemporaryDirectory(prefix="pcloud-bench-") as folder:
+        filled = Path(folder)
+        uvloop.run(fill(filled, house))
+        for number in range(rounds):
+            for name, found in (ours(rows, filled, number) | theirs(python, rows, server)).items():
                 rates.setdefault(name, []).append(found)
+        on_neo4j = uvloop.run(refold_neo4j(filled, filled / "neo4j")) if neo4j else None
+    search = Figure("rebuild of search", "events/s", tuple(rates.pop("search")), 20_000, least=True)
     figures = [Figure(name, unit_of(name), tuple(values)) for name, values in rates.items()]
     ratios: dict[str, float] = {}
     for kind, bound in (("append", 3.0), ("rebuild", 6.0)):
@@ -58,10 +60,12 @@ def measure_against_eventsourcing(appends: int, house: Household, rounds: int) -
         figure = Figure(f"{kind}: PCloud ÷ pyeventsourcing", "×", each, bound, least=True)
         figures.append(figure)
         ratios[kind] = figure.median
-    figures.append(
-        Figure("rebuild of the graph on SQLite", "events/s", tuple(rates["rebuild, PCloud"]), 25_000, least=True)
-    )
-    return figures, ratios
+    sqlite = tuple(rates["rebuild, PCloud"])
+    figures.append(Figure("rebuild of the graph on SQLite", "events/s", sqlite, 25_000, least=True))
+    for said, timed in zip(("", ", its later half"), on_neo4j or (None, None), strict=True):
+        taken, bound = (timed.rate,) if timed else (), None if said else 10_000
+        figures.append(Figure(f"rebuild of the graph on Neo4j{said}", "events/s", taken, bound, least=True))
+    return [*figures, search], ratios
 
 
 def unit_of(name: str) -> str:
@@ -71,31 +75,26 @@ def unit_of(name: str) -> str:
 # --- PCloud ------------------------------------------------------------------------------------------------------------------------
 
 
-async def ours(rows: list[dict[str, Any]], house: Household) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="pcloud-bench-") as folder:
-        async with (
-            open_server(ServerSettings(Path(folder) / "nats")) as server,
-            open_store(ConnectionSettings(server.url, server.core)) as store,
-        ):
-            pids = [psutil.Process().pid]
-            before, began = processor_seconds(pids), time.perf_counter()
-            await append_all(store, rows)
-            append, append_used = time.perf_counter() - began, processor_seconds(pids) - before
-            await declare_and_fill(store, house)
-            last = await store.last_sequence()
-            view = await open_sqlite_graph(Path(folder) / "graph.db", builtin_catalog())
-            try:
-                before, began = processor_seconds(pids), time.perf_counter()
-                await view.begin_filling()
-                await refill(store, view, last)
-                await view.end_filling()
-                rebuild, rebuild_used = time.perf_counter() - began, processor_seconds(pids) - before
-            finally:
-                await view.close()
+def ours(rows: list[dict[str, Any]], filled: Path, number: int) -> dict[str, float]:
+    """Appends to a log of their own; rebuilds from the one in `filled`."""
+    graph = filled / f"graph{number}.db"
+    append = uvloop.run(timed_appends(rows))
+    rebuild = uvloop.run(refold_sqlite(filled, graph))
+    search = uvloop.run(refold_search(filled, graph, filled / f"search{number}"))
+    graph.unlink()
     return {
-        "append, PCloud": len(rows) / append, "append per processor second, PCloud": len(rows) / append_used,
-        "rebuild, PCloud": last / rebuild, "rebuild per processor second, PCloud": last / rebuild_used,
+        "append, PCloud": append.rate, "append per processor second, PCloud": append.events / append.processor,
+        "rebuild, PCloud": rebuild.rate, "rebuild per processor second, PCloud": rebuild.events / rebuild.processor,
+        "search": search.rate,
     }  # fmt: skip
+
+
+async def timed_appends(rows: list[dict[str, Any]]) -> Timed:
+    with tempfile.TemporaryDirectory(prefix="pcloud-bench-") as folder:
+        async with open_log(Path(folder)) as store:
+            watch = Stopwatch()
+            await append_all(store, rows)
+            return watch.stop(len(rows))
 
 
 async def append_all(store: EventStore, rows: list[dict[str, Any]]) -> None:
@@ -107,14 +106,6 @@ async def append_all(store: EventStore, rows: list[dict[str, Any]]) -> None:
             await store.append(Transaction(new_id().replace("-", ""), (made,), "owner"))
 
     await asyncio.gather(*(write() for _ in range(WRITERS)))
-
-
-async def declare_and_fill(store: EventStore, house: Household) -> None:
-    catalog = parse_schema("household", SCHEMA.read_text(), others=builtin_catalog())
-    fields = {"name": "household", "version": "1", "state": "RUNNING", "catalog": catalog.to_json()}
-    declared = Event(Ref("core", "App", "household"), Kind.CREATED, Change(set=fields))
-    await store.append(Transaction(new_id().replace("-", ""), (declared,), "owner"))
-    await fill_log(store, house)
 
 
 # --- pyeventsourcing ---------------------------------------------------------------------------------------------------------------

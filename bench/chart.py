@@ -1,4 +1,5 @@
-"""Draws small charts as SVG, by hand: lines over logarithmic axes, and bars that compare."""
+"""Draws small charts as SVG, by hand: lines over logarithmic axes, and bars that compare. Each stands on a panel of its own, light or dark
+as its reader has it."""
 
 from __future__ import annotations
 
@@ -8,8 +9,14 @@ from collections.abc import Mapping, Sequence
 
 __all__ = ["bars", "lines"]
 
-COLOURS = ("#2563eb", "#d97706", "#059669", "#7c3aed", "#dc2626", "#0891b2")
-STYLE = "font: 13px system-ui, sans-serif; fill: #64748b"
+# Each stands out from the light panel and from the dark one.
+COLOURS = ("#3b82f6", "#d97706", "#059669", "#8b5cf6", "#ef4444", "#0891b2")
+STYLE = """<style>
+  text { font-family: system-ui, sans-serif; font-size: 13px; fill: #334155 } .panel { fill: #ffffff } line { stroke: #cbd5e1 } .goal { stroke: #334155 }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e2e8f0 } .panel { fill: #1e293b } line { stroke: #475569 } .goal { stroke: #e2e8f0 }
+  }
+</style>"""
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 380, 70, 250, 40, 50
 
 
@@ -57,7 +64,7 @@ def bars(title: str, goals: str, rows: Sequence[tuple[str, float, float]]) -> st
         colour = COLOURS[2] if ratio >= goal else COLOURS[1]
         parts.append(_text(210, y + 15, name, anchor="end"))
         parts.append(f'<rect x="220" y="{y}" width="{ratio * scale:.1f}" height="20" rx="3" fill="{colour}"/>')
-        parts.append(_line(220 + goal * scale, y - 4, 220 + goal * scale, y + 24, colour="#64748b"))
+        parts.append(_line(220 + goal * scale, y - 4, 220 + goal * scale, y + 24, kind="goal"))
         parts.append(_text(max(ratio, goal) * scale + 228, y + 15, f"{ratio:.2g} × (goal {goal:g})"))
     parts.append(_text(220, height - 12, goals))
     return _picture(title, height, parts)
@@ -80,11 +87,12 @@ def _text(x: float, y: float, text: str, *, anchor: str = "start", weight: int =
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-weight="{weight}">{html.escape(text)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, colour: str = "#94a3b855") -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str = "grid") -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
 def _picture(title: str, height: int, parts: Sequence[str]) -> str:
     size, label = f"0 0 {WIDTH} {height}", html.escape(title)
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" role="img" aria-label="{label}" style="{STYLE}">'
-    return "\n".join((head, *parts, "</svg>", ""))
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{size}" role="img" aria-label="{label}">'
+    panel = f'<rect class="panel" width="{WIDTH}" height="{height}" rx="8"/>'
+    return "\n".join((head, STYLE, panel, *parts, "</svg>", ""))

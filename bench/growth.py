@@ -1,14 +1,17 @@
-"""How each kind of work grows with the graph: from 10⁴ to 10⁶ entities, the same requests, in this process on a real log.
+"""How each kind of work grows with the graph: from 10⁴ to 10⁶ entities, the same requests, on a real log.
 
-Times are medians of the processor's time of one request at a time (for a search, which has threads of its own, by the clock).
+One process (`python -m bench.growth make FOLDER SIZE`) fills the log and makes the views from it, which is what a rebuild takes; another
+(`ask`) opens them, as a node that starts, and asks: what filling takes of memory is not what a node takes that has been filled.
+ Times are medians of the processor's time of one request at a time (for a search, which has threads of its own, by the clock).
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
+import json
 import random
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -16,71 +19,80 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import uvloop
 
 from bench.figures import Figure
-from bench.graph_servers import OUR_GET, OUR_NESTED, SCHEMA, fill_log
+from bench.graph_servers import OUR_GET, OUR_NESTED
 from bench.household import WORDS, Household
-from core.schema import builtin_catalog
-from projections.graph.sqlite import open_sqlite_graph
-from projections.refill import refill
+from bench.refolding import fill, refold_search, refold_sqlite
 from tests.integration.api.conftest import Cloud, open_cloud
 
-__all__ = ["SIZES", "measure_growth"]
+__all__ = ["REBUILDS", "REQUESTS", "measure_growth"]
 
-SIZES = (10_000, 100_000, 1_000_000)
 SAMPLES = 300
 PAGE = """query($camera: String!, $at: DateTime!) {
   queryHousehold_Image(filter: {camera: {eq: $camera}, takenAt: {le: $at}}, order: [{desc: takenAt}], first: 50) { id place title takenAt }
 }"""
 SEARCH = "query($text: String!) { search(text: $text, first: 20) { total hits { score } } }"
+REQUESTS = ("get by id", "filtered page of 50", "50 images with segments with person", "search")
+REBUILDS = ("rebuild of the graph", "rebuild of search")
+
+Found = dict[str, tuple[str, tuple[float, ...]]]
 
 
-def measure_growth() -> list[Figure]:
-    """PCLOUD_BENCH_SIZES=10000,100000 takes other sizes."""
-    given = os.environ.get("PCLOUD_BENCH_SIZES", "")
-    sizes = tuple(map(int, given.split(","))) if given else SIZES
+def measure_growth(sizes: tuple[int, ...]) -> list[Figure]:
     figures: list[Figure] = []
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="pcloud-bench-") as folder:
-            for what, (unit, values) in asyncio.run(measure_at(Path(folder), size)).items():
-                figures.append(Figure(f"{what}, {size:,} entities", unit, values))
+            made, asked = (in_its_process(step, folder, size) for step in ("make", "ask"))
+            found = {name: asked.pop(name) for name in REQUESTS} | made | asked
+        for what, (unit, values) in found.items():
+            figures.append(Figure(f"{what}, {size:,} entities", unit, tuple(values)))
     return figures
 
 
-async def measure_at(folder: Path, size: int) -> dict[str, tuple[str, tuple[float, ...]]]:
-    house = Household.of(size)
-    chance = random.Random(13)
-    async with open_cloud(folder) as cloud:
-        await cloud.install("household", SCHEMA.read_text())
-        await fill_log(cloud.store, house)
-        last = await cloud.last()
-        await cloud.loop.wait_for(last, timeout=3600)
-        await cloud.search_loop.wait_for(last, timeout=3600)
-        found = {
-            "get by id": ("ms", await sample(cloud, OUR_GET, lambda: {"id": f"i{chance.randrange(house.images)}"})),
-            "filtered page of 50": ("ms", await sample(cloud, PAGE, lambda: page(chance))),
-            "50 images with segments with person": (
-                "ms",
-                await sample(cloud, OUR_NESTED, lambda: {"offset": chance.randrange(200)}),
-            ),
-            "search": ("ms", await sample(cloud, SEARCH, lambda: {"text": chance.choice(WORDS)}, by_clock=True)),
-        }
-        found["rebuild of the graph"] = ("events/s", (await rebuild(cloud, folder / "again.db", last),))
-        found["the graph's file"] = ("MB", ((folder / "graph.db").stat().st_size / 2**20,))
-        found["the search index"] = (
-            "MB",
-            (sum(one.stat().st_size for one in (folder / "search").rglob("*") if one.is_file()) / 2**20,),
-        )
-        found["the log's files"] = (
-            "MB",
-            (sum(one.stat().st_size for one in (folder / "nats").rglob("*") if one.is_file()) / 2**20,),
-        )
-        for name, process in (
-            ("memory of core", psutil.Process()),
-            ("memory of nats-server", psutil.Process().children()[0]),
-        ):
-            found[name] = ("MB", (process.memory_info().rss / 2**20,))
+def in_its_process(step: str, folder: str, size: int) -> Found:
+    command = [sys.executable, "-m", "bench.growth", step, folder, str(size)]
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(ran.stdout)
+
+
+def make(folder: Path, house: Household) -> Found:
+    """Log and views, where `open_cloud` looks for them."""
+    uvloop.run(fill(folder, house))
+    graph, search = folder / "graph.db", folder / "search"
+    rates = (uvloop.run(refold_sqlite(folder, graph)).rate, uvloop.run(refold_search(folder, graph, search)).rate)
+    found: Found = {name: ("events/s", (rate,)) for name, rate in zip(REBUILDS, rates, strict=True)}
+    for what, place in (
+        ("the graph's file", graph),
+        ("the search index", search),
+        ("the log's files", folder / "nats"),
+    ):
+        files = [place] if place.is_file() else [one for one in place.rglob("*") if one.is_file()]
+        found[what] = ("MB", (sum(one.stat().st_size for one in files) / 2**20,))
     return found
+
+
+async def ask(folder: Path, house: Household) -> Found:
+    chance = random.Random(13)
+    requests: list[tuple[str, Callable[[], dict[str, Any]]]] = [
+        (OUR_GET, lambda: {"id": f"i{chance.randrange(house.images)}"}),
+        (PAGE, lambda: page(chance)),
+        (OUR_NESTED, lambda: {"offset": chance.randrange(200)}),
+        (SEARCH, lambda: {"text": chance.choice(WORDS)}),
+    ]
+    async with open_cloud(folder) as cloud:
+        last = await cloud.last()
+        await cloud.loop.wait_for(last, timeout=600)
+        await cloud.search_loop.wait_for(last, timeout=600)
+        found: Found = {}
+        for name, (query, variables) in zip(REQUESTS, requests, strict=True):
+            found[name] = ("ms", await sample(cloud, query, variables, by_clock=query is SEARCH))
+        itself = psutil.Process()
+        found["memory of core"] = ("MB", (itself.memory_info().rss / 2**20,))
+        server = sum(one.memory_info().rss for one in itself.children() if "nats" in one.name())
+        found["memory of nats-server"] = ("MB", (server / 2**20,))
+        return found
 
 
 def page(chance: random.Random) -> dict[str, Any]:
@@ -102,13 +114,10 @@ async def sample(
     return tuple(statistics.median(taken[at : at + part]) for at in range(0, SAMPLES, part))
 
 
-async def rebuild(cloud: Cloud, path: Path, last: int) -> float:
-    view = await open_sqlite_graph(path, builtin_catalog())
-    try:
-        began = time.perf_counter()
-        await view.begin_filling()
-        await refill(cloud.store, view, last)
-        await view.end_filling()
-        return last / (time.perf_counter() - began)
-    finally:
-        await view.close()
+def main(step: str, folder: Path, size: int) -> None:
+    house = Household.of(size)
+    print(json.dumps(make(folder, house) if step == "make" else uvloop.run(ask(folder, house))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -14,8 +14,9 @@ import tempfile
 from pathlib import Path
 
 import neo4j
+from java_trust import trust_options
 
-__all__ = ["LIBRARY", "fetch_neo4j", "server_command"]
+__all__ = ["LIBRARY", "SHORT_LIVED", "fetch_neo4j", "server_command"]
 
 SOURCES = Path(__file__).parent / "neo4j"
 LIBRARY = Path(__file__).parents[1] / ".setup" / "neo4j"
@@ -52,9 +53,10 @@ def fetch_neo4j() -> None:
     print("fetching Neo4j for the tests …", flush=True)
     shutil.rmtree(LIBRARY, ignore_errors=True)
     pom, lib = str(SOURCES / "pom.xml"), LIBRARY / "lib"
-    _run(["mvn", "-q", "-B", "-f", pom, COPY, "-DincludeScope=runtime", f"-DoutputDirectory={lib}"],
-         "mvn could not fetch Neo4j: see that Maven's repository is reachable, then run this again")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
+        trust = trust_options(Path(folder) / "trusted.p12")
+        _run(["mvn", "-q", "-B", "-f", pom, *trust, COPY, "-DincludeScope=runtime", f"-DoutputDirectory={lib}"],
+             "mvn could not fetch Neo4j: see that Maven's repository is reachable, then run this again")  # fmt: skip
         _run(["javac", "-cp", f"{lib}/*", "-d", folder, str(SOURCES / "Launcher.java")], "javac failed")
         _run(["jar", "cf", str(LAUNCHER), "-C", folder, "."], "jar failed")
         _rehearse(Path(folder) / "data")

@@ -6,17 +6,19 @@ import os
 import secrets
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
-from infra.neo4j_for_tests import LIBRARY, server_command
+from infra.neo4j_for_tests import LIBRARY, SHORT_LIVED, server_command
 
 __all__ = ["Neo4jServer"]
 
 
 class Neo4jServer:
-    """`start` returns when it answers; `kill` is a SIGKILL; it keeps port, password and data over both."""
+    """`start` returns when it answers; `kill` is a SIGKILL; it keeps port, password and data over both. `options`: the JVM's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Sequence[str] = SHORT_LIVED) -> None:
+        self._options = list(options)
         self.folder, self.port, self.password = folder, 0, secrets.token_urlsafe(16)
         self._process: subprocess.Popen[str] | None = None
 
@@ -30,9 +32,10 @@ class Neo4jServer:
                 "the Neo4j of the tests is not there: run `python infra/set_up_tests.py`, or `just test`"
             )
         self.folder.mkdir(parents=True, exist_ok=True)
+        command = server_command(self.folder / "data", self.port, options=self._options)
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                server_command(self.folder / "data", self.port), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
                 env={**os.environ, "NEO4J_PASSWORD": self.password},
             )  # fmt: skip
         assert self._process.stdout is not None

@@ -18,5 +18,10 @@ async def times() -> dict[str, float]:
     return seen
 
 
+@app.action
+async def count() -> int:
+    return len(seen)
+
+
 if __name__ == "__main__":
     app.run()
