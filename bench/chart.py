@@ -12,7 +12,8 @@ __all__ = ["bars", "lines"]
 # Each stands out from the light panel and from the dark one.
 COLOURS = ("#3b82f6", "#d97706", "#059669", "#8b5cf6", "#ef4444", "#0891b2")
 STYLE = """<style>
-  text { font-family: system-ui, sans-serif; font-size: 13px; fill: #334155 } .panel { fill: #ffffff } line { stroke: #cbd5e1 } .goal { stroke: #334155 }
+  text { font-family: system-ui, sans-serif; font-size: 13px; fill: #334155 }
+  .panel { fill: #ffffff } line { stroke: #cbd5e1 } .goal { stroke: #334155 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e2e8f0 } .panel { fill: #1e293b } line { stroke: #475569 } .goal { stroke: #e2e8f0 }
   }

@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 
 import neo4j
-from java_trust import trust_options
 
 __all__ = ["LIBRARY", "SHORT_LIVED", "fetch_neo4j", "server_command"]
 
@@ -50,6 +49,8 @@ def fetch_neo4j() -> None:
     made_from = "\n".join([*((SOURCES / name).read_text() for name in ("pom.xml", "Launcher.java")), java])
     if DONE.exists() and DONE.read_text() == made_from:
         return
+    from java_trust import trust_options  # beside this, where this runs as a program; the tests have it as a module of `infra`
+
     print("fetching Neo4j for the tests …", flush=True)
     shutil.rmtree(LIBRARY, ignore_errors=True)
     pom, lib = str(SOURCES / "pom.xml"), LIBRARY / "lib"
