@@ -12,22 +12,26 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
 
-from pcloud.errors import Corrupt, NotFound, PCloudError, Rejected, Unavailable
+from pcloud.errors import Conflict, Corrupt, NotFound, PCloudError, Rejected, Unavailable
 from projections.alone import Alone
+from projections.leftovers import Close, Leftovers
+from projections.patience import Away, patiently
 from projections.position import misplaced
 from projections.progress import Progress, Rebuilt, Tell
 from projections.refill import RefillLog, refill
 from projections.room import UNBOUNDED, Room
 from projections.switch import Switch
-from projections.traces import Traces, forgets
+from projections.traces import Traces, forgotten_between
 from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
 
 __all__ = ["Progress", "Rebuilds", "Rebuilt"]
+
+_Built = tuple[Rebuilt, Close]
 
 log = logging.getLogger("pcloud.view")
 SAY_EVERY = 5.0
@@ -47,7 +51,9 @@ class Rebuilds:
         self._one = asyncio.Lock()
         self._alone = Alone(self._one, switch.name)
         self._damaged = asyncio.Event()
-        self._work: asyncio.Task[Rebuilt] | None = None
+        self._work: asyncio.Task[_Built] | None = None
+        self._leftovers = Leftovers(stores)
+        self.drop = self._leftovers.drop
         self._say_at = 0.0
         self.progress: Progress | None = None
         self._traces = Traces(self, self._stores.get)
@@ -64,12 +70,14 @@ class Rebuilds:
         kind = to or kind_of(self._chosen.current)
         self._check_kind(kind)
         async with self._alone:
-            if self._chosen.building:
-                await self.drop(self._chosen.building)
-            name = await next_name(kind, self._stores, self._chosen)
+            if (name := self._chosen.building) and kind_of(name) != kind:
+                await self.drop(name)
+            if kind_of(name) != kind:
+                name = await next_name(kind, self._stores, self._chosen)
             self._check_room(name)
             self._choose(current=self._chosen.current, previous=self._chosen.previous, building=name)
-            return await self._build(name, tell)
+            built = await self._build(name, tell)
+        return await self._tidy(*built)
 
     async def back(self, tell: Tell = lambda progress: None) -> Rebuilt:
         """Catch the previous version up and switch over to it. Raises `NotFound` where there is none."""
@@ -78,10 +86,13 @@ class Rebuilds:
                 raise NotFound(
                     f"the view {self.switch.name!r} has no previous version: a rebuild, or a start after it, has dropped it"
                 )
+            if name in self._leftovers.read:
+                raise Conflict(f"the version {name} of {self.switch.name!r} is still being read from: try again soon")
             self._check_kind(kind_of(name))
             self._check_room(name)
             self._choose(current=self._chosen.current, building=name)
-            return await self._build(name, tell)
+            built = await self._build(name, tell)
+        return await self._tidy(*built)
 
     @property
     def size(self) -> int:
@@ -139,7 +150,8 @@ class Rebuilds:
                 except Unavailable:
                     await self._give_up(name)
                     raise
-                await self._build(name, self._say)
+                built = await self._build(name, self._say)
+            await self._tidy(*built)
         except Corrupt as error:
             log.warning("%s; it is begun again", error.message)
             await self.rebuild(kind_of(name), self._say)
@@ -153,7 +165,7 @@ class Rebuilds:
 
     # --- building ----------------------------------------------------------------------------------------------------------------
 
-    async def _build(self, name: str, tell: Tell) -> Rebuilt:
+    async def _build(self, name: str, tell: Tell) -> _Built:
         """In a task of its own, so that `stop` ends it whoever waits for it."""
         work = self._work = asyncio.create_task(self._build_beside(name, tell))
         try:
@@ -166,7 +178,7 @@ class Rebuilds:
         finally:
             self._work = None
 
-    async def _build_beside(self, name: str, tell: Tell) -> Rebuilt:
+    async def _build_beside(self, name: str, tell: Tell) -> _Built:
         began, count, named = time.monotonic(), 0, Progress(0, 0, 0.0, 0.0)
 
         def folded(events: int, at: int) -> None:
@@ -186,26 +198,32 @@ class Rebuilds:
                     raise Corrupt(f"{what} is of no use: {reason}")
                 async with self.room.kept(what):
                     await store.begin(view, self._log.epoch)
-                    await self._catch_up(view, folded)
+                    await patiently(view, lambda: self._catch_up(view, folded))
                     await store.finish(view)
-                    await self._catch_up(view, folded)
-                close_old = await self._take_over(view, name, folded)
+                    await patiently(view, lambda: self._catch_up(view, folded))
+                close_old = await patiently(view, lambda: self._take_over(view, name, folded))
             except BaseException:
                 await view.close()
                 raise
+        except Away:
+            raise
         except Exception:
             await self._give_up(name)
             raise
         finally:
             self.progress = None
+        seconds = time.monotonic() - began
+        log.warning("view %s: %s is in use now (%d events in %.1f s)", self.switch.name, name, count, seconds)
+        return Rebuilt(name, self._chosen.previous, count, seconds), close_old
+
+    async def _tidy(self, built: Rebuilt, close_old: Close) -> Rebuilt:
+        """Close the one before when its readers are done; meanwhile another one may be built already."""
         try:
             await close_old()
         finally:
-            self._traces.closing = False
-        await self._drop_others()
-        seconds = time.monotonic() - began
-        log.warning("view %s: %s is in use now (%d events in %.1f s)", self.switch.name, name, count, seconds)
-        return Rebuilt(name, self._chosen.previous, count, seconds)
+            self._traces.closing = bool(self._leftovers.read)
+        await self._leftovers.drop_others(self._chosen.names)
+        return built
 
     async def _catch_up(self, view: Any, folded: Callable[[int, int], None]) -> None:
         for _ in range(ROUNDS):
@@ -225,28 +243,21 @@ class Rebuilds:
                 )  # fmt: skip
             old = self._chosen.current
             kept = (
-                old != name and not self._traces.in_use and not await self._forgotten(before.sequence, after.sequence)
+                old != name
+                and not self._traces.in_use
+                and not await forgotten_between(self._log, before.sequence, after.sequence)
             )
             self._choose(current=name, previous=old if kept else "")
             self._traces.closing = True
-            return self.switch.put(view, name)
-
-    async def _forgotten(self, after: int, last: int) -> bool:
-        """Whether the log has a `forgotten` event there: a new version may be beyond the one in use, which then has not folded it."""
-        if after >= last:
-            return False
-        async with aclosing(self._log.read_batches(after + 1, last)) as found:
-            async for events in found:
-                if forgets(events):
-                    return True
-        return False
+            self._leftovers.read.add(old)
+            return partial(self._leftovers.close, old, self.switch.put(view, name))
 
     async def _give_up(self, name: str) -> None:
         """What can't be finished is dropped; the previous version stays, unless it was the one."""
         chosen = self._chosen
         if name != chosen.current:
             self._choose(current=chosen.current, previous=chosen.previous)
-            await self.drop(name)
+            await self._leftovers.drop_if_there(name)
 
     # --- damage ------------------------------------------------------------------------------------------------------------------
 
@@ -266,7 +277,7 @@ class Rebuilds:
         self._choose(current=name, previous=self._chosen.previous, building=self._chosen.building)
         close_old = self.switch.put(view, name)
         await close_old()
-        await self.drop(old)
+        await self._leftovers.drop_if_there(old)
 
     def _notice(self, error: Corrupt) -> None:
         if not self._damaged.is_set():
@@ -282,17 +293,6 @@ class Rebuilds:
     def choose(self, chosen: Chosen) -> None:
         self._file.write(chosen)
         self._chosen = chosen
-
-    async def drop(self, name: str) -> None:
-        """In a store that this node is not started with it stays until it is."""
-        if (store := self._stores.get(kind_of(name))) is not None:
-            await store.drop(name)
-
-    async def _drop_others(self) -> None:
-        for store in self._stores.values():
-            for name in await store.names():
-                if name not in self._chosen.names:
-                    await store.drop(name)
 
     def _say(self, progress: Progress) -> None:
         if (now := time.monotonic()) >= self._say_at:

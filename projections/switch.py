@@ -107,6 +107,8 @@ class Switch(Generic[V]):
     def put(self, view: V, named: str) -> Callable[[], Awaitable[None]]:
         """Have this version answer from now on; `turn` must be held. Returns what closes the one before, once its readers are done."""
         before, self._now = self._now, _InUse(view, named)
+        if (retire := getattr(before.view, "retire", None)) is not None:
+            retire()
 
         async def close() -> None:
             await before.idle.wait()
@@ -115,8 +117,16 @@ class Switch(Generic[V]):
         return close
 
     async def ask(self, method: str, *arguments: Any, **named: Any) -> Any:
-        """Call a reading method of the version in use."""
-        now = self._now
+        """Call a reading method of the version in use; of the next one where that is put in use while this one does not answer."""
+        while True:
+            now = self._now
+            try:
+                return await self._ask(now, method, *arguments, **named)
+            except Unavailable:
+                if self._now is now:
+                    raise
+
+    async def _ask(self, now: _InUse[V], method: str, *arguments: Any, **named: Any) -> Any:
         now.readers += 1
         now.idle.clear()
         try:

@@ -13,15 +13,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import aclosing
 from typing import Any, Protocol
 
 from msgspec.structs import replace
 
 from pcloud.errors import PCloudError
 from pcloud.event import Kind
+from projections.refill import RefillLog
 from projections.versions import Chosen, VersionStore, kind_of
 
-__all__ = ["Traces", "forgets"]
+__all__ = ["Traces", "forgets", "forgotten_between"]
 
 log = logging.getLogger("pcloud.view")
 REBUILD_AFTER = 600.0  # seconds; what is forgotten meanwhile goes with the same rebuild
@@ -30,6 +32,17 @@ REBUILD_AFTER = 600.0  # seconds; what is forgotten meanwhile goes with the same
 def forgets(events: Iterable[Any]) -> bool:
     """Whether something is forgotten by these."""
     return any(event.kind is Kind.FORGOTTEN for event in events)
+
+
+async def forgotten_between(source: RefillLog, after: int, last: int) -> bool:
+    """Whether the log has a `forgotten` event there: a new version may be beyond the one in use, which then has not folded it."""
+    if after >= last:
+        return False
+    async with aclosing(source.read_batches(after + 1, last)) as found:
+        async for events in found:
+            if forgets(events):
+                return True
+    return False
 
 
 class Versions(Protocol):

@@ -55,6 +55,7 @@ class Neo4jReach:
         self._damage: Corrupt | None = None
         self._goal = 0  # of the log when the server was reached: what it has to catch up with
         self._reached, self._lost, self._doubted = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._retired = asyncio.Event()
         self._lost.set()
         self._watch: asyncio.Task[None] | None = None
 
@@ -123,9 +124,8 @@ class Neo4jReach:
             try:
                 return await self._ask("fetch", select, patient=patient)
             except Unavailable:
-                if not patient:
+                if not patient or await self._retired_within(WATCH_SECONDS):
                     raise
-                await asyncio.sleep(WATCH_SECONDS)
 
     async def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row:
         return await self._ask("aggregate", type, filter, aggregates)
@@ -221,6 +221,16 @@ class Neo4jReach:
                 self._say(error)
         except Exception:
             log.exception("the Neo4j server at %s could not be looked at", self.settings.address)
+
+    def retire(self) -> None:
+        """Another view is in use now: nobody waits for this one any longer, who can't have its answer."""
+        self._retired.set()
+
+    async def _retired_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._retired.wait()
+        return self._retired.is_set()
 
     async def close(self) -> None:
         if self._watch is not None:

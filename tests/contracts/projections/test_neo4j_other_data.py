@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import neo4j
 import pytest
 
 from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
-from pcloud.event import Change, Event, Kind
+from pcloud.errors import Unavailable
+from pcloud.event import Change, Event, Kind, StoredEvent
 from pcloud.subject import Ref, new_id
-from projections.graph.neo4j import Neo4jSettings, connection, open_neo4j_graph
+from projections import refill
+from projections.checkpoint import Checkpoint
+from projections.graph.neo4j import Neo4jReach, Neo4jSettings, connection, open_neo4j_graph
+from projections.graph.port import Select
 from projections.position import Behind
 from tests.contracts.projections.neo4j_node import as_the_log, graph_node, until
 from tests.contracts.projections.shelf import BUILTIN, PERSON, SHELF
@@ -107,3 +113,69 @@ async def test_a_damaged_graph_is_built_anew_with_no_new_event(
         await driver.execute_query("MATCH (v:`pcloud:View`) SET v.epoch = 'another'")
         await until(lambda: node.graph.named != first and not node.graph.view.problem)
         assert await as_the_log(node, store, tmp_path)
+
+
+async def test_a_lost_connection_does_not_lose_what_was_built(
+    store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    read = EventStore.read_batches
+
+    async def read_bit_by_bit(self: EventStore, first: int, last: int) -> AsyncIterator[list[StoredEvent]]:
+        async for events in read(self, first, last):
+            for event in events:
+                yield [event]
+
+    monkeypatch.setattr(refill, "BULK", 1)
+    monkeypatch.setattr(EventStore, "read_batches", read_bit_by_bit)
+    async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
+        view: Neo4jReach | None = None
+        spaces: set[str] = set()
+        apply = Neo4jReach.apply
+
+        async def lose_once(self: Neo4jReach, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
+            nonlocal view
+            if self is not node.graph.view:
+                spaces.add(self.settings.space)
+                if view is None and self.checkpoint.sequence > 10:
+                    view, graph = self, self._graph
+                    assert graph is not None
+                    await graph._driver.close()  # what a lost connection leaves: the next statement fails
+            return await apply(self, epoch, events)
+
+        monkeypatch.setattr(Neo4jReach, "apply", lose_once)
+        rebuilt = await node.rebuilds.rebuild()
+        assert (rebuilt.version, rebuilt.events, spaces) == ("neo4j-2", PEOPLE + 1, {"2"})
+        assert node.graph.view is view
+        assert await as_the_log(node, store, tmp_path)
+
+
+async def test_a_graph_moves_to_a_file_while_its_server_is_away_and_the_search_index_reads_it(
+    store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
+) -> None:
+    async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
+        view = node.graph.view
+        view.settings = replace(neo4j_settings, address="bolt://127.0.0.1:1")  # it does not come back
+        await view._lose(view._graph, Unavailable("killed"))
+        reading = asyncio.create_task(node.graph.fetch(Select(PERSON, ("id",)), patient=True))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(30):
+            assert (await node.rebuilds.rebuild("sqlite")).version == "sqlite-2"
+            assert len(await reading) == PEOPLE
+
+
+async def test_a_rebuild_begins_while_the_version_before_is_still_read_from(
+    store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
+) -> None:
+    async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
+        node.graph._now.readers += 1
+        node.graph._now.idle.clear()
+        read, first = node.graph._now, asyncio.create_task(node.rebuilds.rebuild("sqlite"))
+        await until(lambda: node.graph.named == "sqlite-2")
+        second = asyncio.create_task(node.rebuilds.rebuild())
+        await until(lambda: node.graph.named == "sqlite-3")
+        assert not first.done()
+        read.idle.set()
+        await asyncio.gather(first, second)
+        assert await node.count(PERSON) == PEOPLE
+        assert node.rebuilds.chosen.names == {"sqlite-2", "sqlite-3"}
