@@ -366,7 +366,7 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
         proxy=proxy, domain=settings.domain, authenticate=recognised.caller, refused=refused,
         metrics=node.metrics, watches=node.devices.watches,
     )  # fmt: skip
-    runner = web.AppRunner(front.application(), access_log=None, shutdown_timeout=2.0, handle_signals=False)
+    runner = front.runner(shutdown_timeout=2.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:

@@ -128,6 +128,8 @@ class Api:
         return self._refuse(caller, 405, Rejected("send POST with a JSON body, or open a websocket for subscriptions"))
 
     async def _post(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        if not caller.view_app:
+            return await self._posted(request, caller)
         async with self._turns.of(caller):
             response = await self._posted(request, caller)
             # Within the turn: an answer that nobody takes is memory as well.
@@ -142,16 +144,12 @@ class Api:
             return self._refuse(
                 caller, 415, Rejected(f"the body is {request.content_type!r}: send Content-Type: {JSON}")
             )
-        size = self._limits.body
         try:
-            async with asyncio.timeout(self._limits.body_seconds):
-                raw = bytearray()
-                if (request.content_length or 0) <= size:
-                    while len(raw) <= size and (more := await request.content.read(size + 1 - len(raw))):
-                        raw += more
+            raw = await self._body(request)
         except TimeoutError:
             return self._refuse(caller, 408, Rejected("the body did not come in time: send it at once"))
-        if len(raw) > size or (request.content_length or 0) > size:
+        if raw is None:
+            size = self._limits.body
             return self._refuse(caller, 413, Rejected(f"the body has more than {size} bytes: send it in parts"))
         try:
             body = orjson.loads(raw)
@@ -163,6 +161,20 @@ class Api:
             )
         status, answer, headers = await self.execute(caller, body, request.headers)
         return web.Response(status=status, body=answer, headers=headers)
+
+    async def _body(self, request: web.Request) -> bytes | bytearray | None:
+        """None: it is too large. Raises `TimeoutError`."""
+        size, content = self._limits.body, request.content
+        if (request.content_length or 0) > size:
+            return None
+        if content.is_eof():  # it came with the headers, as small ones do
+            raw = content.read_nowait()
+        else:
+            raw = bytearray()
+            async with asyncio.timeout(self._limits.body_seconds):
+                while len(raw) <= size and (more := await content.read(size + 1 - len(raw))):
+                    raw += more
+        return raw if len(raw) <= size else None
 
     async def _websocket(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         own = sum(_same(one.caller, caller) for one in self._connections)

@@ -21,6 +21,7 @@ from core.schema.view_type import ViewType
 
 __all__ = ["FieldInfo", "Root", "RootField", "Served", "ServedViews"]  # fmt: skip
 
+MOST_KNOWN = 1_000
 _versions = itertools.count(1)
 
 
@@ -37,8 +38,8 @@ class RootField:
     """A root field that is no part of the graph's own API.
 
     `sdl`: its definition, `callAction(app: String!, action: String!, args: JSON): JSON`. `resolve(caller, arguments, info)`: its value:
-    a scalar, a dict, or a list of them. `visible(caller)`: for whom it exists. `types_sdl`: further types that it needs. Mutations
-    among them are no part of a graph transaction.
+    a scalar, a dict, or a list of them. `visible(caller)`: for whom it exists, whatever the run. `types_sdl`: further types that it
+    needs. Mutations among them are no part of a graph transaction.
     """
 
     operation: Literal["query", "mutation"]
@@ -75,6 +76,7 @@ class ServedViews:
     def __init__(self, views: ViewRegistry, extra: Sequence[RootField]) -> None:
         self._views, self._extra = views, tuple(extra)
         self._made: dict[tuple[str, tuple[int, ...]], Served] = {}
+        self._known: dict[tuple[str, str, str], Served] = {}  # what those who asked lately are served
         self._unsubscribe = views.on_swap(self._forget)
 
     def close(self) -> None:
@@ -84,12 +86,22 @@ class ServedViews:
         """More platform commands."""
         self._extra += tuple(extra)
         self._made.clear()
+        self._known.clear()
 
     def _forget(self) -> None:
+        self._known.clear()
         self._made = {key: made for key, made in self._made.items() if self._views.holds(made.view)}
 
     def of(self, caller: Caller) -> Served:
         """Raises `NotFound` for an app that does not exist."""
+        key = (caller.kind, caller.name, caller.eyes)
+        if (known := self._known.get(key)) is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            known = self._known[key] = self._of(caller)
+        return known
+
+    def _of(self, caller: Caller) -> Served:
         app = caller.view_app
         shown = tuple(index for index, one in enumerate(self._extra) if one.visible(caller))
         if (made := self._made.get((app, shown))) is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -13,6 +14,7 @@ OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HOST = re.compile(r"(?P<name>\[::1\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 
+@lru_cache(256)
 def app_of(host: str, domain: str) -> str | None:
     """The app whose origin `host` (with or without port) is; '' for core's own; None for a host that is nobody's.
 

@@ -5,13 +5,14 @@ It answers nothing without credentials but the sign-in page and `/healthz`, whic
 
 from __future__ import annotations
 
+import asyncio
 import html
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from core.api import Api
 from core.caller import Caller
@@ -34,7 +35,6 @@ LARGEST_BODY = 2**40  # bodies are streamed to apps, which have bounds of their 
 # An app knows for so long who asks; each request carries a fresh statement.
 USER_SECONDS = 60
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 # Who was refused: the app whose page was asked for ('' core's own), the path, and why.
 Refused = Callable[[str, str, str], None]
 
@@ -88,11 +88,25 @@ class Front:
         self._metrics = metrics
         self._watches = watches
 
-    def application(self) -> web.Application:
-        application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_BODY)
-        application.router.add_route("*", "/{path:.*}", self.handle)
-        application.on_response_prepare.append(stay_safe)
-        return application
+    def runner(self, **settings: Any) -> web.ServerRunner:
+        """For `web.TCPSite`. There is no `web.Application`: which address means what is said here, and its router and signals would
+        cost each request a tenth of its time. `settings`: the runner's own."""
+        loop = asyncio.get_running_loop()
+
+        def arriving(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Arriving:
+            return Arriving(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
+
+        serve: Any = self.serve  # its requests are those that `arriving` makes
+        return web.ServerRunner(web.Server(serve, request_factory=arriving, access_log=None), **settings)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer any request. The one place where an error outside GraphQL becomes an HTTP answer."""
+        try:
+            if "Expect" in request.headers:
+                await go_on(request)
+            return await self.handle(request)
+        except PCloudError as error:
+            return error_response(error)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         app = app_of(request.host, self._domain)
@@ -201,20 +215,25 @@ color:inherit;background:light-dark(#fff,#1e2127);box-shadow:0 1px 6px #0002}}li
 </style><h1>Your cloud</h1>{body}<p><a href="/graphql">Explore the graph</a></p></html>"""
 
 
-async def stay_safe(_: web.Request, response: web.StreamResponse) -> None:
-    """What every answer says, core's own and the apps' alike; one without a policy is no page and may do nothing."""
-    response.headers.update(SAFE)
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    response.headers.setdefault("Content-Security-Policy", NOTHING)
+class Arriving(web.Request):
+    """A request of the world's."""
+
+    async def _prepare_hook(
+        self, response: web.StreamResponse
+    ) -> None:  # aiohttp has a public name for it in `web.Application` alone
+        """What every answer says, core's own and the apps' alike; one without a policy is no page and may do nothing."""
+        headers = response.headers
+        headers.update(SAFE)
+        headers.setdefault("Referrer-Policy", "same-origin")
+        headers.setdefault("Content-Security-Policy", NOTHING)
 
 
-@web.middleware
-async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The one place where an error outside GraphQL becomes an HTTP answer."""
-    try:
-        return await handler(request)
-    except PCloudError as error:
-        return error_response(error)
+async def go_on(request: web.Request) -> None:
+    """Tell a client that asks first to send its body."""
+    if request.version == HttpVersion11:
+        if request.headers["Expect"].lower() != "100-continue":
+            raise web.HTTPExpectationFailed(text="only `Expect: 100-continue` is known here")
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 def error_response(error: PCloudError) -> web.Response:

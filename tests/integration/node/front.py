@@ -164,8 +164,11 @@ def telling_admin() -> web.Application:
 
 
 @asynccontextmanager
-async def served(application: web.Application) -> AsyncIterator[int]:
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+async def served(application: web.Application | Front) -> AsyncIterator[int]:
+    if isinstance(application, Front):
+        runner: web.BaseRunner = application.runner(shutdown_timeout=0.5)
+    else:
+        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -201,5 +204,5 @@ async def open_front() -> AsyncIterator[FrontDoor]:
                 domain="localhost",
                 authenticate=authenticate,
             )
-            async with served(front.application()) as port:
+            async with served(front) as port:
                 yield FrontDoor(port, sessions, client, first_chunk)

@@ -113,6 +113,13 @@ async def test_a_large_upload_is_passed_on_while_it_comes(front: FrontDoor) -> N
         assert await answer.json() == {"bytes": 2**24}
 
 
+async def test_a_client_may_ask_first_whether_to_send_its_body(front: FrontDoor) -> None:
+    async with front.request("/upload", app="photos", method="POST", data=b"x" * 9, expect100=True) as answer:
+        assert await answer.json() == {"bytes": 9}
+    async with front.request("/upload", app="photos", method="POST", headers={"Expect": "a-miracle"}) as answer:
+        assert answer.status == 417 and answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
 async def test_a_large_answer_comes_through_whole(front: FrontDoor) -> None:
     async with front.request("/large", app="photos") as answer:
         assert len(await answer.read()) == 2**24
