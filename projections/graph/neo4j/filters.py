@@ -7,31 +7,22 @@ up first (`Scan`), and stands in the condition as the ids that passed.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog, FieldDef
 from projections.graph.neo4j.layout import Layout, has_start, has_words, start_of
 from projections.graph.neo4j.names import quoted
+from projections.graph.neo4j.scanning import Scan, scan_text
 from projections.graph.port import Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Some
 from projections.graph.relation import Relation, find_field, find_relation, find_scalar
 from projections.graph.values import check_operand, pattern, terms
 
-__all__ = ["Conditions", "Scan"]
+__all__ = ["Conditions"]
 
 _SIGNS = {"eq": "=", "ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 _START_SIGNS = {"eq": "=", "ge": ">=", "gt": ">=", "le": "<=", "lt": "<="}
 MAX_RELATIONS = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """Ids of the entities whose value passes: `text` gives (id, value), `parameter` takes the ids."""
-
-    parameter: str
-    text: str
-    passes: Callable[[Any], bool]
 
 
 class Conditions:
@@ -125,8 +116,7 @@ class Conditions:
         return f"{quantifier}(word IN {self.bind(words)} WHERE word IN {alias}.{quoted(f'{field.name}~words')})"
 
     def _scan(self, field: FieldDef, type: str, alias: str, passes: Callable[[Any], bool]) -> str:
-        value = f"n.{quoted(field.name)}"
-        text = f"MATCH (n:{self.layout.labels[type].name}) WHERE {value} IS NOT NULL RETURN n.id, {value}"
+        text = scan_text(self.layout.labels[type].name, field)
         bound = self.bind([])
         test: Callable[[Any], bool] = (lambda items: any(passes(item) for item in items)) if field.many else passes
         self.scans.append(Scan(bound[1:], text, test))

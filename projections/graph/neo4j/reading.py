@@ -10,10 +10,11 @@ from typing import Any, Generic, TypeVar
 from pcloud.errors import Rejected
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog
-from projections.graph.neo4j.filters import Conditions, Scan
+from projections.graph.neo4j.filters import Conditions
 from projections.graph.neo4j.layout import Layout
 from projections.graph.neo4j.names import quoted
 from projections.graph.neo4j.plan import VALUE, AggregatePlan, Level, value_of
+from projections.graph.neo4j.scanning import Scan
 from projections.graph.port import Aggregate, Filter, Group, Node, ReadBudget, Row, Select
 from projections.graph.relation import find_relation, find_scalar, find_type
 

@@ -32,6 +32,7 @@ from projections.graph.neo4j.layout import Layout, layout
 from projections.graph.neo4j.lease import Lease, LeaseLost
 from projections.graph.neo4j.marks import Marks
 from projections.graph.neo4j.names import Names
+from projections.graph.neo4j.scanning import found_by
 from projections.graph.neo4j.schema import make_own, make_schema, wipe_space
 from projections.graph.neo4j.settings import Neo4jSettings
 from projections.graph.neo4j.users import join
@@ -280,14 +281,16 @@ class Neo4jGraph:
             question = make(self._state)
             parameters = dict(question.parameters)
             for scan in question.scans:
-                found = await self._ask(scan.text, {}, seconds)
-                parameters[scan.parameter] = [id for id, value in found if scan.passes(value)]
+                parameters[scan.parameter] = await found_by(scan, self._ask, seconds)
             return question.answer(await self._ask(question.text, parameters, seconds, question.meter))
 
         try:
             return await self._whole(ask)
         except TimedOut as error:
-            raise Rejected(f"the query takes longer than {seconds:g} s: narrow its filter or ask for fewer") from error
+            raise Rejected(
+                f"the query takes longer than {seconds:g} s: narrow its filter or ask for fewer; `regexp`, and words of a field without "
+                "`@search(by: [term])`, test all values one by one"
+            ) from error
 
     async def _ask(
         self,

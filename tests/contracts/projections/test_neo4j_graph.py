@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,15 @@ import pytest
 from pcloud.errors import Corrupt, Rejected, Unavailable
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
 from projections.graph.model import ModelGraph
-from projections.graph.neo4j import Neo4jGraph, Neo4jSettings, connection, open_neo4j_graph, open_reach, parse_address
+from projections.graph.neo4j import (
+    Neo4jGraph,
+    Neo4jSettings,
+    connection,
+    open_neo4j_graph,
+    open_reach,
+    parse_address,
+    scanning,
+)
 from projections.graph.neo4j.lease import LeaseLost
 from projections.graph.neo4j.names import quoted
 from projections.graph.port import Compare, Order, Select
@@ -322,3 +331,56 @@ async def test_an_id_and_a_search_are_found_by_an_index(graph: Neo4jGraph, log: 
     }
     assert indexes[BOOK, "id"] is True
     assert {(BOOK, name) for name in ("pages", "title~start", "printed", "genre")} <= indexes.keys()
+
+
+@pytest.mark.parametrize(
+    "filter", [Compare("blurb", "regexp", "9$"), Compare("blurb", "anyofterms", "t9 t19 t29")], ids=["regexp", "words"]
+)
+async def test_values_that_are_tested_one_by_one_come_in_bounded_pages(
+    graph: Neo4jGraph, log: Log, monkeypatch: pytest.MonkeyPatch, filter: Compare
+) -> None:
+    log.write(*(create(f"{BOOK}/b{number:02}", blurb="x " * 300 + f"t{number}") for number in range(30)))
+    await graph.apply(EPOCH, log.events)
+    monkeypatch.setattr(scanning, "ROWS", 16)
+    monkeypatch.setattr(scanning, "PAGE_BYTES", 4_000)
+    ask, pages = graph._ask, list[int]()
+
+    async def watch(text: str, *rest: Any) -> list[list[Any]]:
+        found = await ask(text, *rest)
+        if "$after" in text:
+            pages.append(sum(len(value) for _, value in found[0][0] or ()))
+        return found
+
+    monkeypatch.setattr(graph, "_ask", watch)
+    found = await graph.fetch(Select(BOOK, ("id",), filter=filter))
+    assert found == [{"id": "b09"}, {"id": "b19"}, {"id": "b29"}]
+    assert len(pages) > 4
+    assert max(pages) <= 4_000
+
+
+async def test_testing_values_one_by_one_for_too_long_is_rejected_and_keeps_nobody_waiting(
+    graph: Neo4jGraph, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.write(*(create(f"{BOOK}/b{number:02}", blurb=f"t{number}") for number in range(30)))
+    await graph.apply(EPOCH, log.events)
+    monkeypatch.setattr(scanning, "ROWS", 4)
+    graph.settings = replace(graph.settings, longest_seconds=0.2)
+    beats, looped = 0, asyncio.Event()
+
+    def slow(scan: scanning.Scan, page: list[Any]) -> list[str]:
+        time.sleep(0.1)
+        return []
+
+    async def beat() -> None:
+        nonlocal beats
+        while not looped.is_set():
+            await asyncio.sleep(0.005)
+            beats += 1
+
+    monkeypatch.setattr(scanning, "_passing", slow)
+    beating = asyncio.create_task(beat())
+    with pytest.raises(Rejected, match="one by one"):
+        await graph.fetch(Select(BOOK, ("id",), filter=Compare("blurb", "regexp", "9$")))
+    looped.set()
+    await beating
+    assert beats > 10
