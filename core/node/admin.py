@@ -6,6 +6,7 @@ It is a unix socket in the node's private folder (mode 0700): who can open it is
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -13,15 +14,26 @@ from aiohttp import web
 
 from core.caller import Caller
 from core.node.app_routes import app_routes
-from core.node.http import errors_as_json
+from core.node.http import error_response
 from core.node.lines import as_lines, dumps
-from pcloud.errors import NotFound
+from pcloud.errors import NotFound, PCloudError
 
 __all__ = ["admin_application"]
 
 log = logging.getLogger("pcloud.admin")
 # Archives are no part of it: they are written to the disk as they come.
 LARGEST_BODY = 64 * 2**20
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell an error in the form in which the API tells its own."""
+    try:
+        return await handler(request)
+    except PCloudError as error:
+        return error_response(error)
 
 
 def admin_application(node: Any) -> web.Application:
