@@ -50,12 +50,29 @@ async def make_own(session: neo4j.AsyncSession, names: Names) -> None:
     await make_schema(session, wanted)
 
 
-async def wipe_space(driver: neo4j.AsyncDriver, names: Names) -> None:
-    """Take all that is in a space out of the database, in bounded steps; constraints and indexes stay, for what comes after it."""
+async def wipe_space(driver: neo4j.AsyncDriver, names: Names, *, schema: bool = True) -> None:
+    """Take all that is in a space out of the database, in bounded steps. `schema`: its constraints and indexes too."""
     async with driver.session() as session:
         labels = [label for (label,) in await (await run(session, "CALL db.labels() YIELD label")).values()]
-        # What is folded goes before the view's record: where this is cut short, the rest is still known to be ours.
+        # The view's record goes last: where this is cut short, the rest is still known to be ours.
         for label in sorted((quoted(one) for one in labels if names.owns(one)), key=lambda one: one == names.view):
+            if schema and label == names.view:
+                await _drop_schema(session, names)
             text = f"MATCH (n:{label}) WITH n LIMIT $wiped DETACH DELETE n RETURN count(*)"
             while (await (await run(session, text, {"wiped": WIPED})).single(strict=True))[0] == WIPED:
                 pass
+
+
+async def _drop_schema(session: neo4j.AsyncSession, names: Names) -> None:
+    found = "YIELD name, labelsOrTypes WHERE name STARTS WITH 'pcloud_' RETURN name, labelsOrTypes[0]"
+    for kind, all_of in (("CONSTRAINT", "CONSTRAINTS"), ("INDEX", "INDEXES")):  # an index of a constraint goes with it
+        dropped = [
+            quoted(name)
+            for name, label in await (await run(session, f"SHOW {all_of} {found}")).values()
+            if names.owns(label)
+        ]
+        if dropped:
+            async with await session.begin_transaction() as tx:
+                for name in dropped:
+                    await (await run(tx, f"DROP {kind} {name} IF EXISTS")).consume()
+                await tx.commit()

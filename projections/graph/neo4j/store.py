@@ -401,7 +401,7 @@ class Neo4jGraph:
     async def clear(self) -> None:
         """Begin anew, empty."""
         with errors_told(self.settings):
-            await wipe_space(self._driver, self._names)
+            await wipe_space(self._driver, self._names, schema=False)
         self._lease.token, self._leads_until = 0, 0.0
         self._state = _State.make(START, CatalogHistory(), self._names)
         await self._open()

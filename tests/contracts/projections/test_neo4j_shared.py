@@ -35,6 +35,28 @@ async def test_a_node_that_is_new_begins_with_what_the_others_use(
             assert await other.count(PERSON) == PEOPLE + 1
 
 
+async def indexed(driver: neo4j.AsyncDriver, end: str) -> list[list[str]]:
+    """Labels, without that end of theirs, and properties."""
+    found = await driver.execute_query(
+        "SHOW INDEXES YIELD labelsOrTypes AS labels, properties WHERE labels[0] ENDS WITH $end "
+        "RETURN replace(labels[0], $end, ''), properties[0] ORDER BY labels[0], properties[0]",
+        end=end,
+    )
+    return [record.values() for record in found.records]
+
+
+async def test_what_is_dropped_leaves_no_index(
+    store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
+) -> None:
+    async with graph_node(tmp_path / "a", store, neo4j_settings) as one:
+        await one.rebuilds.rebuild()
+        assert await indexed(driver, "@2")
+        for _ in range(2):
+            await one.rebuilds.rebuild()
+        assert not await indexed(driver, "@2")
+        assert await indexed(driver, "@3") == await indexed(driver, "@4")
+
+
 async def test_a_node_goes_on_answering_from_what_others_do_not_use_any_more(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
 ) -> None:
