@@ -15,7 +15,7 @@ import msgspec
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog
 from projections.graph.cursor import decode_cursor, window
-from projections.graph.port import Aggregate, Child, Filter, Group, ReadBudget, Row, Select
+from projections.graph.port import Aggregate, Child, Filter, Group, IdIn, ReadBudget, Row, Select
 from projections.graph.relation import Relation, find_relation, find_scalar, find_type
 from projections.graph.sqlite.filters import Condition
 from projections.graph.sqlite.layout import Layout, quoted, table_name
@@ -50,10 +50,15 @@ class Reader:
         self._budget = select.budget
         find_type(self._catalog, select.type)
         plan = self._plans.of(select)
-        source = _Source(f"{table_name(select.type)} AS t")
-        first_page = select.after is None
-        records = self._page(plan, select, source, None) if first_page else self._page_after(plan, select, source)
-        return self._rows(plan, select, records, 1)
+        return self._rows(plan, select, self._root(plan, select), 1)
+
+    def _root(self, plan: LevelPlan, select: Select) -> list[Record]:
+        table = f"{table_name(select.type)} AS t"
+        if select.after is not None:
+            return self._page_after(plan, select, _Source(table))
+        if isinstance(select.filter, IdIn) and len(select.filter.ids) == 1 and window(select) == (1, 0):  # as most are
+            return self._all(f"SELECT {plan.columns}, '' AS parent FROM {table} WHERE t.id = ?", select.filter.ids)
+        return self._page(plan, select, _Source(table), None)
 
     # --- one level ---------------------------------------------------------------------------------------------------------------
 
@@ -131,7 +136,7 @@ class Reader:
                 break
         return records[offset:]
 
-    def _all(self, sql: str, values: list[Any]) -> list[Record]:
+    def _all(self, sql: str, values: Sequence[Any]) -> list[Record]:
         found = self._connection.execute(sql, values)
         if self._budget is None:
             return found.fetchall()
