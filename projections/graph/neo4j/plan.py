@@ -122,7 +122,7 @@ class Level:
             f"RETURN collect({alias}) AS present }} "
             f"CALL (present) {{ UNWIND present AS {alias} RETURN {alias} UNION ALL "
             f"UNWIND CASE WHEN size(present) < {taken} THEN [1] ELSE [] END AS more "
-            f"{matched}{both} {value} IS NULL RETURN {alias} ORDER BY {alias}.id LIMIT {taken} }}"
+            f"{matched}{both} {value} IS NULL RETURN {alias} ORDER BY {order_by(self.keys[1:], alias)} LIMIT {taken} }}"
         )
 
     def page(self) -> str:

@@ -7,18 +7,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from pcloud.errors import Rejected
+from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog
+from projections.graph.fold import FORGOTTEN_RESULT
 from projections.graph.neo4j.filters import Conditions
 from projections.graph.neo4j.layout import Layout
 from projections.graph.neo4j.names import quoted
 from projections.graph.neo4j.plan import VALUE, AggregatePlan, Level, value_of
 from projections.graph.neo4j.scanning import Scan
-from projections.graph.port import Aggregate, Filter, Group, Node, ReadBudget, Row, Select
+from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, ReadBudget, Row, Select
 from projections.graph.relation import find_relation, find_scalar, find_type
 
-__all__ = ["Meter", "Question", "aggregate", "fetch", "group", "nodes", "related"]
+__all__ = ["Meter", "Question", "aggregate", "fetch", "group", "known_transaction", "nodes", "related"]
 
 T = TypeVar("T")
 Records = list[list[Any]]
@@ -135,6 +139,18 @@ def related(
         return dict.fromkeys(ids, ()) | {id: tuple(others) for id, others in records}
 
     return Question(text, conditions.parameters, answer)
+
+
+def known_transaction(layout: Layout, epoch: str, tx: str) -> Question[KnownTransaction | None]:
+    def answer(records: Records) -> KnownTransaction | None:
+        if not records:
+            return None
+        request, sequence, result, at = records[0]
+        result = msgspec.json.decode(result)
+        return KnownTransaction(request, Revision(epoch, sequence), result, at, result == FORGOTTEN_RESULT)
+
+    text = f"MATCH (t:{layout.names.transaction} {{tx: $tx}}) RETURN t.request, t.sequence, t.result, t.time"
+    return Question(text, {"tx": tx}, answer)
 
 
 def nodes(catalog: Catalog, layout: Layout, refs: Sequence[Ref]) -> Question[dict[Ref, Node]]:

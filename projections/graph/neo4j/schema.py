@@ -5,16 +5,39 @@ then needs, changes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import neo4j
 
-from projections.graph.neo4j.connection import run
+from projections.graph.neo4j.connection import errors_told, run
+from projections.graph.neo4j.layout import Layout
 from projections.graph.neo4j.names import Names, index_name, quoted
+from projections.graph.neo4j.settings import Neo4jSettings
 
-__all__ = ["make_own", "make_schema", "wipe_space"]
+__all__ = ["Schema", "make_own", "make_schema", "wipe_space"]
 
 WIPED = 10_000  # nodes taken away in one transaction
+
+
+class Schema:
+    """What the layouts of one view need; knows what it has made, and does not look again."""
+
+    def __init__(self, settings: Neo4jSettings, driver: neo4j.AsyncDriver) -> None:
+        self._settings, self._driver = settings, driver
+        self._made: set[str] = set()
+
+    async def make(self, before: Layout, after: Sequence[Layout]) -> None:
+        """For a batch that has these layouts, after a view that has the one before."""
+        wanted = {name: statement for one in after for name, statement in one.schema.items()}
+        unwanted = before.schema.keys() - after[-1].schema.keys()
+        for name in unwanted:
+            wanted.pop(name, None)
+        if not unwanted and wanted.keys() <= self._made:
+            return
+        with errors_told(self._settings):
+            async with self._driver.session() as session:
+                await make_schema(session, wanted, unwanted)
+        self._made = (self._made | wanted.keys()) - unwanted
 
 
 async def make_schema(session: neo4j.AsyncSession, wanted: Mapping[str, str], unwanted: Iterable[str] = ()) -> None:

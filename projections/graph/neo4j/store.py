@@ -9,59 +9,40 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, LiteralString, TypeVar, cast
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
-import msgspec
 import neo4j
 
 from pcloud.errors import Corrupt, PCloudError, Rejected, Unavailable
 from pcloud.event import StoredEvent
-from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
-from projections.graph.fold import FORGOTTEN_RESULT, fold, touched, transactions
-from projections.graph.history import BUILTIN, CatalogHistory, fillings
+from projections.graph.history import BUILTIN, CatalogHistory
 from projections.graph.neo4j import reading
 from projections.graph.neo4j.connection import TimedOut, connect, errors_told, run
 from projections.graph.neo4j.dump import dump, page
 from projections.graph.neo4j.gate import Gate
-from projections.graph.neo4j.layout import Layout, layout
 from projections.graph.neo4j.lease import Lease, LeaseLost
 from projections.graph.neo4j.marks import Marks
 from projections.graph.neo4j.names import Names
+from projections.graph.neo4j.record import VERSION, ensure_record
 from projections.graph.neo4j.scanning import found_by
-from projections.graph.neo4j.schema import make_own, make_schema, wipe_space
+from projections.graph.neo4j.schema import Schema, wipe_space
+from projections.graph.neo4j.server import Server
 from projections.graph.neo4j.settings import Neo4jSettings
+from projections.graph.neo4j.state import READ, State, cut, position, read_state, text_of
 from projections.graph.neo4j.users import join
-from projections.graph.neo4j.writing import Writer
+from projections.graph.neo4j.writing import Writer, write_parts
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
 from projections.position import PositionLog, check_follows
 
 __all__ = ["Neo4jGraph", "open_neo4j_graph"]
 
-VERSION = 1
-FETCHED = 100  # records that the server sends at once where what they take is counted
 FOLLOW_SECONDS = 0.05  # between two looks at a database that another node folds into
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """What is committed; replaced as a whole, so that a read takes one consistent picture."""
-
-    checkpoint: Checkpoint
-    history: CatalogHistory
-    catalog: Catalog
-    stored: Catalog
-    layout: Layout
-
-    @classmethod
-    def make(cls, checkpoint: Checkpoint, history: CatalogHistory, names: Names) -> _State:
-        stored = history.stored()
-        return cls(checkpoint, history, history.visible(), stored, layout(stored, names))
 
 
 async def open_neo4j_graph(settings: Neo4jSettings, builtin: Catalog, source: PositionLog | None = None) -> Neo4jGraph:
@@ -91,13 +72,14 @@ class Neo4jGraph:
         self._driver, self._builtin, self._source = driver, builtin, source
         self._names = Names(settings.space)
         self._lease = Lease(self._names, settings.holder, settings.lease_seconds)
+        self._server, self._schema = Server(settings, driver), Schema(settings, driver)
+        self._ask, self._transaction = self._server.ask, self._server.transaction
         self._gate = Gate()
         self._marks = Marks(self._names, self._ask, self._transaction)
         self._shared = False  # with other nodes, as far as is known
         self._leads_until = 0.0  # by the monotonic clock: nobody else commits before
         self._unsure = False  # whether the last batch was committed
-        self._made: set[str] = set()  # constraints and indexes that are known to be there
-        self._state = _State.make(START, CatalogHistory(), self._names)
+        self._state = State.make(START, CatalogHistory(), self._names)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -128,12 +110,12 @@ class Neo4jGraph:
     async def _fold(self, epoch: str, events: list[StoredEvent]) -> bool:
         """Fold as the holder of the lease; False when another one is, or has folded meanwhile."""
         before = self._state
-        parts = await asyncio.to_thread(_parts, events, before, self._names)
+        parts = await asyncio.to_thread(cut, events, before, self._names)
         after = parts[-1][1]
         if after.history is not before.history:
             if not (await self._peek())[0]:
                 return False
-            await self._make_schema(before.layout, [state.layout for _, state in parts])
+            await self._schema.make(before.layout, [state.layout for _, state in parts])
         self._unsure = True
         began = time.monotonic()
         try:
@@ -147,10 +129,10 @@ class Neo4jGraph:
                     await tx.commit()  # the lease; what another one folded meanwhile is looked at next
                     await self._load()
                     return True
-                await self._write(tx, before, parts)
+                await write_parts(tx, before, parts)
                 at = before.checkpoint.after(epoch, events)
-                changed = {"catalogs": _text(after.history)} if after.history is not before.history else {}
-                await self._lease.write(tx, _position(at) | changed)
+                changed = {"catalogs": text_of(after.history)} if after.history is not before.history else {}
+                await self._lease.write(tx, position(at) | changed)
                 if held.shared:
                     await self._marks.begin()
                 async with self._gate.committing():
@@ -167,20 +149,6 @@ class Neo4jGraph:
             await self._marks.end()
         return True
 
-    async def _write(
-        self, tx: neo4j.AsyncTransaction, before: _State, parts: list[tuple[list[StoredEvent], _State]]
-    ) -> None:
-        at = before
-        for members, state in parts:
-            writer = Writer(tx, state.layout)
-            if state.history is not at.history:
-                await writer.forget_fields(at.layout.lost(state.layout))
-                await writer.settle_words(at.layout)
-                await writer.fill(fillings(at.catalog, state.catalog))
-            known = await writer.existing(touched(members, state.stored))
-            await writer.write(await asyncio.to_thread(fold, members, state.stored, known))
-            at = state
-
     async def _follow(self, sequence: int) -> None:
         """Until another node has folded up to `sequence`, or the lease is free."""
         while True:
@@ -192,18 +160,6 @@ class Neo4jGraph:
     async def _peek(self) -> tuple[bool, int]:
         [(free, at)] = await self._ask(self._lease.peek, self._lease.parameters)
         return free, at
-
-    async def _make_schema(self, before: Layout, after: Sequence[Layout]) -> None:
-        wanted = {name: statement for one in after for name, statement in one.schema.items()}
-        unwanted = before.schema.keys() - after[-1].schema.keys()
-        for name in unwanted:
-            wanted.pop(name, None)
-        if not unwanted and wanted.keys() <= self._made:
-            return
-        with errors_told(self.settings):
-            async with self._driver.session() as session:
-                await make_schema(session, wanted, unwanted)
-        self._made = (self._made | wanted.keys()) - unwanted
 
     # --- reading -----------------------------------------------------------------------------------------------------------------
 
@@ -226,15 +182,7 @@ class Neo4jGraph:
         return await self._question(lambda state: reading.nodes(state.catalog, state.layout, refs)) if refs else {}
 
     async def transaction(self, tx: str) -> KnownTransaction | None:
-        text = f"MATCH (t:{self._names.transaction} {{tx: $tx}}) RETURN t.request, t.sequence, t.result, t.time"
-        found = await self._whole(lambda: self._ask(text, {"tx": tx}))
-        if not found:
-            return None
-        request, sequence, result, at = found[0]
-        result = msgspec.json.decode(result)
-        return KnownTransaction(
-            request, Revision(self.checkpoint.epoch, sequence), result, at, result == FORGOTTEN_RESULT
-        )
+        return await self._question(lambda state: reading.known_transaction(state.layout, state.checkpoint.epoch, tx))
 
     async def dump(self) -> Mapping[str, Any]:
         async def take() -> Mapping[str, Any]:
@@ -292,110 +240,41 @@ class Neo4jGraph:
                 "`@search(by: [term])`, test all values one by one"
             ) from error
 
-    async def _ask(
-        self,
-        text: str,
-        parameters: Mapping[str, Any],
-        seconds: float | None = None,
-        meter: reading.Meter | None = None,
-    ) -> list[list[Any]]:
-        seconds = seconds or self.settings.longest_seconds
-        with errors_told(self.settings):
-            # The server ends a question that takes long; the second clock is for a server that does not answer at all.
-            async with asyncio.timeout(seconds + self.settings.connect_seconds):
-                size = -1 if meter is None else FETCHED
-                async with self._driver.session(fetch_size=size, default_access_mode=neo4j.READ_ACCESS) as session:
-                    query = neo4j.Query(cast(LiteralString, text), timeout=seconds)
-                    result = await session.run(query, dict(parameters))
-                    if meter is None:
-                        return await result.values()
-                    records: list[list[Any]] = []
-                    async for record in result:
-                        records.append(record.values())
-                        meter.arrived(records[-1][0])
-                    return records
-
-    @contextlib.asynccontextmanager
-    async def _transaction(self, *, write: bool) -> AsyncIterator[neo4j.AsyncTransaction]:
-        """Rolled back unless it is committed within."""
-        seconds = self.settings.lease_seconds if write else self.settings.patient_seconds
-        with errors_told(self.settings):
-            async with (
-                asyncio.timeout(seconds + self.settings.connect_seconds),
-                self._driver.session(default_access_mode=neo4j.WRITE_ACCESS if write else neo4j.READ_ACCESS) as session,
-                await session.begin_transaction(timeout=seconds) as tx,
-            ):
-                yield tx
-
     # --- lifetime ----------------------------------------------------------------------------------------------------------------
 
     async def _open(self) -> None:
-        names, holder = self._names, {"holder": self.settings.holder}
         with errors_told(self.settings):
             async with self._driver.session() as session:
-                await self._check_empty(session)
-                views = await (await run(session, f"MATCH (v:{names.view}) RETURN v.version")).values()
-                if not views:
-                    await make_own(session, names)
-                    text = (
-                        f"MERGE (v:{names.view} {{name: 'graph'}}) ON CREATE SET v:{names.any_view}, v.version = $version, v.token = 0, "
-                        "v.expires = 0, v.catalogs = '{}', v.space = $space, v.owner = $owner, v.maker = $holder, v += $position"
-                    )
-                    values = {"version": VERSION, "space": self.settings.space, "owner": self.settings.owner, **holder}
-                    await (await run(session, text, {**values, "position": _position(START)})).consume()
-                elif views != [[VERSION]]:
-                    raise Corrupt(
-                        f"{self._where} was made by another version of PCloud: build it again with `pcloud graph rebuild`"
-                    )
-                await (await run(session, self._marks.share, holder)).consume()
-                await join(session, names, self.settings.holder)
+                await ensure_record(session, self._names, self.settings)
+                await (await run(session, self._marks.share, {"holder": self.settings.holder})).consume()
+                await join(session, self._names, self.settings.holder)
         await self.check()
         await self._load()
         await self._declare_builtin()
-        await self._make_schema(self._state.layout, [self._state.layout])
-
-    async def _check_empty(self, session: neo4j.AsyncSession) -> None:
-        """Before anything is made: where no version of this cloud's graph is yet, nothing of anybody's may be."""
-        where = f"the database at {self.settings.address}"
-        owners = await (await run(session, f"MATCH (v:{self._names.any_view}) RETURN DISTINCT v.owner")).values()
-        if any(owner != self.settings.owner for (owner,) in owners):
-            raise Rejected(f"{where} has another cloud's graph in it: give this one a Neo4j server of its own")
-        if not owners and (found := await (await run(session, "MATCH (n) RETURN labels(n) LIMIT 1")).values()):
-            raise Rejected(
-                f"{where} has someone else's data in it (such as a node with the labels {found[0][0]}): "
-                "give PCloud a Neo4j server of its own"
-            )
+        await self._schema.make(self._state.layout, [self._state.layout])
 
     async def _declare_builtin(self) -> None:
         declared = self._state.history.apps.get(BUILTIN)
         if declared is not None and declared.now == self._builtin:
             return
         before = self._state
-        after = _State.make(before.checkpoint, before.history.declare(BUILTIN, self._builtin), self._names)
-        await self._make_schema(before.layout, [after.layout])
+        after = State.make(before.checkpoint, before.history.declare(BUILTIN, self._builtin), self._names)
+        await self._schema.make(before.layout, [after.layout])
         async with self._transaction(write=True) as tx:
             writer = Writer(tx, after.layout)
             await writer.forget_fields(before.layout.lost(after.layout))
             await writer.settle_words(before.layout)
             text = f"MATCH (v:{self._names.view}) WHERE v.sequence = $sequence SET v.catalogs = $catalogs"
-            await run(tx, text, {"sequence": before.checkpoint.sequence, "catalogs": _text(after.history)})
+            await run(tx, text, {"sequence": before.checkpoint.sequence, "catalogs": text_of(after.history)})
             await tx.commit()
         await self._load()
 
     async def _load(self) -> None:
         """Where the view stands by now."""
-        text = f"MATCH (v:{self._names.view}) RETURN v.epoch, v.sequence, v.hash, v.missing, v.tip, v.catalogs"
-        found = await self._ask(text, {})
+        found = await self._ask(f"MATCH (v:{self._names.view}) RETURN {READ}", {})
         if len(found) != 1:
             raise Corrupt(f"{self._where} has lost its record: build it again with `pcloud graph rebuild`")
-        epoch, sequence, total, missing, tip, catalogs = found[0]
-        try:
-            ranges = tuple((first, last) for first, last in msgspec.json.decode(missing))
-            history = msgspec.json.decode(catalogs, type=CatalogHistory)
-            checkpoint = Checkpoint(epoch, sequence, int(total, 16), ranges, int(tip, 16))
-        except (msgspec.MsgspecError, ValueError, TypeError) as error:
-            raise Corrupt(f"{self._where} is damaged: build it again with `pcloud graph rebuild`") from error
-        self._state = _State.make(checkpoint, history, self._names)
+        self._state = read_state(found[0], self._names, self._where)
         self._unsure = False
 
     async def clear(self) -> None:
@@ -403,7 +282,7 @@ class Neo4jGraph:
         with errors_told(self.settings):
             await wipe_space(self._driver, self._names, schema=False)
         self._lease.token, self._leads_until = 0, 0.0
-        self._state = _State.make(START, CatalogHistory(), self._names)
+        self._state = State.make(START, CatalogHistory(), self._names)
         await self._open()
 
     async def close(self, *, abruptly: bool = False) -> None:
@@ -413,39 +292,9 @@ class Neo4jGraph:
         self._lease.token = 0
         if token and not abruptly:
             with contextlib.suppress(PCloudError):
-                await self._ask_write(self._lease.release, {"holder": self.settings.holder, "token": token})
+                await self._server.write(self._lease.release, {"holder": self.settings.holder, "token": token})
         await driver.close()
-
-    async def _ask_write(self, text: str, parameters: Mapping[str, Any]) -> None:
-        async with self._transaction(write=True) as tx:
-            await run(tx, text, dict(parameters))
-            await tx.commit()
 
     @property
     def _where(self) -> str:
         return f"the graph on the Neo4j server at {self.settings.address}"
-
-
-def _position(at: Checkpoint) -> dict[str, Any]:
-    return {
-        "epoch": at.epoch, "sequence": at.sequence, "hash": f"{at.hash:x}", "missing": _text(at.missing), "tip": f"{at.tip:x}",
-    }  # fmt: skip
-
-
-def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _parts(events: list[StoredEvent], before: _State, names: Names) -> list[tuple[list[StoredEvent], _State]]:
-    """The events cut where the catalog changes, each part with the state that it is folded in."""
-    parts: list[tuple[list[StoredEvent], _State]] = []
-    state = before
-    for members in transactions(events):
-        history = state.history.after(members)
-        if parts and history is state.history:
-            parts[-1][0].extend(members)
-            continue
-        if history is not state.history:
-            state = _State.make(before.checkpoint, history, names)
-        parts.append((members, state))
-    return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,14 +10,17 @@ from typing import Any
 import msgspec
 from neo4j import AsyncResult, AsyncTransaction
 
+from pcloud.event import StoredEvent
 from projections.graph.catalog import FieldDef
-from projections.graph.fold import Changes, Entity, RowChange, Transaction
+from projections.graph.fold import Changes, Entity, RowChange, Transaction, fold, touched
+from projections.graph.history import fillings
 from projections.graph.neo4j.connection import run
 from projections.graph.neo4j.layout import Label, Layout, properties
 from projections.graph.neo4j.names import quoted
+from projections.graph.neo4j.state import State
 from projections.graph.values import stored_value
 
-__all__ = ["DAYS_KEPT", "Writer"]
+__all__ = ["DAYS_KEPT", "Writer", "write_parts"]
 
 DAYS_KEPT = 90
 _encode = msgspec.json.Encoder().encode
@@ -234,3 +238,17 @@ class Writer:
         await self._run(
             f"{newest} MATCH (t:{label}) WHERE t.time < newest - $seconds DELETE t", {"seconds": DAYS_KEPT * 86400.0}
         )
+
+
+async def write_parts(tx: AsyncTransaction, before: State, parts: list[tuple[list[StoredEvent], State]]) -> None:
+    """A batch, as `state.cut` gives it."""
+    at = before
+    for members, state in parts:
+        writer = Writer(tx, state.layout)
+        if state.history is not at.history:
+            await writer.forget_fields(at.layout.lost(state.layout))
+            await writer.settle_words(at.layout)
+            await writer.fill(fillings(at.catalog, state.catalog))
+        known = await writer.existing(touched(members, state.stored))
+        await writer.write(await asyncio.to_thread(fold, members, state.stored, known))
+        at = state
