@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from aiohttp import HttpVersion11, web
+from multidict import CIMultiDict
 
 from core.api import Api
 from core.caller import Caller
@@ -215,6 +216,9 @@ color:inherit;background:light-dark(#fff,#1e2127);box-shadow:0 1px 6px #0002}}li
 </style><h1>Your cloud</h1>{body}<p><a href="/graphql">Explore the graph</a></p></html>"""
 
 
+ALWAYS = CIMultiDict(SAFE)  # whose names are hashed already
+
+
 class Arriving(web.Request):
     """A request of the world's."""
 
@@ -223,7 +227,7 @@ class Arriving(web.Request):
     ) -> None:  # aiohttp has a public name for it in `web.Application` alone
         """What every answer says, core's own and the apps' alike; one without a policy is no page and may do nothing."""
         headers = response.headers
-        headers.update(SAFE)
+        headers.update(ALWAYS)
         headers.setdefault("Referrer-Policy", "same-origin")
         headers.setdefault("Content-Security-Policy", NOTHING)
 
