@@ -49,7 +49,7 @@ def fetch_neo4j() -> None:
     made_from = "\n".join([*((SOURCES / name).read_text() for name in ("pom.xml", "Launcher.java")), java])
     if DONE.exists() and DONE.read_text() == made_from:
         return
-    from java_trust import trust_options  # beside this, where this runs as a program; the tests have it as a module of `infra`
+    from java_trust import trust_options  # beside this where it runs as a program; tests import `infra`
 
     print("fetching Neo4j for the tests …", flush=True)
     shutil.rmtree(LIBRARY, ignore_errors=True)
