@@ -1,7 +1,7 @@
 """Which node uses which version of the graph in the database: what one node drops stays while another one uses it.
 
-Each version's record names its users, each by the name that it keeps over restarts. A node that is gone for good stays one; then
-`MATCH (v:`pcloud:AnyView`) SET v.users = []` has what nobody uses dropped, and whoever is at work says again that it uses its own.
+Each version's record names its users, each by the name that it keeps over restarts. A node that is gone for good stays one until somebody
+takes its name away.
 """
 
 from __future__ import annotations
