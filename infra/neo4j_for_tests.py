@@ -58,7 +58,7 @@ def fetch_neo4j() -> None:
         trust = trust_options(Path(folder) / "trusted.p12")
         _run(["mvn", "-q", "-B", "-f", pom, *trust, COPY, "-DincludeScope=runtime", f"-DoutputDirectory={lib}"],
              "mvn could not fetch Neo4j: see that Maven's repository is reachable, then run this again")  # fmt: skip
-        _run(["javac", "-cp", f"{lib}/*", "-d", folder, str(SOURCES / "Launcher.java")], "javac failed")
+        _run(["javac", "-proc:none", "-cp", f"{lib}/*", "-d", folder, str(SOURCES / "Launcher.java")], "javac failed")
         _run(["jar", "cf", str(LAUNCHER), "-C", folder, "."], "jar failed")
         _rehearse(Path(folder) / "data")
     DONE.write_text(made_from)
