@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 
 from pcloud.subject import Ref
@@ -25,8 +25,10 @@ from tests.neo4j_server import Neo4jServer
 from tests.unit.projections import logs as shelf_logs
 
 LIBRARIES = 4
-CASES = 400
-LOGS = 60
+CASES = 360
+TOGETHER = 100  # schema, log, where it is cut, and questions, drawn together
+LOGS = 40
+Question = Callable[[GraphStore], Awaitable[Any]]
 SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 
 
@@ -38,10 +40,10 @@ class Stores:
     model: GraphStore
     others: tuple[GraphStore, ...]
 
-    async def agree(self, ask: Callable[[GraphStore], Any]) -> None:
+    async def agree(self, ask: Question) -> None:
         expected = await ask(self.model)
         for other in self.others:
-            assert roughly(await ask(other)) == roughly(expected)
+            assert roughly(await ask(other)) == roughly(expected), type(other).__name__
 
     async def fold(self, log: Log, ends: list[int]) -> None:
         for store in (self.model, *self.others):
@@ -127,39 +129,19 @@ def libraries(workshop: Workshop) -> list[Stores]:
 @given(data=st.data())
 def test_every_question_has_one_answer(libraries: list[Stores], workshop: Workshop, data: st.DataObject) -> None:
     stores = data.draw(st.sampled_from(range(len(libraries))).map(libraries.__getitem__))
-    schema = stores.schema
-    type_ = data.draw(st.sampled_from(list(schema.types)))
-    ask: Callable[[GraphStore], Any]
-    match data.draw(st.sampled_from(["fetch"] * 6 + ["pages"] * 2 + ["aggregate", "group", "related", "nodes"])):
-        case "fetch":
-            select = data.draw(schemas.selects(schema, type_))
-            ask = lambda store: store.fetch(select)  # noqa: E731
-        case "pages":
-            select = data.draw(schemas.selects(schema, type_, depth=0))
-            ask = lambda store: pages(store, select)  # noqa: E731
-        case "aggregate":
-            filter, wanted = data.draw(schemas.filters(schema, type_)), data.draw(schemas.aggregations(schema, type_))
-            ask = lambda store: store.aggregate(type_, filter, wanted)  # noqa: E731
-        case "group":
-            filter, by = data.draw(schemas.filters(schema, type_)), data.draw(schemas.groupings(schema, type_))
-            ask = lambda store: store.group(type_, filter, by)  # noqa: E731
-        case "related":
-            names = [field.name for field in schema.types[type_].fields.values() if field.is_relation]
-            ask = lambda store: all_related(store, type_, names)  # noqa: E731
-        case _:
-            refs = [Ref.parse(f"{name}/{id}") for name in schema.types for id in schemas.IDS]
-            ask = lambda store: store.nodes(refs)  # noqa: E731
-    workshop.runner.run(stores.agree(ask))
+    workshop.runner.run(stores.agree(data.draw(questions(stores.schema))))
 
 
 @pytest.mark.timeout(400)
-@settings(SLOW, max_examples=LOGS)
+@settings(SLOW, max_examples=TOGETHER)
 @given(data=st.data())
-def test_every_log_folds_to_one_graph(workshop: Workshop, data: st.DataObject) -> None:
+def test_every_log_folds_to_one_graph_with_one_answer(workshop: Workshop, data: st.DataObject) -> None:
     schema = data.draw(schemas.schemas())
     log = data.draw(schemas.logs(schema))
     ends = data.draw(shelf_logs.cuts(log))
-    workshop.runner.run(folded(workshop, schema, "logs", log, ends))
+    asked = data.draw(st.lists(questions(schemas.Asked(schema.types)), min_size=1, max_size=1))
+    note("\n".join(f"{one.ref} {one.kind} {one.change}" for one in log.events[1:]))
+    workshop.runner.run(folded(workshop, schema, "logs", log, ends, asked))
 
 
 @pytest.mark.timeout(400)
@@ -168,12 +150,42 @@ def test_every_log_folds_to_one_graph(workshop: Workshop, data: st.DataObject) -
 def test_catalogs_that_come_change_and_go_fold_to_one_graph(workshop: Workshop, data: st.DataObject) -> None:
     log = data.draw(shelf_logs.logs(most=10))
     ends = data.draw(shelf_logs.cuts(log))
-    workshop.runner.run(folded(workshop, shelf_logs.ALL, "shelf", log, ends))
+    workshop.runner.run(folded(workshop, shelf_logs.ALL, "shelf", log, ends, []))
 
 
-async def folded(workshop: Workshop, schema: Catalog, space: str, log: Log, ends: list[int]) -> None:
+async def folded(
+    workshop: Workshop, schema: Catalog, space: str, log: Log, ends: list[int], asked: list[Question]
+) -> None:
     stores = await workshop.stores(schema, space)
     await stores.fold(log, ends)
+    for question in asked:
+        await stores.agree(question)
+
+
+@st.composite
+def questions(draw: st.DrawFn, schema: schemas.Asked) -> Question:
+    type_ = draw(st.sampled_from(list(schema.types)))
+    match draw(st.sampled_from(["fetch"] * 6 + ["pages"] * 2 + ["aggregate", "group", "related", "nodes"])):
+        case "fetch":
+            select = draw(schemas.selects(schema, type_))
+            note(repr(select))
+            return lambda store: store.fetch(select)
+        case "pages":
+            select = draw(schemas.selects(schema, type_, depth=0))
+            note(repr(select))
+            return lambda store: pages(store, select)
+        case "aggregate":
+            filter, wanted = draw(schemas.filters(schema, type_)), draw(schemas.aggregations(schema, type_))
+            return lambda store: store.aggregate(type_, filter, wanted)
+        case "group":
+            filter, by = draw(schemas.filters(schema, type_)), draw(schemas.groupings(schema, type_))
+            return lambda store: store.group(type_, filter, by)
+        case "related":
+            names = [field.name for field in schema.types[type_].fields.values() if field.is_relation]
+            return lambda store: all_related(store, type_, names)
+        case _:
+            refs = [Ref.parse(f"{name}/{id}") for name in schema.types for id in schemas.IDS]
+            return lambda store: store.nodes(refs)
 
 
 async def pages(store: GraphStore, select: Select) -> list[Any]:
