@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -97,36 +100,62 @@ class Ends:
         return self._last
 
 
-@pytest.mark.timeout(500)
+@dataclass
+class Killing:
+    """A server that is killed before a statement of a batch, and started again, while others fold."""
+
+    server: Neo4jServer
+    statements: int = 0
+    kill_at: int = 0
+
+    async def count(self) -> None:
+        self.statements += 1
+        if self.statements == self.kill_at:
+            self.server.kill()
+            await asyncio.to_thread(self.server.start)
+
+
+killing: ContextVar[Killing] = ContextVar("killing")
+
+
+@pytest.mark.timeout(300)
 async def test_killing_the_server_delays_the_fold_and_changes_nothing(
-    server: Neo4jServer, monkeypatch: pytest.MonkeyPatch
+    server: Neo4jServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten times, at another statement of a batch each time: the view notices, waits for the server, and folds the batch then."""
-    log = long_log()
-    settings = Neo4jSettings(server.address, password=server.password, connect_seconds=10.0)
-    statements, kill_at = 0, 0
+    """Ten times, at another statement of a batch each time: the view notices, waits for the server, and folds the batch then. Of two
+    servers, since one that starts leaves a core idle."""
     from projections.graph.neo4j import writing
 
     run = writing.run
 
     async def run_or_kill(on, text, parameters=None):  # type: ignore[no-untyped-def]
-        nonlocal statements, kill_at
-        statements += 1
-        if statements == kill_at:
-            server.kill()
-            server.start()
+        if (here := killing.get(None)) is not None:
+            await here.count()
         return await run(on, text, parameters)
 
     monkeypatch.setattr(writing, "run", run_or_kill)
+    other = Neo4jServer(tmp_path / "other")
+    try:
+        await asyncio.to_thread(other.start)
+        await asyncio.gather(
+            fold_through_kills(server, range(0, KILLS, 2)), fold_through_kills(other, range(1, KILLS, 2))
+        )
+    finally:
+        other.stop()
+
+
+async def fold_through_kills(server: Neo4jServer, kills: range) -> None:
+    log, here = long_log(), Killing(server)
+    settings = Neo4jSettings(server.address, password=server.password, connect_seconds=10.0)
     reach = await open_reach(settings, BUILTIN, Ends(len(log.events)))
     view = PatientTarget(GraphSwitch("graph", reach, "neo4j-1"))
-    size = len(log.events) // KILLS
-    start = 0
-    for kill in range(KILLS):
+    killing.set(here)
+    size, start = len(log.events) // (len(kills) + 1), 0
+    for kill in kills:
         end = next(at for at in range(start + size, len(log.events) + 1) if log.events[at - 1].ends_transaction)
-        statements, kill_at = 0, 1 + kill % 7
+        here.statements, here.kill_at = 0, 1 + kill % 7
         await view.apply(EPOCH, log.events[start:end])
-        assert statements > kill_at
+        assert here.statements > here.kill_at
         start = end
     await view.apply(EPOCH, log.events)
     await reach.close()
