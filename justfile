@@ -1,5 +1,7 @@
 # PCloud's tasks. Everything happens in .venv and .setup beside this file; nothing is installed elsewhere but Debian packages for the tests.
 
+set positional-arguments
+
 python := justfile_directory() / ".venv/bin/python"
 export PATH := justfile_directory() / ".venv/bin" + ":" + justfile_directory() / ".setup/bin" + ":" + env("PATH")
 
@@ -19,12 +21,12 @@ setup:
 
 # The main job on a throw-away folder: photographs in, faces, search and a gallery out
 demo *ARGS: setup
-    @pcloud demo {{ARGS}}
+    @pcloud demo "$@"
 
 # Run the tests, a file on each core; arguments go to pytest, such as `just test -k gallery`, or `just test -n 0 --pdb`
 test *ARGS: setup
     @{{python}} infra/set_up_tests.py
-    @{{python}} -m pytest -n logical --maxprocesses 4 {{ARGS}}
+    @{{python}} -m pytest -n logical --maxprocesses 4 "$@"
 
 # Lint, types, import rules, documentation
 check: setup
@@ -36,7 +38,7 @@ check: setup
 
 # Measure speed and memory; `--json` for one JSON object
 bench *ARGS: setup
-    @{{python}} -m bench {{ARGS}}
+    @{{python}} -m bench "$@"
 
 # Pin all dependencies anew, the apps' too
 lock:
