@@ -40,7 +40,21 @@ PAGES = sorted(
 )
 # Programs that a page may tell a person to run besides ours.
 OTHER_PROGRAMS = frozenset(
-    {"python", "python3", "pip", "export", "rclone", "uv", "go", "cd", "cp", "mkdir", "docker", "minisign", "ssh-keygen"}
+    {
+        "python",
+        "python3",
+        "pip",
+        "export",
+        "rclone",
+        "uv",
+        "go",
+        "cd",
+        "cp",
+        "mkdir",
+        "docker",
+        "minisign",
+        "ssh-keygen",
+    }
 )
 
 
