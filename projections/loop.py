@@ -23,10 +23,6 @@ BATCH = 500
 """About as many entries are folded in one transaction of the target; a larger transaction of the log still goes in whole."""
 
 
-PATIENCE = 5
-"""So many times a loop that gathers waits for more while more come: commits of a view that makes it wait are dear."""
-
-
 class Entry(Protocol):
     """What a log holds at a sequence; entries with the same `tx` are folded together."""
 
@@ -68,9 +64,8 @@ class Target(Protocol[E_in]):
 class ProjectionLoop(Generic[E]):
     """Folds one log into one target.
 
-    `gather`: seconds to wait for more entries before folding (0: none), and again while more come, `PATIENCE` times at most; cut short
-    as soon as someone waits. `behind`: another loop
-    on the same log that must have folded a batch before this one does, for a view that reads another one.
+    `gather`: seconds to wait for more entries before folding (0: none), cut short as soon as someone waits. `behind`: another loop on the
+    same log that must have folded a batch before this one does, for a view that reads another one.
     """
 
     def __init__(
@@ -178,13 +173,9 @@ class ProjectionLoop(Generic[E]):
         if not self._gather or self._waiting or inbox.full:
             return
         self._hurry.clear()
-        for _ in range(PATIENCE):
-            before = inbox.count
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._gather):
-                    await self._hurry.wait()
-            if self._hurry.is_set() or inbox.count == before:
-                return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._gather):
+                await self._hurry.wait()
 
     async def _fold(self, inbox: _Inbox[E]) -> None:
         while batch := inbox.take():
@@ -222,10 +213,6 @@ class _Inbox(Generic[E]):
         self._entries: list[E] = []
         self._failure: Exception | None = None
         self._arrived, self._taken, self._hurry = arrived, asyncio.Event(), hurry
-
-    @property
-    def count(self) -> int:
-        return len(self._entries)
 
     @property
     def full(self) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from pcloud.errors import Corrupt, Unavailable
 from pcloud.event import StoredEvent
 from projections.checkpoint import START, Checkpoint
-from projections.loop import BATCH, PATIENCE, ProjectionLoop
+from projections.loop import BATCH, ProjectionLoop
 from tests.contracts.projections.shelf import BOOK, Log, create
 
 
@@ -194,20 +194,6 @@ async def test_gathering_folds_together_what_comes_within_its_time(log: Log) -> 
             await settle()
         await folded.wait()
     assert [len(batch) for batch in target.batches] == [5]
-
-
-async def test_gathering_goes_on_while_more_comes_but_not_for_ever(log: Log) -> None:
-    store, target = Store(), Target()
-    loop = ProjectionLoop(store, target, gather=0.05)
-    folded = asyncio.Event()
-    loop.on_applied(lambda _: folded.set())
-    async with running(loop):
-        began = asyncio.get_running_loop().time()
-        while not folded.is_set():
-            store.put(write(log, 1))
-            await asyncio.sleep(0.01)
-        took = asyncio.get_running_loop().time() - began
-    assert len(target.batches) == 1 and took > 0.05 * (PATIENCE - 1)
 
 
 async def test_gathering_ends_as_soon_as_someone_waits_or_a_batch_is_full(log: Log) -> None:
