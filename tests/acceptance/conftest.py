@@ -1,4 +1,4 @@
-"""One node with all five apps and the demo's photographs for the whole of these tests, and a real browser signed in to it."""
+"""For each file of these tests one node with all five apps and the demo's photographs, and a real browser signed in to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def s3_client(s3: dict[str, str]) -> Any:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[NodeProcess]:
     """Everything installed, every photograph and one broken file uploaded and processed."""
     with NodeProcess(tmp_path_factory.mktemp("house") / "node") as node:

@@ -29,7 +29,7 @@ def s3_client(s3: dict[str, str]) -> Any:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[NodeProcess]:
     """A node with the object store, the image importer, a paired laptop, two pictures and a broken file."""
     with NodeProcess(tmp_path_factory.mktemp("cloud") / "node") as node:
