@@ -25,13 +25,20 @@ def first_damaged(folder: Path) -> str:
     if not meta.exists():
         return ""
     try:
-        segments = [str(one["segment_id"]).replace("-", "") for one in json.loads(meta.read_bytes())["segments"]]
-    except (ValueError, KeyError, TypeError):
+        segments = [
+            (str(one["segment_id"]).replace("-", ""), (one["deletes"] or {}).get("opstamp"))
+            for one in json.loads(meta.read_bytes())["segments"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
         return meta.name
-    for segment in segments:
-        files = sorted(folder.glob(f"{segment}.*"))
+    for segment, opstamp in segments:
+        deleted = f"{segment}.{opstamp}.del"
+        # Other lists of deleted documents are of commits that are over, or never were.
+        files = sorted(path for path in folder.glob(f"{segment}.*") if path.suffix != ".del" or path.name == deleted)
         if not {".store", ".term", ".idx"} <= {path.suffix for path in files}:
             return f"{segment}.*"
+        if opstamp is not None and not (folder / deleted).exists():
+            return deleted
         for path in files:
             if not _whole(path):
                 return path.name

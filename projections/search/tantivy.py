@@ -240,6 +240,8 @@ class TantivySearch:
         try:
             self._index = self._make()
             self._writer = self._index.writer(HEAP, 1)
+            # A process that died in a commit leaves files behind, and the next commit would make some of the same name.
+            self._writer.garbage_collect_files()
         except ValueError as error:
             if "LockBusy" in str(error):
                 raise Unavailable(

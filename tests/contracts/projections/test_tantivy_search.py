@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -45,6 +46,23 @@ async def test_an_index_that_is_opened_again_goes_on_where_it_was(
     assert await total(again, "book") == 450
     more = log.write(update(f"{BOOK}/007", title="Atlas"))
     await small_graph.apply(EPOCH, more)
+    await again.apply(EPOCH, log.events)
+    assert (await total(again, "book"), await total(again, "atlas")) == (449, 1)
+    await again.close()
+
+
+async def test_what_a_process_left_behind_that_died_in_a_commit_hinders_none(
+    index: TantivySearch, log: Log, small_graph: ModelGraph
+) -> None:
+    """tantivy names the list of a segment's deleted documents by the commit's number, and refuses to write it where there is one."""
+    await index.close()
+    managed = index.folder / ".managed.json"
+    left = [f"{one.stem}.{number}.del" for one in index.folder.glob("*.store") for number in range(2_000)]
+    for name in left:
+        (index.folder / name).touch()
+    managed.write_text(json.dumps([*json.loads(managed.read_text()), *left]))
+    again = await open_tantivy_search(index.folder, small_graph)
+    await small_graph.apply(EPOCH, log.write(update(f"{BOOK}/007", title="Atlas")))
     await again.apply(EPOCH, log.events)
     assert (await total(again, "book"), await total(again, "atlas")) == (449, 1)
     await again.close()
