@@ -41,8 +41,9 @@ class Leftovers:
         except PCloudError as error:
             log.error("%s is dropped later: %s", name, error.message)
 
-    async def drop_others(self, kept: Collection[str]) -> None:
+    async def drop_others(self, kept: Callable[[], Collection[str]]) -> None:
+        """`kept` is asked before each is dropped: while one goes, another may be begun."""
         for store in self._stores.values():
             for name in await store.names():
-                if name not in kept and name not in self.read:
+                if name not in kept() and name not in self.read:
                     await self.drop_if_there(name)

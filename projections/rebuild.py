@@ -222,7 +222,7 @@ class Rebuilds:
             await close_old()
         finally:
             self._traces.closing = bool(self._leftovers.read)
-        await self._leftovers.drop_others(self._chosen.names)
+        await self._leftovers.drop_others(lambda: self._chosen.names)
         return built
 
     async def _catch_up(self, view: Any, folded: Callable[[int, int], None]) -> None:
