@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 
+from bench.household import WORDS
 from eventstore import EventStore, Transaction
 from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id
@@ -19,20 +20,6 @@ __all__ = ["HOUSE", "IMAGE", "SEGMENT", "write_log"]
 IMAGE, SEGMENT = "house/Image", "house/Segment"
 PER_TRANSACTION = 1_000
 _F = FieldDef
-_WORDS = (
-    "sea",
-    "hill",
-    "garden",
-    "winter",
-    "harbour",
-    "street",
-    "night",
-    "bicycle",
-    "kitchen",
-    "mountain",
-    "boat",
-    "forest",
-)
 
 
 def _type(name: str, *fields: FieldDef) -> TypeDef:
@@ -81,14 +68,14 @@ def events(count: int, seed: int = 1) -> Iterator[Event]:
                 Ref("house", "Segment", f"s{number}"), Kind.CREATED, Change(set=fields, link={"image": [image]})
             )
         else:
-            change = Change(set={"title": f"{chance.choice(_WORDS)} again"})
+            change = Change(set={"title": f"{chance.choice(WORDS)} again"})
             yield Event(Ref("house", "Image", f"i{changed}"), Kind.UPDATED, change, -1)
             changed += 1
 
 
 def _image(number: int, chance: random.Random) -> dict[str, object]:
     return {
-        "place": f"images/{number}.jpg", "mime": "image/jpeg", "title": f"{chance.choice(_WORDS)} {chance.choice(_WORDS)} {number}",
+        "place": f"images/{number}.jpg", "mime": "image/jpeg", "title": f"{chance.choice(WORDS)} {chance.choice(WORDS)} {number}",
         "camera": f"camera {number % 9}", "takenAt": f"20{number % 25:02}-0{1 + number % 9}-11T10:00:00.000Z",
         "width": 4000, "height": 3000, "size": 3_000_000 + number,
     }  # fmt: skip
