@@ -1,6 +1,6 @@
 """Puts a node together: the one place that names the concrete adapters, and the order in which they start and stop.
 
-    folder → nats-server → log → graph, search, runs (each with its loop) → views, commands → calls, processor → API → apps → web
+    folder → nats-server → log → directory, graph, search, runs (each with its loop) → views, commands → calls, processor → API → apps → web
 
 They stop in the reverse order: first nobody new is let in, then apps finish what they do, then the views, last the log.
 """
@@ -32,9 +32,7 @@ from core.command.undo import Undoing
 from core.command.undo_fields import undo_fields
 from core.console import Console
 from core.device.pair import Devices
-from core.grant import GrantRegister
 from core.ingress.proxy import Proxy
-from core.ingress.recognised import Recognised
 from core.ingress.signin import SignIn
 from core.metrics import Meters, Metrics
 from core.node.admin import admin_application
@@ -43,7 +41,7 @@ from core.node.folder import DataFolder, open_folder
 from core.node.graphs import Graphs, open_graphs
 from core.node.http import Front
 from core.node.side_tasks import run_beside, side_tasks
-from core.node.verify import verify_graphs
+from core.node.verify import verify_views
 from core.owner.credential import make_owner, verify_owner
 from core.owner.session import Sessions
 from core.processor import Processor
@@ -60,8 +58,8 @@ from core.trace.opening import open_tracer
 from core.trace.parts import api_with, log_with, trace_folding
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
 from pcloud.errors import Rejected, Unavailable
-from projections.graph.catalog import Catalog
-from projections.graph.port import GraphStore
+from projections.directory import Directory, open_directory
+from projections.graph.port import GraphReader
 from projections.handed import HandedLog
 from projections.loop import ProjectionLoop
 from projections.opening import open_view
@@ -85,7 +83,8 @@ BUNDLED = Path(__file__).parent.parent / "apps"
 class Views:
     """The views with the loops that keep them."""
 
-    builtin: Catalog
+    directory: Directory
+    directory_loop: ProjectionLoop[Any]
     graphs: Graphs
     search: SearchSwitch
     search_rebuilds: Rebuilds
@@ -95,19 +94,18 @@ class Views:
 
     @property
     def rebuilds(self) -> dict[str, Rebuilds]:
-        """Of what can be built anew, by its name; core's own types are a view where the graph is on a server."""
-        found = {"graph": self.graphs.rebuilds, "search": self.search_rebuilds}
-        return found if self.graphs.home_rebuilds is None else {**found, "core": self.graphs.home_rebuilds}
+        """Of what can be built beside what is in use, by its name."""
+        return {"graph": self.graphs.rebuilds, "search": self.search_rebuilds}
 
     @property
-    def graph(self) -> GraphStore:
+    def graph(self) -> GraphReader:
         """What questions about any type go to."""
         return self.graphs.answers
 
     @property
     def graph_loop(self) -> ProjectionLoop[Any]:
-        """The loop of the view that has everything."""
-        return self.graphs.all_loop
+        """The loop that folds the apps' types."""
+        return self.graphs.folding
 
 
 @dataclass(slots=True)
@@ -150,12 +148,11 @@ class Node:
         last = await self.store.last_sequence()
         runs_last = await self.store.runs.last_sequence()
         loops = [
+            ("directory", self.views.directory_loop, last),
             ("graph", self.views.graph_loop, last),
             ("search", self.views.search_loop, last),
             ("runs", self.views.runs_loop, runs_last),
         ]
-        if self.views.graphs.apart is not None:
-            loops.append(("core", self.views.graphs.home_loop, last))
         lags: dict[str, dict[str, Any]] = {
             name: {"sequence": loop.checkpoint.sequence, "lag": end - loop.checkpoint.sequence}
             for name, loop, end in loops
@@ -173,16 +170,13 @@ class Node:
         }  # fmt: skip
 
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
-        return await verify_graphs(self.store, self.views.graphs, self.views.builtin, self.folder, progress)
+        return await verify_views(self.store, self.views.directory, self.views.graphs, self.folder, progress)
 
     async def rebuild(self, view: str, to: str, back: bool, progress: Callable[[str, str], None]) -> dict[str, Any]:
         """Build `view` anew beside the one in use, in the store `to` ('': as it is), or go back to the previous."""
         rebuilds = self.views.rebuilds.get(view)
         if rebuilds is None:
-            reason = "core's own types are in the graph, as that is in a file" if view == "core" else "there is none"
-            raise Rejected(
-                f"the view {view!r} can't be built anew ({reason}): use one of {', '.join(self.views.rebuilds)}"
-            )
+            raise Rejected(f"the view {view!r} can't be rebuilt: use one of {', '.join(self.views.rebuilds)}")
 
         def tell(at: Progress) -> None:
             progress("building", str(at))
@@ -228,23 +222,27 @@ async def open_views(
     server: GraphServer | None = None,
 ) -> Views:
     """Open the views and fold what they have missed."""
-    builtin = builtin_catalog()
-    graphs = await open_graphs(stack, group, folder, store, builtin, server)
+    directory = await open_directory(store, builtin_catalog(), folder.directory)
+    stack.push_async_callback(directory.save, always=True)
+    directory_loop: ProjectionLoop[Any] = ProjectionLoop(store, directory)
+    run_beside(stack, group, "directory", directory_loop.run())
+    run_beside(stack, group, "directory's snapshot", directory.keep_saved())
+    graphs = await open_graphs(stack, group, folder, store, directory, directory_loop, server)
     search, search_rebuilds = await open_view(
-        partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder.search, graphs.all)},
+        partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder.search, graphs.answers)},
         VersionFile(folder.search / "versions.json"), store, "tantivy", folder.room,
     )  # fmt: skip
     stack.push_async_callback(search.close)
     runs_log = RunLog(store)
     runs = await open_runs_on(folder.runs, runs_log)
     stack.push_async_callback(runs.close)
-    handed = HandedLog(store, graphs.all_loop)
-    search_loop = ProjectionLoop(handed, search, gather=SEARCH_GATHER, behind=graphs.all_loop)
+    handed = HandedLog(store, graphs.folding)
+    search_loop = ProjectionLoop(handed, search, gather=SEARCH_GATHER, behind=graphs.folding)
     runs_loop = ProjectionLoop(runs_log, runs, gather=RUNS_GATHER)
     run_beside(stack, group, "runs", runs_loop.run())
     run_beside(stack, group, "search", keep_search(store, search, search_loop))
     run_beside(stack, group, "rebuilds of search", search_rebuilds.run())
-    return Views(builtin, graphs, search, search_rebuilds, search_loop, runs, runs_loop)
+    return Views(directory, directory_loop, graphs, search, search_rebuilds, search_loop, runs, runs_loop)
 
 
 async def keep_search(store: EventStore, search: SearchSwitch, loop: ProjectionLoop[Any]) -> None:
@@ -268,21 +266,16 @@ async def open_platform(
     store.admit_when(disk.check)
     store.on_append(meters.appended)
     run_beside(stack, group, "disk", disk.watch())
-    graphs = views.graphs
-    registry = ViewRegistry(graphs.home, graphs.home_loop)
-    await registry.load()
+    graphs, directory = views.graphs, views.directory
+    registry = ViewRegistry(directory)
     stack.callback(registry.close)
     audit = await stack.enter_async_context(Audit.open(store.audit))
     run_beside(stack, group, "bus denials", watch_bus(server, audit))
     quotas = Quotas(
         on_exceeded=lambda app, kind, what: audit.refused("limit", f"app:{app}", kind, what, outcome="UNAVAILABLE")
     )
-    commands = Commands(log_with(tracer, store), graphs.answers, graphs.loop, quotas, graphs.apart)
-    grants = GrantRegister(graphs.home, graphs.home_loop)
-    stack.callback(grants.close)
-    calls = await stack.enter_async_context(
-        open_calls(store, server, graphs.home, graphs.home_loop, commands, grants, audit=audit, quotas=quotas)
-    )
+    commands = Commands(log_with(tracer, store), graphs.answers, graphs.loop, views.directory_loop, quotas)
+    calls = await stack.enter_async_context(open_calls(store, server, directory, commands, audit=audit, quotas=quotas))
     calls.on_called(meters.called)
     calls.trace_with(tracer)
     processor = Processor(
@@ -293,6 +286,7 @@ async def open_platform(
         calls,
         commands,
         views.runs,
+        directory,
         find_call=partial(audited_call, store),
         away=lambda: graphs.problem,
     )
@@ -302,7 +296,7 @@ async def open_platform(
     commands.on_forgotten(partial(forget_entities, store, views.runs))
     api = api_with(tracer)(
         store, graphs.answers, graphs.loop, views.search, views.search_loop, registry, commands,
-        on_refused=partial(api_refused, audit), home_loop=graphs.home_loop,
+        on_refused=partial(api_refused, audit), directory_loop=views.directory_loop,
     )  # fmt: skip
     stack.push_async_callback(api.close)
     undoing = Undoing(store, graphs.answers, graphs.loop, commands)
@@ -319,7 +313,7 @@ async def open_platform(
     apps = Apps(
         app_settings,
         commands=commands,
-        graph=graphs.answers,
+        directory=directory,
         store=store,
         server=server,
         api=api,
@@ -333,9 +327,9 @@ async def open_platform(
     calls.on_runaway(runaways)
     await commands.finish_forgetting()
     run_beside(stack, group, "processor", processor.run())
-    token = await make_owner(graphs.home, commands)
+    token = await make_owner(directory, commands)
     sessions = Sessions(folder.key("session.key"), store.epoch)
-    devices = Devices(graphs.home, commands, calls, api.disconnect)
+    devices = Devices(directory, commands, calls, api.disconnect)
     return Node(
         settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, disk, audit, quotas,
         meters, token,
@@ -344,16 +338,13 @@ async def open_platform(
 
 async def serve(stack: AsyncExitStack, node: Node) -> None:
     """Open the web address and the administration socket."""
-    settings, graph = node.settings, node.views.graphs.home
+    settings, directory = node.settings, node.views.directory
 
     async def authenticate(token: str) -> Caller | None:
-        return Caller("owner") if await verify_owner(graph, token) else await node.devices.by_token(token)
-
-    recognised = Recognised(node.views.graphs.home_loop, authenticate)
-    stack.callback(recognised.close)
+        return Caller("owner") if verify_owner(directory, token) else node.devices.by_token(token)
 
     async def is_owner(token: str) -> bool:
-        return await verify_owner(graph, token)
+        return verify_owner(directory, token)
 
     def refused(app: str, path: str, why: str) -> None:
         node.audit.refused("web", ANYONE, f"{app}{path}", why)
@@ -363,7 +354,7 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     proxy = await stack.enter_async_context(Proxy(shared_site="." in settings.domain))
     front = Front(
         api=node.api, apps=node.apps, sign_in=sign_in, console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in),
-        proxy=proxy, domain=settings.domain, authenticate=recognised.caller, refused=refused,
+        proxy=proxy, domain=settings.domain, authenticate=authenticate, refused=refused,
         metrics=node.metrics, watches=node.devices.watches,
     )  # fmt: skip
     runner = front.runner(shutdown_timeout=2.0)

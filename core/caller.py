@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Caller", "Grant", "RunContext"]
+__all__ = ["Caller", "RunContext"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +45,3 @@ class Caller:
     def view_app(self) -> str:
         """The app whose view this caller has; '' for the owner's full view."""
         return self.name if self.kind == "app" else self.eyes
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """One permission that an app asks for, and what the owner said."""
-
-    app: str
-    verb: Literal["read", "write", "extend", "call", "network"]
-    target: str
-    fields: tuple[str, ...] = ()
-    as_: str = ""
-    optional: bool = False
-    reason: str = ""
-    state: Literal["pending", "approved", "rejected"] = "pending"
-    id: str = field(default="", compare=False)

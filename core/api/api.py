@@ -30,7 +30,7 @@ from core.command import Commands
 from core.command.transact import ViewLoop
 from core.schema.registry import ViewRegistry
 from pcloud.errors import Rejected, Unavailable
-from projections.graph.port import GraphStore
+from projections.graph.port import GraphReader
 from projections.search.port import SearchIndex
 
 __all__ = ["Api"]
@@ -41,12 +41,12 @@ CLOSE_SECONDS = 2.0
 
 class Api:
     """Whoever makes it owns what it is given, and calls `close()` before closing that. `on_refused`: told each answer's errors.
-    `home_loop`: keeps core's own types, where those are in a view of their own."""
+    `directory_loop`: keeps core's own types; `graph_loop` when none is given."""
 
     def __init__(
         self,
         store: HistoryReader,
-        graph: GraphStore,
+        graph: GraphReader,
         graph_loop: FoldedEvents,
         search: SearchIndex | None,
         search_loop: ViewLoop | None,
@@ -55,7 +55,7 @@ class Api:
         extra_fields: Sequence[RootField] = (),
         limits: ApiLimits | None = None,
         on_refused: OnRefused = lambda caller, errors: None,
-        home_loop: ViewLoop | None = None,
+        directory_loop: ViewLoop | None = None,
     ) -> None:
         self._limits = limits or ApiLimits()
         self._on_refused = on_refused
@@ -65,7 +65,7 @@ class Api:
         self._executor = Executor(
             self._served,
             graph,
-            (graph_loop, search_loop, home_loop or graph_loop),
+            (graph_loop, search_loop, directory_loop or graph_loop),
             Queries(store, graph, search),
             Mutations(commands, graph, store),
             Subscriptions(store, graph, self._hub),

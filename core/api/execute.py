@@ -21,7 +21,7 @@ from core.command.transact import ViewLoop
 from core.quota import size_of
 from pcloud.errors import Rejected
 from pcloud.revision import Revision
-from projections.graph.port import GraphStore
+from projections.graph.port import GraphReader
 
 __all__ = ["Answer", "Executor"]
 
@@ -47,7 +47,7 @@ class Executor:
     def __init__(
         self,
         served: ServedViews,
-        graph: GraphStore,
+        graph: GraphReader,
         loops: tuple[ViewLoop, ViewLoop | None, ViewLoop],
         queries: Queries,
         mutations: Mutations,
@@ -56,7 +56,7 @@ class Executor:
         limits: ApiLimits,
     ) -> None:
         self._served, self._graph, self._epoch, self._limits = served, graph, epoch, limits
-        self._graph_loop, self._search_loop, self._home_loop = loops
+        self._graph_loop, self._search_loop, self._directory_loop = loops
         self._queries, self._mutations, self._subscriptions = queries, mutations, subscriptions
         self._documents = Documents(limits)
         self._introspection = Introspection(limits.introspection_seconds)
@@ -74,13 +74,15 @@ class Executor:
         return prepare(caller, served, document, name, variables, headers, self._limits)
 
     async def wait(self, request: Request) -> None:
-        """Until the views have what the caller has seen (`Pcloud-Revision`); raises `Rejected` or `Unavailable`."""
+        """Until the views have what the caller has seen (`Pcloud-Revision`) and the types that it asks for; raises `Rejected` or
+        `Unavailable`."""
+        asks_apps = any(map(_asks_apps, request.operation.steps))
+        if asks_apps and self._graph.checkpoint.sequence < self._served.declared:
+            await self._graph_loop.wait_for(self._served.declared)
         if not (revision := request.header("Pcloud-Revision")):
             return
         sequence = read_position(revision, self._epoch)
-        await (self._graph_loop if any(map(_asks_apps, request.operation.steps)) else self._home_loop).wait_for(
-            sequence
-        )
+        await (self._graph_loop if asks_apps else self._directory_loop).wait_for(sequence)
         searches = any(step.root is not None and step.root.kind == "search" for step in request.operation.steps)
         if searches and self._search_loop is not None:
             await self._search_loop.wait_for(sequence)

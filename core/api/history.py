@@ -16,7 +16,7 @@ from pcloud.errors import Rejected
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.revision import Revision
 from pcloud.subject import Ref
-from projections.graph.port import GraphStore
+from projections.graph.port import GraphReader
 
 __all__ = ["HistoryReader", "node_history", "shown_actor", "shows", "visible_change"]
 
@@ -36,7 +36,7 @@ class HistoryReader(Protocol):
 
 
 async def node_history(
-    view: View, log: HistoryReader, graph: GraphStore, shape: Shape, arguments: Mapping[str, Any], most: int
+    view: View, log: HistoryReader, graph: GraphReader, shape: Shape, arguments: Mapping[str, Any], most: int
 ) -> list[dict[str, Any]]:
     """The newest changes first. `most`: bytes of them, about; raises `Rejected` beyond."""
     type_ = view.type(arguments["type"])

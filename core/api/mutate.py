@@ -25,7 +25,7 @@ from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from pcloud.subject import Ref, new_id
-from projections.graph.port import Every, GraphStore, IdIn, Select
+from projections.graph.port import Every, GraphReader, IdIn, Select
 
 __all__ = ["Mutations"]
 
@@ -36,7 +36,7 @@ TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 class Mutations:
     """Changes the graph for callers, through their views."""
 
-    def __init__(self, commands: Commands, graph: GraphStore, log: HistoryReader) -> None:
+    def __init__(self, commands: Commands, graph: GraphReader, log: HistoryReader) -> None:
         self._commands, self._graph, self._log = commands, graph, log
 
     async def run(self, request: Request, steps: Sequence[Step]) -> tuple[dict[str, Any], Revision]:

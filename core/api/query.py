@@ -18,7 +18,7 @@ from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from pcloud.subject import check_id
 from projections.graph.past import past_graph
-from projections.graph.port import GraphStore, Group, IdIn, Row, Select
+from projections.graph.port import GraphReader, Group, IdIn, Row, Select
 from projections.search.port import SearchIndex
 
 __all__ = ["Queries"]
@@ -29,7 +29,7 @@ MAX_GROUPS = 1_000
 class Queries:
     """Reads for callers, through their views. `log` serves histories alone."""
 
-    def __init__(self, log: HistoryReader, graph: GraphStore, index: SearchIndex | None) -> None:
+    def __init__(self, log: HistoryReader, graph: GraphReader, index: SearchIndex | None) -> None:
         self._log, self._graph, self._index = log, graph, index
         self._past = PastTurns()
 

@@ -14,7 +14,7 @@ from core.schema.view import View
 from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from projections.graph.catalog import FieldDef
-from projections.graph.port import GraphStore, IdIn
+from projections.graph.port import GraphReader, IdIn
 from projections.search.plan import UNITS
 from projections.search.port import Hit, Range, SearchIndex, SearchQuery, SearchResult
 
@@ -29,7 +29,7 @@ async def search(
     plan: Mapping[str, tuple[str, Any]],
     arguments: Mapping[str, Any],
     index: SearchIndex,
-    graph: GraphStore,
+    graph: GraphReader,
     log: HistoryReader,
 ) -> dict[str, Any]:
     """The answer's `SearchResult` in the shape that `plan` wants."""
@@ -141,7 +141,7 @@ def _facet(inner: Mapping[str, tuple[str, Any]], name: str, result: SearchResult
 
 
 async def _hits(
-    request: Request, plan: HitsPlan, hits: Sequence[Hit], graph: GraphStore, log: HistoryReader
+    request: Request, plan: HitsPlan, hits: Sequence[Hit], graph: GraphReader, log: HistoryReader
 ) -> list[dict[str, Any]]:
     view = request.served.view
     by_type: dict[str, list[str]] = {}

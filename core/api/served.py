@@ -82,6 +82,11 @@ class ServedViews:
     def close(self) -> None:
         self._unsubscribe()
 
+    @property
+    def declared(self) -> int:
+        """See `ViewRegistry.declared`."""
+        return self._views.declared
+
     def add(self, extra: Sequence[RootField]) -> None:
         """More platform commands."""
         self._extra += tuple(extra)

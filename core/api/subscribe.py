@@ -17,7 +17,7 @@ from core.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
 from pcloud.revision import Revision
-from projections.graph.port import GraphStore, IdIn
+from projections.graph.port import GraphReader, IdIn
 
 __all__ = ["Subscriptions", "read_position"]
 
@@ -31,7 +31,7 @@ def read_position(text: str, epoch: str) -> int:
 
 
 class Subscriptions:
-    def __init__(self, log: HistoryReader, graph: GraphStore, hub: EventHub) -> None:
+    def __init__(self, log: HistoryReader, graph: GraphReader, hub: EventHub) -> None:
         self._log, self._graph, self._hub = log, graph, hub
 
     async def run(

@@ -20,10 +20,10 @@ from core.app.arrivals import Approve
 from core.app.bounds import ArchiveBounds
 from core.app.pack import Archive, pack, packed
 from core.app.parts import Progress
-from core.app.record import App, AppState
 from core.app.review import Review
 from core.app.settings import AppSettings, Supervision
 from core.app.status import AppStatus
+from projections.directory import App, AppState
 
 __all__ = [
     "App", "AppSettings", "AppState", "AppStatus", "Approve", "Apps", "Archive", "ArchiveBounds", "CheckedArchive",

@@ -28,17 +28,16 @@ from core.app.admission_rules import (
 from core.app.archive import CheckedArchive, read_archive
 from core.app.bundled import BundledApps
 from core.app.parts import AppParts
-from core.app.record import App, AppState
 from core.app.review import Review, changes_of, notes_of, resources_of
 from core.app.signature import Signer, changed_signer, signer_of
 from core.app.stored import stored_catalog
 from core.app.upgrade import new_inits
 from core.app.words import words_of
-from core.caller import Grant
 from core.grant import carry_over, requested_grants
 from core.processor import plan_triggers
 from pcloud.errors import Conflict, Rejected
 from pcloud.manifest import Manifest
+from projections.directory import App, AppState, Grant
 from projections.graph.catalog import Catalog
 
 __all__ = ["Admission", "Candidate"]
@@ -81,7 +80,7 @@ class Admission:
         signer = await asyncio.to_thread(signer_of, archive)
         bundled = await asyncio.to_thread(self.bundled.holds, checked)
         nodes, manifest = self._parts.nodes, checked.manifest
-        apps = {app.name: app for app in await nodes.all()}
+        apps = {app.name: app for app in nodes.all()}
         app = apps.pop(manifest.name, None)
         others = {name: other.manifest for name, other in apps.items()}
         self._parts.local.check_idle(manifest.name)
@@ -93,7 +92,7 @@ class Admission:
             if not missing or kind == "upgrade":
                 raise
             schema = Catalog()  # it builds on what is missing: that is told, and has to come first
-        before = await nodes.catalog(manifest.name) if kind == "upgrade" else Catalog()
+        before = app.declares() if app is not None and kind == "upgrade" else Catalog()
         stored = await stored_catalog(self._parts.store, manifest.name) if kind != "same" else Catalog()
         if kind == "install":
             check_stored(manifest.name, stored, schema)
@@ -102,7 +101,7 @@ class Admission:
             check_dependents(manifest, app.manifest, others)
         check_roles(manifest, others)
         plan_triggers(manifest)  # raises for one that can't work, before anything is installed
-        held = await nodes.grants(manifest.name) if kind != "install" else ()
+        held = nodes.grants(manifest.name) if kind != "install" else ()
         grants = carry_over(requested_grants(manifest), held)
         return Candidate(checked, kind, app, bundled, signer, grants, tuple(missing), schema, before)
 
@@ -119,7 +118,7 @@ class Admission:
     async def review(self, candidate: Candidate) -> Review:
         manifest, app = candidate.checked.manifest, candidate.app
         changes: list[str] = []
-        manifests = {one.name: one.manifest for one in await self._parts.nodes.all()} | {manifest.name: manifest}
+        manifests = {one.name: one.manifest for one in self._parts.nodes.all()} | {manifest.name: manifest}
         words = words_of(manifests, self._parts.nodes.types())
         # What the owner said before holds for every version.
         resources = msgspec.structs.replace(manifest.resources, **(app.limits if app is not None else {}))

@@ -13,8 +13,8 @@ import logging
 from collections.abc import Callable
 
 from core.app.parts import AppParts
-from core.app.record import App, AppState
 from pcloud.errors import PCloudError
+from projections.directory import App, AppState
 
 __all__ = ["Aftercare", "is_stranded"]
 
@@ -65,7 +65,7 @@ class Aftercare:
     async def _see_to_apps(self) -> None:
         local = self._parts.local
         async with local.deciding:
-            apps = {app.name: app for app in await self._parts.nodes.all()}
+            apps = {app.name: app for app in self._parts.nodes.all()}
             running = {name for name, app in apps.items() if app.state is AppState.RUNNING}
             for name, app in apps.items():
                 if local.busy(name):

@@ -27,7 +27,6 @@ from core.app.parts import AppParts, Progress, quiet
 from core.app.pausing import Pauses
 from core.app.ports import Api, BusUsers, Calls, Commands, Processor, Store
 from core.app.reach import Reach
-from core.app.record import App, AppState
 from core.app.removal import Removals, check_can_go
 from core.app.retention import Retention
 from core.app.review import Review
@@ -39,7 +38,7 @@ from core.app.vitals import AppVitals, vitals_of
 from core.sandbox import Ports
 from core.sandbox.inside import Inside
 from pcloud.errors import Conflict
-from projections.graph.port import GraphStore
+from projections.directory import App, AppState, Directory
 
 __all__ = ["Approve", "Apps"]
 
@@ -54,7 +53,7 @@ class Apps:
         settings: AppSettings,
         *,
         commands: Commands,
-        graph: GraphStore,
+        directory: Directory,
         store: Store,
         server: BusUsers,
         api: Api,
@@ -64,8 +63,8 @@ class Apps:
     ):
         # Apps have another working folder than core.
         settings = replace(settings, folder=settings.folder.absolute(), runtime=settings.runtime.absolute())
-        self._nodes = AppNodes(graph, commands)
-        reach = Reach(graph, self._nodes, Ports(settings.folder))
+        self._nodes = AppNodes(directory, commands)
+        reach = Reach(directory, Ports(settings.folder))
         self._local = LocalApps(
             settings, server, api, calls, reach, on_limit, self._pause_later, lambda: self._aftercare.look()
         )
@@ -118,7 +117,7 @@ class Apps:
         """
         async with self._local.deciding:
             await self.get(name)
-            check_can_go(name, {other.name: other.manifest for other in await self._nodes.all()})
+            check_can_go(name, {other.name: other.manifest for other in self._nodes.all()})
             await self._local.cancel(name)
             app = await self._removals.begin(name, forget=forget)
             progress("remove", name)
@@ -172,7 +171,7 @@ class Apps:
         itself."""
         await asyncio.to_thread(end_leftovers, self._parts.settings.folder, self._parts.settings.machine.cgroups)
         await asyncio.to_thread(self.staged.clear)
-        apps = await self._nodes.all()
+        apps = self._nodes.all()
         users = {app.name: app.nkey for app in apps if app.nkey and self._parts.folders(app.name).bus_seed.exists()}
         paused = {app.name for app in apps if app.state is AppState.PAUSED}
         await self._local.set_users({name: key for name, key in users.items() if name not in paused})
@@ -197,7 +196,7 @@ class Apps:
 
     async def list(self) -> list[AppStatus]:
         """All apps by name."""
-        apps = sorted(await self._nodes.all(), key=lambda app: app.name)
+        apps = sorted(self._nodes.all(), key=lambda app: app.name)
         return [self._status(app) for app in apps]
 
     async def vitals(self) -> list[AppVitals]:
@@ -207,7 +206,7 @@ class Apps:
 
     async def get(self, name: str) -> App:
         """Raises `NotFound`."""
-        return await self._nodes.get(name)
+        return self._nodes.get(name)
 
     async def detail(self, name: str) -> dict[str, Any]:
         """All that the owner may want to know of one app, as JSON."""
@@ -278,13 +277,13 @@ class Apps:
 
     async def _see_to(self, name: str) -> None:
         """Once. Raises why it is to be tried again."""
-        app = await self._nodes.find(name)
+        app = self._nodes.find(name)
         try:
             if app is not None:
                 await self._go_on(app)
         except Exception:
             # What failed for good, and is written down, has been told.
-            if (now := await self._nodes.find(name)) and is_stranded(now, started=self._local.started(name)):
+            if (now := self._nodes.find(name)) and is_stranded(now, started=self._local.started(name)):
                 raise
         self._local.troubles.pop(name, None)
 

@@ -10,13 +10,12 @@ from pathlib import Path
 from core.app.admission import Admission
 from core.app.installation import bring_up
 from core.app.parts import AppParts, Progress, quiet
-from core.app.record import App, AppState
 from core.app.review import Review
 from core.app.staging import Staged
 from core.app.upgrade import Upgrades
-from core.caller import Grant
 from core.grant import decide
 from pcloud.errors import PCloudError
+from projections.directory import App, AppState, Grant
 
 __all__ = ["Approve", "Arrivals"]
 
@@ -96,7 +95,7 @@ class Arrivals:
             await self._parts.store.archives.put(candidate.checked.sha256, archive)
             task = await self._begin(archive, answers, unconfined, progress)
         await asyncio.shield(task)
-        return await self._parts.nodes.get(name)
+        return self._parts.nodes.get(name)
 
     async def _begin(
         self, archive: Path, answers: Mapping[str, bool], unconfined: bool, progress: Progress

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from core.app.limits import changed_limits
 from core.app.parts import AppParts
 from core.app.pausing import WITHDRAWN, withdrawn
-from core.app.record import App, AppState
 from pcloud.errors import NotFound
+from projections.directory import App, AppState
 
 __all__ = ["Decisions"]
 
@@ -32,16 +32,16 @@ class Decisions:
         """See `Apps.set_grant`."""
         nodes = self._parts.nodes
         async with self._parts.local.deciding:
-            await nodes.get(name)
-            grants = {grant.id: grant for grant in await nodes.grants(name)}
+            nodes.get(name)
+            grants = {grant.id: grant for grant in nodes.grants(name)}
             if grant_id not in grants:
                 raise NotFound(f"{name} has no grant {grant_id!r}: `pcloud app grants {name}` shows them all")
             grant = replace(grants[grant_id], state="approved" if approved else "rejected")
             if grant.state == grants[grant_id].state:
-                return await nodes.get(name)
+                return nodes.get(name)
             await nodes.set_grant(grant)
             await self._parts.api.disconnect(lambda caller: name in (caller.view_app, caller.name))
-        app, lacking = await nodes.get(name), await withdrawn(self._parts, name)
+        app, lacking = nodes.get(name), await withdrawn(self._parts, name)
         if lacking and app.state is AppState.RUNNING:
             return await self._life.pause(name, lacking)
         if not lacking and app.state is AppState.PAUSED and app.error.startswith(WITHDRAWN):
@@ -55,7 +55,7 @@ class Decisions:
         """See `Apps.set_limits`."""
         nodes = self._parts.nodes
         async with self._parts.local.deciding:
-            app = await nodes.get(name)
+            app = nodes.get(name)
             self._parts.local.check_idle(name)
             limits = changed_limits(app.limits, changes)
             if limits == app.limits:
@@ -63,4 +63,4 @@ class Decisions:
             await nodes.set_limits(name, limits)
         if app.state is AppState.RUNNING and app.manifest.run is not None:
             return await self._life.restart(name)
-        return await nodes.get(name)
+        return nodes.get(name)

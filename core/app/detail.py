@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 
 from core.app.parts import AppParts
-from core.app.record import App, app_ref
+from core.app.record import app_ref
 from core.app.review import worded
 from core.app.upgrade import Upgrades
 from core.app.words import words_of
 from pcloud.event import StoredEvent
+from projections.directory import App
 
 __all__ = ["detail_of"]
 
@@ -23,9 +24,9 @@ SHOWN = ("version", "state", "step", "error")
 
 
 async def detail_of(app: App, parts: AppParts, upgrades: Upgrades) -> dict[str, Any]:
-    grants = await parts.nodes.grants(app.name)
+    grants = parts.nodes.grants(app.name)
     before = app.previous
-    words = words_of({one.name: one.manifest for one in await parts.nodes.all()}, parts.nodes.types())
+    words = words_of({one.name: one.manifest for one in parts.nodes.all()}, parts.nodes.types())
     return {
         "description": app.manifest.description,
         "archive": app.archive,

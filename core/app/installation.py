@@ -20,9 +20,9 @@ from collections.abc import Sequence
 
 from core.app.instance import Instance
 from core.app.parts import AppParts, Progress
-from core.app.record import AppState
 from pcloud.errors import PCloudError
 from pcloud.manifest import Init
+from projections.directory import AppState
 
 __all__ = ["Installation", "bring_up"]
 

@@ -25,7 +25,6 @@ from core.app.log import AppLog
 from core.app.ports import Api, Calls
 from core.app.process import ProcessState, Start, Supervisor
 from core.app.reach import Reach
-from core.app.record import App
 from core.app.settings import AppSettings
 from core.app.variables import key_variables, variables
 from core.sandbox import Cell, Limits, Plan
@@ -35,6 +34,7 @@ from core.sandbox.inside import Inside
 from core.sandbox.ports import connect_host
 from pcloud.errors import Unavailable
 from pcloud.manifest import Run
+from projections.directory import App
 
 __all__ = ["Instance"]
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
-
 from pcloud.errors import Rejected
-from pcloud.manifest import Resources
 from pcloud.manifest_rules import LIMITS
 
-__all__ = ["changed_limits", "limits_from_json", "more_room", "size"]
+__all__ = ["changed_limits", "more_room", "size"]
 
 UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
@@ -30,12 +27,6 @@ def changed_limits(limits: Mapping[str, int], changes: Mapping[str, Any]) -> dic
             bounds = f"from {_said(name, least)} to {_said(name, most)}"
             raise Rejected(f"the limit {name} is {_said(name, value)}: use a {number} {bounds}")
     return {name: value for name, value in {**limits, **changes}.items() if value is not None}
-
-
-def limits_from_json(text: str) -> dict[str, int]:
-    """As they stand in the log; raises `msgspec.MsgspecError`. One that this version does not know is left out."""
-    stored = msgspec.json.decode(text, type=dict[str, int]) if text else {}
-    return {name: value for name, value in stored.items() if name in Resources.__struct_fields__}
 
 
 def more_room(app: str) -> str:

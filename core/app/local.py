@@ -17,10 +17,10 @@ from core.app.folders import ENVIRONMENTS
 from core.app.instance import Instance
 from core.app.ports import Api, BusUsers, Calls
 from core.app.reach import Reach
-from core.app.record import App
 from core.app.settings import AppSettings
 from core.sandbox.inside import Inside
 from pcloud.errors import Conflict, NotFound, PCloudError
+from projections.directory import App
 
 __all__ = ["LocalApps"]
 

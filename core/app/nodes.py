@@ -1,5 +1,4 @@
-"""The installed apps as the log has them: nodes of `core/App` and `core/Grant`, read from the graph view, written by
-commands."""
+"""The installed apps as the log has them: nodes of `core/App` and `core/Grant`, read from the directory, written by commands."""
 
 from __future__ import annotations
 
@@ -14,68 +13,49 @@ from core.app.additive import beyond
 from core.app.admission_rules import own_catalog
 from core.app.archive import CheckedArchive
 from core.app.ports import Commands
-from core.app.record import ALL_APPS, APP_TYPE, App, AppState, Previous, app_from_row, app_ref, app_values
-from core.caller import Grant
+from core.app.record import app_ref, app_values
 from core.command import NodeChange
-from core.grant import ALL_GRANTS, GRANT_TYPE, grant_from_row, grant_ref, grant_values, requested_grants
-from pcloud.errors import NotFound
+from core.grant import grant_ref, grant_values, requested_grants
 from pcloud.subject import Ref
+from projections.directory import App, AppState, Directory, Grant, Previous
 from projections.graph.catalog import Catalog, TypeDef
-from projections.graph.port import Compare, GraphStore, IdIn, Select
 
 __all__ = ["AppNodes"]
 
-CAPABILITY_TYPE = "core/Capability"
-TEXTS = ("schema", "catalog", "hidden")
 ACTOR = "owner"
 
 
 class AppNodes:
     """Every write is one transaction; it has been folded when the write returns."""
 
-    def __init__(self, graph: GraphStore, commands: Commands):
-        self._graph = graph
+    def __init__(self, directory: Directory, commands: Commands):
+        self._directory = directory
         self._commands = commands
 
     # --- reading ------------------------------------------------------------------------------------------------------
 
-    async def all(self) -> list[App]:
-        return [app_from_row(row) for row in await self._graph.fetch(ALL_APPS)]
+    def all(self) -> list[App]:
+        return list(self._directory.records.apps.values())
 
-    async def get(self, name: str) -> App:
+    def get(self, name: str) -> App:
         """Raises `NotFound`."""
-        rows = await self._graph.fetch(Select(APP_TYPE, scalars=ALL_APPS.scalars, filter=IdIn((name,))))
-        if not rows:
-            raise NotFound(f"there is no app {name!r} here: `pcloud app list` shows what is installed")
-        return app_from_row(rows[0])
+        return self._directory.app(name)
 
-    async def find(self, name: str) -> App | None:
-        rows = await self._graph.fetch(Select(APP_TYPE, scalars=ALL_APPS.scalars, filter=IdIn((name,))))
-        return app_from_row(rows[0]) if rows else None
+    def find(self, name: str) -> App | None:
+        return self._directory.records.apps.get(name)
 
-    async def grants(self, name: str) -> tuple[Grant, ...]:
-        """All grants of an app, decided or not, in the order of the manifest as far as they are in it."""
-        rows = await self._graph.fetch(
-            Select(GRANT_TYPE, scalars=ALL_GRANTS.scalars, filter=Compare("app", "eq", name))
-        )
-        return tuple(sorted((grant_from_row(row) for row in rows), key=lambda grant: (grant.verb, grant.target)))
-
-    async def catalog(self, name: str) -> Catalog:
-        """What the installed version declares."""
-        return Catalog.from_json((await self._texts(name))["catalog"] or "{}")
-
-    async def hidden(self, name: str) -> Catalog:
-        """What versions that were taken back declared beyond it; entities of that time are still stored."""
-        return Catalog.from_json((await self._texts(name))["hidden"] or "{}")
+    def grants(self, name: str) -> tuple[Grant, ...]:
+        """All grants of an app, decided or not, by verb and target."""
+        return self._directory.grants(name)
 
     def types(self) -> Catalog:
         """All types that exist."""
-        return self._graph.catalog
+        return self._directory.catalog
 
     def types_without(self, name: str) -> Catalog:
         """All types that exist, less what this app itself declared before."""
         types: dict[str, TypeDef] = {}
-        for type_name, type_ in self._graph.catalog.types.items():
+        for type_name, type_ in self._directory.catalog.types.items():
             if not type_name.startswith(f"{name}/"):
                 fields = {key: field for key, field in type_.fields.items() if not key.startswith(f"{name}/")}
                 types[type_name] = TypeDef(type_.name, fields, type_.description)
@@ -86,7 +66,7 @@ class AppNodes:
     async def register(self, checked: CheckedArchive, grants: Sequence[Grant], signer: str = "") -> App:
         """The app, INSTALLING, with its decided grants; those of an earlier try that are not asked for any more go."""
         name = checked.manifest.name
-        earlier = await self.find(name)
+        earlier = self.find(name)
         state = {
             "state": AppState.INSTALLING.value, "step": "register", "error": None, "previous": None,
             "signer": signer or None, "forget": None, "paused": None, "installedAt": earlier.installed_at if earlier else _now(),
@@ -95,11 +75,10 @@ class AppNodes:
 
     async def replace(self, app: App, checked: CheckedArchive, grants: Sequence[Grant], signer: str = "") -> App:
         """Another version in the place of `app`, UPGRADING, which is remembered for a rollback."""
-        texts = await self._texts(app.name)
-        held = {grant.id: grant.state for grant in await self.grants(app.name)}
+        held = {grant.id: grant.state for grant in self.grants(app.name)}
         earlier = msgspec.structs.replace(app.previous, earlier="").to_json() if app.previous else ""
         previous = Previous(
-            app.version, app.archive, app.manifest, texts["schema"], texts["catalog"], _now(), held, app.signer, earlier
+            app.version, app.archive, app.manifest, app.schema, app.catalog, _now(), held, app.signer, earlier
         )
         state = {
             "state": AppState.UPGRADING.value, "step": "register", "error": None, "signer": signer or None,
@@ -113,12 +92,12 @@ class AppNodes:
         before = app.previous
         assert before is not None
         earlier = before.before() if by_itself else None
-        held = {**before.grants, **{grant.id: grant.state for grant in await self.grants(app.name)}}
+        held = {**before.grants, **{grant.id: grant.state for grant in self.grants(app.name)}}
         grants = [
             replace(grant, state=held.get(grant.id, "rejected"))  # type: ignore[arg-type] - as it was stored
             for grant in requested_grants(before.manifest)
         ]
-        hidden = beyond(await self.catalog(app.name), await self.hidden(app.name))
+        hidden = beyond(app.declares(), app.hides())
         state = {
             "state": AppState.UPGRADING.value, "step": "register", "signer": before.signer or None, "hidden": hidden.to_json(),
             "previous": msgspec.structs.replace(earlier, returning=True).to_json() if earlier else None,
@@ -150,13 +129,17 @@ class AppNodes:
 
     async def delete(self, name: str) -> None:
         """The app with its grants and the capabilities that it gave or was given."""
+        records = self._directory.records
         refs = [
             app_ref(name),
-            *await self._refs(GRANT_TYPE, "app", name),
-            *await self._refs(CAPABILITY_TYPE, "giver", name),
-            *await self._refs(CAPABILITY_TYPE, "receiver", name),
+            *(grant_ref(grant) for grant in self.grants(name)),
+            *(
+                Ref("core", "Capability", one.id)
+                for one in records.capabilities.values()
+                if name in (one.giver, one.receiver)
+            ),
         ]
-        await self._commands.write(ACTOR, [NodeChange(ref, "delete") for ref in dict.fromkeys(refs)])
+        await self._commands.write(ACTOR, [NodeChange(ref, "delete") for ref in refs])
 
     # --- within -------------------------------------------------------------------------------------------------------
 
@@ -168,25 +151,17 @@ class AppNodes:
         """The node, with exactly these grants, in one transaction."""
         name = values["name"]
         kept = {grant.id for grant in grants}
-        gone = [ref for ref in await self._refs(GRANT_TYPE, "app", name) if ref.id not in kept]
+        gone = [grant_ref(grant) for grant in self.grants(name) if grant.id not in kept]
         changes = [
             NodeChange(app_ref(name), "upsert", set=values),
             *(NodeChange(grant_ref(grant), "upsert", set=grant_values(grant)) for grant in grants),
             *(NodeChange(ref, "delete") for ref in gone),
         ]
         await self._commands.write(ACTOR, changes)
-        return await self.get(name)
+        return self.get(name)
 
     async def _set(self, name: str, **values: Any) -> None:
         await self._commands.write(ACTOR, [NodeChange(app_ref(name), "update", set=values)])
-
-    async def _texts(self, name: str) -> dict[str, str]:
-        [row] = await self._graph.fetch(Select(APP_TYPE, scalars=("id", *TEXTS), filter=IdIn((name,))))
-        return {text: row.get(text) or "" for text in TEXTS}
-
-    async def _refs(self, type_: str, field: str, value: str) -> list[Ref]:
-        rows = await self._graph.fetch(Select(type_, scalars=("id",), filter=Compare(field, "eq", value)))
-        return [Ref("core", type_.removeprefix("core/"), row["id"]) for row in rows]
 
 
 def _now() -> str:

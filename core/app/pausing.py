@@ -10,10 +10,10 @@ from dataclasses import replace
 
 from core.app.installation import Installation, bring_up
 from core.app.parts import AppParts, quiet
-from core.app.record import App, AppState
 from core.app.words import words_of
 from core.grant import describe
 from pcloud.errors import Conflict, Forbidden
+from projections.directory import App, AppState
 from projections.graph.catalog import Catalog
 
 __all__ = ["WITHDRAWN", "Pauses", "withdrawn"]
@@ -63,9 +63,9 @@ class Pauses:
 
 async def withdrawn(parts: AppParts, name: str) -> str:
     """Why an app with the grants of now can't run, '' when it can; in the words that it was asked for."""
-    grants = await parts.nodes.grants(name)
+    grants = parts.nodes.grants(name)
     lacking = [grant for grant in grants if grant.state != "approved" and not grant.optional]
     if not lacking:
         return ""
-    words = words_of({one.name: one.manifest for one in await parts.nodes.all()}, Catalog())
+    words = words_of({one.name: one.manifest for one in parts.nodes.all()}, Catalog())
     return WITHDRAWN + "; ".join(describe(grant, replace(words, actions={})) for grant in lacking)

@@ -14,8 +14,8 @@ from pcloud.revision import Revision
 from pcloud.subject import Ref
 
 if TYPE_CHECKING:
-    from core.app.record import App
     from core.command import NodeChange
+    from projections.directory import App
 
 __all__ = ["Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "OpenRuns", "Processor", "Store"]
 

@@ -15,9 +15,9 @@ from contextlib import suppress
 
 from core.app.admission_rules import dependents
 from core.app.parts import AppParts, Progress
-from core.app.record import App, AppState
 from pcloud.errors import Conflict, Rejected
 from pcloud.manifest import Manifest
+from projections.directory import App, AppState
 
 __all__ = ["Removals", "check_can_go"]
 
@@ -39,7 +39,7 @@ class Removals:
     async def begin(self, name: str, *, forget: bool) -> App:
         """From here on it is gone on with until it is done."""
         await self._parts.nodes.become(name, AppState.REMOVING, step="remove", forget=forget or None)
-        return await self._parts.nodes.get(name)
+        return self._parts.nodes.get(name)
 
     async def go_on(self, app: App, progress: Progress) -> None:
         """Every step can be done again."""

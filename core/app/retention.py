@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 
 from core.app.nodes import AppNodes
 from core.app.ports import Archives
-from core.app.record import App, AppState
+from projections.directory import App, AppState
 
 __all__ = ["Retention", "needed_archives"]
 
@@ -40,7 +40,7 @@ class Retention:
             # In this order: one that stops arriving has an app by then, or none.
             found, arriving = await self._archives.names(), +self._arriving
             if unneeded := found - set(arriving):
-                needed = {archive for app in await self._nodes.all() for archive in needed_archives(app)}
+                needed = {archive for app in self._nodes.all() for archive in needed_archives(app)}
                 for name in sorted(unneeded - needed):
                     await self._archives.delete(name)
 

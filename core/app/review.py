@@ -9,9 +9,9 @@ from typing import Any, Literal
 from core.app.admission_rules import Missing
 from core.app.limits import size
 from core.app.signature import Signer
-from core.caller import Grant
 from core.grant import Words, describe, explain_capability
 from pcloud.manifest import Manifest, Resources
+from projections.directory import Grant
 
 __all__ = ["Review", "changes_of", "notes_of", "resources_of", "worded"]
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.app.instance import Instance
-from core.app.record import App
+from projections.directory import App
 
 __all__ = ["AppStatus", "status_of"]
 

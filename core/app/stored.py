@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 
 from core.app.additive import added_fields, beyond
 from core.app.ports import Store
-from core.app.record import AppState, app_ref
+from core.app.record import app_ref
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import TypeName
+from projections.directory import AppState
 from projections.graph.catalog import Catalog
 
 __all__ = ["stored_catalog", "written_beyond"]

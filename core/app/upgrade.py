@@ -21,11 +21,10 @@ from core.app.additive import losses
 from core.app.archive import CheckedArchive
 from core.app.installation import bring_up
 from core.app.parts import AppParts, Progress
-from core.app.record import App, AppState
 from core.app.stored import written_beyond
-from core.caller import Grant
 from pcloud.errors import Conflict, PCloudError, Unavailable
 from pcloud.manifest import Init, Manifest
+from projections.directory import App, AppState, Grant
 from projections.graph.catalog import Catalog
 
 __all__ = ["Upgrades", "check_can_roll_back"]
@@ -85,7 +84,7 @@ class Upgrades:
         if before is None:
             return []
         found: list[str] = []
-        if hidden := losses(await self._parts.nodes.catalog(app.name), Catalog.from_json(before.catalog or "{}")):
+        if hidden := losses(app.declares(), Catalog.from_json(before.catalog or "{}")):
             found.append(
                 f"what was stored in {', '.join(hidden)} is not shown any more (a later upgrade shows it again)"
             )
@@ -128,7 +127,7 @@ class Upgrades:
             app.name,
             sorted(_triggers(app.manifest) - _triggers(before.manifest) | _moved(before.manifest, app.manifest)),
         )
-        newer, hidden = await self._parts.nodes.catalog(app.name), await self._parts.nodes.hidden(app.name)
+        newer, hidden = app.declares(), app.hides()
         old = await self._parts.nodes.restore(app, by_itself=bool(reason))
         # What nobody has written into binds no later version. Nobody can any more.
         older = Catalog.from_json(before.catalog or "{}")
@@ -158,7 +157,7 @@ class Upgrades:
         all, as with a log that did not answer in time, and runs now."""
         # With this write what is read next is what the log has.
         await self._parts.nodes.become(name, AppState.UPGRADING, reason)
-        app = await self._parts.nodes.get(name)
+        app = self._parts.nodes.get(name)
         if app.step not in BEFORE:
             await self.go_on(app, progress)
             return True

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from core.app.folders import AppFolders
-from core.app.record import App
+from projections.directory import App
 
 __all__ = ["key_variables", "variables"]
 

@@ -1,6 +1,6 @@
 """Calls between apps, people and devices, the durable ones too, and how they travel over the bus.
 
-`Calls` is the way in; `dispatch` knows the bus, `directory` who offers what, `permission` and `capability` who may,
+`Calls` is the way in; `dispatch` knows the bus, `permission` and `capability` who may (as the directory says),
 `arguments` what an action takes, `open_runs` which handler is at work on what."""
 
 from core.call.answer import CallAnswer, HandlerFailed, NoInstance

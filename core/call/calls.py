@@ -19,18 +19,18 @@ from core.audit import Audit
 from core.call.answer import CallAnswer, HandlerFailed
 from core.call.arguments import check_arguments
 from core.call.capability import Capabilities
-from core.call.directory import Directory
 from core.call.dispatch import Dispatcher
 from core.call.identity import call_run_id, send_run_id
 from core.call.job import Job, encode_job
 from core.call.open_runs import OpenRuns
-from core.call.permission import Permission, calling_app, demand
+from core.call.permission import calling_app, demand
 from core.call.settings import CallSettings
 from core.call.target import ActionName, CapabilityName, RoleAction, Target, parse_target
 from core.caller import Caller, RunContext
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from pcloud.errors import Forbidden, PCloudError, Rejected
+from projections.directory import Directory
 
 __all__ = ["CallQuota", "Calls"]
 
@@ -57,7 +57,6 @@ class Calls:
         store: Any,
         dispatcher: Dispatcher,
         directory: Directory,
-        permission: Permission,
         capabilities: Capabilities,
         audit: Audit,
         settings: CallSettings,
@@ -65,7 +64,6 @@ class Calls:
     ) -> None:
         self._store = store
         self._dispatcher = dispatcher
-        self._permission = permission
         self._capabilities = capabilities
         self._audit = audit
         self._settings = settings
@@ -177,9 +175,9 @@ class Calls:
         parsed: Target = parse_target(target)
         if isinstance(parsed, CapabilityName):
             return await self._capabilities.resolve(caller, parsed)
-        await demand(self._permission, caller, parsed)
+        await demand(self.directory, caller, parsed)
         if isinstance(parsed, RoleAction):
-            return ActionName(await self.directory.holder(parsed.role), parsed.action)
+            return ActionName(self.directory.holder(parsed.role), parsed.action)
         return parsed
 
     async def invoke(
@@ -198,7 +196,7 @@ class Calls:
         """Ask the app, within an open run, with arguments that were checked; actions in them are minted here, so that
         no stored call holds a token. Raises `HandlerFailed`, `NoInstance`, `Unavailable`."""
         self._demand_end(caller, name, context)
-        action = await self.directory.action(name)
+        action = self.directory.action(name.app, name.action)
         args = await self._capabilities.replace(caller, name.app, args)
         seconds = min(action.seconds, timeout or action.seconds, self._settings.seconds)
         token = self.runs.open(context, name.app)
@@ -239,7 +237,7 @@ class Calls:
     async def check(self, name: ActionName, args: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments as the action takes them; raises `Rejected`, or `NotFound` for an action that does not
         exist."""
-        action = await self.directory.action(name)
+        action = self.directory.action(name.app, name.action)
         return check_arguments(str(name), action.args, args)
 
     def check_size(self, name: str, args: dict[str, Any]) -> dict[str, Any]:

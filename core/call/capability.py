@@ -15,14 +15,14 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from core.call.permission import Permission, calling_app, demand
+from core.call.permission import calling_app, demand
 from core.call.target import ActionName, CapabilityName
 from core.caller import Caller
 from core.command import NodeChange
 from pcloud.errors import Forbidden, Rejected
 from pcloud.revision import Revision
 from pcloud.subject import Ref
-from projections.graph.port import GraphStore
+from projections.directory import Directory
 
 __all__ = ["Capabilities", "Writer"]
 
@@ -42,11 +42,10 @@ class Writer(Protocol):
 class Capabilities:
     """Mints and checks. `key`: the log's secret (`EventStore.id_key`)."""
 
-    def __init__(self, key: bytes, graph: GraphStore, commands: Writer, permission: Permission) -> None:
+    def __init__(self, key: bytes, directory: Directory, commands: Writer) -> None:
         self._key = hmac.digest(key, b"pcloud capability", "sha256")
-        self._graph = graph
+        self._directory = directory
         self._commands = commands
-        self._permission = permission
 
     async def replace(self, caller: Caller, receiver: str, args: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments with every `action:app/action` minted for `receiver`; raises `Forbidden` for what is not the
@@ -58,28 +57,27 @@ class Capabilities:
     async def demand(self, caller: Caller, args: Mapping[str, Any]) -> None:
         """Raises `Forbidden` now for what `replace` would refuse later."""
         for action in _given(args).values():
-            await demand(self._permission, caller, action)
+            await demand(self._directory, caller, action)
 
     async def mint(self, caller: Caller, receiver: str, action: ActionName) -> str:
         """`capability:TOKEN` for `receiver`, recorded as a node `core/Capability`."""
-        await demand(self._permission, caller, action)
+        await demand(self._directory, caller, action)
         giver = calling_app(caller) or OWNER
         token = self._token(giver, receiver, action)
         ref = _ref(token)
-        if not (await self._graph.nodes([ref]))[ref].exists:
+        if self._directory.capability(ref.id) is None:
             fields = {"giver": giver, "receiver": receiver, "action": str(action), "createdAt": _now()}
             await self._commands.write(caller.actor, [NodeChange(ref, "upsert", set=fields)])
         return f"capability:{token}"
 
     async def resolve(self, caller: Caller, name: CapabilityName) -> ActionName:
         """The action behind a token; raises `Forbidden` unless it is the caller's and its giver may still call it."""
-        ref = _ref(name.token)
-        node = (await self._graph.nodes([ref]))[ref]
+        known = self._directory.capability(_ref(name.token).id)
         receiver = calling_app(caller)
-        if not node.exists or not receiver or node.fields.get("receiver") != receiver:
+        if known is None or not receiver or known.receiver != receiver:
             raise Forbidden("this is no capability that you hold: it was taken back, or given to another app")
-        action, giver = ActionName.parse(node.fields["action"]), node.fields["giver"]
-        await demand(self._permission, Caller("owner") if giver == OWNER else Caller("app", giver), action)
+        action, giver = ActionName.parse(known.action), known.giver
+        await demand(self._directory, Caller("owner") if giver == OWNER else Caller("app", giver), action)
         return action
 
     def _token(self, giver: str, receiver: str, action: ActionName) -> str:

@@ -9,11 +9,9 @@ from typing import Any
 from core.audit import Audit
 from core.call.calls import CallQuota, Calls
 from core.call.capability import Capabilities, Writer
-from core.call.directory import Directory
 from core.call.dispatch import Dispatcher
-from core.call.permission import Permission
 from core.call.settings import CallSettings
-from projections.graph.port import GraphStore
+from projections.directory import Directory
 
 __all__ = ["open_calls"]
 
@@ -22,29 +20,22 @@ __all__ = ["open_calls"]
 async def open_calls(
     store: Any,
     server: Any,
-    graph: GraphStore,
-    graph_loop: Any,
+    directory: Directory,
     commands: Writer,
-    permission: Permission,
     settings: CallSettings | None = None,
     audit: Audit | None = None,
     quotas: CallQuota | None = None,
 ) -> AsyncIterator[Calls]:
-    """Connect to the bus and be ready to call. `server`: `url` and the `dispatcher`'s credentials; `permission`: a
-    `core.grant.GrantRegister`; `audit`: where each call is written down, its own when none is given."""
+    """Connect to the bus and be ready to call. `server`: `url` and the `dispatcher`'s credentials. `audit`: where
+    each call is written down, its own when none is given."""
     settings = settings or CallSettings()
-    directory = Directory(graph)
-    capabilities = Capabilities(store.id_key, graph, commands, permission)
+    capabilities = Capabilities(store.id_key, directory, commands)
     credentials = server.dispatcher
     async with (
         Dispatcher.open(server.url, _options(credentials), settings.dispatch) as dispatcher,
         contextlib.nullcontext(audit) if audit else Audit.open(store.audit) as audit,
     ):
-        unsubscribe = graph_loop.on_applied(directory.notice)
-        try:
-            yield Calls(store, dispatcher, directory, permission, capabilities, audit, settings, quotas)
-        finally:
-            unsubscribe()
+        yield Calls(store, dispatcher, directory, capabilities, audit, settings, quotas)
 
 
 def _options(credentials: Any) -> dict[str, Any]:

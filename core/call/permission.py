@@ -12,7 +12,7 @@ __all__ = ["Permission", "calling_app", "demand"]
 
 
 class Permission(Protocol):
-    """Answers from the grants as of the graph view; `core.grant.GrantRegister` is one."""
+    """Answers from the grants of now; `projections.directory.Directory` is one."""
 
     async def may_call(self, app: str, target: str) -> bool:
         """Whether the owner approved that `app` calls `target`, in the form in which its manifest asks for it."""

@@ -101,10 +101,13 @@ def verify(data: DataOption, as_json: AsJson = False) -> None:
     if not result["equal"]:
         found = result["difference"]
         place = f"{found['entity']} {found['field']}".strip()
-        which = " --view core" if result["view"] == "core" else ""
+        view = result["view"]
+        mend = (
+            "`pcloud graph rebuild` rebuilds it" if view == "graph" else "stop the node, delete `directory/`, start it"
+        )
         raise Corrupt(
-            f"the graph differs from the log at revision {result['revision']}: {place} is {json.dumps(found['graph'])} in the graph, "
-            f"and {json.dumps(found['log'])} by the log; `pcloud graph rebuild{which}` builds it anew"
+            f"the {view} differs from the log at revision {result['revision']}: {place} is {json.dumps(found['graph'])} in the {view}, "
+            f"and {json.dumps(found['log'])} by the log; {mend}"
         )
     if not as_json:
         facts.print(
@@ -118,9 +121,7 @@ def rebuild(
     to: Annotated[
         str, typer.Option("--to", help="The store to build it in: sqlite or neo4j. Without it, as it is.")
     ] = "",
-    view: Annotated[
-        str, typer.Option("--view", help="Which view: graph, search, or core, which there is with a graph on Neo4j.")
-    ] = "graph",
+    view: Annotated[str, typer.Option("--view", help="Which view: graph or search.")] = "graph",
     back: Annotated[bool, typer.Option("--back", help="Go back to the version before the last rebuild.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -21,7 +21,7 @@ from pcloud.event import Change, Event, Kind
 from pcloud.revision import Revision
 from pcloud.subject import Ref, TypeName, new_id
 from projections.graph.catalog import TypeDef
-from projections.graph.port import Filter, GraphStore, Has, Select, Some
+from projections.graph.port import Filter, GraphReader, Has, Select, Some
 
 __all__ = ["Forgetting", "ForgottenHook"]
 
@@ -53,7 +53,7 @@ class ViewLoop(Protocol):
 class Forgetting:
     """One at a time. Whoever makes it owns log, graph and loop."""
 
-    def __init__(self, store: Log, graph: GraphStore, loop: ViewLoop) -> None:
+    def __init__(self, store: Log, graph: GraphReader, loop: ViewLoop) -> None:
         self._store, self._graph, self._loop = store, graph, loop
         self._tellers = Tellers(graph)
         self._hooks: list[ForgottenHook] = []

@@ -9,7 +9,7 @@ from pcloud.errors import Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref, TypeName
 from projections.graph.catalog import Catalog, FieldDef
-from projections.graph.port import GraphStore, HasRelated, IdIn, Select
+from projections.graph.port import GraphReader, HasRelated, IdIn, Select
 from projections.graph.relation import is_exclusive, is_symmetric
 
 __all__ = ["links_at", "pointing_now"]
@@ -23,7 +23,7 @@ class Log(Protocol):
     def read(self, first: int, last: int, *, subjects: Sequence[str] = ...) -> AsyncIterator[StoredEvent]: ...
 
 
-async def pointing_now(graph: GraphStore, ref: Ref) -> list[tuple[Ref, str]]:
+async def pointing_now(graph: GraphReader, ref: Ref) -> list[tuple[Ref, str]]:
     """Some of those that are linked to the entity, and by which field."""
     found: list[tuple[Ref, str]] = []
     for type_, one in _relations_to(graph.catalog, str(ref.type_name)):

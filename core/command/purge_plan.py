@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pcloud.event import Change, Event, Kind, Purged, StoredEvent
 from pcloud.subject import Ref
-from projections.graph.port import Child, GraphStore, HasRelated, IdIn, Select
+from projections.graph.port import Child, GraphReader, HasRelated, IdIn, Select
 from projections.graph.relation import is_exclusive
 
 __all__ = ["MOST_NAMED", "PurgePlan", "Tellers", "plan_purge"]
@@ -36,7 +36,7 @@ class PurgePlan:
 class Tellers:
     """What the graph view knows of purged events' surroundings."""
 
-    def __init__(self, graph: GraphStore) -> None:
+    def __init__(self, graph: GraphReader) -> None:
         self._graph = graph
 
     async def transactions(self, events: Iterable[StoredEvent]) -> list[tuple[str, str, int, float]]:

@@ -14,7 +14,7 @@ from pcloud.errors import Conflict, NotFound, Rejected
 from pcloud.event import Event
 from pcloud.subject import Ref, TypeName
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.port import GraphStore, Node
+from projections.graph.port import GraphReader, Node
 
 __all__ = ["MAX_EVENTS", "Staging", "Stale"]
 
@@ -28,7 +28,7 @@ class Stale(Exception):
 class Staging:
     """One transaction while it is put together. `adds_update`: an `add` of what exists updates what differs, as in a run."""
 
-    def __init__(self, graph: GraphStore, catalog: Catalog, *, adds_update: bool = False) -> None:
+    def __init__(self, graph: GraphReader, catalog: Catalog, *, adds_update: bool = False) -> None:
         self._graph, self._catalog, self._adds_update = graph, catalog, adds_update
         self._drafts: dict[Ref, Draft] = {}
 

@@ -20,7 +20,7 @@ from eventstore.erasure import Erasure
 from pcloud.errors import Conflict, Rejected, Unavailable
 from pcloud.revision import Revision
 from pcloud.subject import Ref, new_id
-from projections.graph.port import GraphStore, KnownTransaction
+from projections.graph.port import GraphReader, KnownTransaction
 
 __all__ = ["MAX_DEPTH", "Commands", "Log", "Outcome", "ViewLoop", "WriteRequest"]
 
@@ -47,13 +47,8 @@ class ViewLoop(Protocol):
     async def wait_for(self, sequence: int, timeout: float = 10.0) -> None: ...
 
 
-class AppsGraph(Protocol):
-    """Where the apps' types are on a server of their own, which may be away; `projections.graph.split.SplitGraph` is one."""
-
-    @property
-    def home_loop(self) -> ViewLoop:
-        """Keeps core's own types, which are here whatever happens."""
-        ...
+class GraphLoop(ViewLoop, Protocol):
+    """Waits for the apps' types; `projections.graph.away.PatientLoop` is one."""
 
     async def check(self) -> None:
         """Raises `Unavailable` when what is written to the apps' types could not be shown now."""
@@ -98,17 +93,18 @@ Stage = Callable[[Staging], Awaitable[Mapping[str, Any]]]
 
 
 class Commands:
-    """Whoever makes it owns the log, the graph and its loop, and closes them. `apart`: where the apps' types are not with core's."""
+    """The maker owns the log, the graph and the loops, and closes them. `directory_loop`: keeps core's own types."""
 
     def __init__(
         self,
         store: Log,
-        graph: GraphStore,
-        loop: ViewLoop,
+        graph: GraphReader,
+        loop: GraphLoop,
+        directory_loop: ViewLoop,
         quotas: EventQuota | None = None,
-        apart: AppsGraph | None = None,
     ) -> None:
-        self._store, self._graph, self._loop, self._quotas, self._apart = store, graph, loop, quotas, apart
+        self._store, self._graph, self._loop, self._quotas = store, graph, loop, quotas
+        self._directory_loop = directory_loop
         self._forgetting = Forgetting(store, graph, loop)
 
     @property
@@ -172,12 +168,10 @@ class Commands:
         events = staging.events()
         if not events:
             return Outcome(Revision(self._store.epoch, self._graph.checkpoint.sequence), result)
-        loop = self._loop
-        if self._apart is not None:
-            if all(event.ref.app == "core" for event in events):
-                loop = self._apart.home_loop
-            else:
-                await self._apart.check()
+        loop: ViewLoop = self._directory_loop
+        if any(event.ref.app != "core" for event in events):
+            loop = self._loop
+            await self._loop.check()
         if self._quotas is not None:
             size = sum(size_of([event.change.set, event.change.link]) for event in events)
             self._quotas.events(request.payer or request.actor, len(events), size)

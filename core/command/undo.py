@@ -18,7 +18,7 @@ from core.command.undo_plan import BOUNDS, Plan, UndoLog, plan_undo
 from pcloud.errors import Conflict, NotFound, Rejected, Unavailable
 from pcloud.event import Kind, StoredEvent
 from projections.graph.past import event_size
-from projections.graph.port import GraphStore, KnownTransaction
+from projections.graph.port import GraphReader, KnownTransaction
 
 __all__ = ["UndoLog", "Undoing"]
 
@@ -35,7 +35,7 @@ class ViewLoop(Protocol):
 class Undoing:
     """Whoever makes it owns log, graph and loop. One transaction at a time is undone, so that memory is bounded."""
 
-    def __init__(self, log: UndoLog, graph: GraphStore, loop: ViewLoop, commands: Commands) -> None:
+    def __init__(self, log: UndoLog, graph: GraphReader, loop: ViewLoop, commands: Commands) -> None:
         self._log, self._graph, self._loop, self._commands = log, graph, loop, commands
         self._turn = asyncio.Lock()
         self._waiting = 0

@@ -16,7 +16,7 @@ from core.command.undo_since import Since, happened_since
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref, TypeName
 from projections.graph.past import PastBounds, open_past
-from projections.graph.port import Child, GraphStore, IdIn, Node, Select
+from projections.graph.port import Child, GraphReader, IdIn, Node, Select
 from projections.graph.relation import is_exclusive
 
 __all__ = ["BOUNDS", "Plan", "UndoLog", "plan_undo"]
@@ -66,14 +66,14 @@ class _Entity:
         return self.since.told or f"{self.event.ref} was changed since, by what others linked to it"
 
 
-async def plan_undo(log: UndoLog, graph: GraphStore, events: Sequence[StoredEvent]) -> Plan:
+async def plan_undo(log: UndoLog, graph: GraphReader, events: Sequence[StoredEvent]) -> Plan:
     """`events`: a whole transaction, none of the platform's types or of types that are gone. Raises `Rejected` where that would read
     too much."""
     return await _Planning(log, graph, events).plan()
 
 
 class _Planning:
-    def __init__(self, log: UndoLog, graph: GraphStore, events: Sequence[StoredEvent]) -> None:
+    def __init__(self, log: UndoLog, graph: GraphReader, events: Sequence[StoredEvent]) -> None:
         self._log, self._graph, self._events = log, graph, events
         self._types = graph.catalog.types
         self._displaced: list[tuple[Ref, str, str]] = []  # who held what an entity took: (who, by which field, what)
@@ -128,7 +128,7 @@ class _Planning:
             if one.is_relation and (one.written or not one.inverse) and one.target in self._types
         ]
 
-    async def _find_displaced(self, past: GraphStore) -> None:
+    async def _find_displaced(self, past: GraphReader) -> None:
         """By one-to-one links, a transaction takes what it links to away from others, whose events say nothing of it."""
         for event in self._events:
             for name, ids in event.change.link.items():

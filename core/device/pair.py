@@ -16,7 +16,7 @@ from core.command import Commands, NodeChange
 from core.owner.credential import new_token, token_hash
 from pcloud.errors import NotFound, PCloudError, Rejected
 from pcloud.subject import Ref, new_id
-from projections.graph.port import Compare, Every, GraphStore, Order, Select
+from projections.directory import Directory
 
 __all__ = ["BACKUP_BUCKET", "Devices"]
 
@@ -31,7 +31,7 @@ WATCHER = "metrics"
 class Devices:
     """`disconnect`: closes the open connections of the callers that it is asked about."""
 
-    graph: GraphStore
+    directory: Directory
     commands: Commands
     calls: Calls
     disconnect: Callable[[Callable[[Caller], bool]], Awaitable[None]]
@@ -69,36 +69,30 @@ class Devices:
         await self.commands.write("owner", [NodeChange(Ref("core", "Device", id), "add", set=fields)])
         return {"id": id, "metrics": metrics, "token": token}
 
-    async def list(self) -> list[dict[str, Any]]:
-        return await self.graph.fetch(
-            Select("core/Device", ("id", "name", "state", "rights"), order=(Order("name"),), first=1000)
-        )
+    def list(self) -> list[dict[str, Any]]:
+        """All devices by name, the revoked ones too."""
+        devices = sorted(self.directory.records.devices.values(), key=lambda device: device.name)
+        return [{"id": one.id, "name": one.name, "state": one.state, "rights": one.rights or None} for one in devices]
 
     async def revoke(self, id: str) -> None:
         """Take a device's token and keys away, at once effective; raises `NotFound`."""
         ref = Ref.make("core", "Device", id)
-        node = (await self.graph.nodes([ref]))[ref]
-        if not node.exists:
+        if (device := self.directory.records.devices.get(id)) is None:
             raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
         await self.commands.write("owner", [NodeChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))])
         await self.disconnect(lambda caller: caller.kind == "device" and caller.name == id)
-        if key := node.fields.get("accessKey"):
-            await self.calls.call(Caller("owner"), REVOKE, {"access_key": key})
+        if device.access_key:
+            await self.calls.call(Caller("owner"), REVOKE, {"access_key": device.access_key})
 
-    async def by_token(self, token: str) -> Caller | None:
-        """The device whose token this is. One with a right of its own is nobody who may ask."""
-        row = await self._known(token)
-        return Caller("device", row["id"]) if row is not None and not row["rights"] else None
+    def by_token(self, token: str) -> Caller | None:
+        """The device whose token this is. A device with a right of its own can't ask anything else."""
+        device = self.directory.device_with(token_hash(token))
+        return Caller("device", device.id) if device is not None and not device.rights else None
 
     async def watches(self, token: str) -> bool:
         """Whether the token was made for reading the metrics."""
-        row = await self._known(token) if token else None
-        return row is not None and row["rights"] == WATCHER
-
-    async def _known(self, token: str) -> dict[str, Any] | None:
-        known = Every((Compare("tokenHash", "eq", token_hash(token)), Compare("state", "eq", "active")))
-        rows = await self.graph.fetch(Select("core/Device", ("id", "rights"), filter=known, first=1))
-        return rows[0] if rows else None
+        device = self.directory.device_with(token_hash(token)) if token else None
+        return device is not None and device.rights == WATCHER
 
 
 def check_name(name: str) -> None:

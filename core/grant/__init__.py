@@ -4,15 +4,13 @@
 request     from a manifest's `uses` to grants that wait for the owner, and what an upgrade carries over
 wording     what a grant means, for the one who decides
 node        how a grant is stored
-register    the grants in force, as of the graph view
 """
 
-from core.grant.node import ALL_GRANTS, GRANT_TYPE, grant_from_row, grant_ref, grant_values
-from core.grant.register import GrantRegister
+from core.grant.node import grant_ref, grant_values
 from core.grant.request import carry_over, decide, grant_id, requested_grants
 from core.grant.wording import Words, describe, explain_capability
 
 __all__ = [
-    "ALL_GRANTS", "GRANT_TYPE", "GrantRegister", "Words", "carry_over", "decide", "describe",
-    "explain_capability", "grant_from_row", "grant_id", "grant_ref", "grant_values", "requested_grants",
+    "Words", "carry_over", "decide", "describe", "explain_capability", "grant_id", "grant_ref", "grant_values",
+    "requested_grants",
 ]  # fmt: skip

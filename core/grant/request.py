@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from core.caller import Grant
 from pcloud.errors import Forbidden, Rejected
 from pcloud.manifest import Manifest, Use
+from projections.directory import Grant
 
 __all__ = ["VERBS", "carry_over", "decide", "grant_id", "requested_grants"]
 

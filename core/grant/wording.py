@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from core.caller import Grant
 from pcloud.subject import TypeName
+from projections.directory import Grant
 
 __all__ = ["Words", "describe", "explain_capability"]
 

@@ -83,9 +83,7 @@ async def ask_the_log(node: Any, facts: Facts) -> None:
     )
     runs_last = await store.runs.last_sequence()
     views = node.views
-    loops = {"graph": views.graph_loop, "search": views.search_loop}
-    if views.graphs.home_loop is not views.graph_loop:
-        loops["home"] = views.graphs.home_loop
+    loops = {"directory": views.directory_loop, "graph": views.graph_loop, "search": views.search_loop}
     facts.lags = {
         **{name: await lag(store, loop, facts.last) for name, loop in loops.items()},
         "runs": Lag(max(0, runs_last - views.runs_loop.checkpoint.sequence), 0.0),

@@ -66,7 +66,7 @@ def admin_application(node: Any) -> web.Application:
 
     @routes.get("/devices")
     async def devices(_: web.Request) -> web.StreamResponse:
-        return web.json_response(await node.devices.list())
+        return web.json_response(node.devices.list())
 
     @routes.delete("/devices/{id}")
     async def revoke(request: web.Request) -> web.StreamResponse:

@@ -16,9 +16,9 @@ from aiohttp import web
 from msgspec import to_builtins
 
 from core.audit import archive_audited
-from core.caller import Grant
 from core.node.lines import as_lines, dumps, prepared
 from pcloud.errors import NotFound, Rejected
+from projections.directory import Grant
 
 __all__ = ["app_routes"]
 

@@ -2,6 +2,7 @@
 
     nats/      the embedded nats-server: configuration, credentials, streams
     graph/     the SQLite graph view       search/   the tantivy index       runs/   the runs view
+    directory/ the directory's snapshot
     apps/      a folder for each app: its archive unpacked, environment, data, logs, credentials
     secrets/   keys that never leave this machine (mode 0600)
     node.lock  held while a node runs
@@ -37,6 +38,7 @@ class DataFolder:
         self.root, self.reserve = root, reserve
         self.nats = root / "nats"
         self.graph = root / "graph" / "graph.sqlite"
+        self.directory = root / "directory" / "snapshot.json"
         self.search = root / "search"
         self.runs = root / "runs" / "runs.sqlite"
         self.apps = root / "apps"
@@ -93,6 +95,7 @@ def open_folder(root: Path, *, reserve: int) -> Iterator[DataFolder]:
         for part in (
             root,
             folder.secrets,
+            folder.directory.parent,
             folder.graph.parent,
             folder.search,
             folder.runs.parent,

@@ -1,14 +1,12 @@
-"""Where the graph is: in a file of this node's, or, with `--graph neo4j://…`, the apps' types on a server and core's own in a file.
-
-embedded   one view has everything, and answers everything
-on Neo4j   the server's view has everything; questions about core's types go to a view on this node that has only those
-"""
+"""Where the apps' part of the graph is: in a file of this node's, or, with `--graph neo4j://…`, on a server. Core's own types are in the
+directory, whichever it is."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import logging
+import shutil
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,11 +17,13 @@ from core.node.side_tasks import run_beside
 from core.settings import GraphServer
 from eventstore import EventStore
 from pcloud.errors import PCloudError, Rejected
-from projections.graph.catalog import Catalog
-from projections.graph.port import GraphStore
-from projections.graph.split import PatientTarget, SplitGraph, SplitLoop
+from projections.directory import Directory
+from projections.graph.away import PatientLoop, PatientTarget
+from projections.graph.catalog import NO_TYPES
+from projections.graph.routed import RoutedGraph
 from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch
+from projections.handed import HandedLog
 from projections.loop import ProjectionLoop
 from projections.opening import open_view
 from projections.rebuild import Rebuilds
@@ -42,77 +42,50 @@ AGAIN = 10.0  # seconds until a graph that could not be built is tried again
 
 @dataclass(frozen=True, slots=True)
 class Graphs:
-    """`all`: the view that has everything. `answers`: what questions go to, with `loop`, which waits for it. `home`: what has core's own
-    types. `apart`: `answers`, where the two are not one; then `home_rebuilds` are of `home`."""
+    """`view`: the apps' types, folded by `folding`. `answers`: what questions about any type go to; `loop` waits for it."""
 
-    all: GraphSwitch
-    all_loop: ProjectionLoop[Any]
+    view: GraphSwitch
+    folding: ProjectionLoop[Any]
     rebuilds: Rebuilds
-    answers: GraphStore
-    loop: Any
-    home: GraphSwitch
-    home_loop: ProjectionLoop[Any]
-    apart: SplitGraph | None = None
-    home_rebuilds: Rebuilds | None = None
+    answers: RoutedGraph
+    loop: PatientLoop
 
     @property
     def problem(self) -> str:
         """Why the apps' types can't be asked now; '' when they can."""
-        return self.loop.problem if isinstance(self.loop, SplitLoop) else ""
+        return self.loop.problem
 
 
 async def open_graphs(
-    stack: AsyncExitStack, group: asyncio.TaskGroup, folder: DataFolder, store: EventStore, builtin: Catalog, server: GraphServer | None
+    stack: AsyncExitStack, group: asyncio.TaskGroup, folder: DataFolder, store: EventStore, directory: Directory,
+    directory_loop: ProjectionLoop[Any], server: GraphServer | None,
 ) -> Graphs:  # fmt: skip
-    """Open them, and fold what they have missed; a server that does not answer is not waited for."""
+    """Open the view, and fold what it has missed; a server that does not answer is not waited for."""
     place = folder.graph.parent
-    stores: dict[str, VersionStore[Any]] = {"sqlite": SqliteVersions(place, builtin)}
+    shutil.rmtree(place / "core", ignore_errors=True)  # core's own types were there, before the directory had them
+    stores: dict[str, VersionStore[Any]] = {"sqlite": SqliteVersions(place)}
     if server is not None:
         from projections.graph.neo4j import Neo4jVersions  # its driver takes a quarter of a node's start
 
-        stores["neo4j"] = Neo4jVersions(neo4j_settings(folder, store, server), builtin, store)
+        stores["neo4j"] = Neo4jVersions(neo4j_settings(folder, store, server), NO_TYPES, store)
     kind = "sqlite" if server is None else "neo4j"
     graph, rebuilds = await open_view(
         partial(GraphSwitch, "graph"), stores, VersionFile(place / "versions.json"), store, kind, folder.room
     )
     stack.push_async_callback(graph.close)
     target = PatientTarget(graph)
-    loop = ProjectionLoop(store, target)
-    run_beside(stack, group, "graph", fold_when_there(target, loop))
-    if server is not None:
-        run_beside(stack, group, "watch of graph", target.keep_whole(loop))
-    if server is None:
-        await loop.wait_for(await store.last_sequence(), timeout=CATCH_UP)
-        graphs = Graphs(graph, loop, rebuilds, graph, loop, graph, loop)
-    else:
-        graphs = await open_apart(stack, group, folder, store, builtin, graph, loop, rebuilds)
-    run_beside(stack, group, "rebuilds of graph", keep_rebuilt(rebuilds, kind))
-    return graphs
-
-
-async def open_apart(
-    stack: AsyncExitStack, group: asyncio.TaskGroup, folder: DataFolder, store: EventStore, builtin: Catalog,
-    graph: GraphSwitch, loop: ProjectionLoop[Any], rebuilds: Rebuilds,
-) -> Graphs:  # fmt: skip
-    from projections.graph.neo4j import Neo4jReach
-
-    place = folder.graph.parent / "core"
-    place.mkdir(exist_ok=True, mode=0o700)
-    home, home_rebuilds = await open_view(
-        partial(GraphSwitch, "core"), {"sqlite": SqliteVersions(place, builtin, only="core")},
-        VersionFile(place / "versions.json"), store, "sqlite", folder.room,
-    )  # fmt: skip
-    stack.push_async_callback(home.close)
-    home_loop = ProjectionLoop(store, home)
-    run_beside(stack, group, "core's graph", home_loop.run())
-    run_beside(stack, group, "rebuilds of core's graph", home_rebuilds.run())
+    # Handed what the directory has folded, so the log is read once, and what is allowed is never older than what is shown.
+    folding = ProjectionLoop(HandedLog(store, directory_loop), target, behind=directory_loop)
+    run_beside(stack, group, "graph", fold_when_there(target, folding))
     last = await store.last_sequence()
-    await home_loop.wait_for(last, timeout=CATCH_UP)
-    if not isinstance(graph.view, Neo4jReach) or graph.view.connected:
-        await loop.wait_for(last, timeout=CATCH_UP)
-    both = SplitLoop(home_loop, loop, graph)
-    split = SplitGraph(home, graph, both)
-    return Graphs(graph, loop, rebuilds, split, both, home, home_loop, split, home_rebuilds)
+    if server is None:
+        await folding.wait_for(last, timeout=CATCH_UP)
+    else:
+        run_beside(stack, group, "watch of graph", target.keep_whole(folding))
+        if getattr(graph.view, "connected", True):
+            await folding.wait_for(last, timeout=CATCH_UP)
+    run_beside(stack, group, "rebuilds of graph", keep_rebuilt(rebuilds, kind))
+    return Graphs(graph, folding, rebuilds, RoutedGraph(directory.graph, graph), PatientLoop(folding, graph, last))
 
 
 def neo4j_settings(folder: DataFolder, store: EventStore, server: GraphServer) -> Neo4jSettings:

@@ -13,49 +13,64 @@ from typing import Any
 from core.node.difference import first_difference
 from core.node.folder import DataFolder
 from core.node.graphs import Graphs
+from core.schema import builtin_catalog
 from eventstore import EventStore
 from pcloud.revision import Revision
-from projections.graph.catalog import Catalog
+from projections.directory import Directory
+from projections.graph.catalog import NO_TYPES, Catalog
 from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
 from projections.graph.switch import GraphSwitch
 from projections.refill import refill
 
-__all__ = ["verify_graph", "verify_graphs"]
+__all__ = ["verify_directory", "verify_graph", "verify_views"]
 
 PAGE = 1_000
 ATTEMPTS = 5
 Tell = Callable[[str, str], None]
 
 
-async def verify_graphs(
-    store: EventStore, graphs: Graphs, builtin: Catalog, folder: DataFolder, progress: Tell
+async def verify_views(
+    store: EventStore, directory: Directory, graphs: Graphs, folder: DataFolder, progress: Tell
 ) -> dict[str, Any]:
-    """All that a node answers from: as `verify_graph` gives it, and `view`, in which of them the difference is. Raises `Unavailable`
-    where there is no room for a second graph."""
-    views = [("graph", graphs.all, graphs.rebuilds, "")]
-    if graphs.home_rebuilds is not None:
-        views.insert(0, ("core", graphs.home, graphs.home_rebuilds, "core"))
-    result: dict[str, Any] = {}
-    for view, graph, rebuilds, only in views:
-        folder.room.check("a second graph to compare with", rebuilds.size)
-        async with folder.room.kept("the comparison"):
-            result = await verify_graph(store, graph, builtin, folder.root, progress, only=only)
-        result["view"] = view
-        if not result["equal"]:
-            break
-    return result
+    """The directory and the graph: as `verify_graph` gives it, and `view`, in which of them the difference is. Raises `Unavailable` where
+    there is no room for a second graph."""
+    progress("folded", "the directory")
+    if difference := await verify_directory(store, directory):
+        at = directory.checkpoint
+        return {
+            "equal": False, "revision": str(Revision(at.epoch, at.sequence)), "events": at.sequence,
+            "difference": difference, "view": "directory",
+        }  # fmt: skip
+    folder.room.check("a second graph to compare with", graphs.rebuilds.size)
+    async with folder.room.kept("the comparison"):
+        result = await verify_graph(store, graphs.view, folder.root, progress)
+    return {**result, "view": "graph"}
+
+
+async def verify_directory(store: EventStore, directory: Directory) -> dict[str, Any] | None:
+    """The first difference between the directory and the same fold of the log; None where there is none."""
+    refold = Directory(builtin_catalog())
+    difference = None
+    for _ in range(ATTEMPTS):  # it may have gone on meanwhile
+        await refold.catch_up(store)
+        mine, theirs = await directory.graph.dump(), await refold.graph.dump()
+        found = (first_difference(section, mine[section], theirs[section]) for section in ("nodes", "tombstones"))
+        if (difference := next((one for one in found if one is not None), None)) is None:
+            return None
+    assert difference is not None
+    return {**difference, "entity": difference["entity"].removeprefix("nodes/")}
 
 
 async def verify_graph(
-    store: EventStore, graph: GraphSwitch, builtin: Catalog, scratch: Path, progress: Tell, *, only: str = ""
+    store: EventStore, graph: GraphSwitch, scratch: Path, progress: Tell, *, builtin: Catalog = NO_TYPES
 ) -> dict[str, Any]:
     """`{"equal", "revision", "events", "difference"}`: the last is None or `{"entity", "field", "graph", "log"}`. `scratch`: a folder
-    with room for a second graph, which is gone afterwards. `only`: the app whose entities alone the graph keeps.
+    with room for a second graph, which is gone afterwards. `builtin`: types that the graph has without any app.
 
     What is forgotten meanwhile is missing in what is read, and explained further on: then the rest is read too, and compared again.
     """
     with tempfile.TemporaryDirectory(dir=scratch, prefix="verify-") as folder:
-        refold = await open_sqlite_graph(Path(folder) / "graph.sqlite", builtin, only=only)
+        refold = await open_sqlite_graph(Path(folder) / "graph.sqlite", builtin)
         try:
             await refold.begin_filling()  # and never ends: nothing but its pages is asked for
             compared = _Comparison(store, graph, refold, progress)

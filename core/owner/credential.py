@@ -12,9 +12,9 @@ import secrets
 
 from core.command import Commands, NodeChange
 from pcloud.subject import Ref
-from projections.graph.port import GraphStore
+from projections.directory import Directory
 
-__all__ = ["OWNER", "make_owner", "new_token", "owner_exists", "token_hash", "verify_owner"]
+__all__ = ["OWNER", "make_owner", "new_token", "token_hash", "verify_owner"]
 
 OWNER = Ref("core", "Owner", "owner")
 
@@ -28,13 +28,9 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode(errors="surrogateescape")).hexdigest()
 
 
-async def owner_exists(graph: GraphStore) -> bool:
-    return (await graph.nodes([OWNER]))[OWNER].exists
-
-
-async def make_owner(graph: GraphStore, commands: Commands) -> str | None:
+async def make_owner(directory: Directory, commands: Commands) -> str | None:
     """Make the credential if there is none yet and return it; None when it was made before."""
-    if await owner_exists(graph):
+    if directory.owner() is not None:
         return None
     token = new_token("owner")
     change = NodeChange(OWNER, "add", set={"tokenHash": token_hash(token)}, must_not_exist=True)
@@ -42,6 +38,6 @@ async def make_owner(graph: GraphStore, commands: Commands) -> str | None:
     return token
 
 
-async def verify_owner(graph: GraphStore, token: str) -> bool:
-    node = (await graph.nodes([OWNER]))[OWNER]
-    return node.exists and hmac.compare_digest(str(node.fields.get("tokenHash", "")), token_hash(token))
+def verify_owner(directory: Directory, token: str) -> bool:
+    owner = directory.owner()
+    return owner is not None and hmac.compare_digest(owner.token_hash, token_hash(token))

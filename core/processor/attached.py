@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from core.processor.history import History
 from core.processor.plan import TriggerPlan
 from core.processor.slots import Slots
 from pcloud.manifest import Manifest
+from projections.directory import TriggerPast
 
 __all__ = ["AttachedApp", "AttachedTrigger", "InstalledApp"]
 
@@ -27,7 +27,7 @@ class InstalledApp(Protocol):
 class AttachedTrigger:
     """One trigger with its two loops. Live ones have slots of their own, which the history's stand back for."""
 
-    def __init__(self, plan: TriggerPlan, history: History) -> None:
+    def __init__(self, plan: TriggerPlan, history: TriggerPast) -> None:
         self.plan = plan
         self.history = history
         self.live_slots = Slots(plan.concurrency)

@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from pcloud.event import StoredEvent
-from pcloud.subject import Ref
-from projections.graph.port import GraphStore
+from projections.directory import Directory
 from projections.runs.record import Run
 from projections.runs.view import RunsView
 
@@ -22,8 +21,8 @@ LONGEST = 64
 class Chains:
     """Reads only. `find_call`: calls between apps are in the audit log, not among the runs."""
 
-    def __init__(self, store: Any, graph: GraphStore, runs: RunsView, find_call: FindCall) -> None:
-        self._store, self._graph, self._runs, self._find_call = store, graph, runs, find_call
+    def __init__(self, store: Any, directory: Directory, runs: RunsView, find_call: FindCall) -> None:
+        self._store, self._directory, self._runs, self._find_call = store, directory, runs, find_call
 
     async def chain(self, run: Run) -> list[Link]:
         """`{kind, id, actor, time, what}` each, newest first: `run`, `send` and `init` with the action, `event` with
@@ -35,7 +34,7 @@ class Chains:
             before = await self._runs.get(cause)
             cause = await (self._of_run(before, links) if before is not None else self._of_call(cause, links))
         if links[-1]["kind"] != "unknown":
-            links.append(await self._origin(links[-1]))
+            links.append(self._origin(links[-1]))
         return links
 
     async def _of_run(self, run: Run, links: list[Link]) -> str:
@@ -78,20 +77,21 @@ class Chains:
             return event
         return None
 
-    async def _origin(self, first: Link) -> Link:
+    def _origin(self, first: Link) -> Link:
         kind, _, name = first["actor"].partition(":")
         return {
             "kind": kind, "id": name or kind, "actor": first["actor"], "time": first["time"],
-            "what": await self._title(kind, name),
+            "what": self._title(kind, name),
         }  # fmt: skip
 
-    async def _title(self, kind: str, name: str) -> str:
+    def _title(self, kind: str, name: str) -> str:
         """The device's name for people, the app's title."""
-        if kind not in ("device", "app"):
-            return kind
-        ref = Ref("core", "Device" if kind == "device" else "App", name)
-        fields = (await self._graph.nodes([ref]))[ref].fields
-        return fields.get("title" if kind == "app" else "name") or name
+        records = self._directory.records
+        if kind == "device":
+            return records.devices[name].name if name in records.devices else name
+        if kind == "app":
+            return records.apps[name].title if name in records.apps else name
+        return kind
 
 
 def _unknown(id: str, what: str) -> Link:

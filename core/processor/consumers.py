@@ -15,11 +15,11 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from core.processor.history import History
 from core.processor.plan import TriggerPlan
 from core.processor.redeliver import redeliver_pending
 from core.processor.settings import ProcessorSettings
 from pcloud.errors import Unavailable
+from projections.directory import TriggerPast
 
 __all__ = ["SIDES", "TriggerConsumers", "consumer_name"]
 
@@ -42,11 +42,11 @@ class TriggerConsumers:
     def __init__(self, store: Any, settings: ProcessorSettings) -> None:
         self._store, self._settings = store, settings
 
-    async def live(self, plan: TriggerPlan, history: History) -> Any:
+    async def live(self, plan: TriggerPlan, history: TriggerPast) -> Any:
         """Made or found."""
         return await self._ensure(plan, "live", plan.subject, history.installed + 1)
 
-    async def history(self, plan: TriggerPlan, history: History) -> Any:
+    async def history(self, plan: TriggerPlan, history: TriggerPast) -> Any:
         """Made or found; a newer replay deletes it first."""
         return await self._ensure(plan, "history", subject(plan, history), history.since)
 
@@ -89,7 +89,7 @@ class TriggerConsumers:
         )  # fmt: skip
 
 
-def subject(plan: TriggerPlan, history: History) -> str:
+def subject(plan: TriggerPlan, history: TriggerPast) -> str:
     """What the history is about: one entity, or all of the type."""
     return f"{plan.subject[:-1]}{history.only}" if history.only else plan.subject
 

@@ -13,11 +13,12 @@ import msgspec
 from core.call import Writer
 from core.processor.attached import AttachedApp, AttachedTrigger
 from core.processor.consumers import TriggerConsumers, subject
-from core.processor.history import History, save_histories
+from core.processor.history import save_histories
 from core.processor.keep import cancelled, keep
 from core.processor.order import Order
 from core.processor.trigger import Side, TriggerLoop, TriggerParts
 from core.processor.work import WorkLoop
+from projections.directory import TriggerPast
 
 __all__ = ["Loops"]
 
@@ -67,7 +68,7 @@ class Loops:
             history = msgspec.structs.replace(history, matched=matched)
         await self.record(trigger, msgspec.structs.replace(history, state="RUNNING"))
 
-    async def record(self, trigger: AttachedTrigger, history: History) -> None:
+    async def record(self, trigger: AttachedTrigger, history: TriggerPast) -> None:
         await save_histories(self._commands, [history])
         trigger.history = history
 

@@ -11,7 +11,7 @@ from core.processor.plan import TriggerPlan
 from core.schema import View, ViewType
 from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
-from projections.graph.port import Child, Every, Filter, GraphStore, IdIn, Row, Select
+from projections.graph.port import Child, Every, Filter, GraphReader, IdIn, Row, Select
 
 __all__ = ["describe_event", "matching_ids", "read_node"]
 
@@ -19,7 +19,7 @@ CHILDREN = 100
 Path = tuple[str, ...]
 
 
-async def read_node(graph: GraphStore, view: View, plan: TriggerPlan, id: str) -> Row | None:
+async def read_node(graph: GraphReader, view: View, plan: TriggerPlan, id: str) -> Row | None:
     """The fields that the arguments need, or None when there is no such node (any more) that passes `where`."""
     type_ = _type(view, plan)
     shape = _shape(view, type_, plan.arguments.paths)
@@ -27,7 +27,7 @@ async def read_node(graph: GraphStore, view: View, plan: TriggerPlan, id: str) -
     return _named(rows[0], shape) if rows else None
 
 
-async def matching_ids(graph: GraphStore, view: View, plan: TriggerPlan, ids: Sequence[str]) -> frozenset[str]:
+async def matching_ids(graph: GraphReader, view: View, plan: TriggerPlan, ids: Sequence[str]) -> frozenset[str]:
     """Those of the nodes that exist and pass `where` now."""
     type_ = _type(view, plan)
     rows = await graph.fetch(

@@ -18,7 +18,7 @@ from core.processor.consumers import SIDES, TriggerConsumers
 from core.processor.execute import Executor
 from core.processor.failed import FailedRuns
 from core.processor.forget import forget_runs, purge_work
-from core.processor.history import CORE, History, first_histories, load_histories, save_histories
+from core.processor.history import CORE, first_histories, load_histories, save_histories
 from core.processor.initial import InitialRuns
 from core.processor.journal import Journal
 from core.processor.loops import Loops
@@ -31,7 +31,8 @@ from core.processor.trigger import Runaway, TriggerParts
 from core.schema import ViewRegistry
 from core.trace import Tracer
 from pcloud.errors import NotFound
-from projections.graph.port import GraphStore
+from projections.directory import Directory, TriggerPast
+from projections.graph.port import GraphReader
 from projections.runs.record import Run
 from projections.runs.view import RunsView
 
@@ -45,18 +46,19 @@ class Processor:
     def __init__(
         self,
         store: Any,
-        graph: GraphStore,
+        graph: GraphReader,
         graph_loop: Any,
         views: ViewRegistry,
         calls: Calls,
         commands: Writer,
         runs: RunsView,
+        directory: Directory,
         settings: ProcessorSettings | None = None,
         find_call: FindCall | None = None,
         away: Callable[[], str] = lambda: "",
     ) -> None:
         self.settings = settings or ProcessorSettings()
-        self.store, self.graph, self.commands, self.runs = store, graph, commands, runs
+        self.store, self.directory, self.commands, self.runs = store, directory, commands, runs
         self.journal = Journal(store.runs, delay=self.settings.record_delay, done_ttl=self.settings.done_ttl)
         self.parts = TriggerParts(
             store, graph, graph_loop, views, calls, Executor(self.journal, self.settings, away=away)
@@ -69,7 +71,7 @@ class Processor:
         self._loops = Loops(self.parts, self._consumers, commands, self._running)
         self._replays = Replays(self.parts, self._consumers, self._loops, commands, self.trigger, self._changing)
         self._failed = FailedRuns(store, runs, self.trigger)
-        self._chains = Chains(store, graph, runs, find_call or _no_call)
+        self._chains = Chains(store, directory, runs, find_call or _no_call)
         self._initial = InitialRuns(store.runs, calls, self.parts.executor)
 
     @property
@@ -219,16 +221,16 @@ class Processor:
     async def _shown(self, key: str) -> dict[str, Any]:
         return await shown_trigger(self.trigger(key)[1], self._consumers, self.runs)
 
-    async def _histories(self, plans: Sequence[TriggerPlan]) -> dict[str, History]:
+    async def _histories(self, plans: Sequence[TriggerPlan]) -> dict[str, TriggerPast]:
         """Each trigger's history; those that are new, or back after a removal, begin here."""
-        known = await load_histories(self.graph, [plan.key for plan in plans])
+        known = load_histories(self.directory, [plan.key for plan in plans])
         now = await self.store.last_sequence()
         fresh = first_histories(plans, known, now)
         await save_histories(self.commands, fresh)
         return known | {history.key: history for history in fresh}
 
     async def _give_up(self, app: str, triggers: Sequence[str]) -> None:
-        known = await load_histories(self.graph, [f"{app}/{name}" for name in triggers])
+        known = load_histories(self.directory, [f"{app}/{name}" for name in triggers])
         there = [history for history in known.values() if history.state != "REMOVED"]
         await save_histories(self.commands, [msgspec.structs.replace(one, state="REMOVED") for one in there])
         for history in known.values():  # also where an earlier try was killed after recording it

@@ -6,8 +6,9 @@ from typing import Any
 
 from core.processor.attached import AttachedApp, AttachedTrigger
 from core.processor.consumers import TriggerConsumers, subject
-from core.processor.history import UNDER_WAY, History
+from core.processor.history import UNDER_WAY
 from core.processor.plan import TriggerPlan
+from projections.directory import TriggerPast
 from projections.runs.view import RunsView
 
 __all__ = ["shown_triggers"]
@@ -46,7 +47,7 @@ def _definition(plan: TriggerPlan) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _place(plan: TriggerPlan, history: History, consumers: TriggerConsumers) -> tuple[int, int, int]:
+async def _place(plan: TriggerPlan, history: TriggerPast, consumers: TriggerConsumers) -> tuple[int, int, int]:
     """Position, events in all, events left. Events of the type are counted, whether they match or not."""
     if history.until == 0 or history.state == "CANCELLED":
         return history.until, 0, 0

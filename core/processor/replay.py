@@ -13,7 +13,7 @@ import msgspec
 
 from core.processor.attached import AttachedApp, AttachedTrigger
 from core.processor.consumers import TriggerConsumers
-from core.processor.history import UNDER_WAY, History, save_histories
+from core.processor.history import UNDER_WAY, save_histories
 from core.processor.loops import Loops
 from core.processor.node import matching_ids
 from core.processor.plan import TriggerPlan
@@ -21,6 +21,7 @@ from core.processor.trigger import TriggerParts
 from pcloud.errors import Conflict, Rejected
 from pcloud.event import StoredEvent
 from pcloud.subject import check_id
+from projections.directory import TriggerPast
 
 __all__ = ["Find", "Replays"]
 
@@ -100,7 +101,7 @@ class Replays:
             raise Conflict(f"{trigger} has no replay under way: its last one is {attached.history.state}")
         return app, attached
 
-    async def _switch(self, app: AttachedApp, attached: AttachedTrigger, wanted: History, actor: str) -> None:
+    async def _switch(self, app: AttachedApp, attached: AttachedTrigger, wanted: TriggerPast, actor: str) -> None:
         """Stop, record, start; what can't be recorded has not happened, and what was under way goes on."""
         await self._loops.stop_history(app, attached)
         try:
@@ -132,6 +133,7 @@ class Replays:
             if not plan.where:
                 count += len(page)
                 continue
+            await self._parts.graph_loop.wait_for(self._parts.views.declared)
             view = self._parts.views.app(plan.app)
             passing = await matching_ids(self._parts.graph, view, plan, list({event.ref.id for event in page}))
             count += sum(event.ref.id in passing for event in page)
@@ -150,7 +152,7 @@ class Replays:
             yield page
 
 
-def following(history: History, since: int, until: int, only: str, matched: int) -> History:
+def following(history: TriggerPast, since: int, until: int, only: str, matched: int) -> TriggerPast:
     """The replay that comes after `history`; raises `Conflict` when that is under way and would not be covered."""
     covered = since <= history.since and only in ("", history.only)
     if history.state in UNDER_WAY and not covered:

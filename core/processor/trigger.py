@@ -34,7 +34,7 @@ from core.trace.about import About
 from pcloud.errors import PCloudError, Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.revision import Revision
-from projections.graph.port import GraphStore
+from projections.graph.port import GraphReader
 from projections.runs.record import Run
 
 __all__ = ["Runaway", "Side", "TriggerLoop", "TriggerParts"]
@@ -54,7 +54,7 @@ class TriggerParts:
     """What all trigger loops work with."""
 
     store: Any
-    graph: GraphStore
+    graph: GraphReader
     graph_loop: Any
     views: ViewRegistry
     calls: Calls
@@ -214,7 +214,7 @@ class TriggerLoop:
         view = self._parts.views.app(self._plan.app)
         node = None
         if self._plan.needs_node and event.kind is not Kind.DELETED:
-            await self._parts.graph_loop.wait_for(event.sequence)
+            await self._parts.graph_loop.wait_for(max(event.sequence, self._parts.views.declared))
             view = self._parts.views.app(self._plan.app)
             node = await read_node(self._parts.graph, view, self._plan, event.ref.id)
             if node is None:

@@ -5,13 +5,13 @@ A type that is not in here does not exist for the caller.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from core.caller import Grant
+from projections.directory import Grant
 from projections.graph.catalog import Catalog
 
-__all__ = ["TypeAccess", "app_access", "grant_from", "owner_access"]
+__all__ = ["TypeAccess", "app_access", "owner_access"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,22 +61,4 @@ def _access(app: str, own: bool, grants: Iterable[Grant]) -> TypeAccess:
         extend=own or any(grant.verb == "extend" for grant in grants),
         listed=frozenset(field for grant in grants for field in grant.fields),
         alias=next((grant.as_ for grant in grants if grant.as_), ""),
-    )
-
-
-def grant_from(fields: Mapping[str, object], id: str = "") -> Grant:
-    """A grant as the node `core/Grant` holds it."""
-    text = {name: str(value) for name in ("app", "verb", "target", "reason", "state") if (value := fields.get(name))}
-    listed = fields.get("fields") or ()
-    assert isinstance(listed, list | tuple)
-    return Grant(
-        app=text.get("app", ""),
-        verb=text.get("verb", "read"),  # type: ignore[arg-type]  # checked when it was written
-        target=text.get("target", ""),
-        fields=tuple(str(one) for one in listed),
-        as_=str(fields.get("alias") or ""),
-        optional=bool(fields.get("optional")),
-        reason=text.get("reason", ""),
-        state=text.get("state", "pending"),  # type: ignore[arg-type]
-        id=id,
     )

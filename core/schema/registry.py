@@ -1,4 +1,4 @@
-"""All callers' views, always those of the last folded event: swapped in one step when an app or a grant changes.
+"""All callers' views, always those of the directory as it is now: swapped in one step when an app or a grant changes.
 
 A view is built when it is first asked for and kept as long as nothing that it depends on has changed, so caches that hang on it stay
 warm through the many events that change nothing here.
@@ -7,54 +7,27 @@ warm through the many events that change nothing here.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
 
-from core.caller import Grant
-from core.schema.access import app_access, grant_from, owner_access
+from core.schema.access import app_access, owner_access
 from core.schema.build import build_view
 from core.schema.view import View
 from pcloud.errors import NotFound
-from pcloud.event import Kind, StoredEvent
+from projections.directory import Changed, Directory, Grant
 from projections.graph.catalog import Catalog
-from projections.graph.port import GraphStore, Select
 
-__all__ = ["Applied", "ViewRegistry"]
-
-_GONE = (Kind.DELETED, Kind.FORGOTTEN)
-_GRANT_FIELDS = ("app", "verb", "target", "fields", "alias", "optional", "reason", "state")
-
-
-class Applied(Protocol):
-    """What tells about folded events: `projections.loop.ProjectionLoop`."""
-
-    def on_applied(self, callback: Callable[[Sequence[StoredEvent]], None], /) -> Callable[[], None]: ...
+__all__ = ["ViewRegistry"]
 
 
 class ViewRegistry:
-    """`await load()` once before the first view is asked for; `close()` stops listening."""
+    """`close()` stops listening."""
 
-    def __init__(self, graph: GraphStore, loop: Applied) -> None:
-        self._graph = graph
-        self._apps: set[str] = set()
-        self._grants: dict[str, dict[str, Any]] = {}
-        self._catalog: Catalog = graph.catalog
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._granted = _by_app(directory)
         self._views: dict[str, View] = {}
         self._listeners: list[Callable[[], None]] = []
-        self._unsubscribe = loop.on_applied(self._applied)
-
-    async def load(self) -> None:
-        """Read the apps and grants that the graph holds; again, when events were folded meanwhile."""
-        while True:
-            before = self._graph.checkpoint
-            grants = await self._graph.fetch(Select("core/Grant", scalars=("id", *_GRANT_FIELDS)))
-            apps = await self._graph.fetch(Select("core/App", scalars=("id",)))
-            if self._graph.checkpoint == before:
-                break
-        self._grants = {row["id"]: row for row in grants}
-        self._apps = {row["id"] for row in apps}
-        self._catalog = self._graph.catalog
-        self._swap(None)
+        self._unsubscribe = directory.on_changed(self._changed)
 
     def close(self) -> None:
         self._unsubscribe()
@@ -72,12 +45,12 @@ class ViewRegistry:
     @property
     def catalog(self) -> Catalog:
         """All types, as the views see them."""
-        return self._catalog
+        return self._directory.catalog
 
     @property
-    def grants(self) -> tuple[Grant, ...]:
-        """All grants, whatever their state."""
-        return tuple(grant_from(fields, id) for id, fields in self._grants.items())
+    def declared(self) -> int:
+        """The sequence at which types or fields changed last: a graph view that stands before it can't answer for the views of now."""
+        return self._directory.declared
 
     def owner(self) -> View:
         """Everything, under long names."""
@@ -85,15 +58,16 @@ class ViewRegistry:
 
     def app(self, name: str) -> View:
         """What an app sees; raises `NotFound` when there is no such app."""
-        if name not in self._apps and not self._left_traces(name):
+        if name not in self._directory.records.apps and not self._left_traces(name):
             raise NotFound(f"there is no app {name!r}: `pcloud app list` names those that are installed")
         return self.of(name)
 
     def of(self, app: str) -> View:
         """`owner()` for '', else the view of `app`, which is known to exist."""
         if (view := self._views.get(app)) is None:
-            access = app_access(app, self._catalog, self.grants) if app else owner_access(self._catalog)
-            view = self._views[app] = build_view(app, self._catalog, access)
+            catalog = self.catalog
+            access = app_access(app, catalog, self._granted.get(app, ())) if app else owner_access(catalog)
+            view = self._views[app] = build_view(app, catalog, access)
         return view
 
     def holds(self, view: View) -> bool:
@@ -102,37 +76,24 @@ class ViewRegistry:
 
     def _left_traces(self, name: str) -> bool:
         prefix = f"{name}/"
-        return any(stored.startswith(prefix) for stored in self._catalog.types) or any(
-            fields.get("app") == name for fields in self._grants.values()
-        )
+        return name in self._granted or any(stored.startswith(prefix) for stored in self.catalog.types)
 
-    def _applied(self, events: Sequence[StoredEvent]) -> None:
-        """The loop's callback: after the graph has committed, before anyone who waits for it goes on."""
-        touched: set[str] = set()
-        for event in events:
-            if event.ref.app != "core":
-                continue
-            if event.ref.type == "Grant":
-                touched |= self._fold_grant(event)
-            elif event.ref.type == "App":
-                (self._apps.discard if event.kind in _GONE else self._apps.add)(event.ref.id)
-        if self._graph.catalog is not self._catalog and self._graph.catalog != self._catalog:
-            self._catalog = self._graph.catalog
-            self._swap(None)
-        elif touched:
-            self._swap(touched)
+    def _changed(self, changed: Changed) -> None:
+        before, self._granted = self._granted, _by_app(self._directory)
+        if changed.catalog:
+            self._swap(set(self._views))
+        elif changed.touches("Grant"):
+            self._swap({app for app in {*before, *self._granted} if before.get(app) != self._granted.get(app)})
 
-    def _fold_grant(self, event: StoredEvent) -> set[str]:
-        before = self._grants.get(event.ref.id, {})
-        after = {name: value for name, value in before.items() if name not in event.change.unset} | event.change.set
-        if event.kind in _GONE:
-            self._grants.pop(event.ref.id, None)
-        else:
-            self._grants[event.ref.id] = after
-        return {str(fields["app"]) for fields in (before, after) if "app" in fields}
-
-    def _swap(self, apps: set[str] | None) -> None:
-        """Forget the views of these apps (None: all); they are built anew when next asked for."""
-        self._views = {} if apps is None else {app: view for app, view in self._views.items() if app not in apps}
+    def _swap(self, apps: set[str]) -> None:
+        """Forget the views of these apps; they are built when next asked for."""
+        self._views = {app: view for app, view in self._views.items() if app not in apps}
         for listener in list(self._listeners):
             listener()
+
+
+def _by_app(directory: Directory) -> dict[str, tuple[Grant, ...]]:
+    found: dict[str, tuple[Grant, ...]] = {}
+    for grant in directory.records.grants.values():
+        found[grant.app] = (*found.get(grant.app, ()), grant)
+    return found

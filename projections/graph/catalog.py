@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Catalog", "FieldDef", "ScalarKind", "TypeDef", "merge"]
+__all__ = ["NO_TYPES", "Catalog", "FieldDef", "ScalarKind", "TypeDef", "merge"]
 
 ScalarKind = Literal["ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime", "Enum"]
 
@@ -69,6 +69,9 @@ class Catalog(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     @classmethod
     def from_json(cls, text: str) -> Catalog:
         return msgspec.json.decode(text, type=cls)
+
+
+NO_TYPES = Catalog()
 
 
 def merge(catalogs: Iterable[Catalog]) -> Catalog:

@@ -15,7 +15,7 @@ import msgspec
 from pcloud.errors import Rejected
 from pcloud.event import StoredEvent, encode_change
 from projections.graph.catalog import Catalog
-from projections.graph.port import Aggregate, Every, Filter, GraphStore, Has, HasRelated, IdIn, Invert, Select, Some
+from projections.graph.port import Aggregate, Every, Filter, GraphReader, Has, HasRelated, IdIn, Invert, Select, Some
 from projections.graph.relation import find_relation, is_exclusive
 from projections.graph.sqlite.scratch import ScratchGraph, open_scratch_graph
 
@@ -49,7 +49,7 @@ class Past:
     """A small part of the graph that can be gone through in time, forwards. `graph`: as it was where it has gone to."""
 
     def __init__(self, graph: ScratchGraph, epoch: str, events: Sequence[StoredEvent]) -> None:
-        self.graph: GraphStore = graph
+        self.graph: GraphReader = graph
         self._scratch, self._epoch, self._events, self._next = graph, epoch, events, 0
 
     async def go_to(self, sequence: int) -> None:
@@ -64,7 +64,7 @@ class Past:
 
 @asynccontextmanager
 async def open_past(
-    log: PastLog, graph: GraphStore, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
+    log: PastLog, graph: GraphReader, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
 ) -> AsyncIterator[Past]:
     """What answers these at any time up to after event `last`, before all events. `graph`: that of now. Raises `Rejected` for what is
     too much."""
@@ -77,8 +77,8 @@ async def open_past(
 
 @asynccontextmanager
 async def past_graph(
-    log: PastLog, graph: GraphStore, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
-) -> AsyncIterator[GraphStore]:
+    log: PastLog, graph: GraphReader, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
+) -> AsyncIterator[GraphReader]:
     """As `open_past`: a graph that answers these as they were after event `last`."""
     async with open_past(log, graph, selects, last, bounds) as past:
         await past.go_to(last)
@@ -108,7 +108,7 @@ def ids_of(filter: Filter | None) -> frozenset[str] | None:
 class _Part:
     """What has been read so far. `None` for ids stands for all entities of a type."""
 
-    def __init__(self, log: PastLog, graph: GraphStore, last: int, bounds: PastBounds) -> None:
+    def __init__(self, log: PastLog, graph: GraphReader, last: int, bounds: PastBounds) -> None:
         self._log, self._graph, self._last, self._bounds = log, graph, last, bounds
         self._all = graph.catalog
         self._whole: set[str] = set()

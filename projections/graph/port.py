@@ -19,7 +19,7 @@ from projections.checkpoint import Checkpoint
 from projections.graph.catalog import Catalog
 
 __all__ = [
-    "Aggregate", "Child", "Compare", "Every", "Filter", "GraphStore", "Group", "Has", "HasRelated", "IdIn", "Invert",
+    "Aggregate", "Child", "Compare", "Every", "Filter", "GraphReader", "GraphStore", "Group", "Has", "HasRelated", "IdIn", "Invert",
     "KnownTransaction", "Node", "Order", "ReadBudget", "Select", "Some",
 ]  # fmt: skip
 
@@ -185,24 +185,16 @@ class KnownTransaction:
     forgotten: bool = False
 
 
-class GraphStore(Protocol):
-    """A graph view. Reads answer from the last applied batch, never from half of one; they raise `pcloud.errors.Rejected` for an
-    unknown type or field and `Unavailable` when the store is gone. Who opens it closes it."""
+class GraphReader(Protocol):
+    """What a graph view answers. From the last applied batch, never from half of one; raises `pcloud.errors.Rejected` for an
+    unknown type or field and `Unavailable` when the store is gone."""
 
     @property
     def checkpoint(self) -> Checkpoint: ...
 
     @property
     def catalog(self) -> Catalog:
-        """All types as of the checkpoint, merged (core's built-in ones included)."""
-        ...
-
-    async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        """Fold whole transactions, in order of sequence, together with the new checkpoint, or nothing.
-
-        Events at or below the checkpoint are passed over (duplicate delivery). Raises `Corrupt` when `epoch` is another one than the
-        checkpoint's. A `core.App` event that sets `catalog` changes the tables at that point of the sequence.
-        """
+        """All types as of the checkpoint, merged."""
         ...
 
     async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
@@ -222,6 +214,18 @@ class GraphStore(Protocol):
         ...
 
     async def transaction(self, tx: str) -> KnownTransaction | None: ...
+
+
+class GraphStore(GraphReader, Protocol):
+    """A graph view: batches in, answers out. Who opens it closes it."""
+
+    async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
+        """Fold whole transactions, in order of sequence, together with the new checkpoint, or nothing.
+
+        Events at or below the checkpoint are passed over (duplicate delivery). Raises `Corrupt` when `epoch` is another one than the
+        checkpoint's. A `core.App` event that sets `catalog` changes the tables at that point of the sequence.
+        """
+        ...
 
     async def dump(self) -> Mapping[str, Any]:
         """All that was folded, in a canonical form, to compare two stores; for tests and `graph verify`. May be large."""

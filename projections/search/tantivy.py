@@ -24,7 +24,7 @@ from pcloud.errors import Corrupt, Unavailable
 from pcloud.event import Kind, StoredEvent
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
-from projections.graph.port import Filter, GraphStore, Has, HasRelated, IdIn, Order, Select, Some
+from projections.graph.port import Filter, GraphReader, Has, HasRelated, IdIn, Order, Select, Some
 from projections.search.checksum import first_damaged
 from projections.search.document import Content, content_of, select_for
 from projections.search.plan import Searched, TypePlan, news, plan_search, signature
@@ -42,7 +42,7 @@ COMMIT_AFTER = 10_000  # events that changed nothing searched
 _META = "checkpoint"
 
 
-async def open_tantivy_search(folder: Path | str, graph: GraphStore) -> TantivySearch:
+async def open_tantivy_search(folder: Path | str, graph: GraphReader) -> TantivySearch:
     """Open or make the index in `folder`; `graph` is the view that documents are read from. Raises `Unavailable` when it is open
     elsewhere, `Corrupt` when the folder holds no index."""
     search = TantivySearch(Path(folder), graph)
@@ -56,7 +56,7 @@ class TantivySearch:
     name = "search"
     version = VERSION
 
-    def __init__(self, folder: Path, graph: GraphStore) -> None:
+    def __init__(self, folder: Path, graph: GraphReader) -> None:
         self.folder = folder
         self._graph = graph
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="search-write")

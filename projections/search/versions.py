@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
-from projections.graph.port import GraphStore
+from projections.graph.port import GraphReader
 from projections.room import bytes_of
 from projections.search.tantivy import VERSION, TantivySearch, open_tantivy_search
 
@@ -21,7 +21,7 @@ class TantivyVersions:
     version = VERSION
     keeps_deleted = True  # until tantivy merges the segment that has it
 
-    def __init__(self, folder: Path, graph: GraphStore) -> None:
+    def __init__(self, folder: Path, graph: GraphReader) -> None:
         self.folder, self._graph = folder, graph
 
     async def open(self, name: str) -> TantivySearch:

@@ -66,7 +66,9 @@ async def test_killed_while_it_folds_and_rebuilds_it_ends_equal(tmp_path: Path) 
             last = await store.last_sequence()
             await views.graph_loop.wait_for(last, timeout=120)
             await views.search_loop.wait_for(last, timeout=120)
-            verified = await verify_graph(store, views.graph, builtin_catalog(), tmp_path, lambda step, detail: None)
+            verified = await verify_graph(
+                store, views.graph, tmp_path, lambda step, detail: None, builtin=builtin_catalog()
+            )
             assert verified["equal"], verified
             assert verified["events"] == last
             count = len(await views.graph.fetch(Select(IMAGE, ("id",))))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from pcloud.errors import Corrupt
 from pcloud.event import Kind, StoredEvent
+from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog, FieldDef
 from projections.graph.fold import Entity, Transaction, forgotten_transactions, transactions
@@ -14,19 +17,37 @@ from projections.graph.history import BUILTIN, CatalogHistory, fillings, shape
 from projections.graph.relation import is_exclusive, is_symmetric
 from projections.graph.values import stored_value
 
-__all__ = ["ModelState"]
+__all__ = ["Frozen", "ModelState"]
 
 SECONDS_KEPT = 90 * 86400
 
 
+class Frozen(msgspec.Struct, frozen=True):
+    """All that a model has folded, as it is kept in a file. `at`: epoch, sequence and digest of the last event. `entities`: type, id,
+    version and fields (None: deleted). `links`: type, id and field of the source, type and id of the target."""
+
+    at: tuple[str, int, str]
+    history: CatalogHistory
+    entities: list[tuple[str, str, int, dict[str, Any] | None]]
+    links: list[tuple[str, str, str, str, str]]
+    transactions: list[tuple[str, str, int, dict[str, Any], float]]
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Without a running hash."""
+        epoch, sequence, tip = self.at
+        return Checkpoint(epoch, sequence, 0, tip=int(tip, 16))
+
+
 class ModelState:
-    """Everything that was folded. `builtin` are core's own types."""
+    """Everything that was folded. `builtin`: core's own types. `only`: keep the entities of this app alone, beside all catalogs."""
 
     name = "model"
     version = 1
 
-    def __init__(self, builtin: Catalog) -> None:
+    def __init__(self, builtin: Catalog, *, only: str = "") -> None:
         self.checkpoint: Checkpoint = START
+        self._builtin, self._only = builtin, only
         self._history = CatalogHistory().declare(BUILTIN, builtin)
         self.catalog, self._stored = self._history.visible(), self._history.stored()
         self._versions: dict[Entity, int] = {}
@@ -38,7 +59,8 @@ class ModelState:
         if self.checkpoint.epoch not in ("", epoch):
             raise Corrupt(f"this view was folded from the log {self.checkpoint.epoch}, and this is the log {epoch}")
         new = [event for event in events if event.sequence > self.checkpoint.sequence]
-        for members in transactions(new):
+        kept = [event for event in new if event.ref.app == self._only] if self._only else new
+        for members in transactions(kept):
             self._declare(members)
             for event in members:
                 self._fold_node(event)
@@ -48,13 +70,50 @@ class ModelState:
             known = Transaction(first.tx, first.request, last.sequence, first.result, last.time)
             self._transactions[first.tx] = known
             self._transactions.update((one.tx, one) for one in forgotten_transactions(members))
-        if new:
+        if kept:
             newest = max(known.time for known in self._transactions.values())
             self._transactions = {
                 tx: known for tx, known in self._transactions.items() if known.time >= newest - SECONDS_KEPT
             }
+        if new:
             self.checkpoint = self.checkpoint.after(epoch, new)
         return self.checkpoint
+
+    def stand_at(self, checkpoint: Checkpoint) -> None:
+        """Say where this stands, for a reader that was given a part of the log alone."""
+        self.checkpoint = checkpoint
+
+    def stored(self, ref: Ref) -> Mapping[str, Any] | None:
+        """The scalars of an entity; None for one that does not exist."""
+        return self._fields.get(Entity(f"{ref.app}/{ref.type}", ref.id))
+
+    def refs(self) -> list[Ref]:
+        """Of all entities that exist."""
+        return [Ref.parse(f"{entity.type}/{entity.id}") for entity in self._fields]
+
+    def freeze(self) -> Frozen:
+        at = self.checkpoint
+        return Frozen(
+            (at.epoch, at.sequence, f"{at.tip:x}"), self._history,
+            [(type, id, version, self._fields.get(Entity(type, id))) for (type, id), version in self._versions.items()],
+            [(one.type, one.id, field, other.type, other.id) for one, field, other in self._links],
+            [(one.tx, one.request, one.sequence, dict(one.result), one.time) for one in self._transactions.values()],
+        )  # fmt: skip
+
+    def thaw(self, frozen: Frozen) -> bool:
+        """Take up what was frozen; False, and nothing taken, where that was folded with other types of core's own."""
+        declared = frozen.history.apps.get(BUILTIN)
+        if declared is None or declared.now != self._builtin:
+            return False
+        self.checkpoint, self._history = frozen.checkpoint, frozen.history
+        self.catalog, self._stored = self._history.visible(), self._history.stored()
+        self._versions = {Entity(type, id): version for type, id, version, _ in frozen.entities}
+        self._fields = {Entity(type, id): dict(fields) for type, id, _, fields in frozen.entities if fields is not None}
+        self._links = {
+            (Entity(type, id), field, Entity(target, other)) for type, id, field, target, other in frozen.links
+        }
+        self._transactions = {known[0]: Transaction(*known) for known in frozen.transactions}
+        return True
 
     def _declare(self, members: Sequence[StoredEvent]) -> None:
         before, after = self._stored, self._history.after(members)

@@ -22,7 +22,7 @@ from pcloud.event import StoredEvent
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
-from projections.graph.catalog import Catalog
+from projections.graph.catalog import NO_TYPES, Catalog
 from projections.graph.fold import FORGOTTEN_RESULT, fold, touched
 from projections.graph.history import BUILTIN, CatalogHistory, fillings
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
@@ -39,9 +39,9 @@ from projections.traces import forgets
 
 __all__ = ["SqliteGraph", "open_sqlite_graph"]
 
-VERSION = 2  # 2: indexes for what many have alike, in the order of time
+VERSION = 3  # 2: indexes for what many have alike, in the order of time; 3: without core's own types
 # Versions whose files this program can go on with until they are built anew; any other is built anew before it is asked.
-READABLE = frozenset({1, VERSION})
+READABLE = frozenset({1, 2, VERSION})
 CACHE_MB = 8
 INLINE_SECONDS = 0.03
 LONGEST_SECONDS = 5.0
@@ -70,22 +70,18 @@ class _State:
     plans: Plans
 
     @classmethod
-    def make(cls, checkpoint: Checkpoint, history: CatalogHistory, only: str = "") -> _State:
-        stored = history.stored()
-        if only:
-            stored = Catalog({name: type_ for name, type_ in stored.types.items() if name.startswith(f"{only}/")})
-        visible = history.visible()
+    def make(cls, checkpoint: Checkpoint, history: CatalogHistory) -> _State:
+        stored, visible = history.stored(), history.visible()
         return cls(checkpoint, history, visible, stored, layout(stored), Plans(visible))
 
     def at(self, checkpoint: Checkpoint) -> _State:
         return _State(checkpoint, self.history, self.catalog, self.stored, self.layout, self.plans)
 
 
-async def open_sqlite_graph(path: Path | str, builtin: Catalog, *, only: str = "") -> SqliteGraph:
-    """Open or make the store at `path`; `builtin` are core's own types. `only`: keep the entities of this app alone, beside all catalogs
-    and transactions. Raises `Unavailable` when it is open elsewhere, `Corrupt`
-    when the file is none of ours."""
-    store = SqliteGraph(Path(path), builtin, only=only)
+async def open_sqlite_graph(path: Path | str, builtin: Catalog = NO_TYPES) -> SqliteGraph:
+    """Open or make the store at `path`. `builtin`: types that are there before any app declares its own. Raises `Unavailable` when it is
+    open elsewhere, `Corrupt` when the file is another program's."""
+    store = SqliteGraph(Path(path), builtin)
     await asyncio.get_running_loop().run_in_executor(store._writing, store._open)
     return store
 
@@ -94,9 +90,8 @@ class SqliteGraph:
     name = "graph"
     version = VERSION
 
-    def __init__(self, path: Path, builtin: Catalog, *, only: str = "") -> None:
-        self.path = path
-        self._builtin, self._only = builtin, only
+    def __init__(self, path: Path, builtin: Catalog) -> None:
+        self.path, self._builtin = path, builtin
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="graph-write")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="graph-read")
         self._stack = contextlib.ExitStack()
@@ -144,7 +139,7 @@ class SqliteGraph:
         return state.checkpoint
 
     def _change_catalog(self, state: _State, history: CatalogHistory) -> _State:
-        after = _State.make(state.checkpoint, history, self._only)
+        after = _State.make(state.checkpoint, history)
         migrate(self._writer, state.layout, after.layout, put_off=self._filling.under_way)
         self._save("catalogs", history)
         return after
@@ -317,7 +312,7 @@ class SqliteGraph:
                 f"the view {self.path} is damaged: delete the file, it is built again from the log"
             ) from error
         self._filling = Filling(self.path, self._writer, CACHE_MB, saved.get("filling"))
-        self._state = _State.make(checkpoint, history, self._only)
+        self._state = _State.make(checkpoint, history)
         declared = history.apps.get(BUILTIN)
         with self._transaction(self._writer):
             self._save("version", self.made)

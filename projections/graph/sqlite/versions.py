@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from projections.graph.catalog import Catalog
+from projections.graph.catalog import NO_TYPES, Catalog
 from projections.graph.sqlite.store import VERSION, SqliteGraph, open_sqlite_graph
 from projections.room import bytes_of
 
@@ -15,16 +15,16 @@ KIND = "sqlite"
 
 
 class SqliteVersions:
-    """A `VersionStore`. `builtin`: core's own types. `only`: keep the entities of this app alone."""
+    """A `VersionStore`. `builtin`: types that are there before any app declares its own."""
 
     version = VERSION
     keeps_deleted = False
 
-    def __init__(self, folder: Path, builtin: Catalog, *, only: str = "") -> None:
-        self.folder, self._builtin, self._only = folder, builtin, only
+    def __init__(self, folder: Path, builtin: Catalog = NO_TYPES) -> None:
+        self.folder, self._builtin = folder, builtin
 
     async def open(self, name: str) -> SqliteGraph:
-        return await open_sqlite_graph(self.path(name), self._builtin, only=self._only)
+        return await open_sqlite_graph(self.path(name), self._builtin)
 
     async def begin(self, view: SqliteGraph, epoch: str) -> None:
         await view.begin_filling()

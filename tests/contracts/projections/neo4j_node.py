@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from eventstore import EventStore
+from projections.graph.away import PatientTarget
 from projections.graph.neo4j import Neo4jSettings, Neo4jVersions
-from projections.graph.split import PatientTarget
 from projections.graph.sqlite import open_sqlite_graph
 from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch

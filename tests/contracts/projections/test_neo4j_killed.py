@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from pcloud.errors import Unavailable
+from projections.graph.away import PatientTarget
 from projections.graph.model import ModelGraph
 from projections.graph.neo4j import Neo4jGraph, Neo4jSettings, open_neo4j_graph, open_reach
-from projections.graph.split import PatientTarget
 from projections.graph.switch import GraphSwitch
 from tests.contracts.projections.folding_process import long_log
 from tests.contracts.projections.shelf import BUILTIN, EPOCH, Log

@@ -10,18 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from core.api import Api, ApiLimits, RootField
-from core.caller import Caller, Grant
+from core.caller import Caller
 from core.command import Commands, NodeChange
-from core.schema import ViewRegistry, builtin_catalog, parse_schema
+from core.schema import ViewRegistry, parse_schema
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
+from pcloud.manifest import Manifest
 from pcloud.subject import Ref
+from projections.directory import Grant
 from projections.graph.catalog import merge
-from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
+from projections.graph.sqlite import SqliteGraph
 from projections.loop import ProjectionLoop
 from projections.search.tantivy import open_tantivy_search
+from tests.views import SmallViews, open_small_views
 
 OWNER = Caller("owner")
 
@@ -81,14 +85,25 @@ class Cloud:
     """`ask` as the owner or as an app; answers the data, raises `Failed`."""
 
     store: EventStore
-    graph: SqliteGraph
-    loop: ProjectionLoop[Any]
+    small: SmallViews
     search_loop: ProjectionLoop[Any]
     views: ViewRegistry
     commands: Commands
     api: Api
     revision: str = ""
     status: int = 0
+
+    @property
+    def graph(self) -> SqliteGraph:
+        return self.small.graph
+
+    @property
+    def loop(self) -> ProjectionLoop[Any]:
+        return self.small.folding
+
+    def commands_on(self, log: Any) -> Commands:
+        """Other commands on the same views, which write to `log`."""
+        return Commands(log, self.small.answers, self.small.loop, self.small.directory_loop)
 
     async def ask(
         self,
@@ -116,8 +131,9 @@ class Cloud:
         raise AssertionError(f"answered {data}")
 
     async def install(self, app: str, schema: str, grants: Sequence[Grant] = ()) -> None:
-        catalog = parse_schema(app, schema, others=self.graph.catalog) if schema else None
-        fields: dict[str, Any] = {"name": app, "version": "1", "state": "RUNNING"}
+        catalog = parse_schema(app, schema, others=self.small.answers.catalog) if schema else None
+        manifest = msgspec.json.encode(Manifest(name=app, version="1")).decode()
+        fields: dict[str, Any] = {"name": app, "version": "1", "state": "RUNNING", "manifest": manifest}
         if catalog is not None:
             fields["catalog"] = catalog.to_json()
         changes = [NodeChange(Ref("core", "App", app), "upsert", set=fields)]
@@ -127,7 +143,8 @@ class Cloud:
                 "alias": grant.as_ or None, "state": grant.state,
             }  # fmt: skip
             changes.append(NodeChange(Ref("core", "Grant", f"{app}-{number}"), "upsert", set=values))
-        await self.commands.write("owner", changes)
+        revision = await self.commands.write("owner", changes)
+        await self.loop.wait_for(revision.sequence)
 
     async def last(self) -> int:
         return await self.store.last_sequence()
@@ -144,26 +161,26 @@ async def open_cloud(
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(open_server(ServerSettings(folder / "nats")))
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
-        graph = await open_sqlite_graph(folder / "graph.db", builtin_catalog())
-        stack.push_async_callback(graph.close)
-        search = await open_tantivy_search(folder / "search", graph)
+        small = await stack.enter_async_context(open_small_views(store, folder / "graph.db"))
+        search = await open_tantivy_search(folder / "search", small.answers)
         stack.push_async_callback(search.close)
-        loop: ProjectionLoop[Any] = ProjectionLoop(store, graph)
-        search_loop: ProjectionLoop[Any] = ProjectionLoop(store, search, gather=0.2, behind=loop)
-        tasks = [asyncio.create_task(loop.run()), asyncio.create_task(search_loop.run())]
+        search_loop: ProjectionLoop[Any] = ProjectionLoop(store, search, gather=0.2, behind=small.folding)
+        task = asyncio.create_task(search_loop.run())
 
         async def stop() -> None:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
         stack.push_async_callback(stop)
-        views = ViewRegistry(graph, loop)
-        await views.load()
-        commands = Commands(store, graph, loop)
-        api = Api(store, graph, loop, search, search_loop, views, commands, extra, limits)
+        views = ViewRegistry(small.directory)
+        stack.callback(views.close)
+        commands = Commands(store, small.answers, small.loop, small.directory_loop)
+        api = Api(
+            store, small.answers, small.loop, search, search_loop, views, commands, extra, limits,
+            directory_loop=small.directory_loop,
+        )  # fmt: skip
         stack.push_async_callback(api.close)
-        yield Cloud(store, graph, loop, search_loop, views, commands, api)
+        yield Cloud(store, small, search_loop, views, commands, api)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from core.command import Commands, NodeChange
+from core.command import NodeChange
 from eventstore import Appended, EventStore, Transaction
 from pcloud.errors import Conflict, NotFound, Rejected
 from pcloud.event import Kind
@@ -42,7 +42,7 @@ async def test_a_write_that_was_overtaken_is_decided_again(cloud: Cloud) -> None
         await cloud.commands.write("owner", [NodeChange(ALBUM, "update", set={"name": f"rival {log.attempts}"})])
 
     log = Overtaken(cloud.store, 2, rival)
-    commands = Commands(log, cloud.graph, cloud.loop)
+    commands = cloud.commands_on(log)
     revision = await commands.write("app:image-importer", [NodeChange(ALBUM, "update", set={"name": "mine"})])
     assert log.attempts == 3 and revision.sequence == await cloud.last()
     assert (await cloud.graph.nodes([ALBUM]))[ALBUM].fields["name"] == "mine"
@@ -54,7 +54,7 @@ async def test_an_overtaken_add_finds_what_the_other_added(cloud: Cloud) -> None
 
     log = Overtaken(cloud.store, 1, rival)
     with pytest.raises(Conflict, match="exists already"):
-        await Commands(log, cloud.graph, cloud.loop).write("owner", [NodeChange(ALBUM, "add", set={"name": "mine"})])
+        await cloud.commands_on(log).write("owner", [NodeChange(ALBUM, "add", set={"name": "mine"})])
     assert log.attempts == 1
 
 
@@ -67,7 +67,7 @@ async def test_who_is_always_overtaken_is_told(cloud: Cloud) -> None:
 
     log = Overtaken(cloud.store, 100, rival)
     with pytest.raises(Conflict, match="try again"):
-        await Commands(log, cloud.graph, cloud.loop).write("owner", [NodeChange(ALBUM, "update", set={"name": "mine"})])
+        await cloud.commands_on(log).write("owner", [NodeChange(ALBUM, "update", set={"name": "mine"})])
     assert log.attempts == 5
 
 

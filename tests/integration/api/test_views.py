@@ -137,14 +137,10 @@ async def test_the_owner_through_an_apps_eyes_sees_what_the_app_sees(cloud: Clou
 
 
 async def test_views_are_the_same_after_a_restart(cloud: Cloud) -> None:
-    from core.schema import ViewRegistry
+    from core.schema import ViewRegistry, builtin_catalog
+    from projections.directory import open_directory
 
-    class Silent:
-        def on_applied(self, callback: Any) -> Any:
-            return lambda: None
-
-    again = ViewRegistry(cloud.graph, Silent())
-    await again.load()
+    again = ViewRegistry(await open_directory(cloud.store, builtin_catalog()))
     for app in ("image-importer", "face-detector", "photos"):
         assert again.app(app).types.keys() == cloud.views.app(app).types.keys()
         assert again.app(app).searchable() == cloud.views.app(app).searchable()

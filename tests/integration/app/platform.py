@@ -20,14 +20,14 @@ from aiohttp import web
 
 import pcloud
 from core.app import App, Apps, AppSettings, Supervision
-from core.caller import Caller, Grant, RunContext
+from core.caller import Caller, RunContext
 from core.command import Commands
-from core.schema import builtin_catalog
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
 from eventstore.server import EmbeddedServer
 from pcloud.errors import Forbidden
-from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
-from projections.loop import ProjectionLoop
+from projections.directory import Grant
+from projections.graph.routed import RoutedGraph
+from tests.views import open_small_views
 
 QUICK = Supervision(stop=3.0, back_off=0.02, longest_back_off=0.2, settle=0.1, start=15.0)
 
@@ -120,7 +120,7 @@ class Platform:
     settings: AppSettings
     store: EventStore
     server: EmbeddedServer
-    graph: SqliteGraph
+    graph: RoutedGraph
     recorder: Recorder
     commands: Commands
 
@@ -132,12 +132,7 @@ async def open_platform(folder: Path, **changes: Any) -> AsyncIterator[Platform]
         (folder / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
         server = await stack.enter_async_context(open_server(ServerSettings(folder / "nats")))
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
-        graph = await open_sqlite_graph(folder / "graph.sqlite", builtin_catalog())
-        stack.push_async_callback(graph.close)
-        loop = ProjectionLoop(store, graph)
-        folding = asyncio.create_task(loop.run())
-        stack.callback(folding.cancel)
-        await loop.wait_for(await store.last_sequence())
+        views = await stack.enter_async_context(open_small_views(store, folder / "graph.sqlite"))
         settings = AppSettings(
             folder / "apps",
             folder / "run",
@@ -147,14 +142,14 @@ async def open_platform(folder: Path, **changes: Any) -> AsyncIterator[Platform]
             unconfined=True,
         )
         settings = replace(settings, **changes)
-        commands = Commands(store, graph, loop)
+        commands = Commands(store, views.answers, views.loop, views.directory_loop)
         apps = Apps(
-            settings, commands=commands, graph=graph, store=store, server=server,
+            settings, commands=commands, directory=views.directory, store=store, server=server,
             api=recorder, calls=recorder, processor=recorder,
         )  # fmt: skip
         stack.push_async_callback(apps.stop_all)
         await apps.start_all()
-        yield Platform(apps, settings, store, server, graph, recorder, commands)
+        yield Platform(apps, settings, store, server, views.answers, recorder, commands)
 
 
 async def approve_all(grants: Sequence[Grant]) -> dict[str, bool]:

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.command import Commands, NodeChange, WriteRequest, purge_plan
-from core.schema import builtin_catalog
+from core.command import NodeChange, WriteRequest, purge_plan
 from eventstore import Appended, EventStore, Transaction
 from eventstore.erasure import Erasure
 from pcloud.errors import Conflict, Rejected
@@ -62,7 +61,7 @@ async def stored(cloud: Cloud, one: Ref) -> list[Kind]:
 
 @asynccontextmanager
 async def refolded(cloud: Cloud, folder: Path) -> AsyncIterator[SqliteGraph]:
-    graph = await open_sqlite_graph(folder / f"again-{random.random()}.db", builtin_catalog())
+    graph = await open_sqlite_graph(folder / f"again-{random.random()}.db")
     try:
         events = [event async for event in cloud.store.read(1, cloud.graph.checkpoint.sequence)]
         await graph.apply(cloud.store.epoch, events)
@@ -195,7 +194,7 @@ class DyingLog:
 
 async def interrupted(cloud: Cloud, refs: Sequence[Ref]) -> None:
     """Get as far as to have `forgotten` on the log and nothing purged."""
-    commands = Commands(DyingLog(cloud.store, Dying(cloud.store._connection)), cloud.graph, cloud.loop)  # pyright: ignore[reportPrivateUsage]
+    commands = cloud.commands_on(DyingLog(cloud.store, Dying(cloud.store._connection)))  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(Death):
         await commands.forget("owner", refs)
 
@@ -302,7 +301,7 @@ async def test_a_view_that_read_only_a_part_before_the_purge_comes_to_the_same(
     last = cloud.graph.checkpoint.sequence
     after = read[-1].sequence if read else 0
     read += [event async for event in cloud.store.read(after + 1, last)]
-    slow = await open_sqlite_graph(tmp_path / "slow.db", builtin_catalog())
+    slow = await open_sqlite_graph(tmp_path / "slow.db")
     await slow.apply(cloud.store.epoch, read)
     try:
         assert await slow.dump() == await cloud.graph.dump()

@@ -26,7 +26,7 @@ def test_status_tells_the_node_its_views_and_its_apps(cloud: NodeProcess) -> Non
     facts = cloud.json("status", "--json")
     assert (
         facts["address"] == cloud.address
-        and set(facts["views"]) == {"graph", "search", "runs"}
+        and set(facts["views"]) == {"directory", "graph", "search", "runs"}
         and facts["problem"] == ""
     )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import neo4j
 import pytest
 
 from core.app import packed
@@ -122,19 +122,12 @@ def test_a_graph_moves_to_the_server_and_back_while_it_answers(cloud: NodeProces
     assert cloud.json("graph", "verify", "--json")["equal"] is True
 
 
-def test_core_s_own_view_is_verified_and_built_anew_as_well(cloud: NodeProcess) -> None:
-    core = cloud.data / "graph" / "core"
-    with sqlite3.connect(core / "graph.sqlite") as other:
-        other.execute("""UPDATE "core/^App" SET "title" = 'not as it is' WHERE id = 'jotter'""")
-    other.close()
-    verified = cloud.cli("graph", "verify", check=False)
-    assert verified.returncode == 7
-    told = verified.stderr.replace("\n", " ")
-    assert "core/App/jotter title" in told and "graph rebuild --view core" in told, told
-    rebuilt = cloud.json("graph", "rebuild", "--view", "core", "--json")
-    assert (rebuilt["version"], rebuilt["previous"]) == ("sqlite-2", "sqlite-1")
-    assert cloud.json("graph", "verify", "--json")["equal"] is True
-    assert cloud.status()["views"]["core"]["lag"] == 0
+def test_the_server_holds_nothing_of_core_s_own(cloud: NodeProcess, server: Neo4jServer) -> None:
+    with neo4j.GraphDatabase.driver(server.address, auth=("neo4j", server.password)) as driver:
+        labels = {record["label"] for record in driver.execute_query("CALL db.labels()").records}
+    assert any("jotter/Note" in label for label in labels)
+    assert not [label for label in labels if "core/" in label]
+    assert cloud.status()["views"]["directory"]["lag"] == 0
 
 
 def test_a_node_starts_without_the_server_that_its_graph_was_on(cloud: NodeProcess) -> None:
@@ -144,6 +137,6 @@ def test_a_node_starts_without_the_server_that_its_graph_was_on(cloud: NodeProce
     cloud.start()
     assert texts(cloud) == before
     assert "in a store that this node has not" in cloud.log.read_text()
-    refused = cloud.cli("graph", "rebuild", "--view", "core", check=False)
+    refused = cloud.cli("graph", "rebuild", "--view", "directory", check=False)
     assert refused.returncode and "use one of graph, search" in refused.stderr.replace("\n", " ")
     assert cloud.json("graph", "verify", "--json")["equal"] is True

@@ -37,8 +37,8 @@ async def main() -> None:
     told = json.loads(sys.stdin.readline())
     server = Server(told["url"], Credentials(*told["core"]), Credentials(*told["dispatcher"]))
     async with start_core(server, Path(sys.argv[1]), {}) as core:  # type: ignore[arg-type]
-        for name, manifest in (await core.calls.directory.apps()).items():
-            await core.processor.attach(Installed(name, manifest))
+        for name, found in core.directory.records.apps.items():
+            await core.processor.attach(Installed(name, found.manifest))
         print("ready", flush=True)
         await asyncio.Event().wait()
 

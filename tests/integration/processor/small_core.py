@@ -21,18 +21,21 @@ from nats.aio.msg import Msg
 from core.call import Calls, CallSettings, DispatchSettings, open_calls
 from core.caller import Caller
 from core.command import Commands, NodeChange
-from core.grant import GrantRegister, grant_id
+from core.grant import grant_id
 from core.processor import Backoff, Processor, ProcessorSettings
 from core.processor.audited import audited_call
-from core.schema import ViewRegistry, builtin_catalog, parse_schema
+from core.schema import ViewRegistry, parse_schema
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, open_store
 from pcloud.errors import PCloudError
 from pcloud.manifest import Manifest
 from pcloud.subject import Ref
+from projections.directory import Directory
+from projections.graph.away import PatientLoop
 from projections.graph.catalog import Catalog
-from projections.graph.sqlite import open_sqlite_graph
+from projections.graph.routed import RoutedGraph
 from projections.loop import ProjectionLoop
 from projections.runs import Run, RunLog, RunsView, open_runs
+from tests.views import open_small_views
 
 Handler = Callable[..., Awaitable[Any]]
 
@@ -119,8 +122,9 @@ class Core:
 
     server: EmbeddedServer
     store: EventStore
-    graph: Any
-    loop: ProjectionLoop[Any]
+    graph: RoutedGraph
+    directory: Directory
+    loop: PatientLoop
     views: ViewRegistry
     commands: Commands
     calls: Calls
@@ -145,7 +149,7 @@ class Core:
         for verb, target in granted:
             grant = {"app": name, "verb": verb, "target": target, "state": "approved"}
             changes.append(NodeChange(Ref("core", "Grant", grant_id(name, verb, target)), "upsert", set=grant))
-        await self.commands.write("owner", changes)
+        await self.loop.wait_for((await self.commands.write("owner", changes)).sequence)
         installed = Installed(name, parsed)
         await self.processor.attach(installed)
         return installed
@@ -194,24 +198,34 @@ async def start_core(
     """A core on a log that runs already; leaving the block cancels all of it at once, like a death."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
-        graph = await open_sqlite_graph(folder / "graph.sqlite", builtin_catalog())
-        stack.push_async_callback(graph.close)
+        small = await stack.enter_async_context(open_small_views(store, folder / "graph.sqlite"))
         runs = await open_runs(folder / "runs.sqlite")
         stack.push_async_callback(runs.close)
-        loop, runs_loop = ProjectionLoop(store, graph), ProjectionLoop(RunLog(store), runs)
-        stack.push_async_callback(_end, [asyncio.create_task(one.run()) for one in (loop, runs_loop)])
-        await loop.wait_for(await store.last_sequence())
-        views = ViewRegistry(graph, loop)
-        await views.load()
-        commands = Commands(store, graph, loop)
-        calls = await stack.enter_async_context(
-            open_calls(store, server, graph, loop, commands, GrantRegister(graph, loop), calls_settings)
-        )
+        runs_loop: ProjectionLoop[Any] = ProjectionLoop(RunLog(store), runs)
+        stack.push_async_callback(_end, [asyncio.create_task(runs_loop.run())])
+        views = ViewRegistry(small.directory)
+        stack.callback(views.close)
+        commands = Commands(store, small.answers, small.loop, small.directory_loop)
+        calls = await stack.enter_async_context(open_calls(store, server, small.directory, commands, calls_settings))
         processor = Processor(
-            store, graph, loop, views, calls, commands, runs, settings, find_call=partial(audited_call, store)
-        )
+            store, small.answers, small.loop, views, calls, commands, runs, small.directory, settings,
+            find_call=partial(audited_call, store),
+        )  # fmt: skip
         stack.push_async_callback(_end, [asyncio.create_task(processor.run())])
-        core = Core(server, store, graph, loop, views, commands, calls, processor, runs, runs_loop, seeds)
+        core = Core(
+            server,
+            store,
+            small.answers,
+            small.directory,
+            small.loop,
+            views,
+            commands,
+            calls,
+            processor,
+            runs,
+            runs_loop,
+            seeds,
+        )
         yield core
         for app in core.apps:
             await app.die()

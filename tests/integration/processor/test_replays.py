@@ -87,8 +87,8 @@ async def test_a_halted_replay_does_nothing_until_it_is_resumed_also_over_a_rest
         await core.run_of("DONE", 6)
     async with start_core(server, tmp_path, seeds) as core:
         app = await core.start_app("reader", read=ok)
-        for name, manifest in (await core.calls.directory.apps()).items():
-            await core.processor.attach(Installed(name, manifest))
+        for name, found in core.directory.records.apps.items():
+            await core.processor.attach(Installed(name, found.manifest))
         await core.add("newer", title="Emma")
         await until(lambda: any(call.args["book"] == "newer" for call in app.calls))
         assert not any("Pcloud-Replay" in call.headers for call in app.calls)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from core.caller import Grant
-from core.grant import GrantRegister, Words, decide, describe, grant_from_row, grant_values, requested_grants
+from core.grant import Words, decide, describe, grant_values, requested_grants
 from pcloud.errors import Forbidden
-from pcloud.event import Change, Kind, StoredEvent
 from pcloud.manifest import Manifest, Use
-from pcloud.subject import Ref
+from projections.directory import Grant
+from projections.directory.grant import read_grant
 
 MANIFEST = Manifest(
     name="face-detector",
@@ -21,24 +20,6 @@ MANIFEST = Manifest(
         Use(call="mailer/send", optional=True),
     ],
 )
-
-
-class View:
-    """A graph with rows, and a loop that tells of changes."""
-
-    def __init__(self, rows):
-        self.rows, self.reads, self.callback = rows, 0, None
-
-    async def fetch(self, select):
-        self.reads += 1
-        return self.rows
-
-    def on_applied(self, callback):
-        self.callback = callback
-        return lambda: None
-
-    def change(self, type_):
-        self.callback([StoredEvent(1, 0.0, Ref("core", type_, "x"), Kind.UPDATED, Change(), "t", 1, 1, "owner")])
 
 
 def test_each_use_becomes_a_grant_that_waits():
@@ -98,29 +79,4 @@ def test_a_type_is_called_by_a_noun(type_: str, noun: str):
 
 def test_a_grant_is_the_same_after_it_was_stored():
     for grant in requested_grants(MANIFEST):
-        assert grant_from_row({"id": grant.id, **grant_values(grant)}) == grant
-
-
-async def test_an_app_may_call_what_was_approved_and_its_own_alone():
-    approved = decide(
-        requested_grants(MANIFEST), {grant.id: not grant.optional for grant in requested_grants(MANIFEST)}
-    )
-    view = View([{"id": grant.id, **grant_values(grant)} for grant in approved])
-    register = GrantRegister(view, view)
-    assert await register.may_call("face-detector", "role:object-storage/get-object")
-    assert await register.may_call("face-detector", "face-detector/detect-faces")
-    assert not await register.may_call("face-detector", "mailer/send")
-    assert not await register.may_call("face-detector", "object-store/get-object")
-    assert not await register.may_call("other", "role:object-storage/get-object")
-
-
-async def test_grants_are_read_again_only_after_they_changed():
-    view = View([])
-    register = GrantRegister(view, view)
-    await register.of("a"), await register.of("b")
-    view.change("App")
-    await register.of("a")
-    assert view.reads == 1
-    view.change("Grant")
-    await register.of("a")
-    assert view.reads == 2
+        assert read_grant(grant.id, grant_values(grant)) == grant

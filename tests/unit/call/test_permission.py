@@ -11,8 +11,9 @@ from core.call.capability import Capabilities
 from core.call.permission import demand
 from core.call.target import ActionName, CapabilityName
 from core.caller import Caller
-from core.grant import GrantRegister
 from pcloud.errors import Forbidden
+from projections.directory import Directory
+from projections.graph.catalog import Catalog
 
 OWNER, NOTES, NOTES_TWO, DESK = (
     Caller("owner"),
@@ -33,17 +34,18 @@ class Granted:
         return (app, target) in self.pairs
 
 
-class Graph:
-    """Nodes by reference, written as `Capabilities` writes them."""
+class Minted(Granted):
+    """The capabilities too, as `Capabilities` writes them."""
 
-    def __init__(self) -> None:
-        self.fields: dict[Any, dict[str, Any]] = {}
+    def __init__(self, *pairs: tuple[str, str]) -> None:
+        super().__init__(*pairs)
+        self.fields: dict[str, dict[str, Any]] = {}
 
-    async def nodes(self, refs: list[Any]) -> dict[Any, Any]:
-        return {ref: SimpleNamespace(exists=ref in self.fields, fields=self.fields.get(ref, {})) for ref in refs}
+    def capability(self, id: str) -> Any:
+        return SimpleNamespace(**self.fields[id]) if id in self.fields else None
 
     async def write(self, actor: str, changes: list[Any], **_: Any) -> None:
-        self.fields |= {change.ref: dict(change.set) for change in changes}
+        self.fields |= {change.ref.id: dict(change.set) for change in changes}
 
 
 @pytest.mark.parametrize("caller", [NOTES, Caller("owner", eyes="notes"), Caller("device", "d", eyes="notes")])
@@ -60,18 +62,15 @@ async def test_the_owner_calls_everything() -> None:
 
 
 @pytest.mark.parametrize("app", ["note", "notes", "notes-two-more"])
-async def test_the_register_takes_no_name_that_only_begins_so_for_the_apps_own(app: str) -> None:
-    async def fetch(_: Any) -> list[Any]:
-        return []
-
-    register = GrantRegister(SimpleNamespace(fetch=fetch), SimpleNamespace(on_applied=lambda _: lambda: None))  # type: ignore[arg-type]
-    assert not await register.may_call(app, str(KEEP))
-    assert await register.may_call("notes-two", str(KEEP))
+async def test_the_directory_takes_no_name_that_only_begins_so_for_the_apps_own(app: str) -> None:
+    directory = Directory(Catalog())
+    assert not await directory.may_call(app, str(KEEP))
+    assert await directory.may_call("notes-two", str(KEEP))
 
 
 async def test_a_capability_holds_while_its_giver_may_call_and_for_its_receiver_alone() -> None:
-    granted, graph = Granted(("notes", str(KEEP))), Graph()
-    capabilities = Capabilities(b"k" * 32, graph, graph, granted)  # type: ignore[arg-type]
+    granted = Minted(("notes", str(KEEP)))
+    capabilities = Capabilities(b"k" * 32, granted, granted)  # type: ignore[arg-type]
     text = await capabilities.mint(NOTES, "desk", KEEP)
     name = CapabilityName(text.removeprefix("capability:"))
     assert await capabilities.resolve(DESK, name) == KEEP
@@ -84,7 +83,7 @@ async def test_a_capability_holds_while_its_giver_may_call_and_for_its_receiver_
 
 
 async def test_what_is_given_by_two_or_to_two_are_different_tokens() -> None:
-    granted, graph = Granted(("notes", str(KEEP)), ("desk", str(KEEP))), Graph()
-    capabilities = Capabilities(b"k" * 32, graph, graph, granted)  # type: ignore[arg-type]
+    granted = Minted(("notes", str(KEEP)), ("desk", str(KEEP)))
+    capabilities = Capabilities(b"k" * 32, granted, granted)  # type: ignore[arg-type]
     given = [(NOTES, "desk"), (NOTES, "shelf"), (DESK, "shelf"), (OWNER, "shelf")]
     assert len({await capabilities.mint(giver, receiver, KEEP) for giver, receiver in given}) == len(given)

@@ -44,6 +44,9 @@ class Graph:
 
 
 class SlowView:
+    async def check(self) -> None:
+        """It is there."""
+
     async def wait_for(self, sequence: int, timeout: float = 10.0) -> None:
         raise Unavailable("the view 'graph' is at 6 and did not reach 7 within 10 s: try again")
 
@@ -63,7 +66,7 @@ class Counted:
 async def test_events_count_with_their_size_for_whoever_causes_them(payer: str, counts: str) -> None:
     """What an app's page writes with the owner's session counts for the app."""
     log, quota = Log(), Counted()
-    commands = Commands(log, Graph(), SlowView(), quota)  # type: ignore[arg-type]
+    commands = Commands(log, Graph(), SlowView(), SlowView(), quota)  # type: ignore[arg-type]
 
     async def stage(staging: Staging) -> dict[str, Any]:
         await staging.apply([NodeChange(NOTE, "add", set={"text": "x" * 10_000})])
@@ -79,7 +82,7 @@ async def test_events_count_with_their_size_for_whoever_causes_them(payer: str, 
 async def test_a_change_that_is_stored_and_not_shown_yet_is_not_reported_as_undone() -> None:
     """Who is told "try again" and has no key would do it twice."""
     log, graph = Log(), Graph()
-    commands = Commands(log, graph, SlowView())  # type: ignore[arg-type]
+    commands = Commands(log, graph, SlowView(), SlowView())  # type: ignore[arg-type]
     changes: list[Any] = [NodeChange(NOTE, "add", set={"text": "x"})]
     with pytest.raises(Unavailable, match=r"the change is stored, at .*don't repeat it without"):
         await commands.write("owner", changes)

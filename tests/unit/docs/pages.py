@@ -19,10 +19,10 @@ from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 from typer._click.exceptions import MissingParameter  # typer has no public name for it
 
-from core.caller import Grant
 from core.cli.commands import cli
 from core.schema import app_access, build_view, parse_schema
 from pcloud.manifest import load_manifest
+from projections.directory import Grant
 from projections.graph.catalog import Catalog, merge
 
 __all__ = ["LANGUAGES", "PAGES", "ROOT", "blocks", "check_command", "commands_in", "installed_catalog", "pcloud_spans"]

@@ -63,9 +63,6 @@ async def test_another_event_in_the_place_of_the_one_that_is_gone_is_nobodys_cau
     async def read(first: int, last: int) -> AsyncIterator[Any]:
         yield event
 
-    async def nodes(refs: list[Any]) -> dict[Any, Any]:
-        return {ref: SimpleNamespace(fields={"name": "Pixel"}) for ref in refs}
-
     run = SimpleNamespace(
         kind="trigger",
         id="r",
@@ -77,5 +74,5 @@ async def test_another_event_in_the_place_of_the_one_that_is_gone_is_nobodys_cau
         sequence=7,
         cause="tx1",
     )
-    chains = Chains(SimpleNamespace(read=read), SimpleNamespace(nodes=nodes), None, None)  # type: ignore[arg-type]
+    chains = Chains(SimpleNamespace(read=read), SimpleNamespace(records=SimpleNamespace(devices={})), None, None)  # type: ignore[arg-type]
     assert (await chains.chain(run))[-1]["kind"] == ends  # type: ignore[arg-type]

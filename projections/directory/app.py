@@ -1,0 +1,131 @@
+"""An installed app: the node `core/App`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from pcloud.errors import Corrupt
+from pcloud.manifest import Manifest, Resources
+from projections.graph.catalog import Catalog
+
+__all__ = ["App", "AppState", "Previous", "read_app"]
+
+
+class AppState(StrEnum):
+    """The node goes on with INSTALLING, UPGRADING and REMOVING at its next start; PAUSED and FAILED wait for the owner."""
+
+    INSTALLING = "INSTALLING"
+    UPGRADING = "UPGRADING"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    FAILED = "FAILED"
+    REMOVING = "REMOVING"
+
+
+class Previous(msgspec.Struct, frozen=True):
+    """The version before an upgrade, as a rollback needs it. `at`: when it was left. `grants`: the states by id at that
+    time. `earlier`: the version before that one, as JSON, for an upgrade that is taken back by itself; `returning`: that
+    is how it came to be the one before again. The snapshot of the data folder is known by `archive`."""
+
+    version: str
+    archive: str
+    manifest: Manifest
+    schema: str
+    catalog: str
+    at: str
+    grants: dict[str, str] = {}
+    signer: str = ""
+    earlier: str = ""
+    returning: bool = False
+
+    def to_json(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+    def before(self) -> Previous | None:
+        """The version that `earlier` holds."""
+        return msgspec.json.decode(self.earlier, type=Previous) if self.earlier else None
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """An app that is installed, or on its way in or out. `archive`: its sha256. `step`: what was begun last. `error`: why
+    it is FAILED or PAUSED, or an upgrade was taken back. `signer`: JSON. `installed_at`: when it was first tried; all
+    tries up to its removal have the same. `forget`: its data goes with it. `limits`: those that the owner has changed. `paused`: why it
+    was PAUSED when an upgrade began that is not through yet. `schema`: the text of schema.graphql; `catalog`, `hidden`: what it declares,
+    and what versions that were taken back declared beyond that, as JSON."""
+
+    name: str
+    version: str
+    state: AppState
+    manifest: Manifest
+    archive: str
+    nkey: str = ""
+    error: str = ""
+    installed_at: str = ""
+    step: str = ""
+    previous: Previous | None = None
+    signer: str = ""
+    forget: bool = False
+    limits: Mapping[str, int] = field(default_factory=dict[str, int])
+    paused: str = ""
+    schema: str = field(default="", repr=False)
+    catalog: str = field(default="", repr=False)
+    hidden: str = field(default="", repr=False)
+
+    @property
+    def resources(self) -> Resources:
+        """How much of the machine it may use."""
+        return msgspec.structs.replace(self.manifest.resources, **self.limits)
+
+    @property
+    def title(self) -> str:
+        return self.manifest.title or self.name
+
+    @property
+    def web(self) -> bool:
+        return self.manifest.run is not None and self.manifest.run.web
+
+    def declares(self) -> Catalog:
+        """What the installed version declares."""
+        return Catalog.from_json(self.catalog or "{}")
+
+    def hides(self) -> Catalog:
+        """What versions that were taken back declared beyond it; entities of that time are still stored."""
+        return Catalog.from_json(self.hidden or "{}")
+
+
+def read_app(name: str, fields: Mapping[str, Any]) -> App:
+    """The app that the fields of its node hold; raises `Corrupt`."""
+    try:
+        return App(
+            name=name,
+            version=fields["version"],
+            state=AppState(fields["state"]),
+            manifest=msgspec.json.decode(fields["manifest"], type=Manifest),
+            archive=fields.get("archive") or "",
+            nkey=fields.get("nkey") or "",
+            error=fields.get("error") or "",
+            installed_at=fields.get("installedAt") or "",
+            step=fields.get("step") or "",
+            previous=msgspec.json.decode(fields["previous"], type=Previous) if fields.get("previous") else None,
+            signer=fields.get("signer") or "",
+            forget=bool(fields.get("forget")),
+            limits=_limits(fields.get("limits") or ""),
+            paused=fields.get("paused") or "",
+            schema=fields.get("schema") or "",
+            catalog=fields.get("catalog") or "",
+            hidden=fields.get("hidden") or "",
+        )
+    except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
+        raise Corrupt(f"the stored record of the app {name} can't be read: {error}") from error
+
+
+def _limits(text: str) -> dict[str, int]:
+    """Without those that this version of the program does not know."""
+    stored = msgspec.json.decode(text, type=dict[str, int]) if text else {}
+    return {name: value for name, value in stored.items() if name in Resources.__struct_fields__}

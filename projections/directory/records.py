@@ -1,0 +1,132 @@
+"""The directory's records, all immutable: a change makes another `Records`, so that a decision reads one consistent state."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import msgspec
+
+from pcloud.errors import Corrupt
+from pcloud.subject import Ref
+from projections.directory.app import App, read_app
+from projections.directory.grant import Grant, read_grant
+
+__all__ = ["Capability", "Device", "Owner", "Records", "TriggerPast"]
+
+log = logging.getLogger("pcloud.view")
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The person whose cloud this is. `token_hash`: SHA-256 of the credential, as hex."""
+
+    id: str
+    token_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """`token_hash`: SHA-256 of its token, '' once it is revoked. `rights`: '' for what the owner may, `metrics` for that alone.
+    `access_key`: the storage credential that was made for it."""
+
+    id: str
+    name: str
+    state: str
+    token_hash: str = ""
+    rights: str = ""
+    access_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """The right to call `action` (`app/action`), made by `giver` for `receiver`; `id` is the SHA-256 of its token."""
+
+    id: str
+    giver: str
+    receiver: str
+    action: str
+
+
+class TriggerPast(msgspec.Struct, frozen=True):
+    """How far a trigger's past is. `installed`: the log's sequence at the installation, later events are live. `since` to `until`: what the
+    newest replay takes, `only` for one entity; `matched`: so many events matched when it was asked for (of the first history: all of its
+    type; -1: not counted yet). RESETTING: recorded, and the consumer not yet put to `since`. PAUSED: the owner halted it. REMOVED: the app
+    is gone, its data is not."""
+
+    app: str
+    name: str
+    installed: int
+    generation: int = 0
+    state: str = "RESETTING"
+    since: int = 1
+    until: int = 0
+    only: str = ""
+    matched: int = -1
+
+    @property
+    def key(self) -> str:
+        return f"{self.app}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """By id; an app's is its name."""
+
+    apps: Mapping[str, App] = field(default_factory=dict[str, App])
+    grants: Mapping[str, Grant] = field(default_factory=dict[str, Grant])
+    owners: Mapping[str, Owner] = field(default_factory=dict[str, Owner])
+    devices: Mapping[str, Device] = field(default_factory=dict[str, Device])
+    capabilities: Mapping[str, Capability] = field(default_factory=dict[str, Capability])
+    pasts: Mapping[str, TriggerPast] = field(default_factory=dict[str, TriggerPast])
+
+    def after(self, changed: Iterable[Ref], stored: Callable[[Ref], Mapping[str, Any] | None]) -> Records:
+        """With these read again. `stored`: the fields of an entity now, None for one that does not exist."""
+        tables = {one.name: getattr(self, one.name) for one in fields(self)}
+        copied: set[str] = set()
+        for ref in changed:
+            if (reader := _READERS.get(ref.type)) is None:
+                continue
+            table, read = reader
+            if table not in copied:
+                tables[table] = dict(tables[table])
+                copied.add(table)
+            tables[table].pop(ref.id, None)
+            if (values := stored(ref)) is not None:
+                try:
+                    tables[table][ref.id] = read(ref.id, values)
+                except (Corrupt, KeyError, TypeError) as error:
+                    log.error("%s is left out of the directory: %s", ref, error)
+        return Records(**tables)
+
+
+def _read_owner(id: str, values: Mapping[str, Any]) -> Owner:
+    return Owner(id, values.get("tokenHash") or "")
+
+
+def _read_device(id: str, values: Mapping[str, Any]) -> Device:
+    return Device(
+        id, values["name"], values["state"], values.get("tokenHash") or "", values.get("rights") or "",
+        values.get("accessKey") or "",
+    )  # fmt: skip
+
+
+def _read_capability(id: str, values: Mapping[str, Any]) -> Capability:
+    return Capability(id, values["giver"], values["receiver"], values["action"])
+
+
+def _read_past(id: str, values: Mapping[str, Any]) -> TriggerPast:
+    known = {name: values[name] for name in TriggerPast.__struct_fields__ if values.get(name) is not None}
+    return TriggerPast(**known)
+
+
+_READERS: Mapping[str, tuple[str, Callable[[str, Mapping[str, Any]], Any]]] = {
+    "App": ("apps", read_app),
+    "Grant": ("grants", read_grant),
+    "Owner": ("owners", _read_owner),
+    "Device": ("devices", _read_device),
+    "Capability": ("capabilities", _read_capability),
+    "Trigger": ("pasts", _read_past),
+}
