@@ -11,6 +11,7 @@ from core.app.limits import size
 from core.app.signature import Signer
 from core.grant import Words, describe, explain_capability
 from pcloud.manifest import Manifest, Resources
+from pcloud.subject import TypeName
 from projections.directory import Grant
 
 __all__ = ["Review", "changes_of", "notes_of", "resources_of", "worded"]
@@ -64,6 +65,10 @@ def notes_of(manifest: Manifest, words: Words | None = None) -> list[str]:
         receiver = init.call.rpartition("/")[0] or manifest.name
         actions = [value.removeprefix(ACTION) for value in init.args.values() if str(value).startswith(ACTION)]
         notes.extend(explain_capability(receiver, action, words) for action in actions)
+    if any(TypeName.parse(trigger.on.type).app != manifest.name for trigger in manifest.triggers):
+        notes.append(
+            "act by itself on what it may see of other apps; where you withdraw that, it stops, and given again it goes on where it was"
+        )
     return notes
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from core.call import Job, encode_job
 from core.processor.attached import AttachedApp, AttachedTrigger
-from pcloud.errors import Conflict, NotFound
+from core.processor.sight import Sight
+from pcloud.errors import Conflict, Forbidden, NotFound
 from projections.runs.record import Run
 from projections.runs.view import RunsView
 
@@ -23,8 +24,10 @@ PAGE = 200
 class FailedRuns:
     """Reads the runs view; what it decides is written to WORK and RUNS. `find`: the attached trigger, or `NotFound`."""
 
-    def __init__(self, store: Any, runs: RunsView, find: Callable[[str], tuple[AttachedApp, AttachedTrigger]]) -> None:
-        self._store, self._runs, self._find = store, runs, find
+    def __init__(
+        self, store: Any, runs: RunsView, find: Callable[[str], tuple[AttachedApp, AttachedTrigger]], sight: Sight
+    ) -> None:
+        self._store, self._runs, self._find, self._sight = store, runs, find, sight
 
     async def run(self, id: str) -> Run:
         """Any run; raises `NotFound`."""
@@ -35,7 +38,8 @@ class FailedRuns:
 
     async def retry(self, id: str) -> Run:
         """Have the run made again with all its attempts, as a durable call; its id and generation stay, so what it
-        has written is found. Raises `NotFound`, or `Conflict` when it has not failed."""
+        has written is found. Raises `NotFound`, `Conflict` when it has not failed, or `Forbidden` when its trigger may no longer see
+        what it is about."""
         run = await self._failed(id)
         now = time.time()
         job = Job(
@@ -75,7 +79,9 @@ class FailedRuns:
         if not run.trigger:
             return run.target
         try:
-            return self._find(run.trigger)[1].plan.target
+            plan = self._find(run.trigger)[1].plan
+            self._sight.demand(plan)
+            return plan.target
         except NotFound:
             return f"{run.app}/{run.action}"
 
@@ -85,7 +91,7 @@ class FailedRuns:
 
 
 async def _done(command: Callable[[str], Awaitable[Run]], id: str) -> bool:
-    with suppress(Conflict, NotFound):
+    with suppress(Conflict, Forbidden, NotFound):
         await command(id)
         return True
     return False

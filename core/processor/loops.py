@@ -38,7 +38,7 @@ class Loops:
     def start(self, app: AttachedApp) -> None:
         self._spawn(app, f"work {app.name}", lambda: self._work(app.name))
         for trigger in app.triggers.values():
-            self._spawn(app, f"live {trigger.plan.key}", lambda trigger=trigger: self._live(trigger))
+            self._spawn(app, f"live {trigger.plan.key}", lambda trigger=trigger: self._seen(trigger, self._live))
             self.start_history(app, trigger)
 
     async def stop(self, app: AttachedApp) -> None:
@@ -48,7 +48,9 @@ class Loops:
     def start_history(self, app: AttachedApp, trigger: AttachedTrigger) -> None:
         """Take up the trigger's history or replay where it is; nothing when it is over or halted."""
         if trigger.history.state in ("RESETTING", "RUNNING"):
-            trigger.history_task = self._spawn(app, f"history {trigger.plan.key}", lambda: self._history(trigger))
+            trigger.history_task = self._spawn(
+                app, f"history {trigger.plan.key}", lambda: self._seen(trigger, self._history)
+            )
 
     async def stop_history(self, app: AttachedApp, trigger: AttachedTrigger) -> None:
         """What is under way is given up, and comes again when the history is taken up."""
@@ -71,6 +73,9 @@ class Loops:
     async def record(self, trigger: AttachedTrigger, history: TriggerPast) -> None:
         await save_histories(self._commands, [history])
         trigger.history = history
+
+    async def _seen(self, trigger: AttachedTrigger, work: Callable[[AttachedTrigger], Awaitable[None]]) -> None:
+        await self._parts.sight.while_seen(trigger.plan, lambda: work(trigger))
 
     async def _live(self, trigger: AttachedTrigger) -> None:
         consumer = await self._consumers.live(trigger.plan, trigger.history)
@@ -96,7 +101,9 @@ class Loops:
         )
         await self._consumers.ask_again("WORK", consumer, f"work.{app}.>")
         parts = self._parts
-        await WorkLoop(parts.store.runs, parts.calls, parts.executor, consumer, self._same, parts.tracer).run()
+        await WorkLoop(
+            parts.store.runs, parts.calls, parts.executor, consumer, self._same, parts.sight, parts.tracer
+        ).run()
 
     def _spawn(self, app: AttachedApp, name: str, loop: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
         async def work() -> None:

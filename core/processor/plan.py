@@ -9,6 +9,7 @@ from typing import Any
 
 from core.call import ActionName, RoleAction, parse_target
 from core.processor.template import Arguments, compile_arguments
+from core.schema import ViewType
 from pcloud.errors import Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.manifest import Manifest, Trigger
@@ -48,15 +49,19 @@ class TriggerPlan:
     def needs_node(self) -> bool:
         return bool(self.where or self.arguments.paths)
 
-    def matches(self, event: StoredEvent) -> bool:
-        """Whether kind and changed fields are what the trigger waits for; `where` is not looked at. Who waits for what is deleted
-        hears of what is forgotten too: it is gone all the more."""
+    def matches(self, event: StoredEvent, seen: ViewType) -> bool:
+        """Whether kind and changed fields are what the trigger waits for; `where` does not count here. `seen`: the type in the app's view.
+
+        An update counts by the fields that the view shows; one of hidden fields alone matches nothing. A trigger for `deleted` takes
+        `forgotten` too.
+        """
         kind = Kind.DELETED if event.kind is Kind.FORGOTTEN else event.kind
         if kind not in self.kinds or event.ref.type_name != self.type:
             return False
-        if not self.fields or event.kind is not Kind.UPDATED:
+        if event.kind is not Kind.UPDATED:
             return True
-        return any(stored in self.fields or stored.rpartition("/")[2] in self.fields for stored in event.change.fields)
+        shown = [(stored, seen.by_stored[stored].name) for stored in event.change.fields if stored in seen.by_stored]
+        return any(not self.fields or stored in self.fields or name in self.fields for stored, name in shown)
 
 
 def plan_triggers(manifest: Manifest) -> list[TriggerPlan]:

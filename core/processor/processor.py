@@ -27,6 +27,7 @@ from core.processor.progress import shown_trigger, shown_triggers
 from core.processor.replay import Replays
 from core.processor.room import Room
 from core.processor.settings import ProcessorSettings
+from core.processor.sight import Sight
 from core.processor.trigger import Runaway, TriggerParts
 from core.schema import ViewRegistry
 from core.trace import Tracer
@@ -61,7 +62,7 @@ class Processor:
         self.store, self.directory, self.commands, self.runs = store, directory, commands, runs
         self.journal = Journal(store.runs, delay=self.settings.record_delay, done_ttl=self.settings.done_ttl)
         self.parts = TriggerParts(
-            store, graph, graph_loop, views, calls, Executor(self.journal, self.settings, away=away)
+            store, graph, graph_loop, views, calls, Executor(self.journal, self.settings, away=away), Sight(views)
         )
         self.apps: dict[str, AttachedApp] = {}
         self._running = asyncio.Event()
@@ -70,7 +71,7 @@ class Processor:
         self.room = Room(store, runs, self.journal, self.settings)
         self._loops = Loops(self.parts, self._consumers, commands, self._running)
         self._replays = Replays(self.parts, self._consumers, self._loops, commands, self.trigger, self._changing)
-        self._failed = FailedRuns(store, runs, self.trigger)
+        self._failed = FailedRuns(store, runs, self.trigger, self.parts.sight)
         self._chains = Chains(store, directory, runs, find_call or _no_call)
         self._initial = InitialRuns(store.runs, calls, self.parts.executor)
 
@@ -94,6 +95,7 @@ class Processor:
             await self.room.watch()
         finally:
             self._running.clear()
+            self.parts.sight.close()
             self.parts.executor.stopping.set()
             await asyncio.gather(*(self._loops.stop(app) for app in self.apps.values()))
             await self.journal.close()
@@ -164,7 +166,7 @@ class Processor:
     async def triggers(self, app: str | None = None) -> list[dict[str, Any]]:
         """The triggers of apps that are at work, and how far their replays are; see `shown_trigger`."""
         apps = [one for one in self.apps.values() if app in (None, one.name)]
-        return await shown_triggers(apps, self._consumers, self.runs)
+        return await shown_triggers(apps, self._consumers, self.runs, self.parts.sight)
 
     async def replay(
         self,
@@ -219,7 +221,7 @@ class Processor:
     # --- within ----------------------------------------------------------------------------------------------------------------------
 
     async def _shown(self, key: str) -> dict[str, Any]:
-        return await shown_trigger(self.trigger(key)[1], self._consumers, self.runs)
+        return await shown_trigger(self.trigger(key)[1], self._consumers, self.runs, self.parts.sight)
 
     async def _histories(self, plans: Sequence[TriggerPlan]) -> dict[str, TriggerPast]:
         """Each trigger's history; those that are new, or back after a removal, begin here."""

@@ -8,30 +8,37 @@ from core.processor.attached import AttachedApp, AttachedTrigger
 from core.processor.consumers import TriggerConsumers, subject
 from core.processor.history import UNDER_WAY
 from core.processor.plan import TriggerPlan
+from core.processor.sight import Sight
 from projections.directory import TriggerPast
 from projections.runs.view import RunsView
 
 __all__ = ["shown_triggers"]
 
 
-async def shown_triggers(apps: list[AttachedApp], consumers: TriggerConsumers, runs: RunsView) -> list[dict[str, Any]]:
+async def shown_triggers(
+    apps: list[AttachedApp], consumers: TriggerConsumers, runs: RunsView, sight: Sight
+) -> list[dict[str, Any]]:
     """By app and trigger; see `shown_trigger`."""
     return [
-        await shown_trigger(trigger, consumers, runs)
+        await shown_trigger(trigger, consumers, runs, sight)
         for app in sorted(apps, key=lambda app: app.name)
         for trigger in sorted(app.triggers.values(), key=lambda trigger: trigger.plan.name)
     ]
 
 
-async def shown_trigger(trigger: AttachedTrigger, consumers: TriggerConsumers, runs: RunsView) -> dict[str, Any]:
-    """`state`: RESETTING, RUNNING, PAUSED, DONE or CANCELLED, of the newest replay (generation 0: the first history).
+async def shown_trigger(
+    trigger: AttachedTrigger, consumers: TriggerConsumers, runs: RunsView, sight: Sight
+) -> dict[str, Any]:
+    """`problem`: why it stands still, '' when it does not.
+
+    `state`: RESETTING, RUNNING, PAUSED, DONE or CANCELLED, of the newest replay (generation 0: the first history).
     `position`: sequence up to which all is settled. `events`: so many events of its type it passes, `remaining` of
     them are left; `matched`: so many match. `done`, `failed`: runs of this replay that ended so."""
     plan, history = trigger.plan, trigger.history
     position, events, remaining = await _place(plan, history, consumers)
     ended = await runs.ended(plan.key, history.generation, history.since, history.until)
     return {
-        **_definition(plan),
+        **_definition(plan), "problem": sight.lacking(plan),
         "state": history.state, "paused": history.state == "PAUSED", "generation": history.generation,
         "installed": history.installed, "since": history.since, "until": history.until, "only": history.only or None,
         "position": position, "events": events, "remaining": remaining, "matched": max(0, history.matched),

@@ -55,6 +55,7 @@ class Replays:
         plan = attached.plan
         if type and type != str(plan.type):
             raise Rejected(f"{trigger} is about {plan.type}, never about {type}")
+        self._parts.sight.demand(plan)
         since = await self._sequence(start)
         until = await self._parts.store.last_sequence()
         only = check_id(id) if id else ""
@@ -143,7 +144,7 @@ class Replays:
         subject = f"{plan.subject[:-1]}{only}" if only else plan.subject
         page: list[StoredEvent] = []
         async for event in self._parts.store.read(since, until, subjects=[subject]):
-            if plan.matches(event):
+            if plan.matches(event, self._parts.sight.demand(plan)):
                 page.append(event)
             if len(page) == PAGE:
                 yield page

@@ -26,6 +26,7 @@ from core.processor.held import Held
 from core.processor.node import describe_event, read_node
 from core.processor.order import Order
 from core.processor.plan import TriggerPlan
+from core.processor.sight import Sight
 from core.processor.slots import Slots
 from core.processor.stored import stored_run
 from core.schema import ViewRegistry
@@ -59,6 +60,7 @@ class TriggerParts:
     views: ViewRegistry
     calls: Calls
     executor: Executor
+    sight: Sight
     runaway: Runaway = lambda app, reason: None
     tracer: Tracer = NO_TRACES
 
@@ -102,7 +104,8 @@ class TriggerLoop:
                 await self._pull()
                 await self._held.empty()
             except asyncio.CancelledError:
-                await self._held.drain(self._settings.drain)
+                if self._parts.sight.of(self._plan) is not None:
+                    await self._held.drain(self._settings.drain)
                 raise
 
     async def _pull(self) -> None:
@@ -132,7 +135,8 @@ class TriggerLoop:
                     await delivery.ack()
 
     def _concerns(self, event: StoredEvent) -> bool:
-        return self._plan.matches(event) and self._side.only in ("", event.ref.id)
+        seen = self._parts.sight.demand(self._plan)
+        return self._plan.matches(event, seen) and self._side.only in ("", event.ref.id)
 
     async def _end_of_history(self) -> None:
         """Return when the consumer has nothing left: there may be no event beyond `until` to tell."""
@@ -170,6 +174,7 @@ class TriggerLoop:
         return True
 
     async def _settle(self, event: StoredEvent, again: bool) -> None:
+        self._parts.sight.demand(self._plan)
         run = self._new_run(event)
         if again:
             before = await stored_run(self._parts.store.runs, run)

@@ -17,11 +17,13 @@ from core.caller import Caller, RunContext
 from core.processor.execute import Executor, resume
 from core.processor.held import Held
 from core.processor.order import Order
+from core.processor.sight import Sight
 from core.processor.slots import Slots
 from core.processor.stored import stored_run
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
-from pcloud.errors import Corrupt, PCloudError
+from pcloud.errors import Corrupt, Forbidden, PCloudError
+from pcloud.subject import Ref
 from projections.runs.record import Run
 
 __all__ = ["WorkLoop"]
@@ -35,9 +37,17 @@ class WorkLoop:
     """`run()` works until it is cancelled."""
 
     def __init__(
-        self, runs: Any, calls: Calls, executor: Executor, consumer: Any, same: Order[str], tracer: Tracer = NO_TRACES
+        self,
+        runs: Any,
+        calls: Calls,
+        executor: Executor,
+        consumer: Any,
+        same: Order[str],
+        sight: Sight,
+        tracer: Tracer = NO_TRACES,
     ) -> None:
         self._runs, self._calls, self._executor, self._consumer = runs, calls, executor, consumer
+        self._sight = sight
         self._tracer = tracer
         self._settings = executor.settings
         self._slots = Slots(self._settings.send_concurrency)
@@ -100,6 +110,7 @@ class WorkLoop:
         calls, caller = self._calls, caller_of(job)
 
         async def attempt(run: Run) -> CallAnswer:
+            self._demand_sight(job)
             # A durable call was allowed when it was taken; a trigger's action is resolved and allowed anew.
             name = await calls.resolve(caller, job.target) if job.target else ActionName(job.app, job.action)
             args = await calls.check(name, run.args)
@@ -109,6 +120,12 @@ class WorkLoop:
             )
 
         return attempt
+
+    def _demand_sight(self, job: Job) -> None:
+        """Raises `Forbidden` for a trigger's run that the owner has sent back, when its app may no longer see what it is about."""
+        app = job.trigger.partition("/")[0]
+        if app and job.entity and self._sight.seen(app, Ref.parse(job.entity).type_name) is None:
+            raise Forbidden(f"{app} has no grant any more to read what this run is about, {job.entity}")
 
 
 def is_settled(job: Job, before: Run) -> bool:

@@ -185,19 +185,20 @@ async def test_another_version_of_the_fold_builds_itself_anew(
 ) -> None:
     async with house(tmp_path, store) as views:
         before = await views.graph.dump()
-    monkeypatch.setattr(sqlite_store, "VERSION", 3)
-    monkeypatch.setattr(sqlite_store, "READABLE", frozenset({2, 3}))
-    monkeypatch.setattr(SqliteVersions, "version", 3)
+    now = sqlite_store.VERSION
+    monkeypatch.setattr(sqlite_store, "VERSION", now + 1)
+    monkeypatch.setattr(sqlite_store, "READABLE", frozenset({now, now + 1}))
+    monkeypatch.setattr(SqliteVersions, "version", now + 1)
     async with house(tmp_path, store, keeping=True) as views:
         assert await views.graph.fetch(Select(IMAGE, ("title",), first=1))
-        await reaches(lambda: views.graph.version == 3)
+        await reaches(lambda: views.graph.version == now + 1)
         assert views.graph.named == "sqlite-2"
         assert await views.graph.dump() == before
-    monkeypatch.setattr(sqlite_store, "VERSION", 4)
-    monkeypatch.setattr(sqlite_store, "READABLE", frozenset({4}))
-    monkeypatch.setattr(SqliteVersions, "version", 4)
+    monkeypatch.setattr(sqlite_store, "VERSION", now + 2)
+    monkeypatch.setattr(sqlite_store, "READABLE", frozenset({now + 2}))
+    monkeypatch.setattr(SqliteVersions, "version", now + 2)
     async with house(tmp_path, store) as views:  # nothing of it can be read: built before anybody is answered
-        assert views.graph.version == 4
+        assert views.graph.version == now + 2
         assert await views.graph.dump() == before
 
 

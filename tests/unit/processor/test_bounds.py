@@ -39,9 +39,9 @@ async def test_a_replay_takes_what_is_up_to_its_end_and_of_its_entity_alone(
         held.append(sequence)
 
     executor = SimpleNamespace(settings=SimpleNamespace(held=8, ack_wait=30.0))
-    plan = SimpleNamespace(app="notes", concurrency=4, matches=lambda event: True)
+    plan = SimpleNamespace(app="notes", concurrency=4, matches=lambda event, seen: True)
     side = Side(SimpleNamespace(pull=pull), None, until=until, only=only)  # type: ignore[arg-type]
-    loop = TriggerLoop(SimpleNamespace(executor=executor), plan, side)  # type: ignore[arg-type]
+    loop = TriggerLoop(SimpleNamespace(executor=executor, sight=SimpleNamespace(demand=lambda plan: None)), plan, side)  # type: ignore[arg-type]
     loop._held = SimpleNamespace(take=take)  # type: ignore[assignment]
     await loop._pull_until(until)
     assert (held, acknowledged) == (taken, passed)

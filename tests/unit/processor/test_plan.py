@@ -8,10 +8,12 @@ import msgspec
 import pytest
 
 from core.processor.plan import TriggerPlan, plan_trigger
+from core.schema import ViewField, ViewType
 from pcloud.errors import Rejected
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.manifest import Manifest
 from pcloud.subject import Ref
+from projections.graph.catalog import FieldDef, TypeDef
 
 
 def plan(**trigger: Any) -> TriggerPlan:
@@ -27,21 +29,40 @@ def event(kind: Kind, *fields: str, type: str = "Book") -> StoredEvent:
     return StoredEvent(1, 0.0, Ref("shelf", type, "b1"), kind, change, "tx", 1, 1, "owner")
 
 
+def seen(*fields: str) -> ViewType:
+    """The type `shelf/Book` as the reader's view has it, with these fields."""
+    shown = [ViewField(name.rpartition("/")[2], FieldDef(name, "String"), writable=False) for name in fields]
+    by_name, by_stored = ({getattr(one, key): one for one in shown} for key in ("name", "stored"))
+    return ViewType("Book", TypeDef("shelf/Book"), False, False, by_name, by_stored)
+
+
+BOOK = seen("title", "pages", "face-detector/count")
+
+
 def test_the_kind_must_be_one_of_those_that_are_named() -> None:
-    assert plan().matches(event(Kind.CREATED))
-    assert not plan().matches(event(Kind.UPDATED))
+    assert plan().matches(event(Kind.CREATED), BOOK)
+    assert not plan().matches(event(Kind.UPDATED), BOOK)
     both = plan(on={"event": ["created", "deleted"]})
-    assert both.matches(event(Kind.DELETED))
-    assert not both.matches(event(Kind.UPDATED))
-    assert not plan().matches(event(Kind.CREATED, type="Shelf"))
+    assert both.matches(event(Kind.DELETED), BOOK)
+    assert not both.matches(event(Kind.UPDATED), BOOK)
+    assert not plan().matches(event(Kind.CREATED, type="Shelf"), BOOK)
 
 
 def test_an_update_must_touch_a_named_field_and_a_creation_need_not() -> None:
     wanted = plan(on={"event": ["created", "updated"], "fields": ["title", "face-detector/count"]})
-    assert wanted.matches(event(Kind.UPDATED, "pages", "title"))
-    assert wanted.matches(event(Kind.UPDATED, "face-detector/count"))
-    assert not wanted.matches(event(Kind.UPDATED, "pages"))
-    assert wanted.matches(event(Kind.CREATED, "pages"))
+    assert wanted.matches(event(Kind.UPDATED, "pages", "title"), BOOK)
+    assert wanted.matches(event(Kind.UPDATED, "face-detector/count"), BOOK)
+    assert not wanted.matches(event(Kind.UPDATED, "pages"), BOOK)
+    assert wanted.matches(event(Kind.CREATED, "pages"), BOOK)
+
+
+def test_fields_that_the_view_hides_do_not_count() -> None:
+    by_field = plan(on={"event": "updated", "fields": ["face-detector/count", "count"]})
+    any_field = plan(on={"event": "updated"})
+    hidden = event(Kind.UPDATED, "face-detector/count")
+    assert by_field.matches(hidden, BOOK) and any_field.matches(hidden, BOOK)
+    assert not by_field.matches(hidden, seen("title")) and not any_field.matches(hidden, seen("title"))
+    assert any_field.matches(event(Kind.UPDATED, "face-detector/count", "title"), seen("title"))
 
 
 @pytest.mark.parametrize(

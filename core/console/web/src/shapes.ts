@@ -90,6 +90,7 @@ export interface Trigger {
   done: number
   failed: number
   only: string | null
+  problem: string
 }
 
 /** Bytes, and processes and threads at once; a disk of 0 is one without a limit. */
