@@ -32,6 +32,7 @@ from core.command.undo import Undoing
 from core.command.undo_fields import undo_fields
 from core.console import Console
 from core.device.pair import Devices
+from core.egress import Egress
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
 from core.metrics import Meters, Metrics
@@ -310,6 +311,8 @@ async def open_platform(
         unconfined=settings.unconfined,
         machine=await asyncio.to_thread(probe),
     )
+    egress = Egress(audit=audit)
+    stack.callback(egress.close)
     apps = Apps(
         app_settings,
         commands=commands,
@@ -320,6 +323,7 @@ async def open_platform(
         calls=calls,
         processor=processor,
         on_limit=lambda app, kind, detail: audit.refused("limit", f"app:{app}", kind, detail),
+        egress=egress,
     )
     stack.push_async_callback(apps.stop_all)
     runaways = await stack.enter_async_context(Runaways.open(lambda app, reason: apps.pause(app, reason), audit))

@@ -38,7 +38,8 @@ class _Loader(yaml.SafeLoader):
         event: Any = cast("Any", self).peek_event()
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise yaml.MarkedYAMLError(
-                problem="anchors (&) and aliases (*) are not allowed here: write it out", problem_mark=event.start_mark
+                problem="anchors (&) and aliases (*) are not allowed here: write it out",
+                problem_mark=event.start_mark,
             )
         if getattr(event, "tag", None) not in (None, "!"):
             raise yaml.MarkedYAMLError(
@@ -83,6 +84,8 @@ class Document:
             raise Rejected(f"{self.file}: byte {error.start} is not UTF-8") from error
         except yaml.MarkedYAMLError as error:
             problem = " ".join(part for part in (error.context, error.problem) if part)
+            if error.context == "while scanning an alias":
+                problem = "a text that begins with * must be in quotes"
             raise Rejected(f"{self._at(error.problem_mark or error.context_mark)}: {problem}") from error
         except yaml.YAMLError as error:
             raise Rejected(f"{self.file}: {' '.join(str(error).split())}") from error

@@ -10,10 +10,11 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-__all__ = ["Action", "Init", "Manifest", "Resources", "Run", "Trigger", "TriggerOn", "Use", "load_manifest"]
+__all__ = ["Action", "Init", "Manifest", "Resources", "Run", "Trigger", "TriggerOn", "Use", "Verb", "load_manifest"]
 
 about = msgspec.Meta
 EventKind = Literal["created", "updated", "deleted"]
+Verb = Literal["read", "write", "extend", "call", "network"]
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="kebab", omit_defaults=True):
@@ -27,13 +28,27 @@ class Use(Struct, frozen=True):
     write: Annotated[str, about(description="A type whose entities the app also makes, changes and deletes.")] = ""
     extend: Annotated[str, about(description="A type to which the app adds fields of its own.")] = ""
     call: Annotated[str, about(description="An action to call: APP/ACTION, or role:ROLE/ACTION.")] = ""
-    network: Annotated[str, about(description="host: the machine's network. peers: the other nodes alone.")] = ""
+    network: Annotated[
+        str | list[str],
+        about(
+            description='Hosts outside: [smtp.example.org:465], "*.example.org:443", or internet; each is asked for.'
+        ),
+    ] = ""
     fields: Annotated[list[str], about(description="Fields that other apps added to the type: APP/FIELD.")] = []
     as_: Annotated[str, about(description="Another name for the type in this app's view.")] = msgspec.field(
         default="", name="as"
     )
     optional: Annotated[bool, about(description="The app also works when the owner says no.")] = False
     reason: Annotated[str, about(description="Why, in words for the owner who decides.")] = ""
+
+    def asked(self) -> list[tuple[Verb, str]]:
+        """Each thing that it asks for."""
+        networks = [self.network] if isinstance(self.network, str) else self.network
+        texts: list[tuple[Verb, str]] = [
+            ("read", self.read), ("write", self.write), ("extend", self.extend), ("call", self.call),
+            *(("network", network) for network in networks),
+        ]  # fmt: skip
+        return [(verb, target) for verb, target in texts if target]
 
 
 class Action(Struct, frozen=True):
@@ -80,7 +95,9 @@ class Run(Struct, frozen=True):
     command: Annotated[list[str], about(description="Program and arguments: [python, -m, my_app].")]
     web: Annotated[bool, about(description="It serves pages on 127.0.0.1:$PORT, shown at APP.DOMAIN.")] = False
     env: Annotated[dict[str, str], about(description="Further environment variables.")] = {}
-    ports: Annotated[list[str], about(description="Ports for apps that may call it: [s3] is 127.0.0.1:$PORT_S3.")] = []
+    ports: Annotated[
+        list[str], about(description="Ports for apps that may call it: listen on 127.0.0.1:$PORT_S3 for [s3].")
+    ] = []
 
 
 class Resources(Struct, frozen=True):

@@ -8,18 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pcloud.document import Document
 from pcloud.errors import Rejected
-from pcloud.manifest import Manifest, Trigger, Use
+from pcloud.manifest import Manifest, Trigger, Use, Verb
+from pcloud.network import parse_network
 from pcloud.subject import check_action, check_app, check_field, type_name
 
 __all__ = ["ARGUMENT_TYPES", "LIMITS", "Target", "check_manifest", "parse_target"]
 
 ARGUMENT_TYPES = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime", "JSON")
-NETWORKS = ("host", "peers")
-VERBS = ("read", "write", "extend", "call", "network")
+VERBS = get_args(Verb)
 # Least and most of what one app may use; a disk of 0 is one without a limit.
 LIMITS = {"memory": (32 * 2**20, 2**40), "processes": (1, 4096), "disk": (2**20, 2**50)}
 _VERSION = re.compile(
@@ -27,8 +27,9 @@ _VERSION = re.compile(
 )  # https://semver.org
 _ARGUMENT = re.compile(r"(\w+)!?|\[(\w+)!?\]!?")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-_OURS = re.compile(r"PCLOUD_|NATS_|PORT$|PORT_|PATH$|HOME$")
+_OURS = re.compile(r"PCLOUD_|NATS_|PORT$|PORT_|HOST_|PATH$|HOME$")
 _MOST_PORTS = 8
+_MOST_NETWORKS = 32
 Path = tuple[str | int, ...]
 
 
@@ -48,6 +49,11 @@ def parse_target(text: str) -> Target:
     if where.startswith("role:"):
         return Target("", check_action(where.removeprefix("role:")), check_action(action))
     return Target(check_app(where, reserved=True), "", check_action(action))
+
+
+CHECKS: dict[str, Callable[[str], Any]] = {
+    "read": type_name, "write": type_name, "extend": type_name, "call": parse_target, "network": parse_network,
+}  # fmt: skip
 
 
 def check_manifest(manifest: Manifest, document: Document) -> None:
@@ -91,22 +97,19 @@ class _Rules:
             if len(verbs) != 1:
                 named = ", ".join(verbs) or "none"
                 self.document.refuse(path, f"ask for exactly one of {', '.join(VERBS)} in each use, not {named}")
-            target = getattr(use, verbs[0])
-            asked.append((f"{verbs[0]}: {target}", (*path, verbs[0])))
-            self.check_use(use, verbs[0], target, path)
+            for place, (verb, target) in enumerate(use.asked()):
+                where = (*path, verb, place) if isinstance(getattr(use, verb), list) else (*path, verb)
+                asked.append((f"{verb}: {target}", where))
+                self.checked(CHECKS[verb], target, where)
+            self.check_use(use, verbs[0], path)
             if use.as_:
                 aliases.append((f"{verbs[0]} as {use.as_}", (*path, "as")))
         self.check_unique(asked, "the use")
         self.check_unique(aliases, "the name")
+        if (networks := sum(name.startswith("network:") for name, _ in asked)) > _MOST_NETWORKS:
+            self.document.refuse(("uses",), f"{networks} networks are too many: at most {_MOST_NETWORKS}")
 
-    def check_use(self, use: Use, verb: str, target: str, path: Path) -> None:
-        if verb == "call":
-            self.checked(parse_target, target, (*path, verb))
-        elif verb == "network":
-            if target not in NETWORKS:
-                self.document.refuse((*path, verb), f"'{target}' is no network: write one of {', '.join(NETWORKS)}")
-        else:
-            self.checked(type_name, target, (*path, verb))
+    def check_use(self, use: Use, verb: str, path: Path) -> None:
         if verb in ("call", "network") and (use.fields or use.as_):
             self.document.refuse(path, f"'fields' and 'as' belong to types, not to {verb}")
         if use.as_:

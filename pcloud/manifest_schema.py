@@ -7,11 +7,11 @@ Made from the structs in `pcloud.manifest`; the file `manifest.schema.json` besi
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
-from pcloud.manifest import Manifest
+from pcloud.manifest import Manifest, Verb
 
 __all__ = ["manifest_json_schema", "schema_text"]
 
@@ -20,7 +20,7 @@ def manifest_json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of `app.yaml`. It knows shapes; names and references are checked by `load_manifest`."""
     schema: dict[str, Any] = msgspec.json.schema(Manifest)
     definitions: dict[str, Any] = schema["$defs"]
-    definitions["Use"]["oneOf"] = [{"required": [verb]} for verb in ("read", "write", "extend", "call", "network")]
+    definitions["Use"]["oneOf"] = [{"required": [verb]} for verb in get_args(Verb)]
     definitions["Manifest"]["properties"]["name"]["pattern"] = "^[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*$"
     definitions["Manifest"]["properties"]["version"]["pattern"] = r"^\d+\.\d+\.\d+"
     for definition in definitions.values():

@@ -35,6 +35,7 @@ from core.app.staging import STAGED, Staged
 from core.app.status import AppStatus, status_of
 from core.app.upgrade import Upgrades, check_can_roll_back
 from core.app.vitals import AppVitals, vitals_of
+from core.egress import Egress
 from core.sandbox import Ports
 from core.sandbox.inside import Inside
 from pcloud.errors import Conflict
@@ -60,11 +61,12 @@ class Apps:
         calls: Calls,
         processor: Processor,
         on_limit: Callable[[str, str, str], None] = lambda app, kind, detail: None,
+        egress: Egress | None = None,
     ):
         # Apps have another working folder than core.
         settings = replace(settings, folder=settings.folder.absolute(), runtime=settings.runtime.absolute())
         self._nodes = AppNodes(directory, commands)
-        reach = Reach(directory, Ports(settings.folder))
+        reach = Reach(directory, Ports(settings.folder), egress or Egress())
         self._local = LocalApps(
             settings, server, api, calls, reach, on_limit, self._pause_later, lambda: self._aftercare.look()
         )

@@ -27,10 +27,12 @@ from core.app.process import ProcessState, Start, Supervisor
 from core.app.reach import Reach
 from core.app.settings import AppSettings
 from core.app.variables import key_variables, variables
-from core.sandbox import Cell, Limits, Plan
+from core.egress import Tally
+from core.sandbox import Cell, Limits, Plan, Published
 from core.sandbox.cell import BUS_PORT, GATEWAY_PORT
-from core.sandbox.command import CACHE, DATA, GATEWAY, KEYS, Mounts, python
+from core.sandbox.command import CACHE, DATA, KEYS, Mounts, python
 from core.sandbox.inside import Inside
+from core.sandbox.loopback import LOOPBACK
 from core.sandbox.ports import connect_host
 from pcloud.errors import Unavailable
 from pcloud.manifest import Run
@@ -71,8 +73,7 @@ class Instance:
         self._gateway: Gateway | None = None
         self._cell: Cell | None = None
         self._inside: Inside | None = None
-        self._host_network = False
-        self._reached: frozenset[tuple[str, int]] | None = None  # others' ports, once it is in its sandbox
+        self._reached: frozenset[Published] | None = None  # others' ports, once it is in its sandbox
         self._log: AppLog | None = None
         self._pausing: asyncio.Task[None] | None = None
         self.supervisor: Supervisor | None = None
@@ -103,9 +104,7 @@ class Instance:
     async def start(self) -> None:
         """Open the gateway and keep the process running; nothing for an app without one."""
         if self._gateway is None:
-            confined = self._settings.confines
-            self._host_network = confined and await self._reach.host_network(self.app.name)
-            path = None if confined and not self._host_network else socket_path(self._settings.runtime, self.app.name)
+            path = None if self._settings.confines else socket_path(self._settings.runtime, self.app.name)
             self._gateway = await Gateway(self.app.name, path, self._api, self._calls).__aenter__()
         if self.app.manifest.run is None or self.supervisor is not None:
             return
@@ -154,11 +153,16 @@ class Instance:
         """Whether it may reach a port of these apps that was not there when its process started."""
         if self._reached is None:
             return False
-        return any(port not in self._reached and port[0] in of for port in await self._reach.reaches(self.app.name))
+        return any(port not in self._reached and port.app in of for port in await self._reach.reaches(self.app.name))
 
     @property
     def sandbox(self) -> str:
         return self._settings.sandbox
+
+    @property
+    def outside(self) -> Tally:
+        """What it had to do with hosts outside since core's start."""
+        return self._reach.outside(self.app.name)
 
     def processes(self) -> list[int]:
         """The numbers of its processes, as this machine counts. Reads /proc: call it in a thread."""
@@ -178,7 +182,7 @@ class Instance:
         running = self.supervisor is not None and self.supervisor.state is ProcessState.RUNNING
         if not running or not self.port:
             return None
-        if self._cell is None or self._host_network:
+        if self._cell is None:
             return ("127.0.0.1", self.port)
         if self._inside is None or self._inside.dial != self._cell.dial:
             self._inside = Inside(self.app.name, self.port, self._cell.dial)
@@ -219,11 +223,11 @@ class Instance:
     async def _prepare(self) -> Start:
         run = self.app.manifest.run
         assert run is not None and self._environment is not None
-        ports = {name: self._reach.ports.number(self.app.name, name) for name in run.ports}
+        ports = {name: self._reach.ports.published(self.app.name, name) for name in run.ports}
         if self._settings.confines:
             return await self._confined(run, ports)
         self.port = free_port() if run.web else 0
-        await self._reach.ports.open(self.app.name, list(ports.values()), connect_host, listen=False)
+        await self._reach.ports.open(self.app.name, list(ports.values()), connect_host)
         own = {"PCLOUD_DATA": str(self.folders.data), "HOME": str(self.folders.data)}
         keys = key_variables(self.folders, self.folders.bus_seed.parent)
         doors = {"PCLOUD_URL": self._open_gateway.url, "NATS_URL": self._settings.nats_url}
@@ -231,36 +235,32 @@ class Instance:
         variables = self._variables(ports, {**own, **keys, **doors, "PATH": path})
         return Start(run.command, variables, self.folders.code(self.app.archive))
 
-    async def _confined(self, run: Run, ports: Mapping[str, int]) -> Start:
+    async def _confined(self, run: Run, ports: Mapping[str, Published]) -> Start:
         assert self._environment is not None
-        host, name, resources = self._host_network, self.app.name, self.app.resources
-        self.port = (free_port() if host else WEB_PORT) if run.web else 0
-        doors = {
-            "PCLOUD_URL": f"unix://{GATEWAY}" if host else f"http://127.0.0.1:{GATEWAY_PORT}",
-            "NATS_URL": self._settings.nats_url if host else f"nats://127.0.0.1:{BUS_PORT}",
-        }
+        name, resources = self.app.name, self.app.resources
+        self.port = WEB_PORT if run.web else 0
+        reaches = tuple(await self._reach.reaches(name))
+        outside = self._reach.doors(name, sorted({one.address for one in (*reaches, *ports.values())}))
         path = f"{self._environment}/bin:{Path(python()).parent}:/usr/local/bin:/usr/bin:/bin"
         own = {
-            "PCLOUD_DATA": DATA, "HOME": DATA, **key_variables(self.folders, Path(KEYS)), **doors, "PATH": path,
-            "PYTHONPYCACHEPREFIX": CACHE,
+            **outside.environment, "PCLOUD_URL": f"http://{LOOPBACK}:{GATEWAY_PORT}", "NATS_URL": f"nats://{LOOPBACK}:{BUS_PORT}",
+            "PCLOUD_DATA": DATA, "HOME": DATA, **key_variables(self.folders, Path(KEYS)), "PATH": path, "PYTHONPYCACHEPREFIX": CACHE,
         }  # fmt: skip
-        gateway = self._open_gateway.path if host else None
-        reaches = () if host else tuple(await self._reach.reaches(name))
         plan = Plan(
             name, self.folders.root,
             Mounts(
                 self.folders.code(self.app.archive), self.folders.data, self.folders.bus_seed.parent,
-                self.folders.root / "etc", self._environment, gateway, self._cache(),
+                self.folders.root / "etc", self._environment, self._cache(),
             ),
             tuple(run.command), self._variables(ports, own), _port_of(self._settings.nats_url),
-            Limits(resources.memory, resources.processes, resources.disk), host, run.web or bool(run.ports),
-            tuple(ports.values()), reaches,
+            Limits(resources.memory, resources.processes, resources.disk), run.web or bool(run.ports),
+            tuple(ports.values()), reaches, outside.openings, outside.hosts,
         )  # fmt: skip
         self._cell = Cell(
             self._settings.machine, plan, self._reach.ports, gateway=self._open_gateway.serve,
             may_reach=self._reach.may_reach, on_limit=self._limit, on_over=self._full,
         )  # fmt: skip
-        self._reached = None if host else frozenset(reaches)
+        self._reached = frozenset(reaches)
         # The sandbox's own start sees nothing that the manifest says.
         bare = {"PATH": os.defpath, "PCLOUD_DATA": str(self.folders.data)}
         return Start(self._cell.command, bare, self.folders.root, self._cell)
@@ -275,7 +275,7 @@ class Instance:
         assert self._gateway is not None, "`start` opens it"
         return self._gateway
 
-    def _variables(self, ports: Mapping[str, int], ours: Mapping[str, str]) -> dict[str, str]:
+    def _variables(self, ports: Mapping[str, Published], ours: Mapping[str, str]) -> dict[str, str]:
         replaced = self._settings.overrides.get(self.app.name, {})
         return variables(self.app, ours, settings=replaced, port=self.port, ports=ports)
 

@@ -1,12 +1,16 @@
-"""What an app in its sandbox may reach beyond core: the machine's network, and ports of apps that it may call.
+"""What an app in its sandbox may reach beyond core: hosts outside, and ports of apps that it may call.
 
 Asked of the directory each time, so a withdrawn grant leads nowhere at once.
 """
 
 from __future__ import annotations
 
-from core.sandbox import Ports
-from projections.directory import App, Directory
+from collections.abc import Sequence
+from functools import partial
+
+from core.egress import Doors, Egress, Tally
+from core.sandbox import Ports, Published
+from projections.directory import App, Changed, Directory
 
 __all__ = ["Reach"]
 
@@ -14,20 +18,30 @@ ROLE = "role:"
 
 
 class Reach:
-    def __init__(self, directory: Directory, ports: Ports):
-        self._directory = directory
+    def __init__(self, directory: Directory, ports: Ports, egress: Egress):
+        self._directory, self._egress = directory, egress
         self.ports = ports
+        directory.on_changed(self._changed)
 
-    async def host_network(self, app: str) -> bool:
-        return any(grant.verb == "network" and grant.target == "host" for grant in self._directory.approved(app))
+    def doors(self, app: str, beside: Sequence[str]) -> Doors:
+        """To the hosts outside that it may reach. `beside`: hosts in its sandbox that are none of them."""
+        return self._egress.doors(app, partial(self._directory.approved, app), beside)
 
-    async def reaches(self, app: str) -> list[tuple[str, int]]:
-        """Apps and ports of theirs that `app` may use: those of each app of which it may call an action."""
-        others = self._callable(app)
-        return [(other.name, self.ports.number(other.name, port)) for other in others for port in _ports(other)]
+    def outside(self, app: str) -> Tally:
+        """What it had to do with hosts outside since core's start."""
+        return self._egress.total(app)
+
+    async def reaches(self, app: str) -> list[Published]:
+        """The ports of others that `app` may use: those of each app of which it may call an action."""
+        return [self.ports.published(other.name, port) for other in self._callable(app) for port in _ports(other)]
 
     async def may_reach(self, app: str, other: str) -> bool:
         return any(found.name == other for found in self._callable(app))
+
+    def _changed(self, changed: Changed) -> None:
+        """Connections to hosts outside end with their grant."""
+        if changed.touches("Grant"):
+            self._egress.recheck(self._directory.approved)
 
     def _callable(self, app: str) -> list[App]:
         approved = self._directory.approved(app)

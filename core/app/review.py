@@ -87,9 +87,7 @@ def changes_of(before: Manifest, after: Manifest, added: Sequence[str], new_init
     old, new = ({trigger.name for trigger in manifest.triggers} for manifest in (before, after))
     found += [f"adds the trigger {name}" for name in sorted(new - old)]
     found += [f"gives up the trigger {name}" for name in sorted(old - new)]
-    asked, kept = (
-        {(use.read, use.write, use.extend, use.call, use.network) for use in one.uses} for one in (before, after)
-    )
-    found += [f"no longer asks for {next(filter(None, use))}" for use in sorted(asked - kept)]
+    asked, kept = ({one for use in manifest.uses for one in use.asked()} for manifest in (before, after))
+    found += [f"no longer asks for {target}" for _, target in sorted(asked - kept)]
     found += [f"calls {call} once" for call in new_inits]
     return found

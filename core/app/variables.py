@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from core.app.folders import AppFolders
+from core.sandbox import Published
 from projections.directory import App
 
 __all__ = ["key_variables", "variables"]
@@ -19,10 +20,10 @@ PASSED = ("LANG", "TZ", "SSL_CERT_FILE")
 
 
 def variables(
-    app: App, ours: Mapping[str, str], *, settings: Mapping[str, Any], port: int, ports: Mapping[str, int]
+    app: App, ours: Mapping[str, str], *, settings: Mapping[str, Any], port: int, ports: Mapping[str, Published]
 ) -> dict[str, str]:
     """What the manifest sets can't replace what core sets. `settings`: those that replace the manifest's. `port`: for its
-    pages, 0 for none; `ports`: for other apps, by name."""
+    pages, 0 for none; `ports`: for other apps, by name: it listens there on 127.0.0.1, and they find it at its address."""
     run = app.manifest.run
     passed = {name: os.environ[name] for name in PASSED if name in os.environ}
     return {
@@ -33,9 +34,14 @@ def variables(
         "PCLOUD_SETTINGS": msgspec.json.encode({**app.manifest.settings, **settings}).decode(),
         # Output that waits in a buffer is lost with the process.
         "PYTHONUNBUFFERED": "1",
-        **{f"PORT_{name.upper().replace('-', '_')}": str(number) for name, number in ports.items()},
+        **{f"PORT_{_capitals(name)}": str(one.port) for name, one in ports.items()},
+        **{f"HOST_{_capitals(name)}": one.address for name, one in ports.items()},
         **({"PORT": str(port)} if port else {}),
     }
+
+
+def _capitals(name: str) -> str:
+    return name.upper().replace("-", "_")
 
 
 def key_variables(folders: AppFolders, folder: Path) -> dict[str, str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.app.instance import Instance
 from core.app.process import ProcessState
+from core.egress import Tally
 
 __all__ = ["AppVitals", "resident", "vitals_of"]
 
@@ -19,7 +20,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 @dataclass(frozen=True, slots=True)
 class AppVitals:
     """`memory` in bytes; what processes share counts for each. `restarts`, `dropped` (lines of its log): since the
-    node or the app was last started by the owner."""
+    node or the app was last started by the owner. `outside`: what it had to do with hosts outside since the node's start."""
 
     name: str
     up: bool
@@ -27,16 +28,17 @@ class AppVitals:
     processes: int
     restarts: int
     dropped: int
+    outside: Tally = field(default_factory=Tally)
 
 
 def vitals_of(instance: Instance) -> AppVitals:
     """Reads /proc: call it in a thread."""
     supervisor, pids = instance.supervisor, instance.processes()
     if supervisor is None:
-        return AppVitals(instance.app.name, False, 0, 0, 0, 0)
+        return AppVitals(instance.app.name, False, 0, 0, 0, 0, instance.outside)
     up = supervisor.state is ProcessState.RUNNING
     restarts = max(0, supervisor.starts - 1)
-    return AppVitals(instance.app.name, up, resident(pids), len(pids), restarts, supervisor.dropped)
+    return AppVitals(instance.app.name, up, resident(pids), len(pids), restarts, supervisor.dropped, instance.outside)
 
 
 def resident(pids: Iterable[int]) -> int:

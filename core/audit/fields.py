@@ -11,7 +11,7 @@ from core.caller import Caller
 __all__ = ["audit_fields"]
 
 # Who called what and who was refused what, newest first. The last one carries `_cursor` when `after` can go on from there. Kinds: call,
-# send, api, bus, limit, archive, web. `app`: what that app did, and what was done to it.
+# send, api, bus, limit, archive, web, network. `app`: what that app did, and what was done to it.
 AUDIT = "audit(first: Int, after: String, app: String, kind: String): [JSON!]!"
 FIRST = 50
 

@@ -5,7 +5,7 @@ and what is waiting is bounded. Those still waiting when core is killed are lost
 
 A record, as it is read back:
 
-    kind      call, send, api, bus, limit, archive, web
+    kind      call, send, api, bus, limit, archive, web, network
     time      seconds since 1970
     actor     owner, device:ID, app:NAME, or anyone where nobody knows who it was
     target    what was asked for: app/action, a subject of the bus, a resource
@@ -71,6 +71,10 @@ class Audit:
         """What happened, complete. Returns at once unless very many are waiting. Refusals are bounded as in `refused`."""
         if record.get("outcome", "OK") == "OK" or self._refusals.admit(record):
             await self._records.put(record)
+
+    def noted(self, record: Record) -> None:
+        """What happened, complete. Never waits: where very many are waiting, it is left out."""
+        self._offer(record)
 
     def refused(
         self,

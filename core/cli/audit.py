@@ -15,7 +15,7 @@ from pcloud.errors import Rejected
 
 __all__ = ["audit"]
 
-KINDS = ("call", "send", "api", "bus", "limit", "archive", "web")
+KINDS = ("call", "send", "api", "bus", "limit", "archive", "web", "network")
 QUERY = "query($first: Int, $app: String, $kind: String) { audit(first: $first, app: $app, kind: $kind) }"
 
 
@@ -23,7 +23,7 @@ def audit(
     data: DataOption,
     app: Annotated[str | None, typer.Option(help="What this app did, and what was done to it.")] = None,
     kind: Annotated[
-        str | None, typer.Option(help="Only of this kind: call, send, api, bus, limit, archive or web.")
+        str | None, typer.Option(help="Only of this kind: call, send, api, bus, limit, archive, web or network.")
     ] = None,
     first: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 50,
     as_json: AsJson = False,

@@ -5,22 +5,13 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import get_args
 
 from pcloud.errors import Forbidden, Rejected
-from pcloud.manifest import Manifest, Use
+from pcloud.manifest import Manifest, Use, Verb
 from projections.directory import Grant
 
-__all__ = ["VERBS", "carry_over", "decide", "grant_id", "requested_grants"]
-
-Verb = Literal["read", "write", "extend", "call", "network"]
-VERBS: tuple[Verb, ...] = (
-    "read",
-    "write",
-    "extend",
-    "call",
-    "network",
-)
+__all__ = ["carry_over", "decide", "grant_id", "requested_grants"]
 
 
 def grant_id(app: str, verb: str, target: str) -> str:
@@ -29,14 +20,14 @@ def grant_id(app: str, verb: str, target: str) -> str:
 
 
 def requested_grants(manifest: Manifest) -> tuple[Grant, ...]:
-    """One grant per entry of `uses`, all pending; raises `Rejected` for an entry that names nothing, or the same
-    thing twice."""
+    """One grant per thing that an entry of `uses` asks for, all pending; raises `Rejected` for an entry that names nothing, or the
+    same thing twice."""
     grants: dict[str, Grant] = {}
     for position, use in enumerate(manifest.uses, 1):
-        grant = _grant(manifest.name, use, position)
-        if grant.id in grants:
-            raise Rejected(f"app.yaml asks twice to {grant.verb} {grant.target}: keep one entry of `uses`")
-        grants[grant.id] = grant
+        for grant in _grants(manifest.name, use, position):
+            if grant.id in grants:
+                raise Rejected(f"app.yaml asks twice to {grant.verb} {grant.target}: keep one entry of `uses`")
+            grants[grant.id] = grant
     return tuple(grants.values())
 
 
@@ -72,12 +63,23 @@ def _carried(grant: Grant, before: Grant | None) -> Grant:
     return dataclasses.replace(grant, state=before.state)
 
 
-def _grant(app: str, use: Use, position: int) -> Grant:
-    given: list[tuple[Verb, str]] = [(verb, str(target)) for verb in VERBS if (target := getattr(use, verb))]
-    if len(given) != 1:
+def _grants(app: str, use: Use, position: int) -> list[Grant]:
+    asked = use.asked()
+    if (verbs := len({verb for verb, _ in asked})) != 1:
         raise Rejected(
-            f"entry {position} of `uses` in app.yaml must have exactly one of {', '.join(VERBS)}, not {len(given)}"
+            f"entry {position} of `uses` in app.yaml must have exactly one of {', '.join(get_args(Verb))}, not {verbs}"
         )
-    verb, target = given[0]
-    fields = tuple(use.fields)
-    return Grant(app, verb, target, fields, use.as_, use.optional, use.reason, "pending", grant_id(app, verb, target))
+    return [
+        Grant(
+            app,
+            verb,
+            target,
+            tuple(use.fields),
+            use.as_,
+            use.optional,
+            use.reason,
+            "pending",
+            grant_id(app, verb, target),
+        )
+        for verb, target in asked
+    ]

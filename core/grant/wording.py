@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pcloud.errors import Rejected
+from pcloud.network import is_home, parse_network
 from pcloud.subject import TypeName
 from projections.directory import Grant
 
@@ -98,11 +100,17 @@ def _call(grant: Grant, words: Words) -> str:
 
 
 def _network(grant: Grant, words: Words) -> str:
-    if grant.target == "host":
-        return "use the whole network: the internet, your home's devices and everything that runs on this computer"
-    if grant.target == "peers":
-        return "talk to the same app on your other computers with PCloud"
-    return f"reach {grant.target} over the network"
+    try:
+        network = parse_network(grant.target)
+    except Rejected:
+        # Of an installation from before, when such a thing could be asked for.
+        return f"use the network “{grant.target}”, which no app is given any more"
+    if not network.host:
+        return "connect to every host on the internet, but to no machine in your home"
+    if network.below:
+        return f"connect to every host below {network.host} on the internet (port {network.port})"
+    where = "in your home" if is_home(network.host) else "on the internet"
+    return f"connect to {network.host} {where} (port {network.port})"
 
 
 def _entries(grant: Grant, words: Words) -> str:

@@ -77,10 +77,16 @@ def apps(facts: Facts) -> Iterator[Metric]:
     for app in facts.apps:
         add([app.name], (up, app.up), (memory, app.memory), (processes, app.processes))
         add([app.name], (restarts, app.restarts), (dropped, app.dropped))
+    connections = counters("app_network_connections", "Connections of the app to hosts outside.", "app")
+    passed = counters("app_network_bytes", "Bytes between the app and hosts outside.", "app", "direction")
+    for app in facts.apps:
+        add([app.name], (connections, app.outside.connections))
+        add([app.name, "sent"], (passed, app.outside.sent))
+        add([app.name, "received"], (passed, app.outside.received))
     refused = counters("quota_refusals", "What an app was refused for being beyond its quota.", "app", "kind")
     for (app, kind), count in sorted(facts.refused.items()):
         refused.add_metric([app, kind], count)
-    yield from (up, memory, processes, restarts, dropped, refused)
+    yield from (up, memory, processes, restarts, dropped, connections, passed, refused)
 
 
 def gauge(name: str, text: str, value: float) -> Metric:

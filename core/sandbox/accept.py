@@ -65,10 +65,15 @@ async def forward(listener: socket.socket, connect: Connect) -> None:
     await accept_each(listener, serve)
 
 
-async def carry(one: socket.socket, other: socket.socket) -> None:
-    """Copy bytes both ways until both ends are done; each end's half-close is passed on. Closes both."""
+def _uncounted(sent: int, received: int) -> None:
+    pass
+
+
+async def carry(one: socket.socket, other: socket.socket, passed: Callable[[int, int], None] = _uncounted) -> None:
+    """Copy bytes both ways until both ends are done; each end's half-close is passed on. Closes both. `passed`: told the bytes that
+    came from `one`, and from `other`."""
     loop = asyncio.get_running_loop()
-    left, right = _End(), _End()
+    left, right = _End(lambda count: passed(count, 0)), _End(lambda count: passed(0, count))
     left.other, right.other = right, left
     try:
         await loop.connect_accepted_socket(lambda: left, one)
@@ -88,7 +93,8 @@ class _End(asyncio.Protocol):
     other: _End
     transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, came: Callable[[int], None]) -> None:
+        self._came = came
         self.made = False
         self.ended = False
         self.closed = asyncio.Event()
@@ -98,6 +104,7 @@ class _End(asyncio.Protocol):
         self.transport, self.made = cast("asyncio.Transport", transport), True
 
     def data_received(self, data: bytes) -> None:
+        self._came(len(data))
         if self.other.made and not self.early:
             self.other.transport.write(data)
         else:

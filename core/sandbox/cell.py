@@ -15,9 +15,10 @@ import os
 import shutil
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -26,8 +27,10 @@ from core.sandbox.accept import accept_each, forward
 from core.sandbox.command import APP, STARTER, Mounts, namespaces, program, python, write_etc
 from core.sandbox.door import Door
 from core.sandbox.limits import Limits
+from core.sandbox.loopback import LOOPBACK, Opening
 from core.sandbox.machine import Machine
-from core.sandbox.ports import Ports, connect_host
+from core.sandbox.ports import Ports, Published, connect_host
+from core.sandbox.privileged import PRIVILEGED, open_privileged
 from core.sandbox.seccomp import system_call_filter
 from core.sandbox.user import give, own_user
 from core.sandbox.watch import Watch
@@ -44,7 +47,8 @@ MayReach = Callable[[str, str], Awaitable[bool]]
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`folder`: the app's own on this node, with its user id. `bus`: port of the bus on the host. `ports`: of the app itself for others;
-    `reaches`: app and port of others that it may use. `dialled`: core has to reach a port inside."""
+    `reaches`: those of others that it may use. `outside`: where core listens for hosts outside, `hosts` their addresses by name.
+    `dialled`: core has to reach a port inside."""
 
     app: str
     folder: Path
@@ -53,10 +57,11 @@ class Plan:
     environment: Mapping[str, str]
     bus: int
     limits: Limits = field(default=Limits())
-    host_network: bool = False
     dialled: bool = False
-    ports: Sequence[int] = ()
-    reaches: Sequence[tuple[str, int]] = ()
+    ports: Sequence[Published] = ()
+    reaches: Sequence[Published] = ()
+    outside: Sequence[Opening] = ()
+    hosts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Cell:
@@ -76,16 +81,16 @@ class Cell:
         self._limit_hit = ""
         self._watch: Watch | None = None
         self._outer = 0
-        self.reached_bus = plan.host_network  # where it can't be seen
+        self.reached_bus = False
         self.pid: int | None = None
         self._prepare()
 
     def _prepare(self) -> None:
         plan = self._plan
-        write_etc(plan.mounts.etc, self.user or os.getuid())
+        write_etc(plan.mounts.etc, self.user or os.getuid(), plan.hosts)
         if plan.mounts.cache is not None:
             _only(plan.mounts.cache)
-        for place in (plan.mounts.data, plan.mounts.keys, plan.mounts.gateway, plan.mounts.cache):
+        for place in (plan.mounts.data, plan.mounts.keys, plan.mounts.cache):
             if place is not None:
                 give(place, self.user)
         if self._cgroup is not None:
@@ -117,12 +122,16 @@ class Cell:
         self._outer = outer
         self._door.handed_over()
         self._close_files()
-        opened = await self._door.opened(len(self._listen()), OPEN_SECONDS)
+        plan, (low, others) = self._plan, self._openings()
+        opened = await self._door.opened(len(others), OPEN_SECONDS)
         self.pid = opened.pid
-        plan = self._plan
-        await self._ports.open(plan.app, plan.ports, self.dial, listen=not plan.host_network)
-        for listener, serve in zip(opened.listeners, self._serve(), strict=True):
-            self._begin(_serving(listener, serve(listener)))
+        for listener, opening in zip(opened.listeners, others, strict=True):
+            self._begin(_serving(listener, opening.serve(listener)))
+        privileged = await open_privileged(opened.pid, [(one.address, one.port) for one in low])
+        for listener, opening in zip(privileged, low, strict=True):
+            self._begin(_serving(listener, opening.serve(listener)))
+        await self._ports.open(plan.app, plan.ports, self.dial)
+        self._door.go()
         kept = [place for place in (plan.mounts.data, plan.mounts.cache) if place is not None]
         self._watch = Watch(plan.limits, kept, self._cgroup, self.members, self._hit, self._over)
         self._begin(self._watch.run())
@@ -159,7 +168,7 @@ class Cell:
 
     async def dial(self, port: int) -> socket.socket:
         """A connection to a port that the app listens on; raises `Unavailable`."""
-        return await (connect_host(port) if self._plan.host_network else self._door.dial(port))
+        return await self._door.dial(port)
 
     def members(self) -> list[int]:
         """The numbers of all its processes, outside."""
@@ -172,29 +181,35 @@ class Cell:
 
     # --- within -------------------------------------------------------------------------------------------------------
 
-    def _listen(self) -> list[int]:
-        if self._plan.host_network:
-            return []
-        return [BUS_PORT, GATEWAY_PORT, *(port for _, port in self._plan.reaches)]
-
-    def _serve(self) -> Iterator[Callable[[socket.socket], Awaitable[None]]]:
-        """What is done with each listening socket, in their order."""
-        if self._plan.host_network:
-            return
-        yield lambda listener: forward(listener, self._connect_bus)
-        yield lambda listener: accept_each(listener, self._gateway)
-        for app, port in self._plan.reaches:
-            yield lambda listener, app=app, port=port: forward(listener, lambda: self._reach(app, port))
+    def _openings(self) -> tuple[list[Opening], list[Opening]]:
+        """Where core listens inside: on ports that take more rights, and on all others."""
+        plan = self._plan
+        openings = [
+            Opening(LOOPBACK, BUS_PORT, lambda listener: forward(listener, self._connect_bus)),
+            Opening(LOOPBACK, GATEWAY_PORT, lambda listener: accept_each(listener, self._gateway)),
+            *(
+                Opening(one.address, one.port, partial(forward, connect=partial(self._reach, one)))
+                for one in plan.reaches
+            ),
+            # The app's own too: an address that it gives to others holds for itself.
+            *(
+                Opening(one.address, one.port, partial(forward, connect=partial(self.dial, one.port)))
+                for one in plan.ports
+            ),
+            *plan.outside,
+        ]
+        low = [one for one in openings if one.port in PRIVILEGED]
+        return low, [one for one in openings if one.port not in PRIVILEGED]
 
     async def _connect_bus(self) -> socket.socket:
         connection = await connect_host(self._plan.bus)
         self.reached_bus = True
         return connection
 
-    async def _reach(self, app: str, port: int) -> socket.socket:
-        if not await self._may_reach(self._plan.app, app):
-            raise Unavailable(f"{self._plan.app} has no grant to use {app} any more")
-        return await self._ports.connect(app, port)
+    async def _reach(self, other: Published) -> socket.socket:
+        if not await self._may_reach(self._plan.app, other.app):
+            raise Unavailable(f"{self._plan.app} has no grant to use {other.app} any more")
+        return await self._ports.connect(other.app, other.port)
 
     def _begin(self, work: Awaitable[None]) -> None:
         self._tasks.append(asyncio.ensure_future(work))
@@ -207,14 +222,13 @@ class Cell:
         if not (self.user or os.getuid()):
             del bounds["NPROC"]  # root is not counted
         return {
-            "listen": self._listen(), "dial": plan.dialled and not plan.host_network, "limits": bounds, "user": self.user,
+            "listen": [(one.address, one.port) for one in self._openings()[1]], "dial": plan.dialled, "limits": bounds, "user": self.user,
             "folder": APP, "command": list(plan.command), "environment": dict(plan.environment),
         }  # fmt: skip
 
     def _arguments(self) -> list[str]:
         plan = self._plan
-        words = [*namespaces(root=os.getuid() == 0, host_network=plan.host_network)]
-        words += program(plan.mounts, plan.limits, host_network=plan.host_network)
+        words = [*namespaces(root=os.getuid() == 0), *program(plan.mounts, plan.limits)]
         if rules := system_call_filter():
             self._files.append(_memory_file("seccomp", rules))
             words += ["--seccomp", str(self._files[-1])]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,6 @@ __all__ = [
     "APP",
     "CACHE",
     "DATA",
-    "GATEWAY",
     "KEYS",
     "STARTER",
     "Mounts",
@@ -31,29 +30,27 @@ __all__ = [
 ]
 
 APP, CACHE, DATA, KEYS = "/app", "/cache", "/data", "/run/pcloud/keys"
-STARTER, GATEWAY = "/run/pcloud/starter.py", "/run/pcloud/gateway.sock"
+STARTER = "/run/pcloud/starter.py"
 SYSTEM = ("/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin")
 ETC = ("ld.so.cache", "ssl/certs", "ssl/openssl.cnf", "localtime", "alternatives", "mime.types", "fonts")
-WITH_NETWORK = ("resolv.conf", "gai.conf", "services", "protocols")
 MADE = {
     "passwd": "root:x:0:0:root:/:/usr/sbin/nologin\napp:x:{user}:{user}:app:/data:/usr/sbin/nologin\n",
     "group": "root:x:0:\napp:x:{user}:\n",
-    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
-    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n{hosts}",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Mounts:
-    """Folders outside. `etc`: what `write_etc` made. `gateway`: a socket that is shown inside; only with the machine's network.
-    `cache`: what Python has compiled, so that it starts fast the next time; the app's own, and counted with its data, at `/cache`."""
+    """Folders outside. `etc`: what `write_etc` made. `cache`: what Python has compiled, so that it starts fast the next time; the app's
+    own, and counted with its data, at `/cache`."""
 
     code: Path
     data: Path
     keys: Path
     etc: Path
     environment: Path | None = None
-    gateway: Path | None = None
     cache: Path | None = None
 
 
@@ -62,20 +59,28 @@ def python() -> str:
     return os.path.realpath(sys.executable)
 
 
-def write_etc(folder: Path, user: int) -> None:
+def write_etc(folder: Path, user: int, hosts: Mapping[str, str]) -> None:
+    """`hosts`: addresses by name."""
+    lines = "".join(f"{address} {name}\n" for name, address in hosts.items())
     folder.mkdir(exist_ok=True, mode=0o755)
     folder.chmod(0o755)
     for name, text in MADE.items():
-        (folder / name).write_text(text.format(user=user))
+        (folder / name).write_text(text.format(user=user, hosts=lines))
         (folder / name).chmod(0o644)
 
 
-def namespaces(*, root: bool, host_network: bool) -> Iterator[str]:
+def namespaces(*, root: bool) -> Iterator[str]:
     """Everything of its own. As root without a user namespace: the starter changes to another user instead."""
-    yield from ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--hostname", "app")
+    yield from (
+        "--unshare-net",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--hostname",
+        "app",
+    )
     yield from ("--die-with-parent", "--cap-drop", "ALL")
-    if not host_network:
-        yield "--unshare-net"
     if root:
         for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"):
             yield from ("--cap-add", capability)
@@ -83,7 +88,7 @@ def namespaces(*, root: bool, host_network: bool) -> Iterator[str]:
         yield from ("--unshare-user", "--disable-userns")
 
 
-def program(mounts: Mounts, limits: Limits, *, host_network: bool) -> Iterator[str]:
+def program(mounts: Mounts, limits: Limits) -> Iterator[str]:
     """The file system. Later ones lie over earlier ones; at last the root itself becomes read only."""
     yield from ("--ro-bind", "/usr", "/usr")
     for folder in SYSTEM:
@@ -93,7 +98,7 @@ def program(mounts: Mounts, limits: Limits, *, host_network: bool) -> Iterator[s
             yield from ("--ro-bind", folder, folder)
     yield from _interpreter()
     yield from _way_to("/etc/ssl/certs", "/run/pcloud/keys", "/sys/devices/system/cpu")
-    for name in (*ETC, *(WITH_NETWORK if host_network else ())):
+    for name in ETC:
         yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
     for name in MADE:
         yield from ("--ro-bind", str(mounts.etc / name), f"/etc/{name}")
@@ -110,8 +115,6 @@ def program(mounts: Mounts, limits: Limits, *, host_network: bool) -> Iterator[s
         yield from ("--bind", str(mounts.cache), CACHE)
     yield from ("--ro-bind", str(mounts.keys), KEYS)
     yield from ("--ro-bind", str(Path(__file__).with_name("starter.py")), STARTER)
-    if mounts.gateway is not None:
-        yield from ("--bind", str(mounts.gateway), GATEWAY)
     yield from ("--remount-ro", "/", "--chdir", "/")
 
 

@@ -58,7 +58,7 @@ def probe() -> Machine:
 def _trial(program: str) -> str:
     """Why a sandbox can't be made, '' when it can."""
     own = [
-        *namespaces(root=os.geteuid() == 0, host_network=False),
+        *namespaces(root=os.geteuid() == 0),
         "--ro-bind",
         "/",
         "/",

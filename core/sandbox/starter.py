@@ -2,6 +2,7 @@
 
 Called as `python -I -S starter.py ORDERS CONTROL`, two inherited file descriptors: a file with its orders as JSON, and a socket to core.
 It listens on the sandbox's own loopback and sends the listening sockets to core, so whoever connects to them talks to core directly.
+Then it waits for core's word: until then core opens what needs more rights (`opener`).
 Where core has to reach the app, a second process stays: the dialer, which connects to a port inside and sends the connected socket out.
 
 Plain Python without any import of ours: the app's environment is not to be trusted with core's work, and it has to start fast.
@@ -18,6 +19,7 @@ import sys
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 128
+GO = 2
 ASK = struct.Struct("!IH")  # number of the question, port
 DIAL_SECONDS = 3.0
 PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 24, 38
@@ -35,6 +37,8 @@ def main() -> None:
     # Before core knows of it: from then on a signal to its group arrives.
     os.setsid()
     hand_over(control, orders["listen"])
+    if not control.recv(GO):
+        sys.exit("pcloud: core has ended")
     give_up_rights(orders)
     if orders["dial"]:
         stay_as_dialer(control)
@@ -48,12 +52,12 @@ def main() -> None:
         sys.exit(f"pcloud: {command[0]!r} can't be started: {error.strerror}")
 
 
-def hand_over(control: socket.socket, ports: list[int]) -> None:
+def hand_over(control: socket.socket, addresses: list[tuple[str, int]]) -> None:
     listeners = []
-    for port in ports:
+    for address in addresses:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((LOOPBACK, port))
+        listener.bind(tuple(address))
         listener.listen(BACKLOG)
         listeners.append(listener)
     # The kernel adds who sends it: that is how core learns this process's number outside.

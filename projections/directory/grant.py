@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pcloud.manifest import Verb
+
 __all__ = ["Grant", "read_grant"]
 
 
@@ -15,7 +17,7 @@ class Grant:
     target."""
 
     app: str
-    verb: Literal["read", "write", "extend", "call", "network"]
+    verb: Verb
     target: str
     fields: tuple[str, ...] = ()
     as_: str = ""

@@ -240,13 +240,14 @@ def test_an_upgrade_shows_only_what_is_new_and_is_rolled_back(
     console: Page, reader: NodeProcess, tmp_path: Path
 ) -> None:
     asks = READER.replace(
-        "actions:", "  - network: host\n    optional: true\n    reason: it would look words up\nactions:"
+        "actions:",
+        "  - network: dictionary.example.org:443\n    optional: true\n    reason: it would look words up\nactions:",
     )
     drop(console, "reader-2.tar.gz", reader_archive(tmp_path / "upgrade", "1.1.0", asks))
     expect(console.get_by_text("Upgrade from 1.0.0 to 1.1.0")).to_be_visible()
     expect(console.get_by_role("radiogroup")).to_have_count(1)
     expect(console.get_by_text("2 permissions you decided on before")).to_be_visible()
-    answer(console, "Use the whole network", "Don’t allow")
+    answer(console, "Connect to dictionary.example.org on the internet", "Don’t allow")
     console.get_by_role("button", name="Upgrade", exact=True).click()
     expect(console.get_by_role("heading", name="Reader is running")).to_be_visible(timeout=60_000)
     console.get_by_role("link", name="See the app").click()

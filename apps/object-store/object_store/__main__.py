@@ -31,7 +31,8 @@ def build(app: App) -> App:
     @app.lifespan
     @asynccontextmanager
     async def storage() -> AsyncIterator[None]:
-        async with open_store(Settings.read(app.data, app.settings, os.environ.get("PORT_S3", "")), send) as made:
+        given = os.environ.get("PORT_S3", ""), os.environ.get("HOST_S3", "")
+        async with open_store(Settings.read(app.data, app.settings, *given), send) as made:
             app.log.info("S3 is at %s", made.endpoint)
             opened.append(made)
             try:

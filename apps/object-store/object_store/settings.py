@@ -11,10 +11,13 @@ from pcloud.errors import Rejected
 
 __all__ = ["Settings"]
 
+LOOPBACK = "127.0.0.1"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`folder`: where everything lies. `s3_port`: 0 for a free one. `memory_mb`: soft limit of weed's heap (GOMEMLIMIT).
+    """`folder`: where everything lies. `s3_port`: 0 for a free one. `s3_host`: the address at which clients reach it, which signatures
+    cover. `memory_mb`: soft limit of weed's heap (GOMEMLIMIT).
 
     `upload_memory_mb`: bytes that uploads may hold at once; further ones wait. `weed`: its binary, found on PATH when empty.
     `start_seconds`: how long weed may take to be ready. `stop_seconds`: to end after SIGTERM, before SIGKILL, which loses nothing
@@ -23,6 +26,7 @@ class Settings:
 
     folder: Path
     s3_port: int = 0
+    s3_host: str = LOOPBACK
     memory_mb: int = 200
     upload_memory_mb: int = 32
     region: str = "us-east-1"
@@ -31,9 +35,9 @@ class Settings:
     stop_seconds: float = 6.0
 
     @classmethod
-    def read(cls, folder: Path, given: Mapping[str, Any], s3_port: str = "") -> Settings:
-        """From the app's settings; raises `Rejected` naming the one that is wrong. `s3_port`: the one that the node gives (`run.ports`),
-        which goes before the setting: no other can be reached."""
+    def read(cls, folder: Path, given: Mapping[str, Any], s3_port: str = "", s3_host: str = "") -> Settings:
+        """From the app's settings; raises `Rejected` naming the one that is wrong. `s3_port`, `s3_host`: those that the node gives
+        (`run.ports`); the port goes before the setting, since no other can be reached."""
         unknown = sorted(set(given) - {"s3_port", "memory_mb", "upload_memory_mb", "region", "weed"})
         if unknown:
             raise Rejected(f"object-store has no setting {unknown[0]!r}")
@@ -42,6 +46,7 @@ class Settings:
             s3_port=int(s3_port)
             if s3_port
             else _number(given, "s3_port", 0, 0, 55535),  # weed puts gRPC at port + 10000
+            s3_host=s3_host or LOOPBACK,
             memory_mb=_number(given, "memory_mb", 200, 64, 65536),
             upload_memory_mb=_number(given, "upload_memory_mb", 32, 8, 65536),
             region=str(given.get("region", "us-east-1")),

@@ -41,13 +41,16 @@ class Store:
         self.server, self._ledger = server, ledger
         self._flusher = Flusher(server.folder.root)
         self._s3 = S3(server.endpoint, server.settings.region, server.secrets.admin)
+        # Its addresses are for others.
+        self._signing = S3(self.endpoint, server.settings.region, server.secrets.admin)
         self._delivery = Delivery(ledger, self._flusher, send)
         self._notifier = Notifier(ledger, self._flusher, self._s3, self._delivery.wake)
         self._filer: asyncio.Future[Filer] | None = None
 
     @property
     def endpoint(self) -> str:
-        return self.server.endpoint
+        """Where clients reach S3."""
+        return f"http://{self.server.settings.s3_host}:{self.server.ports.s3}"
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -118,7 +121,7 @@ class Store:
         """Open to everyone who was granted the call; see `access`."""
         self._known(bucket)
         bounded("seconds", seconds, 1, _WEEK)
-        return {"url": await self._s3.presign("GET", bucket, check_key(key), seconds)}
+        return {"url": await self._signing.presign("GET", bucket, check_key(key), seconds)}
 
     async def put_object(
         self, caller: str, bucket: str, key: str, seconds: int = 900, content_type: str = ""
@@ -129,7 +132,7 @@ class Store:
         if len(content_type) > 255 or any(ord(c) < 32 for c in content_type):
             raise Rejected("content_type must be a media type of at most 255 characters")
         headers = {"Content-Type": content_type} if content_type else {}
-        return {"url": await self._s3.presign("PUT", bucket, check_key(key), seconds), "headers": headers}
+        return {"url": await self._signing.presign("PUT", bucket, check_key(key), seconds), "headers": headers}
 
     async def list_objects(
         self, caller: str, bucket: str, prefix: str = "", after: str = "", first: int = 1000
@@ -150,7 +153,7 @@ class Store:
         """Like `list_objects`, with an address for each that holds for an hour."""
         self._administered(caller, bucket)
         objects, following = await self._page(bucket, "", after, first)
-        urls = [await self._s3.presign("GET", bucket, o.key, 3600) for o in objects]
+        urls = [await self._signing.presign("GET", bucket, o.key, 3600) for o in objects]
         return {"objects": [_told(o) | {"url": url} for o, url in zip(objects, urls, strict=True)], "next": following}
 
     async def _page(self, bucket: str, prefix: str, after: str, first: int) -> tuple[list[Object], str | None]:
@@ -200,7 +203,7 @@ class Store:
 
     async def _until(self, issued: Credential, pair: KeyPair, settled: Callable[[str], bool]) -> None:
         """The S3 part of weed learns of users a few milliseconds after the filer."""
-        client = S3(self.endpoint, self.server.settings.region, pair)
+        client = S3(self.server.endpoint, self.server.settings.region, pair)
         try:
             async with asyncio.timeout(10):
                 while not settled(await client.refusal(issued.bucket, issued.prefix.rstrip("/"))):  # noqa: ASYNC110 (another process's state)

@@ -22,6 +22,7 @@ import pcloud
 from core.app import App, Apps, AppSettings, Supervision
 from core.caller import Caller, RunContext
 from core.command import Commands
+from core.egress import Egress
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
 from eventstore.server import EmbeddedServer
 from pcloud.errors import Forbidden
@@ -126,7 +127,7 @@ class Platform:
 
 
 @contextlib.asynccontextmanager
-async def open_platform(folder: Path, **changes: Any) -> AsyncIterator[Platform]:
+async def open_platform(folder: Path, *, egress: Egress | None = None, **changes: Any) -> AsyncIterator[Platform]:
     recorder = Recorder(folder / "journal")
     async with contextlib.AsyncExitStack() as stack:
         (folder / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -145,7 +146,7 @@ async def open_platform(folder: Path, **changes: Any) -> AsyncIterator[Platform]
         commands = Commands(store, views.answers, views.loop, views.directory_loop)
         apps = Apps(
             settings, commands=commands, directory=views.directory, store=store, server=server,
-            api=recorder, calls=recorder, processor=recorder,
+            api=recorder, calls=recorder, processor=recorder, egress=egress,
         )  # fmt: skip
         stack.push_async_callback(apps.stop_all)
         await apps.start_all()

@@ -126,7 +126,7 @@ ASK = """
     import socket, time
     while True:
         try:
-            with socket.create_connection(("127.0.0.1", NUMBER), timeout=5) as connection:
+            with socket.create_connection(PLACE, timeout=5) as connection:
                 connection.sendall(b"hello\\n")
                 print(connection.makefile().readline(), flush=True)
         except OSError:
@@ -138,8 +138,8 @@ ASK = """
 async def test_a_port_that_appears_is_there_for_an_app_that_was_started_before(tmp_path, make_app):
     machine = await asyncio.to_thread(probe)
     async with open_platform(tmp_path / "node", machine=machine, unconfined=False) as platform:
-        number = Ports(platform.settings.folder).number("echo", "line")
-        script = ASK.replace("NUMBER", str(number))
+        port = Ports(platform.settings.folder).published("echo", "line")
+        script = ASK.replace("PLACE", repr(port[1:]))
         asks = make_app("uses: [{call: echo/get, optional: true}]\n", name="asks", script=script)
         await platform.apps.install(asks, approve=approve_all)
         await platform.apps.install(make_app(name="other"), approve=approve_all)

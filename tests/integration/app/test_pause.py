@@ -13,9 +13,9 @@ from core.grant import grant_id
 from pcloud.errors import Conflict, Forbidden, NotFound
 from tests.integration.app.platform import approve_all, open_platform
 
-HOST = grant_id("tiny", "network", "host")
-PEERS = grant_id("tiny", "network", "peers")
-ASKS = "uses: [{network: host}, {network: peers, optional: true}]\n"
+WEB = grant_id("tiny", "network", "api.example.org:443")
+MAIL = grant_id("tiny", "network", "smtp.example.org:465")
+ASKS = "uses: [{network: 'api.example.org:443'}, {network: 'smtp.example.org:465', optional: true}]\n"
 
 
 async def test_a_paused_app_stands_still_over_a_restart_until_it_is_resumed(tmp_path, make_app):
@@ -46,46 +46,46 @@ async def test_a_restarted_app_has_another_process(platform, make_app):
 
 async def test_withdrawing_what_it_needs_pauses_an_app_and_giving_it_again_resumes_it(platform, make_app):
     await platform.apps.install(make_app(ASKS), approve=approve_all)
-    app = await platform.apps.set_grant("tiny", HOST, False)
+    app = await platform.apps.set_grant("tiny", WEB, False)
     assert app.state is AppState.PAUSED
     assert app.error.startswith(
-        "it can't work without what you withdrew: use the whole network: the internet, your home's"
+        "it can't work without what you withdrew: connect to api.example.org on the internet (port 443)"
     )
     noted = platform.recorder.noted()
     assert "disconnect app:tiny" in noted and "disconnect owner tiny" in noted, "its connections are cut"
     assert "disconnect app:other" not in noted and "disconnect owner" not in noted, "nobody else's are"
     with pytest.raises(Forbidden, match="stays paused"):
         await platform.apps.resume("tiny")
-    app = await platform.apps.set_grant("tiny", HOST, True)
+    app = await platform.apps.set_grant("tiny", WEB, True)
     assert (app.state, app.error) == (AppState.RUNNING, "")
 
 
 async def test_withdrawing_what_it_can_do_without_leaves_it_running_anew(platform, make_app):
     await platform.apps.install(make_app(ASKS), approve=approve_all)
     [before] = await platform.apps.list()
-    app = await platform.apps.set_grant("tiny", PEERS, False)
+    app = await platform.apps.set_grant("tiny", MAIL, False)
     [after] = await platform.apps.list()
     assert app.state is AppState.RUNNING and before.pid != after.pid, "what it reaches is decided at its start"
     states = {grant["target"]: grant["state"] for grant in (await platform.apps.detail("tiny"))["grants"]}
-    assert states == {"host": "approved", "peers": "rejected"}
+    assert states == {"api.example.org:443": "approved", "smtp.example.org:465": "rejected"}
     last = await platform.store.last_sequence()
-    await platform.apps.set_grant("tiny", PEERS, False)
+    await platform.apps.set_grant("tiny", MAIL, False)
     assert await platform.store.last_sequence() == last, "saying it again changes nothing"
 
 
 async def test_only_an_apps_own_grants_can_be_decided(platform, make_app):
     await platform.apps.install(make_app(ASKS), approve=approve_all)
     await platform.apps.install(make_app(name="other"), approve=approve_all)
-    for name, grant in (("other", HOST), ("tiny", "nonsense"), ("nobody", HOST)):
+    for name, grant in (("other", WEB), ("tiny", "nonsense"), ("nobody", WEB)):
         with pytest.raises(NotFound):
             await platform.apps.set_grant(name, grant, False)
 
 
 async def test_an_app_paused_for_another_reason_is_not_woken_by_a_grant(platform, make_app):
     await platform.apps.install(make_app(ASKS), approve=approve_all)
-    await platform.apps.set_grant("tiny", PEERS, False)
+    await platform.apps.set_grant("tiny", MAIL, False)
     await platform.apps.pause("tiny")
-    assert (await platform.apps.set_grant("tiny", PEERS, True)).state is AppState.PAUSED
+    assert (await platform.apps.set_grant("tiny", MAIL, True)).state is AppState.PAUSED
 
 
 async def test_a_paused_app_is_upgraded_and_then_runs(platform, make_app):

@@ -181,7 +181,7 @@ async def test_a_version_that_failed_binds_the_next_one_only_by_what_was_written
 
 async def test_an_upgrade_asks_only_for_what_is_new(platform, make_app):
     await platform.apps.install(make_app("schema: s.graphql\n", name="notes", s__graphql=NOTES), approve=approve_all)
-    first = make_app("uses: [{read: notes/Note}, {network: peers, optional: true}]\n")
+    first = make_app("uses: [{read: notes/Note}, {network: 'smtp.example.org:465', optional: true}]\n")
     granted = grant_id("tiny", "read", "notes/Note")
 
     async def only_notes(grants):
@@ -189,12 +189,13 @@ async def test_an_upgrade_asks_only_for_what_is_new(platform, make_app):
 
     await platform.apps.install(first, approve=only_notes)
     second = make_app(
-        "uses: [{read: notes/Note}, {network: peers, optional: true}, {network: host}]\n", version="1.1.0"
+        "uses: [{read: notes/Note}, {network: 'smtp.example.org:465', optional: true}, {network: 'api.example.org:443'}]\n",
+        version="1.1.0",
     )
     shown = (await platform.apps.review(second)).as_dict()
     assert (shown["kind"], shown["from_version"]) == ("upgrade", "1.0.0")
     assert {grant["target"]: (grant["state"], grant["new"]) for grant in shown["grants"]} == {
-        "notes/Note": ("approved", False), "peers": ("rejected", False), "host": ("pending", True),
+        "notes/Note": ("approved", False), "smtp.example.org:465": ("rejected", False), "api.example.org:443": ("pending", True),
     }  # fmt: skip
     asked = []
 
@@ -203,12 +204,16 @@ async def test_an_upgrade_asks_only_for_what_is_new(platform, make_app):
         return {grant.id: True for grant in grants}
 
     await platform.apps.install(second, approve=ask)
-    assert asked == ["host"]
+    assert asked == ["api.example.org:443"]
     third = make_app("uses: [{read: notes/Note}]\n", version="1.2.0")
     await platform.apps.install(third, approve=never)
     assert await states(platform) == {"notes/Note": "approved"}
     await platform.apps.rollback("tiny")
-    assert await states(platform) == {"notes/Note": "approved", "peers": "rejected", "host": "approved"}
+    assert await states(platform) == {
+        "notes/Note": "approved",
+        "smtp.example.org:465": "rejected",
+        "api.example.org:443": "approved",
+    }
 
 
 async def test_a_refused_new_grant_leaves_the_version_before_running(platform, make_app):
@@ -218,8 +223,10 @@ async def test_a_refused_new_grant_leaves_the_version_before_running(platform, m
     async def refuse(grants):
         return {}
 
-    with pytest.raises(Forbidden, match="needs what was not granted: network host"):
-        await platform.apps.install(make_app("uses: [{network: host}]\n", version="2.0.0"), approve=refuse)
+    with pytest.raises(Forbidden, match=r"needs what was not granted: network api\.example\.org:443"):
+        await platform.apps.install(
+            make_app("uses: [{network: 'api.example.org:443'}]\n", version="2.0.0"), approve=refuse
+        )
     [same] = await platform.apps.list()
     assert (same.version, same.pid, same.state) == ("1.0.0", status.pid, "RUNNING")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 
 from core.app.log import AppLog
 from core.sandbox import Ports, probe
+from core.sandbox.accept import accept_each
+from core.sandbox.loopback import Opening
 from tests.integration.sandbox.prisoner import Prisoner, plan_for
 
 
@@ -68,14 +71,31 @@ def breed() -> int:
     return children
 
 
+def ask_host() -> str:
+    """What a host outside says that the app knows by its name and the port that mail has."""
+    import socket
+
+    with socket.create_connection(("smtp.example.test", 465), timeout=10) as connection:
+        return connection.makefile().readline()
+
+
+async def say_hello(listener: socket.socket) -> None:
+    async def serve(connection: socket.socket) -> None:
+        with connection:
+            await asyncio.get_running_loop().sock_sendall(connection, b"hello\n")
+
+    await accept_each(listener, serve)
+
+
 async def main(folder: Path) -> None:
     machine = probe()
     found: dict[str, Any] = {"machine": {**asdict(machine), "users": len(machine.users)}, "uid": os.getuid()}
     found["kind"], found["strangers"] = machine.kind, machine.confines_strangers
     ports = Ports(folder / "apps")
+    outside = {"outside": [Opening("127.1.0.1", 465, say_hello)], "hosts": {"smtp.example.test": "127.1.0.1"}}
     one, other = (
         Prisoner(
-            plan_for(folder / "apps", name, processes=48),
+            plan_for(folder / "apps", name, processes=48, **outside),
             machine,
             ports,
             AppLog(folder / f"{name}.log", limit=10**6, longest=999),
@@ -86,6 +106,7 @@ async def main(folder: Path) -> None:
         await one.start()
         await other.start()
         found["inside"] = await one.do(inside)
+        found["host"] = await one.do(ask_host)
         found["looked_into"] = await one.do(looked_into)
         found["children"] = await one.do(breed)
         found["others_children"] = await other.do(

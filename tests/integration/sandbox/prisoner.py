@@ -85,7 +85,7 @@ class Prisoner:
 
     async def do(self, action: Callable[..., Any] | str, *args: Any) -> Any:
         """What a function, which sees nothing but its arguments, returns in there."""
-        code = action if isinstance(action, str) else _source(action, args)
+        code = action if isinstance(action, str) else source(action, args)
         reader, writer = await self._connect()
         writer.write(json.dumps(code).encode() + b"\n")
         line = await reader.readline()
@@ -111,7 +111,7 @@ class Prisoner:
         return self.supervisor.state is ProcessState.RUNNING
 
 
-def _source(action: Callable[..., Any], args: tuple[Any, ...]) -> str:
+def source(action: Callable[..., Any], args: tuple[Any, ...]) -> str:
     return f"from __future__ import annotations\n{textwrap.dedent(inspect.getsource(action))}\nanswer = {action.__name__}(*{args!r})"
 
 
@@ -136,4 +136,4 @@ def plan_for(folder: Path, name: str, script: str = SERVE, **changes: Any) -> Pl
     return replace(plan, **changes)
 
 
-__all__ = ["PORT", "SERVE", "Prisoner", "connect_host", "plan_for"]
+__all__ = ["PORT", "SERVE", "Prisoner", "connect_host", "plan_for", "source"]

@@ -69,6 +69,7 @@ def test_an_ordinary_user_s_apps_have_walls_and_a_bound_on_processes_too(folder)
     machines = {"bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys", "tmp", "usr"}
     assert set(inside["seen"]) <= machines | {"app", "data", Path(sys.base_prefix).resolve().parts[1]}
     assert (folder / "apps" / "one" / "data" / "written").exists()
+    assert found["host"] == "hello\n", "hosts outside are reached at ports below 1024, which only core may open"
     # The dialer is of the same user as the app, and in the same namespaces.
     assert found["looked_into"] == {}
     assert 30 < found["children"] <= 50 and found["others_children"] == 0

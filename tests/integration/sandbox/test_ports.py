@@ -7,9 +7,10 @@ import socket
 
 import pytest
 
-from core.sandbox import Ports
+from core.sandbox import Ports, Published
 from pcloud.errors import Corrupt, Unavailable
 from tests.integration.app.conftest import until
+from tests.integration.sandbox.prisoner import PORT
 
 # Answers with a line upper-cased, on the port that is its own.
 ECHO = """
@@ -22,11 +23,11 @@ socketserver.ThreadingTCPServer(("127.0.0.1", int(sys.argv[1])), Echo).serve_for
 """
 
 
-def ask(port, text):
+def ask(place, text):
     import socket
 
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+        with socket.create_connection(tuple(place), timeout=5) as connection:
             connection.sendall(text.encode() + b"\n")
             connection.shutdown(socket.SHUT_WR)
             return connection.makefile("rb").read().decode().strip()
@@ -36,40 +37,40 @@ def ask(port, text):
 
 @pytest.fixture
 async def echo(imprison, tmp_path):
-    """An app with a port, and its number."""
-    number = Ports(tmp_path / "apps").number("echo", "line")
+    """An app with a port, and what leads to it."""
+    port = Ports(tmp_path / "apps").published("echo", "line")
     import os
     import sys
 
-    command = (os.path.realpath(sys.executable), "app.py", str(number))
-    prisoner = await imprison("echo", ECHO, command=command, ports=(number,))
+    command = (os.path.realpath(sys.executable), "app.py", str(port.port))
+    prisoner = await imprison("echo", ECHO, command=command, ports=(port,))
 
     async with asyncio.timeout(10):
-        while not await asyncio.to_thread(ask, number, "x"):
+        while not await asyncio.to_thread(ask, port[1:], "x"):
             await asyncio.sleep(0.02)
-    return prisoner, number
+    return prisoner, port
 
 
 async def test_another_apps_port_is_reached_by_whom_it_was_granted_and_by_the_host_alone(imprison, echo):
-    _, number = echo
-    friend = await imprison("friend", reaches=(("echo", number),))
+    _, port = echo
+    friend = await imprison("friend", reaches=(port,))
     stranger = await imprison("stranger")
-    assert await asyncio.to_thread(ask, number, "host") == "HOST"
-    assert await friend.do(ask, number, "friend") == "FRIEND"
-    assert await stranger.do(ask, number, "stranger") == ""
+    assert await asyncio.to_thread(ask, port[1:], "host") == "HOST"
+    assert await friend.do(ask, port[1:], "friend") == "FRIEND"
+    assert await stranger.do(ask, port[1:], "stranger") == ""
 
 
 async def test_a_grant_that_is_withdrawn_closes_the_port_at_the_next_connection(imprison, echo):
-    _, number = echo
-    friend = await imprison("friend", reaches=(("echo", number),))
-    assert await friend.do(ask, number, "friend") == "FRIEND"
+    _, port = echo
+    friend = await imprison("friend", reaches=(port,))
+    assert await friend.do(ask, port[1:], "friend") == "FRIEND"
     friend.allowed = False
-    assert await friend.do(ask, number, "friend") == ""
+    assert await friend.do(ask, port[1:], "friend") == ""
 
 
 async def test_much_goes_through_and_half_closed_ends_stay_usable(imprison, echo):
-    _, number = echo
-    reader, writer = await asyncio.open_connection("127.0.0.1", number)
+    _, port = echo
+    reader, writer = await asyncio.open_connection(port.address, port.port)
     line = b"x" * 60_000 + b"\n"
 
     async def send():
@@ -91,36 +92,66 @@ async def test_the_same_number_holds_after_a_start_anew_and_waits_for_the_app(im
     import os
     import signal
 
-    prisoner, number = echo
-    friend = await imprison("friend", reaches=(("echo", number),))
+    prisoner, port = echo
+    friend = await imprison("friend", reaches=(port,))
     os.kill(prisoner.supervisor.pid, signal.SIGKILL)
     await until(lambda: prisoner.supervisor.starts == 2 and prisoner.runs)
     async with asyncio.timeout(10):
-        while await friend.do(ask, number, "again") != "AGAIN":
+        while await friend.do(ask, port[1:], "again") != "AGAIN":
             await asyncio.sleep(0.02)
 
 
 async def test_a_port_that_another_program_has_is_told(imprison, tmp_path):
-    number = Ports(tmp_path / "apps").number("echo", "line")
+    port = Ports(tmp_path / "apps").published("echo", "line")
     with (
-        socket.create_server(("127.0.0.1", number)),
-        pytest.raises(Unavailable, match=f"port {number} of echo is taken"),
+        socket.create_server(port[1:]),
+        pytest.raises(Unavailable, match=f"{port.address}:{port.port} of echo is taken"),
     ):
-        await imprison("echo", ECHO, command=("python3", "app.py", str(number)), ports=(number,))
+        await imprison("echo", ECHO, command=("python3", "app.py", str(port.port)), ports=(port,))
 
 
-def test_a_number_is_kept_and_no_other_apps(tmp_path):
+async def test_a_published_port_is_not_on_any_address_of_cores(imprison, echo):
+    """Browsers send what they keep for `localhost` to each of its ports."""
+    _, port = echo
+    assert await asyncio.to_thread(ask, port[1:], "host") == "HOST"
+    for address in ("127.0.0.1", "::1"):
+        assert await asyncio.to_thread(ask, (address, port.port), "host") == ""
+
+
+async def test_an_apps_own_address_holds_in_its_own_sandbox(imprison):
+    """It is what the object store tells others, and signs."""
+    prisoner = await imprison(ports=(Published("tiny", "127.64.1.1", PORT),))
+
+    def peer(address, port):
+        import socket
+
+        with socket.create_connection((address, port), timeout=5) as connection:
+            connection.sendall(b'"answer = 42"\n')
+            return connection.makefile().readline()
+
+    assert await prisoner.do(peer, "127.64.1.1", PORT) == '{"answer": 42}\n'
+
+
+def test_an_address_and_a_number_are_kept_and_no_other_apps(tmp_path):
     ports = Ports(tmp_path)
-    numbers = {(app, name): ports.number(app, name) for app in ("one", "other") for name in ("s3", "admin")}
-    assert len(set(numbers.values())) == 4
-    assert {key: Ports(tmp_path).number(*key) for key in numbers} == numbers
+    chosen = {(app, name): ports.published(app, name) for app in ("one", "other") for name in ("s3", "admin")}
+    assert len({one.port for one in chosen.values()}) == 4
+    assert len({one.address for one in chosen.values()}) == 2
+    assert {key: Ports(tmp_path).published(*key) for key in chosen} == chosen
+
+
+def test_a_number_from_before_addresses_is_kept(tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "ports.json").write_text('{"s3": 17000}')
+    port = Ports(tmp_path).published("one", "s3")
+    assert port.port == 17000 and port.address.startswith("127.") and port.address != "127.0.0.1"
 
 
 def test_a_file_of_ports_that_is_none_is_told(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "ports.json").write_text("{")
     with pytest.raises(Corrupt, match=r"ports\.json can't be read"):
-        Ports(tmp_path).number("one", "s3")
+        Ports(tmp_path).published("one", "s3")
 
 
 async def test_an_app_that_does_not_run_is_not_reached(tmp_path):

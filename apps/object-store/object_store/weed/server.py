@@ -51,6 +51,7 @@ class Server:
 
     @property
     def endpoint(self) -> str:
+        """Where weed itself serves S3."""
         return f"http://127.0.0.1:{self.ports.s3}"
 
     async def start(self) -> None:

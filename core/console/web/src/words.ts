@@ -90,7 +90,7 @@ export function actorText(actor: string): string {
 }
 
 export const AUDIT_KINDS: Record<string, string> = {
-  call: 'Calls', send: 'Sent work', api: 'Graph', bus: 'Bus', limit: 'Limits', archive: 'Archives', web: 'Web',
+  call: 'Calls', send: 'Sent work', api: 'Graph', bus: 'Bus', limit: 'Limits', archive: 'Archives', web: 'Web', network: 'Network',
 }
 
 /** One record of the audit log as a sentence after its actor. */

@@ -1,0 +1,110 @@
+"""Attacks on the owner's session from a port that an app publishes: browsers send a host's cookies to every port of that host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import BrowserContext, Error, async_playwright
+
+from tests.acceptance.conftest import CHROMIUM, QUIET
+from tests.attacks.conftest import Cloud
+from tests.node_process import wait_until
+
+pytestmark = pytest.mark.usefixtures("others_are_served")
+PORTS = "attacker]\n  web: true\n  ports: [trap]"
+
+
+def listen() -> dict[str, str]:
+    """Take every request to the published port and write down what came with it, for as long as the app runs."""
+    import http.server
+    import os
+
+    from attacker.behind import stays_behind
+
+    where = {"host": os.environ.get("HOST_TRAP", "127.0.0.1"), "port": os.environ["PORT_TRAP"]}
+    open("/data/heard", "w").close()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(where["port"])), None)
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            with open("/data/heard", "a") as file:
+                file.write(f"{self.headers['Host']} {self.headers.get('Cookie', '-')}\n")
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"trapped")
+
+    server.RequestHandlerClass = Handler
+    if stays_behind():
+        server.serve_forever()
+    return where
+
+
+def heard() -> list[str]:
+    with open("/data/heard") as file:
+        return file.read().splitlines()
+
+
+@pytest.fixture(scope="module")
+def trap(cloud: Cloud) -> Iterator[dict[str, str]]:
+    """Where the app `guest` publishes a port, by its own account."""
+    cloud.install_archive(cloud.installed("guest", **{"attacker]": PORTS}))
+    yield cloud.attack(listen, app="guest")
+    cloud.cli("app", "remove", "guest", "--yes")
+
+
+@pytest.fixture
+async def visitor(cloud: Cloud) -> AsyncIterator[BrowserContext]:
+    """A browser that is signed in at core and at the app's pages."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        context = await browser.new_context()
+        page = await context.new_page()
+        await page.goto(cloud.cli("signin-link").stdout.strip())
+        await page.goto(guest_page(cloud))
+        assert len(await context.cookies()) == 2
+        yield context
+        await browser.close()
+
+
+def guest_page(cloud: Cloud) -> str:
+    return f"http://guest.localhost:{urlsplit(cloud.address).port}/"
+
+
+async def test_attack_published_port_collects_no_session_of_a_browser(
+    cloud: Cloud, trap: dict[str, str], visitor: BrowserContext
+) -> None:
+    """An app's page sends the browser to the port, by every name that has a cookie of core's, and by the port's own address."""
+    names = {"localhost", "127.0.0.1", "guest.localhost", "console.localhost", "[::1]", trap["host"]}
+    for name in sorted(names):
+        page = await visitor.new_page()
+        await page.goto(guest_page(cloud))
+        await lead(page, f"http://{name}:{trap['port']}/")
+        await page.close()
+    told = wait_until(lambda: cloud.attack(heard, app="guest"), what="a request at the port")
+    assert [line for line in told if not line.endswith(" -")] == [], "a cookie came along"
+    assert any(line.startswith(f"{trap['host']}:") for line in told), "the port itself is reached"
+
+
+async def lead(page: Any, address: str) -> None:
+    """The page's own script leaves for another address, and arrives there or fails."""
+    left = asyncio.Event()
+    for event in ("requestfinished", "requestfailed"):
+        page.on(event, lambda request: left.set() if request.url == address else None)
+    await page.evaluate("address => { setTimeout(() => { location.href = address }) }", address)
+    async with asyncio.timeout(10):
+        await left.wait()
+
+
+async def test_attack_published_port_is_none_of_the_hosts_that_core_answers(
+    cloud: Cloud, trap: dict[str, str], visitor: BrowserContext
+) -> None:
+    """A cookie that the app's port sets at its own address never comes back to core as a session."""
+    page = await visitor.new_page()
+    await page.goto(f"http://{trap['host']}:{trap['port']}/")
+    assert trap["host"] not in ("localhost", "127.0.0.1", "::1")
+    with pytest.raises(Error):
+        await page.goto(f"http://{trap['host']}:{urlsplit(cloud.address).port}/", timeout=5000)
