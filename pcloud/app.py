@@ -150,11 +150,14 @@ class App:
         raise Rejected("app.context() is only known inside an action's handler")
 
     async def call(
-        self, target: str, arguments: Mapping[str, Any] | None = None, /, *, timeout: float | None = None, **named: Any
-    ) -> Any:
+        self, target: str, arguments: Mapping[str, Any] | None = None, /, *, timeout: float | None = None,
+        actions: Mapping[str, str] | None = None, **named: Any,
+    ) -> Any:  # fmt: skip
         """Call `app/action`, `role:ROLE/action` or `capability:…` and wait for its result.
 
-        An argument that is called `timeout` goes into the mapping. Raises what the called action raised, by its code.
+        `actions`: those that the called app may call from then on, `app/action` by argument: `{"webhook": "mine/told"}`.
+        An argument that is called `timeout` or `actions` goes into the mapping. Raises what the called action raised,
+        by its code.
         """
         call = current_call()
         seconds = min(timeout or (call.remaining if call else 60.0), LONGEST_CALL)
@@ -162,24 +165,26 @@ class App:
             raise Unavailable(
                 f"there is no time left to call {target}: the deadline of {call and call.action} has passed"
             )
-        body = {"args": {**(arguments or {}), **named}}
+        body = {"args": {**(arguments or {}), **named}} | ({"actions": actions} if actions else {})
         headers = {"Pcloud-Timeout": f"{seconds:.3f}"}
         answer = await self.gateway.post(f"/call/{target}", body, headers, timeout=seconds + 5, repeatable=False)
         fail_for(answer)
         return answer.body.get("result")
 
     async def send(
-        self, target: str, arguments: Mapping[str, Any] | None = None, /, *, key: str | None = None, **named: Any
-    ) -> str:
+        self, target: str, arguments: Mapping[str, Any] | None = None, /, *, key: str | None = None,
+        actions: Mapping[str, str] | None = None, **named: Any,
+    ) -> str:  # fmt: skip
         """Like `call`, but durable: it is stored before this returns the run's id, and then tried until it works.
 
         The same `key` is run once. Inside a run it may be left out: then the same arguments are run once. An argument
-        called `key` goes into the mapping.
+        called `key` or `actions` goes into the mapping.
         """
         call = current_call()
         if key is None and not (call and call.run):
             key = secrets.token_hex(16)
         body: dict[str, Any] = {"args": {**(arguments or {}), **named}} | ({"key": key} if key else {})
+        body |= {"actions": actions} if actions else {}
         answer = await self.gateway.post(f"/send/{target}", body, {}, timeout=30.0)
         fail_for(answer)
         return str(answer.body.get("id", ""))

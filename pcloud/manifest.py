@@ -6,11 +6,15 @@ between the parts is in `pcloud.manifest_rules`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-__all__ = ["Action", "Init", "Manifest", "Resources", "Run", "Trigger", "TriggerOn", "Use", "Verb", "load_manifest"]
+__all__ = [
+    "Action", "Init", "Manifest", "Resources", "Run", "Trigger", "TriggerOn", "Use", "Verb", "handed_over", "load_manifest",
+    "split_arguments",
+]  # fmt: skip
 
 about = msgspec.Meta
 EventKind = Literal["created", "updated", "deleted"]
@@ -55,7 +59,9 @@ class Action(Struct, frozen=True):
     """Something that the app does when it is called."""
 
     name: Annotated[str, about(description="Small letters, digits and hyphens: new-object.")]
-    args: Annotated[dict[str, str], about(description="GraphQL input type by name: {image: ID!, size: Int}.")] = {}
+    args: Annotated[
+        dict[str, str], about(description="GraphQL input type by name: {image: ID!}; or Action, which is handed over.")
+    ] = {}
     description: Annotated[str, about(description="What it does, for people who call it.")] = ""
     seconds: Annotated[float, about(description="Time limit of one call, 60 unless said otherwise.")] = 60.0
 
@@ -75,7 +81,9 @@ class Trigger(Struct, frozen=True):
     name: Annotated[str, about(description="Small letters, digits and hyphens.")]
     on: Annotated[TriggerOn, about(description="Which events.")]
     action: Annotated[str, about(description="An own action, or APP/ACTION, or role:ROLE/ACTION.")]
-    args: Annotated[dict[str, Any], about(description='Arguments; texts are templates: "{{ event.id }}".')] = {}
+    args: Annotated[
+        dict[str, Any], about(description='Texts are templates: "{{ event.id }}". {action: APP/ACTION} is handed over.')
+    ] = {}
     replay: Annotated[Literal["all", "new"], about(description="all: also for what was there before the app.")] = "all"
     concurrency: Annotated[int, about(description="Runs at once, 4 unless said otherwise.")] = 4
     order: Annotated[Literal["none", "entity"], about(description="entity: one entity's events one by one.")] = "none"
@@ -86,7 +94,7 @@ class Init(Struct, frozen=True):
     """A call that PCloud makes once, when the app has been installed."""
 
     call: Annotated[str, about(description="An own action, or APP/ACTION, or role:ROLE/ACTION.")]
-    args: Annotated[dict[str, Any], about(description='Arguments; "action:APP/ACTION" hands over a capability.')] = {}
+    args: Annotated[dict[str, Any], about(description="{action: APP/ACTION} hands that action over.")] = {}
 
 
 class Run(Struct, frozen=True):
@@ -128,6 +136,24 @@ class Manifest(Struct, frozen=True):
     init: Annotated[list[Init], about(description="Calls that are made once, after the installation.")] = []
     settings: Annotated[dict[str, Any], about(description="What the owner may set, with its default.")] = {}
     resources: Annotated[Resources, about(description="How much of the machine it may use.")] = Resources()
+
+
+def split_arguments(args: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """A manifest's arguments as values, and as the actions that it hands over: those that are `{action: APP/ACTION}`."""
+    values, actions = dict[str, Any](), dict[str, str]()
+    for name, value in args.items():
+        match value:
+            case {"action": str(action), **rest} if not rest:
+                actions[name] = action
+            case _:
+                values[name] = value
+    return values, actions
+
+
+def handed_over(manifest: Manifest) -> list[tuple[str, dict[str, str]]]:
+    """What the manifest's init actions and triggers call, each with the actions that it hands over, by argument."""
+    calls = [(init.call, init.args) for init in manifest.init] + [(one.action, one.args) for one in manifest.triggers]
+    return [(called, actions) for called, args in calls if (actions := split_arguments(args)[1])]
 
 
 def load_manifest(text: str | bytes, file: str = "app.yaml") -> Manifest:

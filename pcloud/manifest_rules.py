@@ -6,19 +6,20 @@ Whether a type or another app exists is not known here: core checks that against
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, get_args
 
 from pcloud.document import Document
 from pcloud.errors import Rejected
-from pcloud.manifest import Manifest, Trigger, Use, Verb
+from pcloud.manifest import Manifest, Trigger, Use, Verb, split_arguments
 from pcloud.network import parse_network
+from pcloud.stored_manifest import given_as_text
 from pcloud.subject import check_action, check_app, check_field, type_name
 
 __all__ = ["ARGUMENT_TYPES", "LIMITS", "Target", "check_manifest", "parse_target"]
 
-ARGUMENT_TYPES = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime", "JSON")
+ARGUMENT_TYPES = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime", "JSON", "Action")
 VERBS = get_args(Verb)
 # Least and most of what one app may use; a disk of 0 is one without a limit.
 LIMITS = {"memory": (32 * 2**20, 2**40), "processes": (1, 4096), "disk": (2**20, 2**50)}
@@ -131,11 +132,11 @@ class _Rules:
             for name, kind in action.args.items():
                 self.checked(check_field, name, (*path, "args", name))
                 match = _ARGUMENT.fullmatch(kind)
-                if not match or (match[1] or match[2]) not in ARGUMENT_TYPES:
+                if not match or (match[1] or match[2]) not in ARGUMENT_TYPES or match[2] == "Action":
                     known = ", ".join(ARGUMENT_TYPES)
                     self.document.refuse(
                         (*path, "args", name),
-                        f"'{kind}' is no type of an argument: write one of {known}, with ! if it is needed, [..] for a list",
+                        f"'{kind}' is no type of an argument: write one of {known}, with ! if it is needed, [..] for a list, not of Action",
                     )
 
     def check_triggers(self) -> None:
@@ -149,6 +150,7 @@ class _Rules:
             self.check_target(trigger.action, (*path, "action"))
             self.check_range(trigger.concurrency, 1, 64, (*path, "concurrency"))
             self.check_range(trigger.attempts, 1, 100, (*path, "attempts"))
+            self.check_handed_over(trigger.args, path)
 
     def check_trigger_type(self, trigger: Trigger, path: Path) -> None:
         place = (*path, "on", "type")
@@ -180,9 +182,19 @@ class _Rules:
         for number, init in enumerate(self.manifest.init):
             path: Path = ("init", number)
             self.check_target(init.call, (*path, "call"))
+            self.check_handed_over(init.args, path)
             for name, value in init.args.items():
-                if isinstance(value, str) and value.startswith("action:"):
-                    self.check_target(value.removeprefix("action:"), (*path, "args", name))
+                if action := given_as_text(value):
+                    hint = f"to hand an action over, write {name}: {{action: {action}}}"
+                    self.document.refuse((*path, "args", name), f"'{value}' is text: {hint}")
+
+    def check_handed_over(self, args: Mapping[str, Any], path: Path) -> None:
+        """Actions of the app's own, or that it asks to call; a role's may be another app's tomorrow."""
+        for name, action in split_arguments(args)[1].items():
+            place = (*path, "args", name, "action")
+            if not self.checked(parse_target, action, place).app:
+                self.document.refuse(place, f"'{action}' can't be handed over: write APP/ACTION")
+            self.check_target(action, place)
 
     def check_run(self) -> None:
         run = self.manifest.run

@@ -81,9 +81,13 @@ class Cloud:
         its events are stored."""
         return self._run(self._graph.query(document, variables))
 
-    def call(self, target: str, arguments: Mapping[str, Any] | None = None, /, **named: Any) -> Any:
-        """Call `app/action` or `role:ROLE/action` as the owner; its result. Raises what the action raised."""
-        body = {"target": target, "args": {**(arguments or {}), **named}}
+    def call(
+        self, target: str, arguments: Mapping[str, Any] | None = None, /, *, actions: Mapping[str, str] | None = None,
+        **named: Any,
+    ) -> Any:  # fmt: skip
+        """Call `app/action` or `role:ROLE/action` as the owner; its result. `actions`: those to hand over, by argument.
+        Raises what the action raised."""
+        body = {"target": target, "args": {**(arguments or {}), **named}, "actions": actions or {}}
         answer = self._run(self._gateway.post("/call", body, {}, timeout=120.0, repeatable=False))
         fail_for(answer)
         return answer.body.get("result")

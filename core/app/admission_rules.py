@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from core.app.additive import breaking_changes, remade
 from core.app.archive import CheckedArchive
+from core.call import takes_action
 from core.schema import parse_schema
 from pcloud.errors import Conflict, Forbidden, Rejected
-from pcloud.manifest import Manifest
+from pcloud.manifest import Action, Manifest, handed_over
 from pcloud.subject import TypeName
 from projections.graph.catalog import Catalog
 
@@ -77,6 +78,13 @@ def missing_needs(
         if use.call and (lack := _lacking_action(use.call, manifest, installed)):
             others = {name: other for name, other in bundled.items() if name not in installed}
             missing.append(Missing(lack, _who_has(use.call, others)))
+    for called, actions in handed_over(manifest):
+        target = called if "/" in called else f"{manifest.name}/{called}"
+        for holder, action in _offered(target, manifest, installed):
+            for name in actions:
+                if not takes_action(action.args.get(name, "")):
+                    what = f"a version of {holder} whose {action.name} takes an action as `{name}`"
+                    missing.append(Missing(what, holder if holder in bundled else ""))
     return list(dict.fromkeys(missing))
 
 
@@ -169,16 +177,26 @@ def _who_has(target: str, bundled: Mapping[str, Manifest]) -> str:
 def _lacking_action(target: str, manifest: Manifest, installed: Mapping[str, Manifest]) -> str:
     """What is missing for a call to this target, '' when nothing is."""
     owner, _, action = target.rpartition("/")
+    holders = _holders(owner, manifest, installed)
+    if not holders:
+        return (
+            f"an app that provides the role {owner.removeprefix(ROLE)}"
+            if owner.startswith(ROLE)
+            else f"the app {owner}"
+        )
+    return "" if _offered(target, manifest, installed) else f"the action {action} of {holders[0].name}"
+
+
+def _offered(target: str, manifest: Manifest, installed: Mapping[str, Manifest]) -> list[tuple[str, Action]]:
+    """The actions that a call to this target may reach, each with its app's name."""
+    owner, _, action = target.rpartition("/")
+    holders = _holders(owner, manifest, installed)
+    return [(holder.name, known) for holder in holders for known in holder.actions if known.name == action]
+
+
+def _holders(owner: str, manifest: Manifest, installed: Mapping[str, Manifest]) -> list[Manifest]:
+    """The apps that `app` or `role:ROLE` may mean."""
     everyone = {**installed, manifest.name: manifest}
     if owner.startswith(ROLE):
-        role = owner.removeprefix(ROLE)
-        holders = [other for other in everyone.values() if role in other.provides]
-        if not holders:
-            return f"an app that provides the role {role}"
-    else:
-        holders = [everyone[owner]] if owner in everyone else []
-        if not holders:
-            return f"the app {owner}"
-    if any(action == known.name for holder in holders for known in holder.actions):
-        return ""
-    return f"the action {action} of {holders[0].name}"
+        return [other for other in everyone.values() if owner.removeprefix(ROLE) in other.provides]
+    return [everyone[owner]] if owner in everyone else []

@@ -6,7 +6,8 @@ loopback, elsewhere a unix socket.
     POST /call/<target>               {"args": {...}}                 200 {"result", "revision"}
     POST /send/<target>               {"args": {...}, "key": "..."}   202 {"id", "revision"}
 
-A target is `app/action`, `role:ROLE/action` or `capability:TOKEN`. What the caller may do is decided behind this
+A target is `app/action`, `role:ROLE/action` or `capability:TOKEN`. Both bodies may have `"actions": {"webhook": "app/action"}`,
+what is handed over. What the caller may do is decided behind this
 door, not here.
 """
 
@@ -44,6 +45,7 @@ MOST_CONNECTIONS = 256
 
 class CallBody(msgspec.Struct, forbid_unknown_fields=True):
     args: dict[str, Any] = {}
+    actions: dict[str, str] = {}
     key: str | None = None
 
 
@@ -98,7 +100,7 @@ class Gateway:
         with self._holding(request):
             body = await read_body(request)
             answer = await self._calls.call(
-                Caller("app", self._app), request.match_info["target"], body.args,
+                Caller("app", self._app), request.match_info["target"], body.args, actions=body.actions,
                 run_token=request.headers.get("Pcloud-Run", ""), revision=request.headers.get("Pcloud-Revision", ""),
                 timeout=timeout_of(request), traceparent=request.headers.get("traceparent", ""),
             )  # fmt: skip
@@ -109,7 +111,7 @@ class Gateway:
         with self._holding(request):
             body = await read_body(request)
             run = await self._calls.send(
-                Caller("app", self._app), request.match_info["target"], body.args,
+                Caller("app", self._app), request.match_info["target"], body.args, actions=body.actions,
                 key=body.key, run_token=request.headers.get("Pcloud-Run", ""), revision=revision,
                 traceparent=request.headers.get("traceparent", ""),
             )  # fmt: skip

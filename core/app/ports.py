@@ -73,13 +73,13 @@ class Calls(Protocol):
     def runs(self) -> OpenRuns: ...
 
     async def call(
-        self, caller: Caller, target: str, args: Mapping[str, Any], *, run_token: str = "", revision: str = "",
-        timeout: float | None = None, traceparent: str = "",
+        self, caller: Caller, target: str, args: Mapping[str, Any], *, actions: Mapping[str, str] = ...,
+        run_token: str = "", revision: str = "", timeout: float | None = None, traceparent: str = "",
     ) -> Answer: ...  # fmt: skip
 
     async def send(
-        self, caller: Caller, target: str, args: Mapping[str, Any], *, key: str | None = None, run_token: str = "",
-        revision: str = "", traceparent: str = "",
+        self, caller: Caller, target: str, args: Mapping[str, Any], *, actions: Mapping[str, str] = ...,
+        key: str | None = None, run_token: str = "", revision: str = "", traceparent: str = "",
     ) -> str: ...  # fmt: skip
 
     def run(self, token: str, app: str) -> RunContext:

@@ -10,13 +10,11 @@ from core.app.admission_rules import Missing
 from core.app.limits import size
 from core.app.signature import Signer
 from core.grant import Words, describe, explain_capability
-from pcloud.manifest import Manifest, Resources
+from pcloud.manifest import Manifest, Resources, handed_over
 from pcloud.subject import TypeName
 from projections.directory import Grant
 
 __all__ = ["Review", "changes_of", "notes_of", "resources_of", "worded"]
-
-ACTION = "action:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +59,14 @@ def notes_of(manifest: Manifest, words: Words | None = None) -> list[str]:
     notes = [f"provide “{role.replace('-', ' ')}” to other apps" for role in manifest.provides]
     if manifest.run is not None and manifest.run.web:
         notes.append("serve web pages to you, at an address of its own")
-    for init in manifest.init:
-        receiver = init.call.rpartition("/")[0] or manifest.name
-        actions = [value.removeprefix(ACTION) for value in init.args.values() if str(value).startswith(ACTION)]
-        notes.extend(explain_capability(receiver, action, words) for action in actions)
+    for called, actions in handed_over(manifest):
+        receiver = called.rpartition("/")[0] or manifest.name
+        notes.extend(explain_capability(manifest.name, receiver, action, words) for action in actions.values())
     if any(TypeName.parse(trigger.on.type).app != manifest.name for trigger in manifest.triggers):
         notes.append(
             "act by itself on what it may see of other apps; where you withdraw that, it stops, and given again it goes on where it was"
         )
-    return notes
+    return list(dict.fromkeys(notes))
 
 
 def resources_of(resources: Resources) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from core.call import takes_action
 from core.grant import Words
 from pcloud.manifest import Manifest
 from projections.graph.catalog import Catalog
@@ -19,5 +20,11 @@ def words_of(manifests: Mapping[str, Manifest], types: Catalog) -> Words:
         actions={
             f"{name}/{action.name}": action.description for name, one in manifests.items() for action in one.actions
         },
+        takers=frozenset(
+            f"{name}/{action.name}"
+            for name, one in manifests.items()
+            for action in one.actions
+            if any(takes_action(type_) for type_ in action.args.values())
+        ),
         roles={role: name for name, one in manifests.items() for role in one.provides},
     )

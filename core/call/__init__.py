@@ -4,7 +4,7 @@
 `arguments` what an action takes, `open_runs` which handler is at work on what."""
 
 from core.call.answer import CallAnswer, HandlerFailed, NoInstance
-from core.call.arguments import ARGUMENT_TYPES, check_arguments
+from core.call.arguments import ARGUMENT_TYPES, check_arguments, takes_action
 from core.call.calls import Calls
 from core.call.capability import Capabilities, Writer
 from core.call.dispatch import Dispatcher, DispatchSettings
@@ -18,5 +18,5 @@ from core.call.target import ActionName, CapabilityName, RoleAction, parse_targe
 __all__ = [
     "ARGUMENT_TYPES", "ActionName", "CallAnswer", "CallSettings", "Calls", "Capabilities", "CapabilityName", "DispatchSettings",
     "Dispatcher", "HandlerFailed", "Job", "NoInstance", "Permission", "RoleAction", "Writer", "check_arguments", "decode_job",
-    "encode_job", "open_calls", "parse_target", "send_run_id", "trigger_run_id",
+    "encode_job", "open_calls", "parse_target", "send_run_id", "takes_action", "trigger_run_id",
 ]  # fmt: skip

@@ -2,12 +2,13 @@
 
 The types are GraphQL input types over `ID String Int Int64 Float Boolean DateTime JSON`, with `!` and lists. Unlike
 GraphQL a single value is not taken for a list of one. `Int` holds 64 bits: an object's size must fit, and JSON
-carries it."""
+carries it. Beside them stands `Action`: an action that the caller hands over. It is never among the values, which may
+be anyone's data, but in a part of the call of its own."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -16,33 +17,56 @@ from graphql import GraphQLError, ListTypeNode, NamedTypeNode, NonNullTypeNode, 
 
 from pcloud.errors import Rejected
 
-__all__ = ["ARGUMENT_TYPES", "check_arguments"]
+__all__ = ["ARGUMENT_TYPES", "check_arguments", "takes_action"]
 
 _INT64 = 2**63
+_ACTIONS = ("Action", "Action!")
 
 
-def check_arguments(action: str, types: Mapping[str, str], args: Mapping[str, Any]) -> dict[str, Any]:
+def takes_action(type_: str) -> bool:
+    """Whether an argument of this type is an action that is handed over."""
+    return type_ in _ACTIONS
+
+
+def check_arguments(
+    action: str, types: Mapping[str, str], args: Mapping[str, Any], actions: Collection[str] = ()
+) -> dict[str, Any]:
     """The arguments with ids as text; raises `Rejected` that names each one that is unknown, missing or of another
-    type."""
+    type. `actions`: the arguments for which an action is handed over."""
     if not isinstance(args, Mapping):
         raise Rejected(f"the arguments of {action} are an object of names and values, not {_shown(args)}")
     problems: list[str] = []
-    if unknown := [str(name) for name in args if name not in types]:
+    if unknown := [str(name) for name in (*args, *actions) if name not in types]:
         known = ", ".join(f"{name}: {type_}" for name, type_ in types.items()) or "none"
         problems.append(f"{', '.join(sorted(unknown))} is unknown, it takes {known}")
     checked: dict[str, Any] = {}
     for name, type_ in types.items():
-        value = args.get(name)
         try:
-            if name in args:
-                checked[name] = _coerce(_parsed(type_), value)
+            if takes_action(type_):
+                _check_handed_over(name, type_, name in args, name in actions)
+            elif name in actions:
+                raise _Wrong(f"{name}: {type_} takes no action, its manifest has to declare it as Action")
+            elif name in args:
+                checked[name] = _coerce(_parsed(type_), args[name])
             elif type_.endswith("!"):
-                problems.append(f"{name}: {type_} is missing")
+                raise _Wrong(f"{name}: {type_} is missing")
+        except _Wrong as wrong:
+            problems.append(str(wrong))
         except ValueError as error:
             problems.append(f"{name} must be {type_}, not {error}")
     if problems:
         raise Rejected(f"wrong arguments for {action}: {'; '.join(problems)}")
     return checked
+
+
+class _Wrong(Exception):
+    """A problem in its own words."""
+
+
+def _check_handed_over(name: str, type_: str, is_value: bool, is_action: bool) -> None:
+    if is_value or (not is_action and type_.endswith("!")):
+        what = "is handed over, it can't be a value" if is_value else "is missing"
+        raise _Wrong(f'{name}: {type_} {what}: name it beside `args`, as `actions: {{"{name}": "APP/ACTION"}}`')
 
 
 @lru_cache(maxsize=1024)

@@ -1,7 +1,7 @@
 """Calls between apps, people and devices: each one goes through here.
 
 The target is resolved (app, role or capability), the grant demanded, the arguments checked against the callee's
-manifest, actions in them turned into capabilities, and only then the app is asked. A refusal is immediate and reaches
+manifest, actions that are handed over turned into capabilities, and only then the app is asked. A refusal is immediate and reaches
 no app. Every call is written to the audit log. A call that nobody's run makes opens one of its own, so what its
 handler writes has a key, a cause and a depth."""
 
@@ -11,6 +11,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import msgspec
@@ -34,6 +35,7 @@ from projections.directory import Directory
 
 __all__ = ["CallQuota", "Calls"]
 
+NO_ACTIONS: Mapping[str, str] = MappingProxyType({})
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
@@ -82,6 +84,7 @@ class Calls:
         target: str,
         args: Mapping[str, Any],
         *,
+        actions: Mapping[str, str] = NO_ACTIONS,
         run_token: str = "",
         revision: str = "",
         timeout: float | None = None,
@@ -89,6 +92,7 @@ class Calls:
         traceparent: str = "",
     ) -> CallAnswer:
         """Call and wait for the answer, at most `timeout` seconds or what the manifest allows, whichever is less.
+        `actions`: those that are handed over, `app/action` by argument; the callee gets capabilities.
 
         Raises `Forbidden` and `Rejected` at once, the handler's own error, or `Unavailable` when the app is not
         there, died or took too long."""
@@ -96,14 +100,15 @@ class Calls:
         async with self._recorded("call", caller, target) as record:
             name = await self.resolve(caller, target)
             record["action"] = str(name)
-            checked = await self.check(name, args)
-            context = self._context(caller, name, checked, run_token, replay)
+            checked = await self.check(name, args, actions)
+            context = self._context(caller, name, checked, actions, run_token, replay)
             record.update(run=context.id, cause=context.cause)
             try:
                 with About(app=name.app, run=context.id):
                     return await self.invoke(
-                        caller, name, checked, context, revision=revision, timeout=timeout, traceparent=traceparent
-                    )
+                        caller, name, checked, context, actions=actions, revision=revision, timeout=timeout,
+                        traceparent=traceparent,
+                    )  # fmt: skip
             except HandlerFailed as failed:
                 raise failed.error from failed
 
@@ -113,6 +118,7 @@ class Calls:
         target: str,
         args: Mapping[str, Any],
         *,
+        actions: Mapping[str, str] = NO_ACTIONS,
         key: str | None = None,
         run_token: str = "",
         revision: str = "",
@@ -128,9 +134,9 @@ class Calls:
         async with self._recorded("send", caller, target) as record:
             name = await self.resolve(caller, target)
             record["action"] = str(name)
-            checked = self.check_size(str(name), await self.check(name, args))
-            await self._capabilities.demand(caller, checked)
-            job = self._job(caller, name, checked, key, run_token, revision)
+            checked = self.check_size(str(name), await self.check(name, args, actions))
+            await self._capabilities.demand(caller, actions)
+            job = self._job(caller, name, checked, actions, key, run_token, revision)
             record.update(run=job.id, cause=job.cause)
             if await self._store.runs.last(job.app, job.action, job.id) is None:
                 with self._tracer.span(f"send {name}", "producer", traceparent, pcloud__run=job.id) as span:
@@ -145,11 +151,6 @@ class Calls:
         except Forbidden as error:
             self._audit.refused("api", f"app:{app}", "run", error.message)
             raise
-
-    async def mint(self, giver: Caller, receiver: str, action: str) -> str:
-        """`capability:TOKEN` with which `receiver` may call `action`; raises `Forbidden` when it is not the giver's
-        to give."""
-        return await self._capabilities.mint(giver, receiver, ActionName.parse(action))
 
     def on_runaway(self, callback: Callable[[str, str], None]) -> None:
         """Have `callback(app, reason)` called for an app whose calls led to each other beyond the bound."""
@@ -187,17 +188,18 @@ class Calls:
         args: Mapping[str, Any],
         context: RunContext,
         *,
+        actions: Mapping[str, str] = NO_ACTIONS,
         revision: str = "",
         timeout: float | None = None,
         attempt: int = 1,
         start_wait: float | None = None,
         traceparent: str = "",
     ) -> CallAnswer:
-        """Ask the app, within an open run, with arguments that were checked; actions in them are minted here, so that
-        no stored call holds a token. Raises `HandlerFailed`, `NoInstance`, `Unavailable`."""
+        """Ask the app, within an open run, with arguments and actions that were checked; capabilities are minted here,
+        so that no stored call holds a token. Raises `HandlerFailed`, `NoInstance`, `Unavailable`."""
         self._demand_end(caller, name, context)
         action = self.directory.action(name.app, name.action)
-        args = await self._capabilities.replace(caller, name.app, args)
+        args = {**args, **await self._capabilities.mint_all(caller, name.app, actions)}
         seconds = min(action.seconds, timeout or action.seconds, self._settings.seconds)
         token = self.runs.open(context, name.app)
         headers = {
@@ -234,11 +236,13 @@ class Calls:
         finally:
             self._called(name.app, time.perf_counter() - began, outcome)
 
-    async def check(self, name: ActionName, args: Mapping[str, Any]) -> dict[str, Any]:
+    async def check(
+        self, name: ActionName, args: Mapping[str, Any], actions: Mapping[str, str] = NO_ACTIONS
+    ) -> dict[str, Any]:
         """The arguments as the action takes them; raises `Rejected`, or `NotFound` for an action that does not
         exist."""
         action = self.directory.action(name.app, name.action)
-        return check_arguments(str(name), action.args, args)
+        return check_arguments(str(name), action.args, args, actions)
 
     def check_size(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
         """The arguments, if they are small enough to be stored; raises `Rejected`."""
@@ -253,10 +257,11 @@ class Calls:
     # --- within ----------------------------------------------------------------------------------------------------------------------
 
     def _context(
-        self, caller: Caller, name: ActionName, args: Mapping[str, Any], run_token: str, replay: bool
-    ) -> RunContext:
+        self, caller: Caller, name: ActionName, args: Mapping[str, Any], actions: Mapping[str, str], run_token: str, replay: bool
+    ) -> RunContext:  # fmt: skip
         if run_token:
-            return self.runs.nested(run_token, calling_app(caller), name, _encoder.encode(args))
+            call = _encoder.encode([args, actions] if actions else args)
+            return self.runs.nested(run_token, calling_app(caller), name, call)
         if caller.run is not None:
             parent = caller.run
             return RunContext(
@@ -265,11 +270,13 @@ class Calls:
         return RunContext(call_run_id(secrets.token_hex(16)), replay=replay)
 
     def _job(
-        self, caller: Caller, name: ActionName, args: dict[str, Any], key: str | None, run_token: str, revision: str
-    ) -> Job:
+        self, caller: Caller, name: ActionName, args: dict[str, Any], actions: Mapping[str, str], key: str | None,
+        run_token: str, revision: str,
+    ) -> Job:  # fmt: skip
         if key is not None and not 0 < len(key) <= self._settings.key_length:
             raise Rejected(f"an idempotency key has 1 to {self._settings.key_length} characters")
-        context = self._context(caller, name, args, run_token, False) if run_token or caller.run else RunContext("")
+        known = run_token or caller.run
+        context = self._context(caller, name, args, actions, run_token, False) if known else RunContext("")
         self._demand_end(caller, name, context)
         own_key = context.id if run_token else secrets.token_hex(16)
         return Job(
@@ -278,6 +285,7 @@ class Calls:
             app=name.app,
             action=name.action,
             args=args,
+            actions=dict(actions),
             actor=caller.actor,
             eyes=caller.eyes,
             created=time.time(),

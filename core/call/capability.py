@@ -1,5 +1,8 @@
-"""An action handed to another app: `"action:image-importer/new-object"` in a call's arguments reaches the receiver as
-`capability:TOKEN`, which it alone may call, and only while the giver itself may.
+"""An action handed to another app: it reaches the receiver as the argument `capability:TOKEN`, which it alone may call,
+and only while the giver itself may.
+
+What is handed over is named in a part of the call of its own, `actions: {webhook: image-importer/new-object}`. No value
+of an argument, whatever it says, becomes a capability: values are other people's data.
 
 The token is a keyed hash of giver, receiver and action: nobody without the log's key can guess one, and the same gift
 is the same token, so that an init action that runs again leaves one capability, not two. The log holds the token's
@@ -9,11 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from core.call.permission import calling_app, demand
 from core.call.target import ActionName, CapabilityName
@@ -26,7 +28,6 @@ from projections.directory import Directory
 
 __all__ = ["Capabilities", "Writer"]
 
-_ACTION = re.compile(r"action:([a-z0-9-]+/[a-z0-9-]+)")
 OWNER = "owner"
 LIMIT = 16
 
@@ -47,16 +48,14 @@ class Capabilities:
         self._directory = directory
         self._commands = commands
 
-    async def replace(self, caller: Caller, receiver: str, args: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments with every `action:app/action` minted for `receiver`; raises `Forbidden` for what is not the
-        caller's to give. Only arguments themselves, not what is inside lists or objects: those carry other people's
-        data."""
-        minted = {name: await self.mint(caller, receiver, action) for name, action in _given(args).items()}
-        return {**args, **minted}
+    async def mint_all(self, caller: Caller, receiver: str, actions: Mapping[str, str]) -> dict[str, str]:
+        """The capability for each argument of `actions`; raises `Rejected`, or `Forbidden` for what is not the caller's
+        to give."""
+        return {name: await self.mint(caller, receiver, action) for name, action in _parsed(actions).items()}
 
-    async def demand(self, caller: Caller, args: Mapping[str, Any]) -> None:
-        """Raises `Forbidden` now for what `replace` would refuse later."""
-        for action in _given(args).values():
+    async def demand(self, caller: Caller, actions: Mapping[str, str]) -> None:
+        """Raises now what `mint_all` would raise later."""
+        for action in _parsed(actions).values():
             await demand(self._directory, caller, action)
 
     async def mint(self, caller: Caller, receiver: str, action: ActionName) -> str:
@@ -86,14 +85,11 @@ class Capabilities:
         return urlsafe_b64encode(mac).decode().rstrip("=")
 
 
-def _given(args: Mapping[str, Any]) -> dict[str, ActionName]:
-    """The actions among the arguments, by argument."""
-    found = {
-        name: match[1] for name, value in args.items() if isinstance(value, str) and (match := _ACTION.fullmatch(value))
-    }
-    if len(found) > LIMIT:
-        raise Rejected(f"{len(found)} actions are given in one call, at most {LIMIT} can be")
-    return {name: ActionName.parse(action) for name, action in found.items()}
+def _parsed(actions: Mapping[str, str]) -> dict[str, ActionName]:
+    """By argument."""
+    if len(actions) > LIMIT:
+        raise Rejected(f"{len(actions)} actions are handed over in one call, at most {LIMIT} can be")
+    return {name: ActionName.parse(action) for name, action in actions.items()}
 
 
 def _ref(token: str) -> Ref:

@@ -2,7 +2,7 @@
 
     app/action            image-importer/new-object
     role:ROLE/action      role:object-storage/get-object
-    capability:TOKEN      made by core from an `action:app/action` argument, see `capability`
+    capability:TOKEN      made by core from an action that was handed over, see `capability`
 
 Only the written form lives here; who holds a role and who may call is decided in `directory` and `permission`.
 """

@@ -214,6 +214,12 @@ def call(
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="The arguments; a VALUE is JSON, or else a text."),
     ] = None,
+    actions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--action", metavar="KEY=APP/ACTION", help="An action to hand over, for an argument of the type Action."
+        ),
+    ] = None,
 ) -> None:
     """Call an action and print its answer as JSON."""
     if "/" not in target:
@@ -221,11 +227,19 @@ def call(
 
     async def work() -> Any:
         async with open_client(data) as client:
-            return await client.ask(
-                "POST", "/call", json_body={"target": target, "args": parse_arguments(arguments or [])}
-            )
+            body = {"target": target, "args": parse_arguments(arguments or []), "actions": parse_actions(actions or [])}
+            return await client.ask("POST", "/call", json_body=body)
 
     print_json(run(work())["result"])
+
+
+def parse_actions(pairs: list[str]) -> dict[str, str]:
+    """`['webhook=photos/note']` as `{"webhook": "photos/note"}`; raises `Rejected` for what is no pair."""
+    split = {pair: pair.partition("=") for pair in pairs}
+    for pair, (key, _, action) in split.items():
+        if not key or not action:
+            raise Rejected(f"{pair!r} names no action: write KEY=APP/ACTION, such as webhook=image-importer/new-object")
+    return {key: action for key, _, action in split.values()}
 
 
 def parse_arguments(pairs: list[str]) -> dict[str, Any]:

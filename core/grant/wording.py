@@ -26,11 +26,13 @@ PLURALS = (("[^aeiou]y$", "y$", "ies"), ("(s|x|z|ch|sh)$", "$", "es"), ("$", "$"
 @dataclass(frozen=True, slots=True)
 class Words:
     """What installed apps say of themselves. `titles`: by app; `types` and `actions`: descriptions by `app/Type` and `app/action`;
-    `roles`: the app that holds each. What is not in here is called by its plain name."""
+    `takers`: those of the actions that take another action. `roles`: the app that holds each.
+    What is not in here is called by its plain name."""
 
     titles: Mapping[str, str] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
     actions: Mapping[str, str] = field(default_factory=dict)
+    takers: frozenset[str] = frozenset()
     roles: Mapping[str, str] = field(default_factory=dict)
 
     def app(self, name: str) -> str:
@@ -53,11 +55,13 @@ def describe(grant: Grant, words: Words | None = None) -> str:
     return _SENTENCES[grant.verb](grant, words or Words())
 
 
-def explain_capability(receiver: str, action: str, words: Words | None = None) -> str:
-    """What comes after "it will", of an app that hands its own `app/action` to a receiver (`app` or `role:ROLE`)."""
+def explain_capability(giver: str, receiver: str, action: str, words: Words | None = None) -> str:
+    """What comes after "it will", of an app that hands `app/action` to a receiver (`app` or `role:ROLE`)."""
     words = words or Words()
     whom, _ = words.holder(receiver)
-    return f"let {whom} ask it to “{spoken(action.rpartition('/')[2])}” at any time{quoted(words.actions.get(action))}"
+    owner, _, name = action.rpartition("/")
+    asked = "it" if owner == giver else f"{words.app(owner)}, in its place,"
+    return f"let {whom} ask {asked} to “{spoken(name)}” at any time{quoted(words.actions.get(action))}"
 
 
 def spoken(name: str) -> str:
@@ -96,7 +100,10 @@ def _extend(grant: Grant, words: Words) -> str:
 def _call(grant: Grant, words: Words) -> str:
     target, _, action = grant.target.rpartition("/")
     whom, app = words.holder(target)
-    return f"ask {whom} to “{spoken(action)}”{quoted(words.actions.get(f'{app}/{action}'))}"
+    more = ""
+    if f"{app}/{action}" in words.takers:
+        more = ", and hand over actions that it can ask for from then on"
+    return f"ask {whom} to “{spoken(action)}”{quoted(words.actions.get(f'{app}/{action}'))}{more}"
 
 
 def _network(grant: Grant, words: Words) -> str:

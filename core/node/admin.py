@@ -80,7 +80,9 @@ def admin_application(node: Any) -> web.Application:
     @routes.post("/call")
     async def call(request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        answer = await node.calls.call(Caller("owner"), body["target"], body.get("args", {}))
+        answer = await node.calls.call(
+            Caller("owner"), body["target"], body.get("args", {}), actions=body.get("actions", {})
+        )
         return web.json_response({"result": answer.result, "revision": str(answer.revision)}, dumps=dumps)
 
     @routes.post("/replay")

@@ -9,6 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from core.call import ActionName, CallAnswer, Calls, HandlerFailed, RoleAction, parse_target
 from core.caller import Caller, RunContext
 from core.processor.backoff import Backoff
@@ -16,6 +18,7 @@ from core.processor.execute import Executor, resume
 from core.processor.slots import Slots
 from core.processor.stored import stored_run
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable, error_from_code
+from pcloud.manifest import split_arguments
 from projections.runs.record import Run
 
 __all__ = ["InitialRuns"]
@@ -42,7 +45,7 @@ class InitialRuns:
         if before is not None and before.state == "DONE":
             return before
         # One that FAILED is made anew: whoever installs again has changed something.
-        run = resume(run, before)
+        run = msgspec.structs.replace(resume(run, before), args=run.args)  # they are the manifest's, not an event's
         last: list[Exception] = []
         try:
             async with asyncio.timeout(seconds):
@@ -68,17 +71,20 @@ class InitialRuns:
             owner = app  # whoever holds the role, which may change
         else:
             raise Rejected("an init action is its own, app/action or role:ROLE/action")
+        values, actions = split_arguments(args)
         return Run(
             id=hashlib.sha256(key.encode()).hexdigest()[:32], app=owner, action=parsed.action, kind="init", target=target,
-            attempts=ATTEMPTS, args=dict(args), actor=Caller("app", app).actor, created=time.time(),
+            attempts=ATTEMPTS, args=values, actions=actions, actor=Caller("app", app).actor, created=time.time(),
         )  # fmt: skip
 
     async def _attempt(self, run: Run, last: list[Exception]) -> CallAnswer:
         caller = Caller("app", run.actor.removeprefix("app:"))
         try:
             name = await self._calls.resolve(caller, run.target)
-            args = await self._calls.check(name, run.args)
-            return await self._calls.invoke(caller, name, args, RunContext(run.id), attempt=run.attempt, start_wait=0.0)
+            args = await self._calls.check(name, run.args, run.actions)
+            return await self._calls.invoke(
+                caller, name, args, RunContext(run.id), actions=run.actions, attempt=run.attempt, start_wait=0.0
+            )
         except (HandlerFailed, PCloudError) as error:
             last[:] = [error]
             raise

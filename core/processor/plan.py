@@ -12,7 +12,7 @@ from core.processor.template import Arguments, compile_arguments
 from core.schema import ViewType
 from pcloud.errors import Rejected
 from pcloud.event import Kind, StoredEvent
-from pcloud.manifest import Manifest, Trigger
+from pcloud.manifest import Manifest, Trigger, split_arguments
 from pcloud.subject import TypeName
 
 __all__ = ["TriggerPlan", "plan_trigger", "plan_triggers"]
@@ -21,7 +21,7 @@ __all__ = ["TriggerPlan", "plan_trigger", "plan_triggers"]
 @dataclass(frozen=True, slots=True)
 class TriggerPlan:
     """`target`: as `Calls.resolve` takes it; `label`: app and action under which its runs are recorded. `fields`:
-    names as in the manifest; empty: any."""
+    names as in the manifest; empty: any. `actions`: those that are handed over, by argument."""
 
     app: str
     name: str
@@ -30,6 +30,7 @@ class TriggerPlan:
     fields: frozenset[str]
     where: Mapping[str, Any]
     arguments: Arguments
+    actions: Mapping[str, str]
     target: str
     label: tuple[str, str]
     history: bool
@@ -81,7 +82,9 @@ def _plan(app: str, trigger: Trigger) -> TriggerPlan:
     kinds = frozenset(
         Kind(kind) for kind in ([trigger.on.event] if isinstance(trigger.on.event, str) else trigger.on.event)
     )
-    arguments = compile_arguments(trigger.args)
+    # First: a template may make anything of data, and nothing that hands an action over.
+    values, actions = split_arguments(trigger.args)
+    arguments = compile_arguments(values)
     if Kind.DELETED in kinds and (trigger.on.where or arguments.paths):
         raise Rejected("a deleted node has no fields: use neither `where` nor `node` with the event deleted")
     target = trigger.action if "/" in trigger.action else f"{app}/{trigger.action}"
@@ -94,6 +97,6 @@ def _plan(app: str, trigger: Trigger) -> TriggerPlan:
         raise Rejected("a trigger's action is its own, app/action or role:ROLE/action")
     return TriggerPlan(
         app=app, name=trigger.name, type=TypeName.parse(trigger.on.type), kinds=kinds, fields=frozenset(trigger.on.fields),
-        where=trigger.on.where, arguments=arguments, target=target, label=label, history=trigger.replay == "all",
+        where=trigger.on.where, arguments=arguments, actions=actions, target=target, label=label, history=trigger.replay == "all",
         concurrency=max(1, trigger.concurrency), ordered=trigger.order == "entity", attempts=max(1, trigger.attempts),
     )  # fmt: skip

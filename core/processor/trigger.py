@@ -210,8 +210,8 @@ class TriggerLoop:
         return Run(
             id=trigger_run_id(self._plan.key, event.sequence), app=app, action=action, trigger=self._plan.key, kind="trigger",
             state="NEW", entity=str(event.ref), sequence=event.sequence, generation=self._side.generation, attempt=0,
-            attempts=self._plan.attempts, args={}, actor=self._caller.actor, cause=event.tx, depth=event.depth + 1,
-            error=None, created=time.time(), started=None, ended=None, next_attempt=None,
+            attempts=self._plan.attempts, args={}, actions=dict(self._plan.actions), actor=self._caller.actor, cause=event.tx,
+            depth=event.depth + 1, error=None, created=time.time(), started=None, ended=None, next_attempt=None,
         )  # fmt: skip
 
     async def _arguments(self, event: StoredEvent) -> dict[str, Any] | None:
@@ -234,10 +234,10 @@ class TriggerLoop:
 
         async def attempt(run: Run) -> CallAnswer:
             name = await calls.resolve(self._caller, plan.target)
-            args = await calls.check(name, run.args)
+            args = await calls.check(name, run.args, run.actions)
             context = RunContext(run.id, run.generation, run.cause, run.depth, replay)
             return await calls.invoke(
-                self._caller, name, args, context, revision=revision, attempt=run.attempt, start_wait=0.0
-            )
+                self._caller, name, args, context, actions=run.actions, revision=revision, attempt=run.attempt, start_wait=0.0
+            )  # fmt: skip
 
         return attempt

@@ -102,7 +102,7 @@ class WorkLoop:
         return Run(
             id=job.id, app=job.app, action=job.action, trigger=job.trigger, kind=job.kind, state="NEW", entity=job.entity,
             sequence=job.sequence, generation=job.generation, attempt=0, attempts=job.attempts or self._settings.send_attempts,
-            args=job.args, actor=job.actor, cause=job.cause, depth=job.depth, error=None, created=job.created,
+            args=job.args, actions=job.actions, actor=job.actor, cause=job.cause, depth=job.depth, error=None, created=job.created,
             started=None, ended=None, next_attempt=None,
         )  # fmt: skip
 
@@ -113,11 +113,11 @@ class WorkLoop:
             self._demand_sight(job)
             # A durable call was allowed when it was taken; a trigger's action is resolved and allowed anew.
             name = await calls.resolve(caller, job.target) if job.target else ActionName(job.app, job.action)
-            args = await calls.check(name, run.args)
+            args = await calls.check(name, run.args, run.actions)
             context = RunContext(run.id, run.generation, run.cause, run.depth, job.replay)
             return await calls.invoke(
-                caller, name, args, context, revision=job.revision, attempt=run.attempt, start_wait=0.0
-            )
+                caller, name, args, context, actions=run.actions, revision=job.revision, attempt=run.attempt, start_wait=0.0
+            )  # fmt: skip
 
         return attempt
 

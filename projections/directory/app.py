@@ -11,6 +11,7 @@ import msgspec
 
 from pcloud.errors import Corrupt
 from pcloud.manifest import Manifest, Resources
+from pcloud.stored_manifest import upcast_manifest
 from projections.graph.catalog import Catalog
 
 __all__ = ["App", "AppState", "Previous", "read_app"]
@@ -48,7 +49,7 @@ class Previous(msgspec.Struct, frozen=True):
 
     def before(self) -> Previous | None:
         """The version that `earlier` holds."""
-        return msgspec.json.decode(self.earlier, type=Previous) if self.earlier else None
+        return _previous(self.earlier) if self.earlier else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,11 @@ class App:
         return Catalog.from_json(self.hidden or "{}")
 
 
+def _previous(text: str) -> Previous:
+    previous = msgspec.json.decode(text, type=Previous)
+    return msgspec.structs.replace(previous, manifest=upcast_manifest(previous.manifest))
+
+
 def read_app(name: str, fields: Mapping[str, Any]) -> App:
     """The app that the fields of its node hold; raises `Corrupt`."""
     try:
@@ -106,13 +112,13 @@ def read_app(name: str, fields: Mapping[str, Any]) -> App:
             name=name,
             version=fields["version"],
             state=AppState(fields["state"]),
-            manifest=msgspec.json.decode(fields["manifest"], type=Manifest),
+            manifest=upcast_manifest(msgspec.json.decode(fields["manifest"], type=Manifest)),
             archive=fields.get("archive") or "",
             nkey=fields.get("nkey") or "",
             error=fields.get("error") or "",
             installed_at=fields.get("installedAt") or "",
             step=fields.get("step") or "",
-            previous=msgspec.json.decode(fields["previous"], type=Previous) if fields.get("previous") else None,
+            previous=_previous(fields["previous"]) if fields.get("previous") else None,
             signer=fields.get("signer") or "",
             forget=bool(fields.get("forget")),
             limits=_limits(fields.get("limits") or ""),

@@ -22,9 +22,10 @@ CODE = Path(__file__).parent / "attacker"
 class Cloud(NodeProcess):
     """A node whose apps can be told what to do."""
 
-    def call(self, target: str, **args: Any) -> Any:
+    def call(self, target: str, *, actions: dict[str, str] | None = None, **args: Any) -> Any:
         async def work(client: Any) -> Any:
-            return (await client.ask("POST", "/call", json_body={"target": target, "args": args}))["result"]
+            body = {"target": target, "args": args, "actions": actions or {}}
+            return (await client.ask("POST", "/call", json_body=body))["result"]
 
         return self._with_client(work)
 

@@ -140,7 +140,7 @@ def test_an_attack_with_a_run_that_has_ended_is_forbidden(cloud: Cloud) -> None:
 
 def test_an_attack_with_a_stolen_capability_is_forbidden(cloud: Cloud) -> None:
     """It is bound to whom it was given."""
-    given = cloud.call("other/greet", name="action:other/secret")["args"]["name"]
+    given = cloud.call("other/watch", actions={"webhook": "other/secret"})["args"]["webhook"]
     assert given.startswith("capability:")
     assert cloud.attack(ask, "POST", f"/call/{given}", {"args": {}}, {}, app="other")[0] == 200
     assert code(cloud.attack(ask, "POST", f"/call/{given}", {"args": {}}, {})) == (403, "FORBIDDEN")
@@ -155,8 +155,8 @@ def test_an_attack_with_a_guessed_capability_is_forbidden(cloud: Cloud, token: s
 
 @pytest.mark.parametrize("way", ["call", "send"])
 def test_an_attack_by_giving_away_what_is_anothers_is_forbidden(cloud: Cloud, way: str) -> None:
-    answer = cloud.attack(ask, "POST", f"/{way}/other/greet", {"args": {"name": "action:other/secret"}}, {})
-    assert code(answer) == (403, "FORBIDDEN")
+    body = {"actions": {"webhook": "other/secret"}}
+    assert code(cloud.attack(ask, "POST", f"/{way}/other/watch", body, {})) == (403, "FORBIDDEN")
 
 
 def test_an_attack_by_another_apps_idempotency_key_neither_reads_nor_stops_it(cloud: Cloud) -> None:

@@ -16,7 +16,7 @@ LIBRARY = {
     "actions": [
         {"name": "lend", "args": {"book": "ID!", "days": "Int"}},
         {"name": "wait", "seconds": 3.0},
-        {"name": "watch", "args": {"webhook": "String!"}},
+        {"name": "watch", "args": {"webhook": "Action!"}},
     ],
 }  # fmt: skip
 READER = {"name": "reader", "version": "1.0.0", "actions": [{"name": "told", "args": {"book": "String"}}]}
@@ -68,6 +68,9 @@ async def test_a_grant_for_a_role_reaches_whoever_holds_it(core: Core) -> None:
         ("library/lend", {"book": "b1", "colour": 1}, Rejected, "colour is unknown"),
         ("library/lend", {"book": "b1", "days": "three"}, Rejected, "days must be Int"),
         ("library/Lend", {}, Rejected, "no action name"),
+        ("library/watch", {}, Rejected, "webhook: Action! is missing: name it beside `args`"),
+        ("library/watch", {"webhook": "action:reader/told"}, Rejected, "it can't be a value: name it beside `args`"),
+        ("library/watch", {"webhook": {"action": "reader/told"}}, Rejected, "it can't be a value"),
     ],
 )
 async def test_what_does_not_fit_the_manifest_is_refused_by_name(
@@ -161,7 +164,7 @@ async def test_an_action_as_an_argument_becomes_a_capability_for_the_receiver_al
     await core.start_app("library", watch=watch)
     await core.start_app("reader", told=told)
     for _ in range(2):
-        await core.calls.call(APP, "library/watch", {"webhook": "action:reader/told"})
+        await core.calls.call(APP, "library/watch", {}, actions={"webhook": "reader/told"})
     assert given[0].startswith("capability:")
     assert given[0] == given[1]
     assert "reader/told" not in given[0]
@@ -179,7 +182,7 @@ async def test_an_app_can_only_give_what_it_may_call_itself(core: Core) -> None:
     await core.install(READER, granted=(("call", "library/watch"),))
     for send in (core.calls.call, core.calls.send):
         with pytest.raises(Forbidden):
-            await send(APP, "library/watch", {"webhook": "action:library/lend"})
+            await send(APP, "library/watch", {}, actions={"webhook": "library/lend"})
 
 
 async def test_a_run_token_is_good_for_its_own_app_and_until_the_answer(core: Core) -> None:

@@ -18,7 +18,8 @@ from projections.search.tantivy import open_tantivy_search
 from tests.integration.processor.small_core import OWNER, SHELF, Call, Core, until
 
 READER = {
-    "name": "reader", "version": "1.0.0", "actions": [{"name": "read", "args": {"book": "ID!"}}],
+    "name": "reader", "version": "1.0.0",
+    "actions": [{"name": "read", "args": {"book": "ID!"}}, {"name": "watch", "args": {"webhook": "Action!"}}],
     "triggers": [{"name": "new-books", "on": {"type": "shelf/Book"}, "action": "read", "args": {"book": "{{ event.id }}"}}],
 }  # fmt: skip
 
@@ -57,6 +58,28 @@ async def test_call_action_answers_with_the_result_or_the_error(core: Core, api:
     stranger = await ask(api, CALL, Caller("owner", eyes="shelf"), args={"book": "b1"})
     assert stranger["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     assert "errors" in await ask(api, CALL, Caller("app", "reader"), args={"book": "b1"})
+
+
+HAND = 'mutation($actions: JSON, $args: JSON) { callAction(app: "reader", action: "watch", args: $args, actions: $actions) }'
+
+
+async def test_call_action_hands_over_what_its_caller_may_call(core: Core, api: Api) -> None:
+    async def watch(call: Call) -> Any:
+        return call.args["webhook"].partition(":")[0]
+
+    await core.start_app("reader", watch=watch)
+    own, anothers = {"webhook": "reader/read"}, {"webhook": "shelf/lend"}
+    page = Caller("owner", eyes="reader")
+    for caller in (OWNER, page):
+        assert (await ask(api, HAND, caller, actions=own))["data"] == {"callAction": "capability"}
+    codes = [
+        (await ask(api, HAND, caller, **given))["errors"][0]["extensions"]["code"]
+        for caller, given in (
+            (page, {"actions": anothers}), (OWNER, {"actions": {"webhook": 1}}), (OWNER, {"actions": ["reader/read"]}),
+            (OWNER, {"args": own}), (OWNER, {"args": {"webhook": "action:reader/read"}}), (OWNER, {}),
+        )
+    ]  # fmt: skip
+    assert codes == ["FORBIDDEN", *["REJECTED"] * 5]
 
 
 async def test_the_owner_lists_retries_dismisses_and_replays(core: Core, api: Api) -> None:

@@ -15,7 +15,7 @@ from pcloud.errors import Forbidden, Rejected, Unavailable
 from pcloud.subject import Ref
 from tests.integration.processor.small_core import OWNER, SHELF, Call, Core, start_core, until
 
-STORE = {"name": "store", "version": "1.0.0", "actions": [{"name": "watch", "args": {"webhook": "String!"}}]}
+STORE = {"name": "store", "version": "1.0.0", "actions": [{"name": "watch", "args": {"webhook": "Action!"}}]}
 KEEPER = {
     "name": "keeper", "version": "1.0.0",
     "actions": [{"name": "new-object", "args": {"key": "String!", "size": "Int"}, "seconds": 5.0}],
@@ -104,7 +104,7 @@ async def test_a_capability_can_be_sent_to(core: Core) -> None:
     await core.install(KEEPER, granted=(("call", "store/watch"),))
     await core.start_app("store", watch=watch)
     app = await core.start_app("keeper", new_object=ok)
-    await core.calls.call(Caller("app", "keeper"), "store/watch", {"webhook": "action:keeper/new-object"})
+    await core.calls.call(Caller("app", "keeper"), "store/watch", {}, actions={"webhook": "keeper/new-object"})
     await core.calls.send(Caller("app", "store"), tokens[0], {"key": "a.jpg"}, key="images/a.jpg/etag")
     await core.run_of("DONE")
     assert app.calls[0].headers["Pcloud-Caller"] == "app:store"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from core.app.admission_rules import (
+    Missing,
     check_additive,
     check_dependents,
     check_needs,
@@ -15,9 +17,12 @@ from core.app.admission_rules import (
 )
 from core.app.archive import read_archive
 from core.app.review import notes_of
+from core.app.words import words_of
+from core.grant import describe
 from core.schema import builtin_catalog, parse_schema
 from pcloud.errors import Conflict, Rejected
-from pcloud.manifest import Action, Init, Manifest, Run, Use
+from pcloud.manifest import Action, Init, Manifest, Run, Trigger, TriggerOn, Use
+from projections.directory import Grant
 from projections.graph.catalog import merge
 
 from .conftest import make_tar
@@ -132,11 +137,39 @@ def test_who_needs_an_app_by_name_or_by_role_is_named():
 
 def test_the_review_says_what_follows_without_being_asked_for():
     init = Init(
-        "role:object-storage/create-bucket-with-webhook", {"bucket": "a", "webhook": "action:images/new-object"}
+        "role:object-storage/create-bucket-with-webhook", {"bucket": "a", "webhook": {"action": "images/new-object"}}
     )
-    manifest = Manifest("images", "1.0.0", run=Run(["x"], web=True), provides=["pictures"], init=[init])
+    trigger = Trigger(
+        "t", TriggerOn("images/Image"), "faces/watch", {"text": "{{ event.id }}", "back": {"action": "store/get"}}
+    )
+    manifest = Manifest(
+        "images", "1.0.0", run=Run(["x"], web=True), provides=["pictures"], init=[init], triggers=[trigger]
+    )
     assert notes_of(manifest) == [
         "provide “pictures” to other apps",
         "serve web pages to you, at an address of its own",
         "let whichever app provides “object storage” ask it to “new object” at any time",
+        "let faces ask store, in its place, to “get” at any time",
     ]
+
+
+def test_a_grant_says_that_actions_are_handed_over_with_the_call():
+    store = Manifest(
+        "store", "1.0.0", actions=[Action("watch", {"webhook": "Action!"}), Action("get", {"key": "String"})]
+    )
+    words = words_of({"store": store}, INSTALLED)
+    said = [describe(Grant("images", "call", f"store/{name}"), words) for name in ("watch", "get")]
+    assert said == [
+        "ask store to “watch”, and hand over actions that it can ask for from then on",
+        "ask store to “get”",
+    ]
+
+
+def test_an_action_goes_to_none_that_does_not_declare_it():
+    store = Manifest("store", "1.0.0", provides=["object-storage"], actions=[Action("watch", {"webhook": "String!"})])
+    args = {"webhook": {"action": "images/new-object"}}
+    manifest = Manifest("images", "1.0.0", init=[Init("role:object-storage/watch", args)])
+    (missing,) = missing_needs(manifest, {"store": store}, INSTALLED, {"store": store})
+    assert missing == Missing("a version of store whose watch takes an action as `webhook`", "store")
+    today = structs.replace(store, actions=[Action("watch", {"webhook": "Action!"})])
+    assert missing_needs(manifest, {"store": today}, INSTALLED, {}) == []

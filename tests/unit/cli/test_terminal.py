@@ -8,7 +8,7 @@ import signal
 import pytest
 from rich.text import Text
 
-from core.cli.runs import parse_arguments, whole_id
+from core.cli.runs import parse_actions, parse_arguments, whole_id
 from core.cli.terminal import confirm, plain, print_json, print_table, run, say_error
 from pcloud.errors import NotFound, Rejected
 
@@ -71,6 +71,13 @@ def test_arguments_are_json_or_else_texts() -> None:
     for wrong in ("size", "=3"):
         with pytest.raises(Rejected, match="KEY=VALUE"):
             parse_arguments([wrong])
+
+
+def test_an_action_on_the_command_line_has_a_name() -> None:
+    assert parse_actions(["webhook=photos/note"]) == {"webhook": "photos/note"}
+    for wrong in ("photos/note", "=photos/note", "webhook="):
+        with pytest.raises(Rejected, match="write KEY=APP/ACTION"):
+            parse_actions([wrong])
 
 
 def test_a_run_is_named_by_as_much_of_its_id_as_tells_it_apart() -> None:

@@ -33,7 +33,7 @@ triggers:
     args: {image: "{{ event.id }}"}
 init:
   - call: role:object-storage/get-object
-    args: {webhook: "action:face-detector/detect-faces", retries: 3}
+    args: {webhook: {action: face-detector/detect-faces}, retries: 3}
 run:
   command: [python, -m, face_detector]
   env: {OMP_NUM_THREADS: 2}
@@ -96,7 +96,13 @@ def test_a_right_manifest_is_read_as_it_is_meant() -> None:
         ("event: [created, updated]", "fields: [mime]", "14:46", "'fields' is for the event 'updated'"),
         ("    action: detect", "    attempts: 0\n    action: detect", "15:15", "0 is out of bounds"),
         ("    action: detect", "    attempts: 1.5\n    action: detect", "15:15", "must be a whole number, not '1.5'"),
-        ("action:face-detector/detect-faces", "action:face-detector/x", "19:21", "the app has no action 'x'"),
+        ("action: face-detector/detect-faces", "action: face-detector/x", "19:30", "the app has no action 'x'"),
+        ("action: face-detector/detect-faces", "action: detect-faces", "19:30", "names no action: write app/action"),
+        ("action: face-detector/detect-faces", "action: a/b", "19:30", "does not ask to call a/b"),
+        ("action: face-detector/detect-faces", "action: role:x/y", "19:30", "can't be handed over: write APP/ACTION"),
+        ("{action: face-detector/detect-faces}", "'action:a/b'", "19:21", "write webhook: {action: a/b}"),
+        ('"{{ event.id }}"', "{action: a/b}", "16:28", "does not ask to call a/b"),
+        ("{image: ID!", "{image: '[Action]'", "11:19", "[..] for a list, not of Action"),
         ("  command: [python, -m, face_detector]\n", "", "21:3", "'run' has no 'command': add it"),
         ("[python, -m, face_detector]", "[]", "21:12", "the command is empty"),
         ("OMP_NUM_THREADS", "PCLOUD_URL", "22:21", "the variable 'PCLOUD_URL' can't be set"),

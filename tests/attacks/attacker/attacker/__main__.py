@@ -33,6 +33,7 @@ def answer(bus: Bus, action: str, args: dict, headers: dict[str, str], reply: st
         if action == "attack":
             result = attack(args["code"], headers, reply)
         else:
+            print(json.dumps({"called": action, "args": args}), flush=True)
             result = {"app": NAME, "action": action, "caller": headers.get("Pcloud-Caller"), "args": args}
         status, body = "ok", {"result": result}
     except Exception as error:
