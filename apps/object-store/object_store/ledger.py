@@ -1,7 +1,7 @@
 """What the store remembers beside the objects, in SQLite: buckets with owner and webhook, credentials, and which object was told.
 
     bucket      name → owner, webhook                                    credential   access key → user, place, issuer
-    object      (bucket, key) → etag …, seen, gone, sent; only of buckets with a webhook
+    object      (bucket, key) → etag …, seen, gone, sent, tries, due; only of buckets with a webhook
     checkpoint  the time of the last message of the filer's stream that is folded in here
 
 A batch of changes and its checkpoint are one transaction: a kill loses both or none. A change older than what is known of its key
@@ -28,15 +28,24 @@ CREATE TABLE IF NOT EXISTS credential (access_key TEXT PRIMARY KEY, user TEXT NO
     write INTEGER NOT NULL, issuer TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS object (bucket TEXT NOT NULL, key TEXT NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL,
     modified INTEGER NOT NULL, seen INTEGER NOT NULL, gone INTEGER NOT NULL DEFAULT 0,
-    sent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (bucket, key)) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS waiting ON object (bucket) WHERE sent = 0 AND gone = 0;
+    sent INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (bucket, key)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
+"""
+_ADDED = ("tries", "due")  # since the first ledgers
+# What has never been tried is due at 0, what failed at a later second: the clock may have been set back since.
+_AT_START = """
+DROP INDEX IF EXISTS waiting;
+CREATE INDEX IF NOT EXISTS unsent ON object (bucket, due) WHERE sent = 0 AND gone = 0;
+UPDATE object SET due = 1 WHERE sent = 0 AND gone = 0 AND due > 1;
 """
 _CREATED = """
 INSERT INTO object (bucket, key, etag, size, modified, seen)
 SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM bucket WHERE name = ?1 AND webhook != '')
 ON CONFLICT (bucket, key) DO UPDATE SET
     sent = CASE WHEN gone OR etag != excluded.etag THEN 0 ELSE sent END,
+    tries = CASE WHEN gone OR etag != excluded.etag THEN 0 ELSE tries END,
+    due = CASE WHEN gone OR etag != excluded.etag THEN 0 ELSE due END,
     modified = CASE WHEN gone OR etag != excluded.etag THEN excluded.modified ELSE modified END,
     etag = excluded.etag, size = excluded.size, seen = excluded.seen, gone = 0
 WHERE excluded.seen > seen
@@ -63,7 +72,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """An object that its bucket's webhook has not been told of."""
+    """An object that its bucket's webhook has not been told of; `tries`: how often that was tried."""
 
     webhook: str
     bucket: str
@@ -71,6 +80,7 @@ class Notification:
     etag: str
     size: int
     modified: int
+    tries: int = 0
 
 
 class Ledger:
@@ -83,6 +93,11 @@ class Ledger:
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA cache_size = -2000")
             self._db.executescript(_SCHEMA)
+            known = {row[1] for row in self._db.execute("PRAGMA table_info(object)")}
+            for column in _ADDED:
+                if column not in known:
+                    self._db.execute(f"ALTER TABLE object ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+            self._db.executescript(_AT_START)
         except sqlite3.DatabaseError as error:
             raise Corrupt(
                 f"{path} can't be read ({error}): move it away to have the objects listed anew; buckets have to be made again"
@@ -190,15 +205,33 @@ class Ledger:
         return len(found)
 
     def waiting(self, bucket: str, most: int) -> list[Notification]:
+        """Of those that have never been tried."""
+        return self._between(bucket, 0, 0, most)
+
+    def failed_before(self, bucket: str, now: int, most: int) -> list[Notification]:
+        """Of those that are due to be tried again, the longest due first."""
+        return self._between(bucket, 1, now, most)
+
+    def next_due(self, bucket: str, now: int) -> int | None:
+        """When the next one after `now` is due to be tried again."""
+        query = "SELECT min(due) FROM object WHERE bucket = ? AND sent = 0 AND gone = 0 AND due > ?"
+        return self._db.execute(query, (bucket, now)).fetchone()[0]
+
+    def _between(self, bucket: str, first: int, last: int, most: int) -> list[Notification]:
         rows = self._db.execute(
-            "SELECT b.webhook, o.bucket, o.key, o.etag, o.size, o.modified FROM object o"
-            " JOIN bucket b ON b.name = o.bucket WHERE o.bucket = ? AND o.sent = 0 AND o.gone = 0 AND b.webhook != '' LIMIT ?",
-            (bucket, most),
+            "SELECT b.webhook, o.bucket, o.key, o.etag, o.size, o.modified, o.tries FROM object o"
+            " JOIN bucket b ON b.name = o.bucket WHERE o.bucket = ? AND o.sent = 0 AND o.gone = 0 AND b.webhook != ''"
+            " AND o.due BETWEEN ? AND ? ORDER BY o.due LIMIT ?",
+            (bucket, first, last, most),
         )
         return [Notification(*row) for row in rows]
 
     def buckets_waiting(self) -> list[str]:
-        return [row[0] for row in self._db.execute("SELECT DISTINCT bucket FROM object WHERE sent = 0 AND gone = 0")]
+        query = (
+            "SELECT name FROM bucket WHERE webhook != ''"
+            " AND EXISTS (SELECT 1 FROM object WHERE bucket = name AND sent = 0 AND gone = 0)"
+        )
+        return [name for (name,) in self._db.execute(query)]
 
     def sent(self, notification: Notification) -> None:
         """Unless the object has been replaced since: then the new one is still to be told."""
@@ -207,6 +240,18 @@ class Ledger:
             "UPDATE object SET sent = 1 WHERE bucket = ? AND key = ? AND etag = ? AND modified = ?",
             (n.bucket, n.key, n.etag, n.modified),
         )
+
+    def failed(self, notification: Notification, due: int) -> None:
+        """It is tried again at `due` (unix seconds), unless the object has been replaced since: then the new one at once."""
+        n = notification
+        self._db.execute(
+            "UPDATE object SET tries = tries + 1, due = max(?, 1) WHERE bucket = ? AND key = ? AND etag = ? AND modified = ?",
+            (due, n.bucket, n.key, n.etag, n.modified),
+        )
+
+    def try_again(self, bucket: str) -> None:
+        """Whatever failed is due now."""
+        self._db.execute("UPDATE object SET tries = 0, due = 0 WHERE bucket = ? AND sent = 0 AND gone = 0", (bucket,))
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)

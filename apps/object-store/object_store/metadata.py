@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Change", "Created", "Deleted", "changes", "stored"]
+__all__ = ["Change", "Created", "Deleted", "changes", "listed", "misplaced", "stored"]
 
 _ROOT = "/buckets/"
 _ETAG = "Seaweed-X-Amz-ETag"
@@ -44,6 +44,20 @@ def stored(response: Any, at: int) -> Created | None:
     return _created(place, response.entry, at) if place else None
 
 
+def listed(folder: str, entry: Any) -> Created | None:
+    """The object that an entry of a folder is, if it is one."""
+    place = _place(folder, entry.name)
+    return _created(place, entry, 0) if place else None
+
+
+def misplaced(folder: str, entry: Any) -> Created | None:
+    """The object that the body inside a folder's own entry was meant to be, if there is one."""
+    place = _place(f"{folder}/{entry.name}", entry.name)
+    if place is None or not entry.is_directory or not entry.content or _is_object(entry):
+        return None
+    return Created(*place, _etag(entry), len(entry.content), entry.attributes.mtime, 0)
+
+
 def changes(response: Any) -> list[Change]:
     """Of one `filer_pb.SubscribeMetadataResponse`. A rename is both."""
     event, found = response.event_notification, list[Change]()
@@ -63,9 +77,12 @@ def changes(response: Any) -> list[Change]:
 def _created(place: tuple[str, str], entry: Any, at: int) -> Created | None:
     if not _is_object(entry):
         return None
-    attributes = entry.attributes
-    etag = entry.extended[_ETAG].decode() if _ETAG in entry.extended else attributes.md5.hex()
-    return Created(place[0], place[1], etag.strip('"'), attributes.file_size, attributes.mtime, at)
+    return Created(*place, _etag(entry), entry.attributes.file_size, entry.attributes.mtime, at)
+
+
+def _etag(entry: Any) -> str:
+    etag = entry.extended[_ETAG].decode() if _ETAG in entry.extended else entry.attributes.md5.hex()
+    return etag.strip('"')
 
 
 def _is_object(entry: Any) -> bool:

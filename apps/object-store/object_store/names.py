@@ -25,13 +25,14 @@ def check_bucket(name: str) -> str:
 
 
 def check_key(key: str) -> str:
-    """A key that every S3 client can address; the store's own folders and what clients would normalise away are refused."""
+    """A key as the store can hold it; its own folders and what it or clients would normalise away are refused."""
     parts = key.split("/")
     wrong = (
         "it is empty" if not key
         else "it is longer than 1024 bytes" if len(key.encode("utf-8", "surrogatepass")) > 1024
-        else "it holds control characters or a backslash" if any(ord(c) < 32 or c in "\x7f\\" for c in key)
+        else "it holds a NUL or a backslash, which weed takes for a slash" if "\0" in key or "\\" in key
         else "it holds half a surrogate pair" if any(0xD800 <= ord(c) <= 0xDFFF for c in key)
+        else "a part of it is longer than 255 bytes" if any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in parts)
         else "it has an empty part or one that is . or .." if any(part in ("", ".", "..") for part in parts)
         else ".uploads belongs to the store" if parts[0] == ".uploads"
         else ""

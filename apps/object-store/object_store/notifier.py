@@ -17,6 +17,7 @@ from typing import Any
 from object_store.flush import Flusher
 from object_store.ledger import Ledger
 from object_store.metadata import Change, Created, changes, stored
+from object_store.misplaced import put_right
 from object_store.s3 import S3
 from object_store.weed.filer import Filer
 
@@ -42,12 +43,14 @@ class Notifier:
             group.create_task(_fill(stream, arrived))
             group.create_task(self._reconcile_all(filer))
             while True:
-                self._fold(await _batch(arrived))
+                await self._fold(filer, await _batch(arrived))
 
-    def _fold(self, batch: list[Any]) -> None:
+    async def _fold(self, filer: Filer, batch: list[Any]) -> None:
         found = list[Change]()
         for response in batch:
             found += changes(response)
+            event = response.event_notification
+            await put_right(filer, self._s3, event.new_parent_path or response.directory, event.new_entry)
         if not found:
             return
         self._ledger.record(found, batch[-1].ts_ns)
@@ -66,6 +69,7 @@ class Notifier:
             at, page = time.time_ns(), list[Created]()
             self._ledger.begin_listing()
             async for response in filer.walk(bucket):
+                await put_right(filer, self._s3, response.directory, response.entry)
                 if found := stored(response, at):
                     page.append(found)
                 if len(page) == _MOST:

@@ -1,35 +1,22 @@
-"""S3 as the store itself speaks it to weed, with the admin key: make a bucket, list, delete, presign. Nothing here checks who asks."""
+"""S3 as the store itself speaks it to weed: make a bucket, delete, presign. Nothing here checks who asks."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Literal
+from urllib.parse import quote
 
 import aiohttp
-import obstore
 import yarl
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import S3Store
 
+from object_store.sigv4 import presigned
 from object_store.weed.secret import KeyPair
-from pcloud.errors import Rejected, Unavailable
+from pcloud.errors import Unavailable
 
-__all__ = ["S3", "Object"]
+__all__ = ["S3"]
 
-_PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Object:
-    """`etag` without quotes."""
-
-    key: str
-    size: int
-    etag: str
-    modified: datetime
+_TIMEOUT = aiohttp.ClientTimeout(total=30)
+_SECONDS = 60
+Method = Literal["GET", "PUT", "DELETE"]
 
 
 class S3:
@@ -37,72 +24,49 @@ class S3:
 
     def __init__(self, endpoint: str, region: str, pair: KeyPair) -> None:
         self.endpoint, self.region, self._pair = endpoint, region, pair
-        self._stores = dict[str, S3Store]()
+
+    def presign(self, method: Method, bucket: str, key: str, seconds: int, **query: str) -> str:
+        """An address at which `method` works without keys for so long; '' is the bucket itself."""
+        url = f"{self.endpoint}/{bucket}" + (f"/{quote(key, safe='/')}" if key else "")
+        return presigned(method, url, query, self._pair, self.region, seconds)
 
     async def create_bucket(self, bucket: str) -> None:
         """One that is there already is left as it is."""
-        url = await self.presign("PUT", bucket, "", 60)
-        try:
-            async with aiohttp.ClientSession() as session, session.put(yarl.URL(url, encoded=True)) as answer:
-                status, text = answer.status, await answer.text()
-        except aiohttp.ClientError as error:
-            raise Unavailable(f"weed did not take the bucket {bucket}: {error}") from error
+        status, text = await self._ask("PUT", bucket)
         if status != 200 and "BucketAlready" not in text:
             raise Unavailable(f"weed did not take the bucket {bucket}: status {status}: {text[:300]}")
 
-    async def presign(self, method: Literal["GET", "PUT"], bucket: str, key: str, seconds: int) -> str:
-        with _told(f"presigning {bucket}/{key}"):
-            return await obstore.sign_async(self._store(bucket), method, key, timedelta(seconds=seconds))
-
-    async def pages(
-        self, bucket: str, prefix: str = "", after: str = "", size: int = _PAGE
-    ) -> AsyncIterator[list[Object]]:
-        """All objects behind `after`. `prefix` is a folder. In weed's order, which sorts `a/b` before `a-b`."""
-        with _told(f"listing {bucket}"):
-            listing = obstore.list(self._store(bucket), prefix=prefix or None, offset=after or None, chunk_size=size)
-            async for page in listing:
-                yield [
-                    Object(m["path"], m["size"], (m["e_tag"] or "").strip('"'), m["last_modified"])
-                    for m in page
-                    if not m["path"].endswith("/")
-                ]
-
     async def delete(self, bucket: str, key: str) -> None:
-        with _told(f"deleting {bucket}/{key}"):
-            await obstore.delete_async(self._store(bucket), key)
+        """One that is not there is deleted already."""
+        status, text = await self._ask("DELETE", bucket, key)
+        if status not in (200, 204, 404):
+            raise Unavailable(f"weed did not delete {bucket}/{key}: status {status}: {text[:300]}")
+
+    async def put(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """A small one, whole."""
+        status, text = await self._ask("PUT", bucket, key, body, content_type)
+        if status != 200:
+            raise Unavailable(f"weed did not take {bucket}/{key}: status {status}: {text[:300]}")
 
     async def refusal(self, bucket: str, prefix: str = "") -> str:
         """Why the server refuses this key pair a listing, in its own words; '' when it does not."""
-        try:
-            async for _ in self.pages(bucket, prefix, size=1):
-                break
-        except PermissionError as error:
-            return str(error)
+        status, text = await self._ask("GET", bucket, **{"list-type": "2", "max-keys": "1", "prefix": prefix})
+        if status == 403:
+            return text
+        if status != 200:
+            raise Unavailable(f"weed did not list {bucket}: status {status}: {text[:300]}")
         return ""
 
-    def _store(self, bucket: str) -> S3Store:
-        if bucket not in self._stores:
-            if len(self._stores) >= 64:
-                self._stores.pop(next(iter(self._stores)))
-            self._stores[bucket] = S3Store(
-                bucket, endpoint=self.endpoint, region=self.region, access_key_id=self._pair.access_key,
-                secret_access_key=self._pair.secret_key, virtual_hosted_style_request=False,
-                client_options={"allow_http": True, "timeout": timedelta(seconds=30)},
-                retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=10)},
-            )  # fmt: skip
-        return self._stores[bucket]
-
-
-@contextmanager
-def _told(what: str) -> Iterator[None]:
-    """obstore's errors as ours; being refused stays a `PermissionError`, which only `refusal` expects."""
-    try:
-        yield
-    except TypeError as error:  # how obstore tells a path that it can't address
-        raise Rejected(f"{what} is not possible: the key can't be addressed over S3") from error
-    except BaseError as error:
-        text = str(error)
-        refused = isinstance(error, PermissionDeniedError | UnauthenticatedError) or "403 Forbidden" in text
-        if refused or any(code in text for code in ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")):
-            raise PermissionError(f"{what} was refused: {text}") from error
-        raise Unavailable(f"{what} failed: {text.splitlines()[0][:300]}") from error
+    async def _ask(
+        self, method: Method, bucket: str, key: str = "", body: bytes = b"", content_type: str = "", **query: str
+    ) -> tuple[int, str]:
+        url = yarl.URL(self.presign(method, bucket, key, _SECONDS, **query), encoded=True)
+        headers = {"Content-Type": content_type} if content_type else {}
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+                session.request(method, url, data=body or None, headers=headers) as answer,
+            ):
+                return answer.status, await answer.text()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise Unavailable(f"weed did not answer {method} {bucket}: {error or type(error).__name__}") from error

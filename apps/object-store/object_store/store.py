@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 from object_store.access import is_owner, may_administer, may_create, may_write
-from object_store.delivery import Delivery, Send
+from object_store.delivery import Delivery, Send, utc
 from object_store.flush import Flusher
 from object_store.ledger import Bucket, Credential, Ledger
+from object_store.listing import objects
+from object_store.metadata import Created
 from object_store.names import bounded, check_bucket, check_key, check_label, check_prefix
 from object_store.notifier import Notifier
-from object_store.s3 import S3, Object
+from object_store.s3 import S3
 from object_store.settings import Settings
 from object_store.weed.filer import Filer, open_filer
 from object_store.weed.identity import Identities, policy
@@ -97,6 +99,8 @@ class Store:
         if known.owner != owner:
             raise Conflict(f"the bucket {bucket} is taken by another app: choose another name")
         if webhook:
+            self._ledger.try_again(bucket)
+            self._delivery.wake()
             await self._notifier.reconcile(await self._connection(), bucket)
         return {"bucket": bucket}
 
@@ -110,10 +114,10 @@ class Store:
         return {"buckets": [await self._count(b.name) for b in chosen]}
 
     async def _count(self, bucket: str) -> dict[str, Any]:
-        objects = size = 0
-        async for page in self._s3.pages(bucket):
-            objects, size = objects + len(page), size + sum(o.size for o in page)
-        return {"bucket": bucket, "objects": objects, "bytes": size}
+        count = size = 0
+        async for found in objects(await self._connection(), bucket):
+            count, size = count + 1, size + found.size
+        return {"bucket": bucket, "objects": count, "bytes": size}
 
     # Objects
 
@@ -121,7 +125,7 @@ class Store:
         """Open to everyone who was granted the call; see `access`."""
         self._known(bucket)
         bounded("seconds", seconds, 1, _WEEK)
-        return {"url": await self._signing.presign("GET", bucket, check_key(key), seconds)}
+        return {"url": self._signing.presign("GET", bucket, check_key(key), seconds)}
 
     async def put_object(
         self, caller: str, bucket: str, key: str, seconds: int = 900, content_type: str = ""
@@ -132,15 +136,15 @@ class Store:
         if len(content_type) > 255 or any(ord(c) < 32 for c in content_type):
             raise Rejected("content_type must be a media type of at most 255 characters")
         headers = {"Content-Type": content_type} if content_type else {}
-        return {"url": await self._signing.presign("PUT", bucket, check_key(key), seconds), "headers": headers}
+        return {"url": self._signing.presign("PUT", bucket, check_key(key), seconds), "headers": headers}
 
     async def list_objects(
         self, caller: str, bucket: str, prefix: str = "", after: str = "", first: int = 1000
     ) -> dict[str, Any]:
         """`next`: what to give as `after` for the next page, or None. `prefix`: a folder."""
         self._known(bucket)
-        objects, following = await self._page(bucket, prefix, after, first)
-        return {"objects": [_told(o) for o in objects], "next": following}
+        page, following = await self._page(bucket, prefix, after, first)
+        return {"objects": [_told(o) for o in page], "next": following}
 
     async def delete_object(self, caller: str, bucket: str, key: str) -> dict[str, Any]:
         may_write(caller, bucket, self._known(bucket).owner)
@@ -152,19 +156,20 @@ class Store:
     async def export(self, caller: str, bucket: str, after: str = "", first: int = 1000) -> dict[str, Any]:
         """Like `list_objects`, with an address for each that holds for an hour."""
         self._administered(caller, bucket)
-        objects, following = await self._page(bucket, "", after, first)
-        urls = [await self._signing.presign("GET", bucket, o.key, 3600) for o in objects]
-        return {"objects": [_told(o) | {"url": url} for o, url in zip(objects, urls, strict=True)], "next": following}
+        page, following = await self._page(bucket, "", after, first)
+        told = [_told(o) | {"url": self._signing.presign("GET", bucket, o.key, 3600)} for o in page]
+        return {"objects": told, "next": following}
 
-    async def _page(self, bucket: str, prefix: str, after: str, first: int) -> tuple[list[Object], str | None]:
+    async def _page(self, bucket: str, prefix: str, after: str, first: int) -> tuple[list[Created], str | None]:
         bounded("first", first, 1, 1000)
-        await self._ready()
-        found = list[Object]()
-        async for page in self._s3.pages(bucket, prefix.rstrip("/"), after, min(first + 1, 1000)):
-            found += page
-            if len(found) > first:
-                break
-        return found[:first], found[first - 1].key if len(found) > first else None
+        folder = check_key(prefix.rstrip("/")) if prefix else ""
+        found = list[Created]()
+        async with aclosing(objects(await self._connection(), bucket, folder, after)) as listing:
+            async for one in listing:
+                if len(found) == first:
+                    return found, found[-1].key
+                found.append(one)
+        return found, None
 
     # Credentials
 
@@ -206,7 +211,7 @@ class Store:
         client = S3(self.server.endpoint, self.server.settings.region, pair)
         try:
             async with asyncio.timeout(10):
-                while not settled(await client.refusal(issued.bucket, issued.prefix.rstrip("/"))):  # noqa: ASYNC110 (another process's state)
+                while not settled(await client.refusal(issued.bucket, issued.prefix)):  # noqa: ASYNC110 (another process's state)
                     await asyncio.sleep(0.01)
         except TimeoutError as error:
             raise Unavailable(f"weed has not taken the change of {issued.user} over yet: try again") from error
@@ -257,8 +262,8 @@ async def open_store(settings: Settings, send: Send) -> AsyncIterator[Store]:
             yield Store(server, ledger, send)
 
 
-def _told(o: Object) -> dict[str, Any]:
-    return {"key": o.key, "size": o.size, "etag": o.etag, "modified": o.modified.strftime("%Y-%m-%dT%H:%M:%SZ")}
+def _told(o: Created) -> dict[str, Any]:
+    return {"key": o.key, "size": o.size, "etag": o.etag, "modified": utc(o.modified)}
 
 
 def _first(group: BaseExceptionGroup) -> str:

@@ -22,24 +22,27 @@ from object_store.store import Store, open_store  # noqa: E402
 
 
 class Recorder:
-    """What core would have stored: runs by key, and how often each was sent. `failure` is raised instead, while it is set."""
+    """What core would have stored: runs by key, and how often each was sent. `failure` is raised instead, while it is set;
+    `failures`: for one object each."""
 
     def __init__(self) -> None:
         self.runs = dict[str, tuple[str, Mapping[str, Any]]]()
         self.times = Counter[str]()
         self.failure: Exception | None = None
+        self.failures = dict[str, Exception]()
         self.attempts = 0
         self._changed = asyncio.Condition()
 
     async def __call__(self, target: str, arguments: Mapping[str, Any], key: str) -> None:
         self.attempts += 1
+        failure = self.failure or self.failures.get(arguments["key"])
         async with self._changed:
-            if self.failure is None:
+            if failure is None:
                 self.runs[key] = (target, arguments)
                 self.times[key] += 1
             self._changed.notify_all()
-        if self.failure:
-            raise self.failure
+        if failure:
+            raise failure
 
     async def until(self, condition: Callable[[Recorder], bool], seconds: float = 20.0) -> None:
         async with asyncio.timeout(seconds), self._changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,38 @@ def test_a_broken_ledger_is_told(tmp_path: Path) -> None:
     (tmp_path / "ledger").write_bytes(b"not a database" * 1000)
     with pytest.raises(Corrupt, match="can't be read"):
         Ledger(tmp_path / "ledger")
+
+
+def test_a_ledger_of_before_learns_to_try_again(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "ledger") as old:
+        old.executescript(BEFORE)
+    with Ledger(tmp_path / "ledger") as ledger:
+        (waiting,) = ledger.waiting("images", 10)
+        ledger.failed(waiting, 100)
+        assert not ledger.waiting("images", 10) and not ledger.failed_before("images", 99, 10)
+        assert [n.tries for n in ledger.failed_before("images", 100, 10)] == [1] and ledger.next_due(
+            "images", 99
+        ) == 100
+
+
+def test_what_failed_is_due_at_the_next_start_and_other_bytes_at_once(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger") as ledger:
+        ledger.add_bucket(Bucket("images", "app:photos", "capability:abc"))
+        ledger.record([Created("images", key, "e", 1, 1, 10) for key in ("a", "b")])
+        for notification in ledger.waiting("images", 10):
+            ledger.failed(notification, 2**40)
+        ledger.record([Created("images", "a", "other", 1, 2, 11)])
+        assert [(n.key, n.tries) for n in ledger.waiting("images", 10)] == [("a", 0)]
+    with Ledger(tmp_path / "ledger") as ledger:
+        assert [(n.key, n.tries) for n in ledger.failed_before("images", 1, 10)] == [("b", 1)]
+
+
+BEFORE = """
+CREATE TABLE bucket (name TEXT PRIMARY KEY, owner TEXT NOT NULL, webhook TEXT NOT NULL DEFAULT '') STRICT;
+CREATE TABLE object (bucket TEXT NOT NULL, key TEXT NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL,
+    modified INTEGER NOT NULL, seen INTEGER NOT NULL, gone INTEGER NOT NULL DEFAULT 0,
+    sent INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (bucket, key)) STRICT, WITHOUT ROWID;
+CREATE INDEX waiting ON object (bucket) WHERE sent = 0 AND gone = 0;
+INSERT INTO bucket VALUES ('images', 'app:photos', 'capability:abc');
+INSERT INTO object VALUES ('images', 'a', 'e', 1, 1, 10, 0, 0), ('images', 'told', 'e', 1, 1, 10, 0, 1);
+"""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiohttp
+import pytest
 from object_store.store import Store
 
-from pcloud.errors import Forbidden, Unavailable
+from pcloud.errors import Forbidden, Rejected, Unavailable
 
 from .conftest import Recorder, client, in_thread
 
@@ -121,3 +123,73 @@ async def test_a_webhook_that_is_refused_does_not_hold_another(store: Store, rec
     await put(store, "y", bucket="bucket-b")
     await recorder.until(lambda r: r.keys == ["y"])
     assert not [run for run in recorder.runs.values() if run[0] == "capability:gone"]
+
+
+@pytest.mark.parametrize("failure", [Rejected("no"), Forbidden("no"), Unavailable("no"), ValueError("a fault of ours")])
+async def test_an_object_that_fails_holds_up_no_other_and_comes_again(
+    store: Store, recorder: Recorder, failure: Exception
+) -> None:
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    recorder.failures["a-bad"] = failure
+    await put(store, "a-bad")
+    await recorder.until(lambda r: r.attempts >= 1)
+    keys = {f"{number}.jpg" for number in range(40)}
+    for key in keys:
+        await put(store, key)
+    await recorder.until(lambda r: set(r.keys) == keys)
+    recorder.failures.clear()
+    await recorder.until(lambda r: "a-bad" in r.keys)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "a\nb",
+        "\x01",
+        "\x7f",
+        "\r\n",
+        "tab\t/x",
+        "\ufffe",
+        "../".replace("..", "…") + "p" * 250,
+        "/".join(["p" * 200] * 5) + "/tail",
+    ],
+)
+async def test_an_unusual_key_is_told_listed_read_and_deleted(store: Store, recorder: Recorder, key: str) -> None:
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    await put(store, key)
+    await recorder.until(lambda r: r.keys == [key])
+    assert all(len(run) <= 1024 for run in recorder.runs)
+    assert [o["key"] for o in (await store.list_objects("app:photos", "images"))["objects"]] == [key]
+    assert (await store.usage("app:photos", "images"))["buckets"] == [{"bucket": "images", "objects": 1, "bytes": 5}]
+    (exported,) = (await store.export("app:photos", "images"))["objects"]
+    for url in (exported["url"], (await store.get_object("app:photos", "images", key))["url"]):
+        assert await fetched(url) == b"hello"
+    assert await store.issue_credentials("app:photos", "phone", "images")
+    await store.delete_object("app:photos", "images", key)
+    assert (await store.list_objects("app:photos", "images"))["objects"] == []
+
+
+@pytest.mark.parametrize("size", [5, 5000])
+async def test_a_body_under_a_trailing_slash_is_told_and_read(store: Store, recorder: Recorder, size: int) -> None:
+    """weed keeps a small one inside the folder, and makes the object folder/folder of a larger one."""
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    await put(store, "folder/", b"x" * size)
+    await recorder.until(lambda r: r.keys == ["folder/folder"])
+    assert [told["size"] for _, told in recorder.runs.values()] == [size]
+    assert await fetched((await store.get_object("app:photos", "images", "folder/folder"))["url"]) == b"x" * size
+
+
+async def test_a_body_under_a_trailing_slash_replaces_no_other_object(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("app:photos", "images", "capability:abc")
+    await put(store, "folder/folder", b"mine")
+    await put(store, "folder/", b"other")
+    await put(store, "last")
+    await recorder.until(lambda r: "last" in r.keys)
+    assert await fetched((await store.get_object("app:photos", "images", "folder/folder"))["url"]) == b"mine"
+
+
+async def fetched(url: str) -> bytes:
+    """As an app fetches it, which leaves the encoding to its client."""
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        assert answer.status == 200
+        return await answer.read()

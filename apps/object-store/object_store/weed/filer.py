@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ from pcloud.errors import Unavailable
 
 __all__ = ["Filer", "open_filer"]
 
+_PAGE = 1000
 _OPTIONS = [("grpc.max_receive_message_length", 64 * 2**20), ("grpc.enable_http_proxy", 0)]
 
 
@@ -73,6 +74,24 @@ class Filer:
         )  # fmt: skip
         async for response in self._stream("TraverseBfsMetadata", request, "filer_pb.TraverseBfsMetadataResponse"):
             yield response
+
+    async def entries(self, folder: str, start: str = "") -> AsyncGenerator[Any, None]:
+        """What lies in a folder, by name, from the name `start` on (inclusive)."""
+        inclusive = True
+        while True:
+            request = self.message(
+                "filer_pb.ListEntriesRequest",
+                directory=folder,
+                startFromFileName=start,
+                inclusiveStartFrom=inclusive,
+                limit=_PAGE,
+            )
+            count = 0
+            async for response in self._stream("ListEntries", request, "filer_pb.ListEntriesResponse"):
+                count, start, inclusive = count + 1, response.entry.name, False
+                yield response.entry
+            if count < _PAGE:
+                return
 
     async def _stream(self, method: str, request: Any, answer: str) -> AsyncIterator[Any]:
         invoke = self._channel.unary_stream(
