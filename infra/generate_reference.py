@@ -165,7 +165,10 @@ def errors() -> Iterator[str]:
     for kind in module.PCloudError.__subclasses__():
         yield f"| `{kind.code}` | {kind.http_status} | {EXIT_CODES[kind.code]} | {meanings[kind.code]} |"
     yield "| `INTERNAL` | 500 | 1 | PCloud's own fault: its log has the details |"
-    yield "\nWithout credentials, HTTP answers 401 and the code `UNAUTHENTICATED`."
+    yield (
+        "\nWithout credentials, HTTP answers 401 and the code `UNAUTHENTICATED`.\n"
+        "A wrong token is answered in the same way, and slowly after a few of them; a right one never waits."
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-import math
 from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -16,7 +15,6 @@ from aiohttp import web
 
 from core.ingress.hosts import app_of, port_of, same_origin
 from core.ingress.pages import sealed_policy
-from core.owner.attempts import Attempts
 from core.owner.session import SESSION_SECONDS, Sessions
 
 __all__ = ["SignIn"]
@@ -47,7 +45,6 @@ class SignIn:
         self._sessions = sessions
         self._domain = domain
         self._verify = verify
-        self._attempts = Attempts()
 
     def signed_in(self, request: web.Request) -> bool:
         return self._sessions.any_holds(request.headers.getall("Cookie", []), request.host, secure=request.secure)
@@ -69,16 +66,12 @@ class SignIn:
         return self._ask(request, target, HINT, 200)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
-        """POST of the form."""
+        """POST of the form. A wrong credential, or a wrong code of a link, answers 403."""
         if not same_origin(request):
             raise web.HTTPForbidden(text="this form was sent from another site's page")
         form = await read_form(request)
         target = self.checked_target(request, form.get("next", ""))
-        if wait := math.ceil(self._attempts.wait()):
-            note = f'<p class="wrong">Too many wrong credentials: try again in {wait} seconds.</p>'
-            return self._ask(request, target, note, 429)
         if not await self._verify(form.get("token", "").strip()):
-            self._attempts.wrong()
             return self._ask(
                 request,
                 target,

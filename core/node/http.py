@@ -24,6 +24,7 @@ from core.ingress.pages import NOTHING, sealed_policy
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
 from core.metrics import Metrics
+from core.owner.attempts import Attempts
 from core.sandbox.inside import Inside
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
 from pcloud.web import User, sign_user
@@ -88,6 +89,7 @@ class Front:
         self._refused = refused
         self._metrics = metrics
         self._watches = watches
+        self._attempts = Attempts()
 
     def runner(self, **settings: Any) -> web.ServerRunner:
         """For `web.TCPSite`. There is no `web.Application`: which address means what is said here, and its router and signals would
@@ -147,14 +149,21 @@ class Front:
 
     async def _signing_in(self, request: web.Request) -> web.StreamResponse:
         answer = await (self._sign_in.submit(request) if request.method == "POST" else self._sign_in.page(request))
-        if answer.status in (403, 429):
-            self._refused("", request.path, "a wrong credential, or a link that was used or is too old")
+        if answer.status == 403:
+            await self._wrong(request, "credential, or a link that was used or is too old")
         return answer
+
+    async def _wrong(self, request: web.Request, credential: str) -> None:
+        """Write a wrong credential down, and return when it may be answered."""
+        self._refused("", request.path, f"a wrong {credential}, from {request.remote}")
+        await self._attempts.slow(request.remote, credential)
 
     async def _caller(self, request: web.Request) -> Caller:
         """Who asks at core's own origin: by bearer token, or by session from a page of this very origin."""
-        if (token := bearer(request)) and (caller := await self._authenticate(token)):
-            return caller
+        if token := bearer(request):
+            if caller := await self._authenticate(token):
+                return caller
+            await self._wrong(request, "bearer token")
         if not request.headers.get("Authorization") and self._sign_in.signed_in(request):
             if acts(request) and not same_origin(request):
                 raise Forbidden("this request comes from a page of another site, which may not use your session")

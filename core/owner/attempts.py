@@ -1,29 +1,63 @@
-"""Counts wrong credentials, and says when it is enough for a while.
+"""Slows wrong credentials down.
 
-The credential has 160 random bits, so nobody guesses it; this keeps whoever tries from costing much, and from filling the audit log.
+A right one is let in at once, however many wrong ones came before it: it has 160 random bits, so it can't be guessed, and a lock would
+only keep its owner out. A wrong one waits for its answer, which bounds what trying costs this node. Codes that a person types, which are
+short, must be locked after a few tries instead: none exist yet.
+
+This is the memory of one process. It decides nothing but how long a refusal takes, so each node may have its own.
 """
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import time
-from collections import deque
+from collections.abc import Callable
 
-__all__ = ["Attempts"]
+__all__ = ["Attempts", "network_of"]
+
+MOST_SOURCES = 1_000
 
 
 class Attempts:
-    """`most` wrong ones within `seconds`; then none is looked at until the oldest of them is that old."""
+    """From one source for one kind of credential, `at_once` wrong ones are answered without a wait and then one every `pace` seconds;
+    none waits more than `longest` seconds."""
 
-    def __init__(self, most: int = 10, seconds: float = 60.0):
-        self._wrong: deque[float] = deque(maxlen=most)
-        self._most = most
-        self._seconds = seconds
+    def __init__(
+        self,
+        at_once: int = 5,
+        pace: float = 1.0,
+        longest: float = 8.0,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._credit = at_once * pace
+        self._pace = pace
+        self._longest = longest
+        self._clock = clock
+        self._turns: dict[tuple[str, str], float] = {}  # when the next wrong one would be answered without any credit
 
-    def wait(self) -> float:
-        """Seconds until the next one is looked at; 0 for now."""
-        if len(self._wrong) < self._most:
-            return 0.0
-        return max(0.0, self._wrong[0] + self._seconds - time.monotonic())
+    async def slow(self, source: str | None, credential: str) -> None:
+        """Return when a wrong `credential` (its kind) from `source` (the peer's address) may be answered."""
+        await asyncio.sleep(self.wrong(source, credential))
 
-    def wrong(self) -> None:
-        self._wrong.append(time.monotonic())
+    def wrong(self, source: str | None, credential: str) -> float:
+        """Count a wrong one and return the seconds that it has to wait."""
+        now, key = self._clock(), (network_of(source), credential)
+        turn = max(self._turns.pop(key, 0.0), now) + self._pace
+        wait = min(max(0.0, turn - now - self._credit), self._longest)
+        if len(self._turns) >= MOST_SOURCES:
+            self._turns.pop(next(iter(self._turns)))  # the one that has been quiet for longest
+        self._turns[key] = min(turn, now + self._credit + self._longest)
+        return wait
+
+
+def network_of(address: str | None) -> str:
+    """What one party is taken to hold: an IPv4 address, or the /64 of an IPv6 one. Only the connection tells it: `X-Forwarded-For` is
+    whatever its sender likes."""
+    try:
+        parsed = ipaddress.ip_address(address or "")
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
