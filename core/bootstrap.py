@@ -168,6 +168,7 @@ class Node:
         return {
             "address": self.address, "nats": self.server.url, "epoch": self.store.epoch, "events": last, "views": lags, "apps": apps,
             "runs": await self.views.runs.counts(), "disk_free": self.folder.free_bytes(), "problem": self.problem,
+            "warning": self.apps.warning,
         }  # fmt: skip
 
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from neo4j_for_tests import fetch_neo4j
 
 TOOLS = Path(__file__).parent.parent / ".setup" / "bin"
-# Debian packages, each with how to tell that it is there. Playwright's own Node is linked against libatomic.
+# Debian packages, each with how to tell that it is there. Playwright's own Node is linked against libatomic. Sandboxes are made with the
+# wheel's bubblewrap; Debian's, which is older, is tried besides it.
 PACKAGES = {
     "chromium": lambda: shutil.which("chromium") is not None,
     "bubblewrap": lambda: shutil.which("bwrap") is not None,

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,7 +39,10 @@ def wait_until(condition: Callable[[], Value], *, seconds: float = 60, what: str
 
 
 class NodeProcess:
-    """`with NodeProcess(folder) as node`. `address`: its web address. `token`: the owner's, from the first start."""
+    """`with NodeProcess(folder) as node`. `address`: its web address. `token`: the owner's, from the first start. `before`: a command
+    that runs the node's."""
+
+    before: Sequence[str] = ()
 
     def __init__(self, data: Path, *arguments: str):
         self.data = data
@@ -75,7 +78,9 @@ class NodeProcess:
     def launch(self, arguments: list[str]) -> Any:
         """`pcloud` with these as a `subprocess.Popen`, or what is like one."""
         with self.log.open("a") as log:
-            return subprocess.Popen([str(PCLOUD), *arguments], stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
+            return subprocess.Popen(
+                [*self.before, str(PCLOUD), *arguments], stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT
+            )
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

@@ -83,6 +83,11 @@ class Apps:
         self.staged = Staged(settings.folder / STAGED, longest=settings.bounds.packed)
         self._arrivals = Arrivals(self._parts, self._upgrades, self.staged)
 
+    @property
+    def warning(self) -> str:
+        """One line for the owner where apps run without a sandbox, with what to do; '' where they run in one."""
+        return self._parts.settings.warning
+
     # --- coming and going ---------------------------------------------------------------------------------------------
 
     async def review(self, archive: bytes | Path) -> Review:

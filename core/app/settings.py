@@ -31,6 +31,11 @@ class Supervision:
     log_rate: int = 2**20
 
 
+AS_ASKED = (
+    "Apps run WITHOUT a sandbox, with all rights of this user, as --unconfined asks. To confine them, start without it."
+)
+
+
 @dataclass(frozen=True, slots=True)
 class AppSettings:
     """`folder`: holds a folder per app. `runtime`: for the gateways' sockets, short, 0700. `sdk`: the `pcloud`
@@ -57,6 +62,11 @@ class AppSettings:
     def confines(self) -> bool:
         """Apps run in sandboxes."""
         return self.machine.confines and not self.unconfined
+
+    @property
+    def warning(self) -> str:
+        """One line for the owner where apps run without a sandbox, with what to do; '' where they run in one."""
+        return AS_ASKED if self.unconfined else self.machine.warning
 
     @property
     def sandbox(self) -> str:

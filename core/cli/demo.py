@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from core.cli.client import Client, open_client
 from core.cli.demo_node import running_node
 from core.cli.gallery_visit import visit_gallery
-from core.cli.terminal import console, run
+from core.cli.terminal import console, plain, run
 from pcloud.errors import Rejected, Unavailable
 
 __all__ = ["APPS", "demo"]
@@ -80,6 +80,8 @@ async def tell(files: list[Path], *, own: bool, leave: bool, as_json: bool, list
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     with tempfile.TemporaryDirectory(prefix="pcloud-demo-", ignore_cleanup_errors=True) as folder:
         async with running_node(Path(folder) / "data", listen) as node, open_client(Path(folder) / "data") as client:
+            if warning := (await client.ask("GET", "/status"))["warning"]:
+                console.print(f"[bold red]{plain(warning)}[/]\n", soft_wrap=True)
             facts = await story(client, files, own=own)
             facts["gallery_status"] = await visit_gallery((await client.ask("POST", "/signin-link"))["link"])
             facts["seconds"] = round(time.monotonic() - began, 1)

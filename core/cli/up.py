@@ -61,7 +61,7 @@ def up(
     async def work() -> None:
         async with open_node(settings) as node:
             collect_less()
-            announce(node.address, node.new_owner_token, node.sign_in_link(), data)
+            announce(node.address, node.new_owner_token, node.sign_in_link(), data, node.apps.warning)
             await node.run_until_stopped()
 
     run(work())
@@ -75,8 +75,10 @@ def allow_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (enough, most))
 
 
-def announce(address: str, token: str | None, link: str, data: Path) -> None:
+def announce(address: str, token: str | None, link: str, data: Path, warning: str) -> None:
     """What a person needs to know at the start; on standard output, so that a script can read it too."""
+    if warning:
+        print(f"{warning}\n", flush=True)
     if token:
         print(f"This cloud's owner credential, shown only now; keep it safe:\n\n    {token}\n", flush=True)
     console = re.sub("^(https?://)", r"\1console.", address)
@@ -116,8 +118,8 @@ def status(data: DataOption, as_json: AsJson = False) -> None:
 def status_lines(answer: dict[str, Any], data: Path) -> Iterator[tuple[str, str]]:
     """What each line is of, and its text for the terminal."""
     yield "node", f"up at {plain(answer['address'])}, {answer['disk_free'] / 2**30:,.1f} GB free on {plain(data)}"
-    if answer["problem"]:
-        yield "", f"[bold red]{plain(answer['problem'])}[/]"
+    for problem in filter(None, (answer["problem"], answer["warning"])):
+        yield "", f"[bold red]{plain(problem)}[/]"
     yield "log", f"{answer['events']:,} events at {plain(answer['nats'])}, epoch {plain(answer['epoch'])}"
     for name, view in answer["views"].items():
         lag = f"{view['lag']:,} behind" if view["lag"] else "up to date"

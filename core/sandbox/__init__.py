@@ -1,6 +1,7 @@
 """The sandbox: everything that keeps an app away from the machine, from core and from the other apps.
 
 machine     what this machine can do            limits    how much an app may use
+bubblewrap  the programs that make sandboxes
 command     bubblewrap's command line           seccomp   system calls that no app needs
 user        a user id of the app's own          cgroup    memory and processes, counted by the kernel
 starter     the first program inside            door      core's end of the channel to it

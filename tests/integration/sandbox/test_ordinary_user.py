@@ -55,14 +55,16 @@ def as_user(above: Path, script: list[str]) -> list[str]:
     return ["unshare", "--mount", "sh", "-c", "\n".join(steps)]
 
 
-def test_an_ordinary_user_s_apps_have_walls_and_a_bound_on_processes_too(folder):
-    script = ["-m", "tests.integration.sandbox.ordinary_user", str(folder)]
+@pytest.mark.parametrize("program", ["wheel", "/usr/bin/bwrap"])
+def test_an_ordinary_user_s_apps_have_walls_and_a_bound_on_processes_too(folder, program):
+    script = ["-m", "tests.integration.sandbox.ordinary_user", str(folder), program]
     command = as_user(folder.parent, script) if os.getuid() == 0 else [sys.executable, *script]
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["uid"] != 0 and found["kind"].startswith("bubblewrap")
+    assert found["without_a_filter"]["code"] != 0 and "unshare failed" in found["without_a_filter"]["err"]
     inside = found["inside"]
     assert {int(one, 16) for one in inside["capabilities"]} == {0}
     assert inside["unshare"] == -1 and inside["keys"] == "seed of one"
