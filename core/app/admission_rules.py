@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 from core.app.additive import breaking_changes, remade
 from core.app.archive import CheckedArchive
+from core.app.author import Author
 from core.call import takes_action
 from core.schema import parse_schema
 from pcloud.errors import Conflict, Forbidden, Rejected
@@ -20,7 +22,7 @@ from projections.graph.catalog import Catalog
 
 __all__ = [
     "Missing", "check_additive", "check_confinement", "check_dependents", "check_needs", "check_roles", "check_stored",
-    "dependents", "missing_needs", "own_catalog",
+    "dependents", "missing_needs", "own_catalog", "refuse_to_hand_over",
 ]  # fmt: skip
 
 ROLE = "role:"
@@ -111,8 +113,16 @@ def check_stored(name: str, stored: Catalog, after: Catalog) -> None:
     if breaks := remade(stored, Catalog(), after):
         raise Rejected(
             f"{name} was here before and its data was kept, which this version can't take over: {'; '.join(breaks)}. Install a "
-            f"version that can, or have its data forgotten: install the one that was here, then `pcloud app remove {name} --forget`"
+            f"version that can, or have its data forgotten: `pcloud app remove {name} --forget`"
         )
+
+
+def refuse_to_hand_over(name: str, author: Author, before: Author) -> NoReturn:
+    """Raises `Forbidden`: what was stored here is another author's."""
+    raise Forbidden(
+        f"what {name} has stored here is of another author: the app that stored it {before}, this archive {author}. Say --hand-over to "
+        f"let it have that, or have it forgotten first: `pcloud app remove {name} --forget`"
+    )
 
 
 def check_dependents(manifest: Manifest, before: Manifest, installed: Mapping[str, Manifest]) -> None:

@@ -103,10 +103,13 @@ class Apps:
         return await self._arrivals.list_bundled()
 
     async def install(
-        self, archive: bytes | Path, *, approve: Approve, unconfined: bool = False, progress: Progress = quiet
-    ) -> App:
+        self, archive: bytes | Path, *, approve: Approve, unconfined: bool = False, hand_over: bool = False,
+        progress: Progress = quiet,
+    ) -> App:  # fmt: skip
         """Check, ask for what is new, and bring the app up, or up to this version; see `Arrivals.install`."""
-        return await self._arrivals.install(archive, approve=approve, unconfined=unconfined, progress=progress)
+        return await self._arrivals.install(
+            archive, approve=approve, unconfined=unconfined, hand_over=hand_over, progress=progress
+        )
 
     async def rollback(self, name: str, *, progress: Progress = quiet) -> App:
         """Back to the version before the last upgrade; raises `Conflict` when there is none."""
@@ -118,12 +121,12 @@ class Apps:
         return await self._do(name, work)
 
     async def remove(self, name: str, *, forget: bool = False, progress: Progress = quiet) -> None:
-        """Stop the app and take it out; its data, in the graph and in its own folder, stays unless it is to be forgotten.
+        """Stop the app and take it out; its data, in the graph and in its own folder, stays unless it is to be forgotten: also
+        that of an app which was removed before.
 
         Raises `NotFound`, or `Conflict` while another app can't do without it.
         """
         async with self._local.deciding:
-            await self.get(name)
             check_can_go(name, {other.name: other.manifest for other in self._nodes.all()})
             await self._local.cancel(name)
             app = await self._removals.begin(name, forget=forget)
@@ -238,8 +241,8 @@ class Apps:
         """The key that signs who visits the app's pages; raises `NotFound`."""
         return self._local.web_key(name)
 
-    def web_names(self) -> list[tuple[str, str]]:
-        """Name and title of each app on this node that has pages, by title."""
+    def web_names(self) -> list[tuple[str, str, str]]:
+        """Name, title and author of each app on this node that has pages, by title."""
         return self._local.web_names()
 
     # --- within -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from core.app.admission import Admission
+from core.app.admission import Admission, Consent
 from core.app.installation import bring_up
 from core.app.parts import AppParts, Progress, quiet
 from core.app.review import Review
@@ -54,13 +54,14 @@ class Arrivals:
         ]
 
     async def install(
-        self, archive: bytes | Path, *, approve: Approve, unconfined: bool = False, progress: Progress = quiet
-    ) -> App:
+        self, archive: bytes | Path, *, approve: Approve, unconfined: bool = False, hand_over: bool = False,
+        progress: Progress = quiet,
+    ) -> App:  # fmt: skip
         """See `_install`. An archive in memory is written down first, and goes with this call."""
         place = await self._staged_at(archive)
         try:
             with self._staged.using(place):
-                app = await self._install(place, approve, unconfined, progress)
+                app = await self._install(place, approve, Consent(unconfined, hand_over), progress)
         except BaseException:
             if isinstance(archive, bytes):
                 self._staged.drop(place)
@@ -68,7 +69,7 @@ class Arrivals:
         self._staged.drop(place)
         return app
 
-    async def _install(self, archive: Path, approve: Approve, unconfined: bool, progress: Progress) -> App:
+    async def _install(self, archive: Path, approve: Approve, consent: Consent, progress: Progress) -> App:
         """Check, ask for what is new, and bring the app up; returns when it runs. Over another version it is an upgrade;
         the same archive again changes nothing.
 
@@ -78,7 +79,7 @@ class Arrivals:
         """
         progress("check", f"{(await asyncio.to_thread(archive.stat)).st_size} bytes")
         candidate = await self._admission.examine(archive)
-        self._admission.check(candidate, unconfined=unconfined)
+        self._admission.check(candidate, consent)
         if candidate.kind == "same" and candidate.app is not None:
             progress("running", f"{candidate.app.name} {candidate.app.version} is installed already")
             return candidate.app
@@ -93,24 +94,24 @@ class Arrivals:
         async with self._parts.retention.arriving(candidate.checked.sha256):
             progress("archive", f"{candidate.checked.sha256[:12]}")
             await self._parts.store.archives.put(candidate.checked.sha256, archive)
-            task = await self._begin(archive, answers, unconfined, progress)
+            task = await self._begin(archive, answers, consent, progress)
         await asyncio.shield(task)
         return self._parts.nodes.get(name)
 
     async def _begin(
-        self, archive: Path, answers: Mapping[str, bool], unconfined: bool, progress: Progress
+        self, archive: Path, answers: Mapping[str, bool], consent: Consent, progress: Progress
     ) -> asyncio.Task[None]:
         """From here on it is in the log, or is put there before anything else is done to the app."""
         async with self._parts.local.deciding:
             # The owner may have taken an hour.
             candidate = await self._admission.examine(archive)
-            self._admission.check(candidate, unconfined=unconfined)
+            self._admission.check(candidate, consent)
             grants = decide(candidate.grants, answers)
             await self._parts.local.cancel(candidate.name)
             if candidate.kind == "upgrade" and candidate.app is not None:
-                work = self._upgrades.upgrade(candidate.app, candidate.checked, grants, candidate.signed, progress)
+                work = self._upgrades.upgrade(candidate.app, candidate.checked, grants, candidate.author, progress)
             else:
-                app = await self._parts.nodes.register(candidate.checked, grants, candidate.signed)
+                app = await self._parts.nodes.register(candidate.checked, grants, candidate.author)
                 progress("register", f"{app.name} {app.version}")
                 work = self.bring_in(app, progress)
             return self._parts.local.begin(candidate.name, work)

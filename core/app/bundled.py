@@ -44,6 +44,13 @@ class BundledApps:
         assert self._folder is not None
         return packed(self._folder / name, self._bounds).data
 
+    def sha256(self, name: str) -> str:
+        """Of the archive of an app that comes with PCloud; '' for another app."""
+        try:
+            return packed(self._folder / name, self._bounds).sha256 if self._folder and name in self.manifests() else ""
+        except Rejected:
+            return ""
+
     def holds(self, checked: CheckedArchive) -> bool:
         """Whether these are exactly the files of the app of that name that comes with PCloud."""
         folder = self._folder / checked.manifest.name if self._folder else None

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
+from core.app.author import Author
 from core.app.credentials import web_key
 from core.app.environment import Environments
 from core.app.folders import ENVIRONMENTS
@@ -92,8 +93,12 @@ class LocalApps:
             raise NotFound(f"the app {name!r} does not run here")
         return web_key(self.instances[name].folders.web_key)
 
-    def web_names(self) -> list[tuple[str, str]]:
-        pages = [(name, instance.app.title) for name, instance in self.instances.items() if instance.app.web]
+    def web_names(self) -> list[tuple[str, str, str]]:
+        pages = [
+            (name, instance.app.title, Author.of(instance.app).short)
+            for name, instance in self.instances.items()
+            if instance.app.web
+        ]
         return sorted(pages, key=lambda page: page[1].casefold())
 
     # --- the bus ------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,10 +12,13 @@ import msgspec
 from core.app.additive import beyond
 from core.app.admission_rules import own_catalog
 from core.app.archive import CheckedArchive
+from core.app.author import Author
 from core.app.ports import Commands
 from core.app.record import app_ref, app_values
+from core.app.stored import Left
 from core.command import NodeChange
 from core.grant import grant_ref, grant_values, requested_grants
+from pcloud.manifest import Manifest
 from pcloud.subject import Ref
 from projections.directory import App, AppState, Directory, Grant, Previous
 from projections.graph.catalog import Catalog, TypeDef
@@ -63,25 +66,26 @@ class AppNodes:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    async def register(self, checked: CheckedArchive, grants: Sequence[Grant], signer: str = "") -> App:
+    async def register(self, checked: CheckedArchive, grants: Sequence[Grant], author: Author) -> App:
         """The app, INSTALLING, with its decided grants; those of an earlier try that are not asked for any more go."""
         name = checked.manifest.name
         earlier = self.find(name)
         state = {
             "state": AppState.INSTALLING.value, "step": "register", "error": None, "previous": None,
-            "signer": signer or None, "forget": None, "paused": None, "installedAt": earlier.installed_at if earlier else _now(),
+            **_signed(author), "forget": None, "paused": None, "installedAt": earlier.installed_at if earlier else _now(),
         }  # fmt: skip
         return await self._put({**self._values(checked), **state}, grants)
 
-    async def replace(self, app: App, checked: CheckedArchive, grants: Sequence[Grant], signer: str = "") -> App:
+    async def replace(self, app: App, checked: CheckedArchive, grants: Sequence[Grant], author: Author) -> App:
         """Another version in the place of `app`, UPGRADING, which is remembered for a rollback."""
         held = {grant.id: grant.state for grant in self.grants(app.name)}
         earlier = msgspec.structs.replace(app.previous, earlier="").to_json() if app.previous else ""
         previous = Previous(
-            app.version, app.archive, app.manifest, app.schema, app.catalog, _now(), held, app.signer, earlier
-        )
+            app.version, app.archive, app.manifest, app.schema, app.catalog, _now(), held, app.signer, earlier,
+            bundled=app.bundled,
+        )  # fmt: skip
         state = {
-            "state": AppState.UPGRADING.value, "step": "register", "error": None, "signer": signer or None,
+            "state": AppState.UPGRADING.value, "step": "register", "error": None, **_signed(author),
             "previous": previous.to_json(),
         }  # fmt: skip
         return await self._put({**self._values(checked), **state}, grants)
@@ -99,7 +103,8 @@ class AppNodes:
         ]
         hidden = beyond(app.declares(), app.hides())
         state = {
-            "state": AppState.UPGRADING.value, "step": "register", "signer": before.signer or None, "hidden": hidden.to_json(),
+            "state": AppState.UPGRADING.value, "step": "register", "signer": before.signer or None, "bundled": before.bundled,
+            "hidden": hidden.to_json(),
             "previous": msgspec.structs.replace(earlier, returning=True).to_json() if earlier else None,
         }  # fmt: skip
         return await self._put(
@@ -126,6 +131,13 @@ class AppNodes:
 
     async def set_grant(self, grant: Grant) -> None:
         await self._commands.write(ACTOR, [NodeChange(grant_ref(grant), "update", set={"state": grant.state})])
+
+    async def bring_back(self, name: str, left: Left, catalog: Catalog) -> App:
+        """An app that was removed, on its way out once more, now with its data; `catalog`: all that it may have stored."""
+        manifest = Manifest(name, left.version)
+        values = app_values(manifest, left.archive, "", catalog.to_json())
+        state = {"state": AppState.REMOVING.value, "step": "remove", "forget": True, "installedAt": _now()}
+        return await self._put({**values, **state}, ())
 
     async def delete(self, name: str) -> None:
         """The app with its grants and the capabilities that it gave or was given."""
@@ -162,6 +174,12 @@ class AppNodes:
 
     async def _set(self, name: str, **values: Any) -> None:
         await self._commands.write(ACTOR, [NodeChange(app_ref(name), "update", set=values)])
+
+
+def _signed(author: Author) -> dict[str, Any]:
+    """How its node says who made it."""
+    signer = msgspec.json.encode(asdict(author.signer)).decode() if author.signer else None
+    return {"signer": signer, "bundled": author.bundled}
 
 
 def _now() -> str:

@@ -15,6 +15,7 @@ from contextlib import suppress
 
 from core.app.admission_rules import dependents
 from core.app.parts import AppParts, Progress
+from core.app.stored import read_stored
 from pcloud.errors import Conflict, Rejected
 from pcloud.manifest import Manifest
 from projections.directory import App, AppState
@@ -37,9 +38,16 @@ class Removals:
         self._parts = parts
 
     async def begin(self, name: str, *, forget: bool) -> App:
-        """From here on it is gone on with until it is done."""
-        await self._parts.nodes.become(name, AppState.REMOVING, step="remove", forget=forget or None)
-        return self._parts.nodes.get(name)
+        """From here on it is gone on with until it is done. One that was removed before comes back on its way out, now with its data.
+        Raises `NotFound`."""
+        nodes = self._parts.nodes
+        if forget and nodes.find(name) is None:
+            stored = await read_stored(self._parts.store, name)
+            if stored.left is not None:
+                return await nodes.bring_back(name, stored.left, stored.catalog)
+        nodes.get(name)
+        await nodes.become(name, AppState.REMOVING, step="remove", forget=forget or None)
+        return nodes.get(name)
 
     async def go_on(self, app: App, progress: Progress) -> None:
         """Every step can be done again."""

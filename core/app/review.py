@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from core.app.admission_rules import Missing
+from core.app.author import Author
 from core.app.limits import size
-from core.app.signature import Signer
+from core.app.stored import Left
 from core.grant import Words, describe, explain_capability
+from core.grant.wording import plural, spoken
 from pcloud.manifest import Manifest, Resources, handed_over
 from pcloud.subject import TypeName
 from projections.directory import Grant
 
-__all__ = ["Review", "changes_of", "notes_of", "resources_of", "worded"]
+__all__ = ["Review", "notes_of", "resources_of", "worded"]
 
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """`archive`: its sha256. `kind`: what installing it would be. `grants`: all, those that wait for the owner pending.
-    `notes`: what follows without being asked for, as sentences. `missing`: what has to be installed first. `changes`:
-    what an upgrade changes. `sandbox`: in which one it would run; `unconfined`: with all rights of this user.
-    `words`: those that grants are told in."""
+    """`archive`: its sha256. `kind`: what installing it would be. `takes_from`: the author of whose app it would get data and grants,
+    if the owner says so; `left`: that app, when it is removed. `grants`: all, those that wait for the owner pending. `warnings`: what
+    speaks against it, as sentences. `notes`: what follows without being asked for, as phrases after "it will". `missing`: what has to
+    be installed first. `changes`: what an upgrade changes, as phrases after "this version". `sandbox`: in which one it would run;
+    `unconfined`: with all rights of this user. `words`: those that grants are told in."""
 
     archive: str
     kind: Literal["install", "upgrade", "same"]
@@ -31,11 +34,13 @@ class Review:
     from_version: str
     title: str
     description: str
-    bundled: bool
+    author: Author
+    takes_from: Author | None
+    left: Left | None
     sandbox: str
     unconfined: bool
-    signer: Signer | None
     grants: tuple[Grant, ...]
+    warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     missing: tuple[Missing, ...] = ()
@@ -46,6 +51,7 @@ class Review:
         needed = list(dict.fromkeys(one.bundled for one in self.missing if one.bundled))
         told = {**asdict(self), "missing": [str(one) for one in self.missing], "needed": needed}
         del told["words"]
+        told |= {"author": self.author.as_dict(), "takes_from": self.takes_from and self.takes_from.as_dict()}
         return told | {"grants": worded(self.grants, self.words)}
 
 
@@ -58,7 +64,9 @@ def notes_of(manifest: Manifest, words: Words | None = None) -> list[str]:
     """What the app does without a grant of its own."""
     notes = [f"provide “{role.replace('-', ' ')}” to other apps" for role in manifest.provides]
     if manifest.run is not None and manifest.run.web:
-        notes.append("serve web pages to you, at an address of its own")
+        notes.append("serve web pages to you, at an address of its own; a page can send away what it can see")
+    notes += [f"open the port {port} to apps that may call it" for port in manifest.run.ports] if manifest.run else []
+    notes += _triggers(manifest, words or Words())
     for called, actions in handed_over(manifest):
         receiver = called.rpartition("/")[0] or manifest.name
         notes.extend(explain_capability(manifest.name, receiver, action, words) for action in actions.values())
@@ -69,6 +77,18 @@ def notes_of(manifest: Manifest, words: Words | None = None) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
+def _triggers(manifest: Manifest, words: Words) -> Iterator[str]:
+    for trigger in manifest.triggers:
+        type_ = TypeName.parse(trigger.on.type)
+        events = [trigger.on.event] if isinstance(trigger.on.event, str) else trigger.on.event
+        whose = "it keeps" if type_.app == manifest.name else f"{words.app(type_.app)} keeps"
+        past = ", also for those that are there already" if trigger.replay == "all" else ""
+        yield (
+            f"“{spoken(trigger.action.rpartition('/')[2])}” by itself when one of the {plural(type_.type)} that {whose} is "
+            f"{' or '.join(events)}{past}"
+        )
+
+
 def resources_of(resources: Resources) -> list[str]:
     """What it may use of this machine, in words."""
     room = f"up to {size(resources.disk)}" if resources.disk else "without limit"
@@ -76,15 +96,3 @@ def resources_of(resources: Resources) -> list[str]:
         f"use up to {size(resources.memory)} of memory", f"run up to {resources.processes} processes",
         f"store {room} in its own folder",
     ]  # fmt: skip
-
-
-def changes_of(before: Manifest, after: Manifest, added: Sequence[str], new_inits: Iterable[str]) -> list[str]:
-    """What an upgrade changes besides grants, as phrases; `added`: to the schema."""
-    found = [f"adds {phrase}" for phrase in added]
-    old, new = ({trigger.name for trigger in manifest.triggers} for manifest in (before, after))
-    found += [f"adds the trigger {name}" for name in sorted(new - old)]
-    found += [f"gives up the trigger {name}" for name in sorted(old - new)]
-    asked, kept = ({one for use in manifest.uses for one in use.asked()} for manifest in (before, after))
-    found += [f"no longer asks for {target}" for _, target in sorted(asked - kept)]
-    found += [f"calls {call} once" for call in new_inits]
-    return found

@@ -21,7 +21,7 @@ from pathlib import Path
 from core.app import minisign, sshsig
 from pcloud.errors import Rejected
 
-__all__ = ["NAMESPACE", "Signer", "attach_signature", "changed_signer", "signer_of", "split_signature"]
+__all__ = ["NAMESPACE", "Signer", "attach_signature", "signer_of", "split_signature"]
 
 NAMESPACE = "pcloud-app"
 LONGEST_TEXT = 16 * 2**10
@@ -62,16 +62,6 @@ def signer_of(archive: bytes | Path) -> Signer | None:
         return Signer("ssh", sshsig.verify(text, content, NAMESPACE))
     key, comment = minisign.verify(text, content)
     return Signer("minisign", key, comment)
-
-
-def changed_signer(before: Signer | None, now: Signer | None) -> str:
-    """What the owner has to know of an upgrade whose signer is not the installed version's, '' when it is the same one."""
-    if before is None or (now is not None and (now.kind, now.key) == (before.kind, before.key)):
-        return ""
-    known = f"the installed one was signed with the {before.kind} key {before.key}"
-    if now is None:
-        return f"IS NOT SIGNED, but {known}: ask whoever made the app before you install it"
-    return f"IS SIGNED WITH ANOTHER KEY, {now.kind} {now.key}; {known}: ask whoever made the app before you install it"
 
 
 def attach_signature(archive: bytes, text: str) -> bytes:

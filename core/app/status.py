@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from core.app.author import Author
 from core.app.instance import Instance
 from projections.directory import App
 
@@ -17,10 +18,12 @@ class AppStatus:
     """`state`: as in the log (INSTALLING, UPGRADING, RUNNING, PAUSED, FAILED, REMOVING), `step` the newest
     on its way there; `previous`: the version that a rollback leads to, '' for none. `process`: starting, running, backing-off,
     stopped or failed, '' for an app without one; `reason`: why it is not running. `seconds`: how long it has been
-    so. `restarts`: since the node started. `sandbox`: bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
+    so. `restarts`: since the node started. `author`: who made it, in few words.
+    `sandbox`: bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
 
     name: str
     title: str
+    author: str
     version: str
     state: str
     step: str
@@ -48,6 +51,7 @@ def status_of(app: App, instance: Instance | None, trouble: str) -> AppStatus:
     return AppStatus(
         name=app.name,
         title=app.title,
+        author=Author.of(app).short,
         version=app.version,
         state=app.state.value,
         step=app.step,

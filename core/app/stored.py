@@ -1,13 +1,17 @@
-"""By which schemas an app's data may be stored: read from the log, which keeps what its node said when that is long removed.
+"""What an app may have stored, and who left it there: read from the log, which keeps what its node said when that is long removed.
 
-A later version may show such types and fields again, not make others of them, whether a rollback or a removal has hidden them.
+A later version may show such types and fields again, not make others of them, whether a rollback or a removal has hidden them. Only the
+author of what was removed gets it back unasked.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from core.app.additive import added_fields, beyond
+from core.app.author import Author
 from core.app.ports import Store
 from core.app.record import app_ref
 from pcloud.event import Kind, StoredEvent
@@ -15,25 +19,44 @@ from pcloud.subject import TypeName
 from projections.directory import AppState
 from projections.graph.catalog import Catalog
 
-__all__ = ["stored_catalog", "written_beyond"]
+__all__ = ["Left", "Stored", "read_stored", "written_beyond"]
 
 
-async def stored_catalog(store: Store, name: str) -> Catalog:
-    """What all versions declared that ran, or were taken back after something was written under them; nothing of before a removal
-    that forgot the data. The latest definition of each field."""
-    kept = Catalog()
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A removed app whose data is kept. `archive`: its sha256. `at`: when it was removed."""
+
+    version: str
+    archive: str
+    author: Author
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`catalog`: of what all versions declared that ran, or were taken back after something was written under them, the latest
+    definition of each field; nothing of before a removal that forgot the data. `left`: the app, while it is removed."""
+
+    catalog: Catalog = field(default=Catalog())
+    left: Left | None = None
+
+
+async def read_stored(store: Store, name: str) -> Stored:
+    kept, left = Catalog(), None
     node: dict[str, object] = {}
     async for event in _events(store, name):
-        for field in event.change.unset:
-            node.pop(field, None)
+        for gone in event.change.unset:
+            node.pop(gone, None)
         node.update(event.change.set)
         if event.kind is Kind.DELETED:
             # One that never ran may have written while it was tried.
-            kept = Catalog() if node.get("forget") else beyond(_catalog(node, "catalog"), _known(node, kept))
+            forgotten = node.get("forget")
+            kept = Catalog() if forgotten else beyond(_catalog(node, "catalog"), _known(node, kept))
+            left = None if forgotten else _left(node, event)
             node = {}
         elif event.change.set.get("state") == AppState.RUNNING:
             kept = beyond(_catalog(node, "catalog"), kept)
-    return _known(node, kept)
+    return Stored(_known(node, kept), None if node else left)
 
 
 async def written_beyond(store: Store, name: str, newer: Catalog, older: Catalog) -> bool:
@@ -60,6 +83,12 @@ async def _events(store: Store, name: str) -> AsyncIterator[StoredEvent]:
     if last is not None:
         async for event in store.read(1, last.sequence, subjects=(ref.subject,)):
             yield event
+
+
+def _left(node: dict[str, object], removed: StoredEvent) -> Left:
+    author = Author.stored(node.get("bundled"), node.get("signer"))
+    at = datetime.fromtimestamp(removed.time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Left(str(node.get("version", "")), str(node.get("archive", "")), author, at)
 
 
 def _known(node: dict[str, object], kept: Catalog) -> Catalog:

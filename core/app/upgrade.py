@@ -19,6 +19,7 @@ import msgspec
 
 from core.app.additive import losses
 from core.app.archive import CheckedArchive
+from core.app.author import Author
 from core.app.installation import bring_up
 from core.app.parts import AppParts, Progress
 from core.app.stored import written_beyond
@@ -41,7 +42,7 @@ class Upgrades:
         self._parts = parts
 
     async def upgrade(
-        self, app: App, checked: CheckedArchive, grants: Sequence[Grant], signer: str, progress: Progress
+        self, app: App, checked: CheckedArchive, grants: Sequence[Grant], author: Author, progress: Progress
     ) -> None:
         """Raises the reason when the version before runs again (or nothing has changed)."""
         snapshots = self._parts.snapshots(app.name)
@@ -53,7 +54,7 @@ class Upgrades:
             await self._halt(app.name)
             await self._step(app.name, "snapshot", "its data folder", progress)
             await asyncio.to_thread(snapshots.take, app.archive)
-            new = await self._parts.nodes.replace(app, checked, grants, signer)
+            new = await self._parts.nodes.replace(app, checked, grants, author)
         except Exception as error:
             if await self._back_out(app.name, str(error), progress):
                 return

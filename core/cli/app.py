@@ -64,11 +64,12 @@ def list_command(data: DataOption, as_json: AsJson = False) -> None:
         print_json(apps)
         return
     rows = [
-        (app["name"], app["version"], app["state"], app["process"], app["restarts"], app["sandbox"]) for app in apps
+        (app["name"], app["version"], app["state"], app["process"], app["restarts"], app["sandbox"], app["author"])
+        for app in apps
     ]
     notes = [app["error"] or app["reason"] for app in apps]
     empty = "No app is installed: try `pcloud app install FOLDER`."
-    print_table(("APP", "VERSION", "STATE", "PROCESS", "RESTARTS", "SANDBOX"), rows, empty=empty, notes=notes)
+    print_table(("APP", "VERSION", "STATE", "PROCESS", "RESTARTS", "SANDBOX", "AUTHOR"), rows, empty=empty, notes=notes)
 
 
 def logs(

@@ -174,6 +174,11 @@ async def install(client: Client, archive: bytes, say: Say, *, unconfined: bool)
 
 
 async def approve(client: Client, review: dict[str, Any], *, unconfined: bool) -> None:
+    # What an app of a known author has stored is not handed over by the way.
+    hand_over = (
+        bool(review["takes_from"]) and review["takes_from"]["signer"] is None and not review["takes_from"]["bundled"]
+    )
     path = f"/apps?archive={review['archive']}&approve=all&unconfined={str(unconfined).lower()}"
+    path += f"&hand-over={str(hand_over).lower()}"
     async for _ in client.lines("POST", path):
         pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -20,7 +21,19 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Approve every grant.")]
 Unconfined = Annotated[
     bool, typer.Option("--unconfined", help="Run an archive that is not one of the bundled apps without a sandbox.")
 ]
+HandOver = Annotated[
+    bool, typer.Option("--hand-over", help="Let it have what another author's app of its name has stored.")
+]
 Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the command line says already. `yes`: every grant is approved, and nothing is asked."""
+
+    yes: bool = False
+    unconfined: bool = False
+    hand_over: bool = False
 
 
 def archive_at(path: Path) -> bytes:
@@ -31,29 +44,26 @@ def archive_at(path: Path) -> bytes:
 
 
 def install(
-    archive: Archive, data: DataOption, yes: Yes = False, unconfined: Unconfined = False, as_json: AsJson = False
-) -> None:
+    archive: Archive, data: DataOption, yes: Yes = False, unconfined: Unconfined = False, hand_over: HandOver = False,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
     """Show what an app asks for, ask for each grant, and install it; over another version of it, upgrade it."""
-    begin(archive, data, yes, unconfined, as_json, only_upgrade=False)
+    begin(archive, data, Answers(yes, unconfined, hand_over), as_json, only_upgrade=False)
 
 
 def upgrade(
-    archive: Archive, data: DataOption, yes: Yes = False, unconfined: Unconfined = False, as_json: AsJson = False
-) -> None:
-    """Put another version of an installed app in its place; ask only for the grants that are new."""
-    begin(archive, data, yes, unconfined, as_json, only_upgrade=True)
+    archive: Archive, data: DataOption, yes: Yes = False, unconfined: Unconfined = False, hand_over: HandOver = False,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Show what another version of an installed app changes, ask for the grants that are new, and put it in its place."""
+    begin(archive, data, Answers(yes, unconfined, hand_over), as_json, only_upgrade=True)
 
 
-def begin(archive: Path, data: Path, yes: bool, unconfined: bool, as_json: bool, *, only_upgrade: bool) -> None:
+def begin(archive: Path, data: Path, answers: Answers, as_json: bool, *, only_upgrade: bool) -> None:
     async def work() -> Any:
         async with open_client(data) as client:
             return await install_archive(
-                client,
-                archive_at(archive),
-                yes=yes,
-                unconfined=unconfined,
-                say=console.print,
-                only_upgrade=only_upgrade,
+                client, archive_at(archive), answers, say=console.print, only_upgrade=only_upgrade
             )
 
     installed = run(work())
@@ -62,16 +72,16 @@ def begin(archive: Path, data: Path, yes: bool, unconfined: bool, as_json: bool,
 
 
 async def install_archive(
-    client: Client, archive: bytes, *, yes: bool, unconfined: bool, say: Say, only_upgrade: bool = False
+    client: Client, archive: bytes, answers: Answers, *, say: Say, only_upgrade: bool = False
 ) -> dict[str, Any]:
     """Review on the terminal, then install with each step shown; what is missing and comes with PCloud first, each with
     a review of its own. Returns `{"name", "version", "approved", "rejected"}`."""
     review = await client.ask("POST", "/apps/review", data=archive)
     if only_upgrade and review["kind"] == "install":
         raise Conflict(f"{review['name']} is not installed: use `pcloud app install`")
-    if await install_needed(client, review, yes, say):
+    if await install_needed(client, review, answers.yes, say):
         review = await client.ask("POST", "/apps/review", data=archive)
-    return await install_reviewed(client, review, yes, unconfined, say)
+    return await install_reviewed(client, review, answers, say)
 
 
 async def install_needed(client: Client, review: dict[str, Any], yes: bool, say: Say) -> bool:
@@ -85,23 +95,26 @@ async def install_needed(client: Client, review: dict[str, Any], yes: bool, say:
             raise Rejected(f"{review['name']} is not installed: it can't work without {name}")
         if await install_needed(client, needed, yes, say):
             needed = await client.ask("POST", of_bundled)
-        await install_reviewed(client, needed, yes, False, say)
+        await install_reviewed(client, needed, Answers(yes), say)
     return bool(review["needed"])
 
 
-async def install_reviewed(
-    client: Client, review: dict[str, Any], yes: bool, unconfined: bool, say: Say
-) -> dict[str, Any]:
+async def install_reviewed(client: Client, review: dict[str, Any], answers: Answers, say: Say) -> dict[str, Any]:
     name = plain(review["name"])
     if review["kind"] == "same":
         say(f"[green]✓[/] {name} {plain(review['version'])} is installed already, from this very archive")
         return {"name": review["name"], "version": review["version"], "approved": [], "rejected": []}
     show_review(review, say)
+    hand_over = answers.hand_over or handed_over(review, yes=answers.yes)
     asked = [grant for grant in review["grants"] if grant["new"]]
-    approved = [grant for grant in asked if allowed(grant, name, yes=yes, say=say)]
-    approve = ",".join(grant["id"] for grant in approved)
+    approved = [grant for grant in asked if allowed(grant, name, yes=answers.yes, say=say)]
+    if not asked and not answers.yes and (review["kind"] == "upgrade" or review["warnings"]):
+        confirm_unasked(review)
     # The bytes that were reviewed are the ones that are installed.
-    query = {"archive": review["archive"], "approve": approve, "unconfined": str(unconfined).lower()}
+    query = {
+        "archive": review["archive"], "approve": ",".join(grant["id"] for grant in approved),
+        "unconfined": str(answers.unconfined).lower(), "hand-over": str(hand_over).lower(),
+    }  # fmt: skip
     await show_steps(client, "POST", f"/apps?{urlencode(query)}", say)
     say(f"[green]✓[/] {name} is running")
     words = [grant["text"] for grant in approved]
@@ -113,7 +126,9 @@ def show_review(review: dict[str, Any], say: Say) -> None:
     version, title = plain(review["version"]), plain(review["title"]) or plain(review["name"])
     over = f" over {plain(review['from_version'])}" if review["kind"] == "upgrade" else ""
     say(f"[bold]{title}[/] {version}{over}  {plain(review['description'])}".rstrip())
-    say(f"  · {signed_by(review)}")
+    for warning in review["warnings"]:
+        say(f"  [bold red]! {plain(warning)}[/]")
+    say(f"  · it {plain(review['author']['text'])}{called(review['author']['signer'])}")
     if review["sandbox"] and not review["unconfined"]:
         say(f"  · it will run in a sandbox of its own ({plain(review['sandbox'])})")
     for note in (*review["notes"], *review["resources"]):
@@ -126,13 +141,31 @@ def show_review(review: dict[str, Any], say: Say) -> None:
         say("  [bold yellow]! it will run without a sandbox, with all rights of the user that runs PCloud[/]")
 
 
-def signed_by(review: dict[str, Any]) -> str:
-    if review["bundled"]:
-        return "it comes with PCloud"
-    if (signer := review["signer"]) is None:
-        return "nobody has signed it"
-    name = f" ({plain(signer['name'])})" if signer["name"] else ""
-    return f"signed with the {plain(signer['kind'])} key {plain(signer['key'])}{name}"
+def called(signer: dict[str, Any] | None) -> str:
+    """What the signer wrote beside the signature: anybody may write anything."""
+    return f" (whose holder writes: “{plain(signer['name'])}”)" if signer and signer["name"] else ""
+
+
+def handed_over(review: dict[str, Any], *, yes: bool) -> bool:
+    """Whether the archive is to get what another author's app of its name has stored; raises `Rejected` when the owner says no."""
+    if (before := review["takes_from"]) is None or yes:  # without an answer the node refuses it
+        return False
+    here = "was here before, and left what it stored" if review["left"] else "is here now"
+    console.print(f"  [bold red]! another author's app of this name {here}: that app {plain(before['text'])}[/]")
+    if confirm("    let this one have what it stored?", otherwise="`--hand-over` lets it"):
+        return True
+    name = review["name"]
+    raise Rejected(
+        f"{name} is not installed: to have what the other one stored forgotten, `pcloud app remove {name} --forget`"
+    )
+
+
+def confirm_unasked(review: dict[str, Any]) -> None:
+    """Where no grant is asked for, an upgrade is a decision all the same; raises `Rejected` when the owner says no."""
+    if not confirm(f"{review['kind'].capitalize()} {review['name']}?", default=True, otherwise="`--yes` does it"):
+        raise Rejected(
+            f"{review['name']} is not {'upgraded' if review['kind'] == 'upgrade' else 'installed'}: you said no"
+        )
 
 
 def allowed(grant: dict[str, Any], name: str, *, yes: bool, say: Say) -> bool:

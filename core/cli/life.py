@@ -27,6 +27,7 @@ def show(name: Name, data: DataOption, as_json: AsJson = False) -> None:
         print_json(detail)
         return
     facts.print(f"{plain(detail['title'])}  {plain(detail['name'])} {plain(detail['version'])}  {detail['state']}")
+    facts.print(f"  {plain(detail['author'])}")
     if note := detail["error"] or detail["reason"]:
         facts.print(f"  {plain(note)}")
     if before := detail["previous"]:
@@ -83,7 +84,7 @@ def remove(
     yes: Yes = False,
     forget: Annotated[bool, typer.Option("--forget", help="Also forget what it stored, for good.")] = False,
 ) -> None:
-    """Stop an app and take it away; what it stored is kept, unless it is to be forgotten."""
+    """Stop an app and take it away; what it stored is kept, unless it is to be forgotten, also when it was removed before."""
     fate = "What it stored is forgotten, for good." if forget else "What it stored is kept."
     if not yes and not confirm(f"Remove {name}? {fate}", otherwise="`--yes` removes without asking"):
         raise Rejected(f"{name} is not removed: you said no")

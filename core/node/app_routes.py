@@ -51,15 +51,21 @@ def app_routes(node: Any) -> web.RouteTableDef:
 
     @routes.post("/apps")
     async def install(request: web.Request) -> web.StreamResponse:
-        """`?archive=SHA256` of one that was reviewed, or the archive in the body. `approve`: all, or ids of grants."""
+        """`?archive=SHA256` of one that was reviewed, with `approve`: all, or ids of grants, which are approved for these bytes alone; or
+        the archive in the body, with all or none. `hand-over=true`: it gets what another author's app of its name has stored."""
+        approved = request.query.get("approve", "")
+        if approved not in ("", "all") and "archive" not in request.query:
+            raise Rejected("grants are approved for one archive: name the reviewed one with ?archive=SHA256")
         archive = await archive_of(node, request)
-        approve = approver(request.query.get("approve", ""))
-        unconfined = request.query.get("unconfined") == "true"
+        approve = approver(approved)
+        unconfined, hand_over = (request.query.get(name) == "true" for name in ("unconfined", "hand-over"))
 
         async def work(progress: Progress) -> Any:
             try:
                 async with archive_audited(node.audit, archive.name):
-                    app = await node.apps.install(archive, approve=approve, unconfined=unconfined, progress=progress)
+                    app = await node.apps.install(
+                        archive, approve=approve, unconfined=unconfined, hand_over=hand_over, progress=progress
+                    )
             finally:
                 # One that was reviewed waits on, for another try.
                 if "archive" not in request.query:
@@ -107,7 +113,8 @@ def app_routes(node: Any) -> web.RouteTableDef:
     @routes.delete("/apps/{name}")
     async def remove(request: web.Request) -> web.StreamResponse:
         name, forget = request.match_info["name"], request.query.get("forget") == "true"
-        await node.apps.get(name)  # what is not there is no line of an answer that has begun
+        if not forget:  # of what was removed before, something may be left
+            await node.apps.get(name)  # what is not there is no line of an answer that has begun
 
         async def work(progress: Progress) -> Any:
             await node.apps.remove(name, forget=forget, progress=progress)

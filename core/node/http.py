@@ -57,8 +57,8 @@ class WebApps(Protocol):
 
     def web_address(self, name: str) -> tuple[str, int] | Inside | None: ...
     def web_key(self, name: str) -> bytes: ...
-    def web_names(self) -> list[tuple[str, str]]:
-        """Name and title of each app that has a page."""
+    def web_names(self) -> list[tuple[str, str, str]]:
+        """Name, title and author of each app that has a page."""
         ...
 
 
@@ -205,8 +205,9 @@ class Front:
         port = f":{request.url.port}" if request.url.explicit_port else ""
         console = f"{request.scheme}://{CONSOLE}.{self._domain}{port}/"
         items = "".join(
-            f'<li><a href="{request.scheme}://{name}.{self._domain}{port}/">{html.escape(title)}</a>'
-            for name, title in self._apps.web_names()
+            f'<li><a href="{request.scheme}://{name}.{self._domain}{port}/">{html.escape(title)}'
+            f"<small>{name}, {html.escape(author)}</small></a>"
+            for name, title, author in self._apps.web_names()
         )
         apps = (
             f"<ul>{items}</ul>" if items else "<p>No app with pages is installed yet: install one in the console.</p>"
@@ -221,7 +222,8 @@ FRONT_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name=
 <title>PCloud</title><style>:root{{color-scheme:light dark;font:17px/1.6 system-ui,sans-serif}}
 body{{max-width:34rem;margin:12vh auto;padding:0 1.2rem;background:light-dark(#f4f5f7,#14161a)}}h1{{font-size:1.6rem}}
 ul{{list-style:none;padding:0;display:grid;gap:.7rem}}li a{{display:block;padding:1rem 1.2rem;border-radius:.8rem;text-decoration:none;
-color:inherit;background:light-dark(#fff,#1e2127);box-shadow:0 1px 6px #0002}}li a:hover,li a:focus{{outline:2px solid #2563eb}}
+color:inherit;background:light-dark(#fff,#1e2127);box-shadow:0 1px 6px #0002}}
+small{{display:block;opacity:.7;overflow-wrap:anywhere}}li a:hover,li a:focus{{outline:2px solid #2563eb}}
 </style><h1>Your cloud</h1>{body}<p><a href="/graphql">Explore the graph</a></p></html>"""
 
 

@@ -18,7 +18,7 @@ from core.processor.plan import TriggerPlan
 from pcloud.subject import Ref
 from projections.directory import Directory, TriggerPast
 
-__all__ = ["CORE", "UNDER_WAY", "first_histories", "load_histories", "save_histories"]
+__all__ = ["CORE", "UNDER_WAY", "first_histories", "load_histories", "save_histories", "trigger_names"]
 
 CORE = Caller("app", "core").actor
 UNDER_WAY = frozenset({"RESETTING", "RUNNING", "PAUSED"})
@@ -49,6 +49,11 @@ def load_histories(directory: Directory, keys: Iterable[str]) -> dict[str, Trigg
     """Those that were recorded, by `app/trigger`."""
     found = (directory.records.pasts.get(trigger_ref(key).id) for key in keys)
     return {past.key: past for past in found if past is not None}
+
+
+def trigger_names(directory: Directory, app: str) -> list[str]:
+    """Of all triggers that the app has had."""
+    return [past.name for past in directory.records.pasts.values() if past.app == app]
 
 
 async def save_histories(commands: Writer, histories: Iterable[TriggerPast], actor: str = CORE) -> None:

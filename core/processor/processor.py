@@ -18,7 +18,7 @@ from core.processor.consumers import SIDES, TriggerConsumers
 from core.processor.execute import Executor
 from core.processor.failed import FailedRuns
 from core.processor.forget import forget_runs, purge_work
-from core.processor.history import CORE, first_histories, load_histories, save_histories
+from core.processor.history import CORE, first_histories, load_histories, save_histories, trigger_names
 from core.processor.initial import InitialRuns
 from core.processor.journal import Journal
 from core.processor.loops import Loops
@@ -129,10 +129,10 @@ class Processor:
         it. Its runs and what they wrote stay, unless `forget`: then no record of its runs is left."""
         async with self._changing:
             attached = self.apps.pop(app, None)
-            triggers = list(attached.triggers) if attached is not None else []
+            triggers = trigger_names(self.directory, app)
             if attached is not None:
                 await self._loops.stop(attached)
-                await self._give_up(app, triggers)
+            await self._give_up(app, triggers)
             await purge_work(self.store, app)
             if forget:
                 await forget_runs(self.store, self.runs, app, [f"{app}/{name}" for name in triggers])

@@ -43,6 +43,7 @@ class Previous(msgspec.Struct, frozen=True):
     signer: str = ""
     earlier: str = ""
     returning: bool = False
+    bundled: bool | None = None
 
     def to_json(self) -> str:
         return msgspec.json.encode(self).decode()
@@ -58,7 +59,8 @@ class App:
     it is FAILED or PAUSED, or an upgrade was taken back. `signer`: JSON. `installed_at`: when it was first tried; all
     tries up to its removal have the same. `forget`: its data goes with it. `limits`: those that the owner has changed. `paused`: why it
     was PAUSED when an upgrade began that is not through yet. `schema`: the text of schema.graphql; `catalog`, `hidden`: what it declares,
-    and what versions that were taken back declared beyond that, as JSON."""
+    and what versions that were taken back declared beyond that, as JSON. `bundled`: it came with PCloud; None where an older version of
+    PCloud has not written that down."""
 
     name: str
     version: str
@@ -77,6 +79,7 @@ class App:
     schema: str = field(default="", repr=False)
     catalog: str = field(default="", repr=False)
     hidden: str = field(default="", repr=False)
+    bundled: bool | None = None
 
     @property
     def resources(self) -> Resources:
@@ -126,6 +129,7 @@ def read_app(name: str, fields: Mapping[str, Any]) -> App:
             schema=fields.get("schema") or "",
             catalog=fields.get("catalog") or "",
             hidden=fields.get("hidden") or "",
+            bundled=fields.get("bundled"),
         )
     except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
         raise Corrupt(f"the stored record of the app {name} can't be read: {error}") from error

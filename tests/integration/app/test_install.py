@@ -19,6 +19,7 @@ import pytest
 
 from core.app import AppState, read_archive
 from core.app.folders import AppFolders
+from core.command import NodeChange
 from core.grant import grant_id
 from pcloud.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
 from pcloud.subject import Ref
@@ -253,7 +254,7 @@ async def test_removing_stops_everything_and_keeps_the_data(platform, make_app):
     assert "detach tiny" in platform.recorder.noted() and "notes/Note" not in platform.graph.catalog.types
     with pytest.raises(NotFound):
         await platform.apps.remove("tiny")
-    await platform.apps.install(make_app("schema: s.graphql\n", s__graphql=NOTES), approve=approve_all)
+    await platform.apps.install(make_app("schema: s.graphql\n", s__graphql=NOTES), approve=approve_all, hand_over=True)
     assert (folders.data / "kept").exists()
 
 
@@ -403,3 +404,21 @@ def pinned(name: str) -> str:
     lines = text[start:].splitlines()
     end = next(n for n, line in enumerate(lines) if n and not line.startswith(" "))
     return "\n".join(line for line in lines[:end] if "# via" not in line and not line.strip().startswith("#")) + "\n"
+
+
+async def test_what_a_removed_app_left_is_forgotten_later_also_across_a_restart(tmp_path, make_app):
+    archive = make_app("schema: s.graphql\n", s__graphql=NOTES)
+    async with open_platform(tmp_path / "node") as platform:
+        await platform.apps.install(archive, approve=approve_all)
+        await platform.commands.write("owner", [NodeChange(Ref("tiny", "Note", "one"), "upsert", set={"text": "x"})])
+        await platform.apps.remove("tiny")
+        assert AppFolders.of(platform.settings.folder, "tiny").data.exists()
+        await platform.apps._removals.begin("tiny", forget=True)  # and there the node dies
+    async with open_platform(tmp_path / "node") as platform:
+        await platform.apps.settled()
+        assert not AppFolders.of(platform.settings.folder, "tiny").root.exists()
+        assert (await platform.apps.review(archive)).left is None and await platform.apps.list() == []
+        await platform.apps.install(archive, approve=approve_all)
+        assert await platform.graph.fetch(Select("tiny/Note", ("id",))) == []
+        with pytest.raises(NotFound):
+            await platform.apps.remove("nobody", forget=True)

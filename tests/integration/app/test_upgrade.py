@@ -142,7 +142,8 @@ async def test_what_a_removed_app_left_is_not_made_into_something_else(platform,
                 await attempt
     assert not await platform.apps.list()
     # A version without some of it may come, and those after it are held to it still.
-    await platform.apps.install(versions("1.2.0", schema="type Note { title: String }"), approve=approve_all)
+    shorter = versions("1.2.0", schema="type Note { title: String }")
+    await platform.apps.install(shorter, approve=approve_all, hand_over=True)
     for wrong, why in (
         (with_more("String"), "more was Int"),
         ("type Note { title: String text: String! }", "text is req"),

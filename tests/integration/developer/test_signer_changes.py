@@ -28,12 +28,12 @@ def test_the_review_names_the_signer_and_says_when_it_is_another(node: NodeProce
     write_app("ink-blots", tmp_path / "ink")
     ada, eve = key(tmp_path, "ada"), key(tmp_path, "eve")
     told = [
-        " ".join(node.cli("app", "install", str(archive), "--yes").stderr.split())
-        for archive in (
-            pack(tmp_path / "ink", "1.0.0", "--sign", ada),
-            pack(tmp_path / "ink", "1.1.0", "--sign", ada),
-            pack(tmp_path / "ink", "1.2.0", "--sign", eve),
-            pack(tmp_path / "ink", "1.3.0"),
+        " ".join(node.cli("app", "install", str(archive), "--yes", *more).stderr.split())
+        for archive, *more in (
+            (pack(tmp_path / "ink", "1.0.0", "--sign", ada),),
+            (pack(tmp_path / "ink", "1.1.0", "--sign", ada),),
+            (pack(tmp_path / "ink", "1.2.0", "--sign", eve), "--hand-over"),
+            (pack(tmp_path / "ink", "1.3.0"), "--hand-over"),
         )
     ]
     assert all("signed with the ssh key SHA256:" in one for one in told[:3])

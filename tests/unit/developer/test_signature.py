@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from core.app import minisign
 from core.app.archive import read_archive
-from core.app.signature import NAMESPACE, Signer, attach_signature, changed_signer, signer_of, split_signature
+from core.app.signature import NAMESPACE, Signer, attach_signature, signer_of, split_signature
 from pcloud.errors import Rejected
 
 MANIFEST = b"name: tiny\nversion: 1.0.0\n"
@@ -224,11 +224,3 @@ def test_a_signature_that_cannot_be_read_says_so(signed: dict[str, bytes], damag
 def test_the_digest_of_an_archive_covers_its_signature(signed: dict[str, bytes]) -> None:
     digests = {hashlib.sha256(archive).hexdigest() for archive in (signed["ssh tar.gz"], ARCHIVES["tar.gz"])}
     assert len(digests) == 2 and read_archive(signed["ssh tar.gz"]).sha256 in digests
-
-
-def test_another_signer_than_the_installed_ones_is_told_loudly() -> None:
-    ada, eve = Signer("ssh", "SHA256:ada"), Signer("minisign", "RWQeve", "ada")
-    assert changed_signer(None, ada) == changed_signer(ada, ada) == changed_signer(None, None) == ""
-    assert changed_signer(ada, Signer("ssh", "SHA256:ada", "another comment")) == ""
-    assert all(word in changed_signer(ada, eve) for word in ("ANOTHER KEY", "SHA256:ada", "RWQeve"))
-    assert "NOT SIGNED" in changed_signer(ada, None)

@@ -58,13 +58,15 @@ class Installer {
     return kept ? this.review : undefined
   }
 
-  async install(approved: string[]): Promise<void> {
+  /** `stored`: what becomes of what another author's app of this name has stored. */
+  async install(approved: string[], stored: '' | 'hand-over' | 'forget' = ''): Promise<void> {
     const review = this.review!
     Object.assign(this, { phase: 'installing', steps: [], failure: undefined, pages: false })
     // Another archive may be reviewed meanwhile; this one goes on unseen.
     const seen = () => this.review === review
-    const query = new URLSearchParams({ archive: review.archive, approve: approved.join(',') })
+    const query = new URLSearchParams({ archive: review.archive, approve: approved.join(','), 'hand-over': String(stored === 'hand-over') })
     try {
+      if (stored === 'forget') for await (const line of lines<Partial<Step>>('DELETE', `${appPath(review.name)}?forget=true`)) if (line.step && seen()) this.steps = [...this.steps, { step: line.step, detail: line.detail ?? '' }]
       for await (const line of lines<Partial<Step>>('POST', `/apps?${query}`)) {
         if (line.step && seen()) this.steps = [...this.steps, { step: line.step, detail: line.detail ?? '' }]
       }

@@ -2,6 +2,8 @@
 export interface AppStatus {
   name: string
   title: string
+  /** Who made it, in few words. */
+  author: string
   version: string
   state: string
   error: string
@@ -34,6 +36,14 @@ export interface Signer {
   name: string
 }
 
+/** `text`: what comes after "the app": "comes with PCloud", "is signed with …", "is not signed". */
+export interface Author {
+  bundled: boolean
+  signer: Signer | null
+  text: string
+  short: string
+}
+
 export interface Review {
   archive: string
   kind: 'install' | 'upgrade' | 'same'
@@ -42,10 +52,13 @@ export interface Review {
   from_version?: string
   title: string
   description: string
-  bundled: boolean
+  author: Author
+  /** Whose app's data and grants it would get, when that is another author's; `left`: that app, once it is removed. */
+  takes_from: Author | null
+  left: { version: string; at: string } | null
   sandbox: string
   unconfined: boolean
-  signer: Signer | null
+  warnings: string[]
   grants: Grant[]
   notes: string[]
   resources: string[]
