@@ -26,12 +26,18 @@ NOT_FOR_APPS = HOP_BY_HOP | {
     "authorization", "expect", "forwarded", "host", "x-http-method", "x-http-method-override", "x-method-override", "x-original-url",
     "x-real-ip", "x-rewrite-url",
 }  # fmt: skip
-# `clear-site-data` would sign the owner out of sibling hosts too; the rest makes browsers report to, or go to, other hosts.
+# `clear-site-data` would sign the owner out of sibling hosts too; the rest makes browsers report to other hosts, or go to them before
+# the visitor does, or switches on what is still tried out with some sites alone.
 NOT_FOR_BROWSERS = HOP_BY_HOP | {
-    "alt-svc", "clear-site-data", "content-security-policy-report-only", "cross-origin-embedder-policy-report-only",
-    "cross-origin-opener-policy-report-only", "nel", "public-key-pins", "report-to", "reporting-endpoints",
-    "strict-transport-security",
+    "activate-storage-access", "alt-svc", "clear-site-data", "content-security-policy-report-only",
+    "cross-origin-embedder-policy-report-only", "cross-origin-opener-policy-report-only", "document-policy-report-only", "feature-policy",
+    "integrity-policy-report-only", "link", "nel", "observe-browsing-topics", "origin-trial",
+    "permissions-policy-report-only", "public-key-pins", "report-to", "reporting-endpoints", "sourcemap", "speculation-rules",
+    "strict-transport-security", "supports-loading-mode", "x-sourcemap",
 }  # fmt: skip
+NOT_FOR_BROWSERS_EITHER = ("access-control-", "attribution-reporting-")
+# Where a policy has its violations told: to any host, with addresses that the page makes up.
+REPORTING = frozenset({"report-uri", "report-to"})
 
 # What holds for each app's page. A browser enforces every policy it is given, so an app's own can only take away from this: the page
 # talks to its own origin alone (what its sandbox keeps it from telling the world, it can't tell through the browser), and nobody frames it.
@@ -45,7 +51,16 @@ DEFAULT_POLICY = (
     "media-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
 )
+# What no page of an app has business with: devices, the place, payments, keys, other sites' storage, the network around this machine.
+# The names are those that browsers know; a page may still fill the screen, play, copy to the clipboard and keep the screen awake.
+FORBIDDEN = (
+    "accelerometer", "browsing-topics", "camera", "clipboard-read", "compute-pressure", "digital-credentials-get", "display-capture",
+    "geolocation", "gyroscope", "hid", "identity-credentials-get", "idle-detection", "keyboard-map", "local-fonts", "local-network-access",
+    "magnetometer", "microphone", "midi", "otp-credentials", "payment", "publickey-credentials-create", "publickey-credentials-get",
+    "serial", "storage-access", "usb", "window-management", "xr-spatial-tracking",
+)  # fmt: skip
 SAFE = {
+    "Permissions-Policy": ", ".join(f"{name}=()" for name in FORBIDDEN),
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -105,8 +120,11 @@ def returning_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
     returning: CIMultiDict[str] = CIMultiDict()
     for name, value in headers.items():
         low = name.lower()
-        refused = low in NOT_FOR_BROWSERS or low.startswith("access-control-") or low in _SET
-        if not refused and (low != "set-cookie" or _may_set(value)):
+        if low in NOT_FOR_BROWSERS or low.startswith(NOT_FOR_BROWSERS_EITHER) or low in _SET:
+            continue
+        if low == "content-security-policy":
+            value = _without_reports(value)
+        if low != "set-cookie" or _may_set(value):
             returning.add(name, value)
     if "Content-Security-Policy" not in returning:
         returning.add("Content-Security-Policy", DEFAULT_POLICY)
@@ -116,6 +134,15 @@ def returning_headers(headers: Mapping[str, str]) -> CIMultiDict[str]:
         returning["Referrer-Policy"] = "same-origin"
     returning.update(SAFE)
     return returning
+
+
+def _without_reports(policies: str) -> str:
+    """The policies of one header, which commas part, without the directives by which a browser reports."""
+    kept = (
+        ";".join(one for one in policy.split(";") if one.split()[:1] and one.split()[0].lower() not in REPORTING)
+        for policy in policies.split(",")
+    )
+    return ",".join(kept)
 
 
 _SET = frozenset(name.lower() for name in SAFE)
