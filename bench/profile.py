@@ -26,7 +26,7 @@ from tests.integration.api.conftest import Cloud, open_cloud
 
 __all__ = ["print_profile"]
 
-OWNER = Caller("owner")
+OWNER = Caller("person", "owner")
 REQUESTS = {"get": 2_000, "nested": 200, "create": 1_000}
 AT_ONCE = {"get": 1, "nested": 1, "create": 64}
 # By the first that matches.

@@ -26,7 +26,7 @@ from core.audit import ANYONE, Audit, api_refused, watch_bus
 from core.audit.fields import audit_fields
 from core.call import Calls, open_calls
 from core.call.fields import call_fields
-from core.caller import Caller
+from core.caller import OWNER, Caller
 from core.command import Commands
 from core.command.undo import Undoing
 from core.command.undo_fields import undo_fields
@@ -35,6 +35,7 @@ from core.device.pair import Devices
 from core.egress import Egress
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
+from core.ingress.visits import Visits
 from core.metrics import Meters, Metrics
 from core.node.admin import admin_application
 from core.node.disk import DiskGuard
@@ -124,6 +125,7 @@ class Node:
     processor: Processor
     devices: Devices
     sessions: Sessions
+    visits: Visits
     disk: DiskGuard
     audit: Audit
     quotas: Quotas
@@ -314,6 +316,7 @@ async def open_platform(
     )
     egress = Egress(audit=audit)
     stack.callback(egress.close)
+    visits = Visits(lambda app, why: audit.refused("api", f"app:{app}", "visitor", why))
     apps = Apps(
         app_settings,
         commands=commands,
@@ -323,6 +326,7 @@ async def open_platform(
         api=api,
         calls=calls,
         processor=processor,
+        visits=visits,
         on_limit=lambda app, kind, detail: audit.refused("limit", f"app:{app}", kind, detail),
         egress=egress,
     )
@@ -336,8 +340,8 @@ async def open_platform(
     sessions = Sessions(folder.key("session.key"), store.epoch)
     devices = Devices(directory, commands, calls, api.disconnect)
     return Node(
-        settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, disk, audit, quotas,
-        meters, token,
+        settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, visits, disk, audit,
+        quotas, meters, token,
     )  # fmt: skip
 
 
@@ -346,7 +350,7 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     settings, directory = node.settings, node.views.directory
 
     async def authenticate(token: str) -> Caller | None:
-        return Caller("owner") if verify_owner(directory, token) else node.devices.by_token(token)
+        return OWNER if verify_owner(directory, token) else node.devices.by_token(token)
 
     async def is_owner(token: str) -> bool:
         return verify_owner(directory, token)
@@ -359,7 +363,7 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     proxy = await stack.enter_async_context(Proxy(shared_site="." in settings.domain))
     front = Front(
         api=node.api, apps=node.apps, sign_in=sign_in, console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in),
-        proxy=proxy, domain=settings.domain, authenticate=authenticate, refused=refused,
+        proxy=proxy, visits=node.visits, domain=settings.domain, authenticate=authenticate, refused=refused,
         metrics=node.metrics, watches=node.devices.watches,
     )  # fmt: skip
     runner = front.runner(shutdown_timeout=2.0)

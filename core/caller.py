@@ -1,11 +1,15 @@
-"""Who asks. Every request, call and command carries one of these; nothing in core acts without it."""
+"""Who asks, and through which app. Every request, call and command carries one of these; nothing in core acts without it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Caller", "RunContext"]
+from pcloud.errors import Corrupt, Forbidden
+from pcloud.upcast import upcast_actor
+from projections.directory import Scope
+
+__all__ = ["OWNER", "Caller", "RunContext", "Scope", "caller_from"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +29,54 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The owner, one of the owner's devices, or an app.
+    """Who asks: a person, one of the person's devices, or an app for itself.
 
-    `name`: the device's id or the app's name. `eyes`: an app's name when the owner or a device looks through that app's view, as its
-    web page does: the owner's rights cut down to the app's grants.
+    `name`: the person's id, the device's or the app's name. `through`: the app through whose page, gateway or web server a person or
+    device acts, '' at core's own origin; then both have to be allowed what is asked for. `scopes`: what a device was paired for; people
+    and apps have none, and need none.
     """
 
-    kind: Literal["owner", "device", "app"]
-    name: str = ""
-    eyes: str = ""
+    kind: Literal["person", "device", "app"]
+    name: str
+    through: str = ""
     run: RunContext | None = None
+    scopes: frozenset[Scope] = frozenset()
 
     @property
     def actor(self) -> str:
-        """As it stands in an event's header: `owner`, `device:<id>` or `app:<name>`."""
-        return self.kind if self.kind == "owner" else f"{self.kind}:{self.name}"
+        """As it stands in an event's header: `person:<id>`, `device:<id>` or `app:<name>`."""
+        return f"{self.kind}:{self.name}"
 
     @property
     def view_app(self) -> str:
-        """The app whose view this caller has; '' for the owner's full view."""
-        return self.name if self.kind == "app" else self.eyes
+        """The app whose grants bound this caller; '' for the person's own full view."""
+        return self.name if self.kind == "app" else self.through
+
+    @property
+    def authority(self) -> str:
+        """Whose rights an action that is called decides by, and whose quota counts: the app where there is one, else the actor."""
+        return f"app:{self.view_app}" if self.view_app else self.actor
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the device was paired for this; `manage` holds all of them."""
+        return self.kind != "device" or scope in self.scopes or "manage" in self.scopes
+
+    def demand(self, scope: Scope) -> None:
+        """Raises `Forbidden` for a device that was not paired for this."""
+        if not self.may(scope):
+            scopes = ", ".join(sorted(self.scopes)) or "nothing"
+            raise Forbidden(
+                f"this device may {scopes}, and this takes the scope {scope!r}: pair it again with `--scope {scope}`"
+            )
+
+
+OWNER = Caller("person", "owner")
+"""The first person of every cloud, whose it is."""
+
+
+def caller_from(actor: str, through: str = "", scopes: frozenset[Scope] = frozenset()) -> Caller:
+    """The caller that stands as `actor` in a record."""
+    kind, _, name = upcast_actor(actor).partition(":")
+    if kind not in ("person", "device", "app"):
+        raise Corrupt(f"{actor!r} is no actor: want person:ID, device:ID or app:NAME")
+    return Caller(kind, name, through, scopes=scopes)

@@ -107,7 +107,7 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "events",
             [GRAPH_SUBJECTS],
             "graph.APP.TYPE.ID: one entity; its messages are its history",
-            "One event. Headers: Pcloud-Kind, -Tx (transaction place/total), -Actor, -Cause. Body: JSON of what changed",
+            "One event. Headers: Pcloud-Kind, -Tx (transaction place/total), -Actor, -Through, -Cause. Body: JSON of what changed",
             compression="s2",
             allow_atomic=True,
             allow_direct=True,

@@ -24,9 +24,9 @@ _LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 class Transaction:
     """Events that are stored together or not at all, at most one per entity.
 
-    `tx`: 32 hexadecimal digits, the same for the same request. `actor`: who. `cause`: the run or transaction that led
-    here, `depth`: how many causes so far. `request`: hash of what was asked; `result`: what the asker was told (ids per
-    root field).
+    `tx`: 32 hexadecimal digits, the same for the same request. `actor`: who; `through`: the app through which, '' for
+    none. `cause`: the run or transaction that led here, `depth`: how many causes so far. `request`: hash of what was
+    asked; `result`: what the asker was told (ids per root field).
     """
 
     tx: str
@@ -37,6 +37,7 @@ class Transaction:
     request: str = ""
     result: Mapping[str, Any] = field(default_factory=dict[str, Any])
     traceparent: str = ""
+    through: str = ""
 
     def __post_init__(self) -> None:
         if not _TX.fullmatch(self.tx):
@@ -50,7 +51,7 @@ class Transaction:
             )
         if len({event.ref for event in self.events}) < len(self.events):
             raise Rejected("a transaction holds at most one event per entity: merge the changes of one entity")
-        for name in ("actor", "cause", "request", "traceparent"):
+        for name in ("actor", "through", "cause", "request", "traceparent"):
             value = getattr(self, name)
             if not _LINE.fullmatch(value) or value != value.strip():
                 raise Rejected(

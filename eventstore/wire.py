@@ -4,7 +4,8 @@ they write.
 graph.image-importer.Image.ID
   Pcloud-Kind: created                     created, updated, deleted or forgotten
   Pcloud-Tx: <32 hex digits> 1/2           transaction, which of its events, of how many
-  Pcloud-Actor: app:image-importer         owner, device:<id> or app:<name>
+  Pcloud-Actor: person:owner               person:<id>, device:<id> or app:<name>; once it was owner for person:owner
+  Pcloud-Through: photos                   the app through which a person or device acted; left out when empty
   Pcloud-Cause: <run or transaction>       left out when empty
   Pcloud-Depth: 1                          causes so far; left out when 0
   Pcloud-Request, Pcloud-Result            on the first event: hash of the request, JSON of its answer
@@ -27,7 +28,7 @@ from eventstore.transaction import Transaction
 from pcloud.errors import Corrupt
 from pcloud.event import Change, Event, Kind, StoredEvent, decode_change, encode_change
 from pcloud.subject import Ref
-from pcloud.upcast import CURRENT_VERSION
+from pcloud.upcast import CURRENT_VERSION, upcast_actor
 
 __all__ = [
     "GRAPH_SUBJECTS",
@@ -48,6 +49,7 @@ GRAPH_SUBJECTS = "graph.>"
 KIND = "Pcloud-Kind"
 TX = "Pcloud-Tx"
 ACTOR = "Pcloud-Actor"
+THROUGH = "Pcloud-Through"
 CAUSE = "Pcloud-Cause"
 DEPTH = "Pcloud-Depth"
 REQUEST = "Pcloud-Request"
@@ -100,6 +102,8 @@ def _headers(transaction: Transaction, event: Event, ordinal: int, total: int) -
         MESSAGE_ID: f"{transaction.tx}.{ordinal}",
         EXPECTED: str(event.expected),
     }
+    if transaction.through:
+        headers[THROUGH] = transaction.through
     if transaction.cause:
         headers[CAUSE] = transaction.cause
     if transaction.depth:
@@ -126,7 +130,8 @@ def event_from_wire(
         return StoredEvent(  # in the order of its fields: by their names it takes longer, and there are millions
             sequence, time, Ref(app, type_, id_), _KINDS[headers[KIND]], decode_change(body),
             tx, ordinal, total,
-            headers[ACTOR], headers.get(CAUSE, ""), int(headers.get(DEPTH, "0")),
+            upcast_actor(headers[ACTOR]), headers.get(THROUGH, ""),
+            headers.get(CAUSE, ""), int(headers.get(DEPTH, "0")),
             headers.get(REQUEST, ""), _decode_object(result) if result else {},
             headers.get(TRACE, ""),
             digest(sequence, subject, headers, body) if digested else 0,

@@ -19,13 +19,13 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from pcloud.action import Action
-from pcloud.context import CallContext, current_call
+from pcloud.context import CallContext, current_call, own_work
 from pcloud.environment import Environment
 from pcloud.errors import PCloudError, Rejected, Unavailable
 from pcloud.gateway import Gateway, fail_for
@@ -62,6 +62,7 @@ class App:
         self._actions = dict[str, Action]()
         self._backgrounds = list[Background]()
         self._lifespans = list[Lifespan]()
+        self._unsigned = list[Any]()
         self._shutdown: Shutdown | None = None
 
     # What the node says
@@ -122,10 +123,24 @@ class App:
 
     @cached_property
     def web(self) -> web.Application:
-        """The app's web server (`web: true`), served on 127.0.0.1:PORT: add routes to it."""
-        from aiohttp import web
+        """The app's web server (`web: true`), served on 127.0.0.1:PORT: add routes to it.
 
-        return web.Application()
+        It answers only requests that came through PCloud, and what a handler asks of PCloud is asked for its visitor: it
+        may what both the visitor and the app may. See `unsigned`, `own_work`.
+        """
+        from pcloud.web import application
+
+        return application(lambda: self.environment, self._unsigned)
+
+    def unsigned(self, handler: Handler) -> Handler:
+        """Decorate a handler of `web` that answers whoever reaches the port, also without PCloud's signature."""
+        self._unsigned.append(handler)
+        return handler
+
+    def own_work(self) -> AbstractContextManager[None]:
+        """Within, and in tasks that are started within, what is asked of PCloud is asked by the app alone, with the app's
+        grants, and not for a visitor: for what serves all of them, or goes on after the visitor's request."""
+        return own_work()
 
     def user(self, request: web.Request) -> User:
         """Who asks, as PCloud has signed it; raises HTTP 403 for a request that did not come through PCloud."""

@@ -175,6 +175,7 @@ class Bus:
                 id=headers.get("Pcloud-Call", ""),
                 action=action.name,
                 caller=headers.get("Pcloud-Caller", ""),
+                actor=headers.get("Pcloud-Actor", ""),
                 run=headers.get("Pcloud-Run", ""),
                 attempt=int(headers.get("Pcloud-Attempt") or 1),
                 replay=headers.get("Pcloud-Replay") == "true",

@@ -112,7 +112,8 @@ class StoredEvent(msgspec.Struct, frozen=True):
     """An event as read from the log.
 
     `sequence`: stream sequence. `time`: seconds since 1970, by the server. `tx`, `ordinal` (from 1), `total`: its
-    transaction. `digest`: SHA-256 over sequence, subject, headers and body as an integer; a log's running hash is their
+    transaction. `actor`: `person:<id>`, `device:<id>` or `app:<name>`; `through`: the app through which a person or device acted,
+    '' for none. `digest`: SHA-256 over sequence, subject, headers and body as an integer; a log's running hash is their
     sum modulo 2**256.
     """
 
@@ -125,6 +126,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
     ordinal: int
     total: int
     actor: str
+    through: str = ""
     cause: str = ""
     depth: int = 0
     request: str = ""

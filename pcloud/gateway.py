@@ -1,7 +1,7 @@
 """The way from an app to core: HTTP over the app's own unix socket (or a loopback port), and its errors.
 
-Core knows the app by the socket, so nothing here carries a password. Every request takes along the run and the newest
-revision of the call being answered, and keeps the revision of the answer.
+Core knows the app by the socket, so nothing here carries a password. Every request takes along the visitor, or the run and
+the newest revision of the call being answered, and keeps the revision of the answer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from pcloud.context import Seen, current_call
+from pcloud.context import USER_HEADER, Seen, current_call, current_visitor
 from pcloud.errors import Rejected, Unavailable, error_from_code
 
 if TYPE_CHECKING:
@@ -62,8 +62,10 @@ class Gateway:
         return call.seen if (call := current_call()) else self._seen
 
     def headers(self) -> dict[str, str]:
-        """Run, trace and revision, as every request carries them."""
+        """Visitor, run, trace and revision, as every request carries them."""
         call, headers = current_call(), dict[str, str]()
+        if visitor := current_visitor():
+            headers[USER_HEADER] = visitor
         if call and call.run:
             headers["Pcloud-Run"] = call.run
         if call and call.traceparent:

@@ -22,7 +22,7 @@ log = logging.getLogger("pcloud.subscription")
 @dataclass(frozen=True, slots=True)
 class GraphEvent:
     """`kind`: created, updated, deleted. `changed`: the names of the fields. `node`: the asked-for fields as they are
-    now."""
+    now. `actor`: who did it, `through` which app ('' for none)."""
 
     kind: str
     id: str
@@ -30,6 +30,7 @@ class GraphEvent:
     changed: tuple[str, ...]
     node: dict[str, Any] | None
     actor: str = ""
+    through: str = ""
 
 
 async def follow_events(
@@ -39,9 +40,7 @@ async def follow_events(
     …)."""
     field = f"{check_type(type)[0].lower()}{type[1:]}Events"
     selection = f" node {{ {node} }}" if node else ""
-    document = (
-        f"subscription($after: String) {{ {field}(after: $after) {{ kind id revision actor changed{selection} }} }}"
-    )
+    document = f"subscription($after: String) {{ {field}(after: $after) {{ kind id revision actor through changed{selection} }} }}"
     pauses = backoff()
     while True:
         try:
@@ -73,4 +72,5 @@ def _event(raw: dict[str, Any]) -> GraphEvent:
         changed=tuple(raw.get("changed") or ()),
         node=raw.get("node"),
         actor=str(raw.get("actor") or ""),
+        through=str(raw.get("through") or ""),
     )

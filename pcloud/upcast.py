@@ -1,4 +1,4 @@
-"""Lifts an event's body from the version it was written with to today's, one pure step at a time.
+"""Lifts an event's body from the version it was written with to today's, one pure step at a time, and what its headers say of who acted.
 
 To change the shape of a body: raise `CURRENT_VERSION` and add the step from the version before to `STEPS`.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["CURRENT_VERSION", "upcast"]
+__all__ = ["CURRENT_VERSION", "upcast", "upcast_actor"]
 
 Body = dict[str, Any]
 
@@ -26,3 +26,8 @@ def upcast(body: Body, steps: Mapping[int, Callable[[Body], Body]] = STEPS, curr
     for step in range(version, current):
         body = {**steps[step](body), "v": step + 1}
     return body
+
+
+def upcast_actor(actor: str) -> str:
+    """Who acted, in today's form: `person:owner` where it says `owner`, as it did while a cloud had one person."""
+    return "person:owner" if actor == "owner" else actor

@@ -1,7 +1,8 @@
 """An app's own web pages: serving them on loopback, and knowing who asks.
 
 Core signs people in and passes their requests on with the header `Pcloud-User`, signed for this app and for a short
-time. Nothing here reads cookies or passwords: core has stripped them.
+time. A request without it is refused, and what a handler asks of core while it answers, it asks for that visitor. Nothing
+here reads cookies or passwords: core has stripped them.
 """
 
 from __future__ import annotations
@@ -11,36 +12,40 @@ import binascii
 import hashlib
 import hmac
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pcloud.context import USER_HEADER, visited
 from pcloud.environment import Environment
 from pcloud.errors import Forbidden, Rejected, Unavailable
 
 if TYPE_CHECKING:
     from aiohttp import web
 
-__all__ = ["USER_HEADER", "User", "serve_web", "sign_user", "user_of", "verify_user"]
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-USER_HEADER = "Pcloud-User"
+__all__ = ["USER_HEADER", "User", "application", "serve_web", "sign_user", "user_of", "verify_user"]
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """`actor`: `owner` or `device:<id>`. `expires`: unix seconds until which the header holds."""
+    """Who visits. `actor`: `person:<id>` or `device:<id>`. `expires`: unix seconds until which the header tells of a new request.
+    `visit`: by which PCloud knows the request again."""
 
     actor: str
     app: str
     expires: float
+    visit: str = ""
 
 
 def sign_user(key: bytes, user: User) -> str:
     """The header's value: base64url(JSON) "." base64url(HMAC-SHA-256 of the first part's bytes)."""
-    body = _encode(msgspec.json.encode({"sub": user.actor, "app": user.app, "exp": int(user.expires)}))
+    claims = {"sub": user.actor, "app": user.app, "exp": int(user.expires), "visit": user.visit}
+    body = _encode(msgspec.json.encode(claims))
     return f"{body}.{_encode(hmac.digest(key, body.encode(), hashlib.sha256))}"
 
 
@@ -52,7 +57,7 @@ def verify_user(key: bytes, header: str, app: str, now: float | None = None) -> 
         if not key or not hmac.compare_digest(given, hmac.digest(key, body.encode(), hashlib.sha256)):
             raise Forbidden(f"the header {USER_HEADER} is not signed by this node: reach the app through PCloud")
         claims: dict[str, Any] = msgspec.json.decode(_decode(body), type=dict[str, Any])
-        user = User(str(claims["sub"]), str(claims["app"]), float(claims["exp"]))
+        user = User(str(claims["sub"]), str(claims["app"]), float(claims["exp"]), str(claims.get("visit", "")))
     except (binascii.Error, msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
         raise Forbidden(f"the header {USER_HEADER} can't be read: reach the app through PCloud") from error
     if user.app != app:
@@ -71,6 +76,24 @@ def user_of(request: web.Request, environment: Environment) -> User:
         return verify_user(key, request.headers.get(USER_HEADER, ""), environment.name)
     except Forbidden as error:
         raise web.HTTPForbidden(text=error.message) from error
+
+
+def application(environment: Callable[[], Environment], unsigned: Collection[Any]) -> web.Application:
+    """One that answers nobody whom core has not named (HTTP 403), but for the handlers in `unsigned`."""
+    from aiohttp import web
+
+    @web.middleware
+    async def signed(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            user_of(request, environment())
+        except web.HTTPForbidden:
+            if request.match_info.handler not in unsigned:
+                raise
+            return await handler(request)
+        with visited(request.headers[USER_HEADER]):
+            return await handler(request)
+
+    return web.Application(middlewares=[signed])
 
 
 @asynccontextmanager

@@ -29,7 +29,7 @@ from core.caller import Caller
 from core.command import Commands
 from core.command.transact import ViewLoop
 from core.schema.registry import ViewRegistry
-from pcloud.errors import Rejected, Unavailable
+from pcloud.errors import NotFound, PCloudError, Rejected, Unavailable
 from projections.graph.port import GraphReader
 from projections.search.port import SearchIndex
 
@@ -117,7 +117,11 @@ class Api:
         return 200, orjson.dumps(answer.body()), {"Content-Type": JSON, "Pcloud-Revision": answer.revision}
 
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """POST: an operation. GET: a websocket, or GraphiQL for a browser."""
+        """POST: an operation. GET: a websocket, or GraphiQL for a browser. Of an app that does not exist, nothing."""
+        try:
+            self._served.of(caller)
+        except NotFound as error:
+            return self._refuse(caller, 404, error)
         if request.method == hdrs.METH_POST:
             return await self._post(request, caller)
         if request.method == hdrs.METH_GET:
@@ -188,7 +192,7 @@ class Api:
             del self._connections[connection]
             served.set_result(None)
 
-    def _refuse(self, caller: Caller, status: int, error: Rejected | Unavailable) -> web.Response:
+    def _refuse(self, caller: Caller, status: int, error: PCloudError) -> web.Response:
         errors = error_answer(error)
         self._on_refused(caller, errors)
         return web.Response(status=status, body=orjson.dumps({"errors": errors}), content_type=JSON)
@@ -196,4 +200,4 @@ class Api:
 
 def _same(one: Caller, other: Caller) -> bool:
     """Whether two connections count against the same bound: one app's, one device's, one app's pages."""
-    return (one.kind, one.name, one.eyes) == (other.kind, other.name, other.eyes)
+    return (one.kind, one.name, one.through) == (other.kind, other.name, other.through)

@@ -71,7 +71,10 @@ class Executor:
         check_values(variables, self._limits)
         served = self._served.of(caller)
         document = await self._documents.get(served.version, served.schema, text)
-        return prepare(caller, served, document, name, variables, headers, self._limits)
+        request = prepare(caller, served, document, name, variables, headers, self._limits)
+        if not all(step.extra is not None and step.extra.checks_scope for step in request.operation.steps):
+            caller.demand("manage" if request.operation.kind == "mutation" else "view")
+        return request
 
     async def wait(self, request: Request) -> None:
         """Until the views have what the caller has seen (`Pcloud-Revision`) and the types that it asks for; raises `Rejected` or

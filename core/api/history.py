@@ -18,7 +18,7 @@ from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.graph.port import GraphReader
 
-__all__ = ["HistoryReader", "node_history", "shown_actor", "shows", "visible_change"]
+__all__ = ["HistoryReader", "node_history", "shown_actor", "shown_through", "shows", "visible_change"]
 
 MAX_ENTRIES = 1_000
 
@@ -67,11 +67,16 @@ def shows(type_: ViewType, event: StoredEvent) -> bool:
 
 
 def shown_actor(view: View, actor: str) -> str:
-    """`app` for an app that is neither the view's own nor one whose types or fields it has, `device` for a device."""
+    """`app` for an app that is neither the view's own nor one whose types or fields it has, `person` and `device` for those."""
     kind, _, name = actor.partition(":")
     if not view.app or not name or (kind == "app" and name in view.known_apps):
         return actor
     return kind
+
+
+def shown_through(view: View, through: str) -> str:
+    """The app through which somebody acted, masked as actors are."""
+    return through if not through or not view.app or through in view.known_apps else "app"
 
 
 def _entry(epoch: str, view: View, type_: ViewType, event: StoredEvent) -> dict[str, Any]:
@@ -80,6 +85,7 @@ def _entry(epoch: str, view: View, type_: ViewType, event: StoredEvent) -> dict[
         "time": canonical_datetime(datetime.fromtimestamp(event.time, UTC)),
         "kind": event.kind.value,
         "actor": shown_actor(view, event.actor),
+        "through": shown_through(view, event.through),
         "cause": event.cause,
         "tx": event.tx,
         "change": visible_change(type_, event.change),

@@ -162,8 +162,7 @@ def _write_request(request: Request) -> tuple[WriteRequest, tuple[str, ...]]:
     if key or ordinal:
         asked = request_hash([request.document.text, name.value if name else "", request.raw_variables])
     if key:
-        # A key that one app's page has used says nothing to another's.
-        tx = transaction_of_key(f"{caller.actor} as {caller.eyes}" if caller.eyes else caller.actor, key)
+        tx = transaction_of_key(caller.actor, key, caller.through)
     elif run is not None and ordinal:
         tx = transaction_of_run(run.id, run.generation, ordinal, asked)
     seed = (run.id, str(ordinal)) if run is not None and ordinal else (tx,) if tx else ()
@@ -176,8 +175,7 @@ def _write_request(request: Request) -> tuple[WriteRequest, tuple[str, ...]]:
         depth=run.depth if run else 0,
         traceparent=_trace(request.header("traceparent")),
         adds_update=run is not None,
-        # What an app's page does with the owner's session is the app's doing.
-        payer=f"app:{caller.view_app}" if caller.view_app else "",
+        through=caller.through,
     )
     return write, seed
 

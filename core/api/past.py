@@ -54,7 +54,7 @@ class PastTurns:
 
     @asynccontextmanager
     async def of(self, caller: Caller) -> AsyncIterator[None]:
-        key = (caller.kind, caller.name, caller.eyes)
+        key = (caller.kind, caller.name, caller.through)
         turn, users = self._callers.get(key) or (asyncio.Lock(), 0)
         if users > WAITING:
             raise Unavailable(f"{WAITING} of your questions with `asOf` are waiting already: ask one after the other")

@@ -39,7 +39,8 @@ class RootField:
 
     `sdl`: its definition, `callAction(app: String!, action: String!, args: JSON): JSON`. `resolve(caller, arguments, info)`: its value:
     a scalar, a dict, or a list of them. `visible(caller)`: for whom it exists, whatever the run. `types_sdl`: further types that it
-    needs. Mutations among them are no part of a graph transaction.
+    needs. Mutations among them are no part of a graph transaction. `checks_scope`: it looks itself at what a device was paired for; for
+    other mutations that must be `manage`, for queries `view`.
     """
 
     operation: Literal["query", "mutation"]
@@ -47,6 +48,7 @@ class RootField:
     resolve: Callable[[Caller, dict[str, Any], FieldInfo], Awaitable[Any]]
     visible: Callable[[Caller], bool] = lambda caller: caller.view_app == ""
     types_sdl: str = ""
+    checks_scope: bool = False
 
     @property
     def name(self) -> str:
@@ -99,7 +101,7 @@ class ServedViews:
 
     def of(self, caller: Caller) -> Served:
         """Raises `NotFound` for an app that does not exist."""
-        key = (caller.kind, caller.name, caller.eyes)
+        key = (caller.kind, caller.name, caller.through)
         if (known := self._known.get(key)) is None:
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()

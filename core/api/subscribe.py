@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any
 
 from core.api.events import EventHub
-from core.api.history import HistoryReader, shown_actor, shows
+from core.api.history import HistoryReader, shown_actor, shown_through, shows
 from core.api.operation import HitsPlan, Request
 from core.api.seen import settle_versions
 from core.schema.view import View
@@ -89,6 +89,7 @@ class Subscriptions:
             "id": event.ref.id,
             "revision": str(Revision(self._log.epoch, event.sequence)),
             "actor": shown_actor(view, event.actor),
+            "through": shown_through(view, event.through),
             "changed": [one.name for stored, one in type_.by_stored.items() if stored in event.change.fields],
         })  # fmt: skip
         return {key: nodes[key].get(event.ref.id) if key in nodes else shown[key] for key in plan.order}

@@ -27,7 +27,7 @@ class Turns:
         if not caller.view_app:
             yield
             return
-        key = (caller.kind, caller.name, caller.eyes)
+        key = (caller.kind, caller.name, caller.through)
         free, users = self._free.get(key) or (asyncio.Semaphore(self._most), 0)
         self._free[key] = free, users + 1
         try:

@@ -25,7 +25,7 @@ from core.app.log_follower import follow
 from core.app.nodes import AppNodes
 from core.app.parts import AppParts, Progress, quiet
 from core.app.pausing import Pauses
-from core.app.ports import Api, BusUsers, Calls, Commands, Processor, Store
+from core.app.ports import Api, BusUsers, Calls, Commands, Processor, Store, Visits
 from core.app.reach import Reach
 from core.app.removal import Removals, check_can_go
 from core.app.retention import Retention
@@ -60,6 +60,7 @@ class Apps:
         api: Api,
         calls: Calls,
         processor: Processor,
+        visits: Visits,
         on_limit: Callable[[str, str, str], None] = lambda app, kind, detail: None,
         egress: Egress | None = None,
     ):
@@ -68,7 +69,7 @@ class Apps:
         self._nodes = AppNodes(directory, commands)
         reach = Reach(directory, Ports(settings.folder), egress or Egress())
         self._local = LocalApps(
-            settings, server, api, calls, reach, on_limit, self._pause_later, lambda: self._aftercare.look()
+            settings, server, api, calls, reach, visits, on_limit, self._pause_later, lambda: self._aftercare.look()
         )
         self._pausing = set[asyncio.Task[App]]()
         self._retention = Retention(store.archives, self._nodes)

@@ -40,7 +40,7 @@ class Decisions:
             if grant.state == grants[grant_id].state:
                 return nodes.get(name)
             await nodes.set_grant(grant)
-            await self._parts.api.disconnect(lambda caller: name in (caller.view_app, caller.name))
+            await self._parts.api.disconnect(lambda caller: caller.view_app == name)
         app, lacking = nodes.get(name), await withdrawn(self._parts, name)
         if lacking and app.state is AppState.RUNNING:
             return await self._life.pause(name, lacking)

@@ -7,8 +7,8 @@ loopback, elsewhere a unix socket.
     POST /send/<target>               {"args": {...}, "key": "..."}   202 {"id", "revision"}
 
 A target is `app/action`, `role:ROLE/action` or `capability:TOKEN`. Both bodies may have `"actions": {"webhook": "app/action"}`,
-what is handed over. What the caller may do is decided behind this
-door, not here.
+what is handed over. With `Pcloud-User`, as core gave it to the app's own web server, a request is the visitor's through the
+app, else the app's. What the caller may do is decided behind this door, not here.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ import logging
 import math
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from core.app.ports import Api, Calls
+from core.app.ports import Api, Calls, Visits
 from core.caller import Caller
 from pcloud.errors import PCloudError, Rejected, Unavailable
+from pcloud.web import USER_HEADER
 
 __all__ = ["Gateway", "socket_path"]
 
@@ -52,11 +54,12 @@ class CallBody(msgspec.Struct, forbid_unknown_fields=True):
 class Gateway:
     """`async with` it: listens at `path` from entry to exit, if there is one, and serves what `serve` is given."""
 
-    def __init__(self, app: str, path: Path | None, api: Api, calls: Calls):
+    def __init__(self, app: str, path: Path | None, api: Api, calls: Calls, visits: Visits):
         self._app = app
         self.path = path
         self._api = api
         self._calls = calls
+        self._visits = visits
         self._runner: web.AppRunner | None = None
         self._held = 0
 
@@ -100,7 +103,7 @@ class Gateway:
         with self._holding(request):
             body = await read_body(request)
             answer = await self._calls.call(
-                Caller("app", self._app), request.match_info["target"], body.args, actions=body.actions,
+                self._asker(request), request.match_info["target"], body.args, actions=body.actions,
                 run_token=request.headers.get("Pcloud-Run", ""), revision=request.headers.get("Pcloud-Revision", ""),
                 timeout=timeout_of(request), traceparent=request.headers.get("traceparent", ""),
             )  # fmt: skip
@@ -111,7 +114,7 @@ class Gateway:
         with self._holding(request):
             body = await read_body(request)
             run = await self._calls.send(
-                Caller("app", self._app), request.match_info["target"], body.args, actions=body.actions,
+                self._asker(request), request.match_info["target"], body.args, actions=body.actions,
                 key=body.key, run_token=request.headers.get("Pcloud-Run", ""), revision=revision,
                 traceparent=request.headers.get("traceparent", ""),
             )  # fmt: skip
@@ -134,9 +137,18 @@ class Gateway:
         finally:
             self._held -= size
 
+    def _asker(self, request: web.Request) -> Caller:
+        """The app, or who visits it now; raises `Forbidden` for a visitor who does not."""
+        visitor = request.headers.get(USER_HEADER, "")
+        if not visitor:
+            return Caller("app", self._app)
+        if "Pcloud-Run" in request.headers:
+            raise Rejected(f"a request is made for a visitor ({USER_HEADER}) or in a run (Pcloud-Run), not both")
+        return self._visits.visitor(self._app, visitor)
+
     def _caller(self, request: web.Request) -> Caller:
-        token = request.headers.get("Pcloud-Run", "")
-        return Caller("app", self._app, run=self._calls.run(token, self._app) if token else None)
+        asker, token = self._asker(request), request.headers.get("Pcloud-Run", "")
+        return replace(asker, run=self._calls.run(token, self._app)) if token else asker
 
 
 def socket_path(folder: Path, app: str) -> Path:

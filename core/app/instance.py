@@ -22,7 +22,7 @@ from core.app.folders import AppFolders
 from core.app.gateway import Gateway, socket_path
 from core.app.limits import more_room
 from core.app.log import AppLog
-from core.app.ports import Api, Calls
+from core.app.ports import Api, Calls, Visits
 from core.app.process import ProcessState, Start, Supervisor
 from core.app.reach import Reach
 from core.app.settings import AppSettings
@@ -56,7 +56,7 @@ class Instance:
 
     def __init__(
         self, app: App, settings: AppSettings, environments: Environments, api: Api, calls: Calls,
-        reach: Reach, *, on_limit: Callable[[str, str], None] | None = None,
+        reach: Reach, visits: Visits, *, on_limit: Callable[[str, str], None] | None = None,
         on_pause: Callable[[str], None] | None = None,
     ):  # fmt: skip
         self.app = app
@@ -68,6 +68,7 @@ class Instance:
         self._api = api
         self._calls = calls
         self._reach = reach
+        self._visits = visits
         self._on_limit = on_limit
         self._on_pause = on_pause
         self._gateway: Gateway | None = None
@@ -105,7 +106,7 @@ class Instance:
         """Open the gateway and keep the process running; nothing for an app without one."""
         if self._gateway is None:
             path = None if self._settings.confines else socket_path(self._settings.runtime, self.app.name)
-            self._gateway = await Gateway(self.app.name, path, self._api, self._calls).__aenter__()
+            self._gateway = await Gateway(self.app.name, path, self._api, self._calls, self._visits).__aenter__()
         if self.app.manifest.run is None or self.supervisor is not None:
             return
         bounds = self._settings.supervision

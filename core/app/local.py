@@ -16,7 +16,7 @@ from core.app.credentials import web_key
 from core.app.environment import Environments
 from core.app.folders import ENVIRONMENTS
 from core.app.instance import Instance
-from core.app.ports import Api, BusUsers, Calls
+from core.app.ports import Api, BusUsers, Calls, Visits
 from core.app.reach import Reach
 from core.app.settings import AppSettings
 from core.sandbox.inside import Inside
@@ -35,7 +35,7 @@ class LocalApps:
     reason when one has to be paused; `on_done`: told after anything was done to an app."""
 
     def __init__(
-        self, settings: AppSettings, server: BusUsers, api: Api, calls: Calls, reach: Reach,
+        self, settings: AppSettings, server: BusUsers, api: Api, calls: Calls, reach: Reach, visits: Visits,
         on_limit: Callable[[str, str, str], None], on_pause: Callable[[str, str], None], on_done: Callable[[], None],
     ):  # fmt: skip
         self.settings = settings
@@ -51,6 +51,7 @@ class LocalApps:
         self._api = api
         self._calls = calls
         self._reach = reach
+        self._visits = visits
         self._on_limit = on_limit
         self._on_pause = on_pause
         self._on_done = on_done
@@ -63,7 +64,7 @@ class LocalApps:
     def new(self, app: App) -> Instance:
         """One that is not known to anybody yet."""
         return Instance(
-            app, self.settings, self.environments, self._api, self._calls, self._reach,
+            app, self.settings, self.environments, self._api, self._calls, self._reach, self._visits,
             on_limit=partial(self._on_limit, app.name), on_pause=partial(self._on_pause, app.name),
         )  # fmt: skip
 

@@ -16,6 +16,7 @@ from core.app.author import Author
 from core.app.ports import Commands
 from core.app.record import app_ref, app_values
 from core.app.stored import Left
+from core.caller import OWNER
 from core.command import NodeChange
 from core.grant import grant_ref, grant_values, requested_grants
 from pcloud.manifest import Manifest
@@ -25,7 +26,7 @@ from projections.graph.catalog import Catalog, TypeDef
 
 __all__ = ["AppNodes"]
 
-ACTOR = "owner"
+ACTOR = OWNER.actor
 
 
 class AppNodes:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.command import NodeChange
     from projections.directory import App
 
-__all__ = ["Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "OpenRuns", "Processor", "Store"]
+__all__ = ["Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "OpenRuns", "Processor", "Store", "Visits"]
 
 
 class Commands(Protocol):
@@ -88,6 +88,14 @@ class Calls(Protocol):
 
     def lost(self, app: str) -> None:
         """The app's process on this node has ended: what it was working on fails now."""
+        ...
+
+
+class Visits(Protocol):
+    """Who visits the apps' own web servers now; `core.ingress.visits.Visits` is one."""
+
+    def visitor(self, app: str, header: str) -> Caller:
+        """Who `header` says visits `app`; raises `Forbidden` for what core did not say, or not of a visit of now."""
         ...
 
 

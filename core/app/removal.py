@@ -16,6 +16,7 @@ from contextlib import suppress
 from core.app.admission_rules import dependents
 from core.app.parts import AppParts, Progress
 from core.app.stored import read_stored
+from core.caller import OWNER
 from pcloud.errors import Conflict, Rejected
 from pcloud.manifest import Manifest
 from projections.directory import App, AppState
@@ -23,7 +24,7 @@ from projections.directory import App, AppState
 __all__ = ["Removals", "check_can_go"]
 
 log = logging.getLogger("pcloud.app")
-ACTOR = "owner"
+ACTOR = OWNER.actor
 
 
 def check_can_go(name: str, installed: Mapping[str, Manifest]) -> None:
@@ -77,7 +78,7 @@ class Removals:
         await self._parts.processor.detach(app.name, forget=app.forget)
         await self._parts.local.drop(app.name)
         await self._parts.local.expel(app.name)
-        await self._parts.api.disconnect(lambda caller: app.name in (caller.view_app, caller.name))
+        await self._parts.api.disconnect(lambda caller: caller.view_app == app.name)
 
     async def _step(self, app: App, step: str, progress: Progress) -> None:
         await self._parts.nodes.step(app.name, step)

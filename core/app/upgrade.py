@@ -134,7 +134,7 @@ class Upgrades:
         older = Catalog.from_json(before.catalog or "{}")
         if reason and not await written_beyond(self._parts.store, app.name, newer, older):
             await self._parts.nodes.set_hidden(app.name, hidden)
-        await self._parts.api.disconnect(lambda caller: app.name in (caller.view_app, caller.name))
+        await self._parts.api.disconnect(lambda caller: caller.view_app == app.name)
         progress("register", f"{old.name} {old.version}")
         await self._settle_back(old, progress, reason)
 
@@ -184,7 +184,7 @@ class Upgrades:
     async def _halt(self, name: str) -> None:
         await self._parts.processor.suspend(name)
         await self._parts.local.drop(name)
-        await self._parts.api.disconnect(lambda caller: name in (caller.view_app, caller.name))
+        await self._parts.api.disconnect(lambda caller: caller.view_app == name)
 
     async def _step(self, name: str, step: str, detail: str, progress: Progress, reason: str = "") -> None:
         await self._parts.nodes.become(name, AppState.UPGRADING, reason, step=step)

@@ -1,7 +1,7 @@
 """Keeps refusals from filling the audit log: whoever is refused a thousand times a second would else push everything older out of it.
 
-In each window of time, so many refusals of one kind to one actor are told one by one; the others are counted and told as one record,
-like the last of them, when the window ends."""
+In each window of time, so many refusals of one kind to one actor (through one app) are told one by one; the others are counted and
+told as one record, like the last of them, when the window ends."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Refusals:
     def __init__(self, most: int = 30, seconds: float = 10.0) -> None:
         self._most = most
         self._seconds = seconds
-        self._windows: dict[tuple[Any, Any], _Window] = {}
+        self._windows: dict[tuple[Any, Any, Any], _Window] = {}
         self.overflow: Callable[[Record], None] = lambda record: None
 
     def admit(self, record: Record) -> bool:
         """Whether this one is told now; else it is counted."""
-        key = record.get("kind"), record.get("actor")
+        key = record.get("kind"), record.get("actor"), record.get("through")
         if (window := self._windows.get(key)) is None:
             end = asyncio.get_running_loop().call_later(self._seconds, self._end, key)
             window = self._windows[key] = _Window(end)
@@ -50,7 +50,7 @@ class Refusals:
             window.end.cancel()
             self._end(key)
 
-    def _end(self, key: tuple[Any, Any]) -> None:
+    def _end(self, key: tuple[Any, Any, Any]) -> None:
         window = self._windows.pop(key)
         if window.last is not None:
             self.overflow({**window.last, "count": window.counted})

@@ -7,7 +7,8 @@ A record, as it is read back:
 
     kind      call, send, api, bus, limit, archive, web, network
     time      seconds since 1970
-    actor     owner, device:ID, app:NAME, or anyone where nobody knows who it was
+    actor     person:ID, device:ID, app:NAME, or anyone where nobody knows who it was
+    through   the app through whose page, gateway or web server a person or device acted; '' for none
     target    what was asked for: app/action, a subject of the bus, a resource
     what      what was done with it, or why it was refused, in a few words
     outcome   OK, or the code of the error
@@ -84,14 +85,14 @@ class Audit:
         what: str,
         *,
         outcome: str = "FORBIDDEN",
-        eyes: str = "",
+        through: str = "",
         at: float | None = None,
         count: int = 1,
     ) -> None:
         """Somebody was refused something, or met a bound. Never waits: past a number in a while, refusals of one kind to one actor
-        are only counted, and told as one record. `eyes`: the app through whose view it was asked for."""
+        are only counted, and told as one record. `through`: the app through which the actor asked."""
         record: dict[str, Any] = {
-            "kind": kind, "time": time.time() if at is None else at, "actor": actor, "eyes": eyes,
+            "kind": kind, "time": time.time() if at is None else at, "actor": actor, "through": through,
             "target": target[:LONGEST_TEXT], "what": what[:LONGEST_TEXT], "outcome": outcome, "seconds": 0.0,
         }  # fmt: skip
         if count > 1:

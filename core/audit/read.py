@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pcloud.errors import Rejected, Unavailable
+from pcloud.upcast import upcast_actor
 
 __all__ = ["AuditPage", "AuditRecords", "read_audit"]
 
@@ -54,6 +55,7 @@ async def read_audit(
             while end >= oldest:
                 start = max(oldest, end - PIECE + 1)
                 for sequence, record in reversed(await _piece(store, start, end, kind)):
+                    record = upcast(record)
                     if app and not concerns(record, app):
                         continue
                     found.append({**record, "id": str(sequence)})
@@ -72,9 +74,17 @@ async def _piece(store: AuditRecords, start: int, end: int, kind: str) -> list[t
         return [one async for one in records]
 
 
+def upcast(record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record in today's form: older ones say `owner`, and `eyes` for what is `through` now."""
+    through = record.get("through") or record.get("eyes", "")
+    now = {**record, "actor": upcast_actor(str(record.get("actor", ""))), "through": through}
+    now.pop("eyes", None)
+    return now
+
+
 def concerns(record: Mapping[str, Any], app: str) -> bool:
-    """Whether the app did it, it was done to the app, or through the app's eyes."""
-    if record.get("actor") == f"app:{app}" or record.get("eyes") == app:
+    """Whether the app did it, it was done to the app, or through the app."""
+    if record.get("actor") == f"app:{app}" or record.get("through") == app:
         return True
     return any(str(record.get(key, "")).partition("/")[0] == app for key in ("target", "action"))
 

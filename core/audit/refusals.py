@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from core.audit.log import Audit
-from core.caller import Caller
+from core.caller import OWNER, Caller
 from pcloud.errors import Forbidden, PCloudError, Rejected
 
 __all__ = ["api_refused", "archive_audited"]
@@ -20,11 +20,13 @@ def api_refused(audit: Audit, caller: Caller, errors: Sequence[Mapping[str, Any]
     for error in errors:
         if (code := error["extensions"]["code"]) in telling:
             where = ".".join(str(step) for step in error.get("path", ()))
-            audit.refused("api", caller.actor, where or "graphql", error["message"], outcome=code, eyes=caller.eyes)
+            audit.refused(
+                "api", caller.actor, where or "graphql", error["message"], outcome=code, through=caller.through
+            )
 
 
 @asynccontextmanager
-async def archive_audited(audit: Audit, sha256: str, actor: str = "owner") -> AsyncIterator[None]:
+async def archive_audited(audit: Audit, sha256: str, actor: str = OWNER.actor) -> AsyncIterator[None]:
     """Writes it down, under the archive's `sha256`, when it is refused within."""
     try:
         yield

@@ -24,7 +24,7 @@ from core.call.dispatch import Dispatcher
 from core.call.identity import call_run_id, send_run_id
 from core.call.job import Job, encode_job
 from core.call.open_runs import OpenRuns
-from core.call.permission import calling_app, demand
+from core.call.permission import calling_app, demand, demand_scope
 from core.call.settings import CallSettings
 from core.call.target import ActionName, CapabilityName, RoleAction, Target, parse_target
 from core.caller import Caller, RunContext
@@ -174,6 +174,7 @@ class Calls:
         """The action that `target` means for this caller, who may call it; raises `Forbidden`, `NotFound` or
         `Rejected`."""
         parsed: Target = parse_target(target)
+        demand_scope(caller, parsed)
         if isinstance(parsed, CapabilityName):
             return await self._capabilities.resolve(caller, parsed)
         await demand(self.directory, caller, parsed)
@@ -204,7 +205,8 @@ class Calls:
         token = self.runs.open(context, name.app)
         headers = {
             "Pcloud-Call": secrets.token_hex(16),
-            "Pcloud-Caller": caller.actor,
+            "Pcloud-Caller": caller.authority,
+            "Pcloud-Actor": caller.actor,
             "Pcloud-Run": token,
             "Pcloud-Revision": revision,
             "Pcloud-Attempt": str(attempt),
@@ -280,14 +282,14 @@ class Calls:
         self._demand_end(caller, name, context)
         own_key = context.id if run_token else secrets.token_hex(16)
         return Job(
-            id=send_run_id(caller.actor, str(name), key or own_key),
+            id=send_run_id(caller.actor, caller.through, str(name), key or own_key),
             kind="send",
             app=name.app,
             action=name.action,
             args=args,
             actions=dict(actions),
             actor=caller.actor,
-            eyes=caller.eyes,
+            through=caller.through,
             created=time.time(),
             cause=context.cause,
             depth=context.depth,
@@ -297,7 +299,7 @@ class Calls:
 
     def _count(self, caller: Caller) -> None:
         if self._quotas is not None:
-            self._quotas.calls(caller.actor)
+            self._quotas.calls(caller.authority)
 
     def _demand_end(self, caller: Caller, name: ActionName, context: RunContext) -> None:
         """Raises `Rejected` for what looks as if it had no end."""
@@ -316,7 +318,7 @@ class Calls:
             "kind": kind,
             "time": began,
             "actor": caller.actor,
-            "eyes": caller.eyes,
+            "through": caller.through,
             "target": shown,
         }
         outcome = "CANCELLED"

@@ -19,6 +19,7 @@ from typing import Protocol
 
 from core.call.permission import calling_app, demand
 from core.call.target import ActionName, CapabilityName
+from core.caller import OWNER as PERSON
 from core.caller import Caller
 from core.command import NodeChange
 from pcloud.errors import Forbidden, Rejected
@@ -36,7 +37,14 @@ class Writer(Protocol):
     """The part of `core.command.Commands` that is needed here."""
 
     async def write(
-        self, actor: str, changes: list[NodeChange], *, key: str | None = None, cause: str = "", depth: int = 0
+        self,
+        actor: str,
+        changes: list[NodeChange],
+        *,
+        key: str | None = None,
+        cause: str = "",
+        depth: int = 0,
+        through: str = "",
     ) -> Revision: ...
 
 
@@ -66,7 +74,7 @@ class Capabilities:
         ref = _ref(token)
         if self._directory.capability(ref.id) is None:
             fields = {"giver": giver, "receiver": receiver, "action": str(action), "createdAt": _now()}
-            await self._commands.write(caller.actor, [NodeChange(ref, "upsert", set=fields)])
+            await self._commands.write(caller.actor, [NodeChange(ref, "upsert", set=fields)], through=caller.through)
         return f"capability:{token}"
 
     async def resolve(self, caller: Caller, name: CapabilityName) -> ActionName:
@@ -76,7 +84,7 @@ class Capabilities:
         if known is None or not receiver or known.receiver != receiver:
             raise Forbidden("this is no capability that you hold: it was taken back, or given to another app")
         action, giver = ActionName.parse(known.action), known.giver
-        await demand(self._directory, Caller("owner") if giver == OWNER else Caller("app", giver), action)
+        await demand(self._directory, PERSON if giver == OWNER else Caller("app", giver), action)
         return action
 
     def _token(self, giver: str, receiver: str, action: ActionName) -> str:

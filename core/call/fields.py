@@ -31,7 +31,7 @@ def call_fields(calls: Calls) -> list[RootField]:
         revision = info.headers.get("Pcloud-Revision", "")
         return (await calls.call(caller, target, args or {}, actions=actions or {}, revision=revision)).result
 
-    return [RootField("mutation", CALL, call, visible=lambda caller: caller.kind != "app")]
+    return [RootField("mutation", CALL, call, visible=lambda caller: caller.kind != "app", checks_scope=True)]
 
 
 def is_actions(value: Any) -> bool:

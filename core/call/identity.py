@@ -13,9 +13,10 @@ def trigger_run_id(trigger: str, sequence: int) -> str:
     return _hash("trigger", trigger, str(sequence))
 
 
-def send_run_id(actor: str, target: str, key: str) -> str:
-    """The run of what `actor` sent to `target` with the idempotency `key`."""
-    return _hash("send", actor, target, key)
+def send_run_id(actor: str, through: str, target: str, key: str) -> str:
+    """The run of what `actor` sent `through` an app ('' for none) to `target` with the idempotency `key`: no other app's key is
+    the same one."""
+    return _hash("send", actor, *([through] if through else ()), target, key)
 
 
 def nested_run_id(parent: str, call: bytes, occurrence: int) -> str:

@@ -1,14 +1,16 @@
-"""Who may call what. Decides on grants alone; that the action exists is `directory`'s business."""
+"""Who may call what: a device by its scopes, an app by its grants, and who acts through an app by both. That the action exists is
+`directory`'s business."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from core.call.target import ActionName, RoleAction
-from core.caller import Caller
+from core.call.target import ActionName, RoleAction, Target
+from core.caller import Caller, Scope
 from pcloud.errors import Forbidden
 
-__all__ = ["Permission", "calling_app", "demand"]
+__all__ = ["Permission", "calling_app", "demand", "demand_scope"]
 
 
 class Permission(Protocol):
@@ -20,8 +22,21 @@ class Permission(Protocol):
 
 
 def calling_app(caller: Caller) -> str:
-    """The app whose grants bound this caller; '' for the owner and the owner's devices, who may call everything."""
+    """The app whose grants bound this caller; '' for a person or device at core's own origin."""
     return caller.view_app
+
+
+# What a device may call without the scope `manage`: core knows what a role's actions do, of any other it does not.
+SCOPES: Mapping[str, Scope] = {
+    "role:object-storage/get-object": "view",
+    "role:object-storage/list-objects": "view",
+    "role:object-storage/put-object": "upload",
+}
+
+
+def demand_scope(caller: Caller, target: Target) -> None:
+    """Raises `Forbidden` for a device that was not paired for what this action does, whichever app it acts through."""
+    caller.demand(SCOPES.get(str(target), "manage"))
 
 
 async def demand(permission: Permission, caller: Caller, target: ActionName | RoleAction) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.cli.actors import who
 from core.cli.client import open_client
 from core.cli.runs import check_app
 from core.cli.terminal import AsJson, DataOption, print_json, print_table, run
@@ -41,7 +42,7 @@ def audit(
         (
             moment(entry),
             entry["kind"],
-            entry.get("actor", ""),
+            who(entry),
             entry.get("action") or entry.get("target", ""),
             ended(entry),
         )

@@ -48,7 +48,7 @@ class Client:
                 yield record
 
     async def graphql(self, query: str, variables: dict[str, Any] | None = None, *, app: str = "") -> dict[str, Any]:
-        """The `data` of an operation in the owner's view, or through an app's eyes; raises its first error."""
+        """The `data` of an operation in the owner's view, or through an app; raises its first error."""
         path = f"/graphql/{app}" if app else "/graphql"
         async with self._session.post(
             f"http://node{path}", json={"query": query, "variables": variables or {}}

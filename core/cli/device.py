@@ -9,6 +9,7 @@ import typer
 
 from core.cli.client import open_client
 from core.cli.terminal import AsJson, DataOption, console, plain, print_json, print_table, run
+from pcloud.errors import Rejected
 
 __all__ = ["commands"]
 
@@ -22,13 +23,21 @@ def pair(
     metrics: Annotated[
         bool, typer.Option("--metrics", help="A token that only reads the node's metrics, such as for Prometheus.")
     ] = False,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What it may do: view (look), upload (storage keys), manage (everything you may, the default). Several may be given."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the credentials of a new device. They are shown once."""
+    if metrics and scope:
+        raise Rejected("--metrics is a right of its own: leave --scope out")
 
     async def work() -> Any:
         async with open_client(data) as client:
-            return await client.ask("POST", "/devices", json_body={"name": name, "metrics": metrics})
+            return await client.ask("POST", "/devices", json_body={"name": name, "metrics": metrics, "scopes": scope})
 
     paired = run(work())
     if as_json:
@@ -39,7 +48,7 @@ def pair(
         print(f"metrics     {paired['metrics']}\ntoken       {paired['token']}")
         return
     print(f"GraphQL     {paired['graphql']}\ntoken       {paired['token']}")
-    print("\n".join(f"S3 {part:<9}{value}" for part, value in paired["s3"].items()))
+    print("\n".join(f"S3 {part:<9}{value}" for part, value in paired.get("s3", {}).items()))
 
 
 @commands.command("list")
@@ -54,7 +63,7 @@ def list_command(data: DataOption, as_json: AsJson = False) -> None:
     if as_json:
         print_json(devices)
     else:
-        rows = [(device["name"], device["state"], device["rights"] or "all", device["id"]) for device in devices]
+        rows = [(device["name"], device["state"], rights(device), device["id"]) for device in devices]
         print_table(
             ("NAME", "STATE", "RIGHTS", "ID"), rows, empty="No device is paired: try `pcloud device pair --name phone`."
         )
@@ -72,3 +81,7 @@ def revoke(
 
     run(work())
     console.print("[green]✓[/] revoked")
+
+
+def rights(device: dict[str, Any]) -> str:
+    return device["rights"] or ", ".join(device["scopes"])

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from core.cli.actors import who
 from core.cli.client import Client
 from core.node.folder import runtime_folder
 from core.schema.names import camel, owner_type, small
@@ -73,7 +74,9 @@ class Follower:
         return [field for field in fields if field in wanted or field.startswith(f"{camel(manifest.name)}_")]
 
     async def _events(self, field: str) -> None:
-        document = f"subscription($after: String) {{ {field}(after: $after) {{ kind id revision actor changed }} }}"
+        document = (
+            f"subscription($after: String) {{ {field}(after: $after) {{ kind id revision actor through changed }} }}"
+        )
         after = self._after
         while True:
             with suppress(Unavailable):
@@ -83,7 +86,7 @@ class Follower:
                     self._note(after)
                     what = ", ".join(event["changed"])
                     self._say(
-                        "event", f"{event['kind'].lower()} {field.removesuffix('Events')} {event['id']} by {event['actor']}: {what}",
+                        "event", f"{event['kind'].lower()} {field.removesuffix('Events')} {event['id']} by {who(event)}: {what}",
                         event=event, type=field.removesuffix("Events"),
                     )  # fmt: skip
             await asyncio.sleep(POLL)

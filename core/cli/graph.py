@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import typer
 
+from core.cli.actors import who
 from core.cli.client import open_client
 from core.cli.terminal import AsJson, DataOption, console, facts, plain, print_json, run
 from pcloud.errors import Corrupt, Rejected
@@ -18,10 +19,8 @@ from pcloud.subject import Ref
 __all__ = ["commands"]
 
 commands = typer.Typer(no_args_is_help=True, help="The knowledge graph: query, schema, history, verify, rebuild.")
-AsApp = Annotated[str, typer.Option("--app", help="Through this app's eyes instead of the owner's.")]
-HISTORY = (
-    "query($type: String!, $id: ID!) { nodeHistory(type: $type, id: $id) { revision time kind actor cause tx change } }"
-)
+AsApp = Annotated[str, typer.Option("--app", help="Through this app: its view, and its rights.")]
+HISTORY = "query($type: String!, $id: ID!) { nodeHistory(type: $type, id: $id) { revision time kind actor through cause tx change } }"
 
 
 @commands.command()
@@ -84,10 +83,10 @@ def history(
         print_json(entries)
         return
     for entry in entries:
-        who = f"{entry['kind']} by {plain(entry['actor'])}"
+        what = f"{entry['kind']} by {plain(who(entry))}"
         why = f", because of {plain(entry['cause'])}" if entry["cause"] else ""
         facts.print(
-            f"[bold]{plain(entry['time'])}[/] {who}{why}  [dim]{plain(entry['revision'])}, undo {plain(entry['tx'])}[/]"
+            f"[bold]{plain(entry['time'])}[/] {what}{why}  [dim]{plain(entry['revision'])}, undo {plain(entry['tx'])}[/]"
         )
         print(json.dumps(entry["change"], ensure_ascii=False))
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.cli.actors import who
 from core.cli.client import open_client
 from core.cli.life import segment
 from core.cli.terminal import AsJson, DataOption, console, facts, plain, print_json, print_table, run
@@ -149,9 +150,9 @@ def show(id: Id, data: DataOption, as_json: AsJson = False) -> None:
     facts.print(
         f"[bold]{plain(entry['app'])}/{plain(entry['action'])}[/] {entry['state']}, try {tries(entry)}, {when(entry)}"
     )
-    for name in ("id", "trigger", "entity", "actor"):
-        if entry[name]:
-            facts.print(f"  {name:8} {plain(entry[name])}")
+    for name, value in ({name: entry[name] for name in ("id", "trigger", "entity")} | {"by": who(entry)}).items():
+        if value:
+            facts.print(f"  {name:8} {plain(value)}")
     facts.print(f"  {'args':8} {plain(json.dumps(entry['args'], ensure_ascii=False))}")
     if error := entry["error"]:
         facts.print(f"  [red]{plain(error['code'])}[/] {plain(error['message'])}")
@@ -160,7 +161,7 @@ def show(id: Id, data: DataOption, as_json: AsJson = False) -> None:
     facts.print("  because of, newest first:")
     for link in entry["chain"]:
         moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(link["time"])) if link["time"] else " " * 19
-        facts.print(f"    {moment}  {link['kind']:7}  {plain(link['what'])}  [dim]{plain(link['actor'])}[/]")
+        facts.print(f"    {moment}  {link['kind']:7}  {plain(link['what'])}  [dim]{plain(who(link))}[/]")
 
 
 @commands.command()

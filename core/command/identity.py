@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from core.caller import OWNER
 from pcloud.errors import Rejected
 from pcloud.subject import new_id
 
@@ -40,8 +41,11 @@ def check_key(key: str) -> str:
     return key
 
 
-def transaction_of_key(actor: str, key: str) -> str:
-    return _digest("key", actor, check_key(key))
+def transaction_of_key(actor: str, key: str, through: str = "") -> str:
+    """A key that one app's page has used says nothing to another's, nor to the person's own."""
+    # Hashed as before people had ids, so that a request is known which is repeated after that.
+    who = actor if actor != OWNER.actor else OWNER.name
+    return _digest("key", f"{who} as {through}" if through else who, check_key(key))
 
 
 def transaction_of_run(run: str, generation: int, ordinal: int, request: str) -> str:

@@ -66,8 +66,8 @@ class EventQuota(Protocol):
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
     """`tx`: the transaction's id; `keyed`: whether it follows from the request, so that it may have been done before. `request`: hash of
-    what is asked. `adds_update`: in a run, where adding what exists updates what differs.
-    `payer`: whose quota it counts against, where that is not the actor's."""
+    what is asked. `adds_update`: in a run, where adding what exists updates what differs. `through`: the app through which the actor
+    writes; it counts against that app's quota."""
 
     actor: str
     tx: str
@@ -77,7 +77,11 @@ class WriteRequest:
     depth: int = 0
     traceparent: str = ""
     adds_update: bool = False
-    payer: str = ""
+    through: str = ""
+
+    @property
+    def payer(self) -> str:
+        return f"app:{self.through}" if self.through else self.actor
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +116,26 @@ class Commands:
         return self._store.id_key
 
     async def write(
-        self, actor: str, changes: Sequence[NodeChange], *, key: str | None = None, cause: str = "", depth: int = 0
+        self,
+        actor: str,
+        changes: Sequence[NodeChange],
+        *,
+        key: str | None = None,
+        cause: str = "",
+        depth: int = 0,
+        through: str = "",
     ) -> Revision:
         """Do `changes` as one transaction; returns the revision that has them. With a `key`, a second time does nothing."""
-        tx = new_id() if key is None else transaction_of_key(actor, key)
+        tx = new_id() if key is None else transaction_of_key(actor, key, through)
         asked = request_hash([_plain(change) for change in changes]) if key is not None else ""
 
         async def stage(staging: Staging) -> Mapping[str, Any]:
             await staging.apply(changes)
             return {}
 
-        request = WriteRequest(actor, tx, keyed=key is not None, request=asked, cause=cause, depth=depth)
+        request = WriteRequest(
+            actor, tx, keyed=key is not None, request=asked, cause=cause, depth=depth, through=through
+        )
         return (await self.transact(request, stage)).revision
 
     async def forget(self, actor: str, refs: Iterable[Ref], *, cause: str = "", depth: int = 0) -> Revision:
@@ -174,7 +187,7 @@ class Commands:
             await self._loop.check()
         if self._quotas is not None:
             size = sum(size_of([event.change.set, event.change.link]) for event in events)
-            self._quotas.events(request.payer or request.actor, len(events), size)
+            self._quotas.events(request.payer, len(events), size)
         transaction = Transaction(
             request.tx,
             events,
@@ -184,6 +197,7 @@ class Commands:
             request.request,
             result,
             request.traceparent,
+            request.through,
         )
         try:
             appended = await self._store.append(transaction)

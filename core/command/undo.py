@@ -15,6 +15,7 @@ from core.command.identity import request_hash, transaction_of_key
 from core.command.staging import Staging
 from core.command.transact import Commands, Outcome, WriteRequest
 from core.command.undo_plan import BOUNDS, Plan, UndoLog, plan_undo
+from core.command.undo_view import OneView
 from pcloud.errors import Conflict, NotFound, Rejected, Unavailable
 from pcloud.event import Kind, StoredEvent
 from projections.graph.past import event_size
@@ -40,9 +41,10 @@ class Undoing:
         self._turn = asyncio.Lock()
         self._waiting = 0
 
-    async def undo(self, actor: str, tx: str) -> Outcome:
+    async def undo(self, actor: str, tx: str, only: OneView | None = None) -> Outcome:
         """Append the inverse of transaction `tx`, or, where that was undone and done again, of what did it again last. While it stands
-        undone, a second time answers as the first, `repeated`. `result`: `{"undone", "entities", "leftOut"}`.
+        undone, a second time answers as the first, `repeated`. `result`: `{"undone", "entities", "leftOut"}`. `only`: what was done
+        through an app, which then has to be the app's to write.
 
         Raises `NotFound` for a transaction that the graph does not know (any more), `Rejected` for one that can't be undone, `Conflict`
         with the reasons where later changes stand on it, or where nothing of it is left to be undone.
@@ -52,10 +54,15 @@ class Undoing:
         self._waiting += 1
         try:
             async with self._turn:
+                await self._loop.wait_for(await self._log.last_sequence())  # so that what others undid is known
+                if only is not None:
+                    await self._demand_made(only, tx)
                 standing, undone = await self._standing(tx)
+                if only is not None and standing != tx:
+                    await self._demand_made(only, standing)
                 if undone is not None:
                     return Outcome(undone.revision, undone.result, repeated=True)
-                return await self._undo(actor, standing)
+                return await self._undo(actor, standing, only)
         finally:
             self._waiting -= 1
 
@@ -64,7 +71,6 @@ class Undoing:
         something has."""
         if not _TX.fullmatch(tx):
             raise _unknown(tx)
-        await self._loop.wait_for(await self._log.last_sequence())  # so that what others undid is known
         for _ in range(MOST_TURNS):
             undoing = transaction_of_key("undo", tx)
             if (undone := await self._graph.transaction(undoing)) is None:
@@ -77,21 +83,40 @@ class Undoing:
             tx = again
         raise Rejected(f"it was undone and done again {MOST_TURNS:,} times: undo {tx} by itself")
 
-    async def _undo(self, actor: str, tx: str) -> Outcome:
+    async def _demand_made(self, only: OneView, tx: str) -> None:
+        """Raises `NotFound` for a transaction that was not made through the app, as for one that never was."""
+        known = await self._graph.transaction(tx)
+        last = known.revision.sequence if known is not None else 0
+        events = [event async for event in self._log.read(last, last)] if last else []
+        if not events or events[-1].tx != tx or not only.made(events[-1]):
+            raise _unknown(tx)
+
+    async def _undo(self, actor: str, tx: str, only: OneView | None) -> Outcome:
         request = WriteRequest(
-            actor, transaction_of_key("undo", tx), keyed=True, request=request_hash(["undo", tx]), cause=tx
+            actor,
+            transaction_of_key("undo", tx),
+            keyed=True,
+            request=request_hash(["undo", tx]),
+            cause=tx,
+            through=only.app if only is not None else "",
         )
 
         async def stage(staging: Staging) -> Mapping[str, Any]:
             events = await self._events(tx)
+            if only is not None:
+                only.demand(tx, events)
             plan = await plan_undo(self._log, self._graph, events)
+            if plan.reasons and only is not None:
+                raise only.refusal(tx)
             if plan.reasons:
                 raise Conflict(
                     f"{tx} can't be undone, as later changes stand on it: {_few(plan.reasons)}. Undo those first"
                 )
             await staging.apply(plan.changes)
             if not staging.events():
-                raise Conflict(_nothing_left(tx, plan))
+                raise only.refusal(tx) if only is not None else Conflict(_nothing_left(tx, plan))
+            if only is not None:
+                only.demand(tx, staging.events())
             return {"undone": [tx], "entities": len(events), "leftOut": plan.left_out}
 
         return await self._commands.transact(request, stage)

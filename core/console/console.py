@@ -10,7 +10,7 @@ from aiohttp import web
 from yarl import URL
 
 from core.api import Api
-from core.caller import Caller
+from core.caller import OWNER
 from core.console.files import BuiltPage
 from core.ingress.hosts import acts, same_origin
 from core.ingress.signin import SignIn
@@ -66,7 +66,7 @@ class Console:
     async def _graph(self, request: web.Request) -> web.StreamResponse:
         if request.method != "POST" and request.headers.get("Upgrade", "").lower() != "websocket":
             raise web.HTTPMethodNotAllowed(request.method, ["POST"])
-        return await self._api.http(request, Caller("owner"))
+        return await self._api.http(request, OWNER)
 
     async def _administer(self, request: web.Request, path: str) -> web.StreamResponse:
         if path.split("/")[1] not in OFFERED:

@@ -5,13 +5,13 @@ The log holds the token's hash and the access key's name, never a secret.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from core.call import Calls
-from core.caller import Caller
+from core.caller import OWNER, Caller, Scope
 from core.command import Commands, NodeChange
 from core.owner.credential import new_token, token_hash
 from pcloud.errors import NotFound, PCloudError, Rejected
@@ -25,6 +25,7 @@ ISSUE = "role:object-storage/issue-credentials"
 REVOKE = "role:object-storage/revoke-credentials"
 LONGEST_NAME = 80
 WATCHER = "metrics"
+SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,58 +37,79 @@ class Devices:
     calls: Calls
     disconnect: Callable[[Callable[[Caller], bool]], Awaitable[None]]
 
-    async def pair(self, name: str, graphql: str, bucket: str = BACKUP_BUCKET) -> dict[str, Any]:
-        """What the device gets: `{"id", "graphql", "token", "s3": {"endpoint", "access_key", "secret_key", "bucket"}}`.
+    async def pair(
+        self, name: str, graphql: str, scopes: Collection[str] = ("manage",), bucket: str = BACKUP_BUCKET
+    ) -> dict[str, Any]:
+        """What the device gets: `{"id", "graphql", "token", "scopes"}`, and where it may add files
+        `"s3": {"endpoint", "access_key", "secret_key", "bucket"}`.
 
         The storage keys are issued first: a node that dies in between leaves keys that nobody knows, never a device without any.
         """
         check_name(name)
-        id = new_id()
-        owner = Caller("owner")
+        known, id, token = checked_scopes(scopes), new_id(), new_token("device")
+        paired: dict[str, Any] = {"id": id, "graphql": graphql, "token": token, "scopes": known}
+        fields = {**told(name, token), "scopes": known}
+        if {"upload", "manage"} & set(known):
+            paired["s3"] = await self._keys(id, bucket)
+            fields["accessKey"] = paired["s3"]["access_key"]
         try:
-            answer = await self.calls.call(owner, ISSUE, {"name": f"device-{id}", "bucket": bucket, "write": True})
+            await self.commands.write(OWNER.actor, [NodeChange(Ref("core", "Device", id), "add", set=fields)])
+        except PCloudError:
+            if key := fields.get("accessKey"):
+                await self.calls.call(OWNER, REVOKE, {"access_key": key})
+            raise
+        return paired
+
+    async def _keys(self, id: str, bucket: str) -> dict[str, Any]:
+        try:
+            answer = await self.calls.call(OWNER, ISSUE, {"name": f"device-{id}", "bucket": bucket, "write": True})
         except NotFound as error:
             advice = "install the apps object-store and image-importer first"
             raise NotFound(
                 f"there is nothing yet that a device could back up to: {advice} ({error.message})"
             ) from error
-        s3 = {part: answer.result[part] for part in ("endpoint", "access_key", "secret_key", "bucket")}
-        token = new_token("device")
-        fields = {**told(name, token), "accessKey": s3["access_key"]}
-        try:
-            await self.commands.write("owner", [NodeChange(Ref("core", "Device", id), "add", set=fields)])
-        except PCloudError:
-            await self.calls.call(owner, REVOKE, {"access_key": s3["access_key"]})
-            raise
-        return {"id": id, "graphql": graphql, "token": token, "s3": s3}
+        return {part: answer.result[part] for part in ("endpoint", "access_key", "secret_key", "bucket")}
 
     async def pair_watcher(self, name: str, metrics: str) -> dict[str, Any]:
         """What Prometheus gets: `{"id", "metrics", "token"}`. The token opens the address of the metrics, and nothing else."""
         check_name(name)
         id, token = new_id(), new_token("metrics")
         fields = {**told(name, token), "rights": WATCHER}
-        await self.commands.write("owner", [NodeChange(Ref("core", "Device", id), "add", set=fields)])
+        await self.commands.write(OWNER.actor, [NodeChange(Ref("core", "Device", id), "add", set=fields)])
         return {"id": id, "metrics": metrics, "token": token}
 
     def list(self) -> list[dict[str, Any]]:
         """All devices by name, the revoked ones too."""
         devices = sorted(self.directory.records.devices.values(), key=lambda device: device.name)
-        return [{"id": one.id, "name": one.name, "state": one.state, "rights": one.rights or None} for one in devices]
+        return [
+            {
+                "id": one.id,
+                "name": one.name,
+                "state": one.state,
+                "rights": one.rights or None,
+                "scopes": [] if one.rights else list(one.scopes),
+            }
+            for one in devices
+        ]
 
     async def revoke(self, id: str) -> None:
         """Take a device's token and keys away, at once effective; raises `NotFound`."""
         ref = Ref.make("core", "Device", id)
         if (device := self.directory.records.devices.get(id)) is None:
             raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
-        await self.commands.write("owner", [NodeChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))])
+        await self.commands.write(
+            OWNER.actor, [NodeChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))]
+        )
         await self.disconnect(lambda caller: caller.kind == "device" and caller.name == id)
         if device.access_key:
-            await self.calls.call(Caller("owner"), REVOKE, {"access_key": device.access_key})
+            await self.calls.call(OWNER, REVOKE, {"access_key": device.access_key})
 
     def by_token(self, token: str) -> Caller | None:
         """The device whose token this is. A device with a right of its own can't ask anything else."""
         device = self.directory.device_with(token_hash(token))
-        return Caller("device", device.id) if device is not None and not device.rights else None
+        if device is None or device.rights:
+            return None
+        return Caller("device", device.id, scopes=frozenset(device.scopes))
 
     async def watches(self, token: str) -> bool:
         """Whether the token was made for reading the metrics."""
@@ -99,6 +121,13 @@ def check_name(name: str) -> None:
     """Raises `Rejected`."""
     if not name.strip() or len(name) > LONGEST_NAME:
         raise Rejected(f"a device's name has 1 to {LONGEST_NAME} characters, such as 'Ada’s phone'")
+
+
+def checked_scopes(scopes: Collection[str]) -> list[str]:
+    """Without repetitions, in their order; raises `Rejected`."""
+    if not scopes or set(scopes) - set(SCOPES):
+        raise Rejected(f"a device is paired for {', '.join(SCOPES)}, one of them or more, not for {list(scopes)}")
+    return [scope for scope in SCOPES if scope in scopes]
 
 
 def told(name: str, token: str) -> dict[str, Any]:

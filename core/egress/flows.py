@@ -115,6 +115,6 @@ class Flows:
         window = self._windows.pop(app)
         for to, tally in window.tallies.items():
             self._noted({
-                "kind": "network", "time": window.since, "actor": f"app:{app}", "eyes": "", "target": to, "what": str(tally),
+                "kind": "network", "time": window.since, "actor": f"app:{app}", "through": "", "target": to, "what": str(tally),
                 "outcome": "OK", "seconds": time.time() - window.since,
             })  # fmt: skip

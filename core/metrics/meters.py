@@ -59,7 +59,7 @@ class Meters:
         self._appends[outcome] += 1
         if outcome == "OK":
             self._append.add(seconds)
-            self._events[writer(transaction.actor)] += len(transaction.events)
+            self._events[writer(transaction.actor, transaction.through)] += len(transaction.events)
 
     def called(self, app: str, seconds: float, outcome: str) -> None:
         """As `Calls.on_called` tells it."""
@@ -89,7 +89,7 @@ class Meters:
         yield from (append, appends, events, calls, seconds)
 
 
-def writer(actor: str) -> str:
-    """`owner`, `device`, or the app's name: there are too many devices' ids, and they are nobody's business."""
+def writer(actor: str, through: str) -> str:
+    """The app's name, also where somebody writes through it; else `person` or `device`: who they are, metrics do not tell."""
     kind, _, name = actor.partition(":")
-    return name if kind == "app" else kind
+    return name if kind == "app" else through or kind

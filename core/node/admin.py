@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from aiohttp import web
 
-from core.caller import Caller
+from core.caller import OWNER
 from core.node.app_routes import app_routes
 from core.node.http import error_response
 from core.node.lines import as_lines, dumps
@@ -43,11 +44,11 @@ def admin_application(node: Any) -> web.Application:
     @routes.get("/graphql")  # a websocket, for subscriptions
     @routes.post("/graphql")
     async def graphql(request: web.Request) -> web.StreamResponse:
-        return await node.api.http(request, Caller("owner"))
+        return await node.api.http(request, OWNER)
 
     @routes.post("/graphql/{app}")
     async def graphql_as_app(request: web.Request) -> web.StreamResponse:
-        return await node.api.http(request, Caller("owner", eyes=request.match_info["app"]))
+        return await node.api.http(request, replace(OWNER, through=request.match_info["app"]))
 
     @routes.get("/status")
     async def status(_: web.Request) -> web.StreamResponse:
@@ -62,7 +63,8 @@ def admin_application(node: Any) -> web.Application:
         body = await request.json()
         if body.get("metrics") is True:
             return web.json_response(await node.devices.pair_watcher(body.get("name", ""), f"{node.address}/metrics"))
-        return web.json_response(await node.devices.pair(body.get("name", ""), f"{node.address}/graphql"))
+        scopes = body.get("scopes") or ["manage"]
+        return web.json_response(await node.devices.pair(body.get("name", ""), f"{node.address}/graphql", scopes))
 
     @routes.get("/devices")
     async def devices(_: web.Request) -> web.StreamResponse:
@@ -80,9 +82,7 @@ def admin_application(node: Any) -> web.Application:
     @routes.post("/call")
     async def call(request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        answer = await node.calls.call(
-            Caller("owner"), body["target"], body.get("args", {}), actions=body.get("actions", {})
-        )
+        answer = await node.calls.call(OWNER, body["target"], body.get("args", {}), actions=body.get("actions", {}))
         return web.json_response({"result": answer.result, "revision": str(answer.revision)}, dumps=dumps)
 
     @routes.post("/replay")
@@ -90,7 +90,7 @@ def admin_application(node: Any) -> web.Application:
         body = await request.json()
         answer = await node.processor.replay(
             body["trigger"], body.get("from", "start"), type=body.get("type", ""), id=body.get("id", ""),
-            dry_run=bool(body.get("dry_run")), actor="owner",
+            dry_run=bool(body.get("dry_run")), actor=OWNER.actor,
         )  # fmt: skip
         return web.json_response(answer, dumps=dumps)
 

@@ -8,34 +8,31 @@ from __future__ import annotations
 import asyncio
 import html
 import logging
-import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from aiohttp import HttpVersion11, web
 from multidict import CIMultiDict
 
 from core.api import Api
-from core.caller import Caller
+from core.caller import OWNER, Caller
 from core.console import CONSOLE, Console
 from core.ingress.headers import SAFE
 from core.ingress.hosts import acts, app_of, from_elsewhere, same_origin
 from core.ingress.pages import NOTHING, sealed_policy
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
+from core.ingress.visits import Visits
 from core.metrics import Metrics
 from core.owner.attempts import Attempts
 from core.sandbox.inside import Inside
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
-from pcloud.web import User, sign_user
 
 __all__ = ["Front", "WebApps", "error_response"]
 
 log = logging.getLogger("pcloud.http")
 LARGEST_BODY = 2**40  # bodies are streamed to apps, which have bounds of their own; the API has a small one of its own
-
-# An app knows for so long who asks; each request carries a fresh statement.
-USER_SECONDS = 60
 
 # Who was refused: the app whose page was asked for ('' core's own), the path, and why.
 Refused = Callable[[str, str, str], None]
@@ -72,6 +69,7 @@ class Front:
         apps: WebApps,
         sign_in: SignIn,
         proxy: Proxy,
+        visits: Visits,
         console: Console,
         domain: str,
         authenticate: Callable[[str], Awaitable[Caller | None]],
@@ -83,6 +81,7 @@ class Front:
         self._apps = apps
         self._sign_in = sign_in
         self._proxy = proxy
+        self._visits = visits
         self._console = console
         self._domain = domain
         self._authenticate = authenticate
@@ -136,13 +135,14 @@ class Front:
             return await self._signing_in(request)
         if path == "/metrics" and self._metrics is not None:
             if not await self._watches(bearer(request)):
-                await self._caller(request)
+                (await self._caller(request)).demand("view")
             return await self._metrics.answer(request)
         caller = await self._caller(request)
         if path == "/graphql":
             return await self._api.http(request, caller)
         if path.startswith("/graphql/"):
-            return await self._api.http(request, Caller(caller.kind, caller.name, eyes=path.removeprefix("/graphql/")))
+            return await self._api.http(request, replace(caller, through=path.removeprefix("/graphql/")))
+        caller.demand("view")
         if path == "/":
             return self._front_page(request)
         raise NotFound(f"there is nothing at {path}: the API is at /graphql, each app at its own address")
@@ -167,7 +167,7 @@ class Front:
         if not request.headers.get("Authorization") and self._sign_in.signed_in(request):
             if acts(request) and not same_origin(request):
                 raise Forbidden("this request comes from a page of another site, which may not use your session")
-            return Caller("owner")
+            return OWNER
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
             raise web.HTTPSeeOther("/signin")
         raise web.HTTPUnauthorized(
@@ -187,15 +187,15 @@ class Front:
         if acts(request) and not same_origin(request):
             raise Forbidden("this request comes from a page of another site, which may not use your session")
         if request.path == "/_pcloud/graphql":
-            return await self._api.http(request, Caller("owner", eyes=app))
+            return await self._api.http(request, replace(OWNER, through=app))
         if request.path.lstrip("/").partition("/")[0] == "_pcloud":
             raise NotFound(f"there is nothing at {request.path}")
         address = self._apps.web_address(app)
         if address is None:
             raise NotFound(f"no app with pages called {app!r} is running: see `pcloud app list`")
         try:
-            user = sign_user(self._apps.web_key(app), User("owner", app, time.time() + USER_SECONDS))
-            return await self._proxy.forward(request, address, user)
+            with self._visits.open(app, self._apps.web_key(app), OWNER) as visitor:
+                return await self._proxy.forward(request, address, visitor)
         except Unavailable as error:
             raise Unavailable(
                 f"the app {app!r} does not answer yet: try again in a moment, or see `pcloud app logs {app}`"

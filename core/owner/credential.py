@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 
+from core.caller import OWNER as PERSON
 from core.command import Commands, NodeChange
 from pcloud.subject import Ref
 from projections.directory import Directory
@@ -34,7 +35,7 @@ async def make_owner(directory: Directory, commands: Commands) -> str | None:
         return None
     token = new_token("owner")
     change = NodeChange(OWNER, "add", set={"tokenHash": token_hash(token)}, must_not_exist=True)
-    await commands.write("owner", [change])
+    await commands.write(PERSON.actor, [change])
     return token
 
 

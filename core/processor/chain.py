@@ -25,9 +25,9 @@ class Chains:
         self._store, self._directory, self._runs, self._find_call = store, directory, runs, find_call
 
     async def chain(self, run: Run) -> list[Link]:
-        """`{kind, id, actor, time, what}` each, newest first: `run`, `send` and `init` with the action, `event` with
-        the entity and what happened to it, `call`; last who began: `owner`, `device` or `app`. A run that is forgotten
-        ends it as `unknown`."""
+        """`{kind, id, actor, through, time, what}` each, newest first: `run`, `send` and `init` with the action, `event`
+        with the entity and what happened to it, `call`; last who began: `person`, `device` or `app`. A run that is
+        forgotten ends it as `unknown`."""
         links: list[Link] = []
         cause = await self._of_run(run, links)
         while cause and len(links) < LONGEST:
@@ -42,7 +42,14 @@ class Chains:
         kind = "run" if run.kind == "trigger" else run.kind
         what = f"{run.app}/{run.action}"
         links.append(
-            {"kind": kind, "id": run.id, "actor": run.actor, "time": run.created, "what": what, "state": run.state}
+            {
+                **_by(run.actor, run.through),
+                "kind": kind,
+                "id": run.id,
+                "time": run.created,
+                "what": what,
+                "state": run.state,
+            }
         )
         if not run.sequence:
             return run.cause
@@ -53,9 +60,9 @@ class Chains:
         what = f"{event.ref} {event.kind.value}"
         links.append(
             {
+                **_by(event.actor, event.through),
                 "kind": "event",
                 "id": event.tx,
-                "actor": event.actor,
                 "time": event.time,
                 "what": what,
                 "sequence": event.sequence,
@@ -69,7 +76,8 @@ class Chains:
             links.append(_unknown(id, "no record of this run or call is kept any more"))
             return ""
         what = record.get("action") or record.get("target", "")
-        links.append({"kind": "call", "id": id, "actor": record["actor"], "time": record["time"], "what": what})
+        who = _by(record["actor"], record.get("through", ""))
+        links.append({**who, "kind": "call", "id": id, "time": record["time"], "what": what})
         return record.get("cause", "")
 
     async def _event(self, sequence: int) -> StoredEvent | None:
@@ -80,7 +88,7 @@ class Chains:
     def _origin(self, first: Link) -> Link:
         kind, _, name = first["actor"].partition(":")
         return {
-            "kind": kind, "id": name or kind, "actor": first["actor"], "time": first["time"],
+            **_by(first["actor"], first["through"]), "kind": kind, "id": name or kind, "time": first["time"],
             "what": self._title(kind, name),
         }  # fmt: skip
 
@@ -91,8 +99,12 @@ class Chains:
             return records.devices[name].name if name in records.devices else name
         if kind == "app":
             return records.apps[name].title if name in records.apps else name
-        return kind
+        return name or kind
+
+
+def _by(actor: str, through: str) -> Link:
+    return {"actor": actor, "through": through}
 
 
 def _unknown(id: str, what: str) -> Link:
-    return {"kind": "unknown", "id": id, "actor": "", "time": None, "what": what}
+    return {"kind": "unknown", "id": id, **_by("", ""), "time": None, "what": what}

@@ -43,7 +43,8 @@ class FailedRuns:
         run = await self._failed(id)
         now = time.time()
         job = Job(
-            id=run.id, kind=run.kind, app=run.app, action=run.action, args=run.args, actions=run.actions, actor=run.actor, created=now,
+            id=run.id, kind=run.kind, app=run.app, action=run.action, args=run.args, actions=run.actions, actor=run.actor,
+            through=run.through, created=now,
             target=self._target(run), trigger=run.trigger, entity=run.entity, sequence=run.sequence, generation=run.generation,
             cause=run.cause, depth=run.depth, attempts=run.attempts, replay=run.generation > 0,
         )  # fmt: skip

@@ -18,7 +18,8 @@ __all__ = ["processor_fields"]
 RUNS = "runs(app: String, state: String, trigger: String, first: Int, after: String): [JSON!]!"
 # How many runs there are in each state.
 COUNTS = "runCounts(app: String): JSON!"
-# One run with its `chain`: what led to it, back to the device, app or owner that began it; each {kind, id, actor, time, what}.
+# One run with its `chain`: what led to it, back to the person, device or app that began it; each {kind, id, actor, through,
+# time, what}.
 RUN = "run(id: String!): JSON!"
 # Triggers of the apps that are at work, with the state and progress of their history or newest replay.
 TRIGGERS = "triggers(app: String): [JSON!]!"

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from core.call import ActionName, CallAnswer, Calls, Job, decode_job
-from core.caller import Caller, RunContext
+from core.caller import Caller, RunContext, caller_from
 from core.processor.execute import Executor, resume
 from core.processor.held import Held
 from core.processor.order import Order
@@ -102,7 +102,8 @@ class WorkLoop:
         return Run(
             id=job.id, app=job.app, action=job.action, trigger=job.trigger, kind=job.kind, state="NEW", entity=job.entity,
             sequence=job.sequence, generation=job.generation, attempt=0, attempts=job.attempts or self._settings.send_attempts,
-            args=job.args, actions=job.actions, actor=job.actor, cause=job.cause, depth=job.depth, error=None, created=job.created,
+            args=job.args, actions=job.actions, actor=job.actor, through=job.through, cause=job.cause, depth=job.depth, error=None,
+            created=job.created,
             started=None, ended=None, next_attempt=None,
         )  # fmt: skip
 
@@ -136,6 +137,5 @@ def is_settled(job: Job, before: Run) -> bool:
 
 
 def caller_of(job: Job) -> Caller:
-    kind, _, name = job.actor.partition(":")
-    assert kind in ("owner", "device", "app")
-    return Caller(kind, name, eyes=job.eyes)  # type: ignore[arg-type]
+    """Whose call it is; a device's scopes were looked at when it was taken."""
+    return caller_from(job.actor, job.through, frozenset({"manage"}))

@@ -42,6 +42,8 @@ type HistoryEntry {
   time: DateTime!
   kind: String!
   actor: String!
+  "The app through which the actor did it; empty for none."
+  through: String!
   cause: String!
   tx: String!
   "What was set, unset, linked and unlinked, under the view's names."
@@ -130,7 +132,7 @@ def _type(type_: ViewType) -> str:
         _enum(f"{name}HasFilter", type_.fields) if type_.fields else "",
         f"input {name}Order {{ asc: {name}Orderable desc: {name}Orderable }}",
         _enum(f"{name}Orderable", ["id", *(one.name for one in type_.fields.values() if sortable(one))]),
-        f"type {name}Event {{ kind: String! id: ID! revision: String! actor: String! changed: [String!]! node: {name} }}",
+        f"type {name}Event {{ kind: String! id: ID! revision: String! actor: String! through: String! changed: [String!]! node: {name} }}",
     ]  # fmt: skip
     if groups := list(groupable(type_)):
         parts.append(_enum(f"{name}Group", groups))

@@ -46,7 +46,12 @@ class TracedLog:
         return getattr(self._store, name)
 
     async def append(self, tx: Transaction, /) -> Appended:
-        facts = {"pcloud__tx": tx.tx, "pcloud__actor": tx.actor, "pcloud__events": len(tx.events)}
+        facts = {
+            "pcloud__tx": tx.tx,
+            "pcloud__actor": tx.actor,
+            "pcloud__through": tx.through,
+            "pcloud__events": len(tx.events),
+        }
         with self._tracer.span("append GRAPH", "producer", messaging__system="nats", **facts) as span:
             appended = await self._store.append(replace(tx, traceparent=span.traceparent))
             span.note(pcloud__sequence=appended.revision.sequence)

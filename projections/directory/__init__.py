@@ -10,9 +10,9 @@ directory    the projection with `on_changed`    snapshot       its state in a f
 from projections.directory.app import App, AppState, Previous
 from projections.directory.directory import Changed, Directory, open_directory
 from projections.directory.grant import Grant
-from projections.directory.records import Capability, Device, Owner, Records, TriggerPast
+from projections.directory.records import Capability, Device, Owner, Records, Scope, TriggerPast
 
 __all__ = [
-    "App", "AppState", "Capability", "Changed", "Device", "Directory", "Grant", "Owner", "Previous", "Records", "TriggerPast",
+    "App", "AppState", "Capability", "Changed", "Device", "Directory", "Grant", "Owner", "Previous", "Records", "Scope", "TriggerPast",
     "open_directory",
 ]  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -14,9 +14,12 @@ from pcloud.subject import Ref
 from projections.directory.app import App, read_app
 from projections.directory.grant import Grant, read_grant
 
-__all__ = ["Capability", "Device", "Owner", "Records", "TriggerPast"]
+__all__ = ["Capability", "Device", "Owner", "Records", "Scope", "TriggerPast"]
 
 log = logging.getLogger("pcloud.view")
+
+Scope = Literal["view", "upload", "manage"]
+"""What a device may be paired for: to look, to use the storage, to do whatever its person may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,8 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """`token_hash`: SHA-256 of its token, '' once it is revoked. `rights`: '' for what the owner may, `metrics` for that alone.
-    `access_key`: the storage credential that was made for it."""
+    """`token_hash`: SHA-256 of its token, '' once it is revoked. `rights`: `metrics` for one that reads these alone. `access_key`: the
+    storage credential that was made for it. `scopes`: what it was paired for; devices of before there were scopes may do everything."""
 
     id: str
     name: str
@@ -38,6 +41,7 @@ class Device:
     token_hash: str = ""
     rights: str = ""
     access_key: str = ""
+    scopes: tuple[Scope, ...] = ("manage",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ def _read_owner(id: str, values: Mapping[str, Any]) -> Owner:
 def _read_device(id: str, values: Mapping[str, Any]) -> Device:
     return Device(
         id, values["name"], values["state"], values.get("tokenHash") or "", values.get("rights") or "",
-        values.get("accessKey") or "",
+        values.get("accessKey") or "", tuple(values.get("scopes") or ("manage",)),
     )  # fmt: skip
 
 

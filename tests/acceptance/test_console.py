@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from core.app import packed
+from tests.attacks.pages import Page as AppPage
 from tests.node_process import ROOT, NodeProcess, wait_until
 
 DIARY = """
@@ -315,3 +316,10 @@ def test_a_removed_app_is_gone_from_the_list(console: Page, reader: NodeProcess)
     expect(console.get_by_role("heading", name="Apps")).to_be_visible(timeout=30_000)
     expect(console.get_by_role("article").filter(has_text="Reader")).to_have_count(0)
     assert "reader" not in installed(reader)
+
+
+def test_what_an_apps_page_tried_is_told_with_the_app_beside_you(console: Page, cloud: NodeProcess) -> None:
+    AppPage(cloud, "diary").call("reader/read-note", note="first")
+    show(console, "/activity")
+    line = console.get_by_role("listitem").filter(has_text="You, through diary tried to call reader/read-note")
+    expect(line.first).to_be_visible()

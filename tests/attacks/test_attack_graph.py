@@ -345,8 +345,8 @@ async def test_attack_a_key_that_another_apps_page_has_used_tells_nothing(tmp_pa
         await fill(cloud, secrets=True)
         query, headers = 'mutation { addOwn(input: [{text: "t"}]) { count own { id } } }', {"Idempotency-Key": "k"}
         await cloud.install("other", "type Own { text: String }")
-        first = await cloud.ask(query, by=Caller("owner", eyes="other"), headers=headers)
-        second = await cloud.ask(query, by=Caller("owner", eyes="spy"), headers=headers)
+        first = await cloud.ask(query, by=Caller("person", "owner", through="other"), headers=headers)
+        second = await cloud.ask(query, by=Caller("person", "owner", through="spy"), headers=headers)
         third = await cloud.ask(query, by=Caller("app", "spy"), headers=headers)
         ids = [one["addOwn"]["own"][0]["id"] for one in (first, second, third)]
         assert len(set(ids)) == 3
@@ -359,13 +359,24 @@ async def test_attack_an_unknown_app_is_not_named_as_an_actor(tmp_path: Path) ->
         await cloud.ask(
             'mutation { updateItem(input: {filter: {code: {eq: "i0"}}, set: {price: 5}}) { count } }', by="painter"
         )
-        device = Caller("device", "d1", eyes="painter")
+        device = Caller("device", "d1", through="painter", scopes=frozenset({"manage"}))
         await cloud.ask(
             'mutation { updateItem(input: {filter: {code: {eq: "i0"}}, set: {price: 6}}) { count } }', by=device
         )
         id = (await cloud.ask('{ getItem(code: "i0") { id } }', by=SPY))["getItem"]["id"]
-        found = await cloud.ask('query($id: ID!) { nodeHistory(type: "Item", id: $id) { actor } }', {"id": id}, by=SPY)
-        assert [one["actor"] for one in found["nodeHistory"]] == ["device", "app", "app:shop"]
+        found = await cloud.ask(
+            'query($id: ID!) { nodeHistory(type: "Item", id: $id) { actor through } }', {"id": id}, by=SPY
+        )
+        shown = [(one["actor"], one["through"]) for one in found["nodeHistory"]]
+        assert shown == [("device", "app"), ("app", ""), ("app:shop", "")]
+        person = Caller("person", "owner", through="shop")
+        await cloud.ask(
+            'mutation { updateItem(input: {filter: {code: {eq: "i0"}}, set: {price: 7}}) { count } }', by=person
+        )
+        found = await cloud.ask(
+            'query($id: ID!) { nodeHistory(type: "Item", id: $id, first: 1) { actor through } }', {"id": id}, by=SPY
+        )
+        assert found["nodeHistory"] == [{"actor": "person", "through": "shop"}]
 
 
 async def test_attack_a_type_that_needs_a_hidden_field_has_no_way_to_be_added(tmp_path: Path) -> None:
@@ -461,7 +472,7 @@ async def test_attack_a_withdrawn_grant_ends_open_subscriptions_at_once_and_no_o
         await fill(cloud, secrets=True)
         async with (
             Listener(cloud) as spy,
-            Listener(cloud, Caller("owner", eyes="spy")) as page,
+            Listener(cloud, Caller("person", "owner", through="spy")) as page,
             Listener(cloud, Caller("app", "shop")) as shop,
         ):
             for one in (spy, page, shop):

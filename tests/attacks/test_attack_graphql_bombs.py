@@ -365,7 +365,7 @@ def test_attack_one_caller_cannot_hold_all_connections(loop: asyncio.AbstractEve
     async def flood() -> None:
         async with (
             served(cloud, Caller("app", "bomber")) as (url, session),
-            served(cloud, Caller("owner")) as (owner, again),
+            served(cloud, Caller("person", "owner")) as (owner, again),
             contextlib.AsyncExitStack() as opened,
         ):
             for _ in range(ApiLimits().caller_connections):

@@ -110,7 +110,7 @@ async def test_attack_a_tossed_cookie_of_cores_name_signs_nobody_out_or_in(front
     }[where]  # fmt: skip
     url = f"http://127.0.0.1:{front.port}/graphql"
     async with front.client.get(url, headers=[("Host", front.host()), *headers]) as answer:
-        assert (await answer.json())["kind"] == "owner"
+        assert (await answer.json())["kind"] == "person"
     async with front.request("/graphql", signed_in=False, headers={"Cookie": tossed}) as answer:
         assert answer.status == 401
 
@@ -166,7 +166,7 @@ async def test_attack_a_client_can_name_neither_the_user_nor_take_the_header_awa
         seen = (await answer.json())["headers"]
     assert "forged" not in str(seen) and not [value for name, value in seen if name == "x-thing"]
     (user,) = [value for name, value in seen if name == "pcloud-user"]
-    assert verify_user(APP_KEY, user, "photos").actor == "owner"
+    assert verify_user(APP_KEY, user, "photos").actor == "person:owner"
 
 
 async def test_attack_the_users_header_is_for_one_app_and_a_minute(front: FrontDoor) -> None:
@@ -181,7 +181,7 @@ async def test_attack_the_users_header_is_for_one_app_and_a_minute(front: FrontD
         with pytest.raises(Forbidden):
             verify_user(key, user, app, now)
     with pytest.raises(Forbidden):
-        verify_user(APP_KEY, sign_user(APP_KEY, User("owner", "other", claims.expires)), "photos")
+        verify_user(APP_KEY, sign_user(APP_KEY, User("person:owner", "other", claims.expires)), "photos")
 
 
 # --- other origins' pages ----------------------------------------------------------------------------------------------------------
@@ -332,7 +332,7 @@ async def test_attack_a_host_that_is_not_ours_gets_no_page(front: FrontDoor, hos
         front,
         f"GET /graphql HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n".encode(),
     )
-    assert answer.startswith(b"HTTP/1.1 400") and b'"owner"' not in answer
+    assert answer.startswith(b"HTTP/1.1 400") and b'"person"' not in answer
 
 
 FRAMINGS = {
@@ -370,14 +370,14 @@ PATHS = ["/%5fpcloud/graphql", "/_pcloud%2fgraphql", "//_pcloud/graphql", "/x/..
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_attack_no_path_leads_from_an_apps_origin_to_more_than_its_own_view(front: FrontDoor, path: str) -> None:
-    """Either core refuses it, or answers with the app's eyes, or the app itself gets it as it stands."""
+    """Either core refuses it, or answers with the app's rights, or the app itself gets it as it stands."""
     request = f"POST {path} HTTP/1.1\r\nHost: {front.host('photos')}\r\nCookie: {cookie(front, 'photos')}\r\n"
     answer = await raw(front, f"{request}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
     status, body = int(answer[9:12]), answer.partition(b"\r\n\r\n")[2]
     assert status in (200, 400, 404), answer
     if status == 200:
         told = json.loads(body)
-        assert told.get("eyes") == "photos" or told["path"] == path, told
+        assert told.get("through") == "photos" or told["path"] == path, told
 
 
 @pytest.mark.parametrize(
@@ -389,7 +389,7 @@ async def test_attack_a_path_without_credentials_reaches_nothing(front: FrontDoo
         front,
         f"POST {path} HTTP/1.1\r\nHost: {front.host()}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode(),
     )
-    assert int(answer[9:12]) in (400, 401, 404) and b'"owner"' not in answer
+    assert int(answer[9:12]) in (400, 401, 404) and b'"person"' not in answer
 
 
 @pytest.mark.parametrize(

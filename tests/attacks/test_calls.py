@@ -54,9 +54,10 @@ def test_an_attack_by_a_target_that_is_none_is_rejected(cloud: Cloud, target: st
 
 
 FORGED = {
-    "Pcloud-Caller": "owner", "Pcloud-Actor": "owner", "Pcloud-Cause": "f" * 32, "Pcloud-Depth": "0", "Pcloud-Call": "1",
+    "Pcloud-Caller": "person:owner", "Pcloud-Actor": "person:owner", "Pcloud-Through": "other",
+    "Pcloud-Cause": "f" * 32, "Pcloud-Depth": "0", "Pcloud-Call": "1",
     "Pcloud-Replay": "true", "Pcloud-Tx": "f" * 32, "Nats-Msg-Id": "1", "Authorization": "Bearer owner_x", "Cookie": "pcloud=x",
-    "Pcloud-User": "owner", "X-Forwarded-For": "127.0.0.1", "Host": "console.localhost", "Pcloud-App": "other",
+    "X-Forwarded-For": "127.0.0.1", "Host": "console.localhost", "Pcloud-App": "other",
 }  # fmt: skip
 
 
@@ -67,7 +68,7 @@ def test_an_attack_by_pretending_to_be_the_owner_calls_as_the_attacker(cloud: Cl
     assert code(cloud.attack(ask, "POST", "/call/other/secret", {"args": {}}, FORGED)) == (403, "FORBIDDEN")
 
 
-@pytest.mark.parametrize("field", ["actor", "caller", "cause", "run", "app", "eyes", "headers"])
+@pytest.mark.parametrize("field", ["actor", "caller", "cause", "run", "app", "through", "headers"])
 def test_an_attack_by_pretending_in_the_body_is_rejected(cloud: Cloud, field: str) -> None:
     assert code(cloud.attack(ask, "POST", "/call/other/greet", {"args": {}, field: "owner"}, {})) == (400, "REJECTED")
 

@@ -595,7 +595,7 @@ def test_an_attack_by_taking_the_bus_and_gateways_ports_fools_the_attacker_alone
         return said
 
     cloud.attack(take)
-    assert cloud.call("other/greet")["caller"] == "owner"
+    assert cloud.call("other/greet")["caller"] == "person:owner"
 
 
 def test_an_attack_leaves_nothing_behind_when_its_app_is_removed(cloud: Cloud) -> None:

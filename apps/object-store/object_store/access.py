@@ -1,6 +1,7 @@
 """Who may do what with whose bucket. Pure.
 
-Core has already checked that the caller was granted the action at all. On top of that:
+Core has already checked that the caller was granted the action at all. Where a person acts through an app, the caller is that app. On
+top of that:
 
 - a bucket belongs to the app (or the owner) that made it;
 - reading (`get-object`, `list-objects`) is open to every app that was granted the call: that grant is what the owner approved;
@@ -12,12 +13,14 @@ from __future__ import annotations
 
 from pcloud.errors import Forbidden
 
-__all__ = ["is_owner", "may_administer", "may_create", "may_write"]
+__all__ = ["OWNER", "is_owner", "may_administer", "may_create", "may_write"]
+
+OWNER = "person:owner"
 
 
 def is_owner(caller: str) -> bool:
     """The owner, or core on the owner's behalf: both may do everything."""
-    return caller in ("owner", "core")
+    return caller in (OWNER, "core")
 
 
 def may_create(caller: str) -> None:

@@ -4,6 +4,8 @@
     object      (bucket, key) → etag …, seen, gone, sent, tries, due; only of buckets with a webhook
     checkpoint  the time of the last message of the filer's stream that is folded in here
 
+Owners and issuers are callers as core names them; ledgers from before people had ids say `owner`, which is changed when they are opened.
+
 A batch of changes and its checkpoint are one transaction: a kill loses both or none. A change older than what is known of its key
 changes nothing, so the stream may be read again, and a listing and the stream may overlap. It survives kill -9 at any time; after a
 power cut the last transactions may be missing, which only makes the stream and the listing tell them again.
@@ -31,6 +33,8 @@ CREATE TABLE IF NOT EXISTS object (bucket TEXT NOT NULL, key TEXT NOT NULL, etag
     sent INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (bucket, key)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), at INTEGER NOT NULL) STRICT;
+UPDATE bucket SET owner = 'person:owner' WHERE owner = 'owner';
+UPDATE credential SET issuer = 'person:owner' WHERE issuer = 'owner';
 """
 _ADDED = ("tries", "due")  # since the first ledgers
 # What has never been tried is due at 0, what failed at a later second: the clock may have been set back since.

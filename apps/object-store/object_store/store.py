@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
-from object_store.access import is_owner, may_administer, may_create, may_write
+from object_store.access import OWNER, is_owner, may_administer, may_create, may_write
 from object_store.delivery import Delivery, Send, utc
 from object_store.flush import Flusher
 from object_store.ledger import Bucket, Credential, Ledger
@@ -88,7 +88,7 @@ class Store:
         check_bucket(bucket)
         if len(webhook) > 1024:
             raise Rejected("a webhook is an action or a capability, of at most 1024 characters")
-        owner = "owner" if is_owner(caller) else caller
+        owner = OWNER if is_owner(caller) else caller
         known = self._ledger.bucket(bucket)
         if known is None:
             await self._ready()

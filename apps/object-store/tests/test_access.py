@@ -31,9 +31,9 @@ async def test_a_bucket_belongs_to_the_app_that_made_it(store: Store) -> None:
     with pytest.raises(Forbidden):
         await store.export("app:other", "thumbnails")
     assert (await store.usage("app:other"))["buckets"] == []
-    for caller in ("owner", "core", "app:photos", "device:phone"):
+    for caller in ("person:owner", "core", "app:photos", "device:phone"):
         assert (await store.put_object(caller, "thumbnails", "a"))["url"]
-    for caller in ("owner", "app:other", "device:phone"):  # the grant of the call lets them read
+    for caller in ("person:owner", "app:other", "device:phone"):  # the grant of the call lets them read
         assert (await store.get_object(caller, "thumbnails", "a"))["url"]
         assert (await store.list_objects(caller, "thumbnails")) == {"objects": [], "next": None}
     with pytest.raises(Forbidden):
@@ -47,7 +47,7 @@ async def test_what_is_not_there_or_out_of_bounds_is_told(store: Store) -> None:
     with pytest.raises(NotFound):
         await store.get_object("app:photos", "unknown", "a")
     with pytest.raises(NotFound):
-        await store.revoke_credentials("owner", "PCNONE")
+        await store.revoke_credentials("person:owner", "PCNONE")
     for seconds in (0, -1, 604_801):
         with pytest.raises(Rejected):
             await store.get_object("app:photos", "images", "a", seconds)
@@ -155,7 +155,7 @@ async def test_revoked_credentials_are_refused_from_the_answer_on(store: Store) 
         await in_thread(phone.put_object, Bucket="images", Key="a", Body=b"hello")
         with pytest.raises(Forbidden):
             await store.revoke_credentials("app:other", issued["access_key"])
-        await store.revoke_credentials("owner", issued["access_key"])
+        await store.revoke_credentials("person:owner", issued["access_key"])
         with pytest.raises(ClientError, match="InvalidAccessKeyId"):
             await in_thread(phone.put_object, Bucket="images", Key="a", Body=b"hello")
 
@@ -172,9 +172,9 @@ async def test_listing_usage_and_export_tell_all_objects(store: Store) -> None:
         found += [o["key"] for o in page["objects"]]
         after = page["next"]
     assert sorted(found) == keys
-    assert [o["key"] for o in (await store.list_objects("owner", "images", prefix="z/"))["objects"]] == ["z/1/2"]
+    assert [o["key"] for o in (await store.list_objects("person:owner", "images", prefix="z/"))["objects"]] == ["z/1/2"]
     assert (await store.usage("app:photos"))["buckets"] == [{"bucket": "images", "objects": 35, "bytes": 175}]
-    exported = (await store.export("owner", "images"))["objects"]
+    exported = (await store.export("person:owner", "images"))["objects"]
     assert sorted(o["key"] for o in exported) == keys and all("X-Amz-Signature" in o["url"] for o in exported)
     await store.delete_object("app:photos", "images", "a")
-    assert "a" not in [o["key"] for o in (await store.list_objects("owner", "images"))["objects"]]
+    assert "a" not in [o["key"] for o in (await store.list_objects("person:owner", "images"))["objects"]]

@@ -124,7 +124,9 @@ async def test_the_app_serves_its_role_over_the_bus_and_tells_the_webhook(tmp_pa
         assert await core.call("put-object", "app:other", bucket="images", key="a") == "FORBIDDEN"
         assert await core.call("get-object", "app:other", bucket="unknown", key="a") == "NOT_FOUND"
         assert await core.call("get-object", "app:photos", bucket="images", key="a", seconds=0) == "REJECTED"
-        issued = await core.call("issue-credentials", "owner", name="phone", bucket="images", prefix="p", write=True)
+        issued = await core.call(
+            "issue-credentials", "person:owner", name="phone", bucket="images", prefix="p", write=True
+        )
         assert issued["endpoint"] == endpoint
         s3 = boto3.client(
             "s3", endpoint_url=endpoint, region_name=issued["region"],
@@ -141,7 +143,7 @@ async def test_the_app_serves_its_role_over_the_bus_and_tells_the_webhook(tmp_pa
             "size": 5,
             "modified": "",
         }
-        assert await core.call("revoke-credentials", "owner", access_key=issued["access_key"]) == {}
+        assert await core.call("revoke-credentials", "person:owner", access_key=issued["access_key"]) == {}
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(15):
             assert await process.wait() == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from object_store.ledger import Bucket, Ledger
+from object_store.ledger import Bucket, Credential, Ledger
 from object_store.metadata import Change, Created, Deleted
 
 from pcloud.errors import Corrupt
@@ -161,3 +161,14 @@ CREATE INDEX waiting ON object (bucket) WHERE sent = 0 AND gone = 0;
 INSERT INTO bucket VALUES ('images', 'app:photos', 'capability:abc');
 INSERT INTO object VALUES ('images', 'a', 'e', 1, 1, 10, 0, 0), ('images', 'told', 'e', 1, 1, 10, 0, 1);
 """
+
+
+def test_the_owners_buckets_of_before_people_had_ids_stay_the_owners(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.add_bucket(Bucket("images", "owner"))
+        ledger.add_bucket(Bucket("thumbnails", "app:owner"))
+        ledger.add_credential(Credential("KEY", "phone", "images", "", True, "owner"))
+    for _ in range(2):
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            assert [bucket.owner for bucket in ledger.buckets()] == ["person:owner", "app:owner"]
+            assert ledger.credential("KEY") == Credential("KEY", "phone", "images", "", True, "person:owner")

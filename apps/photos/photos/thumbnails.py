@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from pcloud.bounded import run_bounded
+from pcloud.context import own_work
 from pcloud.errors import NotFound, Rejected
 from photos.bytes import ObjectStore
 from photos.decode import SIZES, shrink
@@ -96,7 +97,8 @@ class Thumbnails:
         """However many ask at once, the picture is decoded once; that who asked first goes away does not stop it."""
         task = self._making.get(sha256)
         if task is None:
-            task = self._making[sha256] = asyncio.create_task(self._make(place, sha256))
+            with own_work():  # it is made once, for whoever looks next
+                task = self._making[sha256] = asyncio.create_task(self._make(place, sha256))
             task.add_done_callback(lambda done: self._made(sha256, done))
         await asyncio.shield(task)
 

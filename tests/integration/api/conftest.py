@@ -27,7 +27,7 @@ from projections.loop import ProjectionLoop
 from projections.search.tantivy import open_tantivy_search
 from tests.views import SmallViews, open_small_views
 
-OWNER = Caller("owner")
+OWNER = Caller("person", "owner")
 
 IMPORTER = """
 enum Source { PHONE CAMERA }

@@ -56,7 +56,7 @@ async def url(cloud: Cloud) -> AsyncIterator[str]:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         app = request.match_info.get("app")
-        return await cloud.api.http(request, Caller("app", app) if app else Caller("owner"))
+        return await cloud.api.http(request, Caller("app", app) if app else Caller("person", "owner"))
 
     application = web.Application()
     application.router.add_route("*", "/graphql", handle)
@@ -83,7 +83,7 @@ async def test_a_post_is_answered_with_its_revision(http: ClientSession, url: st
     async with http.post(url, json={"query": "{ revision whoAmI }"}) as response:
         body = await response.json()
         assert response.status == 200
-        assert body["data"] == {"revision": response.headers["Pcloud-Revision"], "whoAmI": "owner"}
+        assert body["data"] == {"revision": response.headers["Pcloud-Revision"], "whoAmI": "person:owner"}
         assert body["extensions"] == {"revision": response.headers["Pcloud-Revision"]}
 
 
@@ -161,7 +161,7 @@ async def test_a_platform_command_answers_what_was_selected(cloud: Cloud) -> Non
         'mutation($a: JSON) { x: callAction(app: "a", action: "b", args: $a) { said who: by inner { n } __typename } }'
     )
     assert await cloud.ask(query, {"a": {"deep": [1]}}) == {
-        "x": {"said": {"deep": [1]}, "who": "owner", "inner": [{"n": 1}, {"n": 2}], "__typename": "Called"}
+        "x": {"said": {"deep": [1]}, "who": "person:owner", "inner": [{"n": 1}, {"n": 2}], "__typename": "Called"}
     }
     assert (await cloud.fails(query, by=APP)).code == "REJECTED", "it is not visible to apps"
     assert await cloud.ask("{ whoAmI }", by=APP) == {"whoAmI": "app:image-importer"}
@@ -368,7 +368,7 @@ async def test_queries_and_mutations_run_over_a_socket_too(http: ClientSession, 
     client = await (await connect(http, url)).begin()
     id = await client.subscribe("{ whoAmI }")
     answer = await client.receive()
-    assert (answer["type"], answer["id"], answer["payload"]["data"]) == ("next", id, {"whoAmI": "owner"})
+    assert (answer["type"], answer["id"], answer["payload"]["data"]) == ("next", id, {"whoAmI": "person:owner"})
     assert (await client.receive()) == {"type": "complete", "id": id}
     await client.subscribe("{ nothing }")
     assert (await client.receive())["type"] == "error"

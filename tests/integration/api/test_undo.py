@@ -14,7 +14,7 @@ from core.command.undo_fields import undo_fields
 from core.command.undo_plan import BOUNDS
 from pcloud.errors import Unavailable
 from pcloud.subject import Ref
-from tests.integration.api.conftest import ADD, Cloud
+from tests.integration.api.conftest import ADD, Cloud, grant
 
 APP = "image-importer"
 UNDO = "mutation($tx: String!) { undo(tx: $tx) }"
@@ -349,8 +349,78 @@ async def test_what_can_not_be_undone_says_why(house: Cloud, image: Any, what: s
     assert failed.code == code and words in failed.message
 
 
-async def test_an_app_can_not_undo(house: Cloud, image: Any) -> None:
+async def test_an_app_by_itself_can_not_undo(house: Cloud, image: Any) -> None:
     _, tx = await add(house, image(1))
-    for caller in (Caller("app", APP), Caller("owner", eyes=APP)):
-        assert "undo" in (await house.fails(UNDO, {"tx": tx}, by=caller)).message
-    assert (await house.ask(UNDO, {"tx": tx}, by=Caller("device", "phone")))["undo"]["entities"] == 1
+    assert "undo" in (await house.fails(UNDO, {"tx": tx}, by=Caller("app", APP))).message
+    phone = Caller("device", "phone", scopes=frozenset({"manage"}))
+    assert (await house.ask(UNDO, {"tx": tx}, by=phone))["undo"]["entities"] == 1
+
+
+PAGE = Caller("person", "owner", through=APP)
+
+
+async def test_through_an_app_what_was_done_through_it_is_undone(house: Cloud, image: Any) -> None:
+    await house.ask(ADD, {"input": [image(1)]}, by=PAGE)
+    made = await last_tx(house)
+    done = (await house.ask(UNDO, {"tx": made}, by=PAGE))["undo"]
+    assert not done["repeated"] and done["leftOut"] == []
+    (event,) = [event async for event in house.store.read(await house.last(), await house.last())]
+    assert (event.kind.value, event.actor, event.through) == ("deleted", "person:owner", APP)
+    await house.ask(UNDO, {"tx": event.tx}, by=PAGE)
+    assert (await house.ask("{ queryImage { title } }", by=APP))["queryImage"] == [{"title": "picture 1"}]
+
+
+@pytest.mark.parametrize("by", ["owner", "the app itself", "through another app", "never"])
+async def test_through_an_app_nothing_else_is_undone_or_told_from_what_never_was(
+    house: Cloud, image: Any, by: str
+) -> None:
+    tx = "0" * 32
+    if by == "owner":
+        value = {"input": [{**image(1), "source": "PHONE"}]}
+        add_as_owner = ADD.replace("AddImageInput", "AddImageImporter_ImageInput").replace(
+            "addImage", "addImageImporter_Image"
+        )
+        await house.ask(add_as_owner.replace(" image {", " imageImporter_Image {"), value)
+        tx = await last_tx(house)
+    elif by == "the app itself":
+        _, tx = await add(house, image(1))
+    elif by == "through another app":
+        await house.install("painter", "", [grant("painter", "write", "image-importer/Image")])
+        await house.ask(ADD, {"input": [image(1)]}, by=Caller("person", "owner", through="painter"))
+        tx = await last_tx(house)
+    failed = await house.fails(UNDO, {"tx": tx}, by=PAGE)
+    assert failed.code == "NOT_FOUND" and failed.message.replace(tx, "TX") == (
+        "there is no transaction 'TX' of the last 90 days: `pcloud graph history` names an entity's"
+    )
+
+
+async def test_through_an_app_nothing_is_undone_that_it_may_not_write_any_more(house: Cloud, image: Any) -> None:
+    painter = Caller("person", "owner", through="painter")
+    await house.install("painter", "", [grant("painter", "write", "image-importer/Image")])
+    await house.ask(ADD, {"input": [image(1)]}, by=painter)
+    tx = await last_tx(house)
+    await house.install("painter", "", [grant("painter", "read", "image-importer/Image")])
+    assert (await house.fails(UNDO, {"tx": tx}, by=painter)).code == "CONFLICT"
+    assert len((await house.ask("{ queryImage { id } }", by=APP))["queryImage"]) == 1
+
+
+async def test_through_an_app_what_cascades_into_another_apps_types_is_not_undone(house: Cloud, image: Any) -> None:
+    """Its answer tells nothing of what the app does not see."""
+    (id,), _ = await add(house, image(1))
+    segment = "mutation($image: ImageRef!) { addImageSegment(input: [{x: 1, image: $image}]) { count } }"
+    await house.ask(segment, {"image": {"id": id}}, by="face-detector")
+    await house.ask("mutation($id: ID!) { deleteImage(filter: {id: [$id]}) { count } }", {"id": id}, by=PAGE)
+    tx = await last_tx(house)
+    failed = await house.fails(UNDO, {"tx": tx}, by=PAGE)
+    assert failed.code == "CONFLICT" and "egment" not in failed.message and "face" not in failed.message
+    assert (await house.ask(UNDO, {"tx": tx}))["undo"]["entities"] == 2
+
+
+async def test_through_an_app_later_changes_that_it_does_not_see_are_not_named(house: Cloud, image: Any) -> None:
+    await house.ask(ADD, {"input": [image(1)]}, by=PAGE)
+    tx = await last_tx(house)
+    (found,) = (await house.ask("{ queryImage { id } }", by=APP))["queryImage"]
+    query = "mutation($id: ID!) { updateImage(input: {filter: {id: [$id]}, set: {faceCount: 3}}) { count } }"
+    await house.ask(query, {"id": found["id"]}, by="face-detector")
+    failed = await house.fails(UNDO, {"tx": tx}, by=PAGE)
+    assert failed.code == "CONFLICT" and "face" not in failed.message

@@ -43,7 +43,7 @@ async def test_the_schema_holds_only_what_was_granted(cloud: Cloud) -> None:
 async def test_the_owner_sees_all_under_long_names_and_changes_nothing_of_the_platforms(
     cloud: Cloud, image: Any
 ) -> None:
-    owner = await names(cloud, Caller("owner"))
+    owner = await names(cloud, Caller("person", "owner"))
     assert {"ImageImporter_Image", "FaceDetector_ImageSegment", "Core_App"} <= owner.keys()
     assert {"faceDetector_segments", "title"} <= owner["ImageImporter_Image"]
     assert "addImageImporter_Image" in owner["Mutation"] and not any("Core_" in name for name in owner["Mutation"])
@@ -131,8 +131,8 @@ async def test_an_alias_settles_a_clash(cloud: Cloud) -> None:
 
 
 async def test_the_owner_through_an_apps_eyes_sees_what_the_app_sees(cloud: Cloud) -> None:
-    assert await names(cloud, Caller("owner", eyes="photos")) == await names(cloud, "photos")
-    failed = await cloud.fails("{ revision }", by=Caller("owner", eyes="nothing-installed"))
+    assert await names(cloud, Caller("person", "owner", through="photos")) == await names(cloud, "photos")
+    failed = await cloud.fails("{ revision }", by=Caller("person", "owner", through="nothing-installed"))
     assert failed.code == "NOT_FOUND" and cloud.status == 404
 
 

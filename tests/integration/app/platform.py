@@ -23,6 +23,7 @@ from core.app import App, Apps, AppSettings, Supervision
 from core.caller import Caller, RunContext
 from core.command import Commands
 from core.egress import Egress
+from core.ingress.visits import Visits
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
 from eventstore.server import EmbeddedServer
 from pcloud.errors import Forbidden
@@ -105,13 +106,23 @@ class Recorder:
         self.note(f"retire {app} {list(triggers)}")
 
     async def disconnect(self, whom: Callable[[Caller], bool]) -> None:
-        for caller in (Caller("app", "tiny"), Caller("owner", eyes="tiny"), Caller("app", "other"), Caller("owner")):
+        for caller in (
+            Caller("app", "tiny"),
+            Caller("person", "owner", through="tiny"),
+            Caller("app", "other"),
+            Caller("person", "owner"),
+        ):
             if whom(caller):
-                self.note(f"disconnect {caller.actor} {caller.eyes}".rstrip())
+                self.note(f"disconnect {caller.actor} {caller.through}".rstrip())
 
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         return web.json_response(
-            {"actor": caller.actor, "run": caller.run.id if caller.run else "", "body": await request.text()}
+            {
+                "actor": caller.actor,
+                "through": caller.through,
+                "run": caller.run.id if caller.run else "",
+                "body": await request.text(),
+            }
         )
 
 
@@ -146,7 +157,7 @@ async def open_platform(folder: Path, *, egress: Egress | None = None, **changes
         commands = Commands(store, views.answers, views.loop, views.directory_loop)
         apps = Apps(
             settings, commands=commands, directory=views.directory, store=store, server=server,
-            api=recorder, calls=recorder, processor=recorder, egress=egress,
+            api=recorder, calls=recorder, processor=recorder, egress=egress, visits=Visits(),
         )  # fmt: skip
         stack.push_async_callback(apps.stop_all)
         await apps.start_all()

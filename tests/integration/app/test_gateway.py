@@ -6,15 +6,19 @@ import aiohttp
 import pytest
 
 from core.app.gateway import Gateway, socket_path
+from core.caller import OWNER
+from core.ingress.visits import Visits
 from pcloud.errors import Forbidden, Rejected
 from tests.integration.app.platform import Recorder
+
+VISITS = Visits()
 
 
 @pytest.fixture
 async def door(tmp_path):
     recorder = Recorder(tmp_path / "journal")
     async with (
-        Gateway("tiny", tmp_path / "tiny.sock", recorder, recorder),
+        Gateway("tiny", tmp_path / "tiny.sock", recorder, recorder, VISITS),
         aiohttp.ClientSession("http://pcloud", connector=aiohttp.UnixConnector(str(tmp_path / "tiny.sock"))) as client,
     ):
         yield client, recorder
@@ -43,9 +47,26 @@ async def test_what_is_sent_is_accepted_with_its_run(door):
 async def test_graphql_is_asked_as_that_app_and_within_its_own_open_run(door):
     client, _ = door
     async with client.post("/graphql", data="{}", headers={"Pcloud-Run": "tiny-token"}) as answer:
-        assert await answer.json() == {"actor": "app:tiny", "run": "run1", "body": "{}"}
+        assert await answer.json() == {"actor": "app:tiny", "through": "", "run": "run1", "body": "{}"}
     async with client.post("/graphql", data="{}", headers={"Pcloud-Run": "other-token"}) as answer:
         assert answer.status == 403 and (await answer.json())["error"]["code"] == "FORBIDDEN"
+
+
+async def test_what_is_asked_for_a_visitor_is_the_visitors_through_the_app(door):
+    client, recorder = door
+    with VISITS.open("tiny", b"key", OWNER) as visitor:
+        headers = {"Pcloud-User": visitor}
+        async with client.post("/graphql", data="{}", headers=headers) as answer:
+            assert await answer.json() == {"actor": "person:owner", "through": "tiny", "run": "", "body": "{}"}
+        for path in ("/call/a/b", "/send/a/b"):
+            async with client.post(path, json={}, headers=headers) as answer:
+                assert answer.status < 300
+        async with client.post("/call/a/b", json={}, headers={**headers, "Pcloud-Run": "tiny-token"}) as answer:
+            assert answer.status == 400 and "not both" in (await answer.json())["error"]["message"]
+    for path in ("/graphql", "/call/a/b", "/send/a/b"):
+        async with client.post(path, json={}, headers=headers) as answer:
+            assert answer.status == 403
+    assert [line.split()[:2] for line in recorder.noted()] == [["call", "person:owner"], ["send", "person:owner"]]
 
 
 async def test_a_refusal_comes_with_code_and_message(door):
@@ -88,7 +109,7 @@ async def test_a_socket_left_by_a_killed_node_is_replaced_and_closed_to_others(t
     recorder = Recorder(tmp_path / "journal")
     path = tmp_path / "tiny.sock"
     path.touch()
-    async with Gateway("tiny", path, recorder, recorder):
+    async with Gateway("tiny", path, recorder, recorder, VISITS):
         assert path.stat().st_mode & 0o777 == 0o600
     assert not path.exists()
 

@@ -77,7 +77,7 @@ def test_a_change_is_run_at_once_and_what_happens_is_shown(node: NodeProcess, fo
         dev.wait_for("ready")
         node.graphql(ADD)
         dev.wait_for("run", lambda record: record["run"]["state"] == "DONE")
-        assert {record["event"]["actor"] for record in dev.seen if record["kind"] == "event"} >= {"owner"}
+        assert {record["event"]["actor"] for record in dev.seen if record["kind"] == "event"} >= {"person:owner"}
         code = folder / "app.py"
         code.write_text(code.read_text().replace("return words", 'app.log.info("counted %d", words); return words'))
         assert "app.py" in dev.wait_for("reload")["files"]

@@ -34,7 +34,7 @@ def test_what_an_app_does_is_seen_by_its_test(cloud: Cloud, ink: str) -> None:
     assert cloud.graphql(document)["addInkBlots_Note"]["count"] == 1
     assert [run["state"] for run in cloud.wait_for_runs(ink)] == ["DONE"]
     created, counted = cloud.events("ink-blots/Note", 2)
-    assert (created["kind"], created["actor"]) == ("created", "owner")
+    assert (created["kind"], created["actor"]) == ("created", "person:owner")
     assert (counted["kind"], counted["changed"], counted["actor"]) == ("updated", ["words"], "app:ink-blots")
     assert cloud.call("ink-blots/count", note=created["id"]) == 3
     cloud.wait_for(lambda: any("ready" in line for line in cloud.log(ink)), "a line of the log")

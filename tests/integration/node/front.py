@@ -18,6 +18,7 @@ from core.console import Console
 from core.console.files import BuiltPage
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
+from core.ingress.visits import Visits
 from core.node.http import Front
 from core.owner.session import Sessions
 
@@ -31,7 +32,7 @@ class TellingApi:
     """Answers with the caller that the front made out."""
 
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        return web.json_response({"kind": caller.kind, "name": caller.name, "eyes": caller.eyes})
+        return web.json_response({"kind": caller.kind, "name": caller.name, "through": caller.through})
 
 
 class OneApp:
@@ -51,12 +52,19 @@ class OneApp:
 
 
 class FrontDoor:
-    """`port`: of the front. `app`: the port of the app `photos` itself. `sessions`: its own. `first_chunk`: set when the app has seen the
-    beginning of an upload."""
+    """`port`: of the front. `app`: the port of the app `photos` itself. `sessions`, `visits`: its own. `first_chunk`: set when the app has
+    seen the beginning of an upload."""
 
     def __init__(
-        self, port: int, app: int, sessions: Sessions, client: aiohttp.ClientSession, first_chunk: asyncio.Event
+        self,
+        port: int,
+        app: int,
+        sessions: Sessions,
+        client: aiohttp.ClientSession,
+        first_chunk: asyncio.Event,
+        visits: Visits,
     ):
+        self.visits = visits
         self.port = port
         self.app = app
         self.sessions = sessions
@@ -198,12 +206,16 @@ async def open_front() -> AsyncIterator[FrontDoor]:
         return token == TOKEN
 
     async def authenticate(token: str) -> Caller | None:
-        return {TOKEN: Caller("owner"), "device_right": Caller("device", "d1")}.get(token)
+        return {
+            TOKEN: Caller("person", "owner"),
+            "device_right": Caller("device", "d1", scopes=frozenset({"manage"})),
+        }.get(token)
 
     async with served(web.Application()) as nowhere:
         pass  # its port is free again, and nobody listens there
     sign_in = SignIn(sessions, "localhost", is_owner)
     api: Any = TellingApi()
+    visits = Visits()
     with tempfile.TemporaryDirectory() as folder:
         console = Console(api=api, admin=telling_admin(), sign_in=sign_in, page=built_page(Path(folder)))
         async with served(telling_app(first_chunk)) as app, Proxy() as proxy, aiohttp.ClientSession() as client:
@@ -212,9 +224,10 @@ async def open_front() -> AsyncIterator[FrontDoor]:
                 apps=OneApp(("127.0.0.1", app), ("127.0.0.1", nowhere)),
                 sign_in=sign_in,
                 proxy=proxy,
+                visits=visits,
                 console=console,
                 domain="localhost",
                 authenticate=authenticate,
             )
             async with served(front) as port:
-                yield FrontDoor(port, app, sessions, client, first_chunk)
+                yield FrontDoor(port, app, sessions, client, first_chunk, visits)

@@ -74,7 +74,7 @@ async def test_the_administration_is_offered_below_api(front: FrontDoor) -> None
 async def test_the_graph_is_the_owners_whole_one(front: FrontDoor) -> None:
     request: Any = {"app": "console", "headers": own_page(front)}
     async with front.request("/api/graphql", method="POST", json={"query": "{ revision }"}, **request) as answer:
-        assert await answer.json() == {"kind": "owner", "name": "", "eyes": ""}
+        assert await answer.json() == {"kind": "person", "name": "owner", "through": ""}
     async with front.request("/api/graphql", **request) as answer:
         assert answer.status == 405
 

@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from core.node.folder import runtime_folder
 from core.owner.credential import token_hash
+from tests.attacks.pages import device_asks
+from tests.attacks.test_calls import code
 from tests.integration.node.conftest import s3_client
 from tests.node_process import NodeProcess
 
@@ -30,7 +32,7 @@ def asked(address: str, token: str) -> int:
 
 def test_a_devices_token_and_keys_work_until_it_is_revoked(cloud: NodeProcess) -> None:
     device = cloud.json("device", "pair", "--name", "Ada\u2019s phone", "--json")
-    assert set(device) == {"id", "graphql", "token", "s3"}
+    assert set(device) == {"id", "graphql", "token", "scopes", "s3"}
     assert set(device["s3"]) == {"endpoint", "access_key", "secret_key", "bucket"}
     client = s3_client(device["s3"])
     assert asked(device["graphql"], device["token"]) == 200
@@ -43,6 +45,28 @@ def test_a_devices_token_and_keys_work_until_it_is_revoked(cloud: NodeProcess) -
     states = {entry["id"]: entry["state"] for entry in cloud.json("device", "list", "--json")}
     assert states[device["id"]] == "revoked" and states[cloud.device["id"]] == "active"  # type: ignore[attr-defined]
     assert asked(device["graphql"], cloud.device["token"]) == 200  # type: ignore[attr-defined]  # the others go on
+
+
+def test_a_device_that_may_upload_adds_files_and_does_nothing_else(cloud: NodeProcess) -> None:
+    device = cloud.json("device", "pair", "--name", "scanner", "--scope", "upload", "--json")
+    assert device["scopes"] == ["upload"]
+    s3_client(device["s3"]).put_object(Bucket="images", Key="scanner/note.txt", Body=b"hello")
+    query = 'mutation($action: String!, $args: JSON) { callAction(app: "role:object-storage", action: $action, args: $args) }'
+    args = {"bucket": "images", "key": "scanner/b.txt"}
+    for action, ends in (("put-object", ""), ("get-object", "FORBIDDEN"), ("delete-object", "FORBIDDEN")):
+        _, answer = device_asks(cloud, device["token"], query, {"action": action, "args": args})
+        assert code((0, answer))[1] == ends, answer
+    for query in ("{ revision }", "mutation { deleteImageImporter_Image(filter: {}) { count } }"):
+        assert code(device_asks(cloud, device["token"], query, {})) == (403, "FORBIDDEN")
+    assert asked(device["graphql"], device["token"]) == 403
+    assert {entry["id"]: entry["scopes"] for entry in cloud.json("device", "list", "--json")}[device["id"]] == [
+        "upload"
+    ]
+
+
+def test_scopes_are_known_ones_and_apart_from_metrics(cloud: NodeProcess) -> None:
+    for arguments in (("--scope", "everything"), ("--scope", "view", "--metrics")):
+        assert cloud.cli("device", "pair", *arguments, check=False).returncode == 2
 
 
 def test_revoking_closes_what_a_device_has_open(cloud: NodeProcess) -> None:

@@ -32,7 +32,7 @@ async def test_cores_cookie_never_reaches_an_app(front: FrontDoor) -> None:
 async def test_who_asks_cannot_be_forged_by_the_client(front: FrontDoor) -> None:
     seen = await told(front, {"Pcloud-User": "forged", "Pcloud_User": "forged"})
     assert "forged" not in str(seen)
-    assert verify_user(APP_KEY, seen["pcloud-user"][0], "photos").actor == "owner"
+    assert verify_user(APP_KEY, seen["pcloud-user"][0], "photos").actor == "person:owner"
 
 
 async def test_the_app_learns_the_address_that_the_browser_used(front: FrontDoor) -> None:
@@ -67,7 +67,7 @@ async def test_a_page_of_another_origin_can_neither_post_nor_open_a_websocket(
 async def test_a_page_asks_the_graph_on_its_own_origin_through_its_apps_eyes(front: FrontDoor) -> None:
     origin = {"Origin": f"http://{front.host('photos')}"}
     async with front.request("/_pcloud/graphql", app="photos", method="POST", headers=origin, json={}) as answer:
-        assert await answer.json() == {"kind": "owner", "name": "", "eyes": "photos"}
+        assert await answer.json() == {"kind": "person", "name": "owner", "through": "photos"}
 
 
 async def test_the_full_api_is_not_on_an_apps_origin(front: FrontDoor) -> None:
@@ -82,7 +82,7 @@ async def test_the_full_api_is_not_on_an_apps_origin(front: FrontDoor) -> None:
 
 
 async def test_a_token_says_who_asks(front: FrontDoor) -> None:
-    for token, kind in ((TOKEN, "owner"), ("device_right", "device")):
+    for token, kind in ((TOKEN, "person"), ("device_right", "device")):
         async with front.request("/graphql", signed_in=False, headers={"Authorization": f"Bearer {token}"}) as answer:
             assert (await answer.json())["kind"] == kind
     for wrong in ("Bearer wrong", "Bearer ", "Basic x", "Bearer"):

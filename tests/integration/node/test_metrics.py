@@ -121,8 +121,8 @@ def test_the_metrics_are_what_happened(cloud: NodeProcess, watcher: dict[str, st
     assert value(after, "pcloud_append_seconds_count") == value(before, "pcloud_append_seconds_count") + 1
     assert value(after, "pcloud_appends_total", outcome="OK") == value(before, "pcloud_appends_total", outcome="OK") + 1
     assert (
-        value(after, "pcloud_events_written_total", writer="owner")
-        == value(before, "pcloud_events_written_total", writer="owner") + changed
+        value(after, "pcloud_events_written_total", writer="person")
+        == value(before, "pcloud_events_written_total", writer="person") + changed
     )
     assert value(after, "pcloud_append_seconds_sum") > value(before, "pcloud_append_seconds_sum")
 

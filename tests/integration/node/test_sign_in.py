@@ -22,7 +22,7 @@ async def test_a_link_signs_one_browser_in_once(front: FrontDoor) -> None:
         cookie = cookie_of(first)
         assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Domain" not in cookie
     async with front.request("/graphql", signed_in=False, headers={"Cookie": cookie.partition(";")[0]}) as answer:
-        assert (await answer.json())["kind"] == "owner"
+        assert (await answer.json())["kind"] == "person"
     async with front.request(path, signed_in=False) as second:
         assert second.status == 403 and not cookie_of(second)
 

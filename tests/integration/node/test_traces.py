@@ -83,7 +83,7 @@ def test_one_trace_has_all_that_a_request_led_to(node: NodeProcess, collector: C
     wait_until(lambda: all(one in paths() for one in expected), seconds=20, what=f"the trace; it has {paths()}")
     spans = collector.trace(TRACE)
     (first,) = [span for span in spans.values() if span.parent not in spans]
-    assert first.parent == CALLER and first.attributes["pcloud.caller"] == "owner"
+    assert first.parent == CALLER and first.attributes["pcloud.caller"] == "person:owner"
     assert {span.service for span in spans.values()} == {"pcloud"}
     for span in spans.values():
         if span.parent in spans and not span.name.startswith("fold"):

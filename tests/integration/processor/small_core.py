@@ -24,6 +24,7 @@ from core.command import Commands, NodeChange
 from core.grant import grant_id
 from core.processor import Backoff, Processor, ProcessorSettings
 from core.processor.audited import audited_call
+from core.quota import Quotas
 from core.schema import ViewRegistry, parse_schema
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, open_store
 from pcloud.errors import PCloudError
@@ -194,6 +195,7 @@ async def start_core(
     seeds: dict[str, bytes],
     settings: ProcessorSettings = QUICK,
     calls_settings: CallSettings = CALLS,
+    quotas: Quotas | None = None,
 ) -> AsyncGenerator[Core]:
     """A core on a log that runs already; leaving the block cancels all of it at once, like a death."""
     async with AsyncExitStack() as stack:
@@ -205,8 +207,10 @@ async def start_core(
         stack.push_async_callback(_end, [asyncio.create_task(runs_loop.run())])
         views = ViewRegistry(small.directory)
         stack.callback(views.close)
-        commands = Commands(store, small.answers, small.loop, small.directory_loop)
-        calls = await stack.enter_async_context(open_calls(store, server, small.directory, commands, calls_settings))
+        commands = Commands(store, small.answers, small.loop, small.directory_loop, quotas)
+        calls = await stack.enter_async_context(
+            open_calls(store, server, small.directory, commands, calls_settings, quotas=quotas)
+        )
         processor = Processor(
             store, small.answers, small.loop, views, calls, commands, runs, small.directory, settings,
             find_call=partial(audited_call, store),
@@ -238,4 +242,4 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
             await task
 
 
-OWNER = Caller("owner")
+OWNER = Caller("person", "owner")

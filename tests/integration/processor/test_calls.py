@@ -33,7 +33,7 @@ async def test_a_call_reaches_the_action_and_its_answer_comes_back(core: Core) -
     answer = await core.calls.call(OWNER, "library/lend", {"book": "b1", "days": 3})
     assert answer.result == {"lent": "b1"}
     assert app.calls[0].args == {"book": "b1", "days": 3}
-    assert app.calls[0].headers["Pcloud-Caller"] == "owner"
+    assert app.calls[0].headers["Pcloud-Caller"] == "person:owner"
     assert len(app.calls[0].headers["Pcloud-Run"]) == 32
 
 
@@ -45,7 +45,7 @@ async def test_without_a_grant_a_call_is_forbidden_at_once_and_reaches_nobody(co
         with pytest.raises(Forbidden):
             await core.calls.call(APP, target, {"book": "b1"})
     with pytest.raises(Forbidden):
-        await core.calls.call(Caller("owner", eyes="reader"), "library/lend", {"book": "b1"})
+        await core.calls.call(Caller("person", "owner", through="reader"), "library/lend", {"book": "b1"})
     assert app.calls == []
 
 

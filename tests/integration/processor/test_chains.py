@@ -14,7 +14,7 @@ from pcloud.subject import Ref
 from tests.integration.processor.small_core import OWNER, SHELF, Call, Core, until
 from tests.integration.processor.test_triggers import READS, SHELF_APP, ok, reader
 
-PHONE = Caller("device", "d1")
+PHONE = Caller("device", "d1", scopes=frozenset({"manage"}))
 
 
 async def add_as(core: Core, actor: str, id: str, **more: Any) -> None:

@@ -50,12 +50,12 @@ async def test_call_action_answers_with_the_result_or_the_error(core: Core, api:
         return {"read": call.args["book"]}
 
     await core.start_app("reader", read=read)
-    page = Caller("owner", eyes="reader")
-    for caller in (OWNER, Caller("device", "d1"), page):
+    page = Caller("person", "owner", through="reader")
+    for caller in (OWNER, Caller("device", "d1", scopes=frozenset({"manage"})), page):
         assert (await ask(api, CALL, caller, args={"book": "b1"}))["data"] == {"callAction": {"read": "b1"}}
     refused = await ask(api, CALL, args={"book": 1.5})
     assert refused["errors"][0]["extensions"]["code"] == "REJECTED"
-    stranger = await ask(api, CALL, Caller("owner", eyes="shelf"), args={"book": "b1"})
+    stranger = await ask(api, CALL, Caller("person", "owner", through="shelf"), args={"book": "b1"})
     assert stranger["errors"][0]["extensions"]["code"] == "FORBIDDEN"
     assert "errors" in await ask(api, CALL, Caller("app", "reader"), args={"book": "b1"})
 
@@ -69,7 +69,7 @@ async def test_call_action_hands_over_what_its_caller_may_call(core: Core, api: 
 
     await core.start_app("reader", watch=watch)
     own, anothers = {"webhook": "reader/read"}, {"webhook": "shelf/lend"}
-    page = Caller("owner", eyes="reader")
+    page = Caller("person", "owner", through="reader")
     for caller in (OWNER, page):
         assert (await ask(api, HAND, caller, actions=own))["data"] == {"callAction": "capability"}
     codes = [
@@ -109,5 +109,5 @@ async def test_the_owner_lists_retries_dismisses_and_replays(core: Core, api: Ap
     replayed = await ask(api, 'mutation { replay(trigger: "reader/new-books") }')
     assert replayed["data"]["replay"]["events"] == 2
     await until(lambda: len(app.calls) == 5)
-    hidden = await ask(api, "query { runs }", Caller("owner", eyes="reader"))
+    hidden = await ask(api, "query { runs }", Caller("person", "owner", through="reader"))
     assert "errors" in hidden

@@ -31,8 +31,8 @@ async def test_a_durable_call_is_made_when_its_app_comes_up(core: Core) -> None:
     id = await core.calls.send(OWNER, "keeper/new-object", {"key": "a.jpg"})
     app = await core.start_app("keeper", new_object=ok)
     (run,) = await core.run_of("DONE")
-    assert (run.id, run.kind, run.actor) == (id, "send", "owner")
-    assert app.calls[0].headers["Pcloud-Caller"] == "owner"
+    assert (run.id, run.kind, run.actor) == (id, "send", "person:owner")
+    assert app.calls[0].headers["Pcloud-Caller"] == "person:owner"
 
 
 async def test_a_durable_call_that_may_not_be_is_refused_at_once(core: Core) -> None:
@@ -54,7 +54,7 @@ async def test_the_same_key_is_one_run_also_after_the_queue_has_forgotten_it(cor
     # What a sender would do that knows nothing of the run's record: put the call into the queue anew.
     from core.call import Job, encode_job
 
-    job = Job(ids[0], "send", "keeper", "new-object", {"key": "a.jpg"}, "owner", created=2e9)
+    job = Job(ids[0], "send", "keeper", "new-object", {"key": "a.jpg"}, "person:owner", created=2e9)
     assert await core.store.work.put("keeper", "new-object", f"{ids[0]}-again", encode_job(job), {})
     ids.append(await core.calls.send(OWNER, "keeper/new-object", {"key": "b.jpg"}, key="b/1"))
     await core.run_of("DONE", 2)

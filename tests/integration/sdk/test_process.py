@@ -38,7 +38,16 @@ async def dig(file: str) -> str:
 async def page(request):
     return web.Response(text=app.user(request).actor)
 
+async def careless(request):
+    return web.Response(text="looks at nobody")
+
+@app.unsigned
+async def open(request):
+    return web.Response(text="for everybody")
+
 app.web.router.add_get("/", page)
+app.web.router.add_get("/careless", careless)
+app.web.router.add_get("/open", open)
 
 if __name__ == "__main__":
     app.run()
@@ -80,9 +89,12 @@ async def test_pages_know_who_asks_and_turn_strangers_away(variables, tmp_path: 
     async with ClientSession(f"http://127.0.0.1:{unused_port}") as browser:
         header = sign_user(b"k" * 32, User("device:phone", "puppy-counter", 2e9))
         known = await browser.get("/", headers={USER_HEADER: header})
-        stranger = await browser.get("/")
         assert (known.status, await known.text()) == (200, "device:phone")
-        assert stranger.status == 403
+        for path, status in (("/", 403), ("/careless", 403), ("/nothing", 403), ("/open", 200)):
+            stranger = await browser.get(path)
+            assert stranger.status == status, path
+            forged = await browser.get(path, headers={USER_HEADER: f"{header[:-4]}AAAA"})
+            assert forged.status == status, path
     process.terminate()
     assert await process.wait() == 0
 

@@ -60,3 +60,10 @@ async def test_an_empty_log_has_no_records_and_nonsense_is_refused() -> None:
     for wrong in ({"first": 0}, {"first": 10_000}, {"after": "yesterday"}):
         with pytest.raises(Rejected):
             await read_audit(records(3), **wrong)  # type: ignore[arg-type]
+
+
+async def test_a_record_of_before_people_had_ids_is_read_as_todays() -> None:
+    old = {"kind": "call", "actor": "owner", "eyes": "photos", "target": "store/put"}
+    new = {"kind": "call", "actor": "person:owner", "through": "photos", "target": "store/put"}
+    found = (await read_audit(Records([old, new]), app="photos")).records
+    assert [{**record, "id": ""} for record in found] == [{**new, "id": ""}] * 2

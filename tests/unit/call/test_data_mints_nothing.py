@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 
 from core.app.gateway import Gateway
 from core.call import ActionName, CallAnswer, Calls, CallSettings, Capabilities, decode_job, encode_job
-from core.caller import Caller, RunContext
+from core.caller import OWNER, Caller, RunContext
+from core.ingress.visits import Visits
 from core.processor.plan import plan_trigger
 from pcloud.app import App
 from pcloud.manifest import Action, Manifest, Trigger, TriggerOn
 
 TARGET = "desk/note"
 TYPES = {"text": "String", "id": "ID", "any": "JSON", "list": "[String]"}
-CALLERS = [Caller("owner"), Caller("device", "d"), Caller("app", "notes"), Caller("owner", eyes="notes")]
+PHONE = Caller("device", "d", scopes=frozenset({"manage"}))
+CALLERS = [OWNER, PHONE, Caller("app", "notes"), Caller("person", "owner", through="notes")]
 
 names = st.sampled_from(["desk/note", "notes/keep", "notes-two/keep", "object-store/get-object", "photos/x", "core/x"])
 given_away = names.map("action:{}".format)
@@ -136,7 +138,7 @@ def test_no_header_mints_anything(headers: dict[str, str]) -> None:
             return body
 
         request.read = read  # type: ignore[method-assign]
-        await Gateway("notes", None, None, parts.calls)._call(request)  # type: ignore[arg-type]
+        await Gateway("notes", None, None, parts.calls, Visits())._call(request)  # type: ignore[arg-type]
 
     parts = Parts()
     asyncio.run(ask())

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from core.call.capability import Capabilities
-from core.call.permission import demand
-from core.call.target import ActionName, CapabilityName
+from core.call.permission import demand, demand_scope
+from core.call.target import ActionName, CapabilityName, parse_target
 from core.caller import Caller
 from pcloud.errors import Forbidden
 from projections.directory import Directory
 from projections.graph.catalog import Catalog
 
 OWNER, NOTES, NOTES_TWO, DESK = (
-    Caller("owner"),
+    Caller("person", "owner"),
     Caller("app", "notes"),
     Caller("app", "notes-two"),
     Caller("app", "desk"),
@@ -48,7 +48,9 @@ class Minted(Granted):
         self.fields |= {change.ref.id: dict(change.set) for change in changes}
 
 
-@pytest.mark.parametrize("caller", [NOTES, Caller("owner", eyes="notes"), Caller("device", "d", eyes="notes")])
+@pytest.mark.parametrize(
+    "caller", [NOTES, Caller("person", "owner", through="notes"), Caller("device", "d", through="notes")]
+)
 async def test_an_app_and_its_pages_call_their_own_actions_and_none_of_a_name_that_only_begins_so(
     caller: Caller,
 ) -> None:
@@ -87,3 +89,28 @@ async def test_what_is_given_by_two_or_to_two_are_different_tokens() -> None:
     capabilities = Capabilities(b"k" * 32, granted, granted)  # type: ignore[arg-type]
     given = [(NOTES, "desk"), (NOTES, "shelf"), (DESK, "shelf"), (OWNER, "shelf")]
     assert len({await capabilities.mint(giver, receiver, KEEP) for giver, receiver in given}) == len(given)
+
+
+@pytest.mark.parametrize("through", ["", "notes"])
+@pytest.mark.parametrize(
+    ("target", "scopes"),
+    [
+        ("role:object-storage/get-object", {"view", "manage"}),
+        ("role:object-storage/list-objects", {"view", "manage"}),
+        ("role:object-storage/put-object", {"upload", "manage"}),
+        ("role:object-storage/delete-object", {"manage"}),
+        ("role:object-storage/issue-credentials", {"manage"}),
+        ("role:other/get-object", {"manage"}),
+        ("object-store/get-object", {"manage"}),
+        ("notes/keep", {"manage"}),
+        ("capability:" + "x" * 32, {"manage"}),
+    ],
+)
+def test_a_device_calls_what_it_was_paired_for(target: str, scopes: set[str], through: str) -> None:
+    for scope in ("view", "upload", "manage"):
+        device = Caller("device", "d", through, scopes=frozenset({scope}))  # type: ignore[arg-type]
+        if scope in scopes:
+            demand_scope(device, parse_target(target))
+        else:
+            with pytest.raises(Forbidden):
+                demand_scope(device, parse_target(target))

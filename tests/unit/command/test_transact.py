@@ -62,8 +62,8 @@ class Counted:
         raise Unavailable("beyond the quota")
 
 
-@pytest.mark.parametrize(("payer", "counts"), [("", "owner"), ("app:notes", "app:notes")])
-async def test_events_count_with_their_size_for_whoever_causes_them(payer: str, counts: str) -> None:
+@pytest.mark.parametrize(("through", "counts"), [("", "person:owner"), ("notes", "app:notes")])
+async def test_events_count_with_their_size_for_whoever_causes_them(through: str, counts: str) -> None:
     """What an app's page writes with the owner's session counts for the app."""
     log, quota = Log(), Counted()
     commands = Commands(log, Graph(), SlowView(), SlowView(), quota)  # type: ignore[arg-type]
@@ -73,7 +73,7 @@ async def test_events_count_with_their_size_for_whoever_causes_them(payer: str, 
         return {}
 
     with pytest.raises(Unavailable, match="beyond"):
-        await commands.transact(WriteRequest("owner", "tx", payer=payer), stage)
+        await commands.transact(WriteRequest("person:owner", "tx", through=through), stage)
     [(who, count, size)] = quota.counted
     assert (who, count) == (counts, 1) and size >= 10_000
     assert not log.appended

@@ -45,14 +45,14 @@ def told(meters: Meters, facts: Facts) -> dict[str, dict[tuple[str, ...], float]
 def test_what_failed_is_counted_and_not_timed() -> None:
     meters = Meters()
     event = Event(Ref("photos", "Image", "a"), Kind.CREATED)
-    for actor, outcome in (("owner", "OK"), ("device:1", "OK"), ("device:2", "OK"), ("app:photos", "CONFLICT")):
+    for actor, outcome in (("person:owner", "OK"), ("device:1", "OK"), ("device:2", "OK"), ("app:photos", "CONFLICT")):
         meters.appended(Transaction("a" * 32, (event,), actor), 0.002, outcome)
     meters.called("photos", 0.2, "OK")
     meters.called("photos", 9.0, "UNAVAILABLE")
     read = told(meters, Facts())
     assert read["pcloud_appends_total"] == {("OK",): 3, ("CONFLICT",): 1}
     assert read["pcloud_append_seconds_count"] == {(): 3}
-    assert read["pcloud_events_written_total"] == {("owner",): 1, ("device",): 2}
+    assert read["pcloud_events_written_total"] == {("person",): 1, ("device",): 2}
     assert read["pcloud_calls_total"] == {("photos", "OK"): 1, ("photos", "UNAVAILABLE"): 1}
     assert read["pcloud_call_seconds_count"] == {("photos",): 2}
 
@@ -80,9 +80,6 @@ def test_while_the_log_is_away_the_rest_is_told() -> None:
 
 
 def test_writers_are_few() -> None:
-    assert [writer(one) for one in ("owner", "device:1", "app:photos", "app:core")] == [
-        "owner",
-        "device",
-        "photos",
-        "core",
-    ]
+    actors = ("person:owner", "device:1", "app:photos", "app:core")
+    assert [writer(one, "") for one in actors] == ["person", "device", "photos", "core"]
+    assert {writer(one, "evil") for one in actors[:2]} == {"evil"}

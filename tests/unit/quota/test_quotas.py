@@ -52,7 +52,7 @@ def test_an_app_beyond_its_quota_is_told_when_to_come_again_and_others_are_not_t
 
 def test_the_owner_devices_and_the_platform_are_never_refused() -> None:
     quotas = Quotas(SETTINGS, clock=Clock())
-    for actor in ("owner", "device:1", "app:core"):
+    for actor in ("person:owner", "device:1", "app:core"):
         for _ in range(30):
             quotas.events(actor, 1000)
             quotas.calls(actor)

@@ -122,6 +122,7 @@ export interface AppDetail extends AppStatus {
 export interface Cause {
   kind: string
   actor: string
+  through: string
   time: number | null
   what: string
   id: string
@@ -141,6 +142,7 @@ export interface Run {
   attempts: number
   args: Record<string, unknown>
   actor: string
+  through: string
   cause: string
   depth: number
   error: { code: string; message: string; traceback?: string } | null
@@ -158,7 +160,7 @@ export interface AuditRecord {
   kind: string
   time: number
   actor: string
-  eyes?: string
+  through: string
   target: string
   action?: string
   what?: string

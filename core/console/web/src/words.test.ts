@@ -45,8 +45,10 @@ describe('words', () => {
   })
 
   test('who did what', () => {
-    expect(['owner', 'device:0123456789', 'app:photos', 'app:core', 'anyone'].map(actorText)).toEqual(['You', 'Your device 01234567', 'photos', 'PCloud', 'Somebody unknown'])
-    const record = { time: 1, actor: 'app:photos', target: 'role:store/put', action: 'object-store/put', seconds: 0 }
+    const actors = ['person:owner', 'person:ada', 'device:0123456789', 'app:photos', 'app:core', 'anyone']
+    expect(actors.map((actor) => actorText({ actor }))).toEqual(['You', 'ada', 'Your device 01234567', 'photos', 'PCloud', 'Somebody unknown'])
+    expect(actorText({ actor: 'person:owner', through: 'evil' })).toBe('You, through evil')
+    const record = { time: 1, actor: 'app:photos', through: '', target: 'role:store/put', action: 'object-store/put', seconds: 0 }
     expect(deed({ ...record, kind: 'call', outcome: 'OK' })).toBe('called object-store/put')
     expect(deed({ ...record, kind: 'call', outcome: 'FORBIDDEN' })).toBe('tried to call object-store/put')
     expect(deed({ ...record, kind: 'bus', action: '', target: 'graph.x', what: 'may not publish there', outcome: 'FORBIDDEN' })).toBe('graph.x: may not publish there')

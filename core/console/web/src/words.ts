@@ -80,10 +80,14 @@ export function exactly(time: number | string): string {
   return Number.isNaN(date.getTime()) ? '' : new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' }).format(date)
 }
 
-/** Who did something: `You`, a device, an app's name. */
-export function actorText(actor: string): string {
+/** Who did something: `You`, a device, an app's name; and through which app, by its name, which no other app can have. */
+export function actorText({ actor, through }: { actor: string; through?: string }): string {
+  return through ? `${oneText(actor)}, through ${through}` : oneText(actor)
+}
+
+function oneText(actor: string): string {
   const [kind, name] = actor.split(/:(.*)/s)
-  if (kind === 'owner') return 'You'
+  if (kind === 'person') return name === 'owner' ? 'You' : (name ?? actor)
   if (kind === 'device') return `Your device ${name?.slice(0, 8) ?? ''}`.trim()
   if (kind === 'app') return name === 'core' ? 'PCloud' : (name ?? actor)
   return actor === 'anyone' ? 'Somebody unknown' : actor

@@ -1,6 +1,5 @@
 """Takes calls from the bus, several at a time: `attack` runs code, `greet` and `secret` are what an honest app would have."""
 
-import http.server
 import json
 import os
 import subprocess
@@ -8,6 +7,7 @@ import sys
 import threading
 
 from attacker.bus import Bus
+from attacker.pages import serve_pages
 
 NAME = os.environ["PCLOUD_APP"]
 LONGEST = 200_000
@@ -34,7 +34,8 @@ def answer(bus: Bus, action: str, args: dict, headers: dict[str, str], reply: st
             result = attack(args["code"], headers, reply)
         else:
             print(json.dumps({"called": action, "args": args}), flush=True)
-            result = {"app": NAME, "action": action, "caller": headers.get("Pcloud-Caller"), "args": args}
+            who = {"caller": headers.get("Pcloud-Caller"), "actor": headers.get("Pcloud-Actor")}
+            result = {"app": NAME, "action": action, **who, "args": args}
         status, body = "ok", {"result": result}
     except Exception as error:
         status, body = "error", {"error": {"code": "UNAVAILABLE", "message": repr(error)}}
@@ -42,11 +43,7 @@ def answer(bus: Bus, action: str, args: dict, headers: dict[str, str], reply: st
 
 
 def main() -> None:
-    if "PORT" in os.environ:
-        pages = http.server.ThreadingHTTPServer(
-            ("127.0.0.1", int(os.environ["PORT"])), http.server.SimpleHTTPRequestHandler
-        )
-        threading.Thread(target=pages.serve_forever, daemon=True).start()
+    serve_pages()
     bus = Bus()
     bus.subscribe(f"call.{NAME}.>", NAME)
     print(f"{NAME} listens", flush=True)

@@ -1,0 +1,23 @@
+"""Ids that are derived must stay the same for ever: what was done under a key is found by it."""
+
+from __future__ import annotations
+
+from core.command.identity import transaction_of_key
+
+
+def test_a_key_of_before_people_had_ids_still_means_its_transaction() -> None:
+    """As the program made them then: from `owner`, `owner as photos` and `device:d`."""
+    assert transaction_of_key("person:owner", "k") == "bb31117ade2c06c4bdab1d18edb8aa9e"
+    assert transaction_of_key("person:owner", "k", "photos") == "972543e72c941d6702db44822c507c81"
+    assert transaction_of_key("device:d", "k") == "4f0ca3bf3bbcb9c1b2798aafa82aa38c"
+
+
+def test_a_key_counts_for_each_person_and_app_apart() -> None:
+    who = [
+        ("person:owner", ""),
+        ("person:owner", "photos"),
+        ("person:owner", "notes"),
+        ("person:ada", ""),
+        ("app:photos", ""),
+    ]
+    assert len({transaction_of_key(actor, "k", through) for actor, through in who}) == len(who)

@@ -1,0 +1,43 @@
+"""What a device may do is what it was paired for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.caller import Caller
+from core.device.pair import Devices, checked_scopes
+from core.owner.credential import token_hash
+from core.schema import builtin_catalog
+from pcloud.errors import Rejected
+from pcloud.subject import Ref
+from projections.directory import Directory, Records
+
+
+def devices(**more: Any) -> Devices:
+    """One device, as the log tells of it."""
+    fields = {"name": "phone", "state": "active", "tokenHash": token_hash("t"), **more}
+    records = Records().after([Ref("core", "Device", "d")], lambda ref: fields)
+    directory = Directory(builtin_catalog())
+    directory.records = records
+    return Devices(directory, None, None, None)  # type: ignore[arg-type]
+
+
+def test_a_device_of_before_there_were_scopes_may_do_everything() -> None:
+    assert devices().by_token("t") == Caller("device", "d", scopes=frozenset({"manage"}))
+
+
+def test_a_device_has_the_scopes_that_it_was_paired_for() -> None:
+    assert devices(scopes=["view"]).by_token("t") == Caller("device", "d", scopes=frozenset({"view"}))
+
+
+def test_a_token_for_metrics_is_no_device_that_may_ask() -> None:
+    assert devices(rights="metrics").by_token("t") is None
+
+
+@pytest.mark.parametrize("scopes", [[], ["all"], ["view", "delete"], "view", [""]])
+def test_there_are_three_scopes_and_no_device_without_one(scopes: Any) -> None:
+    with pytest.raises(Rejected, match="view, upload, manage"):
+        checked_scopes(scopes)
+    assert checked_scopes(["upload", "view", "view"]) == ["view", "upload"]
