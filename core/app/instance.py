@@ -228,7 +228,9 @@ class Instance:
         if self._settings.confines:
             return await self._confined(run, ports)
         self.port = free_port() if run.web else 0
-        await self._reach.ports.open(self.app.name, list(ports.values()), connect_host)
+        # Without a sandbox it listens on the host itself, where there is one 127.0.0.1 for all.
+        ports = {name: port._replace(address=LOOPBACK) for name, port in ports.items()}
+        await self._reach.ports.open(self.app.name, [], connect_host)
         own = {"PCLOUD_DATA": str(self.folders.data), "HOME": str(self.folders.data)}
         keys = key_variables(self.folders, self.folders.bus_seed.parent)
         doors = {"PCLOUD_URL": self._open_gateway.url, "NATS_URL": self._settings.nats_url}

@@ -191,11 +191,6 @@ class Cell:
                 Opening(one.address, one.port, partial(forward, connect=partial(self._reach, one)))
                 for one in plan.reaches
             ),
-            # The app's own too: an address that it gives to others holds for itself.
-            *(
-                Opening(one.address, one.port, partial(forward, connect=partial(self.dial, one.port)))
-                for one in plan.ports
-            ),
             *plan.outside,
         ]
         low = [one for one in openings if one.port in PRIVILEGED]

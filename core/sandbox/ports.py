@@ -1,8 +1,9 @@
 """Ports that apps have for each other (`run.ports`): an address of this machine's loopback for each app, and a number for each port,
 chosen once and kept.
 
-The same address and number lead to the app from everywhere where they are open at all: on the host, inside the app's own sandbox, and
-inside the sandbox of each app that was granted a call to it. So an address that one of them makes holds for the others.
+The same address and number lead to the app from everywhere where they are open at all: on the host, and inside the sandbox of each app
+that was granted a call to it. So an address that one of them makes holds for the others. The app itself listens at that number on the
+127.0.0.1 of its own sandbox.
 
 The loopback address is no one of core's: browsers send the cookies of a host to each of its ports, and `localhost` has core's.
 """

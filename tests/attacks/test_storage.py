@@ -59,20 +59,17 @@ def test_an_attack_on_weeds_inner_ports_reaches_none_from_any_sandbox_or_from_th
 
     inner = {port for process in weed(store) for port in listening_inside(process)} - {BUS_PORT, GATEWAY_PORT}
     assert len(inner) > 3
-    [s3] = {
-        int(
-            call(store, "keeper", "issue-credentials", name="k", bucket="diary", write=True)[1]["result"][
-                "endpoint"
-            ].rpartition(":")[2]
-        )
-    }
+    endpoint = call(store, "keeper", "issue-credentials", name="k", bucket="diary", write=True)[1]["result"]["endpoint"]
+    s3 = urlsplit(endpoint)
+    assert s3.port in inner and s3.hostname not in (None, "127.0.0.1")
+    places = [(address, port) for port in inner for address in ("127.0.0.1", s3.hostname)]
     for app in ("thief", "attacker", "other"):
-        said = store.attack(connect, [("127.0.0.1", port) for port in inner], app=app)
-        reached = {int(target.rpartition(":")[2]) for target, what in said.items() if what == "connected"}
-        assert reached == ({s3} if app == "thief" else set()), said
-    for port in inner - {s3}:
+        said = store.attack(connect, places, app=app)
+        reached = {target for target, what in said.items() if what == "connected"}
+        assert reached == ({s3.netloc} if app == "thief" else set()), said
+    for place in places:
         with socket.socket() as one:
-            assert one.connect_ex(("127.0.0.1", port)) != 0, port
+            assert (one.connect_ex(place) == 0) == (place == (s3.hostname, s3.port)), place
 
 
 def listening_inside(process: psutil.Process) -> set[int]:

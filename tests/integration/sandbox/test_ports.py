@@ -7,10 +7,9 @@ import socket
 
 import pytest
 
-from core.sandbox import Ports, Published
+from core.sandbox import Ports
 from pcloud.errors import Corrupt, Unavailable
 from tests.integration.app.conftest import until
-from tests.integration.sandbox.prisoner import PORT
 
 # Answers with a line upper-cased, on the port that is its own.
 ECHO = """
@@ -116,20 +115,6 @@ async def test_a_published_port_is_not_on_any_address_of_cores(imprison, echo):
     assert await asyncio.to_thread(ask, port[1:], "host") == "HOST"
     for address in ("127.0.0.1", "::1"):
         assert await asyncio.to_thread(ask, (address, port.port), "host") == ""
-
-
-async def test_an_apps_own_address_holds_in_its_own_sandbox(imprison):
-    """It is what the object store tells others, and signs."""
-    prisoner = await imprison(ports=(Published("tiny", "127.64.1.1", PORT),))
-
-    def peer(address, port):
-        import socket
-
-        with socket.create_connection((address, port), timeout=5) as connection:
-            connection.sendall(b'"answer = 42"\n')
-            return connection.makefile().readline()
-
-    assert await prisoner.do(peer, "127.64.1.1", PORT) == '{"answer": 42}\n'
 
 
 def test_an_address_and_a_number_are_kept_and_no_other_apps(tmp_path):
