@@ -70,10 +70,6 @@ def notes_of(manifest: Manifest, words: Words | None = None) -> list[str]:
     for called, actions in handed_over(manifest):
         receiver = called.rpartition("/")[0] or manifest.name
         notes.extend(explain_capability(manifest.name, receiver, action, words) for action in actions.values())
-    if any(TypeName.parse(trigger.on.type).app != manifest.name for trigger in manifest.triggers):
-        notes.append(
-            "act by itself on what it may see of other apps; where you withdraw that, it stops, and given again it goes on where it was"
-        )
     return list(dict.fromkeys(notes))
 
 
@@ -87,6 +83,8 @@ def _triggers(manifest: Manifest, words: Words) -> Iterator[str]:
             f"“{spoken(trigger.action.rpartition('/')[2])}” by itself when one of the {plural(type_.type)} that {whose} is "
             f"{' or '.join(events)}{past}"
         )
+    if any(TypeName.parse(trigger.on.type).app != manifest.name for trigger in manifest.triggers):
+        yield "stop doing that where you withdraw what it may see, and go on where it was once you give it again"
 
 
 def resources_of(resources: Resources) -> list[str]:

@@ -151,9 +151,9 @@ def test_the_review_says_what_follows_without_being_asked_for():
         "open the port s3 to apps that may call it",
         "“look at book” by itself when one of the books that library keeps is created or updated, also for those that are there already",
         "“watch” by itself when one of the images that it keeps is created, also for those that are there already",
+        "stop doing that where you withdraw what it may see, and go on where it was once you give it again",
         "let whichever app provides “object storage” ask it to “new object” at any time",
         "let faces ask store, in its place, to “get” at any time",
-        "act by itself on what it may see of other apps; where you withdraw that, it stops, and given again it goes on where it was",
     ]
 
 
