@@ -33,6 +33,7 @@ from core.command.undo_fields import undo_fields
 from core.console import Console
 from core.device.pair import Devices
 from core.egress import Egress
+from core.ingress.lasting import Lasting
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
 from core.ingress.visits import Visits
@@ -44,8 +45,10 @@ from core.node.graphs import Graphs, open_graphs
 from core.node.http import Front
 from core.node.side_tasks import run_beside, side_tasks
 from core.node.verify import verify_views
-from core.owner.credential import make_owner, verify_owner
+from core.owner.credential import change_credential, make_owner, verify_owner
+from core.owner.fields import owner_fields
 from core.owner.session import Sessions
+from core.owner.statement import Statements
 from core.processor import Processor
 from core.processor.audited import audited_call
 from core.processor.fields import processor_fields
@@ -60,7 +63,7 @@ from core.trace.opening import open_tracer
 from core.trace.parts import api_with, log_with, trace_folding
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
 from pcloud.errors import Rejected, Unavailable
-from projections.directory import Directory, open_directory
+from projections.directory import Changed, Directory, open_directory
 from projections.graph.port import GraphReader
 from projections.handed import HandedLog
 from projections.loop import ProjectionLoop
@@ -125,7 +128,10 @@ class Node:
     processor: Processor
     devices: Devices
     sessions: Sessions
+    statements: Statements
+    lasting: Lasting
     visits: Visits
+    commands: Commands
     disk: DiskGuard
     audit: Audit
     quotas: Quotas
@@ -145,7 +151,11 @@ class Node:
     def sign_in_link(self) -> str:
         """An address that signs one browser in, once, within ten minutes."""
         host = self.address.removeprefix("http://")
-        return f"{self.address}/signin?code={self.sessions.new_code(host)}"
+        return f"{self.address}/signin?code={self.statements.link_code(host, self.sessions.credential)}"
+
+    async def change_credential(self, present: str | None = None) -> str:
+        """See `core.owner.credential`."""
+        return await change_credential(self.views.directory, self.commands, present)
 
     async def status(self) -> dict[str, Any]:
         last = await self.store.last_sequence()
@@ -337,19 +347,29 @@ async def open_platform(
     await commands.finish_forgetting()
     run_beside(stack, group, "processor", processor.run())
     token = await make_owner(directory, commands)
-    sessions = Sessions(folder.key("session.key"), store.epoch)
-    devices = Devices(directory, commands, calls, api.disconnect)
+    statements, lasting = Statements(folder.key("session.key"), store.epoch), Lasting()
+    sessions = Sessions(directory, commands)
+    stack.callback(directory.on_changed(partial(end_who_may_not_be_here, lasting)))
+    run_beside(stack, group, "sessions", sessions.keep(lasting.review))
+    api.add_fields(owner_fields(sessions, partial(change_credential, directory, commands)))
+    devices = Devices(directory, commands, calls)
     return Node(
-        settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, visits, disk, audit,
-        quotas, meters, token,
+        settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, statements, lasting, visits,
+        commands, disk, audit, quotas, meters, token,
     )  # fmt: skip
+
+
+def end_who_may_not_be_here(lasting: Lasting, changed: Changed) -> None:
+    """On every node, whichever one took the right away."""
+    if changed.touches("Device", "Owner", "Session"):
+        lasting.review()
 
 
 async def serve(stack: AsyncExitStack, node: Node) -> None:
     """Open the web address and the administration socket."""
     settings, directory = node.settings, node.views.directory
 
-    async def authenticate(token: str) -> Caller | None:
+    def authenticate(token: str) -> Caller | None:
         return OWNER if verify_owner(directory, token) else node.devices.by_token(token)
 
     async def is_owner(token: str) -> bool:
@@ -358,12 +378,13 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     def refused(app: str, path: str, why: str) -> None:
         node.audit.refused("web", ANYONE, f"{app}{path}", why)
 
-    sign_in = SignIn(node.sessions, settings.domain, is_owner)
+    sign_in = SignIn(node.sessions, node.statements, settings.domain, is_owner)
     # Browsers take the hosts below a name without a dot, as localhost, for sites of their own.
     proxy = await stack.enter_async_context(Proxy(shared_site="." in settings.domain))
     front = Front(
-        api=node.api, apps=node.apps, sign_in=sign_in, console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in),
-        proxy=proxy, visits=node.visits, domain=settings.domain, authenticate=authenticate, refused=refused,
+        api=node.api, apps=node.apps, sign_in=sign_in, proxy=proxy, visits=node.visits, domain=settings.domain,
+        console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in, lasting=node.lasting),
+        authenticate=authenticate, lasting=node.lasting, refused=refused,
         metrics=node.metrics, watches=node.devices.watches,
     )  # fmt: skip
     runner = front.runner(shutdown_timeout=2.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pcloud.errors import Corrupt, Forbidden
@@ -33,7 +33,7 @@ class Caller:
 
     `name`: the person's id, the device's or the app's name. `through`: the app through whose page, gateway or web server a person or
     device acts, '' at core's own origin; then both have to be allowed what is asked for. `scopes`: what a device was paired for; people
-    and apps have none, and need none.
+    and apps have none, and need none. `session`: of the browser that asks, '' for others.
     """
 
     kind: Literal["person", "device", "app"]
@@ -41,6 +41,7 @@ class Caller:
     through: str = ""
     run: RunContext | None = None
     scopes: frozenset[Scope] = frozenset()
+    session: str = field(default="", compare=False)
 
     @property
     def actor(self) -> str:

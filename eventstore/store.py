@@ -98,8 +98,8 @@ class EventStore:
         self.archives = Archives(connection, self.admit)
 
     def admit_when(self, check: Callable[[], None]) -> None:
-        """Have `check` asked before a transaction or a durable call is stored. It raises `Unavailable` when there is no room;
-        what is under way goes on."""
+        """Have `check` asked before a durable call or a transaction that is not urgent is stored. It raises
+        `Unavailable` when there is no room; what is under way goes on."""
         self._admit = check
 
     def on_append(self, callback: OnAppend) -> None:
@@ -121,7 +121,8 @@ class EventStore:
         unknown if it was stored: then send the same transaction again)."""
         began = perf_counter()
         try:
-            self.admit()
+            if not transaction.urgent:
+                self.admit()
             appended = await self._committer.append(prepare(transaction, self._connection.max_payload))
         except PCloudError as error:
             self._on_append(transaction, perf_counter() - began, error.code)

@@ -26,7 +26,8 @@ class Transaction:
 
     `tx`: 32 hexadecimal digits, the same for the same request. `actor`: who; `through`: the app through which, '' for
     none. `cause`: the run or transaction that led here, `depth`: how many causes so far. `request`: hash of what was
-    asked; `result`: what the asker was told (ids per root field).
+    asked; `result`: what the asker was told (ids per root field). `urgent`: stored while the disk is nearly full as well;
+    for what takes a right away or lets a person in who can make room.
     """
 
     tx: str
@@ -38,6 +39,7 @@ class Transaction:
     result: Mapping[str, Any] = field(default_factory=dict[str, Any])
     traceparent: str = ""
     through: str = ""
+    urgent: bool = False
 
     def __post_init__(self) -> None:
         if not _TX.fullmatch(self.tx):

@@ -72,15 +72,19 @@ class Connection:
         except _Close as close:
             await socket.close(code=close.code, message=close.reason.encode()[:120])
         except asyncio.CancelledError:
+            await self._stop()  # first: closing waits for the client, who may be one that is being put out
             await socket.close(code=GOING_AWAY, message=b"going away")
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
         finally:
-            tasks = [*self._running.values(), *self._checks]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._stop()
         return socket
+
+    async def _stop(self) -> None:
+        tasks = [*self._running.values(), *self._checks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self) -> None:
         """Take messages until the client goes."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli import app, audit, demo, device, graph, metrics, nats, replay, runs, undo, up
+from core.cli import app, audit, demo, device, graph, metrics, nats, owner, replay, runs, undo, up
 
 __all__ = ["cli"]
 
@@ -49,3 +49,4 @@ cli.add_typer(app.commands, name="app")
 cli.add_typer(runs.commands, name="runs")
 cli.add_typer(graph.commands, name="graph")
 cli.add_typer(device.commands, name="device")
+cli.add_typer(owner.commands, name="owner")

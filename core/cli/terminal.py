@@ -5,6 +5,7 @@ Texts that come from apps pass through `plain`, so that none can colour, move or
 
 from __future__ import annotations
 
+import getpass
 import json
 import re
 import signal
@@ -24,6 +25,7 @@ from pcloud.errors import Rejected
 __all__ = [
     "AsJson",
     "DataOption",
+    "ask_secret",
     "confirm",
     "console",
     "facts",
@@ -86,6 +88,14 @@ def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:
         raise Rejected(f"nobody answered the question {question.strip()!r}: {otherwise}") from error
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def ask_secret(what: str, *, otherwise: str) -> str:
+    """Read a secret that is not shown: from the terminal, or the first line of standard input. Raises `Rejected`."""
+    secret = getpass.getpass(f"{what}: ") if sys.stdin.isatty() else sys.stdin.readline()
+    if not secret.strip():
+        raise Rejected(f"nothing was typed for {what[0].lower() + what[1:]}: {otherwise}")
+    return secret.strip()
 
 
 def print_json(value: Any) -> None:

@@ -67,7 +67,7 @@ class EventQuota(Protocol):
 class WriteRequest:
     """`tx`: the transaction's id; `keyed`: whether it follows from the request, so that it may have been done before. `request`: hash of
     what is asked. `adds_update`: in a run, where adding what exists updates what differs. `through`: the app through which the actor
-    writes; it counts against that app's quota."""
+    writes; it counts against that app's quota. `urgent`: see `Transaction`."""
 
     actor: str
     tx: str
@@ -78,6 +78,7 @@ class WriteRequest:
     traceparent: str = ""
     adds_update: bool = False
     through: str = ""
+    urgent: bool = False
 
     @property
     def payer(self) -> str:
@@ -124,6 +125,7 @@ class Commands:
         cause: str = "",
         depth: int = 0,
         through: str = "",
+        urgent: bool = False,
     ) -> Revision:
         """Do `changes` as one transaction; returns the revision that has them. With a `key`, a second time does nothing."""
         tx = new_id() if key is None else transaction_of_key(actor, key, through)
@@ -134,7 +136,7 @@ class Commands:
             return {}
 
         request = WriteRequest(
-            actor, tx, keyed=key is not None, request=asked, cause=cause, depth=depth, through=through
+            actor, tx, keyed=key is not None, request=asked, cause=cause, depth=depth, through=through, urgent=urgent
         )
         return (await self.transact(request, stage)).revision
 
@@ -198,6 +200,7 @@ class Commands:
             result,
             request.traceparent,
             request.through,
+            urgent=request.urgent,
         )
         try:
             appended = await self._store.append(transaction)

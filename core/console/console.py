@@ -6,13 +6,16 @@ page nor a foreign site's reaches it, although the browser would send the cookie
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiohttp import web
 from yarl import URL
 
 from core.api import Api
-from core.caller import OWNER
+from core.caller import OWNER, Caller
 from core.console.files import BuiltPage
 from core.ingress.hosts import acts, same_origin
+from core.ingress.lasting import Lasting
 from core.ingress.signin import SignIn
 from pcloud.errors import Forbidden, NotFound, Rejected
 
@@ -29,10 +32,13 @@ NEVER_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 class Console:
     """`admin`: an application of the administration's routes, of its own for this console."""
 
-    def __init__(self, *, api: Api, admin: web.Application, sign_in: SignIn, page: BuiltPage | None = None):
+    def __init__(
+        self, *, api: Api, admin: web.Application, sign_in: SignIn, lasting: Lasting, page: BuiltPage | None = None
+    ):
         self._api = api
         self._admin = admin
         self._sign_in = sign_in
+        self._lasting = lasting
         self._page = page or BuiltPage()
         admin.pre_freeze()
 
@@ -40,33 +46,40 @@ class Console:
         """Any request to the console's origin."""
         if request.path == "/_pcloud/signin":
             return self._sign_in.app_entry(request)
-        if not self._sign_in.signed_in(request):
+        if (session := self._sign_in.session(request)) is None:
             return self._signed_out(request)
         if request.path.startswith("/api/"):
-            return await self._answer(request)
+            return await self._answer(request, session.id)
         if request.method not in ("GET", "HEAD"):
             raise web.HTTPMethodNotAllowed(request.method, ["GET", "HEAD"])
         return self._page.file(request)
 
     def _signed_out(self, request: web.Request) -> web.StreamResponse:
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-            raise web.HTTPSeeOther(self._sign_in.from_app(request))
+            raise self._sign_in.from_app(request)
         error = {"message": "sign in first: open the console in a browser", "extensions": {"code": "UNAUTHENTICATED"}}
         return web.json_response({"errors": [error]}, status=401, headers=NEVER_KEPT)
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, session: str) -> web.StreamResponse:
         if not from_own_page(request):
             raise Forbidden("this request does not come from the console's own page, so it may not use your session")
         path = request.rel_url.raw_path.removeprefix("/api")
-        response = await (self._graph(request) if path == "/graphql" else self._administer(request, path))
+        if path == "/graphql" and request.method == "POST":
+            response = await self._api.http(request, replace(OWNER, session=session))
+        else:
+            with self._lasting.request(lambda: self._sign_in.runs(session)):
+                response = await self._stay(request, path, replace(OWNER, session=session))
         if not response.prepared:
             response.headers.update(NEVER_KEPT)
         return response
 
-    async def _graph(self, request: web.Request) -> web.StreamResponse:
-        if request.method != "POST" and request.headers.get("Upgrade", "").lower() != "websocket":
+    async def _stay(self, request: web.Request, path: str, caller: Caller) -> web.StreamResponse:
+        """What may last: a websocket, and what the administration answers line by line."""
+        if path != "/graphql":
+            return await self._administer(request, path)
+        if request.headers.get("Upgrade", "").lower() != "websocket":
             raise web.HTTPMethodNotAllowed(request.method, ["POST"])
-        return await self._api.http(request, OWNER)
+        return await self._api.http(request, caller)
 
     async def _administer(self, request: web.Request, path: str) -> web.StreamResponse:
         if path.split("/")[1] not in OFFERED:

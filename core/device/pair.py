@@ -5,7 +5,7 @@ The log holds the token's hash and the access key's name, never a secret.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, get_args
@@ -30,12 +30,9 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """`disconnect`: closes the open connections of the callers that it is asked about."""
-
     directory: Directory
     commands: Commands
     calls: Calls
-    disconnect: Callable[[Callable[[Caller], bool]], Awaitable[None]]
 
     async def pair(
         self, name: str, graphql: str, scopes: Collection[str] = ("manage",), bucket: str = BACKUP_BUCKET
@@ -100,7 +97,6 @@ class Devices:
         await self.commands.write(
             OWNER.actor, [NodeChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))]
         )
-        await self.disconnect(lambda caller: caller.kind == "device" and caller.name == id)
         if device.access_key:
             await self.calls.call(OWNER, REVOKE, {"access_key": device.access_key})
 

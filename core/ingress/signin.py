@@ -1,21 +1,29 @@
-"""Signing a browser in: by a one-time link, by the owner's credential, and onward to an app's own origin.
+"""Signing a browser in and out: by a one-time link, by the owner's credential, and onward to an app's own origin.
 
-A browser that comes to an app's origin without a session is sent to core's origin; signed in there, it comes back with a one-time code
-for that app's host alone. No cookie is ever shared between hosts.
+A browser that comes to an app's origin without a session is sent to core's origin; signed in there, it comes back with a code for that
+app's host and this very browser. No cookie is ever shared between hosts, and all of them belong to one session.
 """
 
 from __future__ import annotations
 
 import asyncio
 import html
-from collections.abc import Awaitable, Callable
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from urllib.parse import parse_qs, quote, urlsplit
 
 from aiohttp import web
 
+from core.ingress.account import signed_out_page
 from core.ingress.hosts import app_of, port_of, same_origin
 from core.ingress.pages import sealed_policy
-from core.owner.session import SESSION_SECONDS, Sessions
+from core.owner.credential import credential_name
+from core.owner.session import Sessions
+from core.owner.statement import WAY_SECONDS, Statements, cookies_named, way_of
+from pcloud.errors import NotFound
+from projections.directory import Session
 
 __all__ = ["SignIn"]
 
@@ -41,28 +49,49 @@ HINT = "<p>Use the credential that was shown when this cloud was first started, 
 class SignIn:
     """`verify`: whether a text is the owner's credential."""
 
-    def __init__(self, sessions: Sessions, domain: str, verify: Callable[[str], Awaitable[bool]]):
+    def __init__(
+        self, sessions: Sessions, statements: Statements, domain: str, verify: Callable[[str], Awaitable[bool]]
+    ):
         self._sessions = sessions
+        self._statements = statements
         self._domain = domain
         self._verify = verify
 
-    def signed_in(self, request: web.Request) -> bool:
-        return self._sessions.any_holds(request.headers.getall("Cookie", []), request.host, secure=request.secure)
+    def session(self, request: web.Request) -> Session | None:
+        """The session with which a browser asks at this origin, if it has one that runs."""
+        return next(self._of(request), None)
+
+    def runs(self, session: str) -> bool:
+        return self._sessions.running(session) is not None
+
+    def _of(self, request: web.Request) -> Iterator[Session]:
+        for value in self._cookies(request, self._statements.session_cookie(request.secure)):
+            session = self._sessions.use(self._statements.session_in(value, request.host))
+            if session is not None:
+                yield session
+
+    @staticmethod
+    def _cookies(request: web.Request, name: str) -> Iterator[str]:
+        return cookies_named(request.headers.getall("Cookie", []), name)
+
+    # --- in ----------------------------------------------------------------------------------------------------------------------
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """GET on core's origin: redeem a link's code, go onward if signed in, or ask for the credential."""
         target = self.checked_target(request, request.query.get("next", ""))
         if code := request.query.get("code"):
-            if session := self._sessions.redeem(code, request.host):
-                return self._enter(request, self.onward(target), session)
+            credential = self._sessions.credential
+            id = self._statements.link_in(code, request.host, credential)
+            if id and (session := await self._begin(request, credential, id)):
+                raise self._entered(request, target, session)
             return self._ask(
                 request,
                 target,
                 '<p class="wrong">That link was used already or is too old. Use the credential instead.</p>',
                 403,
             )
-        if self.signed_in(request):
-            raise web.HTTPSeeOther(self.onward(target))
+        if session := self.session(request):
+            raise web.HTTPSeeOther(self.onward(target, request.query.get("way", ""), session))
         return self._ask(request, target, HINT, 200)
 
     async def submit(self, request: web.Request) -> web.StreamResponse:
@@ -71,30 +100,53 @@ class SignIn:
             raise web.HTTPForbidden(text="this form was sent from another site's page")
         form = await read_form(request)
         target = self.checked_target(request, form.get("next", ""))
-        if not await self._verify(form.get("token", "").strip()):
+        token = form.get("token", "").strip()
+        session = None
+        if await self._verify(token):
+            session = await self._begin(request, credential_name(token))
+        if session is None:
             return self._ask(
                 request,
                 target,
                 '<p class="wrong">That is not this cloud’s credential. Check it and try again.</p>',
                 403,
             )
-        return self._enter(request, self.onward(target), self._sessions.new_session(request.host))
+        raise self._entered(request, target, session)
+
+    async def _begin(self, request: web.Request, credential: str, id: str = "") -> Session | None:
+        """A new session, never one that the request brings: those end with it, as a browser has one."""
+        before = [session.id for session in self._of(request)]
+        return await self._sessions.begin(request.headers.get("User-Agent", ""), credential, id, replacing=before)
 
     def app_entry(self, request: web.Request) -> web.StreamResponse:
         """GET `/_pcloud/signin` on an app's origin: a code from core's origin becomes this host's cookie."""
-        session = self._sessions.redeem(request.query.get("code", ""), request.host)
         path = request.query.get("path", "/")
         # Browsers take `//` and `/\\` for another host's address, and leave out tabs and line ends before they look.
         path = path if path.startswith("/") and path[1:2] not in ("/", "\\") and path.isprintable() else "/"
-        if session is None:
-            raise web.HTTPSeeOther(self.from_app(request, path))
-        return self._enter(request, path, session)
+        code = request.query.get("code", "")
+        for secret in self._cookies(request, self._statements.way_cookie(request.secure)):
+            id = self._statements.entry_in(code, request.host, way_of(secret))
+            if (session := self._sessions.use(id)) is not None:
+                raise self._entered(request, path, session)
+        if self.session(request) is not None:
+            raise web.HTTPSeeOther(path)
+        raise self.from_app(request, path)
 
-    def from_app(self, request: web.Request, path: str | None = None) -> str:
-        """Where a browser without a session at an app's origin goes."""
-        port = f":{request.url.port}" if request.url.explicit_port else ""
+    def from_app(self, request: web.Request, path: str | None = None) -> web.HTTPSeeOther:
+        """Send a browser without a session at an app's origin to core's, with what it is known by when it comes back."""
+        name = self._statements.way_cookie(request.secure)
+        # Two pages that are opened at the same time go the same way.
+        secret = next(self._cookies(request, name), "") or secrets.token_urlsafe(24)
         target = f"{request.scheme}://{request.host}{path or request.path_qs}"
-        return f"{request.scheme}://{self._domain}{port}/signin?next={quote(target, safe='')}"
+        answer = web.HTTPSeeOther(f"{self.home(request)}signin?next={quote(target, safe='')}&way={way_of(secret)}")
+        answer.headers["Cache-Control"] = "no-store"
+        self._set_cookie(request, answer, name, secret, WAY_SECONDS)
+        return answer
+
+    def home(self, request: web.Request) -> str:
+        """The address of core's own front page."""
+        port = f":{request.url.port}" if request.url.explicit_port else ""
+        return f"{request.scheme}://{self._domain}{port}/"
 
     def checked_target(self, request: web.Request, target: str) -> str:
         """`target` if it is a page of this cloud, else core's own front page: signing in never leads elsewhere.
@@ -108,27 +160,41 @@ class SignIn:
         ours = parts.scheme == request.scheme and app_of(parts.netloc, self._domain) is not None
         return target if ours and port_of(parts.netloc) == port_of(request.host) else "/"
 
-    def onward(self, target: str) -> str:
+    def onward(self, target: str, way: str, session: Session) -> str:
+        """Where a browser that is signed in goes: to an app's origin with a code, if it comes from there."""
         parts = urlsplit(target)
-        if not parts.netloc or not app_of(parts.netloc, self._domain):
+        if not way or not parts.netloc or not app_of(parts.netloc, self._domain):
             return target
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        code = self._sessions.new_code(parts.netloc, seconds=60)
+        code = self._statements.entry_code(parts.netloc, session.id, way)
         return f"{parts.scheme}://{parts.netloc}/_pcloud/signin?code={code}&path={quote(path or '/', safe='')}"
 
-    def _enter(self, request: web.Request, location: str, session: str) -> web.StreamResponse:
-        response = web.HTTPSeeOther(location)
-        response.headers["Cache-Control"] = "no-store"  # its address holds a code, its answer a session
-        response.set_cookie(
-            self._sessions.cookie_name(request.secure),
-            session,
-            max_age=SESSION_SECONDS,
-            httponly=True,
-            samesite="Lax",
-            secure=request.secure,
-            path="/",
-        )
-        raise response
+    def _entered(self, request: web.Request, location: str, session: Session) -> web.HTTPSeeOther:
+        answer = web.HTTPSeeOther(location)
+        answer.headers["Cache-Control"] = "no-store"  # its address holds a code, its answer a session
+        value = self._statements.session_value(session.id, request.host)
+        name = self._statements.session_cookie(request.secure)
+        self._set_cookie(request, answer, name, value, int(session.expires - time.time()))
+        return answer
+
+    # --- out ---------------------------------------------------------------------------------------------------------------------
+
+    async def leave(self, request: web.Request) -> web.StreamResponse:
+        """POST on any origin, from a page of that very origin: the session ends on all of them."""
+        if request.method != "POST":
+            raise web.HTTPMethodNotAllowed(request.method, ["POST"])
+        if not same_origin(request) or "Origin" not in request.headers:
+            raise web.HTTPForbidden(text="this was sent from another site's page, which may not sign you out")
+        for session in list(self._of(request)):
+            with suppress(NotFound):  # it has just been ended from elsewhere
+                await self._sessions.end(session.id)
+        answer = signed_out_page(self.home(request))
+        self._set_cookie(request, answer, self._statements.session_cookie(request.secure), "", 0)
+        return answer
+
+    @staticmethod
+    def _set_cookie(request: web.Request, answer: web.StreamResponse, name: str, value: str, seconds: int) -> None:
+        answer.set_cookie(name, value, max_age=seconds, httponly=True, samesite="Lax", secure=request.secure, path="/")
 
     def _ask(self, request: web.Request, target: str, note: str, status: int) -> web.StreamResponse:
         text = PAGE.format(next=html.escape(target), note=note)

@@ -72,12 +72,8 @@ def admin_application(node: Any) -> web.Application:
 
     @routes.delete("/devices/{id}")
     async def revoke(request: web.Request) -> web.StreamResponse:
-        id = request.match_info["id"]
-        try:
-            await node.devices.revoke(id)
-        finally:  # also where the store did not answer: the token is gone by then
-            await node.api.disconnect(lambda caller: caller.kind == "device" and caller.name == id)
-        return web.json_response({"revoked": id})
+        await node.devices.revoke(request.match_info["id"])
+        return web.json_response({"revoked": request.match_info["id"]})
 
     @routes.post("/call")
     async def call(request: web.Request) -> web.StreamResponse:
@@ -112,6 +108,23 @@ def admin_application(node: Any) -> web.Application:
     @routes.post("/signin-link")
     async def link(_: web.Request) -> web.StreamResponse:
         return web.json_response({"link": node.sign_in_link()})
+
+    @routes.post("/owner/reset")
+    async def reset(request: web.Request) -> web.StreamResponse:
+        """A new credential without the present one, which ends all sessions; `?devices=true`: revokes the devices as well. `kept`: why
+        the storage keys of a device could not be revoked, by its id."""
+        credential = await node.change_credential()
+        active = [one["id"] for one in node.devices.list() if one["state"] == "active"]
+        kept: dict[str, str] = {}
+        revoked = active if request.query.get("devices") == "true" else []
+        for id in revoked:
+            try:
+                await node.devices.revoke(id)
+            except PCloudError as error:  # the token is gone nevertheless, and the new credential has to be told
+                kept[id] = error.message
+        return web.json_response(
+            {"credential": credential, "devices": len(active), "revoked": len(revoked), "kept": kept}
+        )
 
     @routes.post("/graph/verify")
     async def verify(request: web.Request) -> web.StreamResponse:

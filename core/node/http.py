@@ -18,8 +18,10 @@ from multidict import CIMultiDict
 from core.api import Api
 from core.caller import OWNER, Caller
 from core.console import CONSOLE, Console
+from core.ingress.account import SIGN_OUT, account_page
 from core.ingress.headers import SAFE
 from core.ingress.hosts import acts, app_of, from_elsewhere, same_origin
+from core.ingress.lasting import Lasting
 from core.ingress.pages import NOTHING, sealed_policy
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
@@ -28,6 +30,7 @@ from core.metrics import Metrics
 from core.owner.attempts import Attempts
 from core.sandbox.inside import Inside
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
+from projections.directory import Session
 
 __all__ = ["Front", "WebApps", "error_response"]
 
@@ -60,7 +63,7 @@ class WebApps(Protocol):
 
 
 class Front:
-    """`authenticate`: the caller that a bearer token belongs to, or None. `watches`: whether a token is good for `/metrics` alone."""
+    """`authenticate`: the caller that a bearer token belongs to now, or None. `watches`: whether a token is good for `/metrics` alone."""
 
     def __init__(
         self,
@@ -72,7 +75,8 @@ class Front:
         visits: Visits,
         console: Console,
         domain: str,
-        authenticate: Callable[[str], Awaitable[Caller | None]],
+        authenticate: Callable[[str], Caller | None],
+        lasting: Lasting,
         refused: Refused = lambda app, path, why: None,
         metrics: Metrics | None = None,
         watches: Callable[[str], Awaitable[bool]] = nobody,
@@ -85,6 +89,7 @@ class Front:
         self._console = console
         self._domain = domain
         self._authenticate = authenticate
+        self._lasting = lasting
         self._refused = refused
         self._metrics = metrics
         self._watches = watches
@@ -118,6 +123,8 @@ class Front:
         try:
             if from_elsewhere(request):
                 raise Forbidden("this request comes from a page of another origin, which may only lead here by a link")
+            if request.path == SIGN_OUT:
+                return await self._sign_in.leave(request)
             if app == CONSOLE:
                 return await self._console.handle(request)
             return await (self._app_origin(request, app) if app else self._own_origin(request))
@@ -139,9 +146,9 @@ class Front:
             return await self._metrics.answer(request)
         caller = await self._caller(request)
         if path == "/graphql":
-            return await self._api.http(request, caller)
+            return await self._graph(request, caller)
         if path.startswith("/graphql/"):
-            return await self._api.http(request, replace(caller, through=path.removeprefix("/graphql/")))
+            return await self._graph(request, replace(caller, through=path.removeprefix("/graphql/")))
         caller.demand("view")
         if path == "/":
             return self._front_page(request)
@@ -161,13 +168,13 @@ class Front:
     async def _caller(self, request: web.Request) -> Caller:
         """Who asks at core's own origin: by bearer token, or by session from a page of this very origin."""
         if token := bearer(request):
-            if caller := await self._authenticate(token):
+            if caller := self._authenticate(token):
                 return caller
             await self._wrong(request, "bearer token")
-        if not request.headers.get("Authorization") and self._sign_in.signed_in(request):
+        if not request.headers.get("Authorization") and (session := self._sign_in.session(request)):
             if acts(request) and not same_origin(request):
                 raise Forbidden("this request comes from a page of another site, which may not use your session")
-            return OWNER
+            return replace(OWNER, session=session.id)
         if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
             raise web.HTTPSeeOther("/signin")
         raise web.HTTPUnauthorized(
@@ -177,33 +184,62 @@ class Front:
             headers={"WWW-Authenticate": 'Bearer realm="pcloud"'},
         )
 
+    async def _graph(self, request: web.Request, caller: Caller) -> web.StreamResponse:
+        """An answer is soon there; a websocket lasts as long as its caller's right to be here."""
+        if "Upgrade" not in request.headers:
+            return await self._api.http(request, caller)
+        with self._lasting.request(lambda: self._still(request, caller)):
+            return await self._api.http(request, caller)
+
+    def _still(self, request: web.Request, caller: Caller) -> bool:
+        if caller.session:
+            return self._sign_in.runs(caller.session)
+        now = self._authenticate(bearer(request))
+        return now is not None and (now.kind, now.name) == (caller.kind, caller.name)
+
     async def _app_origin(self, request: web.Request, app: str) -> web.StreamResponse:
         if request.path == "/_pcloud/signin":
             return self._sign_in.app_entry(request)
-        if not self._sign_in.signed_in(request):
+        if (session := self._sign_in.session(request)) is None:
             if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-                raise web.HTTPSeeOther(self._sign_in.from_app(request))
+                raise self._sign_in.from_app(request)
             raise web.HTTPUnauthorized(text="sign in first: open this address in a browser")
         if acts(request) and not same_origin(request):
             raise Forbidden("this request comes from a page of another site, which may not use your session")
         if request.path == "/_pcloud/graphql":
-            return await self._api.http(request, replace(OWNER, through=app))
+            return await self._graph(request, replace(OWNER, through=app, session=session.id))
+        if request.path == "/_pcloud/" and request.method in ("GET", "HEAD"):
+            return self._account(request, app, session)
         if request.path.lstrip("/").partition("/")[0] == "_pcloud":
             raise NotFound(f"there is nothing at {request.path}")
         address = self._apps.web_address(app)
         if address is None:
             raise NotFound(f"no app with pages called {app!r} is running: see `pcloud app list`")
         try:
-            with self._visits.open(app, self._apps.web_key(app), OWNER) as visitor:
-                return await self._proxy.forward(request, address, visitor)
+            visitor = replace(OWNER, session=session.id)
+            with (
+                self._visits.open(app, self._apps.web_key(app), visitor) as told,
+                self._lasting.request(lambda: self._sign_in.runs(session.id)),
+            ):
+                return await self._proxy.forward(request, address, told)
         except Unavailable as error:
             raise Unavailable(
                 f"the app {app!r} does not answer yet: try again in a moment, or see `pcloud app logs {app}`"
             ) from error
 
+    def _account(self, request: web.Request, app: str, session: Session) -> web.Response:
+        titles = {name: title for name, title, *_ in self._apps.web_names()}
+        if app not in titles:
+            raise NotFound(f"no app with pages called {app!r} is installed: see `pcloud app list`")
+        return account_page(titles[app], session, self._console_address(request), self._sign_in.home(request))
+
+    def _console_address(self, request: web.Request) -> str:
+        port = f":{request.url.port}" if request.url.explicit_port else ""
+        return f"{request.scheme}://{CONSOLE}.{self._domain}{port}/"
+
     def _front_page(self, request: web.Request) -> web.Response:
         port = f":{request.url.port}" if request.url.explicit_port else ""
-        console = f"{request.scheme}://{CONSOLE}.{self._domain}{port}/"
+        console = self._console_address(request)
         items = "".join(
             f'<li><a href="{request.scheme}://{name}.{self._domain}{port}/">{html.escape(title)}'
             f"<small>{name}, {html.escape(author)}</small></a>"
@@ -213,8 +249,8 @@ class Front:
             f"<ul>{items}</ul>" if items else "<p>No app with pages is installed yet: install one in the console.</p>"
         )
         body = f'{apps}<p><a href="{console}">Console</a>: your apps, what they may do, and what they did</p>'
-        text = FRONT_PAGE.format(body=body)
-        policy = {"Content-Security-Policy": sealed_policy(text), "Cache-Control": "no-store"}
+        text = FRONT_PAGE.format(body=body, sign_out=SIGN_OUT)
+        policy = {"Content-Security-Policy": sealed_policy(text, "'self'"), "Cache-Control": "no-store"}
         return web.Response(text=text, content_type="text/html", headers=policy)
 
 
@@ -224,7 +260,10 @@ body{{max-width:34rem;margin:12vh auto;padding:0 1.2rem;background:light-dark(#f
 ul{{list-style:none;padding:0;display:grid;gap:.7rem}}li a{{display:block;padding:1rem 1.2rem;border-radius:.8rem;text-decoration:none;
 color:inherit;background:light-dark(#fff,#1e2127);box-shadow:0 1px 6px #0002}}
 small{{display:block;opacity:.7;overflow-wrap:anywhere}}li a:hover,li a:focus{{outline:2px solid #2563eb}}
-</style><h1>Your cloud</h1>{body}<p><a href="/graphql">Explore the graph</a></p></html>"""
+footer{{display:flex;gap:1.2rem;justify-content:space-between;align-items:center}}
+button{{font:inherit;padding:.45rem 1rem;border:1px solid #8886;border-radius:.5rem;background:none;color:inherit;cursor:pointer}}
+</style><h1>Your cloud</h1>{body}<footer><a href="/graphql">Explore the graph</a>
+<form method="post" action="{sign_out}"><button>Sign out</button></form></footer></html>"""
 
 
 ALWAYS = CIMultiDict(SAFE)  # whose names are hashed already

@@ -21,6 +21,7 @@ from projections.checkpoint import Checkpoint
 from projections.directory.app import App, AppState
 from projections.directory.grant import Grant
 from projections.directory.records import Capability, Device, Owner, Records, TriggerPast
+from projections.directory.session import Session
 from projections.directory.snapshot import read_snapshot, write_snapshot
 from projections.graph.catalog import Catalog
 from projections.graph.model import ModelGraph
@@ -169,6 +170,14 @@ class Directory:
     def owner(self) -> Owner | None:
         """The first person; None before the cloud's first start is through."""
         return self.records.owners.get("owner")
+
+    def session(self, id: str, now: float) -> Session | None:
+        """None for one that is not there, or that has ended by `now`: by itself, with its time, or with the person's credential."""
+        session = self.records.sessions.get(id)
+        if session is None or session.ended or session.expires <= now:
+            return None
+        person = self.records.owners.get(session.person)
+        return session if person is not None and person.credential == session.credential else None
 
     def device_with(self, token_hash: str) -> Device | None:
         """The active device whose token has this SHA-256."""

@@ -13,6 +13,7 @@ from pcloud.errors import Corrupt
 from pcloud.subject import Ref
 from projections.directory.app import App, read_app
 from projections.directory.grant import Grant, read_grant
+from projections.directory.session import Session, read_session
 
 __all__ = ["Capability", "Device", "Owner", "Records", "Scope", "TriggerPast"]
 
@@ -28,6 +29,11 @@ class Owner:
 
     id: str
     token_hash: str
+
+    @property
+    def credential(self) -> str:
+        """Names the credential: another one has another name, and the name helps nobody to find it."""
+        return self.token_hash[:16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class Records:
     devices: Mapping[str, Device] = field(default_factory=dict[str, Device])
     capabilities: Mapping[str, Capability] = field(default_factory=dict[str, Capability])
     pasts: Mapping[str, TriggerPast] = field(default_factory=dict[str, TriggerPast])
+    sessions: Mapping[str, Session] = field(default_factory=dict[str, Session])
 
     def after(self, changed: Iterable[Ref], stored: Callable[[Ref], Mapping[str, Any] | None]) -> Records:
         """With these read again. `stored`: the fields of an entity now, None for one that does not exist."""
@@ -133,4 +140,5 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Mapping[str, Any]], Any]]] = {
     "Device": ("devices", _read_device),
     "Capability": ("capabilities", _read_capability),
     "Trigger": ("pasts", _read_past),
+    "Session": ("sessions", read_session),
 }

@@ -38,7 +38,7 @@ async def visitor(front: FrontDoor, browser: Browser) -> AsyncIterator[BrowserCo
     """A browser that is signed in at core, and at the app `photos`."""
     context = await browser.new_context()
     page = await context.new_page()
-    await page.goto(f"http://{front.host()}/signin?code={front.sessions.new_code(front.host())}")
+    await page.goto(f"http://{front.host()}{front.link()}")
     await page.goto(f"http://{front.host('photos')}/")
     assert await page.locator("body").inner_text()
     await page.close()
@@ -134,7 +134,7 @@ async def test_attack_no_page_frames_core_or_an_app(front: FrontDoor, app_page: 
 
 async def test_attack_a_page_can_set_no_cookie_for_its_siblings(front: FrontDoor, app_page: Page) -> None:
     """Cookie tossing: browsers take each name below localhost for a site of its own; core strips what passes all the same."""
-    name = front.sessions.cookie
+    name = front.statements.cookie
     await app_page.evaluate(
         f"""() => {{ for (const host of ['localhost', '.localhost', 'asleep.localhost'])
         document.cookie = `{name}=tossed; Domain=${{host}}; Path=/`; document.cookie = 'mine=1';

@@ -50,9 +50,8 @@ async def page(front: FrontDoor, browser: Browser) -> AsyncIterator[Page]:
     """Of a browser that is signed in at the app `photos`."""
     context = await browser.new_context()
     page = await context.new_page()
-    await page.goto(
-        f"http://{front.host('photos')}/_pcloud/signin?code={front.sessions.new_code(front.host('photos'))}"
-    )
+    await page.goto(f"http://{front.host()}{front.link()}")
+    await page.goto(f"http://{front.host('photos')}/")
     yield page
     await context.close()
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from core.ingress.headers import BOUNDARY, passing_headers, returning_headers
-from core.owner.session import Sessions
+from core.owner.statement import Statements, cookies_named
 from pcloud.errors import Forbidden
 from pcloud.web import User, sign_user, verify_user
 from tests.integration.node.front import APP_KEY, TOKEN, FrontDoor, open_front
@@ -52,10 +52,6 @@ async def raw(front: FrontDoor, request: bytes) -> bytes:
         return answer
     finally:
         writer.close()
-
-
-def cookie(front: FrontDoor, app: str = "") -> str:
-    return f"{front.sessions.cookie}={front.sessions.new_session(front.host(app))}"
 
 
 # --- cookies -----------------------------------------------------------------------------------------------------------------------
@@ -102,8 +98,8 @@ def test_attack_a_value_that_only_speaks_of_a_domain_is_the_apps_own() -> None:
 @pytest.mark.parametrize("where", ["before", "after", "header before", "header after"])
 async def test_attack_a_tossed_cookie_of_cores_name_signs_nobody_out_or_in(front: FrontDoor, where: str) -> None:
     """A page may set a cookie of the session's name for a path of its own: it must not hide the real one."""
-    name = front.sessions.cookie
-    real, tossed = cookie(front), f"{name}=tossed"
+    name = front.statements.cookie
+    real, tossed = front.cookie(), f"{name}=tossed"
     headers: Any = {
         "before": [("Cookie", f"{tossed}; {real}")], "after": [("Cookie", f"{real}; {tossed}")],
         "header before": [("Cookie", tossed), ("Cookie", real)], "header after": [("Cookie", real), ("Cookie", tossed)],
@@ -118,16 +114,15 @@ async def test_attack_a_tossed_cookie_of_cores_name_signs_nobody_out_or_in(front
 @pytest.mark.parametrize("app", ["photos", "asleep", "", "console"])
 async def test_attack_a_session_is_for_its_host_alone(front: FrontDoor, app: str) -> None:
     """So that a session fixed by, or stolen at, one app's origin is of no use anywhere else."""
-    stolen = {"Cookie": cookie(front, "random-puppy")}
+    stolen = {"Cookie": front.cookie("random-puppy")}
     async with front.request("/", app=app, signed_in=False, headers=stolen) as answer:
         assert answer.status == 401
 
 
 async def test_attack_a_session_given_before_signing_in_is_not_the_one_after(front: FrontDoor) -> None:
     """Session fixation: signing in always makes a new session, and takes none from the request."""
-    planted = f"{front.sessions.cookie}=planted"
-    code = front.sessions.new_code(front.host())
-    async with front.request(f"/signin?code={code}", signed_in=False, headers={"Cookie": planted}) as answer:
+    planted = f"{front.statements.cookie}=planted"
+    async with front.request(front.link(), signed_in=False, headers={"Cookie": planted}) as answer:
         given = answer.headers["Set-Cookie"]
     assert "planted" not in given and "HttpOnly" in given and "Path=/" in given and "Domain" not in given
     async with front.request("/graphql", signed_in=False, headers={"Cookie": planted}) as answer:
@@ -135,10 +130,10 @@ async def test_attack_a_session_given_before_signing_in_is_not_the_one_after(fro
 
 
 def test_attack_over_https_only_a_name_that_no_sibling_can_set_is_a_session() -> None:
-    sessions = Sessions(b"k" * 32, "epoch")
-    made = sessions.new_session("localhost")
-    assert sessions.any_holds([f"__Host-{sessions.cookie}={made}"], "localhost", secure=True)
-    assert not sessions.any_holds([f"{sessions.cookie}={made}"], "localhost", secure=True)
+    statements = Statements(b"k" * 32, "epoch")
+    for name in (statements.session_cookie(secure=True), statements.way_cookie(secure=True)):
+        assert list(cookies_named([f"__Host-{name.removeprefix('__Host-')}=x"], name)) == ["x"]
+        assert not list(cookies_named([f"{name.removeprefix('__Host-')}=x"], name))
 
 
 # --- who asks ----------------------------------------------------------------------------------------------------------------------
@@ -234,7 +229,7 @@ async def test_attack_a_form_of_another_site_posts_nothing(
 
 async def test_attack_two_origins_are_no_origin(front: FrontDoor) -> None:
     own = f"http://{front.host()}"
-    headers = [("Host", front.host()), ("Cookie", cookie(front)), ("Origin", own), ("Origin", "http://evil.example")]
+    headers = [("Host", front.host()), ("Cookie", front.cookie()), ("Origin", own), ("Origin", "http://evil.example")]
     async with front.client.post(f"http://127.0.0.1:{front.port}/graphql", headers=headers, json={}) as answer:
         assert answer.status in (400, 403)
 
@@ -357,7 +352,7 @@ FRAMINGS = {
 async def test_attack_no_request_is_smuggled_through_to_an_app(front: FrontDoor, framing: str) -> None:
     """Whoever reads the second request as one of its own would have it without the checks of the first."""
     smuggled = f"GET /smuggled HTTP/1.1\r\nHost: {front.host('photos')}\r\nPcloud-User: forged\r\n\r\n"
-    head = f"POST /upload HTTP/1.1\r\nHost: {front.host('photos')}\r\nCookie: {cookie(front, 'photos')}\r\n"
+    head = f"POST /upload HTTP/1.1\r\nHost: {front.host('photos')}\r\nCookie: {front.cookie('photos')}\r\n"
     answer = await raw(front, f"{head}{FRAMINGS[framing]}\r\n0\r\n\r\n{smuggled}".encode())
     assert b"smuggled" not in answer.replace(b"Bad", b"") or b"HTTP/1.1 400" in answer[:64], answer
     assert answer.count(b"HTTP/1.1 200") <= 1 and b"forged" not in answer
@@ -371,7 +366,7 @@ PATHS = ["/%5fpcloud/graphql", "/_pcloud%2fgraphql", "//_pcloud/graphql", "/x/..
 @pytest.mark.parametrize("path", PATHS)
 async def test_attack_no_path_leads_from_an_apps_origin_to_more_than_its_own_view(front: FrontDoor, path: str) -> None:
     """Either core refuses it, or answers with the app's rights, or the app itself gets it as it stands."""
-    request = f"POST {path} HTTP/1.1\r\nHost: {front.host('photos')}\r\nCookie: {cookie(front, 'photos')}\r\n"
+    request = f"POST {path} HTTP/1.1\r\nHost: {front.host('photos')}\r\nCookie: {front.cookie('photos')}\r\n"
     answer = await raw(front, f"{request}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
     status, body = int(answer[9:12]), answer.partition(b"\r\n\r\n")[2]
     assert status in (200, 400, 404), answer
@@ -397,7 +392,7 @@ async def test_attack_a_path_without_credentials_reaches_nothing(front: FrontDoo
 )
 async def test_attack_a_target_that_is_no_path_is_carried_nowhere(front: FrontDoor, target: str) -> None:
     for method in ("GET", "OPTIONS", "CONNECT"):
-        request = f"{method} {target} HTTP/1.1\r\nHost: {front.host('photos')}\r\nCookie: {cookie(front, 'photos')}\r\n"
+        request = f"{method} {target} HTTP/1.1\r\nHost: {front.host('photos')}\r\nCookie: {front.cookie('photos')}\r\n"
         answer = await raw(front, f"{request}Connection: close\r\n\r\n".encode())
         assert answer[9:10] == b"4", answer
 
@@ -422,11 +417,14 @@ async def test_attack_a_huge_sign_in_form_is_not_read(front: FrontDoor, kind: st
         assert answer.status == 200
 
 
-async def test_attack_a_code_is_used_up_by_whoever_tries_it_at_another_host(front: FrontDoor) -> None:
-    code = front.sessions.new_code(front.host("photos"))
+async def test_attack_a_links_code_is_of_no_use_at_any_other_host(front: FrontDoor) -> None:
+    for made_for in ("photos", "console", "asleep"):
+        async with front.request(front.link(made_for), signed_in=False) as answer:
+            assert answer.status == 403 and "Set-Cookie" not in answer.headers
+    code = front.link("photos").partition("code=")[2]
     for app in ("asleep", "console", "photos"):
         async with front.request(f"/_pcloud/signin?code={code}", app=app, signed_in=False) as answer:
-            assert "Set-Cookie" not in answer.headers
+            assert front.statements.cookie + "=" not in str(answer.headers.getall("Set-Cookie"))
             assert urlsplit(answer.headers["Location"]).path == "/signin"
 
 
@@ -439,7 +437,7 @@ async def test_attack_no_next_leads_out_of_the_cloud(front: FrontDoor, target: s
 
 
 async def test_attack_an_answer_with_a_code_or_a_session_is_kept_by_no_cache(front: FrontDoor) -> None:
-    async with front.request(f"/signin?code={front.sessions.new_code(front.host())}", signed_in=False) as answer:
+    async with front.request(front.link(), signed_in=False) as answer:
         assert answer.headers["Cache-Control"] == "no-store"
 
 

@@ -55,6 +55,11 @@ a.next{background:var(--accent);color:var(--on-accent)}
 a:hover{text-decoration:underline;text-underline-offset:.2em}
 a:focus-visible{outline:3px solid var(--ink);outline-offset:3px}
 #said{min-height:1.6em;margin:.6rem 0 0;color:var(--soft);font-size:.95rem}
+form{position:fixed;top:.8rem;right:.8rem}
+button{font:inherit;font-size:.9rem;min-height:2.75rem;padding:.4rem 1rem;border:0;border-radius:999px;background:none;
+color:var(--soft);cursor:pointer}
+button:hover{text-decoration:underline;text-underline-offset:.2em}
+button:focus-visible{outline:3px solid var(--ink);outline-offset:-3px}
 @media (min-width:52rem){main{grid-template-columns:1.05fr 1fr}.about{text-align:left}dl{margin-inline:0}nav{justify-content:start}
 figure{width:min(100%,34rem,82svh)}}
 """
@@ -74,6 +79,7 @@ PAGE = """\
 <main>
 {body}
 </main>
+<form method="post" action="/_pcloud/signout"><button>Sign out</button></form>
 </body>
 </html>
 """

@@ -24,7 +24,7 @@ A_DAY, NEVER = "public, max-age=86400", "no-store"
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; img-src 'self'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # without any, a browser would not say where the sign-out form comes from
 }
 
 

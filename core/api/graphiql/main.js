@@ -15,4 +15,7 @@ const welcome = `# PCloud's graph, through your own view. Ctrl-Enter runs the op
 }
 `;
 
-createRoot(document.getElementById("graphiql")).render(createElement(GraphiQL, { fetcher, defaultQuery: welcome }));
+const signOut = createElement("form", { method: "post", action: "/_pcloud/signout", className: "sign-out" }, createElement("button", null, "Sign out"));
+const logo = createElement(GraphiQL.Logo, null, createElement("a", { href: "/" }, "Your cloud"), signOut);
+
+createRoot(document.getElementById("graphiql")).render(createElement(GraphiQL, { fetcher, defaultQuery: welcome }, logo));

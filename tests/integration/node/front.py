@@ -14,18 +14,25 @@ import aiohttp
 from aiohttp import web
 
 from core.caller import Caller
+from core.command import NodeChange
 from core.console import Console
 from core.console.files import BuiltPage
+from core.ingress.lasting import Lasting
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
 from core.ingress.visits import Visits
 from core.node.http import Front
+from core.owner.credential import OWNER, credential_name, token_hash, verify_owner
 from core.owner.session import Sessions
+from core.owner.statement import Statements
+from projections.directory import Directory, Session
+from tests.memory_log import open_memory_directory
 
 __all__ = ["APP_KEY", "TOKEN", "FrontDoor", "open_front"]
 
 TOKEN = "owner_right"
 APP_KEY = b"a" * 32
+DEVICES = {"device_right": Caller("device", "d1", scopes=frozenset({"manage"}))}
 
 
 class TellingApi:
@@ -52,14 +59,17 @@ class OneApp:
 
 
 class FrontDoor:
-    """`port`: of the front. `app`: the port of the app `photos` itself. `sessions`, `visits`: its own. `first_chunk`: set when the app has
-    seen the beginning of an upload."""
+    """`port`: of the front. `app`: the port of the app `photos` itself. `session`: of the browser that is signed in. `first_chunk`: set
+    when the app has seen the beginning of an upload. `visits`: who visits the app now."""
 
     def __init__(
         self,
         port: int,
         app: int,
+        directory: Directory,
         sessions: Sessions,
+        statements: Statements,
+        session: Session,
         client: aiohttp.ClientSession,
         first_chunk: asyncio.Event,
         visits: Visits,
@@ -67,17 +77,28 @@ class FrontDoor:
         self.visits = visits
         self.port = port
         self.app = app
+        self.directory = directory
         self.sessions = sessions
+        self.statements = statements
+        self.session = session
         self.client = client
         self.first_chunk = first_chunk
 
     def host(self, name: str = "") -> str:
         return f"{name}.localhost:{self.port}" if name else f"localhost:{self.port}"
 
+    def cookie(self, app: str = "") -> str:
+        """The signed-in browser's cookie for that host, as it sends it."""
+        return f"{self.statements.cookie}={self.statements.session_value(self.session.id, self.host(app))}"
+
+    def link(self, app: str = "") -> str:
+        """The path of a link that signs a browser in, if it is tried at that host."""
+        return f"/signin?code={self.statements.link_code(self.host(app), credential_name(TOKEN))}"
+
     def headers(self, app: str, signed_in: bool, extra: dict[str, str]) -> dict[str, str]:
         headers = {"Host": self.host(app)}
         if signed_in:
-            headers["Cookie"] = f"{self.sessions.cookie}={self.sessions.new_session(self.host(app))}"
+            headers["Cookie"] = self.cookie(app)
         return headers | extra
 
     def request(
@@ -124,6 +145,13 @@ def telling_app(first_chunk: asyncio.Event) -> web.Application:
             await response.write(b"x" * 65536)
         return response
 
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x")
+            await asyncio.sleep(0.05)
+
     async def half(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "1000"})
         await response.prepare(request)
@@ -156,6 +184,7 @@ def telling_app(first_chunk: asyncio.Event) -> web.Application:
     application.router.add_get("/said", said)
     application.router.add_post("/upload", measured)
     application.router.add_get("/large", large)
+    application.router.add_get("/endless", endless)
     application.router.add_get("/half", half)
     application.router.add_get("/dies", dies)
     application.router.add_get("/echo", echo)
@@ -199,25 +228,28 @@ async def served(application: web.Application | Front) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def open_front() -> AsyncIterator[FrontDoor]:
-    sessions = Sessions(b"k" * 32, "epoch")
+    directory, commands, _ = open_memory_directory()
+    await commands.write("owner", [NodeChange(OWNER, "add", set={"tokenHash": token_hash(TOKEN)})])
+    sessions, statements, lasting = Sessions(directory, commands), Statements(b"k" * 32, "epoch"), Lasting()
+    directory.on_changed(lambda changed: lasting.review())
     first_chunk = asyncio.Event()
 
     async def is_owner(token: str) -> bool:
-        return token == TOKEN
+        return verify_owner(directory, token)
 
-    async def authenticate(token: str) -> Caller | None:
-        return {
-            TOKEN: Caller("person", "owner"),
-            "device_right": Caller("device", "d1", scopes=frozenset({"manage"})),
-        }.get(token)
+    def authenticate(token: str) -> Caller | None:
+        return Caller("person", "owner") if verify_owner(directory, token) else DEVICES.get(token)
 
     async with served(web.Application()) as nowhere:
         pass  # its port is free again, and nobody listens there
-    sign_in = SignIn(sessions, "localhost", is_owner)
+    sign_in = SignIn(sessions, statements, "localhost", is_owner)
     api: Any = TellingApi()
     visits = Visits()
+    session = await sessions.begin("", credential_name(TOKEN))
+    assert session
     with tempfile.TemporaryDirectory() as folder:
-        console = Console(api=api, admin=telling_admin(), sign_in=sign_in, page=built_page(Path(folder)))
+        page = built_page(Path(folder))
+        console = Console(api=api, admin=telling_admin(), sign_in=sign_in, lasting=lasting, page=page)
         async with served(telling_app(first_chunk)) as app, Proxy() as proxy, aiohttp.ClientSession() as client:
             front = Front(
                 api=api,
@@ -228,6 +260,7 @@ async def open_front() -> AsyncIterator[FrontDoor]:
                 console=console,
                 domain="localhost",
                 authenticate=authenticate,
+                lasting=lasting,
             )
             async with served(front) as port:
-                yield FrontDoor(port, app, sessions, client, first_chunk, visits)
+                yield FrontDoor(port, app, directory, sessions, statements, session, client, first_chunk, visits)

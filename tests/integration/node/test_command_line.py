@@ -107,7 +107,7 @@ def test_packing_gives_the_same_bytes_each_time_and_says_which(cloud: NodeProces
 
 
 def test_a_sign_in_link_is_one_line(cloud: NodeProcess) -> None:
-    assert re.fullmatch(re.escape(cloud.address) + r"/signin\?code=[\w-]+\n", cloud.cli("signin-link").stdout)
+    assert re.fullmatch(re.escape(cloud.address) + r"/signin\?code=[\w.-]+\n", cloud.cli("signin-link").stdout)
     assert cloud.json("signin-link", "--json")["link"].startswith(cloud.address)
 
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+from core.owner.statement import way_of
 from tests.integration.node.front import TOKEN, FrontDoor
 
 HTML = {"Accept": "text/html"}
@@ -16,7 +17,7 @@ def cookie_of(answer) -> str:
 
 
 async def test_a_link_signs_one_browser_in_once(front: FrontDoor) -> None:
-    path = f"/signin?code={front.sessions.new_code(front.host())}"
+    path = front.link()
     async with front.request(path, signed_in=False) as first:
         assert first.status == 303 and first.headers["Location"] == "/"
         cookie = cookie_of(first)
@@ -43,7 +44,7 @@ async def test_the_sign_in_form_of_another_site_is_refused(front: FrontDoor) -> 
 
 
 async def test_a_session_of_one_host_is_of_no_use_at_another(front: FrontDoor) -> None:
-    stolen = {"Cookie": f"{front.sessions.cookie}={front.sessions.new_session(front.host('photos'))}"}
+    stolen = {"Cookie": front.cookie("photos")}
     async with front.request("/graphql", signed_in=False, headers=stolen) as core:
         assert core.status == 401
     async with front.request("/", app="asleep", signed_in=False, headers=stolen) as other:
@@ -52,7 +53,7 @@ async def test_a_session_of_one_host_is_of_no_use_at_another(front: FrontDoor) -
 
 @pytest.mark.parametrize("value", ["", "x", "x.y", "e30.", ".", "%ff.%ff", "eyJob3N0IjoibG9jYWxob3N0In0.AAAA"])
 async def test_a_forged_cookie_is_refused(front: FrontDoor, value: str) -> None:
-    forged = {"Cookie": f"{front.sessions.cookie}={value}"}
+    forged = {"Cookie": f"{front.statements.cookie}={value}"}
     async with front.request("/graphql", signed_in=False, headers=forged) as answer:
         assert answer.status == 401
 
@@ -62,16 +63,20 @@ async def test_a_browser_goes_from_an_app_to_the_sign_in_and_back(front: FrontDo
         assert first.status == 303
         there = urlsplit(first.headers["Location"])
         assert there.netloc == front.host() and there.path == "/signin"
+        way = {"Cookie": cookie_of(first).partition(";")[0]}
+        assert "HttpOnly" in cookie_of(first) and "Domain" not in cookie_of(first)
     async with front.request(f"/signin?{there.query}") as second:
         back = urlsplit(second.headers["Location"])
         assert back.netloc == front.host("photos") and back.path == "/_pcloud/signin"
-    async with front.request(f"{back.path}?{back.query}", app="photos", signed_in=False) as third:
+    async with front.request(f"{back.path}?{back.query}", app="photos", signed_in=False, headers=way) as third:
         assert third.status == 303 and third.headers["Location"] == "/album/7?big=1"
         cookie = cookie_of(third).partition(";")[0]
     async with front.request("/album/7", app="photos", signed_in=False, headers={"Cookie": cookie}) as page:
         assert page.status == 200
-    async with front.request(f"{back.path}?{back.query}", app="photos", signed_in=False) as again:
-        assert urlsplit(again.headers["Location"]).path == "/signin" and not cookie_of(again)
+    for other in ({}, {"Cookie": f"{front.statements.way_cookie(secure=False)}=another"}):
+        async with front.request(f"{back.path}?{back.query}", app="photos", signed_in=False, headers=other) as again:
+            assert urlsplit(again.headers["Location"]).path == "/signin"
+            assert f"{front.statements.cookie}=" not in cookie_of(again)
 
 
 ELSEWHERE = [
@@ -87,8 +92,8 @@ async def test_signing_in_never_leads_elsewhere(front: FrontDoor, target: str, w
     if way == "form":
         request = front.request("/signin", method="POST", signed_in=False, data={"token": TOKEN, "next": target})
     else:
-        code = f"&code={front.sessions.new_code(front.host())}" if way == "link" else ""
-        request = front.request(f"/signin?next={quote(target, safe='')}{code}", signed_in=way == "session")
+        path = f"{front.link()}&" if way == "link" else "/signin?"
+        request = front.request(f"{path}next={quote(target, safe='')}&way=x", signed_in=way == "session")
     async with request as answer:
         assert answer.status == 303 and answer.headers["Location"] == "/"
 
@@ -96,7 +101,7 @@ async def test_signing_in_never_leads_elsewhere(front: FrontDoor, target: str, w
 async def test_another_port_of_this_machine_gets_no_code(front: FrontDoor) -> None:
     """Whoever listens there could bring the code back under its host's name."""
     for host in (f"photos.localhost:{front.port + 1}", "photos.localhost", f"localhost:{front.port + 1}"):
-        async with front.request(f"/signin?next={quote(f'http://{host}/', safe='')}") as answer:
+        async with front.request(f"/signin?way=x&next={quote(f'http://{host}/', safe='')}") as answer:
             assert answer.headers["Location"] == "/"
 
 
@@ -104,18 +109,22 @@ async def test_another_port_of_this_machine_gets_no_code(front: FrontDoor) -> No
     "path", ["//evil.example", "/\\evil.example", "http://evil.example", "/\t/evil.example", "evil"]
 )
 async def test_the_way_into_an_app_stays_in_the_app(front: FrontDoor, path: str) -> None:
-    code = front.sessions.new_code(front.host("photos"))
+    code = front.statements.entry_code(front.host("photos"), front.session.id, way_of("mine"))
+    way = {"Cookie": f"{front.statements.way_cookie(secure=False)}=mine"}
     async with front.request(
-        f"/_pcloud/signin?code={code}&path={quote(path, safe='')}", app="photos", signed_in=False
+        f"/_pcloud/signin?code={code}&path={quote(path, safe='')}", app="photos", signed_in=False, headers=way
     ) as answer:
         assert answer.status == 303 and answer.headers["Location"] == "/"
 
 
 async def test_a_code_for_one_app_is_of_no_use_at_another(front: FrontDoor) -> None:
-    async with front.request("/signin?next=" + quote(f"http://{front.host('photos')}/", safe="")) as answer:
+    way = {"Cookie": f"{front.statements.way_cookie(secure=False)}=mine"}
+    target = quote(f"http://{front.host('photos')}/", safe="")
+    async with front.request(f"/signin?next={target}&way={way_of('mine')}") as answer:
         code = parse_qs(urlsplit(answer.headers["Location"]).query)["code"][0]
-    async with front.request(f"/_pcloud/signin?code={code}", app="asleep", signed_in=False) as other:
-        assert not cookie_of(other) and urlsplit(other.headers["Location"]).path == "/signin"
+    async with front.request(f"/_pcloud/signin?code={code}", app="asleep", signed_in=False, headers=way) as other:
+        assert f"{front.statements.cookie}=" not in cookie_of(other)
+        assert urlsplit(other.headers["Location"]).path == "/signin"
 
 
 async def test_the_page_shows_what_was_asked_for_as_text(front: FrontDoor) -> None:

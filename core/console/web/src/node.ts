@@ -57,6 +57,14 @@ export function upload<Answer>(path: string, file: Blob, progress: (part: number
   })
 }
 
+/** End this browser's session, on all origins; throws `Problem`. */
+export async function signOut(): Promise<void> {
+  const response = await fetch('/_pcloud/signout', { method: 'POST' }).catch(() => {
+    throw offline()
+  })
+  if (!response.ok) throw problemOf(response.status, await response.text().catch(() => ''))
+}
+
 type Refusal = { message: string; extensions?: { code?: string } }
 
 async function send(method: string, path: string, json: unknown, signal?: AbortSignal): Promise<Response> {

@@ -1,5 +1,5 @@
-/** Whether the browser is still signed in; and what was just done, with a way back. */
-import { Problem } from './node.ts'
+/** Whether the browser is still signed in, the credential that has just been made; and what was just done, with a way back. */
+import { Problem, signOut } from './node.ts'
 
 export interface Notice {
   id: number
@@ -12,6 +12,7 @@ const SHOWN_MS = 7000
 
 class Session {
   ended = $state(false)
+  credential = $state('')
   notices = $state.raw<Notice[]>([])
   #last = 0
 
@@ -20,6 +21,10 @@ class Session {
     const problem = error instanceof Problem ? error : new Problem(error instanceof Error ? error.message : String(error), '')
     if (problem.code === 'SIGNED_OUT') this.ended = true
     return problem
+  }
+
+  async leave(): Promise<void> {
+    if (await this.attempt(signOut)) this.ended = true
   }
 
   /** Say what was done for a while. Returns the notice's end. */

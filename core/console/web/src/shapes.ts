@@ -169,3 +169,14 @@ export interface AuditRecord {
   count?: number
   _cursor?: string
 }
+
+/** A browser that is signed in; times in seconds since 1970. `current`: this one. */
+export interface SignedIn {
+  id: string
+  browser: string
+  device: string
+  created: number
+  seen: number
+  expires: number
+  current: boolean
+}

@@ -1,0 +1,31 @@
+"""What a browser says of itself, in words. Only words of this file come out, so nothing that a stranger sends reaches the log.
+
+Browsers say less and less: an iPad calls itself a Mac, and every Windows is Windows. It is a reminder for the owner, and proves nothing.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["described"]
+
+LONGEST = 1000
+UNKNOWN = ("A program", "unknown device")
+# The first that fits: others name themselves besides the one that they are like.
+BROWSERS = (
+    ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser/", "Samsung Internet"), ("Vivaldi/", "Vivaldi"), ("DuckDuckGo/", "DuckDuckGo"),
+    ("Firefox/", "Firefox"), ("FxiOS/", "Firefox"), ("CriOS/", "Chrome"), ("HeadlessChrome/", "Chrome"), ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"), ("curl/", "curl"),
+)  # fmt: skip
+DEVICES = (
+    (r"iPhone|iPod", "iPhone"), (r"iPad", "iPad"), (r"Android.*Mobile|Mobile.*Android", "Android phone"), (r"Android", "Android tablet"),
+    (r"Windows", "Windows computer"), (r"CrOS", "Chromebook"), (r"Macintosh|Mac OS X", "Mac"), (r"Linux|X11|BSD", "Linux computer"),
+)  # fmt: skip
+
+
+def described(agent: str) -> tuple[str, str]:
+    """The browser and the device of a `User-Agent`: `("Firefox", "Android phone")`."""
+    agent = agent[:LONGEST]
+    browser = next((name for mark, name in BROWSERS if mark in agent), UNKNOWN[0])
+    device = next((name for pattern, name in DEVICES if re.search(pattern, agent)), UNKNOWN[1])
+    return browser, device

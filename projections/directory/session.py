@@ -1,0 +1,52 @@
+"""A browser that has signed in: the node `core/Session`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pcloud.errors import Corrupt
+
+__all__ = ["Session", "read_session"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One sign-in of one browser, at core's origin and at those of the apps. `person`: who signed in. `credential`: that person's at the
+    time (`Owner.credential`). `browser`, `device`: in words, from what the browser said of itself. `created`, `seen`, `expires`, `ended`:
+    unix seconds; `seen` is coarse, `ended` 0 unless it was ended by itself."""
+
+    id: str
+    person: str
+    credential: str
+    browser: str
+    device: str
+    created: float
+    seen: float
+    expires: float
+    ended: float = 0.0
+
+
+def read_session(id: str, fields: Mapping[str, Any]) -> Session:
+    """The session that the fields of its node hold; raises `Corrupt`."""
+    try:
+        created = _seconds(fields["createdAt"])
+        return Session(
+            id=id,
+            person=fields["person"],
+            credential=fields["credential"],
+            browser=fields["browser"],
+            device=fields["device"],
+            created=created,
+            seen=_seconds(fields["seenAt"]) if fields.get("seenAt") else created,
+            expires=_seconds(fields["expiresAt"]),
+            ended=_seconds(fields["endedAt"]) if fields.get("endedAt") else 0.0,
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise Corrupt(f"the stored record of the session {id} can't be read: {error}") from error
+
+
+def _seconds(time: str) -> float:
+    return datetime.fromisoformat(time).timestamp()
