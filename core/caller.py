@@ -9,7 +9,7 @@ from pcloud.errors import Corrupt, Forbidden
 from pcloud.upcast import upcast_actor
 from projections.directory import Scope
 
-__all__ = ["OWNER", "Caller", "RunContext", "Scope", "caller_from"]
+__all__ = ["CORE", "OWNER", "Caller", "RunContext", "Scope", "caller_from"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,9 @@ class Caller:
 
 OWNER = Caller("person", "owner")
 """The first person of every cloud, whose it is."""
+
+CORE = Caller("app", "core")
+"""PCloud itself, where no person and no app asks."""
 
 
 def caller_from(actor: str, through: str = "", scopes: frozenset[Scope] = frozenset()) -> Caller:

@@ -204,6 +204,17 @@ class App:
         fail_for(answer)
         return str(answer.body.get("id", ""))
 
+    async def callers(self) -> dict[str, dict[str, int]]:
+        """Who may call which of the app's actions now: for each caller, as `context().caller` names it, the actions, and since when
+        it may without a break: a number that changes when the right was withdrawn and given again.
+
+        For an app with the internal action `callers-changed`, which PCloud calls whenever somebody has lost a right. An app that hands
+        out keys or addresses of its own asks when it starts and then, and ends what stands on a right that is gone.
+        """
+        answer = await self.gateway.post("/callers", {}, {}, timeout=30.0)
+        fail_for(answer)
+        return dict(answer.body.get("callers") or {})
+
     def events(
         self, type: str, after: str | None = None, *, node: str = "", name: str = ""
     ) -> AsyncGenerator[GraphEvent, None]:

@@ -64,6 +64,9 @@ class Action(Struct, frozen=True):
     ] = {}
     description: Annotated[str, about(description="What it does, for people who call it.")] = ""
     seconds: Annotated[float, about(description="Time limit of one call, 60 unless said otherwise.")] = 60.0
+    internal: Annotated[
+        bool, about(description="PCloud alone calls it: callers-changed, or forget-caller with {caller: String!}.")
+    ] = False
 
 
 class TriggerOn(Struct, frozen=True):

@@ -23,6 +23,8 @@ ARGUMENT_TYPES = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime"
 VERBS = get_args(Verb)
 # Least and most of what one app may use; a disk of 0 is one without a limit.
 LIMITS = {"memory": (32 * 2**20, 2**40), "processes": (1, 4096), "disk": (2**20, 2**50)}
+# What PCloud itself calls, with the arguments that it gives.
+INTERNAL: dict[str, dict[str, str]] = {"callers-changed": {}, "forget-caller": {"caller": "String!"}}
 _VERSION = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
 )  # https://semver.org
@@ -66,7 +68,7 @@ class _Rules:
     def __init__(self, manifest: Manifest, document: Document) -> None:
         self.manifest = manifest
         self.document = document
-        self.own = {action.name for action in manifest.actions}
+        self.own = {action.name for action in manifest.actions if not action.internal}
         self.called = {use.call for use in manifest.uses if use.call}
 
     def check(self) -> None:
@@ -129,6 +131,11 @@ class _Rules:
             self.checked(check_action, action.name, (*path, "name"))
             self.check_length(action.description, 500, (*path, "description"))
             self.check_range(action.seconds, 0.1, 86_400, (*path, "seconds"))
+            if action.internal and INTERNAL.get(action.name) != action.args:
+                known = ", ".join(
+                    f"{name} with {args}" if args else f"{name} without arguments" for name, args in INTERNAL.items()
+                )
+                self.document.refuse((*path, "internal"), f"PCloud calls no such action: it calls {known}")
             for name, kind in action.args.items():
                 self.checked(check_field, name, (*path, "args", name))
                 match = _ARGUMENT.fullmatch(kind)

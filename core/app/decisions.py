@@ -41,6 +41,7 @@ class Decisions:
                 return nodes.get(name)
             await nodes.set_grant(grant)
             await self._parts.api.disconnect(lambda caller: caller.view_app == name)
+        await self._parts.calls.callers_told()
         app, lacking = nodes.get(name), await withdrawn(self._parts, name)
         if lacking and app.state is AppState.RUNNING:
             return await self._life.pause(name, lacking)

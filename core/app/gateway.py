@@ -5,6 +5,7 @@ loopback, elsewhere a unix socket.
     GET  /graphql                     subscriptions (graphql-transport-ws)
     POST /call/<target>               {"args": {...}}                 200 {"result", "revision"}
     POST /send/<target>               {"args": {...}, "key": "..."}   202 {"id", "revision"}
+    POST /callers                                                     200 {"callers": {caller: {action: since}}}
 
 A target is `app/action`, `role:ROLE/action` or `capability:TOKEN`. Both bodies may have `"actions": {"webhook": "app/action"}`,
 what is handed over. With `Pcloud-User`, as core gave it to the app's own web server, a request is the visitor's through the
@@ -73,6 +74,7 @@ class Gateway:
         application.router.add_route("GET", "/graphql", self._graphql)
         application.router.add_post("/call/{target:.+}", self._call)
         application.router.add_post("/send/{target:.+}", self._send)
+        application.router.add_post("/callers", self._callers)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handle_signals=False)
         await self._runner.setup()
         if self.path is not None:
@@ -119,6 +121,9 @@ class Gateway:
                 traceparent=request.headers.get("traceparent", ""),
             )  # fmt: skip
         return json_response(202, {"id": run, "revision": revision})
+
+    async def _callers(self, _: web.Request) -> web.Response:
+        return json_response(200, {"callers": self._calls.callers(self._app)})
 
     @contextlib.contextmanager
     def _holding(self, request: web.Request) -> Iterator[None]:

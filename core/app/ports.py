@@ -82,6 +82,14 @@ class Calls(Protocol):
         key: str | None = None, run_token: str = "", revision: str = "", traceparent: str = "",
     ) -> str: ...  # fmt: skip
 
+    def callers(self, app: str) -> Mapping[str, Mapping[str, int]]:
+        """Who may call which of the app's actions, and since when; raises `Forbidden` for an app that need not know."""
+        ...
+
+    async def callers_told(self) -> None:
+        """Wait, for some seconds at most, until the apps that need to know have heard who lost a right to call them."""
+        ...
+
     def run(self, token: str, app: str) -> RunContext:
         """Raises `Forbidden` unless `token` stands for an open run of `app`."""
         ...

@@ -16,8 +16,8 @@ from contextlib import suppress
 from core.app.admission_rules import dependents
 from core.app.parts import AppParts, Progress
 from core.app.stored import read_stored
-from core.caller import OWNER
-from pcloud.errors import Conflict, Rejected
+from core.caller import CORE, OWNER
+from pcloud.errors import Conflict, NotFound, Rejected
 from pcloud.manifest import Manifest
 from projections.directory import App, AppState
 
@@ -56,6 +56,7 @@ class Removals:
         await self._stop(app)
         if app.forget:
             await self._step(app, "forget", progress)
+            await self._forget_stored(app.name)
             await self._parts.commands.forget_types(
                 ACTOR, app.name, lambda count: progress("forget", f"{count} entries")
             )
@@ -67,6 +68,7 @@ class Removals:
         if app.forget:
             await asyncio.to_thread(shutil.rmtree, folders.root, True)
         await self._parts.nodes.delete(app.name)
+        await self._parts.calls.callers_told()
         progress("removed", app.name)
 
     # --- within -------------------------------------------------------------------------------------------------------
@@ -79,6 +81,11 @@ class Removals:
         await self._parts.local.drop(app.name)
         await self._parts.local.expel(app.name)
         await self._parts.api.disconnect(lambda caller: caller.view_app == app.name)
+
+    async def _forget_stored(self, name: str) -> None:
+        """What it has in the object storage; raises `Unavailable` while that does not run."""
+        with suppress(NotFound):
+            await self._parts.calls.call(CORE, "role:object-storage/forget-caller", {"caller": f"app:{name}"})
 
     async def _step(self, app: App, step: str, progress: Progress) -> None:
         await self._parts.nodes.step(app.name, step)

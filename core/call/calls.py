@@ -19,15 +19,17 @@ import msgspec
 from core.audit import Audit
 from core.call.answer import CallAnswer, HandlerFailed
 from core.call.arguments import check_arguments
+from core.call.callers import CALLERS_CHANGED, Rights, callers_of
 from core.call.capability import Capabilities
 from core.call.dispatch import Dispatcher
 from core.call.identity import call_run_id, send_run_id
 from core.call.job import Job, encode_job
+from core.call.notices import Notices
 from core.call.open_runs import OpenRuns
 from core.call.permission import calling_app, demand, demand_scope
 from core.call.settings import CallSettings
 from core.call.target import ActionName, CapabilityName, RoleAction, Target, parse_target
-from core.caller import Caller, RunContext
+from core.caller import CORE, Caller, RunContext
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from pcloud.errors import Forbidden, PCloudError, Rejected
@@ -75,6 +77,11 @@ class Calls:
         self._tracer: Tracer = NO_TRACES
         self.directory = directory
         self.runs = OpenRuns()
+        self._notices = Notices(directory, self.call)
+
+    async def tell_callers(self) -> None:
+        """Until cancelled: tell apps that need to know when somebody has lost a right to call them."""
+        await self._notices.run()
 
     # --- what gateways, API and CLI use --------------------------------------------------------------------------------------------
 
@@ -144,6 +151,18 @@ class Calls:
                     await self._store.work.put(job.app, job.action, job.id, encode_job(job), trace)
             return job.id
 
+    def callers(self, app: str) -> Rights:
+        """Who may call which of the app's actions now; raises `Forbidden` for an app that is not told when that changes."""
+        if not self.directory.is_internal(app, CALLERS_CHANGED):
+            raise Forbidden(
+                f"{app} has no internal action {CALLERS_CHANGED!r}: only an app with it may know its callers"
+            )
+        return callers_of(self.directory, app)
+
+    async def callers_told(self) -> None:
+        """Wait, for some seconds at most, until the apps that need to know have heard who lost a right to call them."""
+        await self._notices.settled()
+
     def run(self, token: str, app: str) -> RunContext:
         """The open run of `app` behind a token; raises `Forbidden`."""
         try:
@@ -173,14 +192,20 @@ class Calls:
     async def resolve(self, caller: Caller, target: str) -> ActionName:
         """The action that `target` means for this caller, who may call it; raises `Forbidden`, `NotFound` or
         `Rejected`."""
-        parsed: Target = parse_target(target)
-        demand_scope(caller, parsed)
-        if isinstance(parsed, CapabilityName):
-            return await self._capabilities.resolve(caller, parsed)
-        await demand(self.directory, caller, parsed)
-        if isinstance(parsed, RoleAction):
-            return ActionName(self.directory.holder(parsed.role), parsed.action)
-        return parsed
+        name = await self._resolve(caller, parse_target(target))
+        if caller != CORE and self.directory.is_internal(name.app, name.action):
+            raise Forbidden(f"{name} can't be called: PCloud itself calls it when there is a reason to")
+        return name
+
+    async def _resolve(self, caller: Caller, target: Target) -> ActionName:
+        demand_scope(caller, target)
+        if isinstance(target, CapabilityName):
+            return await self._capabilities.resolve(caller, target)
+        if caller != CORE:
+            await demand(self.directory, caller, target)
+        if isinstance(target, RoleAction):
+            return ActionName(self.directory.holder(target.role), target.action)
+        return target
 
     async def invoke(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -35,7 +36,13 @@ async def open_calls(
         Dispatcher.open(server.url, _options(credentials), settings.dispatch) as dispatcher,
         contextlib.nullcontext(audit) if audit else Audit.open(store.audit) as audit,
     ):
-        yield Calls(store, dispatcher, directory, capabilities, audit, settings, quotas)
+        calls = Calls(store, dispatcher, directory, capabilities, audit, settings, quotas)
+        telling = asyncio.create_task(calls.tell_callers(), name="tell of callers")
+        try:
+            yield calls
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
 
 
 def _options(credentials: Any) -> dict[str, Any]:

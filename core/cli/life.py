@@ -85,7 +85,11 @@ def remove(
     forget: Annotated[bool, typer.Option("--forget", help="Also forget what it stored, for good.")] = False,
 ) -> None:
     """Stop an app and take it away; what it stored is kept, unless it is to be forgotten, also when it was removed before."""
-    fate = "What it stored is forgotten, for good." if forget else "What it stored is kept."
+    fate = "What it stored is kept."
+    if forget:
+        fate = (
+            "What it stored is forgotten, for good: its entries, its files, and its buckets with every object in them."
+        )
     if not yes and not confirm(f"Remove {name}? {fate}", otherwise="`--yes` removes without asking"):
         raise Rejected(f"{name} is not removed: you said no")
 

@@ -1,6 +1,7 @@
 """Pairing: gives a device what it needs to back pictures up and to ask, and takes it away again.
 
-The log holds the token's hash and the access key's name, never a secret.
+The log holds the token's hash, never a secret. Its keys are held by the device in the object storage, which ends them with it: see
+`core.call.notices`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ __all__ = ["BACKUP_BUCKET", "Devices"]
 
 BACKUP_BUCKET = "images"
 ISSUE = "role:object-storage/issue-credentials"
-REVOKE = "role:object-storage/revoke-credentials"
 LONGEST_NAME = 80
 WATCHER = "metrics"
 SCOPES: tuple[Scope, ...] = get_args(Scope)
@@ -40,26 +40,24 @@ class Devices:
         """What the device gets: `{"id", "graphql", "token", "scopes"}`, and where it may add files
         `"s3": {"endpoint", "access_key", "secret_key", "bucket"}`.
 
-        The storage keys are issued first: a node that dies in between leaves keys that nobody knows, never a device without any.
+        The device is written first: a node that dies in between leaves one without keys, never keys without a device.
         """
         check_name(name)
-        known, id, token = checked_scopes(scopes), new_id(), new_token("device")
-        paired: dict[str, Any] = {"id": id, "graphql": graphql, "token": token, "scopes": known}
-        fields = {**told(name, token), "scopes": known}
+        known, ref, token = checked_scopes(scopes), Ref("core", "Device", new_id()), new_token("device")
+        paired: dict[str, Any] = {"id": ref.id, "graphql": graphql, "token": token, "scopes": known}
+        await self.commands.write(OWNER.actor, [NodeChange(ref, "add", set={**told(name, token), "scopes": known})])
         if {"upload", "manage"} & set(known):
-            paired["s3"] = await self._keys(id, bucket)
-            fields["accessKey"] = paired["s3"]["access_key"]
-        try:
-            await self.commands.write(OWNER.actor, [NodeChange(Ref("core", "Device", id), "add", set=fields)])
-        except PCloudError:
-            if key := fields.get("accessKey"):
-                await self.calls.call(OWNER, REVOKE, {"access_key": key})
-            raise
+            try:
+                paired["s3"] = await self._keys(ref.id, bucket, delete="manage" in known)
+            except PCloudError:
+                await self.commands.write(OWNER.actor, [NodeChange(ref, "delete")])
+                raise
         return paired
 
-    async def _keys(self, id: str, bucket: str) -> dict[str, Any]:
+    async def _keys(self, id: str, bucket: str, *, delete: bool) -> dict[str, Any]:
+        wanted = {"name": "device", "bucket": bucket, "write": True, "delete": delete, "holder": f"device:{id}"}
         try:
-            answer = await self.calls.call(OWNER, ISSUE, {"name": f"device-{id}", "bucket": bucket, "write": True})
+            answer = await self.calls.call(OWNER, ISSUE, wanted)
         except NotFound as error:
             advice = "install the apps object-store and image-importer first"
             raise NotFound(
@@ -92,13 +90,12 @@ class Devices:
     async def revoke(self, id: str) -> None:
         """Take a device's token and keys away, at once effective; raises `NotFound`."""
         ref = Ref.make("core", "Device", id)
-        if (device := self.directory.records.devices.get(id)) is None:
+        if id not in self.directory.records.devices:
             raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
         await self.commands.write(
             OWNER.actor, [NodeChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))]
         )
-        if device.access_key:
-            await self.calls.call(OWNER, REVOKE, {"access_key": device.access_key})
+        await self.calls.callers_told()
 
     def by_token(self, token: str) -> Caller | None:
         """The device whose token this is. A device with a right of its own can't ask anything else."""

@@ -167,6 +167,15 @@ class Directory:
             return True
         return any(grant.verb == "call" and grant.target == target for grant in self.approved(app))
 
+    def is_internal(self, app: str, action: str) -> bool:
+        """Whether core alone may call the action."""
+        found = self.records.apps.get(app)
+        return found is not None and any(one.internal and one.name == action for one in found.manifest.actions)
+
+    def sequence_of(self, type: str, id: str) -> int:
+        """The sequence of the last event of one of core's entities; 0 for one that never was."""
+        return self.graph.sequence_of(Ref(APP, type, id))
+
     def owner(self) -> Owner | None:
         """The first person; None before the cloud's first start is through."""
         return self.records.owners.get("owner")

@@ -38,15 +38,14 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """`token_hash`: SHA-256 of its token, '' once it is revoked. `rights`: `metrics` for one that reads these alone. `access_key`: the
-    storage credential that was made for it. `scopes`: what it was paired for; devices of before there were scopes may do everything."""
+    """`token_hash`: SHA-256 of its token, '' once it is revoked. `rights`: `metrics` for one that reads these alone. `scopes`: what it was
+    paired for; devices of before there were scopes may do everything."""
 
     id: str
     name: str
     state: str
     token_hash: str = ""
     rights: str = ""
-    access_key: str = ""
     scopes: tuple[Scope, ...] = ("manage",)
 
 
@@ -120,7 +119,7 @@ def _read_owner(id: str, values: Mapping[str, Any]) -> Owner:
 def _read_device(id: str, values: Mapping[str, Any]) -> Device:
     return Device(
         id, values["name"], values["state"], values.get("tokenHash") or "", values.get("rights") or "",
-        values.get("accessKey") or "", tuple(values.get("scopes") or ("manage",)),
+        tuple(values.get("scopes") or ("manage",)),
     )  # fmt: skip
 
 

@@ -153,10 +153,13 @@ async def test_an_object_above_the_bound_is_rejected(fixture: Fixture, told: int
         await fixture.put("a.jpg", b"x" * 1001, size=told)
 
 
-async def test_a_failing_store_is_tried_again(fixture: Fixture) -> None:
-    fixture.store.status = 503
-    with pytest.raises(Unavailable, match="503"):
+@pytest.mark.parametrize("status", [403, 503])  # 403: the address has ended
+async def test_a_failing_store_is_tried_again(fixture: Fixture, status: int) -> None:
+    working, fixture.store.status = fixture.store.status, status
+    with pytest.raises(Unavailable, match=str(status)):
         await fixture.put("a.jpg", b"one")
+    fixture.store.status = working
+    assert (await fixture.put("a.jpg", b"one"))["image"]
 
 
 async def test_a_store_that_is_away_is_tried_again(tmp_path: Path, unused_tcp_port: int) -> None:

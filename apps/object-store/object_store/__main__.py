@@ -32,7 +32,7 @@ def build(app: App) -> App:
     @asynccontextmanager
     async def storage() -> AsyncIterator[None]:
         given = os.environ.get("PORT_S3", ""), os.environ.get("HOST_S3", "")
-        async with open_store(Settings.read(app.data, app.settings, *given), send) as made:
+        async with open_store(Settings.read(app.data, app.settings, *given), send, app.callers) as made:
             app.log.info("S3 is at %s", made.endpoint)
             opened.append(made)
             try:

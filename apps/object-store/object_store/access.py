@@ -6,14 +6,14 @@ top of that:
 - a bucket belongs to the app (or the owner) that made it;
 - reading (`get-object`, `list-objects`) is open to every app that was granted the call: that grant is what the owner approved;
 - writing and deleting is for the bucket's app, the owner and the owner's devices;
-- credentials, usage and export are for the bucket's app and the owner.
+- credentials, usage and export are for the bucket's app and the owner. Only the owner has them made for another holder: a device.
 """
 
 from __future__ import annotations
 
 from pcloud.errors import Forbidden
 
-__all__ = ["OWNER", "is_owner", "may_administer", "may_create", "may_write"]
+__all__ = ["OWNER", "is_owner", "may_administer", "may_create", "may_hold", "may_write"]
 
 OWNER = "person:owner"
 
@@ -36,3 +36,9 @@ def may_write(caller: str, bucket: str, owner: str) -> None:
 def may_administer(caller: str, bucket: str, owner: str) -> None:
     if not (is_owner(caller) or caller == owner):
         raise Forbidden(f"{caller} may not manage the bucket {bucket}: it belongs to {owner}")
+
+
+def may_hold(caller: str, holder: str) -> None:
+    """Whether the caller may have credentials made that another one holds."""
+    if holder and not is_owner(caller):
+        raise Forbidden(f"{caller} can't have credentials made for {holder[:80]}: its own are the only ones")

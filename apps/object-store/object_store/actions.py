@@ -27,9 +27,14 @@ def bind_actions(app: App, store: Callable[[], Store]) -> None:
 
     @app.action
     async def issue_credentials(
-        name: str, bucket: str, prefix: str | None = None, write: bool | None = None
+        name: str,
+        bucket: str,
+        prefix: str | None = None,
+        write: bool | None = None,
+        delete: bool | None = None,
+        holder: str | None = None,
     ) -> dict[str, Any]:
-        return await store().issue_credentials(caller(), name, bucket, prefix or "", bool(write))
+        return await store().issue_credentials(caller(), name, bucket, prefix or "", bool(write), delete, holder or "")
 
     @app.action
     async def revoke_credentials(access_key: str) -> dict[str, Any]:
@@ -54,6 +59,15 @@ def bind_actions(app: App, store: Callable[[], Store]) -> None:
     @app.action
     async def delete_object(bucket: str, key: str) -> dict[str, Any]:
         return await store().delete_object(caller(), bucket, key)
+
+    @app.action
+    async def callers_changed() -> dict[str, Any]:
+        await store().keys.check()
+        return {}
+
+    @app.action(name="forget-caller")
+    async def forget(caller: str) -> dict[str, Any]:
+        return await store().forget_caller(caller)
 
     @app.action
     async def usage(bucket: str | None = None) -> dict[str, Any]:

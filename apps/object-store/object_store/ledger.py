@@ -1,6 +1,7 @@
 """What the store remembers beside the objects, in SQLite: buckets with owner and webhook, credentials, and which object was told.
 
-    bucket      name → owner, webhook                                    credential   access key → user, place, issuer
+    bucket      name → owner, webhook
+    credential  access key → user, place, issuer, holder, rights …; secret of those that sign; ended, or not made yet
     object      (bucket, key) → etag …, seen, gone, sent, tries, due; only of buckets with a webhook
     checkpoint  the time of the last message of the filer's stream that is folded in here
 
@@ -15,11 +16,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+import msgspec
+
+from object_store.earlier import bring_up_to_date
 from object_store.metadata import Change, Created, Deleted
+from object_store.rights import Rights
 from pcloud.errors import Corrupt
 
 __all__ = ["Bucket", "Credential", "Ledger", "Notification"]
@@ -27,7 +32,8 @@ __all__ = ["Bucket", "Credential", "Ledger", "Notification"]
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS bucket (name TEXT PRIMARY KEY, owner TEXT NOT NULL, webhook TEXT NOT NULL DEFAULT '') STRICT;
 CREATE TABLE IF NOT EXISTS credential (access_key TEXT PRIMARY KEY, user TEXT NOT NULL, bucket TEXT NOT NULL, prefix TEXT NOT NULL,
-    write INTEGER NOT NULL, issuer TEXT NOT NULL) STRICT;
+    write INTEGER NOT NULL, issuer TEXT NOT NULL, holder TEXT NOT NULL, rights TEXT NOT NULL, secret TEXT NOT NULL,
+    ended INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS object (bucket TEXT NOT NULL, key TEXT NOT NULL, etag TEXT NOT NULL, size INTEGER NOT NULL,
     modified INTEGER NOT NULL, seen INTEGER NOT NULL, gone INTEGER NOT NULL DEFAULT 0,
     sent INTEGER NOT NULL DEFAULT 0, tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL DEFAULT 0,
@@ -54,6 +60,7 @@ ON CONFLICT (bucket, key) DO UPDATE SET
     etag = excluded.etag, size = excluded.size, seen = excluded.seen, gone = 0
 WHERE excluded.seen > seen
 """
+_CREDENTIAL = "access_key, user, bucket, prefix, write, issuer, holder, rights, secret"
 _KEEP_GONE_NS = 86_400 * 10**9  # a gone key is remembered for a day, against older messages that come again
 
 
@@ -66,12 +73,18 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
+    """An S3 key. `holder`: whose it is; `rights`: those of the holder under which it was made. `secret`: of one that signs addresses here;
+    one that was handed out has none, and an `issuer`."""
+
     access_key: str
     user: str
     bucket: str
     prefix: str
     write: bool
     issuer: str
+    holder: str = ""
+    rights: Rights = field(default_factory=dict[str, int])
+    secret: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +115,7 @@ class Ledger:
                 if column not in known:
                     self._db.execute(f"ALTER TABLE object ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
             self._db.executescript(_AT_START)
+            bring_up_to_date(self._db)
         except sqlite3.DatabaseError as error:
             raise Corrupt(
                 f"{path} can't be read ({error}): move it away to have the objects listed anew; buckets have to be made again"
@@ -133,20 +147,56 @@ class Ledger:
         )
         return self.bucket(bucket.name) or bucket
 
+    def remove_bucket(self, name: str) -> None:
+        """With all that is known of its objects; its credentials have ended before."""
+        with self._transaction():
+            self._db.execute("DELETE FROM object WHERE bucket = ?", (name,))
+            self._db.execute("DELETE FROM bucket WHERE name = ?", (name,))
+
     def credential(self, access_key: str) -> Credential | None:
-        row = self._db.execute("SELECT * FROM credential WHERE access_key = ?", (access_key,)).fetchone()
-        if row is None:
-            return None
-        access_key, user, bucket, prefix, write, issuer = row
-        return Credential(access_key, user, bucket, prefix, bool(write), issuer)
+        found = self._credentials("access_key = ?", access_key)
+        return found[0] if found else None
+
+    def credentials(self) -> list[Credential]:
+        """All that hold."""
+        return self._credentials("NOT ended")
+
+    def ended(self) -> list[Credential]:
+        """What weed may know still, and must not: ended, or never made."""
+        return self._credentials("ended")
+
+    def signing(self, holder: str, action: str, bucket: str) -> Credential | None:
+        where = "NOT ended AND secret != '' AND holder = ? AND bucket = ?"
+        return next((one for one in self._credentials(where, holder, bucket) if action in one.rights), None)
+
+    def _credentials(self, where: str, *values: str) -> list[Credential]:
+        rows = self._db.execute(f"SELECT {_CREDENTIAL} FROM credential WHERE {where}", values)  # noqa: S608 - our own texts
+        return [Credential(*row[:4], bool(row[4]), *row[5:7], _rights(row[7]), row[8]) for row in rows]
 
     def count_credentials(self) -> int:
-        return self._db.execute("SELECT count(*) FROM credential").fetchone()[0]
+        """Of those that were handed out."""
+        return self._db.execute("SELECT count(*) FROM credential WHERE secret = ''").fetchone()[0]
 
-    def add_credential(self, credential: Credential) -> None:
+    def begin_credential(self, credential: Credential) -> None:
+        """Counts as ended until `hold`."""
         c = credential
-        values = (c.access_key, c.user, c.bucket, c.prefix, int(c.write), c.issuer)
-        self._db.execute("INSERT INTO credential VALUES (?, ?, ?, ?, ?, ?)", values)
+        rights = msgspec.json.encode(c.rights).decode()
+        values = (c.access_key, c.user, c.bucket, c.prefix, int(c.write), c.issuer, c.holder, rights, c.secret)
+        marks = ", ".join("?" * len(values))
+        self._db.execute(f"INSERT INTO credential ({_CREDENTIAL}, ended) VALUES ({marks}, 1)", values)  # noqa: S608 - our own texts
+
+    def hold_credential(self, access_key: str) -> None:
+        self._db.execute("UPDATE credential SET ended = 0 WHERE access_key = ?", (access_key,))
+
+    def end_credentials(self, access_keys: Iterable[str]) -> None:
+        with self._transaction():
+            self._db.executemany(
+                "UPDATE credential SET ended = 1 WHERE access_key = ?", [(key,) for key in access_keys]
+            )
+
+    def set_rights(self, access_key: str, rights: Rights) -> None:
+        text = msgspec.json.encode(rights).decode()
+        self._db.execute("UPDATE credential SET rights = ? WHERE access_key = ?", (text, access_key))
 
     def remove_credential(self, access_key: str) -> None:
         self._db.execute("DELETE FROM credential WHERE access_key = ?", (access_key,))
@@ -259,6 +309,10 @@ class Ledger:
 
     def _transaction(self) -> _Transaction:
         return _Transaction(self._db)
+
+
+def _rights(text: str) -> dict[str, int]:
+    return msgspec.json.decode(text, type=dict[str, int])
 
 
 class _Transaction:

@@ -36,6 +36,12 @@ class S3:
         if status != 200 and "BucketAlready" not in text:
             raise Unavailable(f"weed did not take the bucket {bucket}: status {status}: {text[:300]}")
 
+    async def delete_bucket(self, bucket: str) -> None:
+        """With all objects; one that is not there is deleted already."""
+        status, text = await self._ask("DELETE", bucket)
+        if status not in (200, 204, 404):
+            raise Unavailable(f"weed did not delete the bucket {bucket}: status {status}: {text[:300]}")
+
     async def delete(self, bucket: str, key: str) -> None:
         """One that is not there is deleted already."""
         status, text = await self._ask("DELETE", bucket, key)

@@ -1,6 +1,6 @@
 """The role `object-storage`: its actions as methods, each with the caller as first argument. It knows no bus.
 
-`async with open_store(settings, send) as store` starts weed; `store.run()` has to run meanwhile: it watches weed, follows what is
+`async with open_store(settings, send, ask) as store` starts weed; `store.run()` has to run meanwhile: it watches weed, follows what is
 stored, and tells the webhooks. It fails when weed can't be kept alive.
 """
 
@@ -8,24 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
-from object_store.access import OWNER, is_owner, may_administer, may_create, may_write
+from object_store.access import OWNER, is_owner, may_administer, may_create, may_hold, may_write
 from object_store.delivery import Delivery, Send, utc
 from object_store.flush import Flusher
+from object_store.keys import Ask, Keys
 from object_store.ledger import Bucket, Credential, Ledger
 from object_store.listing import objects
 from object_store.metadata import Created
 from object_store.names import bounded, check_bucket, check_key, check_label, check_prefix
 from object_store.notifier import Notifier
+from object_store.rights import stood_for
 from object_store.s3 import S3
 from object_store.settings import Settings
 from object_store.weed.filer import Filer, open_filer
-from object_store.weed.identity import Identities, policy
+from object_store.weed.identity import Identities
 from object_store.weed.ports import GRPC_OFFSET
-from object_store.weed.secret import KeyPair, new_key_pair
 from object_store.weed.server import Server, open_server
 from pcloud.errors import Conflict, NotFound, PCloudError, Rejected, Unavailable
 
@@ -33,21 +34,21 @@ __all__ = ["Store", "open_store"]
 
 log = logging.getLogger("object_store")
 
-_WEEK = 7 * 86_400  # S3 signs for no longer
+_WEEK = 7 * 86_400  # the most that S3 has a form for
+_LONGEST = 3600  # seconds that an address lives
 _MOST_CREDENTIALS = 1000
 _PATIENCE = 15.0  # seconds that an action waits for a weed that is starting again
 
 
 class Store:
-    def __init__(self, server: Server, ledger: Ledger, send: Send) -> None:
+    def __init__(self, server: Server, ledger: Ledger, send: Send, ask: Ask) -> None:
         self.server, self._ledger = server, ledger
         self._flusher = Flusher(server.folder.root)
         self._s3 = S3(server.endpoint, server.settings.region, server.secrets.admin)
-        # Its addresses are for others.
-        self._signing = S3(self.endpoint, server.settings.region, server.secrets.admin)
         self._delivery = Delivery(ledger, self._flusher, send)
         self._notifier = Notifier(ledger, self._flusher, self._s3, self._delivery.wake)
         self._filer: asyncio.Future[Filer] | None = None
+        self.keys = Keys(server, self.endpoint, ledger, self._flusher, self._identities, ask)
 
     @property
     def endpoint(self) -> str:
@@ -71,6 +72,7 @@ class Store:
             try:
                 async with open_filer(self.server.ports.filer + GRPC_OFFSET, self.server.certificate) as filer:
                     self._have(filer)
+                    await self._sweep()
                     pause = 0.1
                     await self._notifier.follow(filer)
             except* PCloudError as group:
@@ -80,6 +82,13 @@ class Store:
                     self._filer = None
             await asyncio.sleep(pause)
             pause = min(2 * pause, 5.0)
+
+    async def _sweep(self) -> None:
+        """What fails is done by the next one; weed itself refuses these keys already."""
+        try:
+            await self.keys.sweep()
+        except PCloudError as error:
+            log.warning("keys that have ended are still known to weed: %s", error)
 
     # Buckets
 
@@ -125,7 +134,8 @@ class Store:
         """Open to everyone who was granted the call; see `access`."""
         self._known(bucket)
         bounded("seconds", seconds, 1, _WEEK)
-        return {"url": self._signing.presign("GET", bucket, check_key(key), seconds)}
+        s3 = await self.keys.signing(caller, "get-object", bucket)
+        return {"url": s3.presign("GET", bucket, check_key(key), min(seconds, _LONGEST))}
 
     async def put_object(
         self, caller: str, bucket: str, key: str, seconds: int = 900, content_type: str = ""
@@ -136,7 +146,8 @@ class Store:
         if len(content_type) > 255 or any(ord(c) < 32 for c in content_type):
             raise Rejected("content_type must be a media type of at most 255 characters")
         headers = {"Content-Type": content_type} if content_type else {}
-        return {"url": self._signing.presign("PUT", bucket, check_key(key), seconds), "headers": headers}
+        s3 = await self.keys.signing(caller, "put-object", bucket)
+        return {"url": s3.presign("PUT", bucket, check_key(key), min(seconds, _LONGEST)), "headers": headers}
 
     async def list_objects(
         self, caller: str, bucket: str, prefix: str = "", after: str = "", first: int = 1000
@@ -157,7 +168,8 @@ class Store:
         """Like `list_objects`, with an address for each that holds for an hour."""
         self._administered(caller, bucket)
         page, following = await self._page(bucket, "", after, first)
-        told = [_told(o) | {"url": self._signing.presign("GET", bucket, o.key, 3600)} for o in page]
+        s3 = await self.keys.signing(caller, "export", bucket)
+        told = [_told(o) | {"url": s3.presign("GET", bucket, o.key, _LONGEST)} for o in page]
         return {"objects": told, "next": following}
 
     async def _page(self, bucket: str, prefix: str, after: str, first: int) -> tuple[list[Created], str | None]:
@@ -174,47 +186,56 @@ class Store:
     # Credentials
 
     async def issue_credentials(
-        self, caller: str, name: str, bucket: str, prefix: str = "", write: bool = False
+        self,
+        caller: str,
+        name: str,
+        bucket: str,
+        prefix: str = "",
+        write: bool = False,
+        delete: bool | None = None,
+        holder: str = "",
     ) -> dict[str, Any]:
-        """The secret key is only ever in this answer."""
+        """The secret key is only ever in this answer. `delete`: like `write` unless said. `holder`: with whose rights they end."""
         self._administered(caller, bucket)
         check_label(name)
-        prefix = check_prefix(prefix)
+        may_hold(caller, holder)
         if self._ledger.count_credentials() >= _MOST_CREDENTIALS:
             raise Rejected(f"there are {_MOST_CREDENTIALS} credentials already: revoke some")
-        pair = new_key_pair()
-        issued = Credential(pair.access_key, f"{name}-{pair.access_key[-8:]}", bucket, prefix, write, caller)
-        self._ledger.add_credential(issued)  # first: what weed knows can then always be revoked
-        await (await self._identities()).add(issued.user, pair, policy(bucket, prefix, write))
-        await self._until(issued, pair, lambda refusal: not refusal)
-        await self._flusher.durable()
-        place = {"endpoint": self.endpoint, "region": self.server.settings.region, "bucket": bucket, "prefix": prefix}
-        return {"access_key": pair.access_key, "secret_key": pair.secret_key, **place}
+        delete = write if delete is None else delete
+        wanted = Credential("", "", bucket, check_prefix(prefix), write, caller, holder or caller)
+        actions = stood_for(write, delete) if holder else ("issue-credentials",)
+        may = {"read", *(["write"] if write else []), *(["delete"] if delete else [])}
+        pair = await self.keys.issue(name, wanted, actions, may)
+        place = {"endpoint": self.endpoint, "region": self.server.settings.region}
+        keys = {"access_key": pair.access_key, "secret_key": pair.secret_key}
+        return {**keys, **place, "bucket": bucket, "prefix": wanted.prefix}
 
     async def revoke_credentials(self, caller: str, access_key: str) -> dict[str, Any]:
         """They are refused from the answer on. Revoking again is fine for who may."""
         issued = self._ledger.credential(access_key)
-        if issued is None:
+        if issued is None or issued.secret:
             raise NotFound(f"there are no credentials {access_key[:40]!r}")
         bucket = self._known(issued.bucket)
         if issued.issuer != caller:
             may_administer(caller, bucket.name, bucket.owner)
-        await (await self._identities()).remove(issued.user)
-        # Asked with a wrong secret, weed tells a key that it does not know from one that it does.
-        await self._until(issued, KeyPair(access_key, "?"), lambda refusal: "InvalidAccessKeyId" in refusal)
-        self._ledger.remove_credential(access_key)
-        await self._flusher.durable()
+        await self.keys.end(access_key=access_key)
         return {}
 
-    async def _until(self, issued: Credential, pair: KeyPair, settled: Callable[[str], bool]) -> None:
-        """The S3 part of weed learns of users a few milliseconds after the filer."""
-        client = S3(self.server.endpoint, self.server.settings.region, pair)
-        try:
-            async with asyncio.timeout(10):
-                while not settled(await client.refusal(issued.bucket, issued.prefix)):  # noqa: ASYNC110 (another process's state)
-                    await asyncio.sleep(0.01)
-        except TimeoutError as error:
-            raise Unavailable(f"weed has not taken the change of {issued.user} over yet: try again") from error
+    # What core alone asks for
+
+    async def forget_caller(self, caller: str) -> dict[str, Any]:
+        """Delete the buckets that this app or person has made, with all objects. The bucket leaves the ledger last, so it can be done
+        again after a kill."""
+        for bucket in self._ledger.buckets():
+            if bucket.owner == caller:
+                await self._ready()
+                await self.keys.end(bucket=bucket.name)
+                await self._s3.delete_bucket(bucket.name)
+                await self._flusher.durable()
+                self._ledger.remove_bucket(bucket.name)
+                await self.keys.end(bucket=bucket.name)  # of calls that were under way
+        await self._flusher.durable()
+        return {}
 
     # What the rest stands on
 
@@ -256,10 +277,15 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, send: Send) -> AsyncIterator[Store]:
+async def open_store(settings: Settings, send: Send, ask: Ask) -> AsyncIterator[Store]:
+    """`ask`: who may call which action now; weed is started only with that answer, so it never serves a key that has ended."""
     async with open_server(settings) as server:
         with Ledger(server.folder.ledger) as ledger:
-            yield Store(server, ledger, send)
+            store = Store(server, ledger, send, ask)
+            server.ended = lambda: [key.user for key in ledger.ended()]
+            await store.keys.recall()
+            await server.start()
+            yield store
 
 
 def _told(o: Created) -> dict[str, Any]:

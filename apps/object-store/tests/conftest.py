@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,8 +17,11 @@ APP = Path(__file__).parents[1]
 sys.path.insert(0, str(APP))
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
+from object_store.rights import Callers  # noqa: E402
 from object_store.settings import Settings  # noqa: E402
 from object_store.store import Store, open_store  # noqa: E402
+
+ACTIONS = ("issue-credentials", "get-object", "put-object", "list-objects", "delete-object", "export")
 
 
 class Recorder:
@@ -53,9 +56,40 @@ class Recorder:
         return [arguments["key"] for _, arguments in self.runs.values()]
 
 
+class Core:
+    """What core answers to who may call what: everybody everything, less what is `withdrawn` (by caller and action). `at`: since when."""
+
+    def __init__(self) -> None:
+        self.withdrawn = set[tuple[str, str]]()
+        self.at = defaultdict[tuple[str, str], int](int)
+        self.asked = 0
+
+    async def __call__(self) -> Callers:
+        self.asked += 1
+        return _Callers(self)
+
+    def withdraw(self, caller: str, *actions: str) -> None:
+        self.withdrawn |= {(caller, action) for action in actions}
+
+    def give_again(self, caller: str, *actions: str) -> None:
+        for action in actions:
+            self.withdrawn.discard((caller, action))
+            self.at[caller, action] += 1
+
+
+class _Callers(dict[str, Any]):
+    def __init__(self, core: Core) -> None:
+        self._withdrawn, self._at = set(core.withdrawn), dict(core.at)
+
+    def get(self, caller: str, default: Any = None) -> dict[str, int]:
+        return {
+            action: self._at.get((caller, action), 0) for action in ACTIONS if (caller, action) not in self._withdrawn
+        }
+
+
 @asynccontextmanager
-async def running(folder: Path, send: Any, **settings: Any) -> AsyncIterator[Store]:
-    async with open_store(Settings(folder, **settings), send) as store:
+async def running(folder: Path, send: Any, core: Core | None = None, **settings: Any) -> AsyncIterator[Store]:
+    async with open_store(Settings(folder, **settings), send, core or Core()) as store:
         task = asyncio.create_task(store.run())
         try:
             yield store
@@ -70,8 +104,13 @@ def recorder() -> Recorder:
 
 
 @pytest.fixture
-async def store(tmp_path: Path, recorder: Recorder) -> AsyncIterator[Store]:
-    async with running(tmp_path / "store", recorder) as store:
+def core() -> Core:
+    return Core()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, recorder: Recorder, core: Core) -> AsyncIterator[Store]:
+    async with running(tmp_path / "store", recorder, core) as store:
         yield store
 
 

@@ -25,7 +25,10 @@ async def main(folder: Path, runs: Path) -> None:
         row = (key, arguments["key"])
         db.execute("INSERT INTO run VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1", row)
 
-    async with open_store(Settings(folder), send) as store, asyncio.TaskGroup() as group:
+    async def ask() -> dict[str, dict[str, int]]:
+        return {"app:photos": dict.fromkeys(("issue-credentials", "get-object", "put-object"), 1)}
+
+    async with open_store(Settings(folder), send, ask) as store, asyncio.TaskGroup() as group:
         group.create_task(store.run())
         await store.create_bucket("app:photos", "images", "capability:abc")
         admin, process = store.server.secrets.admin, store.server.process

@@ -40,6 +40,10 @@ class Node:
         await self.sent.put((request.match_info["target"], body["args"], body.get("key", "")))
         return web.json_response({"id": "1", "revision": ""}, status=202)
 
+    async def callers(self, _: web.Request) -> web.Response:
+        rights = {"issue-credentials": 1, "get-object": 1, "put-object": 1}
+        return web.json_response({"callers": {"app:photos": rights, "person:owner": rights}})
+
     async def call(self, action: str, caller: str, **arguments: Any) -> Any:
         """Core's side of one call; the result, or the error's code."""
         reply = f"_INBOX.core.object-store.{secrets.token_hex(16)}"
@@ -75,6 +79,7 @@ async def node(folder: Path) -> AsyncIterator[Node]:
     )
     gateway = web.Application()
     gateway.router.add_post("/send/{target}", made.gateway)
+    gateway.router.add_post("/callers", made.callers)
     runner = web.AppRunner(gateway)
     await runner.setup()
     await web.UnixSite(runner, str(folder / "gateway.sock")).start()

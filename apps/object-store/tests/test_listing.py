@@ -15,7 +15,7 @@ KEYS = ["a", "a-b", "a/b", "a/c/d", "a/c/e", "a\tb", "b", "c/" + "d/" * 400 + "e
 async def pages(store: Store, first: int, **more: Any) -> list[str]:
     keys, after = list[str](), ""
     while True:
-        page = await store.list_objects("owner", "images", after=after, first=first, **more)
+        page = await store.list_objects("person:owner", "images", after=after, first=first, **more)
         keys += [o["key"] for o in page["objects"]]
         if page["next"] is None:
             return keys
@@ -33,7 +33,7 @@ async def test_every_object_is_on_one_page_in_the_order_of_s3(store: Store) -> N
         assert await pages(store, first) == expected
     assert await pages(store, 1, prefix="a") == ["a/b", "a/c/d", "a/c/e"]
     assert await pages(store, 2, prefix="a/c/") == ["a/c/d", "a/c/e"]
-    assert (await store.list_objects("owner", "images", after="b"))["objects"][0]["key"] == expected[
+    assert (await store.list_objects("person:owner", "images", after="b"))["objects"][0]["key"] == expected[
         expected.index("b") + 1
     ]
 
@@ -48,4 +48,4 @@ async def test_a_folder_of_many_is_listed_whole(store: Store) -> None:
             *(in_thread(s3.put_object, Bucket="images", Key=key, Body=b"") for key in names[at : at + 50])
         )
     assert await pages(store, 700) == names
-    assert (await store.usage("owner", "images"))["buckets"][0]["objects"] == 1005
+    assert (await store.usage("person:owner", "images"))["buckets"][0]["objects"] == 1005

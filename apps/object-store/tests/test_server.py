@@ -59,8 +59,8 @@ async def test_a_weed_that_does_not_start_is_told_with_its_last_words(tmp_path: 
     broken.write_text("#!/bin/sh\necho 'no such luck' >&2\nexit 3\n")
     broken.chmod(0o755)
     with pytest.raises(Unavailable, match="no such luck"):
-        async with open_server(Settings(tmp_path / "store", weed=str(broken))):
-            pass
+        async with open_server(Settings(tmp_path / "store", weed=str(broken))) as server:
+            await server.start()
 
 
 async def test_a_taken_port_is_named(tmp_path: Path) -> None:

@@ -59,6 +59,7 @@ class Store:
         self.asked: list[tuple[str, str]] = []
         self.images: dict[str, dict[str, str]] = {}
         self.queries = 0
+        self.refusals = 0  # of addresses that have ended
 
     async def call(self, target: str, arguments: Mapping[str, Any] | None = None, /) -> dict[str, str]:
         assert arguments
@@ -77,6 +78,9 @@ class Store:
     async def answer(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         self.asked.append((request.method, name))
+        if self.refusals:
+            self.refusals -= 1
+            return web.Response(status=403)
         if request.method == "PUT":
             self.objects[name] = await request.read()
         elif name not in self.objects:

@@ -13,7 +13,7 @@ from photos.thumbnails import FAILED_SECONDS, Thumbnails, thumbnail_key
 from PIL import Image
 
 from pcloud.bounded import close_bounded
-from pcloud.errors import NotFound, Rejected
+from pcloud.errors import NotFound, Rejected, Unavailable
 
 from .conftest import Store
 
@@ -51,6 +51,18 @@ async def test_many_first_looks_at_once_decode_once(
     assert sorted(name for method, name in behind.asked if method == "PUT") == sorted(
         f"photos-thumbnails/{thumbnail_key('a00', size)}" for size in ("tile", "screen")
     )
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+async def test_an_address_that_has_ended_is_asked_for_again(
+    behind: Store, thumbnails: Thumbnails, picture: Callable[..., Path], refusals: int
+) -> None:
+    behind.add("a", picture())
+    behind.refusals = refusals
+    for _ in range(refusals):
+        with pytest.raises(Unavailable, match="403"):
+            await thumbnails.get("a", "tile")
+    assert Image.open(io.BytesIO(await thumbnails.get("a", "tile"))).size == (480, 320)
 
 
 async def test_what_is_kept_is_not_made_again(

@@ -87,6 +87,10 @@ class ModelState:
         """The scalars of an entity; None for one that does not exist."""
         return self._fields.get(Entity(f"{ref.app}/{ref.type}", ref.id))
 
+    def sequence_of(self, ref: Ref) -> int:
+        """The sequence of an entity's last event; 0 for one that never was."""
+        return self._versions.get(Entity(f"{ref.app}/{ref.type}", ref.id), 0)
+
     def refs(self) -> list[Ref]:
         """Of all entities that exist."""
         return [Ref.parse(f"{entity.type}/{entity.id}") for entity in self._fields]

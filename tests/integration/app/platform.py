@@ -81,6 +81,12 @@ class Recorder:
             raise Forbidden(f"this is no open run of {app}")
         return RunContext("run1")
 
+    def callers(self, app: str) -> Mapping[str, Mapping[str, int]]:
+        return {}
+
+    async def callers_told(self) -> None:
+        self.note("callers told")
+
     def lost(self, app: str) -> None:
         self.note(f"lost {app}")
 

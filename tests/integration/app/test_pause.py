@@ -10,7 +10,7 @@ import pytest
 from core.app import AppState
 from core.app.folders import AppFolders
 from core.grant import grant_id
-from pcloud.errors import Conflict, Forbidden, NotFound
+from pcloud.errors import Conflict, Forbidden, NotFound, Unavailable
 from tests.integration.app.platform import approve_all, open_platform
 
 WEB = grant_id("tiny", "network", "api.example.org:443")
@@ -127,4 +127,25 @@ async def test_forgetting_reaches_the_data_folder_and_all_that_was_stored(platfo
     await platform.apps.install(make_app("schema: s.graphql\n", s__graphql=notes), approve=approve_all)
     await platform.apps.remove("tiny", forget=True)
     assert "detach tiny and forget" in platform.recorder.noted()
+    assert "call app:core role:object-storage/forget-caller {'caller': 'app:tiny'}" in platform.recorder.noted()
     assert not (platform.settings.folder / "tiny").exists() and await platform.apps.list() == []
+
+
+async def test_forgetting_waits_for_the_object_store(platform, make_app):
+    await platform.apps.start_all()
+    await platform.apps.install(make_app(), approve=approve_all)
+    platform.recorder.errors = [Unavailable("the app object-store is not running")]
+    with pytest.raises(Unavailable, match="object-store is not running"):
+        await platform.apps.remove("tiny", forget=True)
+    assert (platform.settings.folder / "tiny").exists()
+    async with asyncio.timeout(20):
+        while await platform.apps.list():
+            await asyncio.sleep(0.02)
+    assert not (platform.settings.folder / "tiny").exists()
+
+
+async def test_keeping_what_an_app_stored_leaves_its_buckets_alone(platform, make_app):
+    await platform.apps.install(make_app(), approve=approve_all)
+    await platform.apps.remove("tiny")
+    assert not [line for line in platform.recorder.noted() if "forget-caller" in line]
+    assert "callers told" in platform.recorder.noted()

@@ -89,6 +89,7 @@ def test_a_device_has_to_have_something_to_back_up_to(node: NodeProcess) -> None
     assert result.returncode == 3 and "install the apps object-store and image-importer" in result.stderr.replace(
         "\n", " "
     )
+    assert node.json("device", "list", "--json") == []
 
 
 def test_a_device_cannot_do_without_a_name(cloud: NodeProcess) -> None:

@@ -52,6 +52,15 @@ def test_a_right_manifest_is_read_as_it_is_meant() -> None:
     assert manifest.settings == {"detector": "blazeface", "on": "yes"}  # YAML 1.2: neither is a truth value
 
 
+def test_an_internal_action_has_the_arguments_that_pcloud_gives() -> None:
+    told = FACES.replace("triggers:", "  - {name: callers-changed, internal: true}\ntriggers:", 1)
+    assert load_manifest(told).actions[-1].internal
+    with pytest.raises(Rejected, match="forget-caller with"):
+        load_manifest(told.replace("internal: true", "internal: true, args: {x: ID}"))
+    with pytest.raises(Rejected, match="has no action 'callers-changed'"):
+        load_manifest(told.replace("action: detect-faces", "action: callers-changed"))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "place", "reason"),
     [
@@ -89,6 +98,7 @@ def test_a_right_manifest_is_read_as_it_is_meant() -> None:
         ("{image: ID!", "{image: Id!", "11:19", "'Id!' is no type of an argument"),
         ("{image: ID!", "{image: [ID!]", "11:19", "'actions[0].args.image' must be text, not a list"),
         ("    args: {image: ID!", "    seconds: 0\n    args: {image: ID!", "11:14", "0 is out of bounds"),
+        ("    args: {image: ID!", "    internal: true\n    args: {image: ID!", "11:15", "calls no such action"),
         ("action: detect-faces", "action: detect", "15:13", "the app has no action 'detect'"),
         ("action: detect-faces", "action: a/b", "15:13", "does not ask to call a/b: add '- call: a/b' under uses"),
         ("created, updated]", "made]", "14:46", "must be one of created, updated, deleted, not 'made'"),

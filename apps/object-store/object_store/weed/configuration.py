@@ -7,6 +7,7 @@ server's HTTP, which has no switch, S3 with credentials and without its IAM port
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -22,14 +23,16 @@ __all__ = ["command_line", "environment", "write_configuration"]
 _PARTS = ("master", "volume", "filer", "s3", "client", "admin", "worker")
 
 
-def write_configuration(folder: Folder, secrets: Secrets, certificate: Certificate) -> None:
+def write_configuration(folder: Folder, secrets: Secrets, certificate: Certificate, ended: Iterable[str]) -> None:
+    """`ended`: users that weed may still know, and must not serve: these, without keys, stand before its own."""
     # Old flags persist in mini.options and win over nothing, but add themselves: every start is to be the same.
     (folder.data / "mini.options").unlink(missing_ok=True)
     write_private(folder.private / "security.toml", _security(secrets, certificate).encode())
     admin = {"accessKey": secrets.admin.access_key, "secretKey": secrets.admin.secret_key}
     rights = ["Admin", "Read", "List", "Tagging", "Write"]
     write_private(folder.private / "filer.toml", _filer(folder).encode())
-    identities = {"identities": [{"name": "admin", "credentials": [admin], "actions": rights}]}
+    users = [{"name": user, "credentials": [], "actions": []} for user in ended]
+    identities = {"identities": [{"name": "admin", "credentials": [admin], "actions": rights}, *users]}
     write_private(folder.private / "identities.json", msgspec.json.encode(identities))
 
 

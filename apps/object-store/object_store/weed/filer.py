@@ -51,6 +51,8 @@ class Filer:
             return await invoke(request, timeout=seconds, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise Unavailable(f"weed refused {name}: {error.code().name}: {error.details()}") from error
+        except grpc.aio.UsageError as error:  # the channel was closed meanwhile
+            raise Unavailable(f"weed went away before {name}") from error
 
     async def follow(self, since_ns: int) -> AsyncIterator[Any]:
         """What changes below /buckets from a time on (inclusive), in order, without end; of this filer alone.

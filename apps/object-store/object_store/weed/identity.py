@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Collection
 from typing import Any
 
 import jwt
@@ -18,21 +19,23 @@ from object_store.weed.secret import KeyPair
 __all__ = ["Identities", "policy"]
 
 _SERVICE = "iam_pb.SeaweedIdentityAccessManagement"
-_READ = ["s3:GetObject", "s3:GetObjectTagging"]
-_WRITE = [
-    "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObjectTagging",
-]  # fmt: skip
+_ON_OBJECTS = {
+    "read": ["s3:GetObject", "s3:GetObjectTagging"],
+    "write": ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObjectTagging"],
+    "delete": ["s3:DeleteObject"],
+}
 
 
-def policy(bucket: str, prefix: str, write: bool) -> dict[str, Any]:
-    """An AWS policy document. `prefix` ends in /, or is '' for the whole bucket."""
+def policy(bucket: str, prefix: str, may: Collection[str]) -> dict[str, Any]:
+    """An AWS policy document. `prefix` ends in /, or is '' for the whole bucket. `may`: of read, write, delete; to list, too."""
     whole = f"arn:aws:s3:::{bucket}"
     listing: dict[str, Any] = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [whole]}
     if prefix:
         listing["Condition"] = {"StringLike": {"s3:prefix": [f"{prefix}*"]}}
     else:
         listing["Action"] += ["s3:GetBucketLocation", "s3:ListBucketMultipartUploads"]
-    objects = {"Effect": "Allow", "Action": _READ + (_WRITE if write else []), "Resource": [f"{whole}/{prefix}*"]}
+    actions = [action for right in sorted(may) for action in _ON_OBJECTS[right]]
+    objects = {"Effect": "Allow", "Action": actions, "Resource": [f"{whole}/{prefix}*"]}
     return {"Version": "2012-10-17", "Statement": [objects, listing]}
 
 

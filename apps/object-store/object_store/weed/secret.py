@@ -21,7 +21,8 @@ class KeyPair(msgspec.Struct, frozen=True):
 
 
 class Secrets(msgspec.Struct, frozen=True):
-    """`admin`: the key pair that may do everything; it never leaves this app. The rest sign weed's inner requests (JWT)."""
+    """`admin`: the key pair that may do everything; it never leaves this app, and is another one after each start. The rest sign weed's
+    inner requests (JWT)."""
 
     admin: KeyPair
     volume_write: str
@@ -38,7 +39,8 @@ def new_key_pair() -> KeyPair:
 
 def keep_secrets(file: Path) -> Secrets:
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Secrets)
+        kept = msgspec.json.decode(file.read_bytes(), type=Secrets)
+        return msgspec.structs.replace(kept, admin=new_key_pair())
     except FileNotFoundError:
         made = Secrets(new_key_pair(), *(secrets.token_hex(32) for _ in range(5)))
         write_private(file, msgspec.json.encode(made))

@@ -1,7 +1,8 @@
 """The weed process: started, waited for, started again when it dies, stopped with the app.
 
-`async with open_server(settings)` gives a `Server` once S3 answers. When weed dies it is started again after 0.5 s, then 1, 2, 4 … 30;
-`server.ready` says whether it is there now. When it can't be kept alive, `watch` raises `Unavailable` with weed's last words.
+`async with open_server(settings)` gives a `Server`, whose `start` returns once S3 answers. When weed dies it is started again after
+0.5 s, then 1, 2, 4 … 30; `server.ready` says whether it is there now. When it can't be kept alive, `watch` raises `Unavailable` with
+weed's last words.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -36,7 +37,8 @@ _MOST_FAILURES = 6  # starts in a row that never got ready
 
 
 class Server:
-    """One supervised weed. `ready` is set while S3 answers; `starts` counts how often it has been started."""
+    """One supervised weed. `ready` is set while S3 answers; `starts` counts how often it has been started. `ended` tells, before each
+    start, which users are not to be served any more."""
 
     def __init__(
         self, settings: Settings, folder: Folder, ports: Ports, secrets: Secrets, certificate: Certificate, lock: int
@@ -45,6 +47,7 @@ class Server:
         self.secrets, self.certificate = secrets, certificate
         self.ready = asyncio.Event()
         self.starts = 0
+        self.ended: Callable[[], Iterable[str]] = tuple
         self.process: asyncio.subprocess.Process | None = None
         self._lock = lock
         self._binary = find_weed(settings)
@@ -56,7 +59,7 @@ class Server:
 
     async def start(self) -> None:
         """Start weed and wait until S3 answers; raises `Unavailable` with its last words."""
-        write_configuration(self.folder, self.secrets, self.certificate)
+        write_configuration(self.folder, self.secrets, self.certificate, self.ended())
         self.starts += 1
         leash = Path(__file__).with_name("leash.py")
         arguments = command_line(self.settings, self.folder, self.ports)
@@ -141,7 +144,7 @@ class Server:
 
 @asynccontextmanager
 async def open_server(settings: Settings) -> AsyncIterator[Server]:
-    """A running server on `settings.folder`; stopped when left. The caller runs `watch`."""
+    """A server on `settings.folder`; stopped when left. The caller starts it and runs `watch`."""
     find_weed(settings)
     folder = Folder(settings.folder)
     folder.prepare()
@@ -151,7 +154,6 @@ async def open_server(settings: Settings) -> AsyncIterator[Server]:
         secrets, certificate = keep_secrets(folder.private / "secrets.json"), await keep_certificate(folder.private)
         server = Server(settings, folder, ports, secrets, certificate, lock)
         try:
-            await server.start()
             yield server
         finally:
             await asyncio.shield(server.stop())

@@ -1,0 +1,144 @@
+"""S3 keys: each belongs to a holder (an app, a device, a person), can do one thing in one bucket, and ends with the right of its holder.
+
+    issued    handed out by `issue-credentials`; its secret is in that answer alone
+    signing   never leaves the store: it signs the addresses of one holder for one action in one bucket, so they end with it
+
+A key is in the ledger before weed knows it. It ends in the ledger first, too: what the ledger says has ended is removed from weed, and
+a weed that starts refuses it from its first answer on. So a kill anywhere leaves no key that nobody ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from object_store.flush import Flusher
+from object_store.ledger import Credential, Ledger
+from object_store.rights import Callers, rights_of, standing
+from object_store.s3 import S3
+from object_store.weed.identity import Identities, policy
+from object_store.weed.secret import KeyPair, new_key_pair
+from object_store.weed.server import Server
+from pcloud.errors import Unavailable
+
+__all__ = ["Ask", "Keys"]
+
+Ask = Callable[[], Awaitable[Callers]]  # core: who may call what now
+_SIGNED = {"get-object": "read", "export": "read", "put-object": "write"}
+_AT_ONCE = 8
+
+
+class Keys:
+    """`endpoint`: where clients reach S3. `identities`: of a weed that is there; raises `Unavailable`."""
+
+    def __init__(
+        self, server: Server, endpoint: str, ledger: Ledger, flusher: Flusher,
+        identities: Callable[[], Awaitable[Identities]], ask: Ask,
+    ) -> None:  # fmt: skip
+        self._server, self._endpoint, self._ledger, self._flusher = server, endpoint, ledger, flusher
+        self._identities, self._ask = identities, ask
+        self._callers: Callers = {}
+        self._turn = asyncio.Lock()  # no key is made while others are ended
+
+    # Ending
+
+    async def recall(self) -> None:
+        """Ask core who may call what, and note in the ledger which keys have ended by that; weed is not needed."""
+        self._callers = await self._ask()
+        found = [(key, standing(key.rights, self._callers.get(key.holder, {}))) for key in self._ledger.credentials()]
+        self._ledger.end_credentials([key.access_key for key, rights in found if rights is None])
+        for key, rights in found:
+            if rights and rights != key.rights:
+                self._ledger.set_rights(key.access_key, rights)
+
+    async def check(self) -> None:
+        """End what its holder has no right to any more: refused from when this returns on."""
+        async with self._turn:
+            await self.recall()
+            await self._sweep()
+
+    async def end(self, *, bucket: str = "", access_key: str = "") -> None:
+        """End the keys of a bucket, or one key: refused from when this returns on."""
+        async with self._turn:
+            keys = self._ledger.credentials()
+            self._ledger.end_credentials(
+                [k.access_key for k in keys if k.bucket == bucket or k.access_key == access_key]
+            )
+            await self._sweep()
+
+    async def sweep(self) -> None:
+        """Remove from weed what has ended while it was away."""
+        async with self._turn:
+            await self._sweep()
+
+    async def _sweep(self) -> None:
+        if not (ended := self._ledger.ended()):
+            return
+        await self._flusher.durable()
+        identities, room = await self._identities(), asyncio.Semaphore(_AT_ONCE)
+
+        async def remove(key: Credential) -> None:
+            async with room:
+                await identities.remove(key.user)
+                # Asked with a wrong secret, weed tells a key that it does not know from one that it does.
+                wrong = KeyPair(key.access_key, "?")
+                await self._until(key, wrong, lambda refusal: "InvalidAccessKeyId" in refusal)
+            self._ledger.remove_credential(key.access_key)
+
+        done = await asyncio.gather(*(remove(key) for key in ended), return_exceptions=True)
+        await self._flusher.durable()
+        for error in done:
+            if error is not None:
+                raise error
+
+    # Making
+
+    async def rights(self, holder: str, actions: tuple[str, ...]) -> dict[str, int]:
+        """Raises `Forbidden` where the holder lacks one. Core is asked again before that: a right may be new."""
+        if not set(actions) <= self._callers.get(holder, {}).keys():
+            self._callers = await self._ask()
+        return rights_of(self._callers, holder, actions)
+
+    async def issue(self, name: str, wanted: Credential, actions: tuple[str, ...], may: set[str]) -> KeyPair:
+        """A new key like `wanted`; `may`: see `policy`."""
+        async with self._turn:
+            rights = await self.rights(wanted.holder, actions)
+            pair = new_key_pair()
+            user = f"{name}-{pair.access_key[-8:]}"
+            await self._make(replace(wanted, access_key=pair.access_key, user=user, rights=rights), pair, may)
+        await self._flusher.durable()
+        return pair
+
+    async def signing(self, holder: str, action: str, bucket: str) -> S3:
+        """S3 with the key that signs the holder's addresses of this action in this bucket."""
+        async with self._turn:
+            rights = await self.rights(holder, (action,))
+            key = self._ledger.signing(holder, action, bucket)
+            if key is not None and key.rights != rights:  # core's word that it has ended is on its way
+                self._ledger.end_credentials([key.access_key])
+                await self._sweep()
+                key = None
+            if key is None:
+                pair = new_key_pair()
+                user = f"signing-{pair.access_key[-8:]}"
+                key = Credential(pair.access_key, user, bucket, "", False, "", holder, rights, pair.secret_key)
+                await self._make(key, pair, {_SIGNED[action]})
+        return S3(self._endpoint, self._server.settings.region, KeyPair(key.access_key, key.secret))
+
+    async def _make(self, key: Credential, pair: KeyPair, may: set[str]) -> None:
+        identities = await self._identities()
+        self._ledger.begin_credential(key)
+        await identities.add(key.user, pair, policy(key.bucket, key.prefix, may))
+        await self._until(key, pair, lambda refusal: not refusal)
+        self._ledger.hold_credential(key.access_key)
+
+    async def _until(self, key: Credential, pair: KeyPair, settled: Callable[[str], bool]) -> None:
+        """The S3 part of weed learns of users a few milliseconds after the filer."""
+        client = S3(self._server.endpoint, self._server.settings.region, pair)
+        try:
+            async with asyncio.timeout(10):
+                while not settled(await client.refusal(key.bucket, key.prefix)):  # noqa: ASYNC110 (another process's state)
+                    await asyncio.sleep(0.01)
+        except TimeoutError as error:
+            raise Unavailable(f"weed has not taken the change of {key.user} over yet: try again") from error

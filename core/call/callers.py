@@ -1,0 +1,75 @@
+"""Who may call an app's actions now, and since when: what an app needs that hands out keys, to end them with the right they stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from core.call.capability import OWNER
+from core.call.permission import SCOPES
+from core.caller import OWNER as PERSON
+from core.caller import Caller, Scope
+from pcloud.errors import NotFound
+from projections.directory import AppState, Directory
+
+__all__ = ["CALLERS_CHANGED", "Rights", "callers_of"]
+
+CALLERS_CHANGED = "callers-changed"
+KEYS = "role:object-storage/issue-credentials"
+Rights = dict[str, dict[str, int]]
+"""By caller, as it is named to the app: action → the sequence in the log since when it may be called without a break."""
+
+
+def callers_of(directory: Directory, app: str) -> Rights:
+    """Raises `NotFound` for an app that is not here. For the owner and for devices the sequence is 0: what a device has lost it never gets
+    back."""
+    manifest = directory.app(app).manifest
+    actions = [action.name for action in manifest.actions if not action.internal]
+    names = [app, *(f"role:{role}" for role in manifest.provides if _holds(directory, app, role))]
+    found = Rights()
+    found[PERSON.actor] = dict.fromkeys(actions, 0)
+    for device in _devices(directory):
+        allowed = [action for action in actions if any(device.may(_scope(f"{name}/{action}")) for name in names)]
+        found[device.actor] = dict.fromkeys(allowed, 0)
+    for receiver, target, since in _granted(directory):
+        name, _, action = target.rpartition("/")
+        if name in names and action in actions and receiver != app and _is_here(directory, receiver):
+            rights = found.setdefault(f"app:{receiver}", {})
+            rights[action] = min(since, rights.get(action, since))
+    return found
+
+
+def _holds(directory: Directory, app: str, role: str) -> bool:
+    try:
+        return directory.holder(role) == app
+    except NotFound:
+        return False
+
+
+def _is_here(directory: Directory, app: str) -> bool:
+    found = directory.records.apps.get(app)
+    return found is not None and found.state is not AppState.REMOVING
+
+
+def _scope(target: str) -> Scope:
+    """What a device must have been paired for, to call this or to hold the keys that core had made for it."""
+    return "upload" if target == KEYS else SCOPES.get(target, "manage")
+
+
+def _devices(directory: Directory) -> Iterator[Caller]:
+    for device in directory.records.devices.values():
+        if device.state == "active" and not device.rights:
+            yield Caller("device", device.id, scopes=frozenset(device.scopes))
+
+
+def _granted(directory: Directory) -> Iterator[tuple[str, str, int]]:
+    """App, target and since when, for each grant, and for each action that an app was handed."""
+    grants = [grant for grant in directory.records.grants.values() if grant.approved and grant.verb == "call"]
+    for grant in grants:
+        yield grant.app, grant.target, directory.sequence_of("Grant", grant.id)
+    for handed in directory.records.capabilities.values():
+        since = directory.sequence_of("Capability", handed.id)
+        if handed.giver in (OWNER, handed.action.partition("/")[0]):
+            yield handed.receiver, handed.action, since
+        for grant in grants:
+            if (grant.app, grant.target) == (handed.giver, handed.action):
+                yield handed.receiver, handed.action, max(since, directory.sequence_of("Grant", grant.id))
