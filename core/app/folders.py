@@ -11,11 +11,12 @@ archive.part     its archive, while it is unpacked
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.app.disk import removing
+from core.tree import remove_tree
 from pcloud.subject import check_app
 
 __all__ = ["ENVIRONMENTS", "AppFolders"]
@@ -71,18 +72,28 @@ class AppFolders:
         """Have `unpack` fill a folder beside its place, then rename it there: code that exists is complete."""
         place = self.code(sha256)
         part = place.with_suffix(UNPACKING)
-        shutil.rmtree(part, ignore_errors=True)
+        _remove(part)
         unpack(part)
         # All of it must be on the disk before the name says that it is complete.
         os.sync()
         part.rename(place)
 
     def drop_code(self, *, keep: str = "") -> None:
-        """Remove all unpacked archives but `keep` (a sha256)."""
+        """Remove all unpacked archives but `keep` (a sha256); raises `Unavailable` for one that stays."""
         kept = self.code(keep).name if keep else ""
         for entry in (self.root / "code").glob("*"):
             if entry.name != kept:
-                shutil.rmtree(entry, ignore_errors=True)
+                _remove(entry)
 
     def drop_secrets(self) -> None:
-        shutil.rmtree(self.root / "keys", ignore_errors=True)
+        """Raises `Unavailable` where they stay."""
+        _remove(self.root / "keys")
+
+    def forget(self) -> None:
+        """Nothing of the app is left on this node. Raises `Unavailable` for what stays: then do it again."""
+        _remove(self.root)
+
+
+def _remove(place: Path) -> None:
+    with removing(place):
+        remove_tree(place)

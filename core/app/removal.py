@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -66,7 +65,7 @@ class Removals:
         await asyncio.to_thread(folders.drop_secrets)
         await asyncio.to_thread(self._parts.snapshots(app.name).drop)
         if app.forget:
-            await asyncio.to_thread(shutil.rmtree, folders.root, True)
+            await asyncio.to_thread(folders.forget)
         await self._parts.nodes.delete(app.name)
         await self._parts.calls.callers_told()
         progress("removed", app.name)

@@ -177,9 +177,12 @@ class Upgrades:
         await self._parts.nodes.become(app.name, AppState.PAUSED, why, step="pause", paused=None)
 
     async def _drop_snapshots(self, app: App) -> None:
-        """All but the one that the next rollback needs."""
+        """All but the one that the next rollback needs. One that stays is dropped with the next ones."""
         keep = [app.previous.archive] if app.previous else []
-        await asyncio.to_thread(lambda: self._parts.snapshots(app.name).drop(keep=keep))
+        try:
+            await asyncio.to_thread(lambda: self._parts.snapshots(app.name).drop(keep=keep))
+        except Unavailable as error:
+            log.warning("%s: a copy of its data that nobody needs any more stays: %s", app.name, error)
 
     async def _halt(self, name: str) -> None:
         await self._parts.processor.suspend(name)

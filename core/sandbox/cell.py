@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 import json
 import os
-import shutil
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,6 +33,7 @@ from core.sandbox.privileged import PRIVILEGED, open_privileged
 from core.sandbox.seccomp import system_call_filter
 from core.sandbox.user import give, own_user
 from core.sandbox.watch import Watch
+from core.tree import remove_tree
 from pcloud.errors import Unavailable
 
 __all__ = ["BUS_PORT", "GATEWAY_PORT", "Cell", "Plan", "node_id"]
@@ -259,7 +259,7 @@ def _only(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for other in folder.parent.iterdir():
         if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
+            remove_tree(other)
 
 
 def _memory_file(name: str, content: bytes) -> int:

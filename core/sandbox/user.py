@@ -10,6 +10,8 @@ import os
 import random
 from pathlib import Path
 
+from core.tree import walk
+
 __all__ = ["free_users", "give", "own_user"]
 
 FAR = range(1_900_000_000, 2_100_000_000)
@@ -51,13 +53,10 @@ def give(folder: Path, user: int) -> None:
     """Make `user` the owner of a folder and of all in it, or of a file; links themselves, never what they lead to."""
     if user == 0 or folder.lstat().st_uid == user:
         return
-    if folder.is_dir():
-        _give_inside(folder, user)
+    for step in walk(folder):
+        if step.kind == "entry":
+            os.chown(step.name, user, user, dir_fd=step.folder, follow_symlinks=False)
+        elif step.kind == "enter" and step.name:
+            os.chown(step.folder, user, user)
     # Last: a folder that is given to the user is given whole, whatever was killed.
     os.chown(folder, user, user, follow_symlinks=False)
-
-
-def _give_inside(folder: Path, user: int) -> None:
-    for _, folders, files, descriptor in os.fwalk(folder, topdown=False, follow_symlinks=False):
-        for name in [*files, *folders]:
-            os.chown(name, user, user, dir_fd=descriptor, follow_symlinks=False)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from core.sandbox.cgroup import Cgroup
 from core.sandbox.limits import Limits
+from core.tree import tree_bytes
 
-__all__ = ["Watch", "folder_bytes"]
+__all__ = ["Watch"]
 
 EVERY = 1.0
 MOST_CALM = 10.0
@@ -25,8 +26,6 @@ FASTEST = 500 * 2**20
 # A folder is measured for about this part of the time, but at least every `MOST_CALM` seconds.
 SHARE = 0.05
 BLOCK = 512
-# What an entry counts at least: an empty file still takes one of the disk's places for files, of which there are not many.
-ENTRY = 4096
 
 
 class Watch:
@@ -71,36 +70,22 @@ class Watch:
         quota, began = self._limits.disk, time.monotonic()
         if not quota or began < self._measure_at:
             return
-        used = await asyncio.to_thread(self._measure)
+        try:
+            used = await asyncio.to_thread(self._measure)
+        except OSError as error:
+            self._on_over("disk", f"its data folder can't be counted against its quota of {_mib(quota)}: {error}")
+            return
         if used > quota:
-            self._on_over("disk", f"its data folder holds {_mib(used)}, more than its quota of {_mib(quota)}")
+            self._on_over("disk", f"its data folder holds more than its quota of {_mib(quota)}")
         now = time.monotonic()
         # The emptier, the later: half a quota is not filled in less time than it takes to notice. An app that makes measuring slow, by
         # very many files or by keeping the disk busy, must not win time by it.
         self._measure_at = now + min(MOST_CALM, max((now - began) / SHARE, (quota - used) / FASTEST))
 
     def _measure(self) -> int:
-        named = sum(folder_bytes(folder) for folder in self._folders)
-        return named + _deleted_bytes(list(self._members()), self._folders[0])
-
-
-def folder_bytes(folder: Path) -> int:
-    """What a folder takes on the disk, at least `ENTRY` each; a file with several names counts once. What vanishes meanwhile counts
-    nothing."""
-    total, seen, waiting = 0, set[int](), [os.fspath(folder)]
-    while waiting:
-        with suppress(OSError), os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                with suppress(OSError):
-                    status = entry.stat(follow_symlinks=False)
-                    if stat.S_ISDIR(status.st_mode):
-                        waiting.append(entry.path)
-                    elif status.st_nlink > 1:
-                        if status.st_ino in seen:
-                            continue
-                        seen.add(status.st_ino)
-                    total += max(status.st_blocks * BLOCK, ENTRY)
-    return total
+        """Bytes; not all of them once it is more than the quota."""
+        named = tree_bytes(self._folders, most=self._limits.disk)
+        return named if named > self._limits.disk else named + _deleted_bytes(list(self._members()), self._folders[0])
 
 
 def _deleted_bytes(pids: list[int], data: Path) -> int:

@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.app.snapshot import Snapshots, copy_content, folder_bytes
+from core.app.snapshot import Snapshots
+from core.tree import tree_bytes
+from core.tree.copied import copy_content
 from pcloud.errors import Unavailable
 
 MIB = 2**20
@@ -53,7 +55,7 @@ def test_a_copy_takes_no_more_room_than_the_original(data: Path, snapshots: Snap
     os.truncate(data / "hole", MIB)
     snapshots.take("a" * 64)
     [copy] = (tmp_path / "snapshots").iterdir()
-    assert folder_bytes(copy) <= folder_bytes(data) < 8 * MIB
+    assert tree_bytes([copy]) <= tree_bytes([data]) < 8 * MIB
     for file in data.iterdir():
         assert (copy / file.name).read_bytes() == file.read_bytes()
 
@@ -116,8 +118,8 @@ def test_a_full_disk_is_told_as_one_to_make_room_on(
             file.write(b"x")
 
     (data / "one").write_bytes(b"x")
-    monkeypatch.setattr("core.app.snapshot.FICLONE", 0)  # also where blocks could be shared
-    monkeypatch.setattr("core.app.snapshot.copy_content", full)
+    monkeypatch.setattr("core.tree.copied.FICLONE", 0)  # also where blocks could be shared
+    monkeypatch.setattr("core.tree.copied.copy_content", full)
     with pytest.raises(Unavailable, match="No space left on device; make room there, then do this again"):
         snapshots.take("a" * 64)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -36,13 +37,20 @@ def test_a_user_is_chosen_once(tmp_path):
 
 def test_giving_a_folder_never_follows_a_link(tmp_path, monkeypatch):
     given = []
-    monkeypatch.setattr("os.chown", lambda path, *ids, **options: given.append((str(path), options["follow_symlinks"])))
+
+    def chown(path, *ids, follow_symlinks=True, **options):
+        # A descriptor is of the folder itself.
+        given.append(
+            (str(Path(f"/proc/self/fd/{path}").readlink()) if isinstance(path, int) else str(path), follow_symlinks)
+        )
+
+    monkeypatch.setattr("os.chown", chown)
     (tmp_path / "data" / "sub").mkdir(parents=True)
     (tmp_path / "data" / "link").symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "file").touch()
     give(tmp_path / "data", 1_900_000_001)
-    assert sorted(given) == [(str(tmp_path / "data"), False), ("link", False), ("sub", False)]
+    assert sorted(given) == [(str(tmp_path / "data"), False), (str(tmp_path / "data" / "sub"), True), ("link", False)]
 
 
 def test_groups_are_made_below_the_one_that_core_is_in(tmp_path):
