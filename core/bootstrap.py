@@ -22,6 +22,7 @@ from aiohttp import web
 import pcloud
 from core.api import Api
 from core.app import Apps, AppSettings
+from core.app.limits import graph_allowance
 from core.audit import ANYONE, Audit, api_refused, watch_bus
 from core.audit.fields import audit_fields
 from core.call import Calls, open_calls
@@ -54,7 +55,7 @@ from core.processor.audited import audited_call
 from core.processor.fields import processor_fields
 from core.processor.forget import forget_entities
 from core.processor.runaway import Runaways
-from core.quota import Quotas
+from core.quota import GraphQuota, Quotas, Refusals
 from core.sandbox import probe
 from core.schema import ViewRegistry, builtin_catalog
 from core.settings import GraphServer, NodeSettings
@@ -73,6 +74,7 @@ from projections.runs import RunLog, RunsView, open_runs_on
 from projections.search.switch import SearchSwitch
 from projections.search.versions import TantivyVersions
 from projections.versions import VersionFile
+from projections.written import Written, open_written
 
 __all__ = ["Node", "open_node"]
 
@@ -96,6 +98,7 @@ class Views:
     search_loop: ProjectionLoop[Any]
     runs: RunsView
     runs_loop: ProjectionLoop[Any]
+    written: Written
 
     @property
     def rebuilds(self) -> dict[str, Rebuilds]:
@@ -252,11 +255,14 @@ async def open_views(
     stack.push_async_callback(runs.close)
     handed = HandedLog(store, graphs.folding)
     search_loop = ProjectionLoop(handed, search, gather=SEARCH_GATHER, behind=graphs.folding)
+    written = await open_written(folder.written, store)
+    stack.push_async_callback(written.save)
+    run_beside(stack, group, "written", ProjectionLoop(HandedLog(store, graphs.folding), written).run())
     runs_loop = ProjectionLoop(runs_log, runs, gather=RUNS_GATHER)
     run_beside(stack, group, "runs", runs_loop.run())
     run_beside(stack, group, "search", keep_search(store, search, search_loop))
     run_beside(stack, group, "rebuilds of search", search_rebuilds.run())
-    return Views(directory, directory_loop, graphs, search, search_rebuilds, search_loop, runs, runs_loop)
+    return Views(directory, directory_loop, graphs, search, search_rebuilds, search_loop, runs, runs_loop, written)
 
 
 async def keep_search(store: EventStore, search: SearchSwitch, loop: ProjectionLoop[Any]) -> None:
@@ -285,10 +291,10 @@ async def open_platform(
     stack.callback(registry.close)
     audit = await stack.enter_async_context(Audit.open(store.audit))
     run_beside(stack, group, "bus denials", watch_bus(server, audit))
-    quotas = Quotas(
-        on_exceeded=lambda app, kind, what: audit.refused("limit", f"app:{app}", kind, what, outcome="UNAVAILABLE")
-    )
-    commands = Commands(log_with(tracer, store), graphs.answers, graphs.loop, views.directory_loop, quotas)
+    refusals = Refusals(lambda app, kind, what: audit.refused("limit", f"app:{app}", kind, what, outcome="UNAVAILABLE"))
+    quotas = Quotas(refusals=refusals)
+    graph_quota = GraphQuota(views.written.bytes_of, partial(graph_allowance, directory), refusals)
+    commands = Commands(log_with(tracer, store), graphs.answers, graphs.loop, views.directory_loop, quotas, graph_quota)
     calls = await stack.enter_async_context(open_calls(store, server, directory, commands, audit=audit, quotas=quotas))
     calls.on_called(meters.called)
     calls.trace_with(tracer)
@@ -337,6 +343,7 @@ async def open_platform(
         calls=calls,
         processor=processor,
         visits=visits,
+        graph_quota=graph_quota,
         on_limit=lambda app, kind, detail: audit.refused("limit", f"app:{app}", kind, detail),
         egress=egress,
     )

@@ -141,6 +141,7 @@ def events() -> Iterator[str]:
         "events": "sequence and digest of each event that was taken off the log",
         "transactions": "of those that they were part of: id, hash of the request, last sequence, its time",
         "released": "by one-to-one field, whom the entity's links took from others and nobody took since",
+        "written": "by app, sequence and bytes of those that counted against its quota",
     }
     yield "\nA `forgotten` event names what it stands for, so that a log without that folds to the same as one with it:\n"
     yield "| field of `purged` | what it holds |\n|---|---|"

@@ -36,12 +36,14 @@ class Purged(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `events`: sequence and digest (64 hexadecimal digits) of each. `transactions`: of those that they were part of, the
     id, the hash of the request, the last sequence and its time (seconds since 1970). `released`: by one-to-one relation
-    field, whom the entity's links took from others and nobody else took since.
+    field, whom the entity's links took from others and nobody else took since. `written`: by the app that is charged for them,
+    sequence and `StoredEvent.size` of those that an earlier one has not named.
     """
 
     events: list[tuple[int, str]] = []
     transactions: list[tuple[str, str, int, float]] = []
     released: dict[str, list[str]] = {}
+    written: dict[str, list[tuple[int, int]]] = {}
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, tag=False):
@@ -114,7 +116,7 @@ class StoredEvent(msgspec.Struct, frozen=True):
     `sequence`: stream sequence. `time`: seconds since 1970, by the server. `tx`, `ordinal` (from 1), `total`: its
     transaction. `actor`: `person:<id>`, `device:<id>` or `app:<name>`; `through`: the app through which a person or device acted,
     '' for none. `digest`: SHA-256 over sequence, subject, headers and body as an integer; a log's running hash is their
-    sum modulo 2**256.
+    sum modulo 2**256. `size`: bytes of what is digested, which is what it counts against an app's quota.
     """
 
     sequence: int
@@ -133,6 +135,15 @@ class StoredEvent(msgspec.Struct, frozen=True):
     result: Mapping[str, Any] = {}
     traceparent: str = ""
     digest: int = 0
+    size: int = 0
+
+    @property
+    def charged(self) -> str:
+        """The app whose quota it counts against, also where a person or device wrote through it; '' for none."""
+        if self.through:
+            return self.through
+        kind, _, name = self.actor.partition(":")
+        return name if kind == "app" and name != "core" else ""
 
     @property
     def ends_transaction(self) -> bool:

@@ -121,6 +121,12 @@ class Resources(Struct, frozen=True):
     disk: Annotated[int, about(description="Bytes of its data folder, 1 GiB unless said; 0: as much as there is.")] = (
         2**30
     )
+    graph: Annotated[
+        int,
+        about(
+            description="Bytes that it may write into the graph, with all changes; 2 GiB unless said; 0: as much as there is."
+        ),
+    ] = 2 * 2**30
 
 
 class Manifest(Struct, frozen=True):

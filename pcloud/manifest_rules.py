@@ -17,12 +17,14 @@ from pcloud.network import parse_network
 from pcloud.stored_manifest import given_as_text
 from pcloud.subject import check_action, check_app, check_field, type_name
 
-__all__ = ["ARGUMENT_TYPES", "LIMITS", "Target", "check_manifest", "parse_target"]
+__all__ = ["ARGUMENT_TYPES", "BOUNDLESS", "LIMITS", "Target", "check_manifest", "parse_target"]
 
 ARGUMENT_TYPES = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime", "JSON", "Action")
 VERBS = get_args(Verb)
-# Least and most of what one app may use; a disk of 0 is one without a limit.
-LIMITS = {"memory": (32 * 2**20, 2**40), "processes": (1, 4096), "disk": (2**20, 2**50)}
+# Least and most of what one app may use.
+LIMITS = {"memory": (32 * 2**20, 2**40), "processes": (1, 4096), "disk": (2**20, 2**50), "graph": (2**20, 2**50)}
+# Those of which 0 is as much as there is.
+BOUNDLESS = frozenset({"disk", "graph"})
 # What PCloud itself calls, with the arguments that it gives.
 INTERNAL: dict[str, dict[str, str]] = {"callers-changed": {}, "forget-caller": {"caller": "String!"}}
 _VERSION = re.compile(
@@ -228,7 +230,7 @@ class _Rules:
     def check_resources(self) -> None:
         resources = self.manifest.resources
         for name, (least, most) in LIMITS.items():
-            if (value := getattr(resources, name)) or name != "disk":
+            if (value := getattr(resources, name)) or name not in BOUNDLESS:
                 self.check_range(value, least, most, ("resources", name))
 
     def checked(self, check: Callable[[str], Any], value: str, path: Path) -> Any:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pcloud.event import StoredEvent
 
-__all__ = ["HASH_MODULUS", "START", "Checkpoint"]
+__all__ = ["HASH_MODULUS", "START", "Checkpoint", "Missing", "Ranges"]
 
 HASH_MODULUS = 2**256
 Ranges = tuple[tuple[int, int], ...]
@@ -36,7 +36,7 @@ class Checkpoint:
     def after(self, epoch: str, events: Iterable[StoredEvent]) -> Checkpoint:
         """Where a view stands that has folded these too; they come in order, all after `sequence`."""
         at, total, tip = self.sequence, self.hash, self.tip
-        missing = _Missing(self.missing)
+        missing = Missing(self.missing)
         for event in events:
             missing.add(at + 1, event.sequence - 1)
             at, total, tip = event.sequence, total + event.digest, event.digest
@@ -50,8 +50,8 @@ class Checkpoint:
 START = Checkpoint(epoch="", sequence=0, hash=0)
 
 
-class _Missing:
-    """Ranges in ascending order."""
+class Missing:
+    """Ranges of sequences in ascending order, that were not on the log when it was read."""
 
     def __init__(self, ranges: Sequence[tuple[int, int]]) -> None:
         self._now = list(ranges)
@@ -64,13 +64,21 @@ class _Missing:
         if first <= last:
             self._now.append((first, last))
 
+    def holds(self, sequence: int) -> bool:
+        place = self._place(sequence)
+        return place >= 0 and self._now[place][1] >= sequence
+
     def take(self, sequence: int) -> bool:
         """Whether it was missing; it is not any more."""
-        place = bisect_right(self._now, sequence, key=lambda one: one[0]) - 1
-        if place < 0 or self._now[place][1] < sequence:
+        if not self.holds(sequence):
             return False
+        place = self._place(sequence)
         first, last = self._now[place]
         self._now[place : place + 1] = [
             one for one in ((first, sequence - 1), (sequence + 1, last)) if one[0] <= one[1]
         ]
         return True
+
+    def _place(self, sequence: int) -> int:
+        """Of the last range that begins by then; -1 for none."""
+        return bisect_right(self._now, sequence, key=lambda one: one[0]) - 1

@@ -25,7 +25,7 @@ from core.app.log_follower import follow
 from core.app.nodes import AppNodes
 from core.app.parts import AppParts, Progress, quiet
 from core.app.pausing import Pauses
-from core.app.ports import Api, BusUsers, Calls, Commands, Processor, Store, Visits
+from core.app.ports import Api, BusUsers, Calls, Commands, GraphQuota, Processor, Store, Visits
 from core.app.reach import Reach
 from core.app.removal import Removals, check_can_go
 from core.app.retention import Retention
@@ -61,6 +61,7 @@ class Apps:
         calls: Calls,
         processor: Processor,
         visits: Visits,
+        graph_quota: GraphQuota,
         on_limit: Callable[[str, str, str], None] = lambda app, kind, detail: None,
         egress: Egress | None = None,
     ):
@@ -74,7 +75,7 @@ class Apps:
         self._pausing = set[asyncio.Task[App]]()
         self._retention = Retention(store.archives, self._nodes)
         self._parts = AppParts(
-            settings, self._nodes, self._local, store, processor, calls, api, commands, self._retention
+            settings, self._nodes, self._local, store, processor, calls, api, commands, self._retention, graph_quota
         )
         self._aftercare = Aftercare(self._parts, self._begin, self._begin_restart)
         self._upgrades = Upgrades(self._parts)
@@ -171,8 +172,9 @@ class Apps:
         return await self._decisions.set_grant(name, grant_id, approved)
 
     async def set_limits(self, name: str, changes: Mapping[str, Any]) -> App:
-        """Other limits than the manifest asks for: `memory`, `processes`, `disk` (0: none); None is the manifest's again.
-        A running app starts anew with them, a paused one stays paused. Raises `Rejected`, `NotFound` or `Conflict`."""
+        """Other limits than the manifest asks for: `memory`, `processes`, `disk` and `graph` (0: none); None is the
+        manifest's again. A running app starts again with them, but for `graph`, which holds at once; a paused one stays
+        paused. Raises `Rejected`, `NotFound` or `Conflict`."""
         return await self._decisions.set_limits(name, changes)
 
     # --- the node's life ----------------------------------------------------------------------------------------------
@@ -265,7 +267,8 @@ class Apps:
             log.error("%s failed: %s", task.get_name(), error)
 
     def _status(self, app: App) -> AppStatus:
-        return status_of(app, self._local.instances.get(app.name), self._local.troubles.get(app.name, ""))
+        trouble = self._local.troubles.get(app.name, "") or self._parts.graph_quota.problem(app.name)
+        return status_of(app, self._local.instances.get(app.name), trouble)
 
     async def _do(self, name: str, work: Callable[[App], Coroutine[Any, Any, None]]) -> App:
         """Something to one app, whoever waits for it."""

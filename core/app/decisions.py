@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
 
+import msgspec
+
 from core.app.limits import changed_limits
 from core.app.parts import AppParts
 from core.app.pausing import WITHDRAWN, withdrawn
@@ -62,6 +64,9 @@ class Decisions:
             if limits == app.limits:
                 return app
             await nodes.set_limits(name, limits)
-        if app.state is AppState.RUNNING and app.manifest.run is not None:
+        after = nodes.get(name)
+        # What it may write is asked at each write; the rest holds from its process's start on.
+        same = msgspec.structs.replace(app.resources, graph=after.resources.graph) == after.resources
+        if app.state is AppState.RUNNING and app.manifest.run is not None and not same:
             return await self._life.restart(name)
-        return nodes.get(name)
+        return after

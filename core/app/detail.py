@@ -32,6 +32,7 @@ async def detail_of(app: App, parts: AppParts, upgrades: Upgrades) -> dict[str, 
         "archive": app.archive,
         "limits": msgspec.to_builtins(app.resources),
         "limits_asked": msgspec.to_builtins(app.manifest.resources),
+        "used": {"graph": parts.graph_quota.used(app.name)},
         "installed_at": app.installed_at,
         "signer": msgspec.json.decode(app.signer) if app.signer else None,
         "actions": [

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.app.folders import AppFolders
 from core.app.local import LocalApps
 from core.app.nodes import AppNodes
-from core.app.ports import Api, Calls, Commands, Processor, Store
+from core.app.ports import Api, Calls, Commands, GraphQuota, Processor, Store
 from core.app.retention import Retention
 from core.app.settings import AppSettings
 from core.app.snapshot import Snapshots
@@ -29,6 +29,7 @@ class AppParts:
     api: Api
     commands: Commands
     retention: Retention
+    graph_quota: GraphQuota
 
     def folders(self, name: str) -> AppFolders:
         return AppFolders.of(self.settings.folder, name)

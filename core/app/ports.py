@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from core.command import NodeChange
     from projections.directory import App
 
-__all__ = ["Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "OpenRuns", "Processor", "Store", "Visits"]
+__all__ = [
+    "Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "GraphQuota", "OpenRuns", "Processor", "Store", "Visits",
+]  # fmt: skip
 
 
 class Commands(Protocol):
@@ -26,6 +28,16 @@ class Commands(Protocol):
     async def forget_types(self, actor: str, app: str, progress: Callable[[int], None] = ...) -> int:
         """Take the entities of the app's types out of every view and out of the log, and its fields from others'; how
         many there were. The app's catalog must be known still."""
+        ...
+
+
+class GraphQuota(Protocol):
+    def used(self, app: str) -> int:
+        """Bytes that the app has written into the graph."""
+        ...
+
+    def problem(self, app: str) -> str:
+        """Why the app's writes are refused now, '' when they are not."""
         ...
 
 

@@ -89,8 +89,12 @@ def _triggers(manifest: Manifest, words: Words) -> Iterator[str]:
 
 def resources_of(resources: Resources) -> list[str]:
     """What it may use of this machine, in words."""
-    room = f"up to {size(resources.disk)}" if resources.disk else "without limit"
     return [
         f"use up to {size(resources.memory)} of memory", f"run up to {resources.processes} processes",
-        f"store {room} in its own folder",
+        f"store {_room(resources.disk)} in its own folder",
+        f"write {_room(resources.graph)} into the graph, with every change that it makes",
     ]  # fmt: skip
+
+
+def _room(most: int) -> str:
+    return f"up to {size(most)}" if most else "without limit"

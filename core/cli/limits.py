@@ -26,14 +26,19 @@ def limits(
     disk: Annotated[
         str | None, typer.Option("--disk", help="Its data folder, as 4GiB; none: as much as there is.")
     ] = None,
+    graph: Annotated[
+        str | None,
+        typer.Option("--graph", help="What it writes into the graph, with all changes, as 4GiB; none: no bound."),
+    ] = None,
     reset: Annotated[bool, typer.Option("--reset", help="What its manifest says, but for what is named here.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show how much of the machine an app may use, or change it; a running app starts anew with that."""
+    """Show how much of the machine an app may use, or change it. A running app starts again with that; --graph holds at once."""
     said = {
         "memory": None if memory is None else bytes_of(memory),
         "processes": processes,
         "disk": None if disk is None else bytes_of(disk, none=True),
+        "graph": None if graph is None else bytes_of(graph, none=True),
     }
     changes = {limit: value for limit, value in said.items() if reset or value is not None}
 
@@ -45,11 +50,16 @@ def limits(
 
     after, detail = run(work())
     if as_json:
-        print_json(detail["limits"])
+        print_json({**detail["limits"], "used": detail["used"]})
         return
-    rows = [(limit, said_of(limit, value), said_of(limit, detail["limits_asked"][limit]))
-            for limit, value in detail["limits"].items()]  # fmt: skip
-    print_table(("LIMIT", "NOW", "THE APP ASKS FOR"), rows, empty="")
+    rows = [
+        (
+            limit, said_of(limit, value), said_of(limit, detail["limits_asked"][limit]),
+            said_of(limit, detail["used"][limit], none="0") if limit in detail["used"] else "",
+        )
+        for limit, value in detail["limits"].items()
+    ]  # fmt: skip
+    print_table(("LIMIT", "NOW", "THE APP ASKS FOR", "USED"), rows, empty="")
     if after and detail["state"] == "PAUSED":
         console.print(f"{plain(name)} is paused ({plain(detail['error'])}): `pcloud app resume {plain(name)}`")
 
@@ -63,9 +73,9 @@ def bytes_of(text: str, *, none: bool = False) -> int:
     return int(float(found[1]) * UNITS[(found[2] or "")[:1].upper()])
 
 
-def said_of(limit: str, value: int) -> str:
+def said_of(limit: str, value: int, none: str = "none") -> str:
     from core.app.limits import size
 
     if limit == "processes":
         return str(value)
-    return size(value) if value else "none"
+    return size(value) if value else none

@@ -97,7 +97,12 @@ async def plan_purge(ref: Ref, events: Sequence[StoredEvent], tellers: Tellers, 
         digests[event.sequence] = f"{event.digest:064x}"
         if len(digests) >= MOST_NAMED:
             break
-    purged = Purged(sorted(digests.items()), await tellers.transactions(now), await tellers.released(ref, now, going))
+    purged = Purged(
+        sorted(digests.items()),
+        await tellers.transactions(now),
+        await tellers.released(ref, now, going),
+        _written(events, now),
+    )
     event = Event(ref, Kind.FORGOTTEN, Change(purged=purged), events[-1].sequence)
     begun = "" if newer or not last else last[-1].actor
     return PurgePlan(ref, event, below, begun, len(now) == len(open_), last[0].sequence if begun else 0)
@@ -105,3 +110,14 @@ async def plan_purge(ref: Ref, events: Sequence[StoredEvent], tellers: Tellers, 
 
 def _named(event: StoredEvent) -> list[tuple[int, str]]:
     return event.change.purged.events if event.change.purged is not None else []
+
+
+def _written(events: Sequence[StoredEvent], now: Iterable[StoredEvent]) -> dict[str, list[tuple[int, int]]]:
+    """What these give back to apps' quotas, but for what an earlier `forgotten` event has given back."""
+    purged = [event.change.purged for event in events if event.change.purged is not None]
+    given = {sequence for one in purged for each in one.written.values() for sequence, _ in each}
+    found: dict[str, list[tuple[int, int]]] = {}
+    for event in now:
+        if event.charged and event.sequence not in given and event.kind is not Kind.FORGOTTEN:
+            found.setdefault(event.charged, []).append((event.sequence, event.size))
+    return found

@@ -7,6 +7,7 @@ once the view has caught up. Nothing here writes a view, and no second write exi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from core.quota import size_of
 from eventstore import Appended, Transaction
 from eventstore.erasure import Erasure
 from pcloud.errors import Conflict, Rejected, Unavailable
+from pcloud.event import Event, Kind
 from pcloud.revision import Revision
 from pcloud.subject import Ref, new_id
 from projections.graph.port import GraphReader, KnownTransaction
@@ -60,6 +62,14 @@ class EventQuota(Protocol):
 
     def events(self, actor: str, count: int, size: int, /) -> None:
         """Raises `Unavailable` for an actor that is beyond it."""
+        ...
+
+
+class GraphQuota(Protocol):
+    """How much of the log an actor may fill; `core.quota.GraphQuota` is one."""
+
+    def writing(self, actor: str, count: int, size: int, /, *, removes: bool = False) -> AbstractContextManager[None]:
+        """Around the writing. Raises `Unavailable` for an actor that is beyond it, unless its events only delete (`removes`)."""
         ...
 
 
@@ -107,9 +117,10 @@ class Commands:
         loop: GraphLoop,
         directory_loop: ViewLoop,
         quotas: EventQuota | None = None,
+        graph_quota: GraphQuota | None = None,
     ) -> None:
         self._store, self._graph, self._loop, self._quotas = store, graph, loop, quotas
-        self._directory_loop = directory_loop
+        self._directory_loop, self._graph_quota = directory_loop, graph_quota
         self._forgetting = Forgetting(store, graph, loop)
 
     @property
@@ -187,9 +198,6 @@ class Commands:
         if any(event.ref.app != "core" for event in events):
             loop = self._loop
             await self._loop.check()
-        if self._quotas is not None:
-            size = sum(size_of([event.change.set, event.change.link]) for event in events)
-            self._quotas.events(request.payer, len(events), size)
         transaction = Transaction(
             request.tx,
             events,
@@ -202,22 +210,33 @@ class Commands:
             request.through,
             urgent=request.urgent,
         )
-        try:
-            appended = await self._store.append(transaction)
-        except Conflict:
-            await loop.wait_for(await self._store.last_sequence())
-            return None
-        try:
-            await loop.wait_for(appended.revision.sequence)
-        except Unavailable as error:
-            raise Unavailable(
-                f"the change is stored, at {appended.revision}, but can't be shown yet: {error.message}; "
-                "don't repeat it without its idempotency key"
-            ) from error
+        with self._charged(request, events):
+            try:
+                appended = await self._store.append(transaction)
+            except Conflict:
+                await loop.wait_for(await self._store.last_sequence())
+                return None
+            try:
+                await loop.wait_for(appended.revision.sequence)
+            except Unavailable as error:
+                raise Unavailable(
+                    f"the change is stored, at {appended.revision}, but can't be shown yet: {error.message}; "
+                    "don't repeat it without its idempotency key"
+                ) from error
         if appended.repeated and request.keyed:
             known = await self._graph.transaction(request.tx)
             return self._first_answer(request, known) if known is not None else None
         return Outcome(appended.revision, result)
+
+    def _charged(self, request: WriteRequest, events: Sequence[Event]) -> AbstractContextManager[None]:
+        """Count events against the quotas of whoever pays, until they are stored. Raises `Unavailable` beyond one."""
+        size = sum(size_of([event.change.set, event.change.link]) for event in events)
+        if self._quotas is not None:
+            self._quotas.events(request.payer, len(events), size)
+        if self._graph_quota is None:
+            return nullcontext()
+        removes = all(event.kind is Kind.DELETED for event in events)
+        return self._graph_quota.writing(request.payer, len(events), size, removes=removes)
 
     @staticmethod
     def _first_answer(request: WriteRequest, known: KnownTransaction) -> Outcome:

@@ -56,7 +56,7 @@ async def gather_facts(node: Any) -> Facts:
     """From a `core.bootstrap.Node`."""
     facts = Facts(
         runs=node.views.runs.tally,
-        refused=dict(node.quotas.refused),
+        refused=dict(node.quotas.refusals.counts),
         waiting_appends=node.store.waiting,
         waiting_audit=node.audit.waiting,
         takes_writes=not node.problem,

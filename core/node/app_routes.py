@@ -102,7 +102,7 @@ def app_routes(node: Any) -> web.RouteTableDef:
 
     @routes.post("/apps/{name}/limits")
     async def limits(request: web.Request) -> web.StreamResponse:
-        """`{"memory", "processes", "disk"}`, those that change: bytes, a count; null is what the manifest says."""
+        """`{"memory", "processes", "disk", "graph"}`, those that change: bytes, a count; null is what the manifest says."""
         changes = await request.json()
         if not isinstance(changes, dict):
             raise Rejected('say which limits change: {"memory": 1073741824}')

@@ -1,7 +1,8 @@
 """The node's data folder: where each part lives in it, and that only one node uses it.
 
     nats/      the embedded nats-server: configuration, credentials, streams
-    graph/     the SQLite graph view       search/   the tantivy index       runs/   the runs view
+    graph/     the SQLite graph view, and how much each app has written
+    search/    the tantivy index           runs/   the runs view
     directory/ the directory's snapshot
     apps/      a folder for each app: its archive unpacked, environment, data, logs, credentials
     secrets/   keys that never leave this machine (mode 0600)
@@ -39,6 +40,7 @@ class DataFolder:
         self.nats = root / "nats"
         self.graph = root / "graph" / "graph.sqlite"
         self.directory = root / "directory" / "snapshot.json"
+        self.written = root / "graph" / "written.json"
         self.search = root / "search"
         self.runs = root / "runs" / "runs.sqlite"
         self.apps = root / "apps"

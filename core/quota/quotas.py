@@ -6,35 +6,31 @@ The owner, the owner's devices and the platform itself are not counted: nobody e
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from core.quota.actor import charged
 from core.quota.bucket import Bucket
+from core.quota.refusals import Refusals
 from pcloud.errors import Unavailable
 
-__all__ = ["OnExceeded", "QuotaSettings", "Quotas"]
+__all__ = ["QuotaSettings", "Quotas"]
 
 Kind = Literal["events", "calls"]
-OnExceeded = Callable[[str, str, str], None]
-"""Called with the app, the kind of quota and what happened, once for each app and kind in a window."""
-PLATFORM = "core"
 MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaSettings:
     """For each app: events and calls a second in the long run, and so many at once before that counts. A transaction
-    has up to 1000 events, so a burst is never less. A large event counts once for each `event_bytes` that it has begun.
-    `window`: seconds in which one refusal is told of."""
+    has up to 1000 events, so a burst is never less. A large event counts once for each `event_bytes` that it has begun."""
 
     events: float = 1_000.0
     events_burst: float = 20_000.0
     event_bytes: int = 8 * 2**10
     calls: float = 1_000.0
     calls_burst: float = 10_000.0
-    window: float = 60.0
 
 
 class Quotas:
@@ -44,15 +40,12 @@ class Quotas:
         self,
         settings: QuotaSettings | None = None,
         *,
-        on_exceeded: OnExceeded = lambda app, kind, what: None,
+        refusals: Refusals | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings or QuotaSettings()
-        self._on_exceeded, self._clock = on_exceeded, clock
+        self.refusals, self._clock = refusals or Refusals(clock=clock), clock
         self._buckets: dict[tuple[str, Kind], Bucket] = {}
-        self._told: dict[tuple[str, Kind], float] = {}
-        # By app and kind, since the start: what was refused, each time.
-        self.refused: Counter[tuple[str, str]] = Counter()
 
     def events(self, actor: str, count: int, size: int = 0) -> None:
         """`actor` (as in an event's header) is about to write `count` events that have `size` bytes together; raises
@@ -65,8 +58,7 @@ class Quotas:
         self._take(actor, "calls", 1, self.settings.calls, self.settings.calls_burst)
 
     def _take(self, actor: str, kind: Kind, count: int, rate: float, burst: float) -> None:
-        sort, _, app = actor.partition(":")
-        if sort != "app" or app == PLATFORM:
+        if not (app := charged(actor)):
             return
         now = self._clock()
         bucket = self._buckets.get((app, kind))
@@ -75,18 +67,11 @@ class Quotas:
             bucket = self._buckets[app, kind] = Bucket(rate, burst, now)
         seconds = bucket.take(min(count, burst), now)
         if seconds > 0:
-            self.refused[app, kind] += 1
             what = f"{app} is beyond its quota of {rate:g} {kind} a second ({burst:g} at once)"
-            self._tell(app, kind, what, now)
+            self.refusals.add(app, kind, what)
             raise Unavailable(f"{what}: try again in {seconds:.1f} s, and do more in one request where you can")
-
-    def _tell(self, app: str, kind: Kind, what: str, now: float) -> None:
-        if now - self._told.get((app, kind), -self.settings.window) >= self.settings.window:
-            self._told[app, kind] = now
-            self._on_exceeded(app, kind, what)
 
     def _forget(self, now: float) -> None:
         """Buckets that are full again say nothing, and apps come and go."""
         if len(self._buckets) >= MOST:
             self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.full(now)}
-            self._told = {key: at for key, at in self._told.items() if now - at < self.settings.window}

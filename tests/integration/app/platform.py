@@ -24,6 +24,7 @@ from core.caller import Caller, RunContext
 from core.command import Commands
 from core.egress import Egress
 from core.ingress.visits import Visits
+from core.quota import GraphQuota
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
 from eventstore.server import EmbeddedServer
 from pcloud.errors import Forbidden
@@ -164,6 +165,7 @@ async def open_platform(folder: Path, *, egress: Egress | None = None, **changes
         apps = Apps(
             settings, commands=commands, directory=views.directory, store=store, server=server,
             api=recorder, calls=recorder, processor=recorder, egress=egress, visits=Visits(),
+            graph_quota=GraphQuota(lambda app: 0, lambda app: 0),
         )  # fmt: skip
         stack.push_async_callback(apps.stop_all)
         await apps.start_all()

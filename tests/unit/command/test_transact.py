@@ -73,7 +73,7 @@ async def test_events_count_with_their_size_for_whoever_causes_them(through: str
         return {}
 
     with pytest.raises(Unavailable, match="beyond"):
-        await commands.transact(WriteRequest("person:owner", "tx", through=through), stage)
+        await commands.transact(WriteRequest("person:owner", "0" * 32, through=through), stage)
     [(who, count, size)] = quota.counted
     assert (who, count) == (counts, 1) and size >= 10_000
     assert not log.appended

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.quota import Quotas, QuotaSettings, size_of
+from core.quota import Quotas, QuotaSettings, Refusals, size_of
 from core.quota.bucket import Bucket
 from pcloud.errors import Unavailable
 
-SETTINGS = QuotaSettings(events=10, events_burst=1000, calls=5, calls_burst=20, window=60)
+SETTINGS = QuotaSettings(events=10, events_burst=1000, calls=5, calls_burst=20)
 
 
 class Clock:
@@ -61,7 +61,8 @@ def test_the_owner_devices_and_the_platform_are_never_refused() -> None:
 def test_a_window_of_refusals_is_told_once() -> None:
     told: list[tuple[str, str]] = []
     clock = Clock()
-    quotas = Quotas(SETTINGS, on_exceeded=lambda app, kind, what: told.append((app, kind)), clock=clock)
+    refusals = Refusals(lambda app, kind, what: told.append((app, kind)), window=60, clock=clock)
+    quotas = Quotas(SETTINGS, refusals=refusals, clock=clock)
 
     def flood() -> None:
         for _ in range(2000):

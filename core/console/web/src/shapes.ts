@@ -106,14 +106,16 @@ export interface Trigger {
   problem: string
 }
 
-/** Bytes, and processes and threads at once; a disk of 0 is one without a limit. */
-export type Limits = Record<'memory' | 'processes' | 'disk', number>
+/** Bytes, and processes and threads at once; 0 of disk or graph is no limit. */
+export type Limits = Record<'memory' | 'processes' | 'disk' | 'graph', number>
 
 export interface AppDetail extends AppStatus {
   grants: Grant[]
   limits: Limits
   /** By its manifest. */
   limits_asked: Limits
+  /** Of its limits, as far as that is counted. */
+  used: { graph: number }
   history: HistoryStep[]
   previous: { version: string; lost?: string[] } | null
   signer?: Signer | null
