@@ -16,6 +16,7 @@ REFUSED = {
     "subscribe": "may not listen there",
     "signin": "was not let in",
     "size": "sent a message that is too large",
+    "number": "wanted to listen in too many places",
 }
 
 
@@ -35,7 +36,7 @@ async def watch_bus(server: Server, audit: Audit) -> None:
         for denial in denials:
             audit.refused(
                 "bus", actor_of(denial, server.known_users), denial.subject, REFUSED[denial.what],
-                outcome="REJECTED" if denial.what == "size" else "FORBIDDEN", at=denial.time, count=denial.count,
+                outcome="REJECTED" if denial.what in ("size", "number") else "FORBIDDEN", at=denial.time, count=denial.count,
             )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from core.egress.dial import Outside, dial
 from core.egress.flows import Flow, Flows, Tally
 from core.egress.proxy import Question, read_question
 from core.sandbox.accept import accept_each, carry
-from core.sandbox.loopback import LOOPBACK, Opening, host_address
+from core.sandbox.loopback import LOOPBACK, Listen, Opening, host_address
 from pcloud.errors import Forbidden, PCloudError
 from projections.directory import Grant
 
@@ -85,8 +85,8 @@ class Egress:
 
     # --- within -------------------------------------------------------------------------------------------------------
 
-    def _serve(self, one: Callable[[socket.socket], Awaitable[None]]) -> Callable[[socket.socket], Awaitable[None]]:
-        return lambda listener: accept_each(listener, one)
+    def _serve(self, one: Callable[[socket.socket], Awaitable[None]]) -> Listen:
+        return lambda listener, of_app: accept_each(listener, one, of_app)
 
     async def _direct(self, app: str, granted: Granted, to: Destination, connection: socket.socket) -> None:
         await self._through(app, granted, Question(to.host, to.port, no=lambda error: b""), connection)

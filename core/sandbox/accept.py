@@ -1,6 +1,7 @@
 """Connections that an app makes on its own loopback, accepted by core: handed to a server of core's, or carried on to another address.
 
-Bounded: an app that opens connections without end gets the first ones, and the others are closed at once.
+Bounded, to each place and for an app in all: one that opens connections without end gets the first ones, and the others are closed at
+once. So no app can take the descriptors that core has for all of them.
 """
 
 from __future__ import annotations
@@ -14,19 +15,26 @@ from typing import cast
 
 from pcloud.errors import PCloudError
 
-__all__ = ["MOST_CONNECTIONS", "accept_each", "carry", "forward"]
+__all__ = ["MOST_CONNECTIONS", "MOST_OF_APP", "accept_each", "carry", "forward"]
 
 log = logging.getLogger("pcloud.sandbox")
 MOST_CONNECTIONS = 128
+MOST_OF_APP = 256
 PAUSE = 0.1
 Connect = Callable[[], Awaitable[socket.socket]]
+Open = set[asyncio.Task[None]]
 
 
-async def accept_each(listener: socket.socket, serve: Callable[[socket.socket], Awaitable[None]]) -> None:
-    """Until cancelled: `serve` is awaited for each connection by itself, and owns it."""
+async def accept_each(
+    listener: socket.socket, serve: Callable[[socket.socket], Awaitable[None]], of_app: Open | None = None,
+    most: int = MOST_CONNECTIONS,
+) -> None:  # fmt: skip
+    """Until cancelled: `serve` is awaited for each connection by itself, and owns it. `of_app`: those that the app has open anywhere;
+    its listeners share it. `most`: to this listener."""
+    of_app = set() if of_app is None else of_app
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
-        open_ = set[asyncio.Task[None]]()
+        open_ = Open()
         while True:
             try:
                 connection, _ = await loop.sock_accept(listener)
@@ -34,12 +42,13 @@ async def accept_each(listener: socket.socket, serve: Callable[[socket.socket], 
                 log.warning("a connection was not accepted: %s", error)
                 await asyncio.sleep(PAUSE)
                 continue
-            if len(open_) >= MOST_CONNECTIONS:
+            if len(open_) >= most or len(of_app) >= MOST_OF_APP:
                 connection.close()
                 continue
             task = group.create_task(_served(serve, connection))
-            open_.add(task)
-            task.add_done_callback(open_.discard)
+            for tasks in (open_, of_app):
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
 
 
 async def _served(serve: Callable[[socket.socket], Awaitable[None]], connection: socket.socket) -> None:
@@ -56,13 +65,15 @@ async def _served(serve: Callable[[socket.socket], Awaitable[None]], connection:
         raise
 
 
-async def forward(listener: socket.socket, connect: Connect) -> None:
-    """Carry each connection on to what `connect` gives, until cancelled."""
+async def forward(
+    listener: socket.socket, connect: Connect, of_app: Open | None = None, most: int = MOST_CONNECTIONS
+) -> None:
+    """Carry each connection on to what `connect` gives, until cancelled; `of_app` and `most` as in `accept_each`."""
 
     async def serve(connection: socket.socket) -> None:
         await carry(connection, await connect())
 
-    await accept_each(listener, serve)
+    await accept_each(listener, serve, of_app, most)
 
 
 def _uncounted(sent: int, received: int) -> None:

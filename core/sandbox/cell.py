@@ -22,11 +22,11 @@ from pathlib import Path
 
 import psutil
 
-from core.sandbox.accept import accept_each, forward
+from core.sandbox.accept import Open, accept_each, forward
 from core.sandbox.command import APP, STARTER, Mounts, namespaces, program, python, write_etc
 from core.sandbox.door import Door
 from core.sandbox.limits import Limits
-from core.sandbox.loopback import LOOPBACK, Opening
+from core.sandbox.loopback import LOOPBACK, Listen, Opening
 from core.sandbox.machine import Machine
 from core.sandbox.ports import Ports, Published, connect_host
 from core.sandbox.privileged import PRIVILEGED, open_privileged
@@ -40,6 +40,8 @@ __all__ = ["BUS_PORT", "GATEWAY_PORT", "Cell", "Plan", "node_id"]
 
 BUS_PORT, GATEWAY_PORT = 4222, 4280
 OPEN_SECONDS = 20.0
+# An app needs one connection to the bus; each costs nats-server memory.
+MOST_TO_BUS = 16
 Serve = Callable[[socket.socket], Awaitable[None]]
 MayReach = Callable[[str, str], Awaitable[bool]]
 
@@ -78,6 +80,7 @@ class Cell:
         self.user = own_user(plan.folder / "user", machine.users)
         self._cgroup = machine.cgroups.group(node_id(plan.folder.parent), plan.app) if machine.cgroups else None
         self._tasks: list[asyncio.Task[None]] = []
+        self._open = Open()  # connections that it has to core
         self._limit_hit = ""
         self._watch: Watch | None = None
         self._outer = 0
@@ -126,10 +129,10 @@ class Cell:
         opened = await self._door.opened(len(others), OPEN_SECONDS)
         self.pid = opened.pid
         for listener, opening in zip(opened.listeners, others, strict=True):
-            self._begin(_serving(listener, opening.serve(listener)))
+            self._begin(_serving(listener, opening.serve(listener, self._open)))
         privileged = await open_privileged(opened.pid, [(one.address, one.port) for one in low])
         for listener, opening in zip(privileged, low, strict=True):
-            self._begin(_serving(listener, opening.serve(listener)))
+            self._begin(_serving(listener, opening.serve(listener, self._open)))
         await self._ports.open(plan.app, plan.ports, self.dial)
         self._door.go()
         kept = [place for place in (plan.mounts.data, plan.mounts.cache) if place is not None]
@@ -185,12 +188,11 @@ class Cell:
         """Where core listens inside: on ports that take more rights, and on all others."""
         plan = self._plan
         openings = [
-            Opening(LOOPBACK, BUS_PORT, lambda listener: forward(listener, self._connect_bus)),
-            Opening(LOOPBACK, GATEWAY_PORT, lambda listener: accept_each(listener, self._gateway)),
-            *(
-                Opening(one.address, one.port, partial(forward, connect=partial(self._reach, one)))
-                for one in plan.reaches
+            Opening(
+                LOOPBACK, BUS_PORT, lambda listener, of_app: forward(listener, self._connect_bus, of_app, MOST_TO_BUS)
             ),
+            Opening(LOOPBACK, GATEWAY_PORT, lambda listener, of_app: accept_each(listener, self._gateway, of_app)),
+            *(Opening(one.address, one.port, forwarding(partial(self._reach, one))) for one in plan.reaches),
             *plan.outside,
         ]
         low = [one for one in openings if one.port in PRIVILEGED]
@@ -247,6 +249,10 @@ class Cell:
         else:
             with suppress(ProcessLookupError):
                 os.killpg(self._outer, signal.SIGKILL)
+
+
+def forwarding(connect: Callable[[], Awaitable[socket.socket]]) -> Listen:
+    return lambda listener, of_app: forward(listener, connect, of_app)
 
 
 async def _serving(listener: socket.socket, work: Awaitable[None]) -> None:

@@ -14,21 +14,23 @@ from dataclasses import dataclass
 from socket import socket
 from typing import Any
 
-__all__ = ["LOOPBACK", "Opening", "host_address", "is_published", "published_address"]
+from core.sandbox.accept import Open
+
+__all__ = ["LOOPBACK", "Listen", "Opening", "host_address", "is_published", "published_address"]
 
 LOOPBACK = "127.0.0.1"
 _HOSTS = ipaddress.ip_network("127.1.0.0/16")
 _PUBLISHED = ipaddress.ip_network("127.64.0.0/10")
-Serve = Callable[[socket], Any]
+Listen = Callable[[socket, Open], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where core listens in a sandbox. `serve`: takes a listening socket, until cancelled."""
+    """Where core listens in a sandbox. `serve`: takes a listening socket, until cancelled, and what the app has open anywhere."""
 
     address: str
     port: int
-    serve: Serve
+    serve: Listen
 
 
 def host_address(number: int) -> str:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from core.sandbox.accept import forward
+from core.sandbox.accept import Open, forward
 from core.sandbox.loopback import LOOPBACK, is_published, published_address
 from pcloud.errors import Corrupt, Unavailable
 
@@ -90,8 +90,9 @@ class Ports:
         await self.close(app)
         listeners = [_listen(one) for one in ports]
         self._connects[app] = connect
+        open_ = Open()
         self._listening[app] = [
-            asyncio.create_task(_forward(listener, partial(connect, one.port)), name=f"port {one.port} of {app}")
+            asyncio.create_task(_forward(listener, partial(connect, one.port), open_), name=f"port {one.port} of {app}")
             for listener, one in zip(listeners, ports, strict=True)
         ]
 
@@ -110,9 +111,9 @@ class Ports:
         return await self._connects[app](number)
 
 
-async def _forward(listener: socket.socket, connect: Callable[[], Awaitable[socket.socket]]) -> None:
+async def _forward(listener: socket.socket, connect: Callable[[], Awaitable[socket.socket]], open_: Open) -> None:
     with listener:
-        await forward(listener, connect)
+        await forward(listener, connect, open_)
 
 
 async def connect_host(number: int) -> socket.socket:

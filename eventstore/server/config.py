@@ -19,6 +19,8 @@ from eventstore.server.inspect import INSPECT, core_exports, inspect_account
 
 __all__ = ["app_user", "render_config"]
 
+SUBSCRIPTIONS = 1000
+
 
 def app_user(app: str, public_nkey: str) -> dict[str, Any]:
     """One app's user: hears its own calls, in its own queue group, and answers core. Nothing else."""
@@ -41,13 +43,15 @@ def render_config(folder: Path, host: str, port: int, identity: Identity, app_us
         },
         INSPECT: inspect_account(_password_user(identity.inspector.user, identity.inspector_password)),
         "APPS": {
+            # Of each connection; without a bound, one app could fill the server's memory, and with it the log's.
+            "limits": {"max_subscriptions": SUBSCRIPTIONS},
             "users": [
                 {
                     **_password_user(identity.dispatcher.user, identity.dispatcher_password),
                     "permissions": {"publish": {"allow": ["call.>"]}, "subscribe": {"allow": ["_INBOX.core.>"]}},
                 },
                 *(app_user(app, nkey) for app, nkey in sorted(app_users.items())),
-            ]
+            ],
         },
         "SYS": {"users": [_password_user(identity.operator.user, identity.operator_password)]},
     }

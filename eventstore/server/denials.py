@@ -31,14 +31,15 @@ _LINE = re.compile(
     rf"(?P<what>Publish|Subscription) Violation - (?P<reply>Reply )?Subject {_QUOTED.replace('(', '(?P<subject>', 1)}.*"
     r"|(?P<signin>authentication error.*)"
     r"|(?P<size>maximum (?:payload|control line) exceeded.*)"
+    r"|(?P<number>maximum subscriptions exceeded.*)"
     r")"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """`nkey` or `user`: who the connection had proved to be; '' for one that was not let in. `what`: publish, reply, subscribe, signin or
-    size. `count`: how many such ones followed each other closely."""
+    """`nkey` or `user`: who the connection had proved to be; '' for one that was not let in. `what`: publish, reply, subscribe, signin,
+    size or number. `count`: how many such ones followed each other closely."""
 
     time: float
     nkey: str
@@ -52,7 +53,17 @@ def parse_denial(line: str) -> Denial | None:
     """The denial that a line of the log tells of, if it does."""
     if (found := _LINE.fullmatch(line)) is None:
         return None
-    what = "size" if found["size"] else "signin" if found["signin"] else "reply" if found["reply"] else ""
+    what = (
+        "size"
+        if found["size"]
+        else "number"
+        if found["number"]
+        else "signin"
+        if found["signin"]
+        else "reply"
+        if found["reply"]
+        else ""
+    )
     what = what or {"Publish": "publish", "Subscription": "subscribe"}[found["what"]]
     time = datetime.strptime(found["time"], "%Y/%m/%d %H:%M:%S.%f").timestamp()
     return Denial(time, found["nkey"] or "", found["user"] or "", what, found["subject"] or "bus")

@@ -138,6 +138,9 @@ class Ledger:
     def buckets(self) -> list[Bucket]:
         return [Bucket(*row) for row in self._db.execute("SELECT name, owner, webhook FROM bucket ORDER BY name")]
 
+    def count_buckets(self, owner: str) -> int:
+        return self._db.execute("SELECT count(*) FROM bucket WHERE owner = ?", (owner,)).fetchone()[0]
+
     def add_bucket(self, bucket: Bucket) -> Bucket:
         """The bucket as it is then: the first owner stays; a given webhook replaces the one before."""
         self._db.execute(
@@ -173,9 +176,10 @@ class Ledger:
         rows = self._db.execute(f"SELECT {_CREDENTIAL} FROM credential WHERE {where}", values)  # noqa: S608 - our own texts
         return [Credential(*row[:4], bool(row[4]), *row[5:7], _rights(row[7]), row[8]) for row in rows]
 
-    def count_credentials(self) -> int:
-        """Of those that were handed out."""
-        return self._db.execute("SELECT count(*) FROM credential WHERE secret = ''").fetchone()[0]
+    def count_credentials(self, issuer: str) -> int:
+        """Of those that were handed out to the issuer."""
+        where = "secret = '' AND issuer = ?"
+        return self._db.execute(f"SELECT count(*) FROM credential WHERE {where}", (issuer,)).fetchone()[0]  # noqa: S608 - our own text
 
     def begin_credential(self, credential: Credential) -> None:
         """Counts as ended until `hold`."""

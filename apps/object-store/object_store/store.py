@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
@@ -36,7 +37,9 @@ log = logging.getLogger("object_store")
 
 _WEEK = 7 * 86_400  # the most that S3 has a form for
 _LONGEST = 3600  # seconds that an address lives
-_MOST_CREDENTIALS = 1000
+# Of one app, so that none can take what is there for all: weed keeps every user in memory, and a bucket has files of its own.
+_MOST_CREDENTIALS, _MOST_BUCKETS = 100, 32
+_MOST_OF_OWNER = 1000  # devices have theirs from the owner
 _PATIENCE = 15.0  # seconds that an action waits for a weed that is starting again
 
 
@@ -49,6 +52,7 @@ class Store:
         self._notifier = Notifier(ledger, self._flusher, self._s3, self._delivery.wake)
         self._filer: asyncio.Future[Filer] | None = None
         self.keys = Keys(server, self.endpoint, ledger, self._flusher, self._identities, ask)
+        self._making = Counter[str]()  # buckets, by owner
 
     @property
     def endpoint(self) -> str:
@@ -100,8 +104,7 @@ class Store:
         owner = OWNER if is_owner(caller) else caller
         known = self._ledger.bucket(bucket)
         if known is None:
-            await self._ready()
-            await self._s3.create_bucket(bucket)
+            await self._make_bucket(bucket, owner)
         if known is None or (webhook and webhook != known.webhook):
             known = self._ledger.add_bucket(Bucket(bucket, owner, webhook))
             await self._flusher.durable()
@@ -112,6 +115,18 @@ class Store:
             self._delivery.wake()
             await self._notifier.reconcile(await self._connection(), bucket)
         return {"bucket": bucket}
+
+    async def _make_bucket(self, bucket: str, owner: str) -> None:
+        """Raises `Rejected` for one too many of an owner, those counted that are being made."""
+        most = _most(owner, _MOST_BUCKETS)
+        self._making[owner] += 1
+        try:
+            if self._ledger.count_buckets(owner) + self._making[owner] > most:
+                raise Rejected(f"{owner} has {most} buckets already: use folders in those")
+            await self._ready()
+            await self._s3.create_bucket(bucket)
+        finally:
+            self._making[owner] -= 1
 
     async def usage(self, caller: str, bucket: str = "") -> dict[str, Any]:
         """Of one bucket, or of all that are the caller's (the owner: of all)."""
@@ -199,8 +214,8 @@ class Store:
         self._administered(caller, bucket)
         check_label(name)
         may_hold(caller, holder)
-        if self._ledger.count_credentials() >= _MOST_CREDENTIALS:
-            raise Rejected(f"there are {_MOST_CREDENTIALS} credentials already: revoke some")
+        if self._ledger.count_credentials(caller) >= _most(caller, _MOST_CREDENTIALS):
+            raise Rejected(f"{caller} has {_most(caller, _MOST_CREDENTIALS)} credentials already: revoke some")
         delete = write if delete is None else delete
         wanted = Credential("", "", bucket, check_prefix(prefix), write, caller, holder or caller)
         actions = stood_for(write, delete) if holder else ("issue-credentials",)
@@ -286,6 +301,10 @@ async def open_store(settings: Settings, send: Send, ask: Ask) -> AsyncIterator[
             await store.keys.recall()
             await server.start()
             yield store
+
+
+def _most(caller: str, of_app: int) -> int:
+    return _MOST_OF_OWNER if is_owner(caller) else of_app
 
 
 def _told(o: Created) -> dict[str, Any]:

