@@ -18,15 +18,17 @@ class Page:
     """What scripts of the page of `app` can do in the browser of the owner, who is signed in there."""
 
     def __init__(self, node: NodeProcess, app: str) -> None:
-        address = urlsplit(node.address)
-        self._port = address.port
-        self._host = f"{app}.localhost:{address.port}"
-        form = urlencode({"token": node.token, "next": f"http://{self._host}/"})
-        own, kind = f"localhost:{address.port}", {"Content-Type": "application/x-www-form-urlencoded"}
-        onward = self._send("POST", "/signin", form.encode(), {"Host": own, **kind})
-        entry = urlsplit(onward.headers["Location"])
-        entered = self._send("GET", f"{entry.path}?{entry.query}", None, {"Host": self._host})
-        self._cookie = entered.headers["Set-Cookie"].partition(";")[0]
+        port = urlsplit(node.address).port
+        self._port, self._host, own = port, f"{app}.localhost:{port}", f"localhost:{port}"
+        self._cookies: dict[str, dict[str, str]] = {own: {}, self._host: {}}
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        self._visit("POST", own, "/signin", urlencode({"token": node.token}).encode(), form)
+        # To the app's page without a session: to core's origin, which knows the browser, and back with a code.
+        host, path = self._host, "/"
+        while "/_pcloud/signin" not in path:
+            onward = self._visit("GET", host, path, None, {"Accept": "text/html"}).headers["Location"]
+            host, path = urlsplit(onward).netloc or host, onward.partition(urlsplit(onward).netloc)[2]
+        self._visit("GET", host, path, None, {})
 
     def graphql(self, query: str, variables: dict[str, Any] | None = None) -> Answer:
         return self.post("/_pcloud/graphql", {"query": query, "variables": variables or {}})
@@ -43,14 +45,22 @@ class Page:
         return self.post("/do", {"path": path, "body": body, "visitor": visitor})[1]
 
     def post(self, path: str, body: Any) -> Answer:
-        headers = {"Host": self._host, "Cookie": self._cookie, "Content-Type": "application/json"}
-        answer = self._send("POST", quote(path), json.dumps(body).encode(), headers)
+        kind = {"Content-Type": "application/json"}
+        answer = self._visit("POST", self._host, quote(path), json.dumps(body).encode(), kind)
         return answer.status, json.loads(answer.read())
 
-    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> http.client.HTTPResponse:
+    def _visit(
+        self, method: str, host: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
+        """With the cookies that this host has set, and keeping those that it sets now."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        connection.request(method, path, body, headers)
-        return connection.getresponse()
+        cookies = "; ".join(f"{name}={value}" for name, value in self._cookies[host].items())
+        connection.request(method, path, body, {"Host": host, "Cookie": cookies, **headers})
+        answer = connection.getresponse()
+        for cookie in answer.headers.get_all("Set-Cookie", []):
+            name, _, value = cookie.partition(";")[0].partition("=")
+            self._cookies[host][name] = value
+        return answer
 
 
 def device_asks(node: NodeProcess, token: str, query: str, variables: dict[str, Any], *, through: str = "") -> Answer:
