@@ -138,7 +138,7 @@ def test_a_change_is_taken_back_from_the_command_line(node: NodeProcess) -> None
     (note,) = node.graphql(ADD, {"input": [{"text": "by mistake"}]})["addNotes_Note"]["notes_Note"]
     told = node.cli("graph", "history", f"notes/Note/{note['id']}").stdout
     (entry,) = node.json("graph", "history", f"notes/Note/{note['id']}", "--json")
-    assert "created by owner" in told and entry["tx"] in told
+    assert "created by you" in told and entry["tx"] in told
     assert node.json("undo", entry["tx"], "--json")["entities"] == 1
     assert node.graphql(GET, {"id": note["id"]})["getNotes_Note"] is None
     assert "undone before" in node.cli("undo", entry["tx"]).stdout

@@ -29,7 +29,7 @@ async def test_an_event_is_read_as_it_was_appended(store, make):
         "0" * 32,
         1,
         1,
-        "owner",
+        "person:owner",
         "run1",
         1,
     )

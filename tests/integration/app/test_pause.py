@@ -52,8 +52,8 @@ async def test_withdrawing_what_it_needs_pauses_an_app_and_giving_it_again_resum
         "it can't work without what you withdrew: connect to api.example.org on the internet (port 443)"
     )
     noted = platform.recorder.noted()
-    assert "disconnect app:tiny" in noted and "disconnect owner tiny" in noted, "its connections are cut"
-    assert "disconnect app:other" not in noted and "disconnect owner" not in noted, "nobody else's are"
+    assert "disconnect app:tiny" in noted and "disconnect person:owner tiny" in noted, "its connections are cut"
+    assert "disconnect app:other" not in noted and "disconnect person:owner" not in noted, "nobody else's are"
     with pytest.raises(Forbidden, match="stays paused"):
         await platform.apps.resume("tiny")
     app = await platform.apps.set_grant("tiny", WEB, True)

@@ -22,7 +22,7 @@ def test_facts_are_on_standard_output_and_fit_a_terminal(cloud: NodeProcess) -> 
 def test_status_tells_the_node_its_views_and_its_apps(cloud: NodeProcess) -> None:
     said = cloud.cli("status").stdout
     assert cloud.address in said and "image-importer 1.0.0 RUNNING" in said and "FAILED" in said
-    assert len(re.findall(r"^view ", said, re.MULTILINE)) == 3
+    assert len(re.findall(r"^view ", said, re.MULTILINE)) == 4
     facts = cloud.json("status", "--json")
     assert (
         facts["address"] == cloud.address
@@ -77,7 +77,7 @@ def test_a_query_and_a_call_print_json(cloud: NodeProcess) -> None:
 
 def test_the_life_of_an_entity_is_told(cloud: NodeProcess) -> None:
     id = cloud.graphql("{ queryImageImporter_Image { id } }")["queryImageImporter_Image"][0]["id"]
-    assert "created by app:image-importer" in cloud.cli("graph", "history", f"image-importer/Image/{id}").stdout
+    assert "created by image-importer" in cloud.cli("graph", "history", f"image-importer/Image/{id}").stdout
     entries = cloud.json("graph", "history", f"image-importer/Image/{id}", "--json")
     assert entries[0]["kind"] in ("created", "updated")
 

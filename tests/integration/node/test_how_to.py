@@ -54,7 +54,7 @@ def test_inspecting_the_log_with_nats(cloud: NodeProcess) -> None:
             shown_in_a_terminal(words, until="istening", environment=environment(cloud))
         elif "view" in words:
             shown = shown_in_a_terminal(words, until='"v":1', environment=environment(cloud))
-            assert "Pcloud-Actor: owner" in shown and '"v":1' in shown, shown
+            assert "Pcloud-Actor: person:owner" in shown and '"v":1' in shown, shown
         else:
             said = run(words, cloud)
             assert "GRAPH" in said or "WORK" in said or image in said or "Pcloud-Kind" in said, (
