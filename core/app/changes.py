@@ -58,7 +58,9 @@ def _limits(before: Resources, after: Resources) -> Iterator[str]:
         yield f"asks for up to {after.processes} processes, not {before.processes}"
     if before.disk != after.disk:
         yield f"asks to store {_room(after.disk)}, not {_room(before.disk)}"
+    if before.graph != after.graph:
+        yield f"asks to write {_room(after.graph)} into the graph, not {_room(before.graph)}"
 
 
-def _room(disk: int) -> str:
-    return f"up to {size(disk)}" if disk else "as much as there is room for"
+def _room(most: int) -> str:
+    return f"up to {size(most)}" if most else "as much as there is room for"

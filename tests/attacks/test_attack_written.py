@@ -59,10 +59,15 @@ def test_attack_by_writing_without_end_ends_at_the_graph_quota(cloud: Cloud) -> 
 
 
 def test_attack_by_a_page_that_writes_counts_for_its_app(cloud: Cloud) -> None:
+    """What its page does with the owner's session is the app's doing."""
+    cloud.install_archive(cloud.installed("pager", **{RESOURCES: RESOURCES.replace("}", ", graph: 4194304}")}))
     query = "mutation ($text: String) { addNote(input: [{text: $text}]) { note { id } } }"
-    with pytest.raises(PCloudError, match="scribe"):
+    written = 0
+    with pytest.raises(PCloudError, match="pcloud app limits pager --graph"):
         for number in range(100):
-            cloud.graphql(query, {"text": f"{number}" + "x" * 2**16}, app="scribe")
+            cloud.graphql(query, {"text": f"{number}" + "x" * 2**16}, app="pager")
+            written += 2**16
+    assert 3 * MIB < written <= detail(cloud, "pager")["used"]["graph"] <= 4 * MIB
 
 
 def test_attack_by_killing_the_node_brings_no_room_back(cloud: Cloud) -> None:

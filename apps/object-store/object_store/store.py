@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from object_store.access import OWNER, is_owner, may_administer, may_create, may_hold, may_write
@@ -52,7 +52,7 @@ class Store:
         self._notifier = Notifier(ledger, self._flusher, self._s3, self._delivery.wake)
         self._filer: asyncio.Future[Filer] | None = None
         self.keys = Keys(server, self.endpoint, ledger, self._flusher, self._identities, ask)
-        self._making = Counter[str]()  # buckets, by owner
+        self._making = Counter[tuple[str, str]]()  # by what it is, and whose
 
     @property
     def endpoint(self) -> str:
@@ -118,15 +118,21 @@ class Store:
 
     async def _make_bucket(self, bucket: str, owner: str) -> None:
         """Raises `Rejected` for one too many of an owner, those counted that are being made."""
-        most = _most(owner, _MOST_BUCKETS)
-        self._making[owner] += 1
-        try:
-            if self._ledger.count_buckets(owner) + self._making[owner] > most:
-                raise Rejected(f"{owner} has {most} buckets already: use folders in those")
+        with self._making_one("buckets", owner, self._ledger.count_buckets(owner), _MOST_BUCKETS):
             await self._ready()
             await self._s3.create_bucket(bucket)
+
+    @contextmanager
+    def _making_one(self, what: str, whose: str, count: int, of_app: int) -> Iterator[None]:
+        """Raises `Rejected` where that would be one too many, those counted that are being made. `of_app`: the most of an app."""
+        most = _MOST_OF_OWNER if is_owner(whose) else of_app
+        if count + self._making[what, whose] >= most:
+            raise Rejected(f"{whose} has {most} {what} already: remove some")
+        self._making[what, whose] += 1
+        try:
+            yield
         finally:
-            self._making[owner] -= 1
+            self._making[what, whose] -= 1
 
     async def usage(self, caller: str, bucket: str = "") -> dict[str, Any]:
         """Of one bucket, or of all that are the caller's (the owner: of all)."""
@@ -214,13 +220,12 @@ class Store:
         self._administered(caller, bucket)
         check_label(name)
         may_hold(caller, holder)
-        if self._ledger.count_credentials(caller) >= _most(caller, _MOST_CREDENTIALS):
-            raise Rejected(f"{caller} has {_most(caller, _MOST_CREDENTIALS)} credentials already: revoke some")
         delete = write if delete is None else delete
         wanted = Credential("", "", bucket, check_prefix(prefix), write, caller, holder or caller)
         actions = stood_for(write, delete) if holder else ("issue-credentials",)
         may = {"read", *(["write"] if write else []), *(["delete"] if delete else [])}
-        pair = await self.keys.issue(name, wanted, actions, may)
+        with self._making_one("credentials", caller, self._ledger.count_credentials(caller), _MOST_CREDENTIALS):
+            pair = await self.keys.issue(name, wanted, actions, may)
         place = {"endpoint": self.endpoint, "region": self.server.settings.region}
         keys = {"access_key": pair.access_key, "secret_key": pair.secret_key}
         return {**keys, **place, "bucket": bucket, "prefix": wanted.prefix}
@@ -301,10 +306,6 @@ async def open_store(settings: Settings, send: Send, ask: Ask) -> AsyncIterator[
             await store.keys.recall()
             await server.start()
             yield store
-
-
-def _most(caller: str, of_app: int) -> int:
-    return _MOST_OF_OWNER if is_owner(caller) else of_app
 
 
 def _told(o: Created) -> dict[str, Any]:

@@ -187,7 +187,7 @@ async def test_one_app_takes_neither_credentials_nor_buckets_of_others(store: St
     for number in range(100):
         made = Credential(f"PC{number:018}", f"k-{number}", "greedy", "", False, "app:greedy")
         store._ledger.begin_credential(made)
-    with pytest.raises(Rejected, match="app:greedy has 100 credentials already: revoke some"):
+    with pytest.raises(Rejected, match="app:greedy has 100 credentials already: remove some"):
         await store.issue_credentials("app:greedy", "one-more", "greedy")
     for number in range(31):
         store._ledger.add_bucket(Bucket(f"greedy-{number}", "app:greedy"))

@@ -87,6 +87,7 @@ MORE = Trigger("look", TriggerOn("library/Book", "deleted"), "look")
         ({"actions": [Action("do")]}, {"actions": [Action("do", {"all": "Boolean"})]}, "changes the action do"),
         ({}, {"resources": Resources(memory=2**31)}, "asks for up to 2 GiB of memory, not 512 MiB"),
         ({}, {"resources": Resources(disk=0)}, "asks to store as much as there is room for, not up to 1 GiB"),
+        ({}, {"resources": Resources(graph=2**32)}, "asks to write up to 4 GiB into the graph, not up to 2 GiB"),
         ({"run": Run(["x"])}, {"run": Run(["x"], web=True)}, "serves web pages to you"),
         ({"run": Run(["x"])}, {"run": Run(["y"])}, "starts its program in another way"),
         ({"title": "Tiny"}, {"title": "Photos"}, "calls itself “Photos”, not “Tiny”"),

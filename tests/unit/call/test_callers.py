@@ -60,11 +60,11 @@ async def log() -> Log:
 
 
 def others(rights: Rights) -> Rights:
-    return {caller: actions for caller, actions in rights.items() if caller != "owner"}
+    return {caller: actions for caller, actions in rights.items() if caller != "person:owner"}
 
 
 async def test_internal_actions_are_no_ones_to_call(log: Log) -> None:
-    assert callers_of(log.directory, "store") == {"owner": {"get": 0, "put": 0}}
+    assert callers_of(log.directory, "store") == {"person:owner": {"get": 0, "put": 0}}
     with pytest.raises(NotFound):
         callers_of(log.directory, "nothing")
 
@@ -95,7 +95,7 @@ async def test_a_role_that_another_app_holds_gives_no_right(log: Log) -> None:
     await log.grant("role:storage/get", "approved", Kind.CREATED)
     await log.app(msgspec.structs.replace(STORE, name="archive"))  # the first by name holds it
     assert not others(callers_of(log.directory, "store"))
-    assert set(callers_of(log.directory, "archive")) == {"owner", "app:photos"}
+    assert set(callers_of(log.directory, "archive")) == {"person:owner", "app:photos"}
 
 
 async def test_a_revoked_device_and_one_with_a_right_of_its_own_have_no_right(log: Log) -> None:
@@ -193,7 +193,7 @@ async def test_nothing_is_told_that_was_not_lost(log: Log) -> None:
     assert app.told == 0
     await log.write("Device", "phone", Kind.UPDATED, state="revoked")
     await made.settled()
-    assert app.told == 1 and set(app.believed) == {"owner", "app:photos"}
+    assert app.told == 1 and set(app.believed) == {"person:owner", "app:photos"}
     task.cancel()
 
 

@@ -69,6 +69,9 @@ class Parts:
 
     def capability(self, id: str) -> None: ...
 
+    def is_internal(self, app: str, action: str) -> bool:
+        return False
+
     async def write(self, actor: str, changes: list[Any], **_: Any) -> None:
         self.written += changes
 

@@ -20,7 +20,7 @@ from pcloud.errors import PCloudError
 
 # They print a person words about what was done, and no facts; or JSON and nothing else.
 WITHOUT_FACTS = {
-    *("up", "nats", "metrics", "runs retry", "runs dismiss", "device revoke"),
+    *("up", "nats", "metrics", "runs retry", "runs dismiss", "device revoke", "owner end"),
     *(f"app {what}" for what in ("remove", "rollback", "pause", "resume", "restart", "grant", "revoke")),
 }
 ALWAYS_JSON = {"call", "graph query"}

@@ -21,7 +21,7 @@ def devices(**more: Any) -> Devices:
     records = Records().after([Ref("core", "Device", "d")], lambda ref: fields)
     directory = Directory(builtin_catalog())
     directory.records = records
-    return Devices(directory, None, None, None)  # type: ignore[arg-type]
+    return Devices(directory, None, None)  # type: ignore[arg-type]
 
 
 def test_a_device_of_before_there_were_scopes_may_do_everything() -> None:
