@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from core.call.capability import OWNER
 from core.call.permission import SCOPES
 from core.caller import OWNER as PERSON
-from core.caller import Caller, Scope
+from core.caller import Caller
 from pcloud.errors import NotFound
 from projections.directory import AppState, Directory
 
 __all__ = ["CALLERS_CHANGED", "Rights", "callers_of"]
 
 CALLERS_CHANGED = "callers-changed"
-KEYS = "role:object-storage/issue-credentials"
 Rights = dict[str, dict[str, int]]
 """By caller, as it is named to the app: action → the sequence in the log since when it may be called without a break."""
 
@@ -28,7 +27,9 @@ def callers_of(directory: Directory, app: str) -> Rights:
     found = Rights()
     found[PERSON.actor] = dict.fromkeys(actions, 0)
     for device in _devices(directory):
-        allowed = [action for action in actions if any(device.may(_scope(f"{name}/{action}")) for name in names)]
+        allowed = [
+            action for action in actions if any(device.may(SCOPES.get(f"{name}/{action}", "manage")) for name in names)
+        ]
         found[device.actor] = dict.fromkeys(allowed, 0)
     for receiver, target, since in _granted(directory):
         name, _, action = target.rpartition("/")
@@ -48,11 +49,6 @@ def _holds(directory: Directory, app: str, role: str) -> bool:
 def _is_here(directory: Directory, app: str) -> bool:
     found = directory.records.apps.get(app)
     return found is not None and found.state is not AppState.REMOVING
-
-
-def _scope(target: str) -> Scope:
-    """What a device must have been paired for, to call this or to hold the keys that core had made for it."""
-    return "upload" if target == KEYS else SCOPES.get(target, "manage")
 
 
 def _devices(directory: Directory) -> Iterator[Caller]:

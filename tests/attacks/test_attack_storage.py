@@ -76,15 +76,17 @@ def used(method: str, url: str) -> int:
         return 0
 
 
-def tried(key: dict[str, str]) -> int:
-    client = boto3.client(
+def s3(key: dict[str, str]) -> Any:
+    return boto3.client(
         "s3", endpoint_url=key["endpoint"], aws_access_key_id=key["access_key"], aws_secret_access_key=key["secret_key"],
         region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
     )  # fmt: skip
+
+
+def tried(key: dict[str, str]) -> int:
     try:
-        return client.put_object(Bucket=key["bucket"], Key="page", Body=b"dear diary")["ResponseMetadata"][
-            "HTTPStatusCode"
-        ]
+        answer = s3(key).put_object(Bucket=key["bucket"], Key="page", Body=b"dear diary")
+        return answer["ResponseMetadata"]["HTTPStatusCode"]
     except ClientError as error:
         return error.response["ResponseMetadata"]["HTTPStatusCode"]
     except Exception:  # nothing listens, or it broke off
@@ -148,6 +150,17 @@ def test_attack_by_a_device_revoked_while_the_store_slept_is_refused(kept: dict[
         store.start()
     store.cli("app", "resume", "object-store")
     assert first_answer(lambda: tried(key["s3"])) == 403
+
+
+def test_attack_deleting_with_the_key_of_an_uploading_device_is_refused(kept: dict[str, Any]) -> None:
+    store = kept["store"]
+    store.call(f"{ROLE}/create-bucket", bucket="images")
+    key = store.json("device", "pair", "--scope", "upload", "--json")["s3"]
+    assert tried(key) == 200
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3(key).delete_object(Bucket=key["bucket"], Key="page")
+    s3(key).delete_objects(Bucket=key["bucket"], Delete={"Objects": [{"Key": "page"}]})
+    assert s3(key).get_object(Bucket=key["bucket"], Key="page")["Body"].read() == b"dear diary"
 
 
 def test_attack_asking_for_an_address_of_a_week_gets_an_hour(kept: dict[str, Any]) -> None:

@@ -39,7 +39,7 @@ class Log:
     async def write(self, type: str, id: str, kind: Kind = Kind.CREATED, **values: Any) -> None:
         self.sequence += 1
         ref, change = Ref("core", type, id), Change(set=values)
-        event = StoredEvent(self.sequence, 1.0, ref, kind, change, f"t{self.sequence}", 1, 1, "owner", digest=1)
+        event = StoredEvent(self.sequence, 1.0, ref, kind, change, f"t{self.sequence}", 1, 1, "person:owner", digest=1)
         await self.directory.apply(EPOCH, [event])
 
     async def app(self, manifest: Manifest, kind: Kind = Kind.CREATED, state: str = "RUNNING") -> None:
@@ -104,6 +104,20 @@ async def test_a_revoked_device_and_one_with_a_right_of_its_own_have_no_right(lo
     assert others(callers_of(log.directory, "store")) == {"device:phone": {"get": 0, "put": 0}}
     await log.write("Device", "phone", Kind.UPDATED, state="revoked")
     assert not others(callers_of(log.directory, "store"))
+
+
+async def test_a_device_has_the_rights_of_its_scopes(log: Log) -> None:
+    actions = [Action(name="get-object"), Action(name="put-object"), Action(name="delete-object")]
+    await log.app(Manifest(name="bytes", version="1.0.0", provides=["object-storage"], actions=actions))
+    for scope in ("view", "upload", "manage"):
+        await log.write("Device", scope, name=scope, state="active", scopes=[scope])
+    assert others(callers_of(log.directory, "bytes")) == {
+        "device:view": {"get-object": 0},
+        "device:upload": {"put-object": 0},
+        "device:manage": {"get-object": 0, "put-object": 0, "delete-object": 0},
+    }
+    await log.write("Device", "manage", Kind.UPDATED, scopes=["view"])
+    assert callers_of(log.directory, "bytes")["device:manage"] == {"get-object": 0}
 
 
 async def test_an_action_that_was_handed_over_is_a_right_while_its_giver_has_it(log: Log) -> None:

@@ -56,6 +56,9 @@ class Parts:
     def action(self, app: str, action: str) -> Action:
         return Action(action, TYPES)
 
+    def is_internal(self, app: str, action: str) -> bool:
+        return False
+
     async def record(self, record: Any) -> None: ...
 
     async def last(self, *_: str) -> None: ...
@@ -68,9 +71,6 @@ class Parts:
         return CallAnswer(None, "")
 
     def capability(self, id: str) -> None: ...
-
-    def is_internal(self, app: str, action: str) -> bool:
-        return False
 
     async def write(self, actor: str, changes: list[Any], **_: Any) -> None:
         self.written += changes
