@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -69,7 +70,7 @@ def test_attack_by_making_buckets_without_end_ends_at_the_apps_share(store: Clou
     assert call(store, "keeper", "create-bucket", bucket="one-more")[0] == 200
 
 
-def hold(ports: list[int], count: int) -> int:
+def hold(places: list[tuple[str, int]], count: int) -> int:
     """Connections that a process keeps that stays behind, as far as core lets it; how many were opened."""
     import os
     import socket
@@ -81,10 +82,10 @@ def hold(ports: list[int], count: int) -> int:
         return int(os.read(read, 100))
     os.setsid()
     held = []
-    for port in ports:
+    for place in places:
         for _ in range(count):
             try:
-                held.append(socket.create_connection(("127.0.0.1", port), timeout=5))
+                held.append(socket.create_connection(tuple(place), timeout=5))
             except OSError:
                 break
     os.write(write, str(len(held)).encode())
@@ -96,19 +97,20 @@ def hold(ports: list[int], count: int) -> int:
 
 def test_attack_by_holding_connections_leaves_others_theirs(store: Cloud) -> None:
     endpoint = call(store, "keeper", "issue-credentials", name="c", bucket="of-keeper")[1]["result"]["endpoint"]
-    port = int(endpoint.rpartition(":")[2])
+    s3 = urlsplit(endpoint)
+    places = [("127.0.0.1", 4222), ("127.0.0.1", 4280), (s3.hostname, s3.port)]
     core = psutil.Process(store.process.pid)
     before = core.num_fds()
-    assert store.attack(hold, [4222, 4280, port], CONNECTIONS, app="thief") > CONNECTIONS
+    assert store.attack(hold, places, CONNECTIONS, app="thief") > 2 * CONNECTIONS
     wait_until(lambda: core.num_fds() - before <= MOST_DESCRIPTORS, what="what is too much to be closed", seconds=20)
     assert call(store, "keeper", "usage", bucket="of-keeper")[0] == 200
-    assert store.attack(reaches, port, app="keeper")
+    assert store.attack(reaches, s3.hostname, s3.port, app="keeper")
 
 
-def reaches(port: int) -> bool:
+def reaches(host: str, port: int) -> bool:
     import socket
 
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as one:
+    with socket.create_connection((host, port), timeout=5) as one:
         one.sendall(b"GET / HTTP/1.0\r\n\r\n")
         return one.recv(100).startswith(b"HTTP/1")
 

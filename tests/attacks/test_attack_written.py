@@ -39,13 +39,16 @@ def delete(ids: list[str]) -> Any:
     return ask("POST", "/graphql", {"query": query, "variables": {"ids": ids}})[1]
 
 
+def bounded(cloud: Cloud, name: str) -> bytes:
+    return cloud.installed(name, **{RESOURCES: RESOURCES.replace("}", ", graph: 4194304}")})
+
+
 def detail(cloud: Cloud, app: str) -> dict[str, Any]:
     return cloud._with_client(lambda client: client.ask("GET", f"/apps/{app}"))
 
 
 def test_attack_by_writing_without_end_ends_at_the_graph_quota(cloud: Cloud) -> None:
-    bounded = RESOURCES.replace("}", ", graph: 4194304}")
-    cloud.install_archive(cloud.installed("scribe", **{RESOURCES: bounded}))
+    cloud.install_archive(bounded(cloud, "scribe"))
     said = cloud.attack(write, 8, "first", app="scribe")
     assert said["written"] < 4 * MIB and said["error"]["extensions"]["code"] == "UNAVAILABLE"
     assert "pcloud app limits scribe --graph" in said["error"]["message"]
@@ -60,7 +63,7 @@ def test_attack_by_writing_without_end_ends_at_the_graph_quota(cloud: Cloud) -> 
 
 def test_attack_by_a_page_that_writes_counts_for_its_app(cloud: Cloud) -> None:
     """What its page does with the owner's session is the app's doing."""
-    cloud.install_archive(cloud.installed("pager", **{RESOURCES: RESOURCES.replace("}", ", graph: 4194304}")}))
+    cloud.install_archive(bounded(cloud, "pager"))
     query = "mutation ($text: String) { addNote(input: [{text: $text}]) { note { id } } }"
     written = 0
     with pytest.raises(PCloudError, match="pcloud app limits pager --graph"):
@@ -85,8 +88,8 @@ def test_attack_by_killing_the_node_brings_no_room_back(cloud: Cloud) -> None:
 def test_attack_by_coming_back_after_forgetting_begins_at_nothing(cloud: Cloud) -> None:
     """What is forgotten is given back; what is only removed is not."""
     cloud.cli("app", "remove", "scribe", "--yes")
-    cloud.install_archive(cloud.installed("scribe"))
+    cloud.install_archive(bounded(cloud, "scribe"))
     assert detail(cloud, "scribe")["used"]["graph"] > 4 * MIB
     cloud.cli("app", "remove", "scribe", "--forget", "--yes")
-    cloud.install_archive(cloud.installed("scribe"))
+    cloud.install_archive(bounded(cloud, "scribe"))
     wait_until(lambda: detail(cloud, "scribe")["used"]["graph"] == 0, what="the forgotten bytes")
