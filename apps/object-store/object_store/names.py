@@ -6,7 +6,7 @@ import re
 
 from pcloud.errors import Rejected
 
-__all__ = ["bounded", "check_bucket", "check_key", "check_label", "check_prefix"]
+__all__ = ["addressable", "bounded", "check_address", "check_bucket", "check_key", "check_label", "check_prefix"]
 
 # The S3 rules without dots: those break TLS for bucket names in host names.
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
@@ -39,6 +39,20 @@ def check_key(key: str) -> str:
     )  # fmt: skip
     if wrong:
         raise Rejected(f"{key[:80]!r} can't be an object's key: {wrong}")
+    return key
+
+
+def addressable(key: str) -> bool:
+    """Whether an address can work: SeaweedFS 4.48 refuses a key with a line break to each key pair that is bound to a bucket."""
+    return "\n" not in key and "\r" not in key
+
+
+def check_address(key: str) -> str:
+    """A key for which an address can work."""
+    if not addressable(check_key(key)):
+        raise Rejected(
+            f"{key[:80]!r} holds a line break, and the object store serves no address for such a key: use another key"
+        )
     return key
 
 

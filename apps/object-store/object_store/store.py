@@ -20,7 +20,7 @@ from object_store.keys import Ask, Keys
 from object_store.ledger import Bucket, Credential, Ledger
 from object_store.listing import objects
 from object_store.metadata import Created
-from object_store.names import bounded, check_bucket, check_key, check_label, check_prefix
+from object_store.names import addressable, bounded, check_address, check_bucket, check_key, check_label, check_prefix
 from object_store.notifier import Notifier
 from object_store.rights import stood_for
 from object_store.s3 import S3
@@ -156,7 +156,7 @@ class Store:
         self._known(bucket)
         bounded("seconds", seconds, 1, _WEEK)
         s3 = await self.keys.signing(caller, "get-object", bucket)
-        return {"url": s3.presign("GET", bucket, check_key(key), min(seconds, _LONGEST))}
+        return {"url": s3.presign("GET", bucket, check_address(key), min(seconds, _LONGEST))}
 
     async def put_object(
         self, caller: str, bucket: str, key: str, seconds: int = 900, content_type: str = ""
@@ -168,7 +168,7 @@ class Store:
             raise Rejected("content_type must be a media type of at most 255 characters")
         headers = {"Content-Type": content_type} if content_type else {}
         s3 = await self.keys.signing(caller, "put-object", bucket)
-        return {"url": s3.presign("PUT", bucket, check_key(key), min(seconds, _LONGEST)), "headers": headers}
+        return {"url": s3.presign("PUT", bucket, check_address(key), min(seconds, _LONGEST)), "headers": headers}
 
     async def list_objects(
         self, caller: str, bucket: str, prefix: str = "", after: str = "", first: int = 1000
@@ -186,11 +186,13 @@ class Store:
         return {}
 
     async def export(self, caller: str, bucket: str, after: str = "", first: int = 1000) -> dict[str, Any]:
-        """Like `list_objects`, with an address for each that holds for an hour."""
+        """Like `list_objects`, with an address for each that holds for an hour; None where no address can work."""
         self._administered(caller, bucket)
         page, following = await self._page(bucket, "", after, first)
         s3 = await self.keys.signing(caller, "export", bucket)
-        told = [_told(o) | {"url": s3.presign("GET", bucket, o.key, _LONGEST)} for o in page]
+        told = [
+            _told(o) | {"url": s3.presign("GET", bucket, o.key, _LONGEST) if addressable(o.key) else None} for o in page
+        ]
         return {"objects": told, "next": following}
 
     async def _page(self, bucket: str, prefix: str, after: str, first: int) -> tuple[list[Created], str | None]:
