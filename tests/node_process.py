@@ -124,11 +124,11 @@ class NodeProcess:
         for name in names:
             self.install_archive(packed(ROOT / "apps" / name).data)
 
-    def install_archive(self, archive: bytes, *, unconfined: bool = False) -> None:
-        """Install an archive with every grant approved."""
+    def install_archive(self, archive: bytes, *, unconfined: bool = False, hand_over: bool = False) -> None:
+        """Install an archive with every grant approved. `hand_over`: also what another author's app of its name has stored."""
 
         async def work(client: Client) -> None:
-            path = f"/apps?approve=all&unconfined={str(unconfined).lower()}"
+            path = f"/apps?approve=all&unconfined={str(unconfined).lower()}&hand-over={str(hand_over).lower()}"
             async for _ in client.lines("POST", path, data=archive):
                 pass
 

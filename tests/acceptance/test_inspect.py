@@ -87,7 +87,7 @@ def test_nats_sub_shows_an_event_as_it_happens(house: NodeProcess) -> None:
         listening.kill()
         listening.wait()
     assert f"graph.image-importer.Image.{image(house)}" in shown
-    assert "Pcloud-Kind: updated" in shown and "Pcloud-Actor: owner" in shown and '"lens":' in shown
+    assert "Pcloud-Kind: updated" in shown and "Pcloud-Actor: person:owner" in shown and '"lens":' in shown
 
 
 def test_nats_subscribe_direct_reads_the_past_without_changing_anything(house: NodeProcess) -> None:

@@ -294,7 +294,7 @@ def test_an_attack_by_a_flood_of_answers_keeps_nobody_else_waiting(cloud: Cloud)
 
 def withdraw(cloud: Cloud, app: str) -> None:
     async def ask(client: Any) -> None:
-        [grant] = (await client.ask("GET", f"/apps/{app}"))["grants"]
+        grant = (await client.ask("GET", f"/apps/{app}"))["grants"][0]
         await client.ask("POST", f"/apps/{app}/grants/{grant['id']}", json_body={"approved": False})
 
     cloud._with_client(ask)
@@ -305,7 +305,7 @@ async def test_an_attack_with_the_key_of_an_app_that_was_stopped_ends_and_nobody
     cloud: Cloud, how: str
 ) -> None:
     """Its user goes by a reload, whoever has taken the key along."""
-    await asyncio.to_thread(cloud.install_archive, cloud.installed("guest"))
+    await asyncio.to_thread(cloud.install_archive, cloud.installed("guest"), hand_over=True)
     async with AsyncExitStack() as stack:
         thief, other = [await stack.enter_async_context(stolen(cloud, app)) for app in ("guest", "other")]
         if how == "withdrawn":

@@ -621,7 +621,7 @@ def test_an_attack_leaves_nothing_behind_when_its_app_is_removed(cloud: Cloud) -
                     os._exit(0)
         return 0
 
-    cloud.install_archive(cloud.installed("guest"))
+    cloud.install_archive(cloud.installed("guest"), hand_over=True)
     user = app_process(cloud, "guest").uids().real
     cloud.attack(hide, app="guest")
     of_user: Callable[[], list[int]] = lambda: [one.pid for one in psutil.process_iter() if _user_of(one) == user]  # noqa: E731

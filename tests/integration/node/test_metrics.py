@@ -148,7 +148,7 @@ def test_pcloud_metrics_shows_them_on_the_terminal(cloud: NodeProcess) -> None:
 
 def test_no_label_holds_an_id_or_a_person(cloud: NodeProcess, watcher: dict[str, str]) -> None:
     read = samples(get(watcher["metrics"], watcher["token"]).text)
-    allowed = {"app", "trigger", "side", "state", "stream", "view", "outcome", "kind", "writer", "le"}
+    allowed = {"app", "trigger", "side", "state", "stream", "view", "outcome", "kind", "writer", "direction", "le"}
     for name, labels in read:
         if name.startswith("pcloud_"):
             assert {label for label, _ in labels} <= allowed, name
