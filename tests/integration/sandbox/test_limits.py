@@ -162,7 +162,7 @@ async def test_connections_without_end_are_bounded_and_core_goes_on(imprison):
         waiting = select.poll()
         for one in held:
             waiting.register(one, select.POLLIN | select.POLLHUP)
-        while len(waiting.poll(5000)) < 600 - 128:
+        while len(waiting.poll(5000)) < 600 - 16:
             pass
         return len(waiting.poll(0))
 
@@ -171,7 +171,7 @@ async def test_connections_without_end_are_bounded_and_core_goes_on(imprison):
     server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
     async with server:
         prisoner = await imprison(bus=server.sockets[0].getsockname()[1])
-        assert await prisoner.do(connect) == 600 - 128
+        assert await prisoner.do(connect) == 600 - 16
         assert await prisoner.do("answer = 1") == 1
 
 
