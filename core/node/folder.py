@@ -17,7 +17,7 @@ import hashlib
 import os
 import secrets
 import shutil
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,12 +78,15 @@ class DataFolder:
 
 
 def runtime_folder(root: Path) -> Path:
-    """Where the node's sockets are: `run/` in the data folder, or, where that path is too long for a socket, a private temporary one."""
+    """Where the node's sockets are: `run/` in the data folder, or, where that path is too long for a socket, a private one in /tmp.
+
+    TMPDIR plays no part: it can be too long as well, and the node and a command that looks for it need not have the same one.
+    """
     inside = root.absolute() / "run"
     if len(os.fsencode(inside)) <= LONGEST_SOCKET_FOLDER:
         return inside
     name = hashlib.sha256(os.fsencode(inside)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"pcloud-{os.getuid()}-{name}"
+    return Path("/tmp") / f"pcloud-{os.getuid()}-{name}"  # noqa: S108 - `open_folder` checks whose it is
 
 
 @contextmanager
@@ -110,9 +113,10 @@ def open_folder(root: Path, *, reserve: int) -> Iterator[DataFolder]:
         raise Rejected(
             f"the data folder {root} can't be used: {error.strerror or error}; name another one with --data"
         ) from error
-    if folder.runtime.stat().st_uid != os.getuid() or folder.runtime.stat().st_mode & 0o077:
+    made = folder.runtime.lstat()
+    if not stat.S_ISDIR(made.st_mode) or made.st_uid != os.getuid() or made.st_mode & 0o077:
         raise Rejected(
-            f"the folder {folder.runtime} for this node's sockets is open to others: remove it, or use a shorter --data path"
+            f"the folder {folder.runtime} for this node's sockets is open to others or a link: remove it, or use a shorter --data path"
         )
     lock = FileLock(root / "node.lock", mode=0o600)
     try:
@@ -129,6 +133,6 @@ def open_folder(root: Path, *, reserve: int) -> Iterator[DataFolder]:
             )
         yield folder
     finally:
-        lock.release()
         if folder.runtime.parent != root.absolute():
             shutil.rmtree(folder.runtime, ignore_errors=True)
+        lock.release()

@@ -168,7 +168,7 @@ async def test_an_unusual_key_is_told_listed_read_and_deleted(store: Store, reco
             assert await fetched(url) == b"hello"
     else:
         assert exported["url"] is None
-        with pytest.raises(Rejected, match="line break"):
+        with pytest.raises(Rejected, match="line feed"):
             await store.get_object("app:photos", "images", key)
     assert await store.issue_credentials("app:photos", "phone", "images")
     await store.delete_object("app:photos", "images", key)

@@ -48,11 +48,29 @@ def test_a_socket_folder_that_is_open_to_others_is_refused(tmp_path: Path) -> No
         folder.runtime.rmdir()
 
 
+def test_a_socket_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / ("link" * 30))
+    (tmp_path / "private").mkdir(mode=0o700)
+    folder.runtime.symlink_to(tmp_path / "private")
+    try:
+        with pytest.raises(Rejected, match="a link"), open_folder(folder.root, reserve=0):
+            pass
+    finally:
+        folder.runtime.unlink()
+
+
 def test_sockets_of_a_long_path_are_in_a_private_temporary_folder_of_their_own(tmp_path: Path) -> None:
     short, one, other = Path("/srv/n"), tmp_path / ("a" * 90), tmp_path / ("b" * 90)
     assert runtime_folder(short) == short / "run"
     assert runtime_folder(one) != runtime_folder(other)
     assert len(bytes(runtime_folder(one) / "admin.sock")) < 108
+
+
+def test_sockets_are_at_the_same_place_whatever_tmpdir_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = tmp_path / ("a" * 90)
+    before = runtime_folder(one)
+    monkeypatch.setattr("tempfile.tempdir", str(one))
+    assert runtime_folder(one) == before
 
 
 @pytest.mark.parametrize(
