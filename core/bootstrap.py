@@ -34,6 +34,7 @@ from core.command.undo_fields import undo_fields
 from core.console import Console
 from core.device.pair import Devices
 from core.egress import Egress
+from core.ingress.hosts import Domains, own_domains
 from core.ingress.lasting import Lasting
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
@@ -132,6 +133,7 @@ class Node:
     devices: Devices
     sessions: Sessions
     statements: Statements
+    domains: Domains
     lasting: Lasting
     visits: Visits
     commands: Commands
@@ -151,10 +153,16 @@ class Node:
         """Why this node takes no writes or starts no runs; '' when it does."""
         return self.disk.problem or self.processor.problem or self.views.graphs.problem
 
-    def sign_in_link(self) -> str:
-        """An address that signs one browser in, once, within ten minutes."""
-        host = self.address.removeprefix("http://")
-        return f"{self.address}/signin?code={self.statements.link_code(host, self.sessions.credential)}"
+    @property
+    def private_address(self) -> str:
+        """Its address that other programs on this machine can't guess; '' when it has none."""
+        port = self.address.rpartition(":")[2]
+        return f"http://{self.domains.unguessable}:{port}" if self.domains.unguessable else ""
+
+    def sign_in_link(self, address: str) -> str:
+        """A link at this node's `address` that signs one browser in, once, within ten minutes."""
+        host = address.removeprefix("http://")
+        return f"{address}/signin?code={self.statements.link_code(host, self.sessions.credential)}"
 
     async def change_credential(self, present: str | None = None) -> str:
         """See `core.owner.credential`."""
@@ -181,8 +189,9 @@ class Node:
             for app in await self.apps.list()
         ]
         return {
-            "address": self.address, "nats": self.server.url, "epoch": self.store.epoch, "events": last, "views": lags, "apps": apps,
-            "runs": await self.views.runs.counts(), "disk_free": self.folder.free_bytes(), "problem": self.problem,
+            "address": self.address, "private_address": self.private_address, "nats": self.server.url, "epoch": self.store.epoch,
+            "events": last, "views": lags, "apps": apps, "runs": await self.views.runs.counts(),
+            "disk_free": self.folder.free_bytes(), "problem": self.problem,
             "warning": self.apps.warning,
         }  # fmt: skip
 
@@ -355,13 +364,14 @@ async def open_platform(
     run_beside(stack, group, "processor", processor.run())
     token = await make_owner(directory, commands)
     statements, lasting = Statements(folder.key("session.key"), store.epoch), Lasting()
+    domains = own_domains(settings.domain, folder.key("domain.key") if settings.on_loopback else None)
     sessions = Sessions(directory, commands)
     stack.callback(directory.on_changed(partial(end_who_may_not_be_here, lasting)))
     run_beside(stack, group, "sessions", sessions.keep(lasting.review))
     api.add_fields(owner_fields(sessions, partial(change_credential, directory, commands)))
     devices = Devices(directory, commands, calls)
     return Node(
-        settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, statements, lasting, visits,
+        settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, statements, domains, lasting, visits,
         commands, disk, audit, quotas, meters, token,
     )  # fmt: skip
 
@@ -385,11 +395,10 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     def refused(app: str, path: str, why: str) -> None:
         node.audit.refused("web", ANYONE, f"{app}{path}", why)
 
-    sign_in = SignIn(node.sessions, node.statements, settings.domain, is_owner)
-    # Browsers take the hosts below a name without a dot, as localhost, for sites of their own.
-    proxy = await stack.enter_async_context(Proxy(shared_site="." in settings.domain))
+    sign_in = SignIn(node.sessions, node.statements, node.domains, is_owner)
+    proxy = await stack.enter_async_context(Proxy())
     front = Front(
-        api=node.api, apps=node.apps, sign_in=sign_in, proxy=proxy, visits=node.visits, domain=settings.domain,
+        api=node.api, apps=node.apps, sign_in=sign_in, proxy=proxy, visits=node.visits, domains=node.domains,
         console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in, lasting=node.lasting),
         authenticate=authenticate, lasting=node.lasting, refused=refused,
         metrics=node.metrics, watches=node.devices.watches,
@@ -405,7 +414,7 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
             f"{settings.host}:{settings.port} can't be listened on ({reason}): choose another address with --listen"
         ) from error
     port = runner.addresses[0][1]
-    node.address = f"http://{settings.domain if settings.host in ('127.0.0.1', '::1') else settings.host}:{port}"
+    node.address = f"http://{settings.domain if settings.on_loopback else settings.host}:{port}"
     admin = web.AppRunner(admin_application(node), access_log=None, shutdown_timeout=2.0, handle_signals=False)
     await admin.setup()
     stack.push_async_callback(admin.cleanup)

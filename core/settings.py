@@ -71,3 +71,7 @@ class NodeSettings:
     disk_reserve: int = DISK_RESERVE
     traces: bool = False
     graph: GraphServer | None = None
+
+    @property
+    def on_loopback(self) -> bool:
+        return self.host in ("127.0.0.1", "::1")

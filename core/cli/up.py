@@ -61,7 +61,9 @@ def up(
     async def work() -> None:
         async with open_node(settings) as node:
             collect_less()
-            announce(node.address, node.new_owner_token, node.sign_in_link(), data, node.apps.warning)
+            announce(node.address, node.new_owner_token, node.sign_in_link(node.address), data, node.apps.warning)
+            if private := node.private_address:
+                announce_private(node.sign_in_link(private))
             await node.run_until_stopped()
 
     run(work())
@@ -86,12 +88,26 @@ def announce(address: str, token: str | None, link: str, data: Path, warning: st
     print(f"Then install apps in the console: {console}", flush=True)
 
 
-def signin_link(data: DataOption, as_json: AsJson = False) -> None:
+def announce_private(link: str) -> None:
+    print(
+        "Where programs that you don't trust run on this machine, use this link instead: they can read a browser's\n"
+        f"session at localhost, and can't guess this address: {link}",
+        flush=True,
+    )
+
+
+def signin_link(
+    data: DataOption,
+    private: Annotated[
+        bool, typer.Option("--private", help="At the address that other programs on this machine can't guess.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Print a link that signs a browser in once, within ten minutes."""
 
     async def work() -> Any:
         async with open_client(data) as client:
-            return await client.ask("POST", "/signin-link")
+            return await client.ask("POST", f"/signin-link{'?private=true' if private else ''}")
 
     answer = run(work())
     if as_json:

@@ -1,33 +1,77 @@
-"""Which origin a request is for: core's own, or an app's."""
+"""Which origin a request is for: core's own, or an app's, at one of the cloud's domains."""
 
 from __future__ import annotations
 
+import base64
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 from aiohttp import web
 
-__all__ = ["acts", "app_of", "from_elsewhere", "origin_of", "port_of", "same_origin"]
+from core.settings import DEFAULT_DOMAIN
+
+__all__ = ["Domains", "acts", "from_elsewhere", "origin_of", "own_domains", "port_of", "same_origin"]
 
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # Nothing else: a browser reads `evil\.localhost` as the host `evil`.
 HOST = re.compile(r"(?P<name>\[::1\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 
-@lru_cache(256)
-def app_of(host: str, domain: str) -> str | None:
-    """The app whose origin `host` (with or without port) is; '' for core's own; None for a host that is nobody's.
+@dataclass(frozen=True, slots=True)
+class Domains:
+    """The domains of this cloud: core is at each, and an app at `<app>.<domain>`. `first`: where a request for an IP address goes on.
+    `unguessable`: one that other programs on this machine don't know, or ''. A browser sends its cookies of `localhost` to each port there,
+    so to any program that it is led to; those of a name that nobody knows it sends to core alone."""
 
-    Hosts that are not ours are refused, which also stops DNS rebinding: a foreign name that resolves to this machine is no origin of ours.
-    """
+    first: str
+    unguessable: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.first, self.unguessable) if self.unguessable else (self.first,)
+
+    def app_of(self, host: str) -> str | None:
+        """The app whose origin `host` (with or without port) is; '' for core's own; None for a host of another party.
+
+        Those are refused, which also stops DNS rebinding: a foreign name that resolves to this machine is not an origin of ours.
+        """
+        found = _place(host, self.names)
+        return None if found is None else found[0]
+
+    def of(self, host: str) -> str:
+        """The domain that `host` belongs to."""
+        found = _place(host, self.names)
+        return self.first if found is None else found[1]
+
+    def shared_site(self, host: str) -> bool:
+        """Whether browsers take the apps' hosts beside `host` for one site. Those below a name without a dot, as localhost, they do not."""
+        return "." in self.of(host)
+
+    def address(self, request: web.Request, app: str = "") -> str:
+        """The front page of `app`, '' for core's, at the domain at which `request` came."""
+        port = f":{request.url.port}" if request.url.explicit_port else ""
+        return f"{request.scheme}://{app and f'{app}.'}{self.of(request.host)}{port}/"
+
+
+def own_domains(domain: str, key: bytes | None) -> Domains:
+    """`domain` and, where that is localhost, one below it with 80 of the random bits of `key`. Without a key there is no such one."""
+    if key is None or domain != DEFAULT_DOMAIN:
+        return Domains(domain)
+    return Domains(domain, f"cloud-{base64.b32encode(key)[:16].decode().lower()}.{domain}")
+
+
+@lru_cache(256)
+def _place(host: str, domains: tuple[str, ...]) -> tuple[str, str] | None:
+    """App and domain of a host."""
     parts = HOST.fullmatch(host.lower())
     if parts is None:
         return None
     name = parts["name"]
-    if name in OWN_NAMES or name == domain:
-        return ""
-    app, dot, rest = name.partition(".")
-    return app if app and dot and rest == domain else None
+    if name in OWN_NAMES or name in domains:
+        return "", name if name in domains else domains[0]
+    app, _, rest = name.partition(".")
+    return (app, rest) if app and rest in domains else None
 
 
 def port_of(host: str) -> str:

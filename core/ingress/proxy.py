@@ -28,11 +28,7 @@ MOST_PRELIMINARY = 16
 
 
 class Proxy:
-    """`async with` it; one client session serves all apps on this machine's own loopback, and each sandbox has its own.
-    `shared_site`: see `passing_headers`."""
-
-    def __init__(self, *, shared_site: bool = False):
-        self._shared_site = shared_site
+    """`async with` it; one client session serves all apps on this machine's own loopback, and each sandbox has its own."""
 
     async def __aenter__(self) -> Proxy:
         self._client = new_client()
@@ -55,10 +51,13 @@ class Proxy:
             await client.close()
         return self._inside[address.app][1]
 
-    async def forward(self, request: web.Request, address: tuple[str, int] | Inside, user: str) -> web.StreamResponse:
+    async def forward(
+        self, request: web.Request, address: tuple[str, int] | Inside, user: str, *, shared_site: bool = False
+    ) -> web.StreamResponse:
+        """Have the app at `address` answer; it reads `user` in `Pcloud-User`. `shared_site`: see `passing_headers`."""
         client = await self._client_for(address)
         url = target(request, address)
-        headers = passing_headers(request.headers, shared_site=self._shared_site)
+        headers = passing_headers(request.headers, shared_site=shared_site)
         headers["Pcloud-User"] = user
         headers["X-Forwarded-Host"], headers["X-Forwarded-Proto"] = request.host, request.scheme
         headers["Host"] = request.host

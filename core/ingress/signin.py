@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from aiohttp import web
 
 from core.ingress.account import signed_out_page
-from core.ingress.hosts import app_of, port_of, same_origin
+from core.ingress.hosts import Domains, port_of, same_origin
 from core.ingress.pages import sealed_policy
 from core.owner.credential import credential_name
 from core.owner.session import Sessions
@@ -50,11 +50,11 @@ class SignIn:
     """`verify`: whether a text is the owner's credential."""
 
     def __init__(
-        self, sessions: Sessions, statements: Statements, domain: str, verify: Callable[[str], Awaitable[bool]]
+        self, sessions: Sessions, statements: Statements, domains: Domains, verify: Callable[[str], Awaitable[bool]]
     ):
         self._sessions = sessions
         self._statements = statements
-        self._domain = domain
+        self._domains = domains
         self._verify = verify
 
     def session(self, request: web.Request) -> Session | None:
@@ -138,15 +138,12 @@ class SignIn:
         # Two pages that are opened at the same time go the same way.
         secret = next(self._cookies(request, name), "") or secrets.token_urlsafe(24)
         target = f"{request.scheme}://{request.host}{path or request.path_qs}"
-        answer = web.HTTPSeeOther(f"{self.home(request)}signin?next={quote(target, safe='')}&way={way_of(secret)}")
+        answer = web.HTTPSeeOther(
+            f"{self._domains.address(request)}signin?next={quote(target, safe='')}&way={way_of(secret)}"
+        )
         answer.headers["Cache-Control"] = "no-store"
         self._set_cookie(request, answer, name, secret, WAY_SECONDS)
         return answer
-
-    def home(self, request: web.Request) -> str:
-        """The address of core's own front page."""
-        port = f":{request.url.port}" if request.url.explicit_port else ""
-        return f"{request.scheme}://{self._domain}{port}/"
 
     def checked_target(self, request: web.Request, target: str) -> str:
         """`target` if it is a page of this cloud, else core's own front page: signing in never leads elsewhere.
@@ -157,13 +154,13 @@ class SignIn:
             parts = urlsplit(target)
         except ValueError:  # such as an address with half a bracket
             return "/"
-        ours = parts.scheme == request.scheme and app_of(parts.netloc, self._domain) is not None
+        ours = parts.scheme == request.scheme and self._domains.app_of(parts.netloc) is not None
         return target if ours and port_of(parts.netloc) == port_of(request.host) else "/"
 
     def onward(self, target: str, way: str, session: Session) -> str:
         """Where a browser that is signed in goes: to an app's origin with a code, if it comes from there."""
         parts = urlsplit(target)
-        if not way or not parts.netloc or not app_of(parts.netloc, self._domain):
+        if not way or not parts.netloc or not self._domains.app_of(parts.netloc):
             return target
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         code = self._statements.entry_code(parts.netloc, session.id, way)
@@ -188,7 +185,7 @@ class SignIn:
         for session in list(self._of(request)):
             with suppress(NotFound):  # it has just been ended from elsewhere
                 await self._sessions.end(session.id)
-        answer = signed_out_page(self.home(request))
+        answer = signed_out_page(self._domains.address(request))
         self._set_cookie(request, answer, self._statements.session_cookie(request.secure), "", 0)
         return answer
 
@@ -199,7 +196,7 @@ class SignIn:
     def _ask(self, request: web.Request, target: str, note: str, status: int) -> web.StreamResponse:
         text = PAGE.format(next=html.escape(target), note=note)
         # Browsers hold `form-action` against the redirects too that follow, and those lead to an app's origin.
-        targets = f"'self' {request.scheme}://*.{self._domain}:*"
+        targets = f"'self' {request.scheme}://*.{self._domains.of(request.host)}:*"
         headers = {"Cache-Control": "no-store", "Content-Security-Policy": sealed_policy(text, targets)}
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 

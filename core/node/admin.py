@@ -17,7 +17,7 @@ from core.caller import OWNER
 from core.node.app_routes import app_routes
 from core.node.http import error_response
 from core.node.lines import as_lines, dumps
-from pcloud.errors import NotFound, PCloudError
+from pcloud.errors import NotFound, PCloudError, Rejected
 
 __all__ = ["admin_application"]
 
@@ -106,8 +106,14 @@ def admin_application(node: Any) -> web.Application:
         return web.json_response({"NATS_URL": node.server.url, "NATS_USER": user.user, "NATS_PASSWORD": user.password})
 
     @routes.post("/signin-link")
-    async def link(_: web.Request) -> web.StreamResponse:
-        return web.json_response({"link": node.sign_in_link()})
+    async def link(request: web.Request) -> web.StreamResponse:
+        """`?private=true`: at the address that other programs on this machine can't guess."""
+        private = request.query.get("private") == "true"
+        if private and not node.private_address:
+            raise Rejected(
+                "this node has no address besides its own: start it without --domain and --listen, or name a domain that can't be guessed"
+            )
+        return web.json_response({"link": node.sign_in_link(node.private_address if private else node.address)})
 
     @routes.post("/owner/reset")
     async def reset(request: web.Request) -> web.StreamResponse:

@@ -20,7 +20,7 @@ from core.caller import OWNER, Caller
 from core.console import CONSOLE, Console
 from core.ingress.account import SIGN_OUT, account_page
 from core.ingress.headers import SAFE
-from core.ingress.hosts import acts, app_of, from_elsewhere, same_origin
+from core.ingress.hosts import Domains, acts, from_elsewhere, same_origin
 from core.ingress.lasting import Lasting
 from core.ingress.pages import NOTHING, sealed_policy
 from core.ingress.proxy import Proxy
@@ -74,7 +74,7 @@ class Front:
         proxy: Proxy,
         visits: Visits,
         console: Console,
-        domain: str,
+        domains: Domains,
         authenticate: Callable[[str], Caller | None],
         lasting: Lasting,
         refused: Refused = lambda app, path, why: None,
@@ -87,7 +87,7 @@ class Front:
         self._proxy = proxy
         self._visits = visits
         self._console = console
-        self._domain = domain
+        self._domains = domains
         self._authenticate = authenticate
         self._lasting = lasting
         self._refused = refused
@@ -116,10 +116,11 @@ class Front:
             return error_response(error)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        app = app_of(request.host, self._domain)
+        app = self._domains.app_of(request.host)
         if app is None:
             self._refused("", request.path, f"came for the host {request.host!r}, which is not ours")
-            raise Rejected(f"{request.host!r} is no address of this cloud: use {self._domain} or APP.{self._domain}")
+            domain = self._domains.first
+            raise Rejected(f"{request.host!r} is no address of this cloud: use {domain} or APP.{domain}")
         try:
             if from_elsewhere(request):
                 raise Forbidden("this request comes from a page of another origin, which may only lead here by a link")
@@ -221,7 +222,9 @@ class Front:
                 self._visits.open(app, self._apps.web_key(app), visitor) as told,
                 self._lasting.request(lambda: self._sign_in.runs(session.id)),
             ):
-                return await self._proxy.forward(request, address, told)
+                return await self._proxy.forward(
+                    request, address, told, shared_site=self._domains.shared_site(request.host)
+                )
         except Unavailable as error:
             raise Unavailable(
                 f"the app {app!r} does not answer yet: try again in a moment, or see `pcloud app logs {app}`"
@@ -231,17 +234,14 @@ class Front:
         titles = {name: title for name, title, *_ in self._apps.web_names()}
         if app not in titles:
             raise NotFound(f"no app with pages called {app!r} is installed: see `pcloud app list`")
-        return account_page(titles[app], session, self._console_address(request), self._sign_in.home(request))
-
-    def _console_address(self, request: web.Request) -> str:
-        port = f":{request.url.port}" if request.url.explicit_port else ""
-        return f"{request.scheme}://{CONSOLE}.{self._domain}{port}/"
+        return account_page(
+            titles[app], session, self._domains.address(request, CONSOLE), self._domains.address(request)
+        )
 
     def _front_page(self, request: web.Request) -> web.Response:
-        port = f":{request.url.port}" if request.url.explicit_port else ""
-        console = self._console_address(request)
+        console = self._domains.address(request, CONSOLE)
         items = "".join(
-            f'<li><a href="{request.scheme}://{name}.{self._domain}{port}/">{html.escape(title)}'
+            f'<li><a href="{self._domains.address(request, name)}">{html.escape(title)}'
             f"<small>{name}, {html.escape(author)}</small></a>"
             for name, title, author in self._apps.web_names()
         )

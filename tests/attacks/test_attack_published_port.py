@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 from playwright.async_api import BrowserContext, Error, async_playwright
 
 from tests.acceptance.conftest import CHROMIUM, QUIET
@@ -108,3 +109,39 @@ async def test_attack_published_port_is_none_of_the_hosts_that_core_answers(
     assert trap["host"] not in ("localhost", "127.0.0.1", "::1")
     with pytest.raises(Error):
         await page.goto(f"http://{trap['host']}:{urlsplit(cloud.address).port}/", timeout=5000)
+
+
+@pytest.fixture
+async def stranger() -> AsyncIterator[tuple[int, list[str]]]:
+    """Another program on this machine that listens at localhost: its port, and the cookies that came."""
+    cookies: list[str] = []
+
+    async def hear(request: web.BaseRequest) -> web.Response:
+        cookies.append(request.headers.get("Cookie", ""))
+        return web.Response(text="heard")
+
+    runner = web.ServerRunner(web.Server(hear))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1], cookies
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("private", [True, False])
+async def test_attack_another_programs_port_hears_no_session_of_the_private_address(
+    cloud: Cloud, trap: dict[str, str], stranger: tuple[int, list[str]], private: bool
+) -> None:
+    """At localhost it does, which is why there is a private address."""
+    port, cookies = stranger
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = await browser.new_page()
+        link = cloud.cli("signin-link", *(["--private"] if private else [])).stdout.strip()
+        await page.goto(link)
+        domain = urlsplit(link).hostname
+        await page.goto(f"http://guest.{domain}:{urlsplit(link).port}/")
+        names = ("localhost", "guest.localhost", "console.localhost", "127.0.0.1")
+        for name in names:
+            await lead(page, f"http://{name}:{port}/")
+        await browser.close()
+    assert any(cookies) is not private and len(cookies) >= len(names)

@@ -17,6 +17,7 @@ from core.caller import Caller
 from core.command import NodeChange
 from core.console import Console
 from core.console.files import BuiltPage
+from core.ingress.hosts import Domains
 from core.ingress.lasting import Lasting
 from core.ingress.proxy import Proxy
 from core.ingress.signin import SignIn
@@ -242,7 +243,7 @@ async def open_front() -> AsyncIterator[FrontDoor]:
 
     async with served(web.Application()) as nowhere:
         pass  # its port is free again, and nobody listens there
-    sign_in = SignIn(sessions, statements, "localhost", is_owner)
+    sign_in = SignIn(sessions, statements, Domains("localhost"), is_owner)
     api: Any = TellingApi()
     visits = Visits()
     session = await sessions.begin("", credential_name(TOKEN))
@@ -258,7 +259,7 @@ async def open_front() -> AsyncIterator[FrontDoor]:
                 proxy=proxy,
                 visits=visits,
                 console=console,
-                domain="localhost",
+                domains=Domains("localhost"),
                 authenticate=authenticate,
                 lasting=lasting,
             )

@@ -109,6 +109,8 @@ def test_packing_gives_the_same_bytes_each_time_and_says_which(cloud: NodeProces
 def test_a_sign_in_link_is_one_line(cloud: NodeProcess) -> None:
     assert re.fullmatch(re.escape(cloud.address) + r"/signin\?code=[\w.-]+\n", cloud.cli("signin-link").stdout)
     assert cloud.json("signin-link", "--json")["link"].startswith(cloud.address)
+    private = cloud.status()["private_address"]
+    assert cloud.cli("signin-link", "--private").stdout.startswith(f"{private}/signin?code=")
 
 
 def test_the_graph_is_verified(cloud: NodeProcess) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
-from core.ingress.hosts import app_of, port_of
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from core.ingress.hosts import Domains, own_domains, port_of
 
 
 @pytest.mark.parametrize(
@@ -21,7 +24,7 @@ from core.ingress.hosts import app_of, port_of
     ],
 )
 def test_our_own_hosts_are_known(host: str, app: str) -> None:
-    assert app_of(host, "localhost") == app
+    assert Domains("localhost").app_of(host) == app
 
 
 @pytest.mark.parametrize(
@@ -33,14 +36,43 @@ def test_our_own_hosts_are_known(host: str, app: str) -> None:
     ],
 )  # fmt: skip
 def test_a_host_that_is_not_ours_is_nobodys(host: str) -> None:
-    assert app_of(host, "localhost") is None
+    assert Domains("localhost").app_of(host) is None
 
 
 def test_a_domain_of_ones_own_has_its_apps() -> None:
-    assert app_of("cloud.example.org", "cloud.example.org") == ""
-    assert app_of("photos.cloud.example.org:8443", "cloud.example.org") == "photos"
-    assert app_of("example.org", "cloud.example.org") is None
+    domains = own_domains("cloud.example.org", bytes(32))
+    assert domains.app_of("cloud.example.org") == ""
+    assert domains.app_of("photos.cloud.example.org:8443") == "photos"
+    assert domains.app_of("example.org") is None
+    assert domains.names == ("cloud.example.org",)
+
+
+def test_localhost_has_an_unguessable_domain_of_each_node() -> None:
+    one, other = own_domains("localhost", b"a" * 32), own_domains("localhost", b"b" * 32)
+    name = one.unguessable
+    assert re.fullmatch(r"cloud-[a-z2-7]{16}\.localhost", name) and name != other.unguessable
+    assert one.app_of(name) == "" and one.app_of(f"photos.{name}:8080") == "photos" and other.app_of(name) != ""
+    assert own_domains("localhost", None).unguessable == ""
+
+
+@pytest.mark.parametrize(
+    ("host", "console", "shared"),
+    [
+        ("localhost:8080", "http://console.localhost:8080/", False),
+        ("127.0.0.1:8080", "http://console.localhost:8080/", False),
+        ("photos.cloud-x.localhost:8080", "http://console.cloud-x.localhost:8080/", True),
+    ],
+)
+def test_links_stay_at_the_domain_at_which_a_request_came(host: str, console: str, shared: bool) -> None:
+    domains = Domains("localhost", "cloud-x.localhost")
+    request = make_mocked_request("GET", "/", {"Host": host})
+    assert domains.address(request, "console") == console and domains.shared_site(host) == shared
 
 
 def test_the_port_of_a_host() -> None:
-    assert [port_of(host) for host in ("localhost:8080", "localhost", "[::1]:80", "[::1]")] == ["8080", "", "80", ""]
+    assert [port_of(host) for host in ("localhost:8080", "localhost", "[::1]:8080", "[::1]")] == [
+        "8080",
+        "",
+        "8080",
+        "",
+    ]
