@@ -72,7 +72,7 @@ class Aftercare:
                     continue
                 if is_stranded(app, started=local.started(name)):
                     self._go_on(app)
-                elif name in running and await local.lacks_ports(name, of=running):
+                elif name in running and local.lacks_ports(name, of=running):
                     log.info("%s is started anew: it may reach a port that was not there before", name)
                     self._restart(app)
 

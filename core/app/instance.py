@@ -150,11 +150,11 @@ class Instance:
         """Between `start` and `stop`."""
         return self._gateway is not None
 
-    async def lacks_ports(self, of: Collection[str]) -> bool:
+    def lacks_ports(self, of: Collection[str]) -> bool:
         """Whether it may reach a port of these apps that was not there when its process started."""
         if self._reached is None:
             return False
-        return any(port not in self._reached and port.app in of for port in await self._reach.reaches(self.app.name))
+        return any(port not in self._reached and port.app in of for port in self._reach.reaches(self.app.name))
 
     @property
     def sandbox(self) -> str:
@@ -226,7 +226,7 @@ class Instance:
         assert run is not None and self._environment is not None
         ports = {name: self._reach.ports.published(self.app.name, name) for name in run.ports}
         if self._settings.confines:
-            return await self._confined(run, ports)
+            return self._confined(run, ports)
         self.port = free_port() if run.web else 0
         # Without a sandbox it listens on the host itself, where there is one 127.0.0.1 for all.
         ports = {name: port._replace(address=LOOPBACK) for name, port in ports.items()}
@@ -238,11 +238,11 @@ class Instance:
         variables = self._variables(ports, {**own, **keys, **doors, "PATH": path})
         return Start(run.command, variables, self.folders.code(self.app.archive))
 
-    async def _confined(self, run: Run, ports: Mapping[str, Published]) -> Start:
+    def _confined(self, run: Run, ports: Mapping[str, Published]) -> Start:
         assert self._environment is not None
         name, resources = self.app.name, self.app.resources
         self.port = WEB_PORT if run.web else 0
-        reaches = tuple(await self._reach.reaches(name))
+        reaches = tuple(self._reach.reaches(name))
         outside = self._reach.doors(name, sorted({one.address for one in (*reaches, *ports.values())}))
         path = f"{self._environment}/bin:{Path(python()).parent}:/usr/local/bin:/usr/bin:/bin"
         own = {

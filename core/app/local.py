@@ -81,9 +81,9 @@ class LocalApps:
     def started(self, name: str) -> bool:
         return name in self.instances and self.instances[name].started
 
-    async def lacks_ports(self, name: str, of: Collection[str]) -> bool:
+    def lacks_ports(self, name: str, of: Collection[str]) -> bool:
         """Whether the app may reach a port of these others that was not there when it started."""
-        return name in self.instances and await self.instances[name].lacks_ports(of)
+        return name in self.instances and self.instances[name].lacks_ports(of)
 
     def web_address(self, name: str) -> tuple[str, int] | Inside | None:
         instance = self.instances.get(name)

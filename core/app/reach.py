@@ -31,11 +31,11 @@ class Reach:
         """What it had to do with hosts outside since core's start."""
         return self._egress.total(app)
 
-    async def reaches(self, app: str) -> list[Published]:
+    def reaches(self, app: str) -> list[Published]:
         """The ports of others that `app` may use: those of each app of which it may call an action."""
         return [self.ports.published(other.name, port) for other in self._callable(app) for port in _ports(other)]
 
-    async def may_reach(self, app: str, other: str) -> bool:
+    def may_reach(self, app: str, other: str) -> bool:
         return any(found.name == other for found in self._callable(app))
 
     def _changed(self, changed: Changed) -> None:

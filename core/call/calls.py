@@ -105,9 +105,9 @@ class Calls:
         there, died or took too long."""
         self._count(caller)
         async with self._recorded("call", caller, target) as record:
-            name = await self.resolve(caller, target)
+            name = self.resolve(caller, target)
             record["action"] = str(name)
-            checked = await self.check(name, args, actions)
+            checked = self.check(name, args, actions)
             context = self._context(caller, name, checked, actions, run_token, replay)
             record.update(run=context.id, cause=context.cause)
             try:
@@ -139,10 +139,10 @@ class Calls:
         """
         self._count(caller)
         async with self._recorded("send", caller, target) as record:
-            name = await self.resolve(caller, target)
+            name = self.resolve(caller, target)
             record["action"] = str(name)
-            checked = self.check_size(str(name), await self.check(name, args, actions))
-            await self._capabilities.demand(caller, actions)
+            checked = self.check_size(str(name), self.check(name, args, actions))
+            self._capabilities.demand(caller, actions)
             job = self._job(caller, name, checked, actions, key, run_token, revision)
             record.update(run=job.id, cause=job.cause)
             if await self._store.runs.last(job.app, job.action, job.id) is None:
@@ -189,20 +189,20 @@ class Calls:
 
     # --- what the event processor uses ---------------------------------------------------------------------------------------------
 
-    async def resolve(self, caller: Caller, target: str) -> ActionName:
+    def resolve(self, caller: Caller, target: str) -> ActionName:
         """The action that `target` means for this caller, who may call it; raises `Forbidden`, `NotFound` or
         `Rejected`."""
-        name = await self._resolve(caller, parse_target(target))
+        name = self._resolve(caller, parse_target(target))
         if caller != CORE and self.directory.is_internal(name.app, name.action):
             raise Forbidden(f"{name} can't be called: PCloud itself calls it when there is a reason to")
         return name
 
-    async def _resolve(self, caller: Caller, target: Target) -> ActionName:
+    def _resolve(self, caller: Caller, target: Target) -> ActionName:
         demand_scope(caller, target)
         if isinstance(target, CapabilityName):
-            return await self._capabilities.resolve(caller, target)
+            return self._capabilities.resolve(caller, target)
         if caller != CORE:
-            await demand(self.directory, caller, target)
+            demand(self.directory, caller, target)
         if isinstance(target, RoleAction):
             return ActionName(self.directory.holder(target.role), target.action)
         return target
@@ -263,7 +263,7 @@ class Calls:
         finally:
             self._called(name.app, time.perf_counter() - began, outcome)
 
-    async def check(
+    def check(
         self, name: ActionName, args: Mapping[str, Any], actions: Mapping[str, str] = NO_ACTIONS
     ) -> dict[str, Any]:
         """The arguments as the action takes them; raises `Rejected`, or `NotFound` for an action that does not

@@ -61,14 +61,14 @@ class Capabilities:
         to give."""
         return {name: await self.mint(caller, receiver, action) for name, action in _parsed(actions).items()}
 
-    async def demand(self, caller: Caller, actions: Mapping[str, str]) -> None:
+    def demand(self, caller: Caller, actions: Mapping[str, str]) -> None:
         """Raises now what `mint_all` would raise later."""
         for action in _parsed(actions).values():
-            await demand(self._directory, caller, action)
+            demand(self._directory, caller, action)
 
     async def mint(self, caller: Caller, receiver: str, action: ActionName) -> str:
         """`capability:TOKEN` for `receiver`, recorded as a node `core/Capability`."""
-        await demand(self._directory, caller, action)
+        demand(self._directory, caller, action)
         giver = calling_app(caller) or OWNER
         token = self._token(giver, receiver, action)
         ref = _ref(token)
@@ -77,14 +77,14 @@ class Capabilities:
             await self._commands.write(caller.actor, [NodeChange(ref, "upsert", set=fields)], through=caller.through)
         return f"capability:{token}"
 
-    async def resolve(self, caller: Caller, name: CapabilityName) -> ActionName:
+    def resolve(self, caller: Caller, name: CapabilityName) -> ActionName:
         """The action behind a token; raises `Forbidden` unless it is the caller's and its giver may still call it."""
         known = self._directory.capability(_ref(name.token).id)
         receiver = calling_app(caller)
         if known is None or not receiver or known.receiver != receiver:
             raise Forbidden("this is no capability that you hold: it was taken back, or given to another app")
         action, giver = ActionName.parse(known.action), known.giver
-        await demand(self._directory, PERSON if giver == OWNER else Caller("app", giver), action)
+        demand(self._directory, PERSON if giver == OWNER else Caller("app", giver), action)
         return action
 
     def _token(self, giver: str, receiver: str, action: ActionName) -> str:

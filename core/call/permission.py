@@ -16,7 +16,7 @@ __all__ = ["Permission", "calling_app", "demand", "demand_scope"]
 class Permission(Protocol):
     """Answers from the grants of now; `projections.directory.Directory` is one."""
 
-    async def may_call(self, app: str, target: str) -> bool:
+    def may_call(self, app: str, target: str) -> bool:
         """Whether the owner approved that `app` calls `target`, in the form in which its manifest asks for it."""
         ...
 
@@ -39,10 +39,10 @@ def demand_scope(caller: Caller, target: Target) -> None:
     caller.demand(SCOPES.get(str(target), "manage"))
 
 
-async def demand(permission: Permission, caller: Caller, target: ActionName | RoleAction) -> None:
+def demand(permission: Permission, caller: Caller, target: ActionName | RoleAction) -> None:
     """Raises `Forbidden` unless the caller may call this; an app may always call its own actions."""
     app = calling_app(caller)
     if not app or (isinstance(target, ActionName) and target.app == app):
         return
-    if not await permission.may_call(app, str(target)):
+    if not permission.may_call(app, str(target)):
         raise Forbidden(f"{app} has no grant to call {target}: it has to ask for it under `uses` in its app.yaml")

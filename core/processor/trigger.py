@@ -233,8 +233,8 @@ class TriggerLoop:
         revision = str(Revision(self._parts.store.epoch, event.sequence))
 
         async def attempt(run: Run) -> CallAnswer:
-            name = await calls.resolve(self._caller, plan.target)
-            args = await calls.check(name, run.args, run.actions)
+            name = calls.resolve(self._caller, plan.target)
+            args = calls.check(name, run.args, run.actions)
             context = RunContext(run.id, run.generation, run.cause, run.depth, replay)
             return await calls.invoke(
                 self._caller, name, args, context, actions=run.actions, revision=revision, attempt=run.attempt, start_wait=0.0

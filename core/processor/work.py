@@ -113,8 +113,8 @@ class WorkLoop:
         async def attempt(run: Run) -> CallAnswer:
             self._demand_sight(job)
             # A durable call was allowed when it was taken; a trigger's action is resolved and allowed anew.
-            name = await calls.resolve(caller, job.target) if job.target else ActionName(job.app, job.action)
-            args = await calls.check(name, run.args, run.actions)
+            name = calls.resolve(caller, job.target) if job.target else ActionName(job.app, job.action)
+            args = calls.check(name, run.args, run.actions)
             context = RunContext(run.id, run.generation, run.cause, run.depth, job.replay)
             return await calls.invoke(
                 caller, name, args, context, actions=run.actions, revision=job.revision, attempt=run.attempt, start_wait=0.0

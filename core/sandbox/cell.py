@@ -43,7 +43,7 @@ OPEN_SECONDS = 20.0
 # An app needs one connection to the bus; each costs nats-server memory.
 MOST_TO_BUS = 16
 Serve = Callable[[socket.socket], Awaitable[None]]
-MayReach = Callable[[str, str], Awaitable[bool]]
+MayReach = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +204,7 @@ class Cell:
         return connection
 
     async def _reach(self, other: Published) -> socket.socket:
-        if not await self._may_reach(self._plan.app, other.app):
+        if not self._may_reach(self._plan.app, other.app):
             raise Unavailable(f"{self._plan.app} has no grant to use {other.app} any more")
         return await self._ports.connect(other.app, other.port)
 

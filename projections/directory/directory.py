@@ -158,7 +158,7 @@ class Directory:
         """What the owner allows the app now."""
         return tuple(grant for grant in self.grants(app) if grant.approved)
 
-    async def may_call(self, app: str, target: str) -> bool:
+    def may_call(self, app: str, target: str) -> bool:
         """Whether `app` was granted this very target, written as in its manifest: `app/action` or `role:ROLE/action`.
 
         An app's own actions need no grant. Who holds a role does not count: ask for the form that the caller used.

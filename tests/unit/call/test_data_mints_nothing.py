@@ -50,7 +50,7 @@ class Parts:
         capabilities = Capabilities(b"k" * 32, self, self)  # type: ignore[arg-type]
         self.calls = Calls(self, self, self, capabilities, self, CallSettings())  # type: ignore[arg-type]
 
-    async def may_call(self, app: str, target: str) -> bool:
+    def may_call(self, app: str, target: str) -> bool:
         return True
 
     def action(self, app: str, action: str) -> Action:
@@ -96,7 +96,7 @@ def test_no_value_of_a_durable_call_mints_anything(args: dict[str, Any], caller:
         job = decode_job(parts.jobs[0])
         assert job.actions == {} and b"actions" not in encode_job(job)
         name = ActionName(job.app, job.action)
-        checked = await parts.calls.check(name, job.args, job.actions)
+        checked = parts.calls.check(name, job.args, job.actions)
         await parts.calls.invoke(caller, name, checked, RunContext(job.id), actions=job.actions)
 
     parts = Parts()

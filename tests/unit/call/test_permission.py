@@ -30,7 +30,7 @@ class Granted:
     def __init__(self, *pairs: tuple[str, str]) -> None:
         self.pairs = set(pairs)
 
-    async def may_call(self, app: str, target: str) -> bool:
+    def may_call(self, app: str, target: str) -> bool:
         return (app, target) in self.pairs
 
 
@@ -51,23 +51,23 @@ class Minted(Granted):
 @pytest.mark.parametrize(
     "caller", [NOTES, Caller("person", "owner", through="notes"), Caller("device", "d", through="notes")]
 )
-async def test_an_app_and_its_pages_call_their_own_actions_and_none_of_a_name_that_only_begins_so(
+def test_an_app_and_its_pages_call_their_own_actions_and_none_of_a_name_that_only_begins_so(
     caller: Caller,
 ) -> None:
-    await demand(Granted(), caller, ActionName.parse("notes/keep"))
+    demand(Granted(), caller, ActionName.parse("notes/keep"))
     with pytest.raises(Forbidden):
-        await demand(Granted(), caller, KEEP)
+        demand(Granted(), caller, KEEP)
 
 
-async def test_the_owner_calls_everything() -> None:
-    await demand(Granted(), OWNER, KEEP)
+def test_the_owner_calls_everything() -> None:
+    demand(Granted(), OWNER, KEEP)
 
 
 @pytest.mark.parametrize("app", ["note", "notes", "notes-two-more"])
-async def test_the_directory_takes_no_name_that_only_begins_so_for_the_apps_own(app: str) -> None:
+def test_the_directory_takes_no_name_that_only_begins_so_for_the_apps_own(app: str) -> None:
     directory = Directory(Catalog())
-    assert not await directory.may_call(app, str(KEEP))
-    assert await directory.may_call("notes-two", str(KEEP))
+    assert not directory.may_call(app, str(KEEP))
+    assert directory.may_call("notes-two", str(KEEP))
 
 
 async def test_a_capability_holds_while_its_giver_may_call_and_for_its_receiver_alone() -> None:
@@ -75,13 +75,13 @@ async def test_a_capability_holds_while_its_giver_may_call_and_for_its_receiver_
     capabilities = Capabilities(b"k" * 32, granted, granted)  # type: ignore[arg-type]
     text = await capabilities.mint(NOTES, "desk", KEEP)
     name = CapabilityName(text.removeprefix("capability:"))
-    assert await capabilities.resolve(DESK, name) == KEEP
+    assert capabilities.resolve(DESK, name) == KEEP
     for other in (NOTES, NOTES_TWO, OWNER, Caller("device", "d")):
         with pytest.raises(Forbidden):
-            await capabilities.resolve(other, name)
+            capabilities.resolve(other, name)
     granted.pairs.clear()
     with pytest.raises(Forbidden):
-        await capabilities.resolve(DESK, name)
+        capabilities.resolve(DESK, name)
 
 
 async def test_what_is_given_by_two_or_to_two_are_different_tokens() -> None:
