@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pcloud.errors import Corrupt, Forbidden
 from pcloud.upcast import upcast_actor
-from projections.directory import Scope
+from projections.directory import Directory, Scope
 
-__all__ = ["CORE", "OWNER", "Caller", "RunContext", "Scope", "caller_from"]
+__all__ = ["CORE", "OWNER", "Caller", "RunContext", "Scope", "caller_now"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,15 @@ CORE = Caller("app", "core")
 """PCloud itself, where no person and no app asks."""
 
 
-def caller_from(actor: str, through: str = "", scopes: frozenset[Scope] = frozenset()) -> Caller:
-    """The caller that stands as `actor` in a record."""
+def caller_now(directory: Directory, actor: str, through: str = "") -> Caller:
+    """The caller that stands as `actor` in a record, with the scopes of now. Raises `Forbidden` for a device that is no longer paired."""
     kind, _, name = upcast_actor(actor).partition(":")
     if kind not in ("person", "device", "app"):
         raise Corrupt(f"{actor!r} is no actor: want person:ID, device:ID or app:NAME")
-    return Caller(kind, name, through, scopes=scopes)
+    caller = Caller(kind, name, through)
+    if kind != "device":
+        return caller
+    device = directory.records.devices.get(name)
+    if device is None or not device.asks:
+        raise Forbidden(f"the device {name} is no longer paired, so nothing is done in its name")
+    return replace(caller, scopes=frozenset(device.scopes))

@@ -190,7 +190,8 @@ class App:
         self, target: str, arguments: Mapping[str, Any] | None = None, /, *, key: str | None = None,
         actions: Mapping[str, str] | None = None, **named: Any,
     ) -> str:  # fmt: skip
-        """Like `call`, but durable: it is stored before this returns the run's id, and then tried until it works.
+        """Like `call`, but durable: it is stored before this returns the run's id, and then tried until it works,
+        while the app may still call it: a run whose right has ended is FAILED, and the owner sees it.
 
         The same `key` is run once. Inside a run it may be left out: then the same arguments are run once. An argument
         called `key` or `actions` goes into the mapping.

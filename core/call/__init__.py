@@ -11,12 +11,12 @@ from core.call.dispatch import Dispatcher, DispatchSettings
 from core.call.identity import send_run_id, trigger_run_id
 from core.call.job import Job, decode_job, encode_job
 from core.call.opening import open_calls
-from core.call.permission import Permission
+from core.call.permission import Permission, Refused
 from core.call.settings import CallSettings
-from core.call.target import ActionName, CapabilityName, RoleAction, parse_target
+from core.call.target import ActionName, CapabilityName, RoleAction, parse_stored, parse_target
 
 __all__ = [
     "ARGUMENT_TYPES", "ActionName", "CallAnswer", "CallSettings", "Calls", "Capabilities", "CapabilityName", "DispatchSettings",
-    "Dispatcher", "HandlerFailed", "Job", "NoInstance", "Permission", "RoleAction", "Writer", "check_arguments", "decode_job",
-    "encode_job", "open_calls", "parse_target", "send_run_id", "takes_action", "trigger_run_id",
+    "Dispatcher", "HandlerFailed", "Job", "NoInstance", "Permission", "Refused", "RoleAction", "Writer", "check_arguments", "decode_job",
+    "encode_job", "open_calls", "parse_stored", "parse_target", "send_run_id", "takes_action", "trigger_run_id",
 ]  # fmt: skip

@@ -1,4 +1,5 @@
-"""Who may call an app's actions now, and since when: what an app needs that hands out keys, to end them with the right they stand on."""
+"""Who may call an app's actions now, and since when: what an app needs that hands out keys, to end them with the right they stand on, and
+what decides of a call of which only the action is known."""
 
 from __future__ import annotations
 
@@ -6,12 +7,13 @@ from collections.abc import Iterator
 
 from core.call.capability import OWNER
 from core.call.permission import SCOPES
+from core.call.target import ActionName
 from core.caller import OWNER as PERSON
 from core.caller import Caller
-from pcloud.errors import NotFound
-from projections.directory import AppState, Directory
+from pcloud.errors import Forbidden, NotFound
+from projections.directory import Directory
 
-__all__ = ["CALLERS_CHANGED", "Rights", "callers_of"]
+__all__ = ["CALLERS_CHANGED", "Rights", "callers_of", "demand_any"]
 
 CALLERS_CHANGED = "callers-changed"
 Rights = dict[str, dict[str, int]]
@@ -33,10 +35,21 @@ def callers_of(directory: Directory, app: str) -> Rights:
         found[device.actor] = dict.fromkeys(allowed, 0)
     for receiver, target, since in _granted(directory):
         name, _, action = target.rpartition("/")
-        if name in names and action in actions and receiver != app and _is_here(directory, receiver):
+        if name in names and action in actions and receiver != app and directory.is_here(receiver):
             rights = found.setdefault(f"app:{receiver}", {})
             rights[action] = min(since, rights.get(action, since))
     return found
+
+
+def demand_any(directory: Directory, caller: Caller, name: ActionName) -> None:
+    """Raises `Forbidden` unless the caller may call this now, in whichever form: by name, by a role, or by a capability."""
+    rights = callers_of(directory, name.app)
+    bounds = {caller.actor, caller.authority} - {f"app:{name.app}"}  # its own actions need no grant
+    if any(name.action not in rights.get(bound, {}) for bound in bounds) or directory.is_internal(
+        name.app, name.action
+    ):
+        through = f" through {caller.through}" if caller.through else ""
+        raise Forbidden(f"{caller.actor}{through} has no right any more to call {name}")
 
 
 def _holds(directory: Directory, app: str, role: str) -> bool:
@@ -46,20 +59,16 @@ def _holds(directory: Directory, app: str, role: str) -> bool:
         return False
 
 
-def _is_here(directory: Directory, app: str) -> bool:
-    found = directory.records.apps.get(app)
-    return found is not None and found.state is not AppState.REMOVING
-
-
 def _devices(directory: Directory) -> Iterator[Caller]:
     for device in directory.records.devices.values():
-        if device.state == "active" and not device.rights:
+        if device.asks:
             yield Caller("device", device.id, scopes=frozenset(device.scopes))
 
 
 def _granted(directory: Directory) -> Iterator[tuple[str, str, int]]:
     """App, target and since when, for each grant, and for each action that an app was handed."""
-    grants = [grant for grant in directory.records.grants.values() if grant.approved and grant.verb == "call"]
+    approved = [grant for grant in directory.records.grants.values() if grant.approved and grant.verb == "call"]
+    grants = [grant for grant in approved if directory.is_here(grant.app)]
     for grant in grants:
         yield grant.app, grant.target, directory.sequence_of("Grant", grant.id)
     for handed in directory.records.capabilities.values():

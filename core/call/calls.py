@@ -19,17 +19,17 @@ import msgspec
 from core.audit import Audit
 from core.call.answer import CallAnswer, HandlerFailed
 from core.call.arguments import check_arguments
-from core.call.callers import CALLERS_CHANGED, Rights, callers_of
+from core.call.callers import CALLERS_CHANGED, Rights, callers_of, demand_any
 from core.call.capability import Capabilities
 from core.call.dispatch import Dispatcher
 from core.call.identity import call_run_id, send_run_id
 from core.call.job import Job, encode_job
 from core.call.notices import Notices
 from core.call.open_runs import OpenRuns
-from core.call.permission import calling_app, demand, demand_scope
+from core.call.permission import Refused, calling_app, demand, demand_scope
 from core.call.settings import CallSettings
-from core.call.target import ActionName, CapabilityName, RoleAction, Target, parse_target
-from core.caller import CORE, Caller, RunContext
+from core.call.target import ActionName, CapabilityName, RoleAction, Target, parse_stored, parse_target, stored_target
+from core.caller import CORE, Caller, RunContext, caller_now
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from pcloud.errors import Forbidden, PCloudError, Rejected
@@ -105,7 +105,7 @@ class Calls:
         there, died or took too long."""
         self._count(caller)
         async with self._recorded("call", caller, target) as record:
-            name = self.resolve(caller, target)
+            name = self.resolve(caller, parse_target(target))
             record["action"] = str(name)
             checked = self.check(name, args, actions)
             context = self._context(caller, name, checked, actions, run_token, replay)
@@ -132,18 +132,19 @@ class Calls:
         traceparent: str = "",
     ) -> str:
         """Store the call in WORK and return its run's id; it is made with retries until it is DONE or FAILED, its
-        effects once.
+        effects once. Whether the caller may is decided now, and again at each attempt.
 
         `key`: idempotency key of this caller for this action; the same key again is the same run. Without one, inside
         a run it is made of the run and the arguments, else it is random. Raises `Forbidden` and `Rejected` at once.
         """
         self._count(caller)
         async with self._recorded("send", caller, target) as record:
-            name = self.resolve(caller, target)
+            named = parse_target(target)
+            name = self.resolve(caller, named)
             record["action"] = str(name)
             checked = self.check_size(str(name), self.check(name, args, actions))
             self._capabilities.demand(caller, actions)
-            job = self._job(caller, name, checked, actions, key, run_token, revision)
+            job = self._job(caller, name, stored_target(named), checked, actions, key, run_token, revision)
             record.update(run=job.id, cause=job.cause)
             if await self._store.runs.last(job.app, job.action, job.id) is None:
                 with self._tracer.span(f"send {name}", "producer", traceparent, pcloud__run=job.id) as span:
@@ -189,10 +190,26 @@ class Calls:
 
     # --- what the event processor uses ---------------------------------------------------------------------------------------------
 
-    def resolve(self, caller: Caller, target: str) -> ActionName:
+    def reauthorize(self, job: Job) -> tuple[Caller, ActionName]:
+        """Who makes a stored call and which action it means, by the rights of now. Raises `Refused`, which is audited, `NotFound` or
+        `Rejected`."""
+        name = ActionName(job.app, job.action)
+        try:
+            caller = caller_now(self.directory, job.actor, job.through)
+            if job.target:
+                name = self.resolve(caller, parse_stored(job.target))
+            else:
+                demand_any(self.directory, caller, name)
+            self._capabilities.demand(caller, job.actions)
+        except Forbidden as error:
+            self._audit.refused("send", job.actor, str(name), error.message, through=job.through)
+            raise Refused(error.message) from error
+        return caller, name
+
+    def resolve(self, caller: Caller, target: Target) -> ActionName:
         """The action that `target` means for this caller, who may call it; raises `Forbidden`, `NotFound` or
         `Rejected`."""
-        name = self._resolve(caller, parse_target(target))
+        name = self._resolve(caller, target)
         if caller != CORE and self.directory.is_internal(name.app, name.action):
             raise Forbidden(f"{name} can't be called: PCloud itself calls it when there is a reason to")
         return name
@@ -297,8 +314,8 @@ class Calls:
         return RunContext(call_run_id(secrets.token_hex(16)), replay=replay)
 
     def _job(
-        self, caller: Caller, name: ActionName, args: dict[str, Any], actions: Mapping[str, str], key: str | None,
-        run_token: str, revision: str,
+        self, caller: Caller, name: ActionName, target: str, args: dict[str, Any], actions: Mapping[str, str],
+        key: str | None, run_token: str, revision: str,
     ) -> Job:  # fmt: skip
         if key is not None and not 0 < len(key) <= self._settings.key_length:
             raise Rejected(f"an idempotency key has 1 to {self._settings.key_length} characters")
@@ -315,6 +332,7 @@ class Calls:
             actions=dict(actions),
             actor=caller.actor,
             through=caller.through,
+            target=target,
             created=time.time(),
             cause=context.cause,
             depth=context.depth,

@@ -10,7 +10,6 @@ hash alone."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import time
 from base64 import urlsafe_b64encode
@@ -71,15 +70,15 @@ class Capabilities:
         demand(self._directory, caller, action)
         giver = calling_app(caller) or OWNER
         token = self._token(giver, receiver, action)
-        ref = _ref(token)
+        ref = Ref.make("core", "Capability", CapabilityName.of(token).id)
         if self._directory.capability(ref.id) is None:
             fields = {"giver": giver, "receiver": receiver, "action": str(action), "createdAt": _now()}
             await self._commands.write(caller.actor, [NodeChange(ref, "upsert", set=fields)], through=caller.through)
         return f"capability:{token}"
 
     def resolve(self, caller: Caller, name: CapabilityName) -> ActionName:
-        """The action behind a token; raises `Forbidden` unless it is the caller's and its giver may still call it."""
-        known = self._directory.capability(_ref(name.token).id)
+        """The action behind it; raises `Forbidden` unless it is the caller's and its giver may still call it."""
+        known = self._directory.capability(name.id)
         receiver = calling_app(caller)
         if known is None or not receiver or known.receiver != receiver:
             raise Forbidden("this is no capability that you hold: it was taken back, or given to another app")
@@ -98,10 +97,6 @@ def _parsed(actions: Mapping[str, str]) -> dict[str, ActionName]:
     if len(actions) > LIMIT:
         raise Rejected(f"{len(actions)} actions are handed over in one call, at most {LIMIT} can be")
     return {name: ActionName.parse(action) for name, action in actions.items()}
-
-
-def _ref(token: str) -> Ref:
-    return Ref.make("core", "Capability", hashlib.sha256(token.encode()).hexdigest())
 
 
 def _now() -> str:

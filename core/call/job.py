@@ -14,8 +14,9 @@ __all__ = ["Job", "decode_job", "encode_job"]
 class Job(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """`id`: the run's. `kind`: what made the run first; a trigger's run comes here when the owner retries it.
     `actor`: who called, `through` which app ('' for none). `actions`: those handed over, `app/action` by argument; a job of
-    before they had a place of their own hands nothing over. `target`: as the caller named it, where it is to be resolved
-    again. `created`: unix seconds; a run that ended later than this is this job's, and not made again."""
+    before they had a place of their own hands nothing over. `target`: what was called, as `stored_target` writes it, to be
+    resolved again at each attempt; '' in a send of before, when it was not kept. `created`: unix seconds; a run that ended
+    later than this is this job's, and not made again."""
 
     id: str
     kind: Literal["send", "trigger", "init"]

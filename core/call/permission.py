@@ -10,7 +10,11 @@ from core.call.target import ActionName, RoleAction, Target
 from core.caller import Caller, Scope
 from pcloud.errors import Forbidden
 
-__all__ = ["Permission", "calling_app", "demand", "demand_scope"]
+__all__ = ["Permission", "Refused", "calling_app", "demand", "demand_scope"]
+
+
+class Refused(Forbidden):
+    """Core itself refuses a stored call, not the app that was called: its caller's right has ended."""
 
 
 class Permission(Protocol):
@@ -45,4 +49,6 @@ def demand(permission: Permission, caller: Caller, target: ActionName | RoleActi
     if not app or (isinstance(target, ActionName) and target.app == app):
         return
     if not permission.may_call(app, str(target)):
-        raise Forbidden(f"{app} has no grant to call {target}: it has to ask for it under `uses` in its app.yaml")
+        raise Forbidden(
+            f"{app} has no grant to call {target}: its app.yaml has to ask for it under `uses`, and the owner to approve it"
+        )

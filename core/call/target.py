@@ -4,20 +4,24 @@
     role:ROLE/action      role:object-storage/get-object
     capability:TOKEN      made by core from an action that was handed over, see `capability`
 
+    handed:ID             a capability as a stored call names it: the id of its record, which gives no right by itself
+
 Only the written form lives here; who holds a role and who may call is decided in `directory` and `permission`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
 from pcloud.errors import Rejected
 from pcloud.subject import check_action, check_app
 
-__all__ = ["ActionName", "CapabilityName", "RoleAction", "Target", "parse_target"]
+__all__ = ["ActionName", "CapabilityName", "RoleAction", "Target", "parse_stored", "parse_target", "stored_target"]
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,128}")
+_HANDED = "handed:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,16 @@ class RoleAction:
 
 @dataclass(frozen=True, slots=True)
 class CapabilityName:
-    """An action handed to the caller; the token is a secret and never printed."""
+    """An action handed to the caller. `id`: of its record, the SHA-256 of its token, which is a secret and kept nowhere."""
 
-    token: str
+    id: str
 
     def __str__(self) -> str:
         return "capability:…"
+
+    @classmethod
+    def of(cls, token: str) -> CapabilityName:
+        return cls(hashlib.sha256(token.encode()).hexdigest())
 
 
 Target = ActionName | RoleAction | CapabilityName
@@ -76,5 +84,15 @@ def parse_target(text: str) -> Target:
         name = ActionName.parse(rest)
         return RoleAction(name.app, name.action)
     if kind == "capability" and _TOKEN.fullmatch(rest):
-        return CapabilityName(rest)
+        return CapabilityName.of(rest)
     raise Rejected(f"{kind + ':…'!r} is no target: write app/action, role:ROLE/action or capability:TOKEN")
+
+
+def stored_target(target: Target) -> str:
+    """As a stored call keeps it: without the token of a capability."""
+    return f"{_HANDED}{target.id}" if isinstance(target, CapabilityName) else str(target)
+
+
+def parse_stored(text: str) -> Target:
+    """What `stored_target` wrote, or what a manifest names. Only for what core itself stored: no caller may give an id for a token."""
+    return CapabilityName(text.removeprefix(_HANDED)) if text.startswith(_HANDED) else parse_target(text)

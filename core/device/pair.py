@@ -100,7 +100,7 @@ class Devices:
     def by_token(self, token: str) -> Caller | None:
         """The device whose token this is. A device with a right of its own can't ask anything else."""
         device = self.directory.device_with(token_hash(token))
-        if device is None or device.rights:
+        if device is None or not device.asks:
             return None
         return Caller("device", device.id, scopes=frozenset(device.scopes))
 

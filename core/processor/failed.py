@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from core.call import Job, encode_job
+from core.call import Job, RoleAction, encode_job, parse_stored
 from core.processor.attached import AttachedApp, AttachedTrigger
 from core.processor.sight import Sight
 from pcloud.errors import Conflict, Forbidden, NotFound
+from projections.directory import Directory
 from projections.runs.record import Run
 from projections.runs.view import RunsView
 
@@ -25,9 +26,14 @@ class FailedRuns:
     """Reads the runs view; what it decides is written to WORK and RUNS. `find`: the attached trigger, or `NotFound`."""
 
     def __init__(
-        self, store: Any, runs: RunsView, find: Callable[[str], tuple[AttachedApp, AttachedTrigger]], sight: Sight
+        self,
+        store: Any,
+        runs: RunsView,
+        find: Callable[[str], tuple[AttachedApp, AttachedTrigger]],
+        sight: Sight,
+        directory: Directory,
     ) -> None:
-        self._store, self._runs, self._find, self._sight = store, runs, find, sight
+        self._store, self._runs, self._find, self._sight, self._directory = store, runs, find, sight, directory
 
     async def run(self, id: str) -> Run:
         """Any run; raises `NotFound`."""
@@ -38,8 +44,8 @@ class FailedRuns:
 
     async def retry(self, id: str) -> Run:
         """Have the run made again with all its attempts, as a durable call; its id and generation stay, so what it
-        has written is found. Raises `NotFound`, `Conflict` when it has not failed, or `Forbidden` when its trigger may no longer see
-        what it is about."""
+        has written is found. Raises `NotFound`, also for a role that no app holds, `Conflict` when it has not failed, or `Forbidden` when
+        its trigger may no longer see what it is about."""
         run = await self._failed(id)
         now = time.time()
         job = Job(
@@ -87,7 +93,9 @@ class FailedRuns:
             return f"{run.app}/{run.action}"
 
     def _worker(self, run: Run) -> str:
-        """Whose durable calls it is among: the trigger's own app, which is attached, else the called one."""
+        """Whose durable calls it is among: the app's that has the trigger or init action, else the called one's."""
+        if run.kind == "send" and run.target and isinstance(target := parse_stored(run.target), RoleAction):
+            return self._directory.holder(target.role)
         return run.trigger.partition("/")[0] or run.app
 
 

@@ -3,20 +3,59 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from typing import Any
 
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
+from core.call import Job, decode_job
+from core.processor.execute import Executor
 from core.processor.failed import DISMISSED_TTL
-from pcloud.errors import Unavailable
+from core.processor.stored import stored_run
+from core.processor.work import is_settled, run_for
+from pcloud.errors import Corrupt, NotFound, Unavailable
 from pcloud.subject import Ref
 from projections.runs.log import FORGOTTEN
 from projections.runs.view import RunsView
 
-__all__ = ["forget_entities", "forget_runs", "purge_work"]
+__all__ = ["forget_entities", "forget_runs", "purge_work", "refuse_work"]
+
+log = logging.getLogger(__name__)
+PATIENCE = 30.0  # an app that filled another one's queue must not keep the owner from removing it
+
+
+async def refuse_work(store: Any, app: str, executor: Executor) -> None:
+    """End the durable calls that wait for an app that is removed as FAILED, so that none is lost unseen. Those that can't be
+    recorded within `PATIENCE` seconds are left to `purge_work`. Raises `Unavailable`."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for job in _waiting(store, app):
+                run = run_for(job, executor.settings)
+                before = await stored_run(store.runs, run)
+                if before is None or not is_settled(job, before):
+                    await executor.refuse(run, NotFound(f"the app {app} was removed before this call was made"))
+    except TimeoutError:
+        log.warning("not all durable calls that waited for %s could be recorded as failed; the others are dropped", app)
+
+
+async def _waiting(store: Any, app: str) -> AsyncGenerator[Job, None]:
+    """Those that are not acknowledged, oldest first, the ones under way too."""
+    sequence = 0
+    while True:
+        try:
+            found = await asyncio.shield(store.js.get_msg("WORK", sequence + 1, subject=f"work.{app}.>", next=True))
+        except NotFoundError:
+            return
+        except NatsError as error:
+            raise Unavailable(f"the durable calls of {app} can't be read: {error!r}") from error
+        sequence = found.seq
+        try:
+            yield decode_job(found.data or b"")
+        except Corrupt as error:
+            log.error("%s; it is dropped", error)
 
 
 async def purge_work(store: Any, app: str) -> None:

@@ -17,7 +17,7 @@ from core.processor.chain import Chains, FindCall
 from core.processor.consumers import SIDES, TriggerConsumers
 from core.processor.execute import Executor
 from core.processor.failed import FailedRuns
-from core.processor.forget import forget_runs, purge_work
+from core.processor.forget import forget_runs, purge_work, refuse_work
 from core.processor.history import CORE, first_histories, load_histories, save_histories, trigger_names
 from core.processor.initial import InitialRuns
 from core.processor.journal import Journal
@@ -71,7 +71,7 @@ class Processor:
         self.room = Room(store, runs, self.journal, self.settings)
         self._loops = Loops(self.parts, self._consumers, commands, self._running)
         self._replays = Replays(self.parts, self._consumers, self._loops, commands, self.trigger, self._changing)
-        self._failed = FailedRuns(store, runs, self.trigger, self.parts.sight)
+        self._failed = FailedRuns(store, runs, self.trigger, self.parts.sight, directory)
         self._chains = Chains(store, directory, runs, find_call or _no_call)
         self._initial = InitialRuns(store.runs, calls, self.parts.executor)
 
@@ -125,14 +125,15 @@ class Processor:
                 await self._loops.stop(attached)
 
     async def detach(self, app: str, *, forget: bool = False) -> None:
-        """For an app that is removed: stop, give the places in the log up, and drop the durable calls that wait for
-        it. Its runs and what they wrote stay, unless `forget`: then no record of its runs is left."""
+        """For an app that is removed: stop, give the places in the log up, and end the durable calls that wait for it as
+        FAILED. Its runs and what they wrote stay, unless `forget`: then no record of its runs is left."""
         async with self._changing:
             attached = self.apps.pop(app, None)
             triggers = trigger_names(self.directory, app)
             if attached is not None:
                 await self._loops.stop(attached)
             await self._give_up(app, triggers)
+            await refuse_work(self.store, app, self.parts.executor)
             await purge_work(self.store, app)
             if forget:
                 await forget_runs(self.store, self.runs, app, [f"{app}/{name}" for name in triggers])

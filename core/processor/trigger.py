@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from core.call import CallAnswer, Calls, trigger_run_id
+from core.call import CallAnswer, Calls, parse_target, trigger_run_id
 from core.caller import Caller, RunContext
 from core.processor.execute import Executor, resume
 from core.processor.held import Held
@@ -233,7 +233,7 @@ class TriggerLoop:
         revision = str(Revision(self._parts.store.epoch, event.sequence))
 
         async def attempt(run: Run) -> CallAnswer:
-            name = calls.resolve(self._caller, plan.target)
+            name = calls.resolve(self._caller, parse_target(plan.target))
             args = calls.check(name, run.args, run.actions)
             context = RunContext(run.id, run.generation, run.cause, run.depth, replay)
             return await calls.invoke(

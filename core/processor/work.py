@@ -1,7 +1,8 @@
 """Makes the durable calls of one app: what `send` stored in WORK, and failed runs that the owner has sent back there.
 
 A call is acknowledged when its run is DONE or FAILED. One whose run is DONE already, by an earlier delivery or the
-same key sent again, is acknowledged without being made: its effects stay single."""
+same key sent again, is acknowledged without being made: its effects stay single. Whether the caller may is decided again
+at each attempt; a right that has ended makes the run FAILED at once, so that what was refused holds up no other's call."""
 
 from __future__ import annotations
 
@@ -12,25 +13,27 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
-from core.call import ActionName, CallAnswer, Calls, Job, decode_job
-from core.caller import Caller, RunContext, caller_from
+from core.call import CallAnswer, Calls, Job, Refused, decode_job
+from core.caller import RunContext
 from core.processor.execute import Executor, resume
 from core.processor.held import Held
 from core.processor.order import Order
+from core.processor.settings import ProcessorSettings
 from core.processor.sight import Sight
 from core.processor.slots import Slots
 from core.processor.stored import stored_run
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
-from pcloud.errors import Corrupt, Forbidden, PCloudError
+from pcloud.errors import Corrupt, Forbidden, PCloudError, Rejected
 from pcloud.subject import Ref
 from projections.runs.record import Run
 
-__all__ = ["WorkLoop"]
+__all__ = ["WorkLoop", "is_settled", "run_for"]
 
 log = logging.getLogger(__name__)
 AGAIN = 5.0
 BATCH = 64
+FINAL = (Rejected, Refused)
 
 
 class WorkLoop:
@@ -87,33 +90,23 @@ class WorkLoop:
             await delivery.nak(AGAIN)
 
     async def _settle(self, job: Job, traceparent: str) -> None:
-        run = self._new_run(job)
+        run = run_for(job, self._settings)
         before = await stored_run(self._runs, run)
         if before is not None and is_settled(job, before):
             return
         run = resume(run, before)
         self._executor.journal.note(run)
         with self._tracer.span(f"run {job.app}/{job.action}", "consumer", traceparent, pcloud__run=run.id) as span:
-            ended = await self._executor.execute(run, self._attempt(job), self._slots)
+            ended = await self._executor.execute(run, self._attempt(job), self._slots, final=FINAL)
             if ended.error is not None:
                 span.fail(ended.error.code)
 
-    def _new_run(self, job: Job) -> Run:
-        return Run(
-            id=job.id, app=job.app, action=job.action, trigger=job.trigger, kind=job.kind, state="NEW", entity=job.entity,
-            sequence=job.sequence, generation=job.generation, attempt=0, attempts=job.attempts or self._settings.send_attempts,
-            args=job.args, actions=job.actions, actor=job.actor, through=job.through, cause=job.cause, depth=job.depth, error=None,
-            created=job.created,
-            started=None, ended=None, next_attempt=None,
-        )  # fmt: skip
-
     def _attempt(self, job: Job) -> Callable[[Run], Any]:
-        calls, caller = self._calls, caller_of(job)
+        calls = self._calls
 
         async def attempt(run: Run) -> CallAnswer:
             self._demand_sight(job)
-            # A durable call was allowed when it was taken; a trigger's action is resolved and allowed anew.
-            name = calls.resolve(caller, job.target) if job.target else ActionName(job.app, job.action)
+            caller, name = calls.reauthorize(job)
             args = calls.check(name, run.args, run.actions)
             context = RunContext(run.id, run.generation, run.cause, run.depth, job.replay)
             return await calls.invoke(
@@ -129,13 +122,17 @@ class WorkLoop:
             raise Forbidden(f"{app} has no grant any more to read what this run is about, {job.entity}")
 
 
+def run_for(job: Job, settings: ProcessorSettings) -> Run:
+    """The run of a durable call, before anything was done for it."""
+    return Run(
+        id=job.id, app=job.app, action=job.action, trigger=job.trigger, kind=job.kind, target=job.target, entity=job.entity,
+        sequence=job.sequence, generation=job.generation, attempts=job.attempts or settings.send_attempts, args=job.args,
+        actions=job.actions, actor=job.actor, through=job.through, cause=job.cause, depth=job.depth, created=job.created,
+    )  # fmt: skip
+
+
 def is_settled(job: Job, before: Run) -> bool:
     """Whether the run has ended since the job was made; a job that retries a FAILED run is younger than its end."""
     if before.generation < job.generation:
         return False
     return before.state == "DONE" or (before.state == "FAILED" and (before.ended or 0) >= job.created)
-
-
-def caller_of(job: Job) -> Caller:
-    """Whose call it is; a device's scopes were looked at when it was taken."""
-    return caller_from(job.actor, job.through, frozenset({"manage"}))

@@ -161,11 +161,19 @@ class Directory:
     def may_call(self, app: str, target: str) -> bool:
         """Whether `app` was granted this very target, written as in its manifest: `app/action` or `role:ROLE/action`.
 
-        An app's own actions need no grant. Who holds a role does not count: ask for the form that the caller used.
+        An app's own actions need no grant. Who holds a role does not count: ask for the form that the caller used. The grants of an app
+        that is removed count for nothing until it is back.
         """
         if target.partition("/")[0] == app:
             return True
-        return any(grant.verb == "call" and grant.target == target for grant in self.approved(app))
+        return self.is_here(app) and any(
+            grant.verb == "call" and grant.target == target for grant in self.approved(app)
+        )
+
+    def is_here(self, app: str) -> bool:
+        """Whether it is installed, and not on its way out."""
+        found = self.records.apps.get(app)
+        return found is not None and found.state is not AppState.REMOVING
 
     def is_internal(self, app: str, action: str) -> bool:
         """Whether core alone may call the action."""

@@ -48,6 +48,11 @@ class Device:
     rights: str = ""
     scopes: tuple[Scope, ...] = ("manage",)
 
+    @property
+    def asks(self) -> bool:
+        """Whether it may ask for anything but the metrics."""
+        return self.state == "active" and not self.rights
+
 
 @dataclass(frozen=True, slots=True)
 class Capability:

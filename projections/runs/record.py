@@ -25,9 +25,10 @@ class RunError(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class Run(msgspec.Struct, frozen=True, omit_defaults=True):
     """`trigger` is `app/trigger` ('' when none), `entity` the event's entity (`app/Type/id`, '' when none) and `sequence` the
-    event's (0 when none). `target`: what an init action calls, as its manifest names it ('' for other kinds). `actions`: those
-    handed over, `app/action` by argument. `generation`: of a replay, from 0. `actor`: who asked for it, `through` which app
-    ('' for none). `attempt` of at most `attempts`, from 1. Times are seconds since 1970."""
+    event's (0 when none). `target`: what a durable call or an init action calls, as it was named: `app/action`,
+    `role:ROLE/action`, or `handed:ID` with the id of a capability's record ('' where its trigger's manifest says it).
+    `actions`: those handed over, `app/action` by argument. `generation`: of a replay, from 0. `actor`: who asked for it,
+    `through` which app ('' for none). `attempt` of at most `attempts`, from 1. Times are seconds since 1970."""
 
     id: str
     app: str

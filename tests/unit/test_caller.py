@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.caller import OWNER, Caller, Scope, caller_from
+from core.caller import OWNER, Caller, Scope, caller_now
+from core.schema import builtin_catalog
 from pcloud.errors import Corrupt, Forbidden
+from pcloud.event import Change, Kind, StoredEvent
+from pcloud.subject import Ref
+from projections.directory import Directory
 
 PAGE = Caller("person", "owner", through="evil")
 
@@ -42,8 +46,29 @@ def test_people_and_apps_need_no_scope() -> None:
 
 
 def test_a_caller_is_known_again_from_a_record() -> None:
-    for one in (OWNER, PAGE, Caller("app", "evil"), Caller("device", "d")):
-        assert caller_from(one.actor, one.through) == one
-    assert caller_from("owner") == OWNER  # as records said before people had ids
+    directory = Directory(builtin_catalog())
+    for one in (OWNER, PAGE, Caller("app", "evil")):
+        assert caller_now(directory, one.actor, one.through) == one
+    assert caller_now(directory, "owner") == OWNER  # as records said before people had ids
     with pytest.raises(Corrupt):
-        caller_from("anyone")
+        caller_now(directory, "anyone")
+
+
+async def test_a_device_of_a_record_has_the_scopes_of_now_while_it_is_paired() -> None:
+    directory = Directory(builtin_catalog())
+
+    async def device(sequence: int, **values: object) -> None:
+        ref, change = Ref("core", "Device", "d"), Change(set={"name": "d", "state": "active", **values})
+        kind = Kind.CREATED if sequence == 1 else Kind.UPDATED
+        stored = StoredEvent(sequence, 1.0, ref, kind, change, f"t{sequence}", 1, 1, "person:owner", digest=1)
+        await directory.apply("epoch1", [stored])
+
+    with pytest.raises(Forbidden, match="no longer paired"):
+        caller_now(directory, "device:d")
+    await device(1, scopes=["manage"])
+    await device(2, scopes=["view"])
+    assert caller_now(directory, "device:d", "evil") == Caller("device", "d", "evil", scopes=frozenset({"view"}))
+    for sequence, ended in enumerate(({"rights": "metrics"}, {"state": "revoked"}), 3):
+        await device(sequence, **ended)
+        with pytest.raises(Forbidden, match="no longer paired"):
+            caller_now(directory, "device:d")

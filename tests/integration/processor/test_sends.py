@@ -10,8 +10,9 @@ import pytest
 
 from core.caller import Caller
 from core.command import NodeChange
+from core.processor import forget
 from eventstore import EmbeddedServer
-from pcloud.errors import Forbidden, Rejected, Unavailable
+from pcloud.errors import Forbidden, PCloudError, Rejected, Unavailable
 from pcloud.subject import Ref
 from tests.integration.processor.small_core import OWNER, SHELF, Call, Core, start_core, until
 
@@ -67,10 +68,11 @@ async def test_the_same_key_is_one_run_also_after_the_queue_has_forgotten_it(cor
     assert [call.args["key"] for call in app.calls] == ["a.jpg", "b.jpg"]
 
 
-async def test_a_durable_call_is_tried_again_until_it_succeeds(core: Core) -> None:
+@pytest.mark.parametrize("error", [Unavailable, Forbidden])
+async def test_a_durable_call_is_tried_again_until_it_succeeds(core: Core, error: type[PCloudError]) -> None:
     async def flaky(call: Call) -> Any:
         if call.headers["Pcloud-Attempt"] != "3":
-            raise Unavailable("not yet")
+            raise error("not yet")
 
     await core.install(KEEPER)
     app = await core.start_app("keeper", new_object=flaky)
@@ -195,3 +197,19 @@ async def test_within_a_run_the_same_send_is_the_same_durable_call(core: Core) -
     await core.run_of("DONE", 4)
     assert sent[0] == sent[1]
     assert len(set(sent[0])) == 3
+
+
+async def test_calls_that_can_not_be_recorded_keep_no_app_from_being_removed(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: Any) -> None:
+        raise Unavailable("the stream RUNS is full")
+
+    await core.install(KEEPER)
+    await core.calls.send(OWNER, "keeper/new-object", {"key": "a.jpg"})
+    await core.run_of("NEW")
+    monkeypatch.setattr(core.store.runs, "put", full)
+    monkeypatch.setattr(forget, "PATIENCE", 0.2)
+    await core.processor.detach("keeper")
+    assert (await core.store.js.stream_info("WORK")).state.messages == 0
+    monkeypatch.undo()

@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.call import notices
-from core.call.callers import CALLERS_CHANGED, Rights, callers_of
+from core.call.callers import CALLERS_CHANGED, Rights, callers_of, demand_any
 from core.call.notices import Notices
-from core.caller import CORE, Caller
+from core.call.target import ActionName
+from core.caller import CORE, OWNER, Caller
 from core.schema import builtin_catalog
-from pcloud.errors import NotFound, Unavailable
+from pcloud.errors import Forbidden, NotFound, Unavailable
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.manifest import Action, Manifest
 from pcloud.subject import Ref
@@ -130,6 +131,38 @@ async def test_an_action_that_was_handed_over_is_a_right_while_its_giver_has_it(
     assert not others(callers_of(log.directory, "store"))
     await log.write("Capability", "c2", giver="owner", receiver="importer", action="store/put")
     assert callers_of(log.directory, "store")["app:importer"] == {"put": log.sequence}
+
+
+async def test_a_right_that_was_handed_over_ends_with_its_givers_removal(log: Log) -> None:
+    await log.app(Manifest(name="importer", version="1.0.0"))
+    await log.write("Capability", "c1", giver="photos", receiver="importer", action="store/get")
+    await log.grant("store/get", "approved", Kind.CREATED)
+    await log.write("App", "photos", Kind.DELETED)
+    assert not others(callers_of(log.directory, "store"))
+
+
+async def test_any_right_of_now_allows_a_call_and_every_bound_has_to_have_one(log: Log) -> None:
+    get, internal = ActionName("store", "get"), ActionName("store", CALLERS_CHANGED)
+
+    def may(caller: Caller, name: ActionName = get) -> bool:
+        try:
+            demand_any(log.directory, caller, name)
+        except Forbidden as error:
+            assert str(name) in error.message
+            return False
+        return True
+
+    app, page = Caller("app", "photos"), Caller("person", "owner", "photos")
+    device, its_page = Caller("device", "phone"), Caller("device", "phone", "photos")
+    assert [may(one) for one in (OWNER, app, page, device, its_page)] == [True, False, False, False, False]
+    await log.write("Device", "phone", name="phone", state="active", scopes=["manage"])
+    assert may(device) and not may(its_page)
+    await log.grant("role:storage/get", "approved", Kind.CREATED)
+    assert all(may(one) for one in (OWNER, app, page, device, its_page))
+    await log.write("Device", "phone", Kind.UPDATED, scopes=["view"])
+    assert may(app) and not may(device) and not may(its_page)
+    own = (Caller("app", "store"), Caller("person", "owner", "store"))
+    assert all(may(one) for one in own) and not any(may(one, internal) for one in (*own, OWNER, app))
 
 
 class App:

@@ -9,9 +9,9 @@ import pytest
 
 from core.call.capability import Capabilities
 from core.call.permission import demand, demand_scope
-from core.call.target import ActionName, CapabilityName, parse_target
+from core.call.target import ActionName, CapabilityName, parse_stored, parse_target, stored_target
 from core.caller import Caller
-from pcloud.errors import Forbidden
+from pcloud.errors import Forbidden, Rejected
 from projections.directory import Directory
 from projections.graph.catalog import Catalog
 
@@ -74,7 +74,8 @@ async def test_a_capability_holds_while_its_giver_may_call_and_for_its_receiver_
     granted = Minted(("notes", str(KEEP)))
     capabilities = Capabilities(b"k" * 32, granted, granted)  # type: ignore[arg-type]
     text = await capabilities.mint(NOTES, "desk", KEEP)
-    name = CapabilityName(text.removeprefix("capability:"))
+    name = parse_target(text)
+    assert isinstance(name, CapabilityName)
     assert capabilities.resolve(DESK, name) == KEEP
     for other in (NOTES, NOTES_TWO, OWNER, Caller("device", "d")):
         with pytest.raises(Forbidden):
@@ -114,3 +115,15 @@ def test_a_device_calls_what_it_was_paired_for(target: str, scopes: set[str], th
         else:
             with pytest.raises(Forbidden):
                 demand_scope(device, parse_target(target))
+
+
+@pytest.mark.parametrize("text", ["notes/keep", "role:object-storage/get-object", "capability:" + "x" * 43])
+def test_a_stored_target_is_the_same_target_and_no_secret(text: str) -> None:
+    target, stored = parse_target(text), stored_target(parse_target(text))
+    assert parse_stored(stored) == target
+    assert "x" * 43 not in stored + repr(target)
+
+
+def test_no_caller_may_name_a_stored_capability() -> None:
+    with pytest.raises(Rejected):
+        parse_target(stored_target(parse_target("capability:" + "x" * 43)))

@@ -186,7 +186,11 @@ async def test_only_approved_grants_allow_a_call() -> None:
     await directory.apply(EPOCH, [grant(3, "a", "approved", Kind.UPDATED)])
     assert directory.may_call("notes", "pens/draw") and not directory.may_call("desk", "pens/draw")
     assert not directory.may_call("notes", "role:pens/draw")
-    await directory.apply(EPOCH, [event(4, Ref("core", "Grant", "a"), Kind.DELETED)])
+    await directory.apply(EPOCH, [app(4, "notes", Kind.UPDATED, state="REMOVING")])
+    assert not directory.may_call("notes", "pens/draw")
+    await directory.apply(EPOCH, [app(5, "notes", Kind.UPDATED)])
+    assert directory.may_call("notes", "pens/draw")
+    await directory.apply(EPOCH, [event(6, Ref("core", "Grant", "a"), Kind.DELETED)])
     assert not directory.may_call("notes", "pens/draw")
 
 
