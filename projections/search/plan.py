@@ -6,13 +6,14 @@ A part is not found by its whole: a to-one relation to an entity that owns this 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pcloud.event import StoredEvent
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
 
-__all__ = ["UNITS", "Searched", "TypePlan", "base_field", "index_key", "news", "plan_search"]
+__all__ = ["UNITS", "Searched", "TypePlan", "base_field", "index_key", "news", "plan_search", "reshaped", "signature"]
 
 UNITS = {"year": 4, "month": 7, "day": 10}
 """A DateTime is also counted by the beginning of its value, under the name `takenAt_year` and so on."""
@@ -80,6 +81,23 @@ def news(before: Mapping[str, Mapping[str, str]], plans: Mapping[str, TypePlan])
 
 def signature(plans: Mapping[str, TypePlan]) -> dict[str, dict[str, str]]:
     return {name: {path: repr(one) for path, one in plan.fields.items()} for name, plan in plans.items()}
+
+
+def reshaped(events: Sequence[StoredEvent], known: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """The types of which an app's catalog among the events has a field in another way than it is searched now, `known` as `signature`
+    gave it. A later catalog took that back, and meanwhile the graph may have dropped the field's values."""
+    found: set[str] = set()
+    for event in events:
+        text = event.change.set.get("catalog") if (event.ref.app, event.ref.type) == ("core", "App") else None
+        if not isinstance(text, str):
+            continue
+        catalog = Catalog.from_json(text)
+        for name, type_ in (*catalog.types.items(), *catalog.extensions.items()):
+            own = {one.path: repr(one) for one in _own(type_)}
+            searched = known.get(name, {}).items()
+            if any(path in type_.fields and own.get(path) != shape for path, shape in searched):
+                found.add(name)
+    return found
 
 
 def base_field(name: str) -> str:

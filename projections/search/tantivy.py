@@ -27,7 +27,7 @@ from projections.graph.catalog import Catalog
 from projections.graph.port import Filter, GraphReader, Has, HasRelated, IdIn, Order, Select, Some
 from projections.search.checksum import first_damaged
 from projections.search.document import Content, content_of, select_for
-from projections.search.plan import Searched, TypePlan, news, plan_search, signature
+from projections.search.plan import Searched, TypePlan, news, plan_search, reshaped, signature
 from projections.search.port import SearchQuery, SearchResult
 from projections.search.query import Asker, make_index
 
@@ -82,10 +82,15 @@ class TantivySearch:
             )
         await self.begin(epoch)
         plans, known = self._plan()
+        new = [event for event in events if event.sequence > self._checkpoint.sequence]
         changed = known != self._known
         if changed:
             await self._index_news(plans)
-        new = [event for event in events if event.sequence > self._checkpoint.sequence]
+        if stale := reshaped(new, known):
+            changed = True
+            for plan in plans.values():
+                if plan.type in stale or not stale.isdisjoint(plan.relations.values()):
+                    await self._index_whole(plan)
         if not new:
             return self._checkpoint
         touched = _touched(new, plans)
@@ -116,16 +121,20 @@ class TantivySearch:
 
         What is hidden now (its app was removed, or rolled back) goes with its type; the values of a hidden field stay in the
         documents, where nobody may ask for them. Whatever happened to it meanwhile was not followed, so once it is there again all
-        entities of its type are indexed anew.
+        entities of its type are indexed anew. So they are when a field has changed its kind: the graph may have dropped its values.
         """
         for type_ in self._known.keys() - plans.keys():
             await self._in_thread(self._drop, type_)
         for type_, fields in news(self._known, plans).items():
-            if {*self._hidden.get(type_, ())}.isdisjoint(one.path for one in fields):
+            searched = {*self._hidden.get(type_, ()), *self._known.get(type_, ())}
+            if searched.isdisjoint(one.path for one in fields):
                 await self._index_type(plans[type_], Some(tuple({_has(one): None for one in fields})))
             else:
-                await self._in_thread(self._drop, type_)
-                await self._index_type(plans[type_], None)
+                await self._index_whole(plans[type_])
+
+    async def _index_whole(self, plan: TypePlan) -> None:
+        await self._in_thread(self._drop, plan.type)
+        await self._index_type(plan, None)
 
     def _drop(self, type_: str) -> None:
         with self._errors_told():

@@ -12,10 +12,10 @@ from projections.graph.catalog import Catalog, FieldDef, TypeDef
 from projections.graph.port import Child, Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Order, Select, Some
 from tests.contracts.projections.shelf import BOOK, BUILTIN, CRITIC, PERSON, REVIEW, SHELF, THEME, Log
 
-__all__ = ["ALL", "SEARCHED", "cuts", "filters", "libraries", "logs", "selects"]
+__all__ = ["ALL", "SEARCHED", "STARS_AS_TEXT", "cuts", "filters", "libraries", "logs", "selects"]
 
 ALL = Catalog({**BUILTIN.types, **SHELF.types, **CRITIC.types})
-_STARS_AS_TEXT = Catalog(
+STARS_AS_TEXT = Catalog(
     CRITIC.types,
     {
         BOOK: TypeDef(
@@ -151,7 +151,7 @@ def logs(draw: st.DrawFn, most: int = 20) -> Log:
             case "shelf 2":
                 log.install("shelf", _SHELF_2)
             case "reshape":
-                log.install("critic", _STARS_AS_TEXT)
+                log.install("critic", STARS_AS_TEXT)
             case str():
                 log.remove("critic")
             case parts:

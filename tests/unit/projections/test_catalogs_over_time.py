@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pcloud.event import Change, Kind
@@ -17,10 +18,9 @@ from projections.graph.port import Compare, GraphStore, Select
 from projections.graph.sqlite import open_sqlite_graph
 from projections.search.port import SearchQuery
 from projections.search.tantivy import TantivySearch, open_tantivy_search
-from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, SHELF, Log, create, update
-from tests.unit.projections.logs import SEARCHED, cuts, logs
+from tests.contracts.projections.shelf import BOOK, BUILTIN, CRITIC, EPOCH, SHELF, Log, create, update
+from tests.unit.projections.logs import SEARCHED, STARS_AS_TEXT, cuts, logs
 
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 A = f"{BOOK}/a"
 
 
@@ -49,7 +49,7 @@ async def answers(index: TantivySearch, graph: GraphStore) -> Any:
     return found
 
 
-@settings(SLOW, max_examples=25)
+@settings(max_examples=25)
 @given(st.data())
 def test_a_search_index_that_followed_every_change_answers_as_one_made_anew(data: st.DataObject) -> None:
     log = data.draw(logs())
@@ -105,6 +105,36 @@ async def test_what_an_upgrade_brought_is_hidden_by_a_rollback_and_is_back_with_
     finally:
         await index.close()
         await graph.close()
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "in one batch"])
+async def test_a_field_that_changed_its_kind_and_back_is_counted_as_the_graph_has_it(
+    tmp_path: Path, at_once: bool
+) -> None:
+    """The graph drops the values with the kind; the index must not keep them for the day on which the old kind is back."""
+    log = Log()
+    log.install("shelf", SHELF)
+    log.install("critic", CRITIC)
+    log.write(create(A, fields={"critic/stars": 1}, title="One"))
+    graph = ModelGraph(BUILTIN)
+    index = await open_tantivy_search(tmp_path / "index", graph)
+
+    async def counted() -> list[str]:
+        await graph.apply(EPOCH, log.events)
+        await index.apply(EPOCH, log.events)
+        query = SearchQuery("", {BOOK: frozenset({"title", "critic/stars"})}, count=("critic/stars",))
+        return [one.value for one in (await index.search(query)).facets["critic/stars"]]
+
+    try:
+        assert await counted() == ["1"]
+        log.install("critic", STARS_AS_TEXT)
+        if not at_once:
+            await counted()
+        log.install("critic", CRITIC)
+        assert await counted() == []
+        assert await graph.fetch(Select(BOOK, ("critic/stars",))) == [{"critic/stars": None}]
+    finally:
+        await index.close()
 
 
 async def test_a_new_field_that_must_have_a_value_has_its_default_from_the_upgrade_on(tmp_path: Path) -> None:
