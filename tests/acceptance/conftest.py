@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,8 @@ import pytest
 from botocore.config import Config
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser import CHROMIUM, QUIET
 from tests.node_process import BUNDLED, NodeProcess, wait_until
-
-CHROMIUM = os.environ.get("PCLOUD_CHROMIUM", "/usr/bin/chromium")
-# Without these, Chromium looks up hosts of its maker's at every start.
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 
 
 def s3_client(s3: dict[str, str]) -> Any:
@@ -40,7 +35,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[No
             Bucket=node.device["s3"]["bucket"], Key="broken.jpg", Body=b"\xff\xd8\xff\xe0 this is no picture"
         )
         expected = len(list(photos.glob("*.*g")))
-        wait_until(lambda: settled(node, expected), seconds=120, what="every photograph's processing")
+        wait_until(lambda: settled(node, expected), what="every photograph's processing")
         yield node
 
 

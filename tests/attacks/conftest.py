@@ -6,7 +6,7 @@ import inspect
 import json
 import shutil
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 
 from core.app import packed
 from pcloud.errors import PCloudError
+from tests.integration.node.front import FrontDoor, open_front
 from tests.node_process import NodeProcess, wait_until
 
 CODE = Path(__file__).parent / "attacker"
@@ -90,6 +91,13 @@ def others_are_served(cloud: Cloud) -> Iterator[None]:
     """Whatever an attack does, the others go on."""
     yield
     cloud.serves_others()
+
+
+@pytest.fixture
+async def front() -> AsyncIterator[FrontDoor]:
+    """Core's web front alone, before an app's pages."""
+    async with open_front() as door:
+        yield door
 
 
 def refused(code: str, action: Callable[[], Any]) -> str:

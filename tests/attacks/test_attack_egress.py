@@ -20,11 +20,12 @@ from pcloud.errors import Rejected
 from pcloud.manifest import Manifest
 from pcloud.subject import Ref
 from projections.directory import Grant
-from tests.integration.app.conftest import make_app, until
+from tests.integration.app.conftest import make_app
 from tests.integration.app.platform import Platform, approve_all, open_platform
 from tests.integration.egress.conftest import imprison, machine, travel, world
 from tests.integration.egress.world import PUBLIC, World
 from tests.integration.sandbox.prisoner import SERVE, source
+from tests.waiting import until
 
 __all__ = ["imprison", "machine", "make_app", "travel", "world"]
 
@@ -33,11 +34,6 @@ BACK_IN = [
     "fd00::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::1", "2001:0:7f00:1::1",
     "224.0.0.1", "ff02::1", "255.255.255.255",
 ]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """No node runs here but the parts that are attacked."""
 
 
 async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

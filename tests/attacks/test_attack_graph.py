@@ -50,11 +50,6 @@ HIDDEN_TYPE, HIDDEN_FIELDS = "Secret", ("secrets", "note", "weight", "shelf", "s
 ITEM = "code name kind price madeAt tags id _cursor _version"
 
 
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """No app's process runs here: the API is asked as the apps' gateway asks it."""
-
-
 async def fill(cloud: Cloud, *, secrets: bool) -> None:
     """Three items; with `secrets`, the vault and what it knows of each, written before and after."""
     await cloud.install("shop", SHOP)
@@ -237,7 +232,7 @@ def schema_of(cloud: Cloud) -> list[str]:
 
 
 @given(data=st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_attack_no_made_up_query_tells_the_two_clouds_apart(
     loop: asyncio.AbstractEventLoop, pair: Pair, data: st.DataObject
 ) -> None:

@@ -36,11 +36,6 @@ def schema() -> str:
     )
 
 
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """Each test here looks after it itself."""
-
-
 @pytest.fixture(scope="module")
 def loop() -> Any:
     made = asyncio.new_event_loop()

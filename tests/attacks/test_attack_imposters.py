@@ -22,11 +22,6 @@ COUNT = "{ aggregateDiary_Note { count } }"
 ADD = 'mutation { addDiary_Note(input: [{text: "a secret"}]) { count } }'
 
 
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """What these apps do is nothing."""
-
-
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     with NodeProcess(tmp_path_factory.mktemp("imposters") / "node") as node:

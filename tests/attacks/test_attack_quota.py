@@ -18,11 +18,6 @@ PAGE, EVIL = Caller("person", "owner", through="evil"), Caller("app", "evil")
 DIARY = Caller("person", "owner", through="diary")
 
 
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """There is no whole node here, and the test itself asks whether others are served."""
-
-
 @pytest.fixture
 async def core(tmp_path: Path) -> AsyncIterator[Core]:
     """Two apps of one action, each of which may be called so often; time stands still."""

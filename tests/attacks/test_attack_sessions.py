@@ -15,23 +15,12 @@ import pytest
 
 from core.cli.client import open_client
 from tests.browsing import Browsing, closed, open_browsing
-from tests.integration.node.front import FrontDoor, open_front
+from tests.integration.node.front import FrontDoor
 from tests.node_process import NodeProcess
 
 GRAPHQL = ("graphql-transport-ws",)
 ORIGINS = ("", "console", "random-puppy")
 SIGN_OUT = "/_pcloud/signout"
-
-
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """No app attacks here."""
-
-
-@pytest.fixture
-async def front() -> AsyncIterator[FrontDoor]:
-    async with open_front() as door:
-        yield door
 
 
 @pytest.fixture(scope="module")

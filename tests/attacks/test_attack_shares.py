@@ -102,7 +102,7 @@ def test_attack_by_holding_connections_leaves_others_theirs(store: Cloud) -> Non
     core = psutil.Process(store.process.pid)
     before = core.num_fds()
     assert store.attack(hold, places, CONNECTIONS, app="thief") > 2 * CONNECTIONS
-    wait_until(lambda: core.num_fds() - before <= MOST_DESCRIPTORS, what="what is too much to be closed", seconds=20)
+    wait_until(lambda: core.num_fds() - before <= MOST_DESCRIPTORS, what="what is too much to be closed")
     assert call(store, "keeper", "usage", bucket="of-keeper")[0] == 200
     assert store.attack(reaches, s3.hostname, s3.port, app="keeper")
 

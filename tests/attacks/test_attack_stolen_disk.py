@@ -18,11 +18,6 @@ PICTURE = b"\xff\xd8\xff\xe0 a picture that nobody else may see"
 ADD = "mutation($text: String!) { addDiary_Note(input: [{text: $text}]) { count } }"
 
 
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """The node is off, as a stolen one is."""
-
-
 class Disk:
     """The data folder of a node that was switched off, and what was stored and given out while it ran."""
 

@@ -11,7 +11,8 @@ from core.grant import grant_id
 from pcloud.errors import Forbidden
 from pcloud.subject import Ref
 from tests.integration.processor.conftest import core, server
-from tests.integration.processor.small_core import SHELF, Call, Core, FakeApp, until
+from tests.integration.processor.small_core import SHELF, Call, Core, FakeApp
+from tests.waiting import until
 
 __all__ = ["core", "server"]  # fixtures
 

@@ -36,11 +36,6 @@ app.run()
 """
 
 
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """There is no node here: the app's process stands alone, as without a sandbox."""
-
-
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of an app whose handlers look at nobody."""

@@ -19,22 +19,11 @@ from core.ingress.headers import BOUNDARY, passing_headers, returning_headers
 from core.owner.statement import Statements, cookies_named
 from pcloud.errors import Forbidden
 from pcloud.web import User, sign_user, verify_user
-from tests.integration.node.front import APP_KEY, TOKEN, FrontDoor, open_front
+from tests.integration.node.front import APP_KEY, TOKEN, FrontDoor
 from tests.node_process import NodeProcess, wait_until
 
 CROSS_SITE = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
 SAME_SITE = {**CROSS_SITE, "Sec-Fetch-Site": "same-site"}
-
-
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """No apps run here: the front stands alone."""
-
-
-@pytest.fixture
-async def front() -> AsyncIterator[FrontDoor]:
-    async with open_front() as door:
-        yield door
 
 
 async def raw(front: FrontDoor, request: bytes) -> bytes:

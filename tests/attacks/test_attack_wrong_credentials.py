@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import aiohttp
 import pytest
 
-from tests.integration.node.front import TOKEN, FrontDoor, open_front
+from tests.integration.node.front import TOKEN, FrontDoor
 from tests.node_process import NodeProcess, wait_until
 
 # So many wrong ones in a row take at least so long: five are answered at once, then one a second.
 ROW, SECONDS = 8, 2.0
-
-
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """No apps run here."""
-
-
-@pytest.fixture
-async def front() -> AsyncIterator[FrontDoor]:
-    async with open_front() as door:
-        yield door
 
 
 async def form(front: FrontDoor, token: str) -> int:

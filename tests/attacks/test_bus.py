@@ -14,6 +14,7 @@ from nats.errors import Error as NatsError
 from core.app.folders import AppFolders
 from pcloud.errors import PCloudError
 from tests.attacks.conftest import Cloud
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("others_are_served")
 
@@ -312,7 +313,7 @@ async def test_an_attack_with_the_key_of_an_app_that_was_stopped_ends_and_nobody
             await asyncio.to_thread(withdraw, cloud, "guest")
         else:
             await asyncio.to_thread(cloud.cli, "app", "remove", "guest", "--yes")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await thief.cut.wait()
         await other.flush()
         assert other.is_connected and not other.cut.is_set()

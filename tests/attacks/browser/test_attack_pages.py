@@ -12,40 +12,22 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from multidict import CIMultiDict
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from core.ingress import headers
 from core.ingress.headers import returning_headers
-from tests.acceptance.conftest import CHROMIUM, QUIET
-from tests.integration.node.front import FrontDoor, open_front, served
+from tests.integration.node.front import FrontDoor, served
+from tests.waiting import PATIENCE
 
 # What an app may say that allows itself most.
 LOOSE = "default-src * data: blob: 'unsafe-inline' 'unsafe-eval'"
 LEAVE = "url => { location.href = url }"
 
 
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """No apps run here but the pages that attack."""
-
-
-@pytest.fixture
-async def front() -> AsyncIterator[FrontDoor]:
-    async with open_front() as door:
-        yield door
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(front: FrontDoor, browser: Browser) -> AsyncIterator[Page]:
     """Of a browser that is signed in at the app `photos`."""
     context = await browser.new_context()
@@ -68,12 +50,12 @@ class Outside:
         return web.Response(text="<p>outside", content_type="text/html", headers={"Access-Control-Allow-Origin": "*"})
 
     async def hears(self, *paths: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while not set(paths) <= set(self.heard):
                 await asyncio.sleep(0.02)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def outside() -> AsyncIterator[Outside]:
     there = Outside()
     application = web.Application()
@@ -180,7 +162,7 @@ async def test_attack_webrtc_is_not_held_by_any_policy(front: FrontDoor, page: P
             peer.createDataChannel('x'); await peer.setLocalDescription(await peer.createOffer()); window.kept = peer }""",
             transport.get_extra_info("sockname")[1],
         )
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await arrived.wait()
     finally:
         transport.close()

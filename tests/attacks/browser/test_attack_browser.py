@@ -4,36 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-import pytest
+import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page
 
-from tests.acceptance.conftest import CHROMIUM, QUIET
-from tests.integration.node.front import FrontDoor, open_front, served
+from tests.integration.node.front import FrontDoor, served
 
 EVIL_PAGE = "<!doctype html><title>evil</title><p>evil</p>"
 
 
-@pytest.fixture(autouse=True)
-def others_are_served() -> None:
-    """No apps run here but the pages that attack."""
-
-
-@pytest.fixture
-async def front() -> AsyncIterator[FrontDoor]:
-    async with open_front() as door:
-        yield door
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def visitor(front: FrontDoor, browser: Browser) -> AsyncIterator[BrowserContext]:
     """A browser that is signed in at core, and at the app `photos`."""
     context = await browser.new_context()
@@ -46,7 +26,7 @@ async def visitor(front: FrontDoor, browser: Browser) -> AsyncIterator[BrowserCo
     await context.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def app_page(front: FrontDoor, visitor: BrowserContext) -> Page:
     """A page of the app, in which its own script may do as it likes."""
     page = await visitor.new_page()

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import BrowserContext, Error, async_playwright
+from playwright.async_api import Browser, BrowserContext, Error
 
-from tests.acceptance.conftest import CHROMIUM, QUIET
 from tests.attacks.conftest import Cloud
 from tests.node_process import wait_until
 
@@ -57,18 +57,16 @@ def trap(cloud: Cloud) -> Iterator[dict[str, str]]:
     cloud.cli("app", "remove", "guest", "--yes")
 
 
-@pytest.fixture
-async def visitor(cloud: Cloud) -> AsyncIterator[BrowserContext]:
+@pytest_asyncio.fixture(loop_scope="module")
+async def visitor(cloud: Cloud, browser: Browser) -> AsyncIterator[BrowserContext]:
     """A browser that is signed in at core and at the app's pages."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        context = await browser.new_context()
-        page = await context.new_page()
-        await page.goto(cloud.cli("signin-link").stdout.strip())
-        await page.goto(guest_page(cloud))
-        assert len({cookie["domain"] for cookie in await context.cookies()}) == 2
-        yield context
-        await browser.close()
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(cloud.cli("signin-link").stdout.strip())
+    await page.goto(guest_page(cloud))
+    assert len({cookie["domain"] for cookie in await context.cookies()}) == 2
+    yield context
+    await context.close()
 
 
 def guest_page(cloud: Cloud) -> str:
@@ -111,7 +109,7 @@ async def test_attack_published_port_is_none_of_the_hosts_that_core_answers(
         await page.goto(f"http://{trap['host']}:{urlsplit(cloud.address).port}/", timeout=5000)
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def stranger() -> AsyncIterator[tuple[int, list[str]]]:
     """Another program on this machine that listens at localhost: its port, and the cookies that came."""
     cookies: list[str] = []
@@ -129,19 +127,17 @@ async def stranger() -> AsyncIterator[tuple[int, list[str]]]:
 
 @pytest.mark.parametrize("private", [True, False])
 async def test_attack_another_programs_port_hears_no_session_of_the_private_address(
-    cloud: Cloud, trap: dict[str, str], stranger: tuple[int, list[str]], private: bool
+    cloud: Cloud, browser: Browser, trap: dict[str, str], stranger: tuple[int, list[str]], private: bool
 ) -> None:
     """At localhost it does, which is why there is a private address."""
     port, cookies = stranger
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        page = await browser.new_page()
-        link = cloud.cli("signin-link", *(["--private"] if private else [])).stdout.strip()
-        await page.goto(link)
-        domain = urlsplit(link).hostname
-        await page.goto(f"http://guest.{domain}:{urlsplit(link).port}/")
-        names = ("localhost", "guest.localhost", "console.localhost", "127.0.0.1")
-        for name in names:
-            await lead(page, f"http://{name}:{port}/")
-        await browser.close()
+    page = await browser.new_page()  # in a context of its own, without cookies
+    link = cloud.cli("signin-link", *(["--private"] if private else [])).stdout.strip()
+    await page.goto(link)
+    domain = urlsplit(link).hostname
+    await page.goto(f"http://guest.{domain}:{urlsplit(link).port}/")
+    names = ("localhost", "guest.localhost", "console.localhost", "127.0.0.1")
+    for name in names:
+        await lead(page, f"http://{name}:{port}/")
+    await page.close()
     assert any(cookies) is not private and len(cookies) >= len(names)
