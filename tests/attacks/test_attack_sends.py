@@ -18,8 +18,9 @@ from projections.runs import Run
 from tests.attacks.conftest import Cloud
 from tests.attacks.test_calls import ask
 from tests.integration.processor.conftest import core, server
-from tests.integration.processor.small_core import Call, Core, FakeApp, start_core, until
+from tests.integration.processor.small_core import Call, Core, FakeApp, start_core
 from tests.node_process import wait_until
+from tests.waiting import until
 
 __all__ = ["core", "server"]  # fixtures
 

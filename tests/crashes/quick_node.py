@@ -4,11 +4,9 @@ started when they have stayed up for a moment, and one that fails is soon tried 
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import subprocess
 import sys
-import tempfile
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
@@ -18,34 +16,21 @@ from typing import TextIO
 import core.bootstrap
 from core.app import AppSettings, Supervision
 from core.cli import main
+from tests.forked import FORKS
 from tests.node_process import ROOT, NodeProcess
 
 __all__ = ["QuickNode"]
 
-FORKS = multiprocessing.get_context("forkserver")
 QUICK = Supervision(settle=0.1, back_off=0.05)
 
 
 class QuickNode(NodeProcess):
     def launch(self, arguments: list[str]) -> Forked:
-        FORKS.set_forkserver_preload([__name__, "core.cli.commands", "typer._adapters"])
         said, theirs = FORKS.Pipe(duplex=False)
         process = FORKS.Process(target=run, args=(arguments, theirs, self.log), daemon=True)
         process.start()
         theirs.close()
         return Forked(process, os.fdopen(os.dup(said.fileno())))
-
-    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        FORKS.set_forkserver_preload([__name__])
-        with tempfile.TemporaryDirectory() as folder:
-            out, err = Path(folder) / "out", Path(folder) / "err"
-            process = FORKS.Process(target=ask, args=(self.data, arguments, out, err))
-            process.start()
-            process.join(300)
-            assert process.exitcode is not None, f"pcloud {' '.join(arguments)} did not end"
-            result = subprocess.CompletedProcess(arguments, process.exitcode, out.read_text(), err.read_text())
-        assert not check or result.returncode == 0, f"pcloud {' '.join(arguments)}: {result.stderr}"
-        return result
 
 
 class Forked:
@@ -77,16 +62,5 @@ def run(arguments: list[str], said: Connection, log: Path) -> None:
     said.close()
     os.chdir(ROOT)
     core.bootstrap.AppSettings = partial(AppSettings, supervision=QUICK)  # type: ignore[misc]
-    sys.argv = ["pcloud", *arguments]
-    main()
-
-
-def ask(data: Path, arguments: tuple[str, ...], out: Path, err: Path) -> None:
-    """`pcloud` against a node, in a process that was just forked."""
-    for number, path in ((1, out), (2, err)):
-        with path.open("wb") as file:
-            os.dup2(file.fileno(), number)
-    os.chdir(ROOT)
-    os.environ["PCLOUD_DATA_FOLDER"] = str(data)
     sys.argv = ["pcloud", *arguments]
     main()

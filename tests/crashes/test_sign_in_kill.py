@@ -19,14 +19,14 @@ import pytest
 
 from core.command import Commands
 from tests.browsing import Browsing, open_browsing
-from tests.crashes.quick_node import FORKS, Forked, QuickNode, run
+from tests.crashes.quick_node import Forked, QuickNode, run
+from tests.forked import FORKS
 
 
 class DyingNode(QuickNode):
     """Dies `before` or `after` the next event that is written while the file `dies` is there, which says which."""
 
     def launch(self, arguments: list[str]) -> Forked:
-        FORKS.set_forkserver_preload(["tests.crashes.quick_node", "core.cli.commands", "typer._adapters"])
         said, theirs = FORKS.Pipe(duplex=False)
         process = FORKS.Process(target=run_dying, args=(arguments, theirs, self.log, self.dies), daemon=True)
         process.start()

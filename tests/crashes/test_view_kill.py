@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from bench.rebuild_log import IMAGE, write_log
 from core.node.verify import verify_graph
 from core.schema import builtin_catalog
@@ -16,6 +14,7 @@ from pcloud.subject import Ref, new_id
 from projections.graph.port import Select
 from projections.search.port import SearchQuery
 from tests.crashes.viewing_process import open_views, viewing_process
+from tests.waiting import PATIENCE
 
 COUNT = 12_000
 # What the process has said last when it is killed, and how often it has said such a thing by then.
@@ -51,7 +50,6 @@ class Killer:
         return folded
 
 
-@pytest.mark.timeout(200)
 async def test_killed_while_it_folds_and_rebuilds_it_ends_equal(tmp_path: Path) -> None:
     async with (
         open_server(ServerSettings(tmp_path / "nats")) as server,
@@ -64,8 +62,8 @@ async def test_killed_while_it_folds_and_rebuilds_it_ends_equal(tmp_path: Path) 
             assert folded <= await store.last_sequence()
         async with open_views(tmp_path / "views", store) as views:
             last = await store.last_sequence()
-            await views.graph_loop.wait_for(last, timeout=120)
-            await views.search_loop.wait_for(last, timeout=120)
+            await views.graph_loop.wait_for(last, timeout=PATIENCE)
+            await views.search_loop.wait_for(last, timeout=PATIENCE)
             verified = await verify_graph(
                 store, views.graph, tmp_path, lambda step, detail: None, builtin=builtin_catalog()
             )

@@ -6,7 +6,6 @@ It says where it is after each batch and at each step of a rebuild. It is forked
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -27,10 +26,9 @@ from projections.rebuild import Progress, Rebuilds
 from projections.search.switch import SearchSwitch
 from projections.search.versions import TantivyVersions
 from projections.versions import VersionFile
+from tests.forked import FORKS
 
 __all__ = ["Viewed", "open_views", "viewing_process"]
-
-FORKS = multiprocessing.get_context("forkserver")
 
 
 @dataclass
@@ -73,7 +71,6 @@ async def open_views(folder: Path, store: EventStore) -> AsyncIterator[Viewed]:
 @contextmanager
 def viewing_process(folder: Path, settings: ConnectionSettings) -> Iterator[tuple[ForkServerProcess, Connection]]:
     """The process, and what it says: ("folded", "indexed", "built" or "switched", a sequence). It is killed at the end of the block."""
-    FORKS.set_forkserver_preload([__name__])
     said, theirs = FORKS.Pipe(duplex=False)
     process = FORKS.Process(target=_run, args=(folder, settings, theirs), daemon=True)
     process.start()

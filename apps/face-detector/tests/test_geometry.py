@@ -14,11 +14,10 @@ from face_detector.geometry import (
     without_nested,
 )
 from face_detector.pyramid import tiles
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 # A busy machine is no failure.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 SIZES = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 
@@ -27,7 +26,6 @@ def row(left: float, top: float, right: float, bottom: float, score: float = 0.9
     return [left, top, right, bottom, score, left, top, right, bottom]
 
 
-@PATIENT
 @given(SIZES, st.sampled_from([1, 2, 4]), st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.249))
 def test_every_face_up_to_a_quarter_of_a_tile_is_whole_in_one(
     size: tuple[int, int], parts: int, x: float, y: float, part: float
@@ -45,7 +43,6 @@ def test_every_face_up_to_a_quarter_of_a_tile_is_whole_in_one(
     )
 
 
-@PATIENT
 @given(SIZES, st.sampled_from([1, 2, 4]))
 def test_tiles_stay_in_the_picture(size: tuple[int, int], parts: int) -> None:
     side = max(size) / parts

@@ -6,11 +6,10 @@ from typing import Any
 
 from face_detector.face import Face
 from face_detector.segments import Change, change
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 # A busy machine is no failure.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 OURS = ("blazeface-full-range", "yunet")
 
@@ -87,7 +86,6 @@ FACES = st.lists(
 )  # fmt: skip
 
 
-@PATIENT
 @given(st.lists(st.tuples(FACES, st.sampled_from("12"), st.sampled_from(OURS)), min_size=1, max_size=6))
 def test_the_last_detection_is_what_is_there_and_a_second_time_changes_nothing(
     detections: list[tuple[list[Face], str, str]],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from image_importer import exif
 from PIL.TiffImagePlugin import IFDRational
 
 # A busy machine is no failure.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 MAKE, MODEL, LENS = 0x010F, 0x0110, 0xA434
 NOWHERE = IFDRational(0, 0)
@@ -114,7 +113,6 @@ ANYTHING = st.one_of(
 )  # fmt: skip
 
 
-@PATIENT
 @given(st.dictionaries(st.sampled_from(
     [1, 2, 3, 4, MAKE, MODEL, LENS, 0x829A, 0x9201, 0x829D, 0x9202, 0x8827, 0x8832, 0x920A]
 ), st.one_of(ANYTHING, st.lists(ANYTHING, max_size=4).map(tuple))))  # fmt: skip

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from image_importer.places import Arrival, Known, arrive
 
 # A busy machine is no failure.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_new_bytes_make_an_image() -> None:
@@ -28,7 +27,6 @@ def test_an_overwritten_image_is_gone_unless_it_lies_elsewhere_too() -> None:
     assert arrive("b/1", "cc", [also]) == Arrival(("b/1",), moved=(("j", ("b/0",)),))
 
 
-@PATIENT
 @given(st.lists(st.tuples(st.sampled_from(["b/1", "b/2", "b/3"]), st.sampled_from(["aa", "bb", "cc"])), max_size=30))
 def test_every_place_belongs_to_the_image_of_the_bytes_last_put_there(uploads: list[tuple[str, str]]) -> None:
     graph: dict[str, tuple[str, ...]] = {}  # sha256 → places

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from image_importer.taken import Taken, taken_from_exif, taken_from_xmp
 
 # A busy machine is no failure.
-PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 ORIGINAL, DIGITIZED, DATETIME = 0x9003, 0x9004, 0x0132
 OFFSET, OFFSET_ORIGINAL, SUBSECOND = 0x9010, 0x9011, 0x9291
@@ -61,7 +60,6 @@ def test_an_xmp_date_brings_its_zone(date: str | None, taken: Taken | None) -> N
     assert taken_from_xmp(date) == taken
 
 
-@PATIENT
 @given(st.datetimes(min_value=datetime(1900, 1, 1)), st.integers(-12 * 4, 14 * 4))
 def test_satellites_tell_every_zone(local: datetime, quarters: int) -> None:
     try:
@@ -75,7 +73,6 @@ def test_satellites_tell_every_zone(local: datetime, quarters: int) -> None:
     assert taken.zone is not None
 
 
-@PATIENT
 @given(st.text(max_size=30), st.text(max_size=8))
 def test_no_text_is_an_error(value: str, offset: str) -> None:
     taken_from_exif({ORIGINAL: value, OFFSET_ORIGINAL: offset}, {29: value, 7: (1, 2, 3)})

@@ -15,7 +15,7 @@ PAIR = KeyPair("PCABCDEF", "secret/key+1")
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(keys, st.sampled_from(["GET", "PUT"]), st.integers(1, 604_800))
 def test_an_address_is_the_one_that_boto3_makes(key: str, method: str, seconds: int) -> None:
     import boto3

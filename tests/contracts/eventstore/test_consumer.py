@@ -9,6 +9,7 @@ import pytest
 
 from eventstore import open_store
 from pcloud.errors import NotFound, Rejected, Unavailable
+from tests.waiting import PATIENCE
 
 ALL = ["graph.>"]
 
@@ -16,7 +17,7 @@ ALL = ["graph.>"]
 async def take(consumer, count: int, *, ack: bool = True, batch: int = 64) -> list:
     """The next deliveries, settled."""
     taken: list = []
-    async with asyncio.timeout(20), aclosing(consumer.pull(batch)) as deliveries:
+    async with asyncio.timeout(PATIENCE), aclosing(consumer.pull(batch)) as deliveries:
         async for delivery in deliveries:
             taken.append(delivery)
             if ack:
@@ -84,7 +85,7 @@ async def test_what_is_given_back_comes_again_after_its_delay(store, make):
     await fill(store, make, 1)
     consumer = await store.consumer("c", subjects=ALL, start="all", ack_wait=30)
     clock = asyncio.get_running_loop().time
-    async with asyncio.timeout(20), aclosing(consumer.pull()) as deliveries:
+    async with asyncio.timeout(PATIENCE), aclosing(consumer.pull()) as deliveries:
         await (await anext(deliveries)).nak()
         again = await anext(deliveries)
         assert again.attempt == 2
@@ -98,7 +99,7 @@ async def test_work_in_progress_and_what_waits_for_its_turn_do_not_come_again(st
     await fill(store, make, 3)
     consumer = await store.consumer("c", subjects=ALL, start="all", ack_wait=0.4)
     seen: list = []
-    async with asyncio.timeout(20), aclosing(consumer.pull()) as deliveries:
+    async with asyncio.timeout(PATIENCE), aclosing(consumer.pull()) as deliveries:
         async for delivery in deliveries:
             for _ in range(6):  # longer than ack_wait for each: the others wait here meanwhile
                 await asyncio.sleep(0.1)
@@ -132,7 +133,7 @@ async def test_two_who_pull_share_the_events(store, connection, make):
                     done.set()
 
     tasks = [asyncio.create_task(work()) for _ in range(2)]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await done.wait()
     for task in tasks:
         task.cancel()
@@ -167,7 +168,7 @@ async def test_a_rewound_consumer_gives_everything_from_there_again(store, make,
 async def test_a_rewind_waits_for_what_is_handed_out(store, make):
     await fill(store, make, 1)
     consumer = await store.consumer("c", subjects=ALL, start="all")
-    async with asyncio.timeout(20), aclosing(consumer.pull()) as deliveries:
+    async with asyncio.timeout(PATIENCE), aclosing(consumer.pull()) as deliveries:
         delivery = await anext(deliveries)
         with pytest.raises(Unavailable, match="1 deliveries of c are still in progress"):
             await consumer.reset(1, patience=0.1)

@@ -10,6 +10,8 @@ import nkeys
 import pytest
 from nats.aio.client import Client
 
+from tests.waiting import PATIENCE
+
 OWN_ANSWERS = "_INBOX.core.photos.0123456789abcdef"
 
 
@@ -155,5 +157,5 @@ async def test_accounts_share_no_subject(users, store):
     await store.nats.flush()
     await store.nats.flush()
     await users["dispatcher"].publish("call.photos.act", b"true")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert (await calls.next_msg(timeout=5)).data == b"true"

@@ -11,6 +11,7 @@ import pytest
 
 from eventstore import StoreSettings, open_store
 from pcloud.errors import Conflict, Corrupt, NotFound, Rejected, Unavailable
+from tests.waiting import PATIENCE
 
 
 async def test_every_stream_says_what_it_is_for_and_only_graph_may_grow_without_end(store):
@@ -58,7 +59,7 @@ async def test_the_buckets_are_those_of_the_clients_libraries(store):
 
 async def test_a_durable_call_waits_until_it_is_acknowledged(store):
     assert await store.work.put("photos", "make-thumbnail", "id1", b"{}", {"Pcloud-Caller": "owner"})
-    async with asyncio.timeout(20), aclosing(store.work.pull("photos", ack_wait=0.2)) as calls:
+    async with asyncio.timeout(PATIENCE), aclosing(store.work.pull("photos", ack_wait=0.2)) as calls:
         first = await anext(calls)
         again = await anext(calls)
         assert (again.app, again.action, again.id, again.body) == ("photos", "make-thumbnail", "id1", b"{}")
@@ -73,7 +74,7 @@ async def test_a_durable_call_with_the_same_id_is_put_once(store, until):
     assert await store.work.put("photos", "act", "id1", b"1")
     assert not await store.work.put("photos", "act", "id1", b"2")
     assert await store.work.put("photos", "other", "id1", b"3")
-    async with asyncio.timeout(20), aclosing(store.work.pull("photos")) as calls:
+    async with asyncio.timeout(PATIENCE), aclosing(store.work.pull("photos")) as calls:
         for _ in range(2):
             await (await anext(calls)).ack()
     # Gone, and still within the server's memory of it.
@@ -89,7 +90,7 @@ async def test_an_apps_calls_wait_for_no_other_app(store):
     for number in range(300):
         await store.work.put("slow", "act", f"s{number}", b"")
     await store.work.put("quick", "act", "q", b"")
-    async with asyncio.timeout(20), aclosing(store.work.pull("slow")) as slow:
+    async with asyncio.timeout(PATIENCE), aclosing(store.work.pull("slow")) as slow:
         await anext(slow)
         async with aclosing(store.work.pull("quick")) as quick:
             assert (await anext(quick)).id == "q"
@@ -126,7 +127,7 @@ async def test_of_two_who_take_a_run_one_gets_it(store):
 async def test_runs_are_followed_from_a_sequence_on(store):
     await store.runs.put("photos", "act", "r1", b"1")
     await store.runs.put("core", "act", "r2", b"2")
-    async with asyncio.timeout(20), aclosing(store.runs.follow(1)) as batches:
+    async with asyncio.timeout(PATIENCE), aclosing(store.runs.follow(1)) as batches:
         [state] = await anext(batches)
         assert (state.sequence, state.subject, state.body) == (2, "run.core.act.r2", b"2")
         await store.runs.put("photos", "act", "r1", b"3")

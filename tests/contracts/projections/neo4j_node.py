@@ -22,8 +22,9 @@ from projections.rebuild import Rebuilds
 from projections.refill import refill
 from projections.versions import VersionFile
 from tests.contracts.projections.shelf import BUILTIN
+from tests.waiting import PATIENCE
 
-__all__ = ["GraphNode", "as_the_log", "graph_node", "until"]
+__all__ = ["GraphNode", "as_the_log", "graph_node"]
 
 
 @dataclass
@@ -50,7 +51,7 @@ async def graph_node(folder: Path, store: EventStore, settings: Neo4jSettings) -
     loop = ProjectionLoop(store, target)
     tasks = [asyncio.create_task(one) for one in (loop.run(), target.keep_whole(loop))]
     try:
-        await loop.wait_for(await store.last_sequence(), timeout=60)
+        await loop.wait_for(await store.last_sequence(), timeout=PATIENCE)
         yield GraphNode(graph, loop, rebuilds)
     finally:
         for task in tasks:
@@ -67,9 +68,3 @@ async def as_the_log(node: GraphNode, store: EventStore, folder: Path) -> bool:
         return await again.dump() == await node.graph.dump()
     finally:
         await again.close()
-
-
-async def until(condition: Any, seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)

@@ -29,7 +29,7 @@ CASES = 360
 TOGETHER = 100  # schema, log, where it is cut, and questions, drawn together
 LOGS = 40
 Question = Callable[[GraphStore], Awaitable[Any]]
-SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+SLOW = settings(suppress_health_check=list(HealthCheck), print_blob=True)
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,6 @@ def libraries(workshop: Workshop) -> list[Stores]:
     return workshop.runner.run(fill())
 
 
-@pytest.mark.timeout(400)
 @settings(SLOW, max_examples=CASES)
 @given(data=st.data())
 def test_every_question_has_one_answer(libraries: list[Stores], workshop: Workshop, data: st.DataObject) -> None:
@@ -132,7 +131,6 @@ def test_every_question_has_one_answer(libraries: list[Stores], workshop: Worksh
     workshop.runner.run(stores.agree(data.draw(questions(stores.schema))))
 
 
-@pytest.mark.timeout(400)
 @settings(SLOW, max_examples=TOGETHER)
 @given(data=st.data())
 def test_every_log_folds_to_one_graph_with_one_answer(workshop: Workshop, data: st.DataObject) -> None:
@@ -144,7 +142,6 @@ def test_every_log_folds_to_one_graph_with_one_answer(workshop: Workshop, data: 
     workshop.runner.run(folded(workshop, schema, "logs", log, ends, asked))
 
 
-@pytest.mark.timeout(400)
 @settings(SLOW, max_examples=LOGS)
 @given(data=st.data())
 def test_catalogs_that_come_change_and_go_fold_to_one_graph(workshop: Workshop, data: st.DataObject) -> None:

@@ -62,7 +62,6 @@ def fold_until(settings: Neo4jSettings, sequence: int) -> int:
     return told
 
 
-@pytest.mark.timeout(300)
 async def test_killing_who_folds_leaves_no_half_batch(neo4j_settings: Neo4jSettings) -> None:
     log = long_log()
     settings = Neo4jSettings(neo4j_settings.address, password=neo4j_settings.password, holder="folding")
@@ -118,7 +117,6 @@ class Killing:
 killing: ContextVar[Killing] = ContextVar("killing")
 
 
-@pytest.mark.timeout(300)
 async def test_killing_the_server_delays_the_fold_and_changes_nothing(
     server: Neo4jServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,8 +19,9 @@ from projections.checkpoint import Checkpoint
 from projections.graph.neo4j import Neo4jReach, Neo4jSettings, connection, open_neo4j_graph
 from projections.graph.port import Select
 from projections.position import Behind
-from tests.contracts.projections.neo4j_node import as_the_log, graph_node, until
+from tests.contracts.projections.neo4j_node import as_the_log, graph_node
 from tests.contracts.projections.shelf import BUILTIN, PERSON, SHELF
+from tests.waiting import PATIENCE, until
 
 PEOPLE = 20
 
@@ -159,7 +160,7 @@ async def test_a_graph_moves_to_a_file_while_its_server_is_away_and_the_search_i
         await view._lose(view._graph, Unavailable("killed"))
         reading = asyncio.create_task(node.graph.fetch(Select(PERSON, ("id",)), patient=True))
         await asyncio.sleep(0)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             assert (await node.rebuilds.rebuild("sqlite")).version == "sqlite-2"
             assert len(await reading) == PEOPLE
 

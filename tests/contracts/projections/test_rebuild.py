@@ -32,6 +32,7 @@ from projections.search.port import SearchQuery
 from projections.search.switch import SearchSwitch
 from projections.search.versions import TantivyVersions
 from projections.versions import VersionFile
+from tests.waiting import PATIENCE
 
 COUNT = 3_000
 TITLES = {IMAGE: frozenset({"title"})}
@@ -60,8 +61,8 @@ class House:
 
     async def up_to_date(self, store: EventStore) -> None:
         last = await store.last_sequence()
-        await self.graph_loop.wait_for(last, timeout=60)
-        await self.search_loop.wait_for(last, timeout=60)
+        await self.graph_loop.wait_for(last, timeout=PATIENCE)
+        await self.search_loop.wait_for(last, timeout=PATIENCE)
 
 
 @asynccontextmanager
@@ -96,7 +97,7 @@ async def house(folder: Path, store: Any, *, keeping: bool = False, room: Room =
 
 
 async def reaches(condition: Any) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -225,7 +226,7 @@ async def test_a_file_that_breaks_while_it_is_folded_is_built_anew(store: EventS
         with sqlite3.connect(tmp_path / "graph" / "graph.sqlite", isolation_level=None) as other:
             other.execute('DROP TABLE "house/^Image"')
         appended = await store.append(image("later", "after the damage"))
-        await views.graph_loop.wait_for(appended.revision.sequence, timeout=60)
+        await views.graph_loop.wait_for(appended.revision.sequence, timeout=PATIENCE)
         assert views.graph.named == "sqlite-2"
         rows = await views.graph.fetch(Select(IMAGE, ("title",)))
         assert {"title": "after the damage"} in rows
@@ -243,7 +244,7 @@ async def test_damage_that_a_reader_meets_is_built_anew_beside(store: EventStore
             file.seek((root - 1) * 4096)
             file.write(b"\x5a" * 4096)
         failed = 0
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while views.graph.named == "sqlite-1":
                 try:
                     await views.graph.fetch(Select(IMAGE, ("title", "camera", "place")))

@@ -14,6 +14,7 @@ from projections.graph.port import Select
 from projections.room import MARGIN, MB, Room
 from projections.versions import Chosen
 from tests.contracts.projections.test_rebuild import IMAGE, House, house, image, store
+from tests.waiting import PATIENCE
 
 __all__ = ["store"]  # the fixture: a server with a log
 
@@ -87,7 +88,7 @@ async def test_what_was_half_built_is_dropped_where_it_can_not_be_finished(
 ) -> None:
     async with house(tmp_path, store, room=Room(disk, RESERVE)) as views:
         building = asyncio.create_task(views.rebuilds.rebuild())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while views.rebuilds.progress is None:
                 await asyncio.sleep(0)
         views.rebuilds.stop()
@@ -95,7 +96,7 @@ async def test_what_was_half_built_is_dropped_where_it_can_not_be_finished(
         assert views.rebuilds.chosen.building == "sqlite-2"
     disk.free = RESERVE
     async with house(tmp_path, store, room=Room(disk, RESERVE), keeping=True) as views:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while views.rebuilds.chosen.building:
                 await asyncio.sleep(0)
         await views.rebuilds.idle()

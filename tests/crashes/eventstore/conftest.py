@@ -3,44 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
 
-from eventstore import (
-    ConnectionSettings,
-    EmbeddedServer,
-    EventStore,
-    ServerSettings,
-    Transaction,
-    open_server,
-    open_store,
-)
-from pcloud.event import Change, Event, Kind
-from pcloud.subject import Ref
+from eventstore import EmbeddedServer
+from tests.contracts.eventstore.conftest import connection, make, server, store
 
-
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[EmbeddedServer]:
-    async with open_server(ServerSettings(tmp_path / "nats")) as running:
-        yield running
-
-
-@pytest.fixture
-def connection(server: EmbeddedServer) -> ConnectionSettings:
-    return ConnectionSettings(server.url, server.core)
-
-
-@pytest.fixture
-async def store(connection: ConnectionSettings) -> AsyncIterator[EventStore]:
-    async with open_store(connection) as opened:
-        yield opened
+__all__ = ["connection", "kill", "make", "server", "store", "wire"]
 
 
 @pytest.fixture
@@ -55,24 +28,6 @@ def kill(server: EmbeddedServer):
             await asyncio.sleep(0.01)
 
     return kill_and_wait
-
-
-class Make:
-    @staticmethod
-    def ref(id: str) -> Ref:
-        return Ref("photos", "Image", id)
-
-    def event(self, id: str, expected: int = 0, **fields: Any) -> Event:
-        return Event(self.ref(id), Kind.UPDATED, Change(set=fields), expected)
-
-    @staticmethod
-    def tx(*events: Event, tx: str | None = None) -> Transaction:
-        return Transaction(tx or uuid.uuid4().hex, events, "owner")
-
-
-@pytest.fixture
-def make() -> Make:
-    return Make()
 
 
 class LossyWire:

@@ -17,6 +17,7 @@ from eventstore import ConnectionSettings, ServerSettings, StoreSettings, open_s
 from eventstore.server.binary import find_binary
 from eventstore.server.ended import wait_ended
 from pcloud.errors import Unavailable
+from tests.waiting import PATIENCE
 
 NODE = """
 import asyncio, sys
@@ -110,7 +111,7 @@ async def test_a_server_that_keeps_dying_is_given_up_with_its_reason(tmp_path):
     async with open_server(ServerSettings(tmp_path / "nats", binary=str(program), restarts=2)) as server:
         (tmp_path / "broken").touch()
         psutil.Process(server.pid).kill()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             reason = await server.failed
         assert "can't be kept alive" in reason and "the disk is gone" in reason
         assert server.failed.reason == reason and server.pid is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import textwrap
 from collections.abc import AsyncIterator, Callable
@@ -63,9 +62,3 @@ def make_app(tmp_path: Path) -> Callable[..., bytes]:
         return packed(folder).data
 
     return make
-
-
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.02)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -12,12 +11,7 @@ from core.app import AppState, read_archive
 from core.sandbox import Ports, probe
 from pcloud.errors import PCloudError, Unavailable
 from tests.integration.app.platform import QUICK, Platform, approve_all, open_platform
-
-
-async def eventually(condition: Callable[[], Awaitable[object]], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.02)
+from tests.waiting import PATIENCE, until
 
 
 async def is_now(platform: Platform, version: str, state: AppState, error: str = "") -> None:
@@ -25,14 +19,14 @@ async def is_now(platform: Platform, version: str, state: AppState, error: str =
         app = await platform.apps.get("tiny")
         return (app.version, app.state) == (version, state) and error in app.error and not app.paused
 
-    await eventually(so)
+    await until(so)
 
 
 async def runs(platform: Platform) -> None:
     async def so() -> bool:
         return [status.process for status in await platform.apps.list()] == ["running"]
 
-    await eventually(so)
+    await until(so)
 
 
 async def fail(*_: object, **__: object) -> None:
@@ -84,7 +78,7 @@ async def test_a_paused_app_whose_upgrade_is_interrupted_is_paused_again(tmp_pat
         monkeypatch.setattr(platform.apps._nodes, "replace", stuck)
         newer = make_app(version="1.1.0")
         upgrading = asyncio.create_task(platform.apps.install(newer, approve=approve_all))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await began.wait()
         if when == "an error":
             with pytest.raises(Unavailable):
@@ -151,7 +145,7 @@ async def test_a_port_that_appears_is_there_for_an_app_that_was_started_before(t
         async def heard() -> bool:
             return "HELLO" in " ".join(await platform.apps.logs("asks"))
 
-        await eventually(heard)
+        await until(heard)
         after = {status.name: status.pid for status in await platform.apps.list()}
         assert after["other"] == before["other"], "nobody else is started anew"
 
@@ -164,7 +158,7 @@ async def test_archives_that_no_app_needs_are_deleted(tmp_path, make_app):
         async def so() -> bool:
             return await platform.store.archives.names() == set(names)
 
-        await eventually(so)
+        await until(so)
 
     async with open_platform(tmp_path / "node") as platform:
         await platform.apps.install(archives[0], approve=approve_all)

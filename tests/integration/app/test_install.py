@@ -24,15 +24,15 @@ from core.grant import grant_id
 from pcloud.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
 from pcloud.subject import Ref
 from projections.graph.port import Select
-from tests.integration.app.conftest import until
 from tests.integration.app.platform import QUICK, Recorder, approve_all, open_platform
+from tests.waiting import PATIENCE, until
 
 NOTES = "type Note { text: String! @search(by: [term]) }"
 
 
 async def get(address: tuple[str, int]) -> dict[str, str]:
     """Ask until the app listens."""
-    async with aiohttp.ClientSession() as session, asyncio.timeout(15):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE):
         while True:
             try:
                 async with session.get(f"http://{address[0]}:{address[1]}/") as answer:
@@ -69,7 +69,7 @@ async def test_an_app_runs_with_exactly_its_environment(platform, make_app, monk
 
 async def test_its_words_are_kept_and_it_is_listed(platform, make_app):
     await platform.apps.install(make_app("title: A tiny app\n"), approve=approve_all)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while not any("args ['tiny']" in line for line in await platform.apps.logs("tiny")):
             await asyncio.sleep(0.02)
     assert any("UNCONFINED" in line for line in await platform.apps.logs("tiny"))

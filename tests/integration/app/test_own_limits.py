@@ -10,6 +10,7 @@ from core.app import AppState
 from core.sandbox import probe
 from pcloud.errors import NotFound, Rejected
 from tests.integration.app.platform import approve_all, open_platform
+from tests.waiting import PATIENCE
 
 ASKS = "resources: {memory: 134217728, disk: 4194304}\n"
 
@@ -64,7 +65,7 @@ async def test_an_app_that_was_paused_for_its_full_folder_goes_on_with_more_room
     machine = await asyncio.to_thread(probe)
     async with open_platform(tmp_path / "node", machine=machine, unconfined=False) as platform:
         await platform.apps.install(make_app(ASKS, script=FILL), approve=approve_all, unconfined=True)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while (app := await platform.apps.get("tiny")).state is not AppState.PAUSED:
                 await asyncio.sleep(0.05)
         assert "more than its quota of 4 MiB: give it more room with `pcloud app limits tiny --disk" in app.error

@@ -12,6 +12,7 @@ from core.app.folders import AppFolders
 from core.grant import grant_id
 from pcloud.errors import Conflict, Forbidden, NotFound, Unavailable
 from tests.integration.app.platform import approve_all, open_platform
+from tests.waiting import PATIENCE
 
 WEB = grant_id("tiny", "network", "api.example.org:443")
 MAIL = grant_id("tiny", "network", "smtp.example.org:465")
@@ -109,7 +110,7 @@ async def test_the_log_is_followed_over_its_turns_and_nothing_comes_twice(platfo
         raise AssertionError("it ends only with its reader")
 
     lines = platform.apps.follow("tiny", 1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await first(1)
         with path.open("a") as file:
             file.write("one\ntwo\nhalf")
@@ -138,7 +139,7 @@ async def test_forgetting_waits_for_the_object_store(platform, make_app):
     with pytest.raises(Unavailable, match="object-store is not running"):
         await platform.apps.remove("tiny", forget=True)
     assert (platform.settings.folder / "tiny").exists()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while await platform.apps.list():
             await asyncio.sleep(0.02)
     assert not (platform.settings.folder / "tiny").exists()

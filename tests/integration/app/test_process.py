@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -21,14 +19,9 @@ from core.app.process import ProcessState, Start, Supervisor
 from core.app.settings import Supervision
 from eventstore.server.ended import wait_ended
 from pcloud.errors import Unavailable
+from tests.waiting import until
 
 FAST = Supervision(stop=2.0, back_off=0.01, longest_back_off=0.05, healthy=60.0, settle=0.05, start=10.0)
-
-
-async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -124,9 +117,9 @@ async def test_stopping_ends_the_whole_group_even_one_that_does_not_listen(super
 
 async def test_stopping_lets_a_process_finish_what_it_does(supervise, tmp_path):
     script = """
-        import signal, sys, time
+        import os, signal, sys, time
         def finish(*_):
-            print("finished", flush=True)
+            os.write(1, b"finished\\n")  # not by print, in which the signal may have come
             sys.exit(0)
         signal.signal(signal.SIGTERM, finish)
         print("ready", flush=True)

@@ -13,8 +13,8 @@ from core.grant import grant_id
 from pcloud.errors import Conflict, Forbidden, NotFound, PCloudError, Rejected, Unavailable
 from pcloud.subject import Ref
 from projections.graph.port import Select
-from tests.integration.app.conftest import until
 from tests.integration.app.platform import QUICK, approve_all, open_platform
+from tests.waiting import until
 
 NOTES = "type Note { text: String! @search(by: [term]) }"
 MORE = "type Note { text: String! @search(by: [term]) more: Int } type Tag { name: String! }"

@@ -14,6 +14,7 @@ from core.app import packed
 from core.grant import grant_id
 from pcloud.errors import PCloudError
 from tests.node_process import NodeProcess
+from tests.waiting import PATIENCE
 
 NOTES = "name: notes\nversion: 1.0.0\nschema: schema.graphql\n"
 READER = "name: {name}\nversion: 1.0.0\nuses: [{{read: notes/Note, optional: true, reason: to count them}}]\n"
@@ -59,7 +60,7 @@ async def test_a_withdrawn_grant_changes_the_view_and_cuts_who_looks_through_it(
     async with aiohttp.ClientSession() as session:
         cut, kept = await subscribed(session, node, "reader"), await subscribed(session, node, "other")
         assert "may no longer see all notes that notes keeps" in node.cli("app", "revoke", "reader", GRANT[:10]).stderr
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             last = [message async for message in cut]
         assert cut.closed and not any("next" in str(message.data) for message in last)
         await kept.send_json({"type": "ping"})

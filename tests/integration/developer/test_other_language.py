@@ -19,7 +19,6 @@ NOTES = "{ queryWordCounterNode_Note(order: [{ asc: words }]) { id text words } 
 
 
 # Node is a large program: its archive takes a while to pack, and again to store.
-pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")

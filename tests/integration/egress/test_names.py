@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from tests.integration.app.conftest import until
 from tests.integration.egress.world import PUBLIC, certificates
+from tests.waiting import until
 
 
 async def greet(reader, writer):

@@ -140,7 +140,6 @@ async def test_node_finds_the_proxy_by_its_environment(world, travel, secure, tm
     assert [target for target, _ in world.book.refusals()] == [f"other.test:{secure}"]
 
 
-@pytest.mark.timeout(400)  # compiling the standard library for the first time takes a minute or two
 async def test_go_finds_the_proxy_by_its_environment(world, travel, secure, tmp_path):
     """Its http.DefaultTransport looks at it always."""
     one = await travel("*.example.test:" + str(secure), f"api.example.test:{secure}", processes=64, memory=2**30)

@@ -16,6 +16,7 @@ from tests.attacks.pages import device_asks
 from tests.attacks.test_calls import code
 from tests.integration.node.conftest import s3_client
 from tests.node_process import NodeProcess
+from tests.waiting import PATIENCE
 
 
 def asked(address: str, token: str) -> int:
@@ -76,7 +77,7 @@ def test_revoking_closes_what_a_device_has_open(cloud: NodeProcess) -> None:
 async def revoked_while_listening(cloud: NodeProcess) -> None:
     device = await asyncio.to_thread(cloud.json, "device", "pair", "--name", "tablet", "--json")
     headers = {"Authorization": f"Bearer {device['token']}"}
-    async with aiohttp.ClientSession() as session, asyncio.timeout(20):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE):
         socket = await session.ws_connect(device["graphql"], headers=headers, protocols=["graphql-transport-ws"])
         await socket.send_json({"type": "connection_init"})
         assert (await socket.receive_json())["type"] == "connection_ack"

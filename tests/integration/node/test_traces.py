@@ -117,7 +117,7 @@ def test_a_durable_call_goes_on_with_its_trace(node: NodeProcess, collector: Col
         spans = collector.trace(trace)
         return [path(spans, span) for span in spans.values()]
 
-    wait_until(lambda: begun in paths(), seconds=20, what=f"the trace; it has {paths()}")
+    wait_until(lambda: begun in paths(), what=f"the trace; it has {paths()}")
 
 
 def test_what_is_no_traceparent_begins_a_new_trace(node: NodeProcess, collector: Collector) -> None:

@@ -37,24 +37,13 @@ from projections.graph.routed import RoutedGraph
 from projections.loop import ProjectionLoop
 from projections.runs import Run, RunLog, RunsView, open_runs
 from tests.views import open_small_views
+from tests.waiting import until
 
 Handler = Callable[..., Awaitable[Any]]
 
 SHELF = """
 type Book { title: String! @search(by: [exact, term]) pages: Int }
 """
-
-
-async def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What `condition` gives once that is true; it may be a coroutine function."""
-    async with asyncio.timeout(seconds):
-        while True:
-            value = condition()
-            if asyncio.iscoroutine(value):
-                value = await value
-            if value:
-                return value
-            await asyncio.sleep(0.01)
 
 
 @dataclass

@@ -9,7 +9,8 @@ import pytest
 
 from core.caller import Caller
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
-from tests.integration.processor.small_core import OWNER, Call, Core, until
+from tests.integration.processor.small_core import OWNER, Call, Core
+from tests.waiting import until
 
 LIBRARY = {
     "name": "library", "version": "1.0.0", "provides": ["lending"],

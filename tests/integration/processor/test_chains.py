@@ -11,8 +11,9 @@ from core.caller import Caller
 from core.command import NodeChange
 from pcloud.errors import Forbidden, PCloudError, Rejected, Unavailable
 from pcloud.subject import Ref
-from tests.integration.processor.small_core import OWNER, SHELF, Call, Core, until
+from tests.integration.processor.small_core import OWNER, SHELF, Call, Core
 from tests.integration.processor.test_triggers import READS, SHELF_APP, ok, reader
+from tests.waiting import until
 
 PHONE = Caller("device", "d1", scopes=frozenset({"manage"}))
 

@@ -15,7 +15,8 @@ from core.caller import Caller
 from core.processor.fields import processor_fields
 from pcloud.errors import Rejected
 from projections.search.tantivy import open_tantivy_search
-from tests.integration.processor.small_core import OWNER, SHELF, Call, Core, until
+from tests.integration.processor.small_core import OWNER, SHELF, Call, Core
+from tests.waiting import until
 
 READER = {
     "name": "reader", "version": "1.0.0",

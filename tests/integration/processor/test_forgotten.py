@@ -9,8 +9,9 @@ import pytest
 from core.processor.forget import forget_entities
 from pcloud.errors import Unavailable
 from pcloud.subject import Ref
-from tests.integration.processor.small_core import SHELF, Call, Core, until
+from tests.integration.processor.small_core import SHELF, Call, Core
 from tests.integration.processor.test_triggers import READS, SHELF_APP, ok, reader
+from tests.waiting import until
 
 BOOK = Ref("shelf", "Book", "b1")
 

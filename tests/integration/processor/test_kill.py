@@ -11,7 +11,8 @@ from typing import Any
 
 from eventstore import EmbeddedServer
 from tests.integration.processor.core_process import connection_of
-from tests.integration.processor.small_core import OWNER, SHELF, Call, Installed, start_core, until
+from tests.integration.processor.small_core import OWNER, SHELF, Call, Installed, start_core
+from tests.waiting import until
 
 READER = {
     "name": "reader", "version": "1.0.0",
@@ -87,4 +88,4 @@ async def test_runs_go_on_after_the_log_s_server_was_killed(server: EmbeddedServ
         await until(lambda: len(app.calls) > 10)
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
-        await until(lambda: _all_done(core), 40)
+        await until(lambda: _all_done(core))

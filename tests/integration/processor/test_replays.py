@@ -11,8 +11,9 @@ import pytest
 from core.caller import Caller
 from eventstore import EmbeddedServer
 from pcloud.errors import Conflict, NotFound
-from tests.integration.processor.small_core import SHELF, Call, Core, Installed, start_core, until
+from tests.integration.processor.small_core import SHELF, Call, Core, Installed, start_core
 from tests.integration.processor.test_triggers import READS, SHELF_APP, ok, reader
+from tests.waiting import until
 
 KEY = "reader/new-books"
 

@@ -14,7 +14,8 @@ import nkeys
 import pytest
 
 from pcloud.errors import Rejected, Unavailable
-from tests.integration.processor.small_core import OWNER, SHELF, Core, until
+from tests.integration.processor.small_core import OWNER, SHELF, Core
+from tests.waiting import until
 
 SOURCE = """
 import asyncio, os, pathlib

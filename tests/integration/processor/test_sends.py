@@ -14,7 +14,8 @@ from core.processor import forget
 from eventstore import EmbeddedServer
 from pcloud.errors import Forbidden, PCloudError, Rejected, Unavailable
 from pcloud.subject import Ref
-from tests.integration.processor.small_core import OWNER, SHELF, Call, Core, start_core, until
+from tests.integration.processor.small_core import OWNER, SHELF, Call, Core, start_core
+from tests.waiting import until
 
 STORE = {"name": "store", "version": "1.0.0", "actions": [{"name": "watch", "args": {"webhook": "Action!"}}]}
 KEEPER = {

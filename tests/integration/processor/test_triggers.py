@@ -18,7 +18,8 @@ from pcloud.errors import Forbidden, Rejected, Unavailable
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.runs import Run, encode_run
-from tests.integration.processor.small_core import OWNER, QUICK, SHELF, Call, Core, start_core, until
+from tests.integration.processor.small_core import OWNER, QUICK, SHELF, Call, Core, start_core
+from tests.waiting import until
 
 SHELF_APP = {"name": "shelf", "version": "1.0.0"}
 READS = (("read", "shelf/Book"),)

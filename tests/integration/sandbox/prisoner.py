@@ -19,6 +19,7 @@ from core.app.settings import Supervision
 from core.sandbox import Cell, Limits, Machine, Plan, Ports
 from core.sandbox.command import Mounts
 from core.sandbox.ports import connect_host
+from tests.waiting import PATIENCE
 
 PORT = 8080
 SETTINGS = Supervision(stop=3.0, back_off=0.02, longest_back_off=0.2, settle=0.1, start=15.0, healthy=0.5)
@@ -98,7 +99,7 @@ class Prisoner:
         """Once it listens."""
         from pcloud.errors import Unavailable
 
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 try:
                     assert self.cell is not None

@@ -13,8 +13,9 @@ from core.app import AppState
 from core.app.folders import AppFolders
 from core.sandbox import watch
 from core.sandbox.inside import Inside, InsideConnector
-from tests.integration.app.conftest import make_app, until
+from tests.integration.app.conftest import make_app
 from tests.integration.app.platform import Platform, approve_all, open_platform
+from tests.waiting import PATIENCE, until
 
 __all__ = ["make_app"]
 
@@ -97,7 +98,7 @@ async def test_a_full_quota_pauses_the_app_and_says_why(platform, make_app, monk
 async def _moments():
     import asyncio
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             yield
             await asyncio.sleep(0.02)

@@ -10,7 +10,7 @@ import re
 import pytest
 
 from core.sandbox import watch
-from tests.integration.app.conftest import until
+from tests.waiting import until
 
 MIB = 2**20
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.sandbox import Ports
 from pcloud.errors import Corrupt, Unavailable
-from tests.integration.app.conftest import until
+from tests.waiting import PATIENCE, until
 
 # Answers with a line upper-cased, on the port that is its own.
 ECHO = """
@@ -44,7 +44,7 @@ async def echo(imprison, tmp_path):
     command = (os.path.realpath(sys.executable), "app.py", str(port.port))
     prisoner = await imprison("echo", ECHO, command=command, ports=(port,))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not await asyncio.to_thread(ask, port[1:], "x"):
             await asyncio.sleep(0.02)
     return prisoner, port
@@ -95,7 +95,7 @@ async def test_the_same_number_holds_after_a_start_anew_and_waits_for_the_app(im
     friend = await imprison("friend", reaches=(port,))
     os.kill(prisoner.supervisor.pid, signal.SIGKILL)
     await until(lambda: prisoner.supervisor.starts == 2 and prisoner.runs)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await friend.do(ask, port[1:], "again") != "AGAIN":
             await asyncio.sleep(0.02)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.app.conftest import until
 from tests.integration.sandbox.prisoner import way_to_python
+from tests.waiting import until
 
 
 def status() -> dict[str, str]:

@@ -5,18 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.owner.attempts import MOST_SOURCES, Attempts, network_of
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.clock import Clock
 
 
 @pytest.fixture

@@ -11,21 +11,10 @@ from hypothesis import strategies as st
 
 from core.owner.credential import new_token, token_hash
 from core.owner.statement import LINK_SECONDS, Statements, cookies_named, way_of
+from tests.clock import Clock
 
 HOST, PHOTOS = "localhost:8080", "photos.localhost:8080"
 KEY = b"k" * 32
-
-
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

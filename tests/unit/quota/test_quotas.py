@@ -9,15 +9,9 @@ from hypothesis import strategies as st
 from core.quota import Quotas, QuotaSettings, Refusals, size_of
 from core.quota.bucket import Bucket
 from pcloud.errors import Unavailable
+from tests.clock import Clock
 
 SETTINGS = QuotaSettings(events=10, events_burst=1000, calls=5, calls_burst=20)
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 50)), max_size=60))
@@ -39,7 +33,7 @@ def test_after_the_told_time_it_passes() -> None:
 
 
 def test_an_app_beyond_its_quota_is_told_when_to_come_again_and_others_are_not_touched() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     quotas = Quotas(SETTINGS, clock=clock)
     quotas.events("app:noisy", 1000)
     with pytest.raises(Unavailable, match=r"noisy is beyond its quota of 10 events a second.*try again in 10.0 s"):
@@ -51,7 +45,7 @@ def test_an_app_beyond_its_quota_is_told_when_to_come_again_and_others_are_not_t
 
 
 def test_the_owner_devices_and_the_platform_are_never_refused() -> None:
-    quotas = Quotas(SETTINGS, clock=Clock())
+    quotas = Quotas(SETTINGS, clock=Clock(0.0))
     for actor in ("person:owner", "device:1", "app:core"):
         for _ in range(30):
             quotas.events(actor, 1000)
@@ -60,7 +54,7 @@ def test_the_owner_devices_and_the_platform_are_never_refused() -> None:
 
 def test_a_window_of_refusals_is_told_once() -> None:
     told: list[tuple[str, str]] = []
-    clock = Clock()
+    clock = Clock(0.0)
     refusals = Refusals(lambda app, kind, what: told.append((app, kind)), window=60, clock=clock)
     quotas = Quotas(SETTINGS, refusals=refusals, clock=clock)
 
@@ -79,7 +73,7 @@ def test_a_window_of_refusals_is_told_once() -> None:
 
 
 def test_what_is_larger_than_a_burst_passes_once_the_bucket_is_full() -> None:
-    clock = Clock()
+    clock = Clock(0.0)
     quotas = Quotas(QuotaSettings(events=10, events_burst=100), clock=clock)
     quotas.events("app:large", 1000)
     with pytest.raises(Unavailable):
@@ -87,7 +81,7 @@ def test_what_is_larger_than_a_burst_passes_once_the_bucket_is_full() -> None:
 
 
 def test_large_events_count_as_many() -> None:
-    quotas = Quotas(QuotaSettings(events=10, events_burst=1000, event_bytes=1000), clock=Clock())
+    quotas = Quotas(QuotaSettings(events=10, events_burst=1000, event_bytes=1000), clock=Clock(0.0))
     quotas.events("app:large", 1, 900_000)
     with pytest.raises(Unavailable, match="quota of 10 events"):
         quotas.events("app:large", 1, 900_000)

@@ -9,20 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from core.app import packed
-from core.app.folders import ENVIRONMENTS
 from core.cli.client import Client, open_client
 from pcloud.errors import NotFound, PCloudError, Unavailable
-from tests.crashes.quick_node import QuickNode
 from tests.node_process import ROOT, NodeProcess, wait_until
 
 MANIFEST = """
@@ -191,110 +185,3 @@ class Life:
 
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(asyncio.run, ask()).result()
-
-
-@pytest.fixture(scope="module")
-def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    """One node for all. Another app there, without a process, has the same lock, so that the packages are built and compiled once."""
-    folder = tmp_path_factory.mktemp("lives")
-    with QuickNode(folder / "node") as node:
-        life = Life(node, folder / "keeper")
-        (folder / "anchor").mkdir()
-        (folder / "anchor" / "app.yaml").write_text("name: anchor\nversion: 1.0.0\n")
-        shutil.copy(LOCK, folder / "anchor")
-        life.install(packed(folder / "anchor").data)
-        life.install(life.first)
-        subprocess.run([sys.executable, "-m", "compileall", "-q", node.data / "apps" / ENVIRONMENTS], check=True)
-        yield life
-
-
-@pytest.fixture
-def life(lives: Life) -> Life:
-    """Without the app, and without anything that it left."""
-    if lives.node.process and lives.node.process.poll() is not None:
-        lives.node.start()
-    if lives.detail():
-        lives.do("DELETE", "/apps/keeper?forget=true")
-    assert not (lives.node.data / "apps" / "keeper").exists()
-    return lives
-
-
-@pytest.mark.timeout(300)
-def test_an_installation_killed_at_any_step_goes_on_or_never_was(life: Life) -> None:
-    installed = 0
-    seen: list[str] = []
-    for step in life.killed("POST", "/apps?approve=all", lambda: life.first):
-        seen.append(step)
-        assert life.version() or "register" not in seen, f"killed at {step}"
-        if life.version():  # the node may be further than it has told when the kill comes
-            installed += 1
-            assert life.count("begin") == installed, f"the init action was made twice, killed at {step}"
-            life.works(step)
-            life.do("DELETE", "/apps/keeper")
-    assert 0 < installed < len(seen)
-    assert {"unpack", "environment", "credentials", "consumers", "process", "settle", "init", "running"} <= set(seen)
-
-
-@pytest.mark.timeout(300)
-def test_an_upgrade_killed_at_any_step_goes_on_or_never_was(life: Life) -> None:
-    """Each time to the next version, which has an init action of its own."""
-    life.install(life.first)
-    upgrades = 0
-    seen: list[str] = []
-
-    def newer() -> bytes:
-        return archive(life.folder, f"{upgrades + 2}.0.0")
-
-    for step in life.killed("POST", "/apps?approve=all", newer):
-        seen.append(step)
-        before, now = f"{upgrades + 1}.0.0", life.version()
-        assert now != before or "register" not in seen, f"killed at {step}"
-        upgrades += now != before  # the node may be further than it has told when the kill comes
-        assert now == f"{upgrades + 1}.0.0"
-        assert (life.count("grow"), life.count("begin")) == (upgrades, 1), f"an init action, killed at {step}"
-        life.works(step)
-    assert 0 < upgrades < len(seen)
-    assert {"stop", "snapshot", "register", "process", "init", "running"} <= set(seen)
-
-
-@pytest.mark.timeout(300)
-def test_a_rollback_killed_at_any_step_goes_on(life: Life) -> None:
-    life.install(life.first)
-    life.install(life.second)
-    seen: list[str] = []
-    for step in life.killed("POST", "/apps/keeper/rollback"):
-        seen.append(step)
-        assert (life.version(), life.data()) == ("1.0.0", {"1.0.0"}), f"killed at {step}"
-        life.works(step)
-        life.install(life.second)
-        assert life.version() == "2.0.0"
-    assert {"rollback", "restore", "register", "process", "settle", "running"} <= set(seen)
-
-
-@pytest.mark.timeout(300)
-def test_an_upgrade_that_does_not_work_is_taken_back_over_a_kill(life: Life) -> None:
-    life.install(life.first)
-    for step in ("settle", "rollback", "restore"):
-        life.do("POST", "/apps?approve=all", life.broken, at=step)
-        life.node.start()
-        wait_until(lambda: life.state() not in ON_THE_WAY, seconds=150, what="the way back")
-        detail = life.detail()
-        assert detail and (detail["version"], detail["state"]) == ("1.0.0", "RUNNING")
-        assert "2.0.1 did not work and was taken back" in detail["error"] and "broken" in detail["error"]
-        assert life.data() == {"1.0.0"}
-        life.works(step)
-
-
-@pytest.mark.timeout(300)
-def test_a_removal_killed_at_any_step_goes_on(life: Life) -> None:
-    life.install(life.first)
-    life.works("before")
-    seen: list[str] = []
-    for step in life.killed("DELETE", "/apps/keeper?forget=true"):
-        seen.append(step)
-        wait_until(lambda: life.detail() is None, what=f"the removal killed at {step}")
-        assert not (life.node.data / "apps" / "keeper").exists()
-        life.install(life.first)
-        assert (life.notes(), life.count("begin"), life.count("echo")) == ([], 1, 0), f"killed at {step}"
-        life.works(step)
-    assert {"remove", "stop", "forget", "delete"} <= set(seen)
