@@ -23,10 +23,15 @@ setup:
 demo *ARGS: setup
     @pcloud demo "$@"
 
-# Run the tests, a file on each core; arguments go to pytest, such as `just test -k gallery`, or `just test -n 0 --pdb`
+# Run the tests, a file to a worker; arguments go to pytest, such as `just test -k gallery`, or `just test -n 0 --pdb`
 test *ARGS: setup
     @{{python}} infra/set_up_tests.py
-    @{{python}} -m pytest -n logical --maxprocesses 4 "$@"
+    @{{python}} -m pytest -n logical "$@"
+
+# Run the tests with those that take longer than a minute, for an hour or so
+test-all *ARGS: setup
+    @{{python}} infra/set_up_tests.py
+    @{{python}} -m pytest -n logical -m "" "$@"
 
 # Lint, types, import rules, documentation
 check: setup

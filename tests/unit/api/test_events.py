@@ -12,6 +12,7 @@ from core.api.events import EventHub
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.subject import Ref
 from projections.checkpoint import Checkpoint
+from tests.waiting import PATIENCE
 
 
 class Log:
@@ -59,7 +60,7 @@ async def collect(hub: EventHub, after: int, into: list[int]) -> None:
         await asyncio.sleep(0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.integers(0, 12),
     st.lists(st.tuples(st.lists(st.sampled_from("TU"), min_size=1, max_size=9), st.integers(0, 3)), max_size=8),
@@ -79,7 +80,7 @@ def test_nothing_is_lost_or_doubled(after: int, batches: list[tuple[list[str], i
             for _ in range(yields):
                 await asyncio.sleep(0)
         wanted = [event.sequence for event in log.events if event.ref.type == "T" and event.sequence > start]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while seen != wanted:
                 assert seen == wanted[: len(seen)]
                 await asyncio.sleep(0)

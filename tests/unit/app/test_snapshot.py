@@ -60,7 +60,7 @@ def test_a_copy_takes_no_more_room_than_the_original(data: Path, snapshots: Snap
         assert (copy / file.name).read_bytes() == file.read_bytes()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 9000)), max_size=6))
 def test_any_order_of_holes_and_content_is_copied(
     tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[bool, int]]

@@ -17,6 +17,7 @@ from core.cli import EXIT_CODES
 from core.cli import main as run_main
 from core.cli.commands import cli
 from pcloud.errors import PCloudError
+from tests.waiting import PATIENCE
 
 # They print a person words about what was done, and no facts; or JSON and nothing else.
 WITHOUT_FACTS = {
@@ -63,7 +64,7 @@ def test_an_error_is_one_sentence_and_its_exit_code(
 
 def pcloud(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).parent / "pcloud"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, **options)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_ctrl_c_is_exit_code_130_without_a_traceback() -> None:
     while "?" not in asked:
         asked += process.stderr.read(1)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=20)[1]
+    said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130 and "Traceback" not in said
 
 
@@ -111,12 +112,14 @@ def test_a_reader_that_leaves_early_is_no_traceback() -> None:
     os.close(read)
     command = [str(Path(sys.executable).parent / "pcloud"), "--help"]
     with os.fdopen(write, "w") as nobody:
-        result = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, text=True, timeout=30)
+        result = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert "Traceback" not in result.stderr and "BrokenPipe" not in result.stderr
 
 
 def test_a_command_that_only_asks_a_node_imports_nothing_heavy() -> None:
     heavy = ("graphql", "nats", "tantivy", "core.app", "core.bootstrap")
     script = f"import sys, core.cli.commands; print([name for name in {heavy} if name in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
     assert result.stdout.strip() == "[]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.command.purge_plan import PurgePlan, Tellers, plan_purge
@@ -14,8 +14,6 @@ from pcloud.subject import Ref
 from projections.graph.model import ModelGraph
 from tests.contracts.projections.shelf import BUILTIN, EPOCH, Log
 from tests.unit.projections.logs import logs
-
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 class Purged:
@@ -52,7 +50,7 @@ async def folded(events: list[StoredEvent]) -> ModelGraph:
     return graph
 
 
-@settings(SLOW, max_examples=150)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_purged_log_folds_to_the_same(data: st.DataObject) -> None:
     log = data.draw(logs())

@@ -107,7 +107,7 @@ def log_of(steps: Sequence[tuple[str, str, str]]) -> list[StoredEvent]:
     return events
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS, st.lists(st.integers(0, 12)))
 def test_any_cut_of_the_log_folds_to_the_same_records(steps: Any, cuts: list[int]) -> None:
     events = log_of(steps)
@@ -116,7 +116,7 @@ def test_any_cut_of_the_log_folds_to_the_same_records(steps: Any, cuts: list[int
     assert parts.checkpoint == whole.checkpoint and parts.declared == whole.declared
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(STEPS, st.integers(0, 12))
 def test_a_start_from_a_snapshot_is_the_same_as_the_whole_fold(tmp_path_factory: Any, steps: Any, at: int) -> None:
     events = log_of(steps)

@@ -131,7 +131,7 @@ def check_command(words: Sequence[str], *, mention: bool = False) -> None:
             if not mention:
                 raise
     elif program == "just":
-        tasks = set(re.findall(r"^(\w+)[^:=\n]*:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
+        tasks = set(re.findall(r"^([\w-]+)[^:=\n]*:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
         assert not arguments or arguments[0] in tasks, f"`just {arguments[0]}` is no task of the justfile"
     else:
         assert program in OTHER_PROGRAMS, f"{program!r} is no program that a page may ask for"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from eventstore.server.denials import LONGEST_LOOK, Denial, follow_denials, parse_denial
+from tests.waiting import PATIENCE
 
 KEY = "UDA6725HTXRDIVBNKFKJUCKMU5SCIZTQDOLJ2XEUYQ5PIYVDGU5VGQI5"
 OTHER = "UDMYWB44RTOTH7HIVCNGXCQV6DRPXCSUBY7PHG6TE2FONJSAQ6NBPUH3"
@@ -67,7 +68,7 @@ def line(subject: str) -> str:
 
 async def take(denials: object, until: str) -> list[Denial]:
     found: list[Denial] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         async for some in denials:  # type: ignore[attr-defined]
             found += some
             if found[-1].subject == until:

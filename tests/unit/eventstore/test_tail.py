@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eventstore.server.tail import Tail
@@ -105,7 +105,6 @@ def test_of_a_flood_only_whole_lines_of_the_newest_are_read(path: Path) -> None:
     reader.close()
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(st.text("ab\n", max_size=30), st.sampled_from(["rotate", "look"])), max_size=30))
 def test_whatever_happens_between_two_looks_each_line_comes_once(
     tmp_path_factory: pytest.TempPathFactory, happening: list[str]

@@ -11,6 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from core.ingress.proxy import Proxy
 from pcloud.errors import Unavailable
+from tests.waiting import PATIENCE
 
 
 async def asked(answer: bytes, *, again: bool = False) -> tuple[int, aiohttp.typedefs.LooseHeaders]:
@@ -45,7 +46,7 @@ async def asked(answer: bytes, *, again: bool = False) -> tuple[int, aiohttp.typ
 
 @pytest.mark.parametrize("line", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"])
 async def test_an_app_that_never_comes_to_its_answer_is_cut_off(line: bytes) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         assert (await asked(line * 1000, again=True))[0] == 503
 
 

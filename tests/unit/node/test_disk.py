@@ -11,6 +11,7 @@ from core.node import disk
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder, open_folder
 from pcloud.errors import Unavailable
+from tests.waiting import PATIENCE
 
 MB = 2**20
 
@@ -43,7 +44,7 @@ async def test_it_goes_on_by_itself_once_there_is_room(folder: Disk, monkeypatch
     monkeypatch.setattr(disk, "LOOK_SECONDS", 0.001)
     guard = DiskGuard(folder, 256 * MB)
     folder.free = 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         watching = asyncio.create_task(guard.watch())
         while not guard.problem:
             await asyncio.sleep(0)

@@ -19,6 +19,7 @@ from core.processor.slots import Slots
 from eventstore.runs import NewState
 from pcloud.errors import Unavailable
 from projections.runs.record import Run, decode_run
+from tests.waiting import PATIENCE
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))
@@ -140,7 +141,7 @@ async def test_a_slow_run_is_seen_on_its_way_and_never_goes_back() -> None:
     log = Log()
     journal = Journal(log, delay=0.0, done_ttl=1)
     await journal.begin(Run("r", "app", "act", state="NEW"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not log.states:
             await asyncio.sleep(0)
     journal.note(Run("r", "app", "act", state="IN_PROGRESS"))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from projections.graph.model import ModelGraph
@@ -18,8 +18,6 @@ from projections.graph.port import Select
 from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
 from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, Log
 from tests.unit.projections.logs import cuts, filters, libraries, logs, selects
-
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @asynccontextmanager
@@ -38,7 +36,7 @@ async def model(log: Log) -> ModelGraph:
     return graph
 
 
-@settings(SLOW, max_examples=80)
+@settings(max_examples=80)
 @given(st.data())
 def test_any_split_at_transaction_ends_folds_alike(data: st.DataObject) -> None:
     log = data.draw(logs())
@@ -56,7 +54,7 @@ def test_any_split_at_transaction_ends_folds_alike(data: st.DataObject) -> None:
     asyncio.run(run())
 
 
-@settings(SLOW, max_examples=25)
+@settings(max_examples=25)
 @given(st.data())
 def test_what_is_delivered_twice_changes_nothing(data: st.DataObject) -> None:
     log = data.draw(logs())
@@ -73,7 +71,7 @@ def test_what_is_delivered_twice_changes_nothing(data: st.DataObject) -> None:
     asyncio.run(run())
 
 
-@settings(SLOW, max_examples=20)
+@settings(max_examples=20)
 @given(st.data())
 def test_a_store_that_is_opened_again_goes_on_where_it_was(data: st.DataObject) -> None:
     log = data.draw(logs())
@@ -93,7 +91,7 @@ def test_a_store_that_is_opened_again_goes_on_where_it_was(data: st.DataObject) 
     asyncio.run(run())
 
 
-@settings(SLOW, max_examples=80)
+@settings(max_examples=80)
 @given(libraries(), st.lists(selects(), min_size=3, max_size=8), st.data())
 def test_every_question_is_answered_as_the_model_does(log: Log, questions: list[Select], data: st.DataObject) -> None:
     ends = (

@@ -126,7 +126,7 @@ STATES = ("NEW", "IN_PROGRESS", "DONE", "FAILED")
 steps = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from((*STATES, "", "all"))), max_size=30)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(steps, max_size=4))
 async def test_the_tally_is_what_the_table_holds_whatever_came(
     tmp_path: Path, batches: list[list[tuple[str, str]]]

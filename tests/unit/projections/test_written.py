@@ -76,7 +76,7 @@ def folded(events: Sequence[StoredEvent], path: Path, cut: int = 0) -> Written:
     return view
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(STORIES, st.booleans(), st.integers(0, 40))
 def test_a_purged_log_folds_to_what_the_whole_one_did(
     tmp_path_factory: pytest.TempPathFactory, story: list[tuple[int, str | None, int]], interrupted: bool, cut: int

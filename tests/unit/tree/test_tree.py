@@ -68,7 +68,7 @@ def seen(place: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(NAMES, TREES, max_size=4))
 def test_every_tree_is_walked_copied_and_removed_whole(
     tmp_path_factory: pytest.TempPathFactory, tree: dict[bytes, object]
