@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from infra.neo4j_for_tests import LIBRARY, SHORT_LIVED, server_command
+from tests.running import leave_out
 
 __all__ = ["Neo4jServer"]
 
@@ -63,6 +64,7 @@ class Neo4jServer:
     def _end(self, number: int) -> None:
         process, self._process = self._process, None
         if process is not None:
+            leave_out(process.pid)
             process.send_signal(number)
             process.wait()
             for pipe in (process.stdin, process.stdout):

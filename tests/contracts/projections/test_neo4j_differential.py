@@ -23,11 +23,13 @@ from tests.contracts.projections import schemas
 from tests.contracts.projections.shelf import BUILTIN, EPOCH, Log
 from tests.neo4j_server import Neo4jServer
 from tests.unit.projections import logs as shelf_logs
+from tests.waiting import PATIENCE
 
 LIBRARIES = 4
-CASES = 360
-TOGETHER = 100  # schema, log, where it is cut, and questions, drawn together
-LOGS = 40
+CASES = 120
+TOGETHER = 30  # schema, log, where it is cut, and questions, drawn together
+LOGS = 15
+AT_LENGTH = 10  # times as many, with `just test-all`
 Question = Callable[[GraphStore], Awaitable[Any]]
 SLOW = settings(suppress_health_check=list(HealthCheck), print_blob=True)
 
@@ -78,7 +80,9 @@ class Workshop:
         sqlite = await open_sqlite_graph(self._folder / f"{self._count}.sqlite", BUILTIN)
         if kept or space not in self._again:
             # One log may be folded into several spaces of a server; each test here has its own.
-            settings = Neo4jSettings(self._server.address, password=self._server.password, space=space)
+            settings = Neo4jSettings(
+                self._server.address, password=self._server.password, space=space, longest_seconds=PATIENCE
+            )
             self._again[space] = await open_neo4j_graph(settings, BUILTIN)
             self._opened.append(self._again[space])
         await self._again[space].clear()
@@ -148,6 +152,17 @@ def test_catalogs_that_come_change_and_go_fold_to_one_graph(workshop: Workshop, 
     log = data.draw(shelf_logs.logs(most=10))
     ends = data.draw(shelf_logs.cuts(log))
     workshop.runner.run(folded(workshop, shelf_logs.ALL, "shelf", log, ends, []))
+
+
+def at_length(rule: Any, examples: int) -> Any:
+    """The same test as a conformance suite."""
+    many = settings(SLOW, max_examples=AT_LENGTH * examples)(given(data=st.data())(rule.hypothesis.inner_test))
+    return pytest.mark.long(pytest.mark.timeout(3600)(many))
+
+
+test_every_question_at_length = at_length(test_every_question_has_one_answer, CASES)
+test_every_log_at_length = at_length(test_every_log_folds_to_one_graph_with_one_answer, TOGETHER)
+test_all_catalogs_at_length = at_length(test_catalogs_that_come_change_and_go_fold_to_one_graph, LOGS)
 
 
 async def folded(
