@@ -62,7 +62,7 @@ from core.schema import ViewRegistry, builtin_catalog
 from core.settings import GraphServer, NodeSettings
 from core.trace import Tracer
 from core.trace.opening import open_tracer
-from core.trace.parts import api_with, log_with, trace_folding
+from core.trace.parts import api_extensions, log_with, trace_folding
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
 from pcloud.errors import Rejected, Unavailable
 from projections.directory import Changed, Directory, open_directory
@@ -323,9 +323,9 @@ async def open_platform(
     for name, loop in (("graph", views.graph_loop), ("search", views.search_loop)):
         stack.callback(trace_folding(tracer, name, loop))
     commands.on_forgotten(partial(forget_entities, store, views.runs))
-    api = api_with(tracer)(
+    api = Api(
         store, graphs.answers, graphs.loop, views.search, views.search_loop, registry, commands,
-        on_refused=partial(api_refused, audit), directory_loop=views.directory_loop,
+        on_refused=partial(api_refused, audit), directory_loop=views.directory_loop, extensions=api_extensions(tracer),
     )  # fmt: skip
     stack.push_async_callback(api.close)
     undoing = Undoing(store, graphs.answers, graphs.loop, commands)

@@ -15,13 +15,13 @@ from aiohttp import hdrs, web
 
 from core.api.errors import error_answer, http_status
 from core.api.events import EventHub, FoldedEvents
-from core.api.execute import Executor
 from core.api.history import HistoryReader
 from core.api.limits import ApiLimits
 from core.api.mutate import Mutations
 from core.api.page import graphiql
 from core.api.query import Queries
-from core.api.served import RootField, ServedViews
+from core.api.served import PlatformFields, ServedViews
+from core.api.service import Service
 from core.api.subscribe import Subscriptions
 from core.api.turns import Turns
 from core.api.websocket import Connection, OnRefused
@@ -41,7 +41,7 @@ CLOSE_SECONDS = 2.0
 
 class Api:
     """Whoever makes it owns what it is given, and calls `close()` before closing that. `on_refused`: told each answer's errors.
-    `directory_loop`: keeps core's own types; `graph_loop` when none is given."""
+    `directory_loop`: keeps core's own types; `graph_loop` when none is given. `extensions`: Ariadne's, made for each operation."""
 
     def __init__(
         self,
@@ -52,17 +52,18 @@ class Api:
         search_loop: ViewLoop | None,
         views: ViewRegistry,
         commands: Commands,
-        extra_fields: Sequence[RootField] = (),
+        platform: Sequence[PlatformFields] = (),
         limits: ApiLimits | None = None,
         on_refused: OnRefused = lambda caller, errors: None,
         directory_loop: ViewLoop | None = None,
+        extensions: Sequence[Any] = (),
     ) -> None:
         self._limits = limits or ApiLimits()
         self._on_refused = on_refused
         self._turns = Turns(self._limits.answers)
-        self._served = ServedViews(views, extra_fields)
+        self._served = ServedViews(views, platform)
         self._hub = EventHub(store, graph_loop)
-        self._executor = Executor(
+        self._service = Service(
             self._served,
             graph,
             (graph_loop, search_loop, directory_loop or graph_loop),
@@ -71,13 +72,14 @@ class Api:
             Subscriptions(store, graph, self._hub),
             store.epoch,
             self._limits,
+            extensions,
         )
         self._connections: dict[Connection, asyncio.Future[None]] = {}
         self._unsubscribe = views.on_swap(self._recheck)
 
-    def add_fields(self, extra: Sequence[RootField]) -> None:
+    def add_fields(self, platform: Sequence[PlatformFields]) -> None:
         """More platform commands, from parts that are made later than the API."""
-        self._served.add(extra)
+        self._served.add(platform)
 
     async def close(self) -> None:
         await self.disconnect(lambda caller: True)
@@ -102,19 +104,18 @@ class Api:
         self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]
     ) -> tuple[int, bytes, dict[str, str]]:
         """Answer one request: HTTP status, body, headers. Never raises but when cancelled."""
+        more = {"Content-Type": JSON}
         try:
-            request = await self._executor.prepare(caller, body, headers)
-            if request.operation.kind == "subscription":
-                raise Rejected("subscriptions need a websocket: connect to this address with graphql-transport-ws")
-            await self._executor.wait(request)
-            answer = await self._executor.run(request)
+            context = await self._service.context(caller, body, headers)
+            answer = await self._service.answer(context)
         except Exception as error:
-            errors = error_answer(error)
+            answer = {"errors": error_answer(error)}
+        else:
+            if context.revision:
+                more["Pcloud-Revision"] = context.revision
+        if errors := answer.get("errors"):
             self._on_refused(caller, errors)
-            return http_status(error), orjson.dumps({"errors": errors}), {"Content-Type": JSON}
-        if answer.errors:
-            self._on_refused(caller, answer.errors)
-        return 200, orjson.dumps(answer.body()), {"Content-Type": JSON, "Pcloud-Revision": answer.revision}
+        return 200 if "data" in answer else http_status(answer["errors"]), orjson.dumps(answer), more
 
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """POST: an operation. GET: a websocket, or GraphiQL for a browser. Of an app that does not exist, nothing."""
@@ -184,7 +185,7 @@ class Api:
         own = sum(_same(one.caller, caller) for one in self._connections)
         if len(self._connections) >= self._limits.connections or own >= self._limits.caller_connections:
             return self._refuse(caller, 503, Unavailable("too many open connections: close some, or try again later"))
-        connection = Connection(self._executor, caller, self._limits, self._on_refused, self._turns)
+        connection = Connection(self._service, caller, self._limits, self._on_refused, self._turns)
         served = self._connections[connection] = asyncio.get_running_loop().create_future()
         try:
             return await connection.serve(request)

@@ -12,57 +12,51 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
     InlineFragmentNode,
+    MaxIntrospectionDepthRule,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
     VariableNode,
+    Visitor,
+    get_operation_ast,
     parse,
     specified_rules,
     validate,
+    visit,
 )
-from graphql.language import Visitor, visit
-from graphql.validation import MaxIntrospectionDepthRule
 
 from core.api.errors import BadRequest
 from core.api.limits import ApiLimits, check_shape
 from pcloud.errors import Rejected
 
-__all__ = ["Document", "Documents", "collect"]
+__all__ = ["LONG", "Document", "Documents", "collect"]
 
 _RULES = (*specified_rules, MaxIntrospectionDepthRule)
 # Validation of a document this long may take so long that others would notice.
-_LONG = 2_000
+LONG = 2_000
 _ERRORS = 5  # each looks for names that were perhaps meant, among all there are
 _ABORTED = "Validation aborted."
 
 
 class Document:
-    """`plans` is a place for what is made of the document, keyed by operation and by the values that decide what is selected;
-    `variables` for what reads those of each operation."""
+    """`valid`: checked against the schema that it is kept for. `plans` is a place for what is made of the document, keyed by operation
+    and by the values that decide what is selected; `variables` for what reads those of each operation."""
 
     def __init__(self, text: str, node: DocumentNode) -> None:
         self.text, self.node = text, node
+        self.valid = False
         self.fragments = {n.name.value: n for n in node.definitions if isinstance(n, FragmentDefinitionNode)}
-        self.operations = [n for n in node.definitions if isinstance(n, OperationDefinitionNode)]
         self.deciding = _deciding_variables(node)
         self.plans: dict[Any, Any] = {}
         self.variables: dict[int, Any] = {}
 
-    def operation(self, name: str | None) -> OperationDefinitionNode:
-        """Raises `Rejected` when `name` names none, or is needed and missing."""
-        if name:
-            for operation in self.operations:
-                if operation.name is not None and operation.name.value == name:
-                    return operation
-            raise Rejected(f"the document has no operation named {name!r}")
-        if len(self.operations) != 1:
-            raise Rejected(
-                f"the document has {len(self.operations)} operations: say by `operationName` which one to run"
-            )
-        return self.operations[0]
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation to run; None when `name` names none, or is needed and missing."""
+        return get_operation_ast(self.node, name)
 
 
 def _deciding_variables(document: DocumentNode) -> tuple[str, ...]:
@@ -80,43 +74,56 @@ def _deciding_variables(document: DocumentNode) -> tuple[str, ...]:
 
 
 class Documents:
-    """Least recently used ones leave first."""
+    """Least recently used ones leave first. `parse` and `validate` are what Ariadne's `query_parser` and `query_validator` call."""
 
     def __init__(self, limits: ApiLimits) -> None:
         self._limits = limits
         self._kept: OrderedDict[tuple[int, str], Document] = OrderedDict()
-        self._long = asyncio.Semaphore(1)
+        self._aside = asyncio.Semaphore(1)
 
-    async def get(self, version: int, schema: GraphQLSchema, text: str) -> Document:
-        """The valid document of this text; raises `BadRequest` or `Rejected`."""
+    def parse(self, version: int, text: str) -> Document:
+        """The document of this text, which may still be invalid; raises `GraphQLSyntaxError` or `Rejected`."""
         key = (version, text)
         if (found := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
             return found
-        if len(text) < _LONG:
-            document = self._read(schema, text)
-        else:
-            async with self._long:
-                document = await asyncio.to_thread(self._read, schema, text)
-        if len(text) <= self._limits.cached_size:
-            self._kept[key] = document
-            if len(self._kept) > self._limits.cached:
-                self._kept.popitem(last=False)
-        return document
-
-    def _read(self, schema: GraphQLSchema, text: str) -> Document:
         try:
             node = parse(text, max_tokens=self._limits.tokens)
             check_shape(node, self._limits)
-        except GraphQLSyntaxError as error:
-            raise BadRequest([error]) from error
         except RecursionError as error:
             raise Rejected("the document is nested too deeply: ask in steps") from error
-        if errors := validate(schema, node, _RULES, max_errors=_ERRORS):
+        return Document(text, node)
+
+    def validate(self, version: int, schema: GraphQLSchema, document: Document) -> list[GraphQLError]:
+        """What is wrong with it; a valid document is kept. Raises `Rejected` where that would take too long to find out."""
+        if document.valid:
+            return []
+        if errors := validate(schema, document.node, _RULES, max_errors=_ERRORS):
             if any(error.message == _ABORTED for error in errors):
                 raise Rejected("the document repeats the same fields too often to be checked: ask for each once")
+            return errors
+        document.valid = True
+        if len(document.text) <= self._limits.cached_size:
+            self._kept[version, document.text] = document
+            if len(self._kept) > self._limits.cached:
+                self._kept.popitem(last=False)
+        return []
+
+    async def get(self, version: int, schema: GraphQLSchema, text: str) -> Document:
+        """The valid document of this text, read in a thread if it is long; raises `BadRequest` or `Rejected`."""
+        if len(text) < LONG or (version, text) in self._kept:
+            return self._valid(version, schema, text)
+        async with self._aside:
+            return await asyncio.to_thread(self._valid, version, schema, text)
+
+    def _valid(self, version: int, schema: GraphQLSchema, text: str) -> Document:
+        try:
+            document = self.parse(version, text)
+        except GraphQLSyntaxError as error:
+            raise BadRequest([error]) from error
+        if errors := self.validate(version, schema, document):
             raise BadRequest(errors)
-        return Document(text, node)
+        return document
 
 
 def collect(

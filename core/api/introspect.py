@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from graphql import DocumentNode, OperationDefinitionNode, SelectionSetNode, execute_sync
+from graphql import DocumentNode, ExecutionResult, execute_sync
 
-from core.api.operation import Request, Step
+from core.api.operation import Request
 from pcloud.errors import Rejected
 
 __all__ = ["Introspection"]
@@ -28,31 +28,22 @@ class Introspection:
         self._seconds = seconds
         self._turn = asyncio.Semaphore(1)
 
-    async def answer(self, request: Request, step: Step) -> Any:
-        """The value of one root field; raises `Rejected` when it takes too long."""
+    async def answer(self, request: Request, document: DocumentNode) -> ExecutionResult:
+        """`document` has one root field; raises `Rejected` when it takes too long."""
         async with self._turn:
             try:
-                return await asyncio.to_thread(self._answer, request, step)
+                return await asyncio.to_thread(self._answer, request, document)
             except _TooLong:
                 raise Rejected(f"this took more than {self._seconds:g} s: ask for less of the schema at once") from None
 
-    def _answer(self, request: Request, step: Step) -> Any:
-        node, end = request.operation.node, time.monotonic() + self._seconds
+    def _answer(self, request: Request, document: DocumentNode) -> ExecutionResult:
+        end = time.monotonic() + self._seconds
 
         def bounded(resolve: Callable[..., Any], source: Any, info: Any, **arguments: Any) -> Any:
             if time.monotonic() > end:
                 raise _TooLong
             return resolve(source, info, **arguments)
 
-        operation = OperationDefinitionNode(
-            operation=node.operation,
-            variable_definitions=node.variable_definitions,
-            selection_set=SelectionSetNode(selections=step.fields),
-        )
-        document = DocumentNode(definitions=(operation, *request.document.fragments.values()))
-        result = execute_sync(
+        return execute_sync(
             request.served.schema, document, variable_values=dict(request.raw_variables), middleware=[bounded]
         )
-        if result.errors:
-            raise result.errors[0]
-        return (result.data or {})[step.key]

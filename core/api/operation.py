@@ -6,19 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from graphql import (
-    FieldNode,
-    GraphQLField,
-    GraphQLObjectType,
-    OperationDefinitionNode,
-    is_non_null_type,
-)
-from graphql.execution.values import VariableValues
+from graphql import DocumentNode, FieldNode, GraphQLField, OperationDefinitionNode, SelectionSetNode, is_non_null_type
 
 from core.api.document import Document, collect
 from core.api.limits import ApiLimits
 from core.api.plan import Binder, NodePlan, Planner, Shape
-from core.api.served import Root, RootField, Served
+from core.api.served import PlatformFields, Root, Served
 from core.api.variables import Variables
 from core.caller import Caller
 from core.schema.names import small
@@ -44,15 +37,17 @@ class HitsPlan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One root field. `plan` suits `root.kind`."""
+    """One root field. `plan` suits `root.kind`; what is no root of the graph (`alone`: a document of this field alone) is the library's
+    to answer."""
 
     key: str
     name: str
     fields: tuple[FieldNode, ...]
-    definition: GraphQLField | None
-    root: Root | None
-    extra: RootField | None
-    plan: Any
+    definition: GraphQLField | None = None
+    root: Root | None = None
+    platform: PlatformFields | None = None
+    plan: Any = None
+    alone: DocumentNode | None = None
 
     @property
     def required(self) -> bool:
@@ -74,10 +69,8 @@ class Request:
     served: Served
     document: Document
     operation: Operation
-    variables: VariableValues
     raw_variables: Mapping[str, Any]
     binder: Binder
-    planner: Planner
     headers: Mapping[str, str]
 
     def arguments(self, step: Step) -> dict[str, Any]:
@@ -92,13 +85,12 @@ def prepare(
     caller: Caller,
     served: Served,
     document: Document,
-    name: str | None,
+    node: OperationDefinitionNode,
     variables: Mapping[str, Any],
     headers: Mapping[str, str],
     limits: ApiLimits,
 ) -> Request:
-    """Choose the operation, check its variables, and plan it (or find its plan). Raises `Rejected` or `BadRequest`."""
-    node = document.operation(name)
+    """Check the operation's variables, and plan it (or find its plan). Raises `Rejected` or `BadRequest`."""
     if (reader := document.variables.get(id(node))) is None:
         reader = document.variables[id(node)] = Variables(served.schema, node, served.readers)
     values = reader.read(variables)
@@ -110,7 +102,7 @@ def prepare(
             document.plans.clear()
         operation = document.plans[key] = _plan(served, document, node, planner, deciding)
     binder = Binder(served.view, values, limits)
-    return Request(caller, served, document, operation, values, variables, binder, planner, headers)
+    return Request(caller, served, document, operation, variables, binder, headers)
 
 
 def _plan(
@@ -119,20 +111,27 @@ def _plan(
     root_type = served.schema.get_root_type(node.operation)
     if root_type is None:
         raise Rejected(f"this view has no {node.operation.value}s")
-    selected = collect(document, node.selection_set, root_type.name, deciding)
-    steps = tuple(_step(served, planner, root_type, key, fields) for key, fields in selected.items())
-    return Operation(node, node.operation.value, steps)
+    steps: list[Step] = []
+    for key, fields in collect(document, node.selection_set, root_type.name, deciding).items():
+        name = fields[0].name.value
+        if (root := served.roots.get(name)) is not None:
+            plan = _root_plan(served, planner, root, fields)
+            steps.append(Step(key, name, tuple(fields), root_type.fields[name], root, plan=plan))
+        elif name == "__typename":
+            steps.append(Step(key, name, tuple(fields), plan=root_type.name))
+        else:
+            definition, alone = root_type.fields.get(name), _alone(document, node, fields)
+            steps.append(Step(key, name, tuple(fields), definition, platform=served.platform.get(name), alone=alone))
+    return Operation(node, node.operation.value, tuple(steps))
 
 
-def _step(served: Served, planner: Planner, root_type: GraphQLObjectType, key: str, fields: list[FieldNode]) -> Step:
-    name = fields[0].name.value
-    if name.startswith("__"):
-        return Step(key, name, tuple(fields), None, None, None, root_type.name)
-    definition, extra = root_type.fields[name], served.extra.get(name)
-    root = None if extra else served.roots[name]
-    return Step(
-        key, name, tuple(fields), definition, root, extra, _root_plan(served, planner, root, fields) if root else None
+def _alone(document: Document, node: OperationDefinitionNode, fields: list[FieldNode]) -> DocumentNode:
+    operation = OperationDefinitionNode(
+        operation=node.operation,
+        variable_definitions=node.variable_definitions,
+        selection_set=SelectionSetNode(selections=tuple(fields)),
     )
+    return DocumentNode(definitions=(operation, *document.fragments.values()))
 
 
 def _root_plan(served: Served, planner: Planner, root: Root, fields: list[FieldNode]) -> Any:

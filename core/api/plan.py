@@ -10,8 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from graphql import FieldNode, GraphQLField, GraphQLObjectType, GraphQLSchema, Node, VariableNode
-from graphql.execution.values import VariableValues, get_argument_values
+from graphql import (
+    FieldNode,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
+    Node,
+    VariableNode,
+    VariableValues,
+    get_argument_values,
+)
 
 from core.api.document import Document, collect
 from core.api.limits import ApiLimits

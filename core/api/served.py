@@ -1,58 +1,65 @@
 """What one caller is served: its view's schema with the platform commands that it may use, and which root field does what.
 
-Platform commands (`callAction`, `approveGrant` …) are added by the parts of core that own them; each is a `RootField`.
+Platform commands (`callAction`, `replay` …) are added by the parts of core that own them, as Ariadne's bindables.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from functools import cached_property
+from typing import Literal, NamedTuple
 
-from graphql import GraphQLSchema
+from ariadne import SchemaBindable
+from graphql import DefinitionNode, FieldDefinitionNode, GraphQLSchema, ObjectTypeDefinitionNode
 
 from core.api.variables import Readers
 from core.caller import Caller
+from core.schema.executable import parse_definitions
 from core.schema.names import small
 from core.schema.registry import ViewRegistry
 from core.schema.view import View
 from core.schema.view_type import ViewType
 
-__all__ = ["FieldInfo", "Root", "RootField", "Served", "ServedViews"]  # fmt: skip
+__all__ = ["PlatformFields", "Root", "Served", "ServedViews"]
 
 MOST_KNOWN = 1_000
 _versions = itertools.count(1)
 
 
-class FieldInfo(NamedTuple):
-    """What a platform command is told besides its arguments."""
+@dataclass(frozen=True)
+class PlatformFields:
+    """Fields of `Query` and `Mutation` that are no part of the graph's own API.
 
-    view: View
-    headers: Mapping[str, str]
-    key: str  # the response key
-
-
-@dataclass(frozen=True, slots=True)
-class RootField:
-    """A root field that is no part of the graph's own API.
-
-    `sdl`: its definition, `callAction(app: String!, action: String!, args: JSON): JSON`. `resolve(caller, arguments, info)`: its value:
-    a scalar, a dict, or a list of them. `visible(caller)`: for whom it exists, whatever the run. `types_sdl`: further types that it
-    needs. Mutations among them are no part of a graph transaction. `checks_scope`: it looks itself at what a device was paired for; for
-    other mutations that must be `manage`, for queries `view`.
+    `sdl`: `type Query { … }` and `type Mutation { … }` with their definitions, and further types that they need. `bindables`: Ariadne's
+    `QueryType` and `MutationType`, with a resolver for each field; `info.context` is a `Context`. A resolver of a mutation is no part of
+    a graph transaction. `visible(caller)`: for whom the fields exist, whatever the run. `checks_scope`: the resolvers look themselves at
+    what a device was paired for; for other mutations that must be `manage`, for queries `view`.
     """
 
-    operation: Literal["query", "mutation"]
     sdl: str
-    resolve: Callable[[Caller, dict[str, Any], FieldInfo], Awaitable[Any]]
+    bindables: tuple[SchemaBindable, ...]
     visible: Callable[[Caller], bool] = lambda caller: caller.view_app == ""
-    types_sdl: str = ""
     checks_scope: bool = False
 
+    @cached_property
+    def fields(self) -> Mapping[str, Mapping[str, FieldDefinitionNode]]:
+        """Root type → field → its definition."""
+        return {
+            node.name.value: {one.name.value: one for one in node.fields or ()}
+            for node in parse_definitions(self.sdl)
+            if isinstance(node, ObjectTypeDefinitionNode) and node.name.value in ("Query", "Mutation")
+        }
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        return frozenset(name for fields in self.fields.values() for name in fields)
+
     @property
-    def name(self) -> str:
-        return self.sdl.partition("(")[0].partition(":")[0].strip()
+    def types(self) -> Iterator[DefinitionNode]:
+        """The further types."""
+        return (node for node in parse_definitions(self.sdl) if getattr(node, "name").value not in self.fields)  # noqa: B009
 
 
 class Root(NamedTuple):
@@ -67,7 +74,7 @@ class Served:
     view: View
     schema: GraphQLSchema
     roots: Mapping[str, Root]
-    extra: Mapping[str, RootField]
+    platform: Mapping[str, PlatformFields]  # by the name of each field
     readers: Readers = field(default_factory=Readers)
     version: int = field(default_factory=lambda: next(_versions))
 
@@ -75,8 +82,8 @@ class Served:
 class ServedViews:
     """Keeps what is served for as long as its view lives."""
 
-    def __init__(self, views: ViewRegistry, extra: Sequence[RootField]) -> None:
-        self._views, self._extra = views, tuple(extra)
+    def __init__(self, views: ViewRegistry, platform: Sequence[PlatformFields]) -> None:
+        self._views, self._platform = views, tuple(platform)
         self._made: dict[tuple[str, tuple[int, ...]], Served] = {}
         self._known: dict[tuple[str, str, str], Served] = {}  # what those who asked lately are served
         self._unsubscribe = views.on_swap(self._forget)
@@ -89,9 +96,8 @@ class ServedViews:
         """See `ViewRegistry.declared`."""
         return self._views.declared
 
-    def add(self, extra: Sequence[RootField]) -> None:
-        """More platform commands."""
-        self._extra += tuple(extra)
+    def add(self, platform: Sequence[PlatformFields]) -> None:
+        self._platform += tuple(platform)
         self._made.clear()
         self._known.clear()
 
@@ -110,22 +116,23 @@ class ServedViews:
 
     def _of(self, caller: Caller) -> Served:
         app = caller.view_app
-        shown = tuple(index for index, one in enumerate(self._extra) if one.visible(caller))
+        shown = tuple(index for index, one in enumerate(self._platform) if one.visible(caller))
         if (made := self._made.get((app, shown))) is None:
             view = self._views.app(app) if app else self._views.owner()
-            made = self._made[app, shown] = serve(view, [self._extra[index] for index in shown])
+            made = self._made[app, shown] = serve(view, [self._platform[index] for index in shown])
         return made
 
 
-def serve(view: View, extra: Sequence[RootField]) -> Served:
+def serve(view: View, platform: Sequence[PlatformFields]) -> Served:
     more = {
-        root: {one.name: one.sdl for one in extra if one.operation == operation}
-        for operation, root in (("query", "Query"), ("mutation", "Mutation"))
+        root: {name: node for one in platform for name, node in one.fields.get(root, {}).items()}
+        for root in ("Query", "Mutation")
     }
-    texts = dict.fromkeys(one.types_sdl for one in extra if one.types_sdl)
-    return Served(
-        view, view.schema_with(more, texts) if extra else view.schema, roots_of(view), {one.name: one for one in extra}
-    )
+    schema = view.schema_with(more, [node for one in platform for node in one.types]) if platform else view.schema
+    for one in platform:
+        for bindable in one.bindables:
+            bindable.bind_to_schema(schema)
+    return Served(view, schema, roots_of(view), {name: one for one in platform for name in one.names})
 
 
 def roots_of(view: View) -> dict[str, Root]:

@@ -35,13 +35,11 @@ class Subscriptions:
         self._log, self._graph, self._hub = log, graph, hub
 
     async def run(
-        self, request: Request, refresh: Callable[[Request], Awaitable[Request]]
+        self, request: Request, after: str | None, refresh: Callable[[Request], Awaitable[Request]]
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """The `data` of each message; never ends. `refresh`: the same request against the caller's view of now."""
+        """The `data` of each message, from `after` on; never ends. `refresh`: the same request against the caller's view of now."""
         step = request.operation.steps[0]
-        if step.root is None or step.root.type is None or step.root.kind != "events":
-            raise Rejected("a subscription selects one …Events field")
-        after = request.arguments(step).get("after")
+        assert step.root is not None and step.root.type is not None  # each field of `Subscription` is a type's events
         start = read_position(after, self._log.epoch) if after else self._hub.folded
         app, _, name = step.root.type.stored.partition("/")
         async for chunk in self._hub.stream(app, name, start):

@@ -16,16 +16,18 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     Undefined,
+    VariableValues,
+    coerce_input_literal,
+    coerce_input_value,
+    get_variable_values,
     is_input_object_type,
     is_list_type,
     is_non_null_type,
+    is_required_input_field,
 )
-from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
-from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
-from graphql.type import is_required_input_field
-from graphql.utilities.coerce_input_value import coerce_default_value
 
 from core.api.errors import BadRequest
+from core.schema.graphql_core import VariableValueSource, get_variable_signature
 
 __all__ = ["Readers", "Variables"]
 
@@ -92,8 +94,16 @@ class Readers:
             one.out_name or name,
             self.of(one.type),
             required,
-            Undefined if required else coerce_default_value(one),
+            Undefined if required else _default(one),
         )
+
+
+def _default(one: GraphQLInputField) -> Any:
+    if one.default is None:
+        return Undefined
+    if one.default.literal is not None:
+        return coerce_input_literal(one.default.literal, one.type)
+    return coerce_input_value(one.default.value, one.type)
 
 
 def _required(inner: Reader) -> Reader:
@@ -119,7 +129,7 @@ class Variables:
 
     def __init__(self, schema: GraphQLSchema, node: OperationDefinitionNode, readers: Readers) -> None:
         self._schema, self._definitions = schema, node.variable_definitions or ()
-        self._known: list[tuple[GraphQLVariableSignature, Reader]] = []
+        self._known: list[tuple[Any, Reader]] = []
         for definition in self._definitions:
             signature = get_variable_signature(schema, definition)
             if not isinstance(signature, GraphQLError):

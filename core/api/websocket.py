@@ -13,11 +13,13 @@ from typing import Any
 
 import orjson
 from aiohttp import WSMsgType, web
+from graphql import OperationType
 
+from core.api.context import Context
 from core.api.errors import error_answer
-from core.api.execute import Executor
 from core.api.limits import ApiLimits
 from core.api.operation import Request
+from core.api.service import Service
 from core.api.turns import Turns
 from core.caller import Caller
 from pcloud.errors import Rejected
@@ -40,15 +42,22 @@ class _Close(Exception):
         self.code, self.reason = code, reason
 
 
+class _Refused(Exception):
+    """An operation that could not be begun, with what is told of it."""
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
+        self.errors = errors
+
+
 class Connection:
     """One socket of one caller, from upgrade to close."""
 
     def __init__(
-        self, executor: Executor, caller: Caller, limits: ApiLimits, on_refused: OnRefused, turns: Turns
+        self, service: Service, caller: Caller, limits: ApiLimits, on_refused: OnRefused, turns: Turns
     ) -> None:
         self.caller = caller
         self._on_refused = on_refused
-        self._executor, self._limits, self._turns = executor, limits, turns
+        self._service, self._limits, self._turns = service, limits, turns
         self._socket = web.WebSocketResponse(
             protocols=(PROTOCOL,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=limits.body, compress=False
         )
@@ -111,7 +120,7 @@ class Connection:
     async def _recheck(self) -> None:
         for id, request in list(self._open.items()):
             try:
-                await self._executor.refresh(request)
+                await self._service.refresh(request)
             except Exception as error:
                 if self._open.get(id) is request and (task := self._running.pop(id, None)) is not None:
                     del self._open[id]
@@ -171,25 +180,36 @@ class Connection:
 
     async def _run(self, id: str, payload: Mapping[str, Any]) -> None:
         try:
-            request = await self._executor.prepare(self.caller, payload, {})
-            if request.operation.kind == "subscription":
-                self._open[id] = request
-                async with contextlib.aclosing(self._executor.subscribe(request)) as messages:
-                    async for data in messages:
-                        await self._send("next", id, {"data": data})
+            context = await self._service.context(self.caller, payload, {})
+            if context.kind is OperationType.SUBSCRIPTION:
+                await self._events(id, context)
             else:
                 async with self._turns.of(self.caller):
-                    answer = await self._executor.run(request)
-                    if answer.errors:
-                        self._on_refused(self.caller, answer.errors)
-                    await self._send("next", id, answer.body())
+                    await self._answer(id, context)
             await self._send("complete", id)
         except Exception as error:
             self._open.pop(id, None)
-            errors = error_answer(error)
+            errors = error.errors if isinstance(error, _Refused) else error_answer(error)
             self._on_refused(self.caller, errors)
             await self._send("error", id, errors)
         finally:
             if self._running.get(id) is asyncio.current_task():
                 del self._running[id]
                 self._open.pop(id, None)
+
+    async def _answer(self, id: str, context: Context) -> None:
+        answer = await self._service.answer(context)
+        if "data" not in answer:
+            raise _Refused(answer["errors"])
+        if errors := answer.get("errors"):
+            self._on_refused(self.caller, errors)
+        await self._send("next", id, answer)
+
+    async def _events(self, id: str, context: Context) -> None:
+        begun, stream = await self._service.subscribe(context)
+        if not begun or context.request is None:
+            raise _Refused(stream)
+        self._open[id] = context.request
+        async with contextlib.aclosing(stream) as messages:
+            async for message in messages:
+                await self._send("next", id, {"data": message.data})

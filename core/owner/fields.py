@@ -5,46 +5,54 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from core.api import FieldInfo, RootField
+from ariadne import MutationType, QueryType
+
+from core.api import PlatformFields
 from core.caller import Caller
 from core.owner.session import Sessions
 from projections.directory import Session
 
 __all__ = ["owner_fields"]
 
-# The sessions that run, the newest first: [{id, browser, device, created, seen, expires, current}], times in unix seconds; `current`:
-# whether the request comes with it.
-SESSIONS = "sessions: JSON!"
-# Sign one browser out, on all origins and at once. Answers {ended: 1}.
-END = "endSession(id: ID!): JSON!"
-# Sign all browsers out; with `others: true` all but the one that asks. Answers {ended}: how many.
-END_ALL = "endSessions(others: Boolean = false): JSON!"
-# Replace the owner's credential, which ends all sessions. Answers {credential}: the new one, told only now.
-CHANGE = "changeCredential(present: String!): JSON!"
+SDL = """
+type Query {
+  # The sessions that run, the newest first: [{id, browser, device, created, seen, expires, current}], times in unix seconds; `current`:
+  # whether the request comes with it.
+  sessions: JSON!
+}
+type Mutation {
+  # Sign one browser out, on all origins and at once. Answers {ended: 1}.
+  endSession(id: ID!): JSON!
+  # Sign all browsers out; with `others: true` all but the one that asks. Answers {ended}: how many.
+  endSessions(others: Boolean = false): JSON!
+  # Replace the owner's credential, which ends all sessions. Answers {credential}: the new one, told only now.
+  changeCredential(present: String!): JSON!
+}
+"""
 
 
-def owner_fields(sessions: Sessions, change: Callable[[str], Awaitable[str]]) -> list[RootField]:
+def owner_fields(sessions: Sessions, change: Callable[[str], Awaitable[str]]) -> list[PlatformFields]:
     """For `Api.add_fields`. `change`: replaces the credential, given the present one."""
+    query, mutation = QueryType(), MutationType()
 
-    async def listed(caller: Caller, arguments: dict[str, Any], info: FieldInfo) -> Any:
-        return [_told(session, sessions, caller) for session in sessions.list()]
+    @query.field("sessions")
+    def listed(_: Any, info: Any) -> Any:
+        return [_told(session, sessions, info.context.caller) for session in sessions.list()]
 
-    async def end(caller: Caller, arguments: dict[str, Any], info: FieldInfo) -> Any:
-        await sessions.end(arguments["id"])
+    @mutation.field("endSession")
+    async def end(_: Any, info: Any, id: str) -> Any:
+        await sessions.end(id)
         return {"ended": 1}
 
-    async def end_all(caller: Caller, arguments: dict[str, Any], info: FieldInfo) -> Any:
-        return {"ended": await sessions.end_all(but=caller.session if arguments.get("others") else "")}
+    @mutation.field("endSessions")
+    async def end_all(_: Any, info: Any, others: bool | None = None) -> Any:
+        return {"ended": await sessions.end_all(but=info.context.caller.session if others else "")}
 
-    async def changed(caller: Caller, arguments: dict[str, Any], info: FieldInfo) -> Any:
-        return {"credential": await change(arguments["present"])}
+    @mutation.field("changeCredential")
+    async def changed(_: Any, info: Any, present: str) -> Any:
+        return {"credential": await change(present)}
 
-    return [
-        RootField("query", SESSIONS, listed, visible=_person),
-        RootField("mutation", END, end, visible=_person),
-        RootField("mutation", END_ALL, end_all, visible=_person),
-        RootField("mutation", CHANGE, changed, visible=_person),
-    ]
+    return [PlatformFields(SDL, (query, mutation), visible=_person)]
 
 
 def _person(caller: Caller) -> bool:

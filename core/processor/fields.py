@@ -2,118 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+from ariadne import MutationType, QueryType
 
-from core.api import FieldInfo, RootField
-from core.caller import Caller
+from core.api import PlatformFields
 from core.processor.processor import Processor
 from projections.runs.record import Run
 
 __all__ = ["processor_fields"]
 
-# Runs, newest first; the last one carries `_cursor` when `after` can go on from there. State: NEW, IN_PROGRESS, DONE or FAILED.
-RUNS = "runs(app: String, state: String, trigger: String, first: Int, after: String): [JSON!]!"
-# How many runs there are in each state.
-COUNTS = "runCounts(app: String): JSON!"
-# One run with its `chain`: what led to it, back to the person, device or app that began it; each {kind, id, actor, through,
-# time, what}.
-RUN = "run(id: String!): JSON!"
-# Triggers of the apps that are at work, with the state and progress of their history or newest replay.
-TRIGGERS = "triggers(app: String): [JSON!]!"
-# Have a FAILED run made again; all of them; take one off the list; all of them. `app`, `trigger` ("app/trigger"): only its own.
-RETRY = "retryRun(id: String!): JSON!"
-RETRY_ALL = "retryRuns(app: String, trigger: String): Int!"
-DISMISS = "dismissRun(id: String!): JSON!"
-DISMISS_ALL = "dismissRuns(app: String, trigger: String): Int!"
-# Send events of the past through `app/trigger` again. `from`: 'start', a sequence of the log, or a time.
-REPLAY = "replay(trigger: String!, from: String, type: String, id: String, dryRun: Boolean): JSON!"
-# Halt the replay (or first history) of `app/trigger`, go on with it, or give it up; each answers as `triggers`.
-PAUSE = "pauseReplay(trigger: String!): JSON!"
-RESUME = "resumeReplay(trigger: String!): JSON!"
-CANCEL = "cancelReplay(trigger: String!): JSON!"
+SDL = """
+type Query {
+  # Runs, newest first; the last one carries `_cursor` when `after` can go on from there. State: NEW, IN_PROGRESS, DONE or FAILED.
+  runs(app: String, state: String, trigger: String, first: Int, after: String): [JSON!]!
+  # How many runs there are in each state.
+  runCounts(app: String): JSON!
+  # One run with its `chain`: what led to it, back to the person, device or app that began it; each {kind, id, actor, through,
+  # time, what}.
+  run(id: String!): JSON!
+  # Triggers of the apps that are at work, with the state and progress of their history or newest replay.
+  triggers(app: String): [JSON!]!
+}
+type Mutation {
+  # Have a FAILED run made again; all of them; take one off the list; all of them. `app`, `trigger` ("app/trigger"): only its own.
+  retryRun(id: String!): JSON!
+  retryRuns(app: String, trigger: String): Int!
+  dismissRun(id: String!): JSON!
+  dismissRuns(app: String, trigger: String): Int!
+  # Send events of the past through `app/trigger` again. `from`: 'start', a sequence of the log, or a time.
+  replay(trigger: String!, from: String, type: String, id: String, dryRun: Boolean): JSON!
+  # Halt the replay (or first history) of `app/trigger`, go on with it, or give it up; each answers as `triggers`.
+  pauseReplay(trigger: String!): JSON!
+  resumeReplay(trigger: String!): JSON!
+  cancelReplay(trigger: String!): JSON!
+}
+"""
 FIRST = 50
 
-Arguments = dict[str, Any]
 
-
-def processor_fields(processor: Processor) -> list[RootField]:
+def processor_fields(processor: Processor) -> list[PlatformFields]:
     """For `Api.add_fields`; the owner's and the owner's devices' alone."""
-    return [*_queries(processor), *_run_commands(processor), *_replay_commands(processor)]
+    return [PlatformFields(SDL, (_queries(processor), _run_commands(processor), _replay_commands(processor)))]
 
 
-def _queries(processor: Processor) -> list[RootField]:
-    async def runs(caller: Caller, arguments: Arguments, info: FieldInfo) -> Any:
-        wanted = {name: arguments.get(name) for name in ("app", "state", "trigger", "after")}
-        page = await processor.runs.list(**wanted, first=arguments.get("first") or FIRST)
+def _queries(processor: Processor) -> QueryType:
+    query = QueryType()
+
+    @query.field("runs")
+    async def runs(_: Any, info: Any, first: int | None = None, **given: str | None) -> Any:
+        wanted = {name: given.get(name) for name in ("app", "state", "trigger", "after")}
+        page = await processor.runs.list(**wanted, first=first or FIRST)
         shown = [_shown(run) for run in page.runs]
         if page.after is not None:
             shown[-1]["_cursor"] = page.after
         return shown
 
-    async def counts(caller: Caller, arguments: Arguments, info: FieldInfo) -> Any:
-        return await processor.runs.counts(arguments.get("app"))
+    @query.field("runCounts")
+    async def counts(_: Any, info: Any, app: str | None = None) -> Any:
+        return await processor.runs.counts(app)
 
-    async def run(caller: Caller, arguments: Arguments, info: FieldInfo) -> Any:
-        return await processor.described(arguments["id"])
+    @query.field("run")
+    async def run(_: Any, info: Any, id: str) -> Any:
+        return await processor.described(id)
 
-    async def triggers(caller: Caller, arguments: Arguments, info: FieldInfo) -> Any:
-        return await processor.triggers(arguments.get("app"))
+    @query.field("triggers")
+    async def triggers(_: Any, info: Any, app: str | None = None) -> Any:
+        return await processor.triggers(app)
 
-    return [
-        RootField("query", RUNS, runs),
-        RootField("query", COUNTS, counts),
-        RootField("query", RUN, run),
-        RootField("query", TRIGGERS, triggers),
-    ]
+    return query
 
 
-def _run_commands(processor: Processor) -> list[RootField]:
-    async def retry(caller: Caller, arguments: Arguments, info: FieldInfo) -> Any:
-        return _shown(await processor.retry(arguments["id"]))
+def _run_commands(processor: Processor) -> MutationType:
+    mutation = MutationType()
 
-    async def dismiss(caller: Caller, arguments: Arguments, info: FieldInfo) -> Any:
-        return _shown(await processor.dismiss(arguments["id"]))
+    @mutation.field("retryRun")
+    async def retry(_: Any, info: Any, id: str) -> Any:
+        return _shown(await processor.retry(id))
 
-    async def retry_all(caller: Caller, arguments: Arguments, info: FieldInfo) -> Any:
-        return await processor.retry_all(arguments.get("app"), arguments.get("trigger"))
+    @mutation.field("dismissRun")
+    async def dismiss(_: Any, info: Any, id: str) -> Any:
+        return _shown(await processor.dismiss(id))
 
-    async def dismiss_all(caller: Caller, arguments: Arguments, info: FieldInfo) -> Any:
-        return await processor.dismiss_all(arguments.get("app"), arguments.get("trigger"))
+    @mutation.field("retryRuns")
+    async def retry_all(_: Any, info: Any, app: str | None = None, trigger: str | None = None) -> Any:
+        return await processor.retry_all(app, trigger)
 
-    return [
-        RootField("mutation", RETRY, retry),
-        RootField("mutation", RETRY_ALL, retry_all),
-        RootField("mutation", DISMISS, dismiss),
-        RootField("mutation", DISMISS_ALL, dismiss_all),
-    ]
+    @mutation.field("dismissRuns")
+    async def dismiss_all(_: Any, info: Any, app: str | None = None, trigger: str | None = None) -> Any:
+        return await processor.dismiss_all(app, trigger)
+
+    return mutation
 
 
-def _replay_commands(processor: Processor) -> list[RootField]:
-    async def replay(caller: Caller, arguments: Arguments, info: FieldInfo) -> Any:
+def _replay_commands(processor: Processor) -> MutationType:
+    mutation = MutationType()
+
+    @mutation.field("replay")
+    async def replay(_: Any, info: Any, trigger: str, dryRun: bool | None = None, **given: str | None) -> Any:
         return await processor.replay(
-            arguments["trigger"],
-            arguments.get("from") or "start",
-            type=arguments.get("type") or "",
-            id=arguments.get("id") or "",
-            dry_run=bool(arguments.get("dryRun")),
-            actor=caller.actor,
+            trigger,
+            given.get("from") or "start",
+            type=given.get("type") or "",
+            id=given.get("id") or "",
+            dry_run=bool(dryRun),
+            actor=info.context.caller.actor,
         )
 
-    def steer(command: Callable[[str, str], Awaitable[Any]]) -> Any:
-        async def resolve(caller: Caller, arguments: Arguments, info: FieldInfo) -> Any:
-            return await command(arguments["trigger"], caller.actor)
+    @mutation.field("pauseReplay")
+    async def pause(_: Any, info: Any, trigger: str) -> Any:
+        return await processor.pause_replay(trigger, info.context.caller.actor)
 
-        return resolve
+    @mutation.field("resumeReplay")
+    async def resume(_: Any, info: Any, trigger: str) -> Any:
+        return await processor.resume_replay(trigger, info.context.caller.actor)
 
-    return [
-        RootField("mutation", REPLAY, replay),
-        RootField("mutation", PAUSE, steer(processor.pause_replay)),
-        RootField("mutation", RESUME, steer(processor.resume_replay)),
-        RootField("mutation", CANCEL, steer(processor.cancel_replay)),
-    ]
+    @mutation.field("cancelReplay")
+    async def cancel(_: Any, info: Any, trigger: str) -> Any:
+        return await processor.cancel_replay(trigger, info.context.caller.actor)
+
+    return mutation
 
 
 def _shown(run: Run) -> dict[str, Any]:

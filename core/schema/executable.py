@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
-from graphql import DefinitionNode, FieldDefinitionNode, GraphQLScalarType, ObjectTypeDefinitionNode, parse
-from graphql.utilities import value_from_ast_untyped
+from ariadne import ScalarType
+from graphql import DefinitionNode, FieldDefinitionNode, ObjectTypeDefinitionNode, parse, value_from_ast_untyped
 
 from core.schema.on_demand import OnDemandSchema, SchemaSource
 from core.schema.scalar import canonical
@@ -18,8 +18,21 @@ from pcloud.errors import Rejected
 
 __all__ = ["build_schema", "parse_definitions"]
 
-_CHECKED = ("Int64", "DateTime")
 Text = Callable[[], str]
+
+
+def _checked(kind: str) -> ScalarType:
+    def read(given: Any) -> Any:
+        try:
+            return canonical(kind, given)
+        except Rejected as error:
+            raise ValueError(error.message) from error
+
+    return ScalarType(kind, value_parser=read, literal_parser=lambda node, _=None: read(value_from_ast_untyped(node)))
+
+
+# Enums need no `EnumType`: the graph stores their values by name.
+SCALAR_TYPES = (_checked("Int64"), _checked("DateTime"))
 
 
 @lru_cache(maxsize=4_096)
@@ -28,45 +41,33 @@ def parse_definitions(text: str) -> tuple[DefinitionNode, ...]:
 
 
 def build_schema(
-    types: Mapping[str, Text], roots: Mapping[str, Mapping[str, str]], more: Iterable[str] = ()
+    types: Mapping[str, Text],
+    roots: Mapping[str, Mapping[str, str | FieldDefinitionNode]],
+    more: Iterable[DefinitionNode] = (),
 ) -> OnDemandSchema:
-    """The executable schema; its own scalars check and canonicalise what comes in.
+    """The schema, whose scalars check and canonicalise what comes in.
 
-    `types`: name → what gives a text in which the type is defined. `roots`: root type → field → its definition. `more`: texts of further
-    types, which are read at once.
+    `types`: name → what gives a text in which the type is defined. `roots`: root type → field → its definition. `more`: further types.
     """
     sources = {name: partial(_definitions, text) for name, text in types.items()}
-    for text in more:
-        for node in parse_definitions(text):
-            sources[getattr(node, "name").value] = partial(parse_definitions, text)  # noqa: B009
+    more = tuple(more)
+    sources |= {getattr(node, "name").value: lambda: more for node in more}  # noqa: B009
     fields = {
-        root: {name: partial(_field, text) for name, text in texts.items()} for root, texts in roots.items() if texts
+        root: {name: partial(_field, given) for name, given in texts.items()} for root, texts in roots.items() if texts
     }
-    return OnDemandSchema(SchemaSource(sources, fields, _check_input))
+    schema = OnDemandSchema(SchemaSource(sources, fields))
+    for scalar in SCALAR_TYPES:
+        scalar.bind_to_schema(schema)
+    return schema
 
 
 def _definitions(text: Text) -> tuple[DefinitionNode, ...]:
     return parse_definitions(text())
 
 
-def _field(text: str) -> FieldDefinitionNode:
-    (node,) = parse(f"type Root {{ {text} }}", no_location=True).definitions
+def _field(given: str | FieldDefinitionNode) -> FieldDefinitionNode:
+    if isinstance(given, FieldDefinitionNode):
+        return given
+    (node,) = parse(f"type Root {{ {given} }}", no_location=True).definitions
     assert isinstance(node, ObjectTypeDefinitionNode) and node.fields
     return node.fields[0]
-
-
-def _check_input(scalar: GraphQLScalarType) -> None:
-    kind = scalar.name
-    if kind not in _CHECKED:
-        return
-
-    def value(given: Any) -> Any:
-        try:
-            return canonical(kind, given)
-        except Rejected as error:
-            raise ValueError(error.message) from error
-
-    scalar.coerce_input_value = value  # type: ignore[method-assign]
-    scalar.coerce_input_literal = lambda node: value(value_from_ast_untyped(node))  # type: ignore[method-assign]
-    scalar.parse_value = value  # type: ignore[method-assign]
-    scalar.parse_literal = lambda node, _variables=None: value(value_from_ast_untyped(node))  # type: ignore[method-assign]

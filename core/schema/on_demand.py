@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from graphql import (
@@ -17,6 +17,7 @@ from graphql import (
     EnumTypeDefinitionNode,
     FieldDefinitionNode,
     GraphQLArgument,
+    GraphQLDefaultInput,
     GraphQLEnumType,
     GraphQLEnumValue,
     GraphQLField,
@@ -39,7 +40,8 @@ from graphql import (
     UnionTypeDefinitionNode,
     specified_scalar_types,
 )
-from graphql.type import GraphQLDefaultInput
+
+from core.schema.graphql_core import keep_fields
 
 __all__ = ["OnDemandSchema", "SchemaSource"]
 
@@ -50,11 +52,10 @@ ROOTS = ("Query", "Mutation", "Subscription")
 @dataclass(frozen=True)
 class SchemaSource:
     """`types`: each type's name → what gives the definitions among which its own is. `roots`: the root types that there are, each with
-    its fields' definitions by name. `finish`: called with each scalar, to give it its checks."""
+    its fields' definitions by name."""
 
     types: Mapping[str, Callable[[], Iterable[DefinitionNode]]]
     roots: Mapping[str, Mapping[str, Callable[[], FieldDefinitionNode]]]
-    finish: Callable[[GraphQLScalarType], None] = field(default=lambda scalar: None)
 
 
 class OnDemandSchema(GraphQLSchema):
@@ -82,7 +83,7 @@ class OnDemandSchema(GraphQLSchema):
         if (fields := self._source.roots.get(name)) is not None:
             root = GraphQLObjectType(name, fields={})
             made = _Made(list(fields), lambda one: self._field(fields[one]()), self._lock, {})
-            vars(root)["fields"] = made  # where the cached property keeps its value
+            keep_fields(root, made)
             return root
         node = next(one for one in self._source.types[name]() if getattr(one, "name").value == name)  # noqa: B009
         return self._named(node)
@@ -112,9 +113,7 @@ class OnDemandSchema(GraphQLSchema):
                     name, lambda: [self.type_map[one] for one in members], description=description, ast_node=node  # type: ignore[misc]
                 )  # fmt: skip
             case ScalarTypeDefinitionNode():
-                scalar: GraphQLScalarType = GraphQLScalarType(name, description=description, ast_node=node)
-                self._source.finish(scalar)
-                return scalar
+                return GraphQLScalarType(name, description=description, ast_node=node)
             case _:
                 raise TypeError(f"a view's schema has no place for a {node.kind}")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-from graphql import GraphQLSyntaxError, Node
-from graphql.language import get_location
-from graphql.pyutils import did_you_mean, suggestion_list
+from graphql import GraphQLSyntaxError, Node, get_location
 
+from core.schema.graphql_core import did_you_mean, suggestion_list
 from pcloud.errors import Rejected
 
 __all__ = ["Places", "suggest"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from graphql import GraphQLSchema
+from graphql import DefinitionNode, FieldDefinitionNode, GraphQLSchema
 
 from core.schema.executable import build_schema
 from core.schema.filter import translate
@@ -47,8 +47,10 @@ class View:
     def schema(self) -> GraphQLSchema:
         return self.schema_with({})
 
-    def schema_with(self, more: Mapping[str, Mapping[str, str]], types: Iterable[str] = ()) -> GraphQLSchema:
-        """The schema with further fields of the root types (root → name → definition), and the texts of further types."""
+    def schema_with(
+        self, more: Mapping[str, Mapping[str, FieldDefinitionNode]], types: Iterable[DefinitionNode] = ()
+    ) -> GraphQLSchema:
+        """The schema with further fields of the root types (root → name → definition), and further types."""
         own = root_fields(self.types)
         roots = {root: {**fields, **more.get(root, {})} for root, fields in own.items()}
         return build_schema(type_texts(self.types, self.enums), roots, types)

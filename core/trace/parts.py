@@ -5,23 +5,24 @@ Each is wrapped only where traces are wanted, so that without them nothing is do
 
 from __future__ import annotations
 
-import re
+import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from core.api import Api
-from core.caller import Caller
+from ariadne.types import Extension
+from graphql import GraphQLError
+
 from core.trace.port import NO_TRACES, Tracer
 from eventstore import Appended, Transaction
+from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
 
-__all__ = ["TracedApi", "TracedLog", "api_with", "log_with", "trace_folding"]
+__all__ = ["TracedLog", "api_extensions", "log_with", "trace_folding"]
 
-OPERATION = re.compile(r"\s*(query|mutation)\b\s*(\w*)", re.ASCII)
-NAME = re.compile(r"[_A-Za-z][_0-9A-Za-z]{0,79}", re.ASCII)  # of GraphQL, and no longer than a span's name should be
+LONGEST = 80  # of an operation's name in its span's
 # An event that a view takes later than this is being folded anew: its trace is history.
 LIVE = 60.0
 
@@ -31,9 +32,9 @@ def log_with(tracer: Tracer, store: Any) -> Any:
     return store if tracer is NO_TRACES else TracedLog(store, tracer)
 
 
-def api_with(tracer: Tracer) -> Callable[..., Api]:
-    """What makes the API."""
-    return Api if tracer is NO_TRACES else partial(TracedApi, tracer)
+def api_extensions(tracer: Tracer) -> list[Callable[[], Extension]]:
+    """Those of the API."""
+    return [] if tracer is NO_TRACES else [partial(OperationSpan, tracer)]
 
 
 class TracedLog:
@@ -58,36 +59,27 @@ class TracedLog:
             return appended
 
 
-class TracedApi(Api):
-    """Each operation is a span, below the one that the request names."""
+class OperationSpan(Extension):
+    """Each query and mutation is a span, below the one that the request names. What could not be begun has no operation's name."""
 
-    def __init__(self, tracer: Tracer, *parts: Any, **more: Any) -> None:
-        super().__init__(*parts, **more)
+    def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
 
-    async def execute(
-        self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]
-    ) -> tuple[int, bytes, dict[str, str]]:
-        kind, name = operation(body)
-        facts = {"pcloud__caller": caller.actor, "pcloud__view": caller.view_app, "graphql__operation__type": kind}
-        parent = headers.get("traceparent", "")
-        with self._tracer.span(f"graphql {kind}", "server", parent, **facts) as span:
-            status, answer, more = await super().execute(caller, body, headers)
-            if status == 200 and name:  # so the document is valid and has an operation of this name
-                span.rename(f"graphql {kind} {name}")
-            span.note(http__response__status_code=status)
-            if status >= 400:
-                span.fail(str(status))
-            return status, answer, more
+    def request_started(self, context: Any) -> None:
+        facts = {"pcloud__caller": context.caller.actor, "pcloud__view": context.caller.view_app}
+        self._open = self._tracer.span("graphql", "server", context.headers.get("traceparent", ""), **facts)
+        self._span = self._open.__enter__()
 
+    def has_errors(self, errors: list[GraphQLError], context: Any) -> None:
+        if context.request is None:
+            self._span.fail(Rejected.code)
 
-def operation(body: Mapping[str, Any]) -> tuple[str, str]:
-    """Its kind and its name, as far as they are told at the beginning. Whether the document has such an operation is seen by whoever
-    answers it; '' for what can be no operation's name, or is too long to be a span's."""
-    text = body.get("query")
-    found = OPERATION.match(text) if isinstance(text, str) else None
-    name = body.get("operationName") or (found[2] if found else "")
-    return found[1] if found else "query", name if isinstance(name, str) and NAME.fullmatch(name) else ""
+    def request_finished(self, context: Any) -> None:
+        if context.request is not None:
+            kind, name = context.request.operation.kind, context.request.operation.node.name
+            self._span.note(graphql__operation__type=kind)
+            self._span.rename(f"graphql {kind} {name.value[:LONGEST] if name else ''}".rstrip())
+        self._open.__exit__(*sys.exc_info())
 
 
 def trace_folding(tracer: Tracer, view: str, loop: Any) -> Callable[[], None]:

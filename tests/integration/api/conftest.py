@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.api import Api, ApiLimits, RootField
+from core.api import Api, ApiLimits, PlatformFields
 from core.caller import Caller
 from core.command import Commands, NodeChange
 from core.schema import ViewRegistry, parse_schema
@@ -156,7 +156,7 @@ def grant(app: str, verb: Any, target: str, *fields: str, as_: str = "", state: 
 
 @asynccontextmanager
 async def open_cloud(
-    folder: Path, extra: Sequence[RootField] = (), limits: ApiLimits | None = None
+    folder: Path, platform: Sequence[PlatformFields] = (), limits: ApiLimits | None = None
 ) -> AsyncIterator[Cloud]:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(open_server(ServerSettings(folder / "nats")))
@@ -176,7 +176,7 @@ async def open_cloud(
         stack.callback(views.close)
         commands = Commands(store, small.answers, small.loop, small.directory_loop)
         api = Api(
-            store, small.answers, small.loop, search, search_loop, views, commands, extra, limits,
+            store, small.answers, small.loop, search, search_loop, views, commands, platform, limits,
             directory_loop=small.directory_loop,
         )  # fmt: skip
         stack.push_async_callback(api.close)

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
+from ariadne import MutationType, QueryType
 
-from core.api import ApiLimits, FieldInfo, RootField
+from core.api import ApiLimits, PlatformFields
 from core.api.page import graphiql
 from core.caller import Caller
 from pcloud.errors import Forbidden
@@ -21,31 +22,38 @@ from tests.integration.api.conftest import ADD, IMPORTER, Cloud, grant, open_clo
 APP = "image-importer"
 
 
-async def call_action(caller: Caller, arguments: dict[str, Any], info: FieldInfo) -> Any:
-    if arguments["action"] == "break":
+mutation, query = MutationType(), QueryType()
+
+
+@mutation.field("callAction")
+async def call_action(_: Any, info: Any, app: str, action: str, args: Any = None) -> Any:
+    if action == "break":
         raise RuntimeError("the secret of the machine room")
-    if arguments["action"] == "refuse":
+    if action == "refuse":
         raise Forbidden("not granted: ask the owner")
-    return {"said": arguments["args"], "by": caller.actor, "inner": [{"n": 1}, {"n": 2}]}
+    return {"said": args, "by": info.context.caller.actor, "inner": [{"n": 1}, {"n": 2}]}
 
 
-EXTRA = [
-    RootField(
-        "mutation", "callAction(app: String!, action: String!, args: JSON): Called", call_action,
-        types_sdl="type Called { said: JSON by: String! inner: [Inner!]! }\ntype Inner { n: Int! }",
-    ),
-    RootField("query", "whoAmI: String!", lambda caller, _arguments, _info: _who(caller), visible=lambda caller: True),
-]  # fmt: skip
+@query.field("whoAmI")
+async def who_am_i(_: Any, info: Any) -> str:
+    return info.context.caller.actor
 
 
-async def _who(caller: Caller) -> str:
-    return caller.actor
+CALL = """
+type Mutation { callAction(app: String!, action: String!, args: JSON): Called }
+type Called { said: JSON by: String! inner: [Inner!]! }
+type Inner { n: Int! }
+"""
+PLATFORM = [
+    PlatformFields(CALL, (mutation,)),
+    PlatformFields("type Query { whoAmI: String! }", (query,), visible=lambda caller: True),
+]
 
 
 @pytest.fixture
 async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
     limits = ApiLimits(body=100_000, subscriptions=3, connections=4, answer=400_000)
-    async with open_cloud(tmp_path, EXTRA, limits) as opened:
+    async with open_cloud(tmp_path, PLATFORM, limits) as opened:
         await opened.install(APP, IMPORTER)
         yield opened
 
@@ -370,7 +378,11 @@ async def test_queries_and_mutations_run_over_a_socket_too(http: ClientSession, 
     answer = await client.receive()
     assert (answer["type"], answer["id"], answer["payload"]["data"]) == ("next", id, {"whoAmI": "person:owner"})
     assert (await client.receive()) == {"type": "complete", "id": id}
-    await client.subscribe("{ nothing }")
+    for wrong in ("{ nothing }", "{ revision", "subscription { nothing }", "query A { revision } query B { revision }"):
+        id = await client.subscribe(wrong)
+        refused = await client.receive()
+        assert (refused["type"], refused["id"]) == ("error", id) and refused["payload"][0]["extensions"]["code"]
+    await client.send(type="subscribe", id="x", payload={"query": 3})
     assert (await client.receive())["type"] == "error"
     await client.socket.close()
 

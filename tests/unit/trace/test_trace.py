@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from core.trace import NO_TRACES, traces_wanted
 from core.trace.otel import open_telemetry, resource
-from core.trace.parts import api_with, log_with, operation
+from core.trace.parts import api_extensions, log_with
 from pcloud.errors import Conflict, Rejected
 
 PARENT = f"00-{'1' * 32}-{'2' * 16}-01"
@@ -89,7 +88,7 @@ def test_the_service_is_pcloud_unless_it_is_named(monkeypatch: pytest.MonkeyPatc
 def test_without_traces_nothing_is_wrapped_and_nothing_of_opentelemetry_is_loaded() -> None:
     store = object()
     assert log_with(NO_TRACES, store) is store
-    assert not hasattr(api_with(NO_TRACES), "func")
+    assert api_extensions(NO_TRACES) == []
     code = "import core.bootstrap, sys; print([name for name in sys.modules if name.startswith('opentelemetry')])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert said.stdout.strip() == "[]"
@@ -98,16 +97,3 @@ def test_without_traces_nothing_is_wrapped_and_nothing_of_opentelemetry_is_loade
 def test_for_a_span_that_is_off_nothing_is_made() -> None:
     with NO_TRACES.span("call a/b", "client", "", pcloud__run="r") as span:
         assert span is NO_TRACES and not span.traceparent
-
-
-def test_an_operation_is_named_by_its_beginning() -> None:
-    assert operation({"query": "mutation AddNote($text: String!) { x }"}) == ("mutation", "AddNote")
-    assert operation({"query": "{ x }"}) == ("query", "")
-    assert operation({"query": "query A { x } query B { x }", "operationName": "B"}) == ("query", "B")
-    assert operation({"query": 3}) == ("query", "")
-
-
-@pytest.mark.parametrize("name", ["Ann Smith, born 1980", "x" * 81, "\u00c4nn", "x" * 3_000_000, "1st", ["A"]])
-def test_what_can_be_no_name_of_an_operation_is_none(name: Any) -> None:
-    assert operation({"query": "query A { x }", "operationName": name}) == ("query", "")
-    assert operation({"query": f"query {name} {{ x }}"})[1] in ("", "Ann")
