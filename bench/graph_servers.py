@@ -17,7 +17,7 @@ from typing import Any
 from bench.household import Household, image
 from bench.peers.postgres import Postgres, free_port, open_postgres
 from bench.peers.setup import NODE, set_up_postgraphile
-from core.app import packed
+from core.apps import packed
 from core.cli.client import open_client
 from eventstore import ConnectionSettings, EventStore, Transaction, open_store
 from eventstore.settings import Credentials

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from bench.figures import Figure
-from core.app import packed
+from core.apps import packed
 from tests.node_process import NodeProcess
 
 __all__ = ["measure_install", "named"]

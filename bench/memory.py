@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from bench.figures import Figure
-from core.app import packed
+from core.apps import packed
 from tests.node_process import BUNDLED, NodeProcess, wait_until
 
 __all__ = ["measure_empty", "measure_full", "resident"]

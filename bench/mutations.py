@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 
 from bench.figures import Figure
-from core.app import packed
+from core.apps import packed
 from tests.node_process import NodeProcess, wait_until
 
 __all__ = ["measure_mutations"]

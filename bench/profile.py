@@ -21,7 +21,7 @@ from rich.table import Table
 
 from bench.graph_servers import OUR_CREATE, OUR_GET, OUR_NESTED, SCHEMA, chosen, fill_log
 from bench.household import SMALL
-from core.caller import Caller
+from core.access.caller import Caller
 from tests.integration.api.conftest import Cloud, open_cloud
 
 __all__ = ["print_profile"]
@@ -35,10 +35,13 @@ PARTS = (
     ("graph view: fold", ("projections/",)),
     ("log", ("eventstore/", "nats/", "pcloud/event", "pcloud/subject")),
     ("search view", ("tantivy",)),
-    ("commands", ("core/command",)),
-    ("schema and plan", ("core/schema", "core/api/plan", "core/api/operation", "core/api/document")),
+    ("commands", ("core/graph/command",)),
+    (
+        "schema and plan",
+        ("core/graph/schema", "core/graph/api/plan", "core/graph/api/operation", "core/graph/api/document"),
+    ),
     ("GraphQL library", ("graphql/",)),
-    ("API", ("core/api",)),
+    ("API", ("core/graph/api",)),
     ("JSON", ("orjson", "msgspec", "json")),
     ("event loop", ("asyncio", "selectors", "select.", "uvloop")),
 )

@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 
 from bench.rebuild_log import IMAGE, write_log
+from core.graph.schema import builtin_catalog
 from core.node.garbage import collect_less
-from core.schema import builtin_catalog
 from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
 from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id

@@ -17,8 +17,8 @@ import psutil
 from bench.graph_servers import SCHEMA, fill_log
 from bench.household import Household
 from bench.processor_time import processor_seconds
+from core.graph.schema import builtin_catalog, parse_schema
 from core.node.garbage import collect_less
-from core.schema import builtin_catalog, parse_schema
 from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
 from infra.neo4j_for_tests import LIBRARY
 from pcloud.event import Change, Event, Kind

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 
 from bench.figures import Figure
-from core.app import packed
+from core.apps import packed
 from tests.node_process import NodeProcess
 
 __all__ = ["measure_relay"]

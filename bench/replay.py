@@ -14,7 +14,7 @@ import aiohttp
 import psutil
 
 from bench.figures import Figure
-from core.app import packed
+from core.apps import packed
 from core.cli.client import Client, open_client
 from tests.node_process import NodeProcess, wait_until
 

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from bench.figures import Figure
-from core.app import packed
+from core.apps import packed
 from tests.node_process import NodeProcess, wait_until
 
 __all__ = ["measure_triggers"]

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from bench.figures import Figure
-from core.command import NodeChange
+from core.graph.command import NodeChange
 from pcloud.subject import Ref
 from tests.integration.api.conftest import Cloud, grant, open_cloud
 

@@ -16,7 +16,7 @@ MADE = {"node_modules", "dist", "test-results"}
 
 
 def main() -> None:
-    for lock in sorted([*ROOT.glob("apps/*/web/package-lock.json"), *ROOT.glob("core/*/*/package-lock.json")]):
+    for lock in sorted([*ROOT.glob("apps/*/web/package-lock.json"), *ROOT.glob("core/*/*/*/package-lock.json")]):
         page = lock.parent
         stamp = page / "dist" / ".built-from"
         wanted = digest(page)

@@ -20,7 +20,7 @@ __all__ = ["FORKS", "run_command"]
 ROOT = Path(__file__).parent.parent
 SECONDS = 300.0  # the longest that a command may take
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload([__name__, "core.bootstrap", "core.cli.commands", "typer._adapters"])
+FORKS.set_forkserver_preload([__name__, "core.node.bootstrap", "core.cli.commands", "typer._adapters"])
 
 
 def run_command(arguments: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

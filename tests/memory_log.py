@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from core.command import Commands
-from core.schema import builtin_catalog
+from core.graph.command import Commands
+from core.graph.schema import builtin_catalog
 from eventstore import Appended, Transaction
 from pcloud.errors import Conflict
 from pcloud.event import StoredEvent

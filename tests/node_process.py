@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from core.app import packed
+from core.apps import packed
 from core.cli.client import Client, open_client
 from tests.forked import run_command
 from tests.waiting import PATIENCE, wait_until

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.schema import builtin_catalog
+from core.graph.schema import builtin_catalog
 from eventstore import EventStore
 from projections.directory import Directory, open_directory
 from projections.graph.away import PatientLoop

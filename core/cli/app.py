@@ -34,7 +34,7 @@ def pack_command(
     as_json: AsJson = False,
 ) -> None:
     """Pack an app's folder: the same input always gives the same bytes."""
-    from core.app import packed, read_archive
+    from core.apps import packed, read_archive
 
     checked = packed(folder)
     if key is not None:

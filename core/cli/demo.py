@@ -116,7 +116,7 @@ async def story(client: Client, files: list[Path], *, own: bool) -> dict[str, An
 
 
 async def install_apps(client: Client, progress: Progress, task: TaskID) -> None:
-    from core.app import packed  # heavy, and needed by no other command of this file
+    from core.apps import packed  # heavy, and needed by no other command of this file
 
     for name in APPS:
         progress.update(task, description=f"installing {name}")

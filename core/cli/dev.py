@@ -101,7 +101,7 @@ async def work(folder: Path, data: Path | None, node: LocalNode | None, keep: bo
 
 
 def read_manifest(folder: Path) -> Manifest:
-    from core.app import packed
+    from core.apps import packed
 
     return packed(folder).manifest
 

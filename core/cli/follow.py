@@ -10,8 +10,8 @@ from typing import Any
 
 from core.cli.actors import who
 from core.cli.client import Client
+from core.graph.schema.names import camel, owner_type, small
 from core.node.folder import runtime_folder
-from core.schema.names import camel, owner_type, small
 from pcloud.errors import PCloudError, Unavailable
 from pcloud.gateway import Gateway
 from pcloud.graph import Graph

@@ -68,7 +68,7 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """An entity's life, newest first: when, who, why, what changed, and the transaction that `pcloud undo` takes."""
-    from core.schema.names import owner_type  # heavy, and needed by no other command of this file
+    from core.graph.schema.names import owner_type  # heavy, and needed by no other command of this file
 
     ref = Ref.parse(entity)
 

@@ -38,7 +38,7 @@ class Answers:
 
 def archive_at(path: Path) -> bytes:
     """The archive at `path`; a folder is packed first."""
-    from core.app import packed
+    from core.apps import packed
 
     return packed(path).data if path.is_dir() else path.read_bytes()
 

@@ -74,7 +74,7 @@ def bytes_of(text: str, *, none: bool = False) -> int:
 
 
 def said_of(limit: str, value: int, none: str = "none") -> str:
-    from core.app.limits import size
+    from core.apps.review.limits import size
 
     if limit == "processes":
         return str(value)

@@ -49,7 +49,7 @@ def write_app(name: str, folder: Path) -> list[str]:
 
 
 def _write(source: Traversable, target: Path, path: str, name: str) -> list[str]:
-    from core.schema.names import pascal
+    from core.graph.schema.names import pascal
 
     if source.is_dir():
         if source.name == "__pycache__":

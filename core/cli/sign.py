@@ -48,7 +48,7 @@ def sign(
     as_json: AsJson = False,
 ) -> None:
     """Sign an archive, or put a signature into it that minisign or ssh-keygen has made of it."""
-    from core.app.signature import signer_of
+    from core.apps.signing.signature import signer_of
 
     try:
         data = signed(archive.read_bytes(), key, public)
@@ -67,8 +67,8 @@ def sign(
 
 def signed(archive: bytes, key: Path, public: Path | None = None) -> bytes:
     """The archive with a signature made with the key in the file, or with the signature that the file holds."""
-    from core.app import minisign
-    from core.app.signature import attach_signature, split_signature
+    from core.apps.signing import minisign
+    from core.apps.signing.signature import attach_signature, split_signature
 
     content, _ = split_signature(archive)
     text = _text_of(key)
@@ -90,7 +90,7 @@ def signed(archive: bytes, key: Path, public: Path | None = None) -> bytes:
 
 def _comment(content: bytes) -> str:
     """What minisign signs beside the content: which app and version it is."""
-    from core.app import read_archive
+    from core.apps import read_archive
 
     manifest = read_archive(content).manifest
     return f"{manifest.name} {manifest.version}"
@@ -107,7 +107,7 @@ def _text_of(file: Path) -> str:
 
 
 def _signed_by_ssh(content: bytes, key: Path) -> str:
-    from core.app.signature import NAMESPACE
+    from core.apps.signing.signature import NAMESPACE
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "archive"

@@ -46,7 +46,7 @@ def up(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
     """Run this node until SIGTERM or Ctrl-C."""
-    from core.bootstrap import open_node
+    from core.node.bootstrap import open_node
     from core.node.garbage import collect_less
 
     set_up_logs(log_format, verbose=verbose)

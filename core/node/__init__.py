@@ -1,1 +1,1 @@
-"""One node: its data folder, its web server, its local administration socket, and what it says of itself."""
+"""One node put together: `bootstrap` opens each part in order; here are its data folder, disk guard, logs and checks of its views."""

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from core.graph.schema import builtin_catalog
 from core.node.difference import first_difference
 from core.node.folder import DataFolder
 from core.node.graphs import Graphs
-from core.schema import builtin_catalog
 from eventstore import EventStore
 from pcloud.revision import Revision
 from projections.directory import Directory

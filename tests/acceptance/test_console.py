@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from core.app import packed
+from core.apps import packed
 from tests.attacks.pages import Page as AppPage
 from tests.node_process import ROOT, NodeProcess, wait_until
 

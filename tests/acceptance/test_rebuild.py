@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from core.app.pack import packed
+from core.apps.archive.pack import packed
 from core.cli.client import open_client
 from eventstore import ConnectionSettings, Transaction, open_store
 from eventstore.settings import Credentials

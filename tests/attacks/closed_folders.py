@@ -8,10 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from core.app.folders import AppFolders
-from core.app.log import AppLog
-from core.app.snapshot import Snapshots
-from core.sandbox import Ports, probe
+from core.apps.life.snapshot import Snapshots
+from core.apps.process.folders import AppFolders
+from core.apps.process.log import AppLog
+from core.apps.sandbox import Ports, probe
 from tests.integration.sandbox.prisoner import Prisoner, plan_for
 
 SECONDS = 30.0

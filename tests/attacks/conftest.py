@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.app import packed
+from core.apps import packed
 from pcloud.errors import PCloudError
 from tests.integration.node.front import FrontDoor, open_front
 from tests.node_process import NodeProcess, wait_until

@@ -11,11 +11,11 @@ import msgspec
 import psutil
 import pytest
 
-from core.app import AppState
-from core.command import NodeChange
-from core.egress import Outside
-from core.grant import grant_id, grant_ref, grant_values
-from core.sandbox.inside import Inside
+from core.access.grant import grant_id, grant_ref, grant_values
+from core.apps import AppState
+from core.apps.egress import Outside
+from core.apps.sandbox.inside import Inside
+from core.graph.command import NodeChange
 from pcloud.errors import Rejected
 from pcloud.manifest import Manifest
 from pcloud.subject import Ref
@@ -209,7 +209,7 @@ async def test_attack_by_connections_without_a_question_is_bounded(
     world: World, travel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Clients that say nothing, or a head without end, lose their connection."""
-    monkeypatch.setattr("core.egress.proxy.READ_SECONDS", 0.5)
+    monkeypatch.setattr("core.apps.egress.proxy.READ_SECONDS", 0.5)
     one = await travel("internet")
 
     def bother(what: str, times: int) -> str:

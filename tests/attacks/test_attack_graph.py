@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.caller import Caller
+from core.access.caller import Caller
 from tests.integration.api.conftest import Cloud, Failed, grant, open_cloud
 
 SHOP = """

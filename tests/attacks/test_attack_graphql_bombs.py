@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from core.api import ApiLimits
-from core.caller import Caller
+from core.access.caller import Caller
+from core.graph.api import ApiLimits
 from tests.integration.api.conftest import Cloud, Failed, open_cloud
 
 TYPES = 100
@@ -377,7 +377,7 @@ def test_attack_one_caller_cannot_hold_all_connections(loop: asyncio.AbstractEve
 def test_attack_a_half_open_websocket_is_closed(
     loop: asyncio.AbstractEventLoop, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.api.websocket.INIT_SECONDS", 0.3)
+    monkeypatch.setattr("core.graph.api.websocket.INIT_SECONDS", 0.3)
 
     async def wait() -> None:
         async with served(cloud, Caller("app", "bomber")) as (url, session):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.app import packed, read_archive
+from core.apps import packed, read_archive
 from core.cli.sign import signed
 from pcloud.errors import NotFound
 from tests.attacks.conftest import refused
@@ -216,7 +216,7 @@ def test_attack_what_a_signer_calls_himself_vouches_for_nothing(cloud: NodeProce
     sign = ["minisign", "-S", "-s", "secret", "-m", "app.tar.gz", "-t", "comes with PCloud"]
     subprocess.run(sign, cwd=make.folder, check=True, timeout=60, capture_output=True)
     text = (make.folder / "public").read_text() + (make.folder / "app.tar.gz.minisig").read_text()
-    from core.app.signature import attach_signature
+    from core.apps.signing.signature import attach_signature
 
     forged = attach_signature(archive, text)
     told, key = review(cloud, forged), (make.folder / "public").read_text().splitlines()[1]

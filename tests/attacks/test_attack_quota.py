@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.caller import OWNER, Caller
-from core.quota import Quotas, QuotaSettings
+from core.access.caller import OWNER, Caller
+from core.access.quota import Quotas, QuotaSettings
 from eventstore import ServerSettings, open_server
 from pcloud.errors import Unavailable
 from tests.integration.processor.small_core import Call, Core, start_core

@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from core.app import packed
+from core.apps import packed
 from tests.node_process import NodeProcess
 
 NOTE = "the cellar key lies under the third flower pot"

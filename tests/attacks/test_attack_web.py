@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from core.ingress.headers import BOUNDARY, passing_headers, returning_headers
-from core.owner.statement import Statements, cookies_named
+from core.front.ingress.headers import BOUNDARY, passing_headers, returning_headers
+from core.people.owner.statement import Statements, cookies_named
 from pcloud.errors import Forbidden
 from pcloud.web import User, sign_user, verify_user
 from tests.integration.node.front import APP_KEY, TOKEN, FrontDoor

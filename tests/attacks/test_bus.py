@@ -11,7 +11,7 @@ import pytest
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from core.app.folders import AppFolders
+from core.apps.process.folders import AppFolders
 from pcloud.errors import PCloudError
 from tests.attacks.conftest import Cloud
 from tests.waiting import PATIENCE

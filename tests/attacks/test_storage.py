@@ -12,7 +12,7 @@ import aiohttp
 import psutil
 import pytest
 
-from core.sandbox.cell import BUS_PORT, GATEWAY_PORT
+from core.apps.sandbox.cell import BUS_PORT, GATEWAY_PORT
 from tests.attacks.conftest import Cloud
 from tests.attacks.test_calls import ask, code
 

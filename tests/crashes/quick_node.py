@@ -13,8 +13,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TextIO
 
-import core.bootstrap
-from core.app import AppSettings, Supervision
+import core.node.bootstrap
+from core.apps import AppSettings, Supervision
 from core.cli import main
 from tests.forked import FORKS
 from tests.node_process import ROOT, NodeProcess
@@ -61,6 +61,6 @@ def run(arguments: list[str], said: Connection, log: Path) -> None:
     os.dup2(said.fileno(), 1)
     said.close()
     os.chdir(ROOT)
-    core.bootstrap.AppSettings = partial(AppSettings, supervision=QUICK)  # type: ignore[misc]
+    core.node.bootstrap.AppSettings = partial(AppSettings, supervision=QUICK)  # type: ignore[misc]
     sys.argv = ["pcloud", *arguments]
     main()

@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from core.command import NodeChange
+from core.graph.command import NodeChange
 from eventstore.erasure import Erasure
 from pcloud.event import Kind
 from pcloud.subject import Ref

@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from core.command import Commands
+from core.graph.command import Commands
 from tests.browsing import Browsing, open_browsing
 from tests.crashes.quick_node import Forked, QuickNode, run
 from tests.forked import FORKS

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from bench.rebuild_log import IMAGE, write_log
+from core.graph.schema import builtin_catalog
 from core.node.verify import verify_graph
-from core.schema import builtin_catalog
 from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
 from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id

@@ -15,7 +15,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from core.schema import builtin_catalog
+from core.graph.schema import builtin_catalog
 from eventstore import ConnectionSettings, EventStore, open_store
 from pcloud.errors import Conflict
 from projections.graph.sqlite.versions import SqliteVersions

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.caller import OWNER, Caller, Scope, caller_now
-from core.schema import builtin_catalog
+from core.access.caller import OWNER, Caller, Scope, caller_now
+from core.graph.schema import builtin_catalog
 from pcloud.errors import Corrupt, Forbidden
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.subject import Ref

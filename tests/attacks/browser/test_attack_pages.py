@@ -17,8 +17,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 from playwright.async_api import Browser, Page
 
-from core.ingress import headers
-from core.ingress.headers import returning_headers
+from core.front.ingress import headers
+from core.front.ingress.headers import returning_headers
 from tests.integration.node.front import FrontDoor, served
 from tests.waiting import PATIENCE
 

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from bench.rebuild_log import HOUSE, IMAGE, write_log
-from core.schema import builtin_catalog
+from core.graph.schema import builtin_catalog
 from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
 from pcloud.errors import Conflict, NotFound, PCloudError, Rejected
 from pcloud.event import Change, Event, Kind

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.command.forget import Forgetting
+from core.graph.command.forget import Forgetting
 from eventstore import EventStore
 from pcloud.errors import NotFound
 from pcloud.subject import Ref

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.app import packed
-from core.app.folders import ENVIRONMENTS
+from core.apps import packed
+from core.apps.process.folders import ENVIRONMENTS
 from tests.crashes.lifecycle.life import LOCK, Life
 from tests.crashes.quick_node import QuickNode
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from core.app import packed
+from core.apps import packed
 from core.cli.client import Client, open_client
 from pcloud.errors import NotFound, PCloudError, Unavailable
 from tests.node_process import ROOT, NodeProcess, wait_until

@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.api import Api, ApiLimits, PlatformFields
-from core.caller import Caller
-from core.command import Commands, NodeChange
-from core.schema import ViewRegistry, parse_schema
+from core.access.caller import Caller
+from core.graph.api import Api, ApiLimits, PlatformFields
+from core.graph.command import Commands, NodeChange
+from core.graph.schema import ViewRegistry, parse_schema
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
 from pcloud.manifest import Manifest
 from pcloud.subject import Ref

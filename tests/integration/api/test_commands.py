@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from core.command import NodeChange
+from core.graph.command import NodeChange
 from eventstore import Appended, EventStore, Transaction
 from pcloud.errors import Conflict, NotFound, Rejected
 from pcloud.event import Kind

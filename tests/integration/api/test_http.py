@@ -13,9 +13,9 @@ import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType, web
 from ariadne import MutationType, QueryType
 
-from core.api import ApiLimits, PlatformFields
-from core.api.page import graphiql
-from core.caller import Caller
+from core.access.caller import Caller
+from core.graph.api import ApiLimits, PlatformFields
+from core.graph.api.page import graphiql
 from pcloud.errors import Forbidden
 from tests.integration.api.conftest import ADD, IMPORTER, Cloud, grant, open_cloud
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.api.past import WAITING, PastTurns
-from core.caller import Caller
+from core.access.caller import Caller
+from core.graph.api.past import WAITING, PastTurns
 from pcloud.errors import Unavailable
 from projections.graph import past
 from tests.integration.api.conftest import ADD, Cloud

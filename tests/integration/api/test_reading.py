@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.caller import Caller
+from core.access.caller import Caller
 from tests.integration.api.conftest import ADD, Cloud
 
 APP = "image-importer"

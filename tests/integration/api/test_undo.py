@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from core.caller import Caller
-from core.command import NodeChange, pointing, undo, undo_plan, undo_since
-from core.command.undo import Undoing
-from core.command.undo_fields import undo_fields
-from core.command.undo_plan import BOUNDS
+from core.access.caller import Caller
+from core.front.platform.undo import undo_fields
+from core.graph.command import NodeChange, pointing, undo, undo_plan, undo_since
+from core.graph.command.undo import Undoing
+from core.graph.command.undo_plan import BOUNDS
 from pcloud.errors import Unavailable
 from pcloud.subject import Ref
 from tests.integration.api.conftest import ADD, Cloud, grant

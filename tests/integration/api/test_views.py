@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.caller import Caller
+from core.access.caller import Caller
 from tests.integration.api.conftest import ADD, DETECTOR, Cloud, grant
 
 INTROSPECT = "{ __schema { types { name fields { name } inputFields { name } enumValues { name } } } }"
@@ -137,7 +137,7 @@ async def test_the_owner_through_an_apps_eyes_sees_what_the_app_sees(cloud: Clou
 
 
 async def test_views_are_the_same_after_a_restart(cloud: Cloud) -> None:
-    from core.schema import ViewRegistry, builtin_catalog
+    from core.graph.schema import ViewRegistry, builtin_catalog
     from projections.directory import open_directory
 
     again = ViewRegistry(await open_directory(cloud.store, builtin_catalog()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.caller import Caller, RunContext
+from core.access.caller import Caller, RunContext
 from tests.integration.api.conftest import ADD, Cloud
 
 APP = "image-importer"

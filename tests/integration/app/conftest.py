@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.app import packed
+from core.apps import packed
 from tests.integration.app.platform import Platform, open_platform
 
 SERVE = """

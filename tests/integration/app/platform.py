@@ -19,12 +19,12 @@ from typing import Any
 from aiohttp import web
 
 import pcloud
-from core.app import App, Apps, AppSettings, Supervision
-from core.caller import Caller, RunContext
-from core.command import Commands
-from core.egress import Egress
-from core.ingress.visits import Visits
-from core.quota import GraphQuota
+from core.access.caller import Caller, RunContext
+from core.access.quota import GraphQuota
+from core.apps import App, Apps, AppSettings, Supervision
+from core.apps.egress import Egress
+from core.front.ingress.visits import Visits
+from core.graph.command import Commands
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
 from eventstore.server import EmbeddedServer
 from pcloud.errors import Forbidden

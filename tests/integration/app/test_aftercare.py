@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.app import AppState, read_archive
-from core.sandbox import Ports, probe
+from core.apps import AppState, read_archive
+from core.apps.sandbox import Ports, probe
 from pcloud.errors import PCloudError, Unavailable
 from tests.integration.app.platform import QUICK, Platform, approve_all, open_platform
 from tests.waiting import PATIENCE, until

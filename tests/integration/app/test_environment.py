@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import pcloud
-from core.app.environment import BUILDING, Environments
+from core.apps.process.venv import BUILDING, Environments
 
 SDK = Path(pcloud.__file__).parent
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from core.app.gateway import Gateway, socket_path
-from core.caller import OWNER
-from core.ingress.visits import Visits
+from core.access.caller import OWNER
+from core.apps.process.gateway import Gateway, socket_path
+from core.front.ingress.visits import Visits
 from pcloud.errors import Forbidden, Rejected
 from tests.integration.app.platform import Recorder
 

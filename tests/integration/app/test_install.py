@@ -17,10 +17,10 @@ import nats.errors
 import psutil
 import pytest
 
-from core.app import AppState, read_archive
-from core.app.folders import AppFolders
-from core.command import NodeChange
-from core.grant import grant_id
+from core.access.grant import grant_id
+from core.apps import AppState, read_archive
+from core.apps.process.folders import AppFolders
+from core.graph.command import NodeChange
 from pcloud.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
 from pcloud.subject import Ref
 from projections.graph.port import Select
@@ -322,7 +322,7 @@ async def test_a_removal_that_was_killed_is_finished_at_the_next_start(tmp_path,
 
 async def test_what_can_not_be_gone_on_with_at_the_start_is_tried_again(tmp_path, make_app, monkeypatch):
     """Whatever it is that goes wrong, an error of core's own too: nobody else would start the app."""
-    monkeypatch.setattr("core.app.local.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("core.apps.process.local.FIRST_PAUSE", 0.01)
     async with open_platform(tmp_path / "node") as platform:
         await platform.apps.install(make_app(), approve=approve_all)
     errors = [RuntimeError("a defect"), Unavailable("the log is away")]
@@ -341,7 +341,7 @@ async def test_what_can_not_be_gone_on_with_at_the_start_is_tried_again(tmp_path
 
 
 async def test_a_removal_that_can_not_be_finished_at_the_start_is_tried_again(tmp_path, make_app, monkeypatch):
-    monkeypatch.setattr("core.app.local.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("core.apps.process.local.FIRST_PAUSE", 0.01)
     errors = [Unavailable("the log is away")] * 2
     detach = Recorder.detach
 

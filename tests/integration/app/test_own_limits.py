@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from core.app import AppState
-from core.sandbox import probe
+from core.apps import AppState
+from core.apps.sandbox import probe
 from pcloud.errors import NotFound, Rejected
 from tests.integration.app.platform import approve_all, open_platform
 from tests.waiting import PATIENCE

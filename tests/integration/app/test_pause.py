@@ -7,9 +7,9 @@ import asyncio
 import psutil
 import pytest
 
-from core.app import AppState
-from core.app.folders import AppFolders
-from core.grant import grant_id
+from core.access.grant import grant_id
+from core.apps import AppState
+from core.apps.process.folders import AppFolders
 from pcloud.errors import Conflict, Forbidden, NotFound, Unavailable
 from tests.integration.app.platform import approve_all, open_platform
 from tests.waiting import PATIENCE

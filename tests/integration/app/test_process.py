@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.app.leftovers import end_leftovers
-from core.app.log import AppLog
-from core.app.process import ProcessState, Start, Supervisor
-from core.app.settings import Supervision
+from core.apps.process.leftovers import end_leftovers
+from core.apps.process.log import AppLog
+from core.apps.process.supervisor import ProcessState, Start, Supervisor
+from core.apps.settings import Supervision
 from eventstore.server.ended import wait_ended
 from pcloud.errors import Unavailable
 from tests.waiting import until
@@ -147,9 +147,9 @@ async def test_a_flood_of_output_keeps_to_its_bound(supervise, tmp_path):
 CORE = """
 import asyncio, os, sys
 from pathlib import Path
-from core.app.log import AppLog
-from core.app.process import Start, Supervisor
-from core.app.settings import Supervision
+from core.apps.process.log import AppLog
+from core.apps.process.supervisor import Start, Supervisor
+from core.apps.settings import Supervision
 
 async def main(folder):
     script = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']); time.sleep(60)"

@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from core.app import packed
-from core.grant import grant_id
+from core.access.grant import grant_id
+from core.apps import packed
 from pcloud.errors import PCloudError
 from tests.node_process import NodeProcess
 from tests.waiting import PATIENCE

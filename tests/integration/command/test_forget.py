@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.command import NodeChange, WriteRequest, purge_plan
+from core.graph.command import NodeChange, WriteRequest, purge_plan
 from eventstore import Appended, EventStore, Transaction
 from eventstore.erasure import Erasure
 from pcloud.errors import Conflict, Rejected

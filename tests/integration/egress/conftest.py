@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.egress import Egress
+from core.apps.egress import Egress
 from tests.integration.egress.world import World, granted, open_world
 from tests.integration.sandbox.conftest import imprison, machine
 from tests.integration.sandbox.prisoner import SERVE, Prisoner

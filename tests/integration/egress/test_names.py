@@ -135,7 +135,7 @@ async def test_a_host_that_does_not_answer_ends_the_connection_with_the_reason_i
 
 
 async def test_an_idle_connection_is_closed(world, travel, monkeypatch):
-    monkeypatch.setattr("core.egress.egress.IDLE_SECONDS", 0.3)
+    monkeypatch.setattr("core.apps.egress.egress.IDLE_SECONDS", 0.3)
     ended = asyncio.Event()
 
     async def wait(reader, writer):
@@ -157,7 +157,7 @@ async def test_an_idle_connection_is_closed(world, travel, monkeypatch):
 
 
 async def test_an_app_has_so_many_connections_and_no_more(world, travel, monkeypatch):
-    monkeypatch.setattr("core.egress.flows.MOST_FLOWS", 3)
+    monkeypatch.setattr("core.apps.egress.flows.MOST_FLOWS", 3)
 
     async def wait(reader, writer):
         writer.write(b"x")

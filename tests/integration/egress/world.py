@@ -19,9 +19,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from core.egress import Egress, Outside
-from core.egress.address import own_interfaces, refusal
-from core.grant import grant_id
+from core.access.grant import grant_id
+from core.apps.egress import Egress, Outside
+from core.apps.egress.address import own_interfaces, refusal
 from projections.directory import Grant
 
 __all__ = ["PUBLIC", "Book", "World", "certificates", "granted", "open_world"]

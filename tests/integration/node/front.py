@@ -13,19 +13,19 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from core.caller import Caller
-from core.command import NodeChange
-from core.console import Console
-from core.console.files import BuiltPage
-from core.ingress.hosts import Domains
-from core.ingress.lasting import Lasting
-from core.ingress.proxy import Proxy
-from core.ingress.signin import SignIn
-from core.ingress.visits import Visits
-from core.node.http import Front
-from core.owner.credential import OWNER, credential_name, token_hash, verify_owner
-from core.owner.session import Sessions
-from core.owner.statement import Statements
+from core.access.caller import Caller
+from core.front.console import Console
+from core.front.console.files import BuiltPage
+from core.front.http import Front
+from core.front.ingress.hosts import Domains
+from core.front.ingress.lasting import Lasting
+from core.front.ingress.proxy import Proxy
+from core.front.ingress.signin import SignIn
+from core.front.ingress.visits import Visits
+from core.graph.command import NodeChange
+from core.people.owner.credential import OWNER, credential_name, token_hash, verify_owner
+from core.people.owner.session import Sessions
+from core.people.owner.statement import Statements
 from projections.directory import Directory, Session
 from tests.memory_log import open_memory_directory
 

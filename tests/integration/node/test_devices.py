@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from core.node.folder import runtime_folder
-from core.owner.credential import token_hash
+from core.people.owner.credential import token_hash
 from tests.attacks.pages import device_asks
 from tests.attacks.test_calls import code
 from tests.integration.node.conftest import s3_client

@@ -16,9 +16,9 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.metrics.facts import Facts
-from core.metrics.families import families
-from core.metrics.meters import Meters
+from core.front.metrics.facts import Facts
+from core.front.metrics.families import families
+from core.front.metrics.meters import Meters
 from tests.node_process import ROOT, NodeProcess, wait_until
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]

@@ -10,7 +10,7 @@ from typing import Any
 import neo4j
 import pytest
 
-from core.app import packed
+from core.apps import packed
 from pcloud.errors import Unavailable
 from tests.neo4j_server import Neo4jServer
 from tests.node_process import NodeProcess, wait_until

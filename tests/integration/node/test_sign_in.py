@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
-from core.owner.statement import way_of
+from core.people.owner.statement import way_of
 from tests.integration.node.front import TOKEN, FrontDoor
 
 HTML = {"Accept": "text/html"}

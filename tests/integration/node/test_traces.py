@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from core.app import packed
+from core.apps import packed
 from tests.integration.node.collector import Collector, Seen, open_collector
 from tests.node_process import ROOT, NodeProcess, wait_until
 

@@ -18,14 +18,14 @@ import nkeys
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from core.call import Calls, CallSettings, DispatchSettings, open_calls
-from core.caller import Caller
-from core.command import Commands, NodeChange
-from core.grant import grant_id
-from core.processor import Backoff, Processor, ProcessorSettings
-from core.processor.audited import audited_call
-from core.quota import Quotas
-from core.schema import ViewRegistry, parse_schema
+from core.access.caller import Caller
+from core.access.grant import grant_id
+from core.access.quota import Quotas
+from core.graph.command import Commands, NodeChange
+from core.graph.schema import ViewRegistry, parse_schema
+from core.work.call import Calls, CallSettings, DispatchSettings, open_calls
+from core.work.processor import Backoff, Processor, ProcessorSettings
+from core.work.processor.audited import audited_call
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, open_store
 from pcloud.errors import PCloudError
 from pcloud.manifest import Manifest

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.caller import Caller
+from core.access.caller import Caller
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
 from tests.integration.processor.small_core import OWNER, Call, Core
 from tests.waiting import until

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.processor.forget import forget_entities
+from core.work.processor.forget import forget_entities
 from pcloud.errors import Unavailable
 from pcloud.subject import Ref
 from tests.integration.processor.small_core import SHELF, Call, Core
@@ -54,13 +54,13 @@ async def test_where_nothing_new_is_stored_no_new_run_begins_until_there_is_room
         raise Unavailable("the disk is full: make room")
 
     core.store.admit_when(full)
-    await core.processor.room.look()
-    assert "the disk is full" in core.processor.journal.problem
+    await core.work.processor.room.look()
+    assert "the disk is full" in core.work.processor.journal.problem
     with pytest.raises(Unavailable, match="make room"):
         await core.store.work.put("reader", "read", "r1", b"{}")
     core.store.admit_when(lambda: None)
-    await core.processor.room.look()
-    assert core.processor.journal.problem == ""
+    await core.work.processor.room.look()
+    assert core.work.processor.journal.problem == ""
 
 
 async def _done(core: Core, count: int) -> bool:

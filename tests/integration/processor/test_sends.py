@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from core.caller import Caller
-from core.command import NodeChange
-from core.processor import forget
+from core.access.caller import Caller
+from core.graph.command import NodeChange
+from core.work.processor import forget
 from eventstore import EmbeddedServer
 from pcloud.errors import Forbidden, PCloudError, Rejected, Unavailable
 from pcloud.subject import Ref
@@ -54,7 +54,7 @@ async def test_the_same_key_is_one_run_also_after_the_queue_has_forgotten_it(cor
     await core.run_of("DONE")
     ids.append(await core.calls.send(OWNER, "keeper/new-object", {"key": "a.jpg"}, key="a/1"))
     # What a sender would do that knows nothing of the run's record: put the call into the queue anew.
-    from core.call import Job, encode_job
+    from core.work.call import Job, encode_job
 
     job = Job(ids[0], "send", "keeper", "new-object", {"key": "a.jpg"}, "person:owner", created=2e9)
     assert await core.store.work.put("keeper", "new-object", f"{ids[0]}-again", encode_job(job), {})
@@ -155,7 +155,7 @@ async def test_effects_happen_once_when_core_dies_between_effect_and_answer(
         first = await until(lambda: core.store.last_event(ref))
     async with start_core(server, tmp_path, seeds) as core:
         await core.start_app("keeper", new_object=handler(core, hang=False))
-        await core.processor.attach(keeper)
+        await core.work.processor.attach(keeper)
         (run,) = await core.run_of("DONE")
         assert run.id == id
         assert await core.store.last_event(ref) == first
@@ -211,6 +211,6 @@ async def test_calls_that_can_not_be_recorded_keep_no_app_from_being_removed(
     await core.run_of("NEW")
     monkeypatch.setattr(core.store.runs, "put", full)
     monkeypatch.setattr(forget, "PATIENCE", 0.2)
-    await core.processor.detach("keeper")
+    await core.work.processor.detach("keeper")
     assert (await core.store.js.stream_info("WORK")).state.messages == 0
     monkeypatch.undo()

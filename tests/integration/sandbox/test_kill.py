@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 
-from core.app.leftovers import end_leftovers
-from core.sandbox import Limits
-from core.sandbox.cell import node_id
+from core.apps.process.leftovers import end_leftovers
+from core.apps.sandbox import Limits
+from core.apps.sandbox.cell import node_id
 from eventstore.server.ended import wait_ended
 
 ROOT = Path(__file__).parent.parent.parent.parent

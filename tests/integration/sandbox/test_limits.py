@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from core.sandbox import watch
+from core.apps.sandbox import watch
 from tests.waiting import until
 
 MIB = 2**20

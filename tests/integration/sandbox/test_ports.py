@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from core.sandbox import Ports
+from core.apps.sandbox import Ports
 from pcloud.errors import Corrupt, Unavailable
 from tests.waiting import PATIENCE, until
 

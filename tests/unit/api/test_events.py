@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.api.events import EventHub
+from core.graph.api.events import EventHub
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.subject import Ref
 from projections.checkpoint import Checkpoint

@@ -8,8 +8,8 @@ import pytest
 from graphql import GraphQLSchema, OperationDefinitionNode, build_schema, parse
 from graphql.execution.values import get_variable_values
 
-from core.api.errors import BadRequest
-from core.api.variables import Readers, Variables
+from core.graph.api.errors import BadRequest
+from core.graph.api.variables import Readers, Variables
 
 SCHEMA = build_schema(
     """

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from core.app.additive import beyond, breaking_changes, remade
-from core.schema import parse_schema
+from core.apps.review.additive import beyond, breaking_changes, remade
+from core.graph.schema import parse_schema
 from projections.graph.catalog import Catalog
 
 OTHER = parse_schema("library", "type Book {\n  title: String\n}\n", others=Catalog())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from core.app.admission_rules import (
+from core.access.grant import describe
+from core.apps.archive.archive import read_archive
+from core.apps.review.admission_rules import (
     Missing,
     check_additive,
     check_dependents,
@@ -15,11 +17,9 @@ from core.app.admission_rules import (
     missing_needs,
     own_catalog,
 )
-from core.app.archive import read_archive
-from core.app.review import notes_of
-from core.app.words import words_of
-from core.grant import describe
-from core.schema import builtin_catalog, parse_schema
+from core.apps.review.review import notes_of
+from core.apps.review.words import words_of
+from core.graph.schema import builtin_catalog, parse_schema
 from pcloud.errors import Conflict, Rejected
 from pcloud.manifest import Action, Init, Manifest, Run, Trigger, TriggerOn, Use
 from projections.directory import Grant

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.app.archive import read_archive
-from core.app.bounds import ArchiveBounds
-from core.app.member import member_path
+from core.apps.archive.archive import read_archive
+from core.apps.archive.bounds import ArchiveBounds
+from core.apps.archive.member import member_path
 from pcloud.errors import Rejected
 
 from .conftest import MANIFEST, make_tar, make_zip

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from core.app.author import Author, changed_author
-from core.app.changes import changes_of
-from core.app.namesakes import plain_title, warn_of_namesakes
-from core.app.signature import Signer
+from core.apps.review.changes import changes_of
+from core.apps.signing.author import Author, changed_author
+from core.apps.signing.namesakes import plain_title, warn_of_namesakes
+from core.apps.signing.signature import Signer
 from pcloud.manifest import Action, Manifest, Resources, Run, Trigger, TriggerOn, Use
 from projections.directory import App, AppState
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.grant import carry_over, requested_grants
+from core.access.grant import carry_over, requested_grants
 from pcloud.manifest import Manifest, Use
 
 OLD = Use(read="library/Book", fields=["tagger/tags"], optional=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.app.credentials import bus_key, web_key
-from core.app.folders import AppFolders
+from core.apps.process.credentials import bus_key, web_key
+from core.apps.process.folders import AppFolders
 
 SHA = "ab" * 32
 

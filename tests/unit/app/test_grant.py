@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.grant import Words, decide, describe, grant_values, requested_grants
+from core.access.grant import Words, decide, describe, grant_values, requested_grants
 from pcloud.errors import Forbidden
 from pcloud.manifest import Manifest, Use
 from projections.directory import Grant

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.app.log import AppLog, tail
-from core.app.log_follower import follow, newest
+from core.apps.process.log import AppLog, tail
+from core.apps.process.log_follower import follow, newest
 from eventstore.server.tail import Tail
 
 

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from core.app.pack import pack, packed
+from core.apps.archive.pack import pack, packed
 from pcloud.errors import Rejected
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.app.requirements import check_lock, leave_out
+from core.apps.archive.requirements import check_lock, leave_out
 
 HASH = f"    --hash=sha256:{'a' * 64}"
 LOCK = f"# made by uv\nfoo==1.0 ; python_version < '3.12' \\\n{HASH} \\\n{HASH}\n    # via bar\nNKeys[x]==0.2.1 \\\n{HASH}\nzoo==2 --hash\n"

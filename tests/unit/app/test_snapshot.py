@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.app.snapshot import Snapshots
-from core.tree import tree_bytes
-from core.tree.copied import copy_content
+from core.apps.life.snapshot import Snapshots
+from core.apps.tree import tree_bytes
+from core.apps.tree.copied import copy_content
 from pcloud.errors import Unavailable
 
 MIB = 2**20
@@ -118,8 +118,8 @@ def test_a_full_disk_is_told_as_one_to_make_room_on(
             file.write(b"x")
 
     (data / "one").write_bytes(b"x")
-    monkeypatch.setattr("core.tree.copied.FICLONE", 0)  # also where blocks could be shared
-    monkeypatch.setattr("core.tree.copied.copy_content", full)
+    monkeypatch.setattr("core.apps.tree.copied.FICLONE", 0)  # also where blocks could be shared
+    monkeypatch.setattr("core.apps.tree.copied.copy_content", full)
     with pytest.raises(Unavailable, match="No space left on device; make room there, then do this again"):
         snapshots.take("a" * 64)
 

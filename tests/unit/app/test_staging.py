@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pytest
 
-from core.app.staging import Staged
+from core.apps.archive.staging import Staged
 from pcloud.errors import NotFound, Rejected, Unavailable
 
 
@@ -54,7 +54,7 @@ async def test_one_that_is_too_long_or_breaks_off_leaves_nothing(staged, tmp_pat
 
 async def test_one_for_which_there_is_no_room_says_what_to_do_and_leaves_nothing(staged, tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr("core.app.staging.Path.open", open_full)
+        broken.setattr("core.apps.archive.staging.Path.open", open_full)
         for work in (staged.receive(pieces(b"one", b"two")), asyncio.to_thread(staged.put, b"one")):
             with pytest.raises(
                 Unavailable, match=r"the archive could not be written to .* No space left on device; make room"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from core.app.upgrade import new_inits
+from core.apps.life.upgrade import new_inits
 from pcloud.manifest import Manifest
 from projections.directory.app import read_app
 

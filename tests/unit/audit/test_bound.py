@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.audit.log import Audit
+from core.access.audit.log import Audit
 
 
 async def test_a_flood_of_refusals_becomes_a_few_records_and_one_that_counts_the_rest() -> None:

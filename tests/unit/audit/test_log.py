@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.audit import Audit
+from core.access.audit import Audit
 from pcloud.errors import Unavailable
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.audit.read import read_audit
+from core.access.audit.read import read_audit
 from pcloud.errors import Rejected
 
 

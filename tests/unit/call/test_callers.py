@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.call import notices
-from core.call.callers import CALLERS_CHANGED, Rights, callers_of, demand_any
-from core.call.notices import Notices
-from core.call.target import ActionName
-from core.caller import CORE, OWNER, Caller
-from core.schema import builtin_catalog
+from core.access.caller import CORE, OWNER, Caller
+from core.graph.schema import builtin_catalog
+from core.work.call import notices
+from core.work.call.callers import CALLERS_CHANGED, Rights, callers_of, demand_any
+from core.work.call.notices import Notices
+from core.work.call.target import ActionName
 from pcloud.errors import Forbidden, NotFound, Unavailable
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.manifest import Action, Manifest

@@ -12,11 +12,11 @@ from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.app.gateway import Gateway
-from core.call import ActionName, CallAnswer, Calls, CallSettings, Capabilities, decode_job, encode_job
-from core.caller import OWNER, Caller, RunContext
-from core.ingress.visits import Visits
-from core.processor.plan import plan_trigger
+from core.access.caller import OWNER, Caller, RunContext
+from core.apps.process.gateway import Gateway
+from core.front.ingress.visits import Visits
+from core.work.call import ActionName, CallAnswer, Calls, CallSettings, Capabilities, decode_job, encode_job
+from core.work.processor.plan import plan_trigger
 from pcloud.app import App
 from pcloud.manifest import Action, Manifest, Trigger, TriggerOn
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from core.call.capability import Capabilities
-from core.call.permission import demand, demand_scope
-from core.call.target import ActionName, CapabilityName, parse_stored, parse_target, stored_target
-from core.caller import Caller
+from core.access.caller import Caller
+from core.work.call.capability import Capabilities
+from core.work.call.permission import demand, demand_scope
+from core.work.call.target import ActionName, CapabilityName, parse_stored, parse_target, stored_target
 from pcloud.errors import Forbidden, Rejected
 from projections.directory import Directory
 from projections.graph.catalog import Catalog

@@ -117,7 +117,7 @@ def test_a_reader_that_leaves_early_is_no_traceback() -> None:
 
 
 def test_a_command_that_only_asks_a_node_imports_nothing_heavy() -> None:
-    heavy = ("graphql", "nats", "tantivy", "core.app", "core.bootstrap")
+    heavy = ("graphql", "nats", "tantivy", "core.apps", "core.node.bootstrap")
     script = f"import sys, core.cli.commands; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=PATIENCE, check=True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.command.identity import transaction_of_key
+from core.graph.command.identity import transaction_of_key
 
 
 def test_a_key_of_before_people_had_ids_still_means_its_transaction() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.command.purge_plan import PurgePlan, Tellers, plan_purge
+from core.graph.command.purge_plan import PurgePlan, Tellers, plan_purge
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref
 from projections.graph.model import ModelGraph

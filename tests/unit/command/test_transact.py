@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from core.command import Commands, NodeChange
-from core.command.staging import Staging
-from core.command.transact import WriteRequest
+from core.graph.command import Commands, NodeChange
+from core.graph.command.staging import Staging
+from core.graph.command.transact import WriteRequest
 from eventstore import Appended, Transaction
 from pcloud.errors import Unavailable
 from pcloud.revision import Revision

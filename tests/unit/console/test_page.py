@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-WEB = Path(__file__).parents[3] / "core" / "console" / "web"
+WEB = Path(__file__).parents[3] / "core" / "front" / "console" / "web"
 
 
 def npm(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core.app import packed
+from core.apps import packed
 from core.cli.new import compile_lock, write_app
-from core.schema import parse_schema
+from core.graph.schema import parse_schema
 from pcloud.errors import Conflict
 from projections.graph.catalog import Catalog
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.app import minisign
-from core.app.archive import read_archive
-from core.app.signature import NAMESPACE, Signer, attach_signature, signer_of, split_signature
+from core.apps.archive.archive import read_archive
+from core.apps.signing import minisign
+from core.apps.signing.signature import NAMESPACE, Signer, attach_signature, signer_of, split_signature
 from pcloud.errors import Rejected
 
 MANIFEST = b"name: tiny\nversion: 1.0.0\n"

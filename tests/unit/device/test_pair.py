@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from core.caller import Caller
-from core.device.pair import Devices, checked_scopes
-from core.owner.credential import token_hash
-from core.schema import builtin_catalog
+from core.access.caller import Caller
+from core.graph.schema import builtin_catalog
+from core.people.device.pair import Devices, checked_scopes
+from core.people.owner.credential import token_hash
 from pcloud.errors import Rejected
 from pcloud.subject import Ref
 from projections.directory import Directory, Records

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.schema import builtin_catalog
+from core.graph.schema import builtin_catalog
 from pcloud.errors import Corrupt, NotFound
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.manifest import Action, Manifest

@@ -23,7 +23,7 @@ from sybil.parsers.markdown import CodeBlockParser
 from typer._click.exceptions import MissingParameter  # typer has no public name for it
 
 from core.cli.commands import cli
-from core.schema import app_access, build_view, parse_schema
+from core.graph.schema import app_access, build_view, parse_schema
 from pcloud.manifest import load_manifest
 from projections.directory import Grant
 from projections.graph.catalog import Catalog, merge

@@ -12,16 +12,12 @@ import pytest
 import typer.main
 import yaml
 
-from core.api import PlatformFields
-from core.audit import fields as audit_fields
-from core.call import fields as call_fields
 from core.cli.commands import cli
-from core.command import undo_fields
+from core.front.platform import audit, calls, owner, runs, undo
+from core.graph.api import PlatformFields
+from core.graph.schema.directive import DIRECTIVES
+from core.graph.schema.field import SEARCH_KINDS
 from core.node.folder import DataFolder
-from core.owner import fields as owner_fields
-from core.processor import fields as processor_fields
-from core.schema.directive import DIRECTIVES
-from core.schema.field import SEARCH_KINDS
 from core.settings import NodeSettings
 from infra.generate_reference import pages
 from pcloud.environment import Environment
@@ -90,11 +86,10 @@ def test_every_variable_of_an_apps_environment_is_described() -> None:
 
 
 def test_every_platform_field_of_the_api_is_described() -> None:
-    parts = (audit_fields, call_fields, owner_fields, processor_fields, undo_fields)
+    parts = (audit, calls, owner, runs, undo)
     names = {name for part in parts for name in PlatformFields(part.SDL, ()).names} | {"search", "nodeHistory"}
     assert names >= {"runs", "replay", "callAction"}
     assert [name for name in sorted(names) if not re.search(rf"`{name}[(`]", page("graphql.md"))] == []
-
 
 
 def test_every_page_is_in_the_navigation() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.egress.address import own_interfaces, refusal
+from core.apps.egress.address import own_interfaces, refusal
 
 OWN = [ipaddress.ip_interface(one) for one in ("127.0.0.1/8", "93.184.216.34/24", "192.168.1.5/24", "2a00:1234::5/64")]
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.egress.decide import Destination, exact_names, needs_proxy, permit
-from core.grant import describe
+from core.access.grant import describe
+from core.apps.egress.decide import Destination, exact_names, needs_proxy, permit
 from pcloud.errors import Forbidden, Rejected
 from pcloud.network import check_host, is_home, parse_network
 from tests.integration.egress.world import granted

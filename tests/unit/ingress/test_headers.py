@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from multidict import CIMultiDict
 
-from core.ingress.headers import passing_headers, returning_headers
+from core.front.ingress.headers import passing_headers, returning_headers
 
 
 @pytest.mark.parametrize(

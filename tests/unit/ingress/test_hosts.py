@@ -7,7 +7,7 @@ import re
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from core.ingress.hosts import Domains, own_domains, port_of
+from core.front.ingress.hosts import Domains, own_domains, port_of
 
 
 @pytest.mark.parametrize(

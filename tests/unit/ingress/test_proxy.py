@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from core.ingress.proxy import Proxy
+from core.front.ingress.proxy import Proxy
 from pcloud.errors import Unavailable
 from tests.waiting import PATIENCE
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.caller import OWNER, Caller
-from core.ingress.visits import Visits
+from core.access.caller import OWNER, Caller
+from core.front.ingress.visits import Visits
 from pcloud.errors import Forbidden
 from pcloud.web import User, sign_user, verify_user
 

@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.metrics.facts import Facts, Lag
-from core.metrics.families import families
-from core.metrics.meters import CALL_SECONDS, Distribution, Meters, writer
-from core.metrics.scrape import Together
+from core.front.metrics.facts import Facts, Lag
+from core.front.metrics.families import families
+from core.front.metrics.meters import CALL_SECONDS, Distribution, Meters, writer
+from core.front.metrics.scrape import Together
 from eventstore import Transaction
 from eventstore.report import ConsumerReport, StreamReport
 from pcloud.event import Event, Kind

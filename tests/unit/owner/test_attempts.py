@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.owner.attempts import MOST_SOURCES, Attempts, network_of
+from core.people.owner.attempts import MOST_SOURCES, Attempts, network_of
 from tests.clock import Clock
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.owner.browser import BROWSERS, DEVICES, UNKNOWN, described
+from core.people.owner.browser import BROWSERS, DEVICES, UNKNOWN, described
 
 MAC, WINDOWS = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)", "Mozilla/5.0 (Windows NT 10.0; Win64; x64)"
 KIT = "AppleWebKit/537.36 (KHTML, like Gecko)"

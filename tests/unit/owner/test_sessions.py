@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from core.command import Commands, NodeChange
-from core.owner import session as module
-from core.owner.credential import OWNER, change_credential, credential_name, token_hash, verify_owner
-from core.owner.session import KEPT_SECONDS, SEEN_SECONDS, SESSION_SECONDS, Sessions
+from core.graph.command import Commands, NodeChange
+from core.people.owner import session as module
+from core.people.owner.credential import OWNER, change_credential, credential_name, token_hash, verify_owner
+from core.people.owner.session import KEPT_SECONDS, SEEN_SECONDS, SESSION_SECONDS, Sessions
 from pcloud.errors import Conflict, Forbidden, NotFound
 from pcloud.event import Kind
 from projections.directory import Directory, Session

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.owner.credential import new_token, token_hash
-from core.owner.statement import LINK_SECONDS, Statements, cookies_named, way_of
+from core.people.owner.credential import new_token, token_hash
+from core.people.owner.statement import LINK_SECONDS, Statements, cookies_named, way_of
 from tests.clock import Clock
 
 HOST, PHOTOS = "localhost:8080", "photos.localhost:8080"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.call import check_arguments
+from core.work.call import check_arguments
 from pcloud.errors import Rejected
 
 

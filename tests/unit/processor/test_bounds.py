@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.processor.chain import Chains
-from core.processor.trigger import Side, TriggerLoop
+from core.work.processor.chain import Chains
+from core.work.processor.trigger import Side, TriggerLoop
 
 
 class Delivery:

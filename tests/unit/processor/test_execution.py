@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.processor import journal as journals
-from core.processor.backoff import Backoff
-from core.processor.execute import resume
-from core.processor.journal import Journal
-from core.processor.order import Order
-from core.processor.slots import Slots
+from core.work.processor import journal as journals
+from core.work.processor.backoff import Backoff
+from core.work.processor.execute import resume
+from core.work.processor.journal import Journal
+from core.work.processor.order import Order
+from core.work.processor.slots import Slots
 from eventstore.runs import NewState
 from pcloud.errors import Unavailable
 from projections.runs.record import Run, decode_run

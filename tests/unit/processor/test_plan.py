@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from core.processor.plan import TriggerPlan, plan_trigger
-from core.schema import ViewField, ViewType
+from core.graph.schema import ViewField, ViewType
+from core.work.processor.plan import TriggerPlan, plan_trigger
 from pcloud.errors import Rejected
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.manifest import Manifest

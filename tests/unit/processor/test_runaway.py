@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from core.audit import Audit
-from core.processor.runaway import Runaways
+from core.access.audit import Audit
+from core.work.processor.runaway import Runaways
 from pcloud.errors import Conflict
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.processor.template import compile_arguments
+from core.work.processor.template import compile_arguments
 from pcloud.errors import Rejected
 
 EVENT = {"id": "0123", "kind": "created", "changed": ["title"], "revision": "e.1", "app": "shelf", "type": "Book"}

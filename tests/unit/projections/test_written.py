@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.command.purge_plan import plan_purge
+from core.graph.command.purge_plan import plan_purge
 from pcloud.errors import Corrupt
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.subject import Ref

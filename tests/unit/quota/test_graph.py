@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.quota import GraphQuota, Refusals
-from core.quota.graph import EVENT
+from core.access.quota import GraphQuota, Refusals
+from core.access.quota.graph import EVENT
 from pcloud.errors import Unavailable
 
 MIB = 2**20

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.quota import Quotas, QuotaSettings, Refusals, size_of
-from core.quota.bucket import Bucket
+from core.access.quota import Quotas, QuotaSettings, Refusals, size_of
+from core.access.quota.bucket import Bucket
 from pcloud.errors import Unavailable
 from tests.clock import Clock
 

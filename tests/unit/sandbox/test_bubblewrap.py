@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from core.sandbox import Machine
-from core.sandbox.bubblewrap import find_programs, in_order, remedy
+from core.apps.sandbox import Machine
+from core.apps.sandbox.bubblewrap import find_programs, in_order, remedy
 
 
 def a_program(folder: Path, name: str, version: str, mode: int = 0o755) -> Path:

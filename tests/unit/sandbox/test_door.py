@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from core.sandbox.door import Door
-from core.sandbox.starter import ASK
+from core.apps.sandbox.door import Door
+from core.apps.sandbox.starter import ASK
 from pcloud.errors import Unavailable
 
 

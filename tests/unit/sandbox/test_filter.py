@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from core.sandbox.seccomp import ALLOW, ARCHITECTURES, ERROR, KILL, NOT_THERE, NUMBERS, REFUSED, system_call_filter
+from core.apps.sandbox.seccomp import ALLOW, ARCHITECTURES, ERROR, KILL, NOT_THERE, NUMBERS, REFUSED, system_call_filter
 
 NEWUSER = 0x10000000
 

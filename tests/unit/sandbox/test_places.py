@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from core.app.log import LogRate
-from core.sandbox import Limits
-from core.sandbox.cgroup import Cgroup, find_cgroups
-from core.sandbox.command import Mounts, namespaces, program
-from core.sandbox.user import FAR, NEAR, free_users, give, own_user
+from core.apps.process.log import LogRate
+from core.apps.sandbox import Limits
+from core.apps.sandbox.cgroup import Cgroup, find_cgroups
+from core.apps.sandbox.command import Mounts, namespaces, program
+from core.apps.sandbox.user import FAR, NEAR, free_users, give, own_user
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 
-from core.sandbox.user import free_users
+from core.apps.sandbox.user import free_users
 
 PROGRAM = """
 import json, os, resource, sys
-from core.sandbox.starter import give_up_rights
+from core.apps.sandbox.starter import give_up_rights
 user, groups, limits = json.loads(sys.argv[1])
 if groups:
     os.setgroups(groups)

@@ -10,7 +10,7 @@ import graphql
 import pytest
 from graphql import ExecutionResult, Executor, GraphQLField, GraphQLObjectType, GraphQLString
 
-from core.schema.graphql_core import (
+from core.graph.schema.graphql_core import (
     VariableValueSource,
     did_you_mean,
     get_variable_signature,
@@ -18,7 +18,7 @@ from core.schema.graphql_core import (
     suggestion_list,
 )
 
-CHANGED = f"graphql-core {graphql.version} has changed: see core/schema/graphql_core.py about"
+CHANGED = f"graphql-core {graphql.version} has changed: see core/graph/schema/graphql_core.py about"
 
 
 def test_a_source_is_signature_and_value() -> None:
@@ -55,7 +55,7 @@ def test_fields_are_the_dict_that_was_kept() -> None:
 
 
 class Ready(Executor[Any]):
-    """As `core.api.execute` makes one: without the library's own state."""
+    """As `core.graph.api.execute` makes one: without the library's own state."""
 
     def __init__(self, context: Any) -> None:
         self.context = context
@@ -73,5 +73,5 @@ async def test_an_execution_context_is_only_built_and_run(document: str) -> None
     schema = graphql.build_schema("type Query { a(n: Int): String }")
     answer = await ariadne.graphql(schema, {"query": document}, context_value="c", execution_context_class=Ready)
     assert answer == (True, {"data": {"a": "c"}}), (
-        f"Ariadne or graphql-core {graphql.version} asks more of an execution context: see core/api/execute.py"
+        f"Ariadne or graphql-core {graphql.version} asks more of an execution context: see core/graph/api/execute.py"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.schema import builtin_catalog, parse_schema
-from core.schema.bounds import MAX_BYTES, MAX_FIELDS_PER_TYPE, MAX_TYPES
+from core.graph.schema import builtin_catalog, parse_schema
+from core.graph.schema.bounds import MAX_BYTES, MAX_FIELDS_PER_TYPE, MAX_TYPES
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog, merge
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.schema.scalar import canonical, canonical_datetime
+from core.graph.schema.scalar import canonical, canonical_datetime
 from pcloud.errors import Rejected
 
 

@@ -9,7 +9,7 @@ from graphql import validate_schema
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.schema import View, app_access, build_view, builtin_catalog, owner_access, parse_schema
+from core.graph.schema import View, app_access, build_view, builtin_catalog, owner_access, parse_schema
 from pcloud.errors import Rejected
 from projections.directory import Grant
 from projections.graph.catalog import Catalog, merge

@@ -8,9 +8,9 @@ import sys
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from core.node.traced import api_extensions, log_with
 from core.trace import NO_TRACES, traces_wanted
 from core.trace.otel import open_telemetry, resource
-from core.trace.parts import api_extensions, log_with
 from pcloud.errors import Conflict, Rejected
 
 PARENT = f"00-{'1' * 32}-{'2' * 16}-01"
@@ -89,7 +89,7 @@ def test_without_traces_nothing_is_wrapped_and_nothing_of_opentelemetry_is_loade
     store = object()
     assert log_with(NO_TRACES, store) is store
     assert api_extensions(NO_TRACES) == []
-    code = "import core.bootstrap, sys; print([name for name in sys.modules if name.startswith('opentelemetry')])"
+    code = "import core.node.bootstrap, sys; print([name for name in sys.modules if name.startswith('opentelemetry')])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert said.stdout.strip() == "[]"
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.sandbox.user import give
-from core.tree import copy_tree, remove_tree, tree_bytes, walk
-from core.tree.walk import Step
+from core.apps.sandbox.user import give
+from core.apps.tree import copy_tree, remove_tree, tree_bytes, walk
+from core.apps.tree.walk import Step
 
 MIB = 2**20
 NAMES = st.binary(min_size=1, max_size=12).filter(lambda name: name not in (b".", b"..") and not {0, 47} & {*name})

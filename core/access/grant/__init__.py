@@ -1,0 +1,16 @@
+"""What each app was allowed by the owner: made from its manifest, reviewed in plain words, stored as nodes of
+`core/Grant`.
+
+request     from a manifest's `uses` to grants that wait for the owner, and what an upgrade carries over
+wording     what a grant means, for the one who decides
+node        how a grant is stored
+"""
+
+from core.access.grant.node import grant_ref, grant_values
+from core.access.grant.request import carry_over, decide, grant_id, requested_grants
+from core.access.grant.wording import Words, describe, explain_capability
+
+__all__ = [
+    "Words", "carry_over", "decide", "describe", "explain_capability", "grant_id", "grant_ref", "grant_values",
+    "requested_grants",
+]  # fmt: skip

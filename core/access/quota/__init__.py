@@ -1,0 +1,8 @@
+"""How much each app may ask of the node in a while, and write into the log in all, so that none takes it from the others."""
+
+from core.access.quota.graph import GraphQuota
+from core.access.quota.quotas import Quotas, QuotaSettings
+from core.access.quota.refusals import Refusals
+from core.access.quota.size import size_of
+
+__all__ = ["GraphQuota", "QuotaSettings", "Quotas", "Refusals", "size_of"]

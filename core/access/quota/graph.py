@@ -1,0 +1,77 @@
+"""How much of the log each app may fill with what it writes into the graph: everything in it is kept, so a rate alone is no bound.
+
+What it has written is folded from the log, so it is the same after a restart and on every node. What is being written counts as well,
+on this node.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from core.access.quota.actor import charged
+from core.access.quota.refusals import Refusals
+from pcloud.errors import Unavailable
+
+__all__ = ["EVENT", "GraphQuota"]
+
+KIND = "graph"
+# Bytes of an event beside what it sets: subject and headers.
+EVENT = 400
+
+
+class GraphQuota:
+    """`written`: bytes by app, as the log has them. `allowed`: bytes that the app may write, 0 for no bound."""
+
+    def __init__(
+        self, written: Callable[[str], int], allowed: Callable[[str], int], refusals: Refusals | None = None
+    ) -> None:
+        self._written, self._allowed = written, allowed
+        self._refusals = refusals or Refusals()
+        self._writing: Counter[str] = Counter()
+        self._refused: dict[str, int] = {}  # by app, the size of what was refused last and is still too much
+
+    def used(self, app: str) -> int:
+        """Bytes that it has written."""
+        return self._written(app)
+
+    def problem(self, app: str) -> str:
+        """Why writes of the app are refused now; '' when they are not, or it has not tried."""
+        if (size := self._refused.get(app)) is None:
+            return ""
+        return self._beyond(app, size)
+
+    @contextmanager
+    def writing(self, actor: str, count: int, size: int, *, removes: bool = False) -> Iterator[None]:
+        """`actor` (as in an event's header) writes `count` events that set `size` bytes, until the block's end. Raises `Unavailable`
+        where an app is beyond its quota, unless these events only delete (`removes`)."""
+        if not (app := charged(actor)):
+            yield
+            return
+        size += count * EVENT
+        if not removes:
+            self._check(app, size)
+        self._writing[app] += size
+        try:
+            yield
+        finally:
+            self._writing[app] -= size
+            if not self._writing[app]:
+                del self._writing[app]
+
+    def _check(self, app: str, size: int) -> None:
+        if what := self._beyond(app, size):
+            self._refused[app] = size
+            self._refusals.add(app, KIND, what)
+            raise Unavailable(what)
+        self._refused.pop(app, None)
+
+    def _beyond(self, app: str, size: int) -> str:
+        allowed = self._allowed(app)
+        if not allowed or self._written(app) + self._writing[app] + size <= allowed:
+            return ""
+        return (
+            f"{app} has written {self._written(app) / 2**20:.1f} MiB into the graph, and may write {allowed / 2**20:g} MiB in all, "
+            f"with what it has changed and deleted since: allow it more with `pcloud app limits {app} --graph SIZE`"
+        )

@@ -1,0 +1,323 @@
+"""The applications of this cloud, as this node sees and runs them: what the owner asks for, and the node's own life.
+
+What is installed stands in the log alone (`core/App`, `core/Grant`); this node's part of it can be made again from
+there. An app that was on its way in, up, back or out when the node died is gone on with at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.apps.archive.staging import STAGED, Staged
+from core.apps.detail import detail_of
+from core.apps.egress import Egress
+from core.apps.life.aftercare import Aftercare, is_stranded
+from core.apps.life.arrivals import Approve, Arrivals
+from core.apps.life.decisions import Decisions
+from core.apps.life.installation import Installation
+from core.apps.life.nodes import AppNodes
+from core.apps.life.parts import AppParts, Progress, quiet
+from core.apps.life.pausing import Pauses
+from core.apps.life.removal import Removals, check_can_go
+from core.apps.life.retention import Retention
+from core.apps.life.upgrade import Upgrades, check_can_roll_back
+from core.apps.process.leftovers import end_leftovers
+from core.apps.process.local import LocalApps
+from core.apps.process.log import tail
+from core.apps.process.log_follower import follow
+from core.apps.process.reach import Reach
+from core.apps.process.vitals import AppVitals, vitals_of
+from core.apps.protocols import Api, BusUsers, Calls, Commands, GraphQuota, Processor, Store, Visits
+from core.apps.review.review import Review
+from core.apps.sandbox import Ports
+from core.apps.sandbox.inside import Inside
+from core.apps.settings import AppSettings
+from core.apps.status import AppStatus, status_of
+from pcloud.errors import Conflict
+from projections.directory import App, AppState, Directory
+
+__all__ = ["Approve", "Apps"]
+
+log = logging.getLogger("pcloud.app")
+
+
+class Apps:
+    """`start_all` begins, `stop_all` ends; in between at most one thing at a time is done to each app."""
+
+    def __init__(
+        self,
+        settings: AppSettings,
+        *,
+        commands: Commands,
+        directory: Directory,
+        store: Store,
+        server: BusUsers,
+        api: Api,
+        calls: Calls,
+        processor: Processor,
+        visits: Visits,
+        graph_quota: GraphQuota,
+        on_limit: Callable[[str, str, str], None] = lambda app, kind, detail: None,
+        egress: Egress | None = None,
+    ):
+        # Apps have another working folder than core.
+        settings = replace(settings, folder=settings.folder.absolute(), runtime=settings.runtime.absolute())
+        self._nodes = AppNodes(directory, commands)
+        reach = Reach(directory, Ports(settings.folder), egress or Egress())
+        self._local = LocalApps(
+            settings, server, api, calls, reach, visits, on_limit, self._pause_later, lambda: self._aftercare.look()
+        )
+        self._pausing = set[asyncio.Task[App]]()
+        self._retention = Retention(store.archives, self._nodes)
+        self._parts = AppParts(
+            settings, self._nodes, self._local, store, processor, calls, api, commands, self._retention, graph_quota
+        )
+        self._aftercare = Aftercare(self._parts, self._begin, self._begin_restart)
+        self._upgrades = Upgrades(self._parts)
+        self._removals = Removals(self._parts)
+        self._pauses = Pauses(self._parts)
+        self._decisions = Decisions(self._parts, self)
+        self.staged = Staged(settings.folder / STAGED, longest=settings.bounds.packed)
+        self._arrivals = Arrivals(self._parts, self._upgrades, self.staged)
+
+    @property
+    def warning(self) -> str:
+        """One line for the owner where apps run without a sandbox, with what to do; '' where they run in one."""
+        return self._parts.settings.warning
+
+    # --- coming and going ---------------------------------------------------------------------------------------------
+
+    async def review(self, archive: bytes | Path) -> Review:
+        """What the owner has to know before this archive (in memory, or `staged`) is installed; see `Arrivals.review`."""
+        return await self._arrivals.review(archive)
+
+    async def bundled(self, name: str) -> bytes:
+        """The archive of an app that comes with PCloud; raises `NotFound`."""
+        return await self._arrivals.bundled(name)
+
+    async def list_bundled(self) -> list[dict[str, str]]:
+        """Name, title, version and description of the apps that come with PCloud."""
+        return await self._arrivals.list_bundled()
+
+    async def install(
+        self, archive: bytes | Path, *, approve: Approve, unconfined: bool = False, hand_over: bool = False,
+        progress: Progress = quiet,
+    ) -> App:  # fmt: skip
+        """Check, ask for what is new, and bring the app up, or up to this version; see `Arrivals.install`."""
+        return await self._arrivals.install(
+            archive, approve=approve, unconfined=unconfined, hand_over=hand_over, progress=progress
+        )
+
+    async def rollback(self, name: str, *, progress: Progress = quiet) -> App:
+        """Back to the version before the last upgrade; raises `Conflict` when there is none."""
+
+        def work(app: App) -> Coroutine[Any, Any, None]:
+            check_can_roll_back(app)
+            return self._upgrades.roll_back(app, progress)
+
+        return await self._do(name, work)
+
+    async def remove(self, name: str, *, forget: bool = False, progress: Progress = quiet) -> None:
+        """Stop the app and take it out; its data, in the graph and in its own folder, stays unless it is to be forgotten: also
+        that of an app which was removed before.
+
+        Raises `NotFound`, or `Conflict` while another app can't do without it.
+        """
+        async with self._local.deciding:
+            check_can_go(name, {other.name: other.manifest for other in self._nodes.all()})
+            await self._local.cancel(name)
+            app = await self._removals.begin(name, forget=forget)
+            progress("remove", name)
+            task = self._local.begin(name, self._removals.go_on(app, progress))
+        await asyncio.shield(task)
+
+    # --- standing still and going on ----------------------------------------------------------------------------------
+
+    async def pause(self, name: str, reason: str = "you paused it") -> App:
+        """Stop the app, keep its places in the log; it stays PAUSED until it is resumed. `reason`: what the owner reads."""
+
+        def work(app: App) -> Coroutine[Any, Any, None]:
+            if app.state not in (AppState.RUNNING, AppState.PAUSED):
+                raise Conflict(f"{name} is {app.state}: only an app that runs can be paused")
+            return self._pauses.pause(app, reason)
+
+        return await self._do(name, work)
+
+    async def resume(self, name: str) -> App:
+        """Let a paused app go on, or try again what FAILED or was given up on its way."""
+
+        def work(app: App) -> Coroutine[Any, Any, None]:
+            if app.state is AppState.PAUSED:
+                return self._pauses.resume(app)
+            if app.state is AppState.RUNNING:
+                return self._pauses.restart(app)
+            if app.state is AppState.FAILED:
+                return self._arrivals.try_again(app)
+            return self._go_on(app)
+
+        return await self._do(name, work)
+
+    async def restart(self, name: str) -> App:
+        """End the app's process and start it anew; raises `Conflict` for an app that does not run."""
+        return await self._do(name, self._pauses.restart)
+
+    async def set_grant(self, name: str, grant_id: str, approved: bool) -> App:
+        """Give or withdraw one grant, at once: the view changes and open connections are cut. Without one that it can't
+        do without the app is paused; it goes on when that is given again. Raises `NotFound`."""
+        return await self._decisions.set_grant(name, grant_id, approved)
+
+    async def set_limits(self, name: str, changes: Mapping[str, Any]) -> App:
+        """Other limits than the manifest asks for: `memory`, `processes`, `disk` and `graph` (0: none); None is the
+        manifest's again. A running app starts again with them, but for `graph`, which holds at once; a paused one stays
+        paused. Raises `Rejected`, `NotFound` or `Conflict`."""
+        return await self._decisions.set_limits(name, changes)
+
+    # --- the node's life ----------------------------------------------------------------------------------------------
+
+    async def start_all(self) -> None:
+        """Start every installed app and go on with what was interrupted. One that can't be started is tried again by
+        itself."""
+        await asyncio.to_thread(end_leftovers, self._parts.settings.folder, self._parts.settings.machine.cgroups)
+        await asyncio.to_thread(self.staged.clear)
+        apps = self._nodes.all()
+        users = {app.name: app.nkey for app in apps if app.nkey and self._parts.folders(app.name).bus_seed.exists()}
+        paused = {app.name for app in apps if app.state is AppState.PAUSED}
+        await self._local.set_users({name: key for name, key in users.items() if name not in paused})
+        locks = [self._local.new(app).lock() for app in apps]
+        await asyncio.to_thread(self._local.environments.clean, locks)
+        await self._retention.sweep()
+        for app in apps:
+            if is_stranded(app, started=False):
+                self._begin(app)
+        self._aftercare.start()
+
+    async def stop_all(self) -> None:
+        """End every process, politely first; what was in progress is gone on with at the next start."""
+        await self._aftercare.stop()
+        await self._local.stop_all()
+
+    async def settled(self) -> None:
+        """Wait until what `start_all` began is done."""
+        await self._local.settled()
+
+    # --- what others ask ----------------------------------------------------------------------------------------------
+
+    async def list(self) -> list[AppStatus]:
+        """All apps by name."""
+        apps = sorted(self._nodes.all(), key=lambda app: app.name)
+        return [self._status(app) for app in apps]
+
+    async def vitals(self) -> list[AppVitals]:
+        """How each app on this node is, by name."""
+        instances = [instance for _, instance in sorted(self._local.instances.items())]
+        return await asyncio.to_thread(lambda: [vitals_of(instance) for instance in instances])
+
+    async def get(self, name: str) -> App:
+        """Raises `NotFound`."""
+        return self._nodes.get(name)
+
+    async def detail(self, name: str) -> dict[str, Any]:
+        """All that the owner may want to know of one app, as JSON."""
+        app = await self.get(name)
+        return {**self._status(app).as_dict(), **await detail_of(app, self._parts, self._upgrades)}
+
+    async def logs(self, name: str, lines: int = 100) -> list[str]:
+        """The newest lines that the app said, oldest first."""
+        await self.get(name)
+        return await asyncio.to_thread(tail, self._parts.folders(name).log, lines)
+
+    def follow(self, name: str, lines: int = 100) -> AsyncIterator[str | None]:
+        """The same, then each line as it comes, for ever; None when there is nothing new for a moment."""
+        return follow(self._parts.folders(name).log, lines)
+
+    def web_address(self, name: str) -> tuple[str, int] | Inside | None:
+        """Where the app's own web server listens on this node; None for an app without one, or while it is not
+        running."""
+        return self._local.web_address(name)
+
+    def web_key(self, name: str) -> bytes:
+        """The key that signs who visits the app's pages; raises `NotFound`."""
+        return self._local.web_key(name)
+
+    def web_names(self) -> list[tuple[str, str, str]]:
+        """Name, title and author of each app on this node that has pages, by title."""
+        return self._local.web_names()
+
+    # --- within -------------------------------------------------------------------------------------------------------
+
+    def _pause_later(self, name: str, reason: str) -> None:
+        """Asked for by the app's own instance, which ends meanwhile; what is being done to the app comes first."""
+
+        async def pause() -> App:
+            await self._local.idle(name)
+            return await self.pause(name, reason)
+
+        task = asyncio.create_task(pause(), name=f"pause {name}")
+        self._pausing.add(task)
+        task.add_done_callback(self._paused)
+
+    def _paused(self, task: asyncio.Task[App]) -> None:
+        self._pausing.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed: %s", task.get_name(), error)
+
+    def _status(self, app: App) -> AppStatus:
+        trouble = self._local.troubles.get(app.name, "") or self._parts.graph_quota.problem(app.name)
+        return status_of(app, self._local.instances.get(app.name), trouble)
+
+    async def _do(self, name: str, work: Callable[[App], Coroutine[Any, Any, None]]) -> App:
+        """Something to one app, whoever waits for it."""
+        async with self._local.deciding:
+            app = await self.get(name)
+            self._local.check_idle(name)
+            begun = work(app)
+            await self._local.cancel(name)
+            task = self._local.begin(name, begun)
+        await asyncio.shield(task)
+        return await self.get(name)
+
+    def _begin(self, app: App) -> None:
+        """Bring the app to where its node says, however often that takes."""
+        name, waiting = app.name, app.state not in (AppState.INSTALLING, AppState.UPGRADING)
+        self._local.begin(name, self._local.keep_trying(name, lambda: self._see_to(name)), waiting=waiting)
+
+    def _begin_restart(self, app: App) -> None:
+        self._local.begin(app.name, self._pauses.restart(app), waiting=True)
+
+    async def _see_to(self, name: str) -> None:
+        """Once. Raises why it is to be tried again."""
+        app = self._nodes.find(name)
+        try:
+            if app is not None:
+                await self._go_on(app)
+        except Exception:
+            # What failed for good, and is written down, has been told.
+            if (now := self._nodes.find(name)) and is_stranded(now, started=self._local.started(name)):
+                raise
+        self._local.troubles.pop(name, None)
+
+    async def _start(self, app: App) -> None:
+        """What a node does for each app when it starts."""
+        instance = await self._local.make(app)
+        try:
+            await Installation(instance, self._parts, quiet, recorded=False).start()
+        except BaseException:
+            await instance.stop()
+            raise
+
+    async def _go_on(self, app: App) -> None:
+        if app.state is AppState.INSTALLING:
+            await self._arrivals.bring_in(app, quiet)
+        elif app.state is AppState.UPGRADING:
+            await self._upgrades.go_on(app, quiet)
+        elif app.state is AppState.REMOVING:
+            await self._removals.go_on(app, quiet)
+        elif app.state is AppState.RUNNING:
+            await self._start(app)
+        elif app.state is AppState.PAUSED:
+            await self._pauses.stop(app)

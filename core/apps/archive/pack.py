@@ -1,0 +1,49 @@
+"""Packs an application's folder (`pcloud.packing`), and reads back and checks what was packed like any other archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.apps.archive.archive import CheckedArchive, read_archive
+from core.apps.archive.bounds import ArchiveBounds
+from pcloud.errors import Rejected
+from pcloud.packing import EXCLUDED, IGNORE_FILE, packed_folder
+
+__all__ = ["EXCLUDED", "IGNORE_FILE", "Archive", "pack", "packed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """What `pack` made. `content`: the hash of the files in it (see `CheckedArchive`)."""
+
+    path: Path
+    name: str
+    version: str
+    sha256: str
+    content: str
+    size: int
+    files: int
+
+
+def pack(folder: Path, target: Path, bounds: ArchiveBounds = ArchiveBounds()) -> Archive:  # noqa: B008 - frozen
+    """Write the archive of `folder` to `target` (whole or not at all); raises `Rejected` for what no archive may
+    hold."""
+    checked = packed(folder, bounds)
+    part = target.with_name(f"{target.name}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(checked.data)
+        part.replace(target)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Rejected(f"the archive can't be written to {target}: {error.strerror}") from error
+    manifest = checked.manifest
+    return Archive(
+        target, manifest.name, manifest.version, checked.sha256, checked.content, len(checked.data), len(checked.files)
+    )
+
+
+def packed(folder: Path, bounds: ArchiveBounds = ArchiveBounds()) -> CheckedArchive:  # noqa: B008 - frozen
+    """The archive of `folder` in memory, read back and checked."""
+    return read_archive(packed_folder(folder), bounds)

@@ -1,0 +1,138 @@
+"""From an archive that somebody hands over to an app that runs: reviewed, decided on, registered, brought up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from core.access.grant import decide
+from core.apps.archive.staging import Staged
+from core.apps.life.admission import Admission, Consent
+from core.apps.life.installation import bring_up
+from core.apps.life.parts import AppParts, Progress, quiet
+from core.apps.life.upgrade import Upgrades
+from core.apps.review.review import Review
+from pcloud.errors import PCloudError
+from projections.directory import App, AppState, Grant
+
+__all__ = ["Approve", "Arrivals"]
+
+log = logging.getLogger("pcloud.app")
+Approve = Callable[[Sequence[Grant]], Awaitable[Mapping[str, bool]]]
+
+
+class Arrivals:
+    def __init__(self, parts: AppParts, upgrades: Upgrades, staged: Staged):
+        self._parts = parts
+        self._upgrades = upgrades
+        self._staged = staged
+        self._admission = Admission(parts)
+
+    async def review(self, archive: bytes | Path) -> Review:
+        """What the owner has to know before this archive is installed, which waits under its sha256 from then on; raises
+        `Rejected` or `Conflict` when it can't be."""
+        place = await self._staged_at(archive)
+        try:
+            with self._staged.using(place):
+                return await self._admission.review(await self._admission.examine(place))
+        except PCloudError:
+            self._staged.drop(place)
+            raise
+
+    async def bundled(self, name: str) -> bytes:
+        """The archive of an app that comes with PCloud; raises `NotFound`."""
+        return await asyncio.to_thread(self._admission.bundled.archive, name)
+
+    async def list_bundled(self) -> list[dict[str, str]]:
+        """Name, title, version and description of the apps that come with PCloud."""
+        found = await asyncio.to_thread(self._admission.bundled.manifests)
+        return [
+            {"name": name, "title": one.title or name, "version": one.version, "description": one.description}
+            for name, one in found.items()
+        ]
+
+    async def install(
+        self, archive: bytes | Path, *, approve: Approve, unconfined: bool = False, hand_over: bool = False,
+        progress: Progress = quiet,
+    ) -> App:  # fmt: skip
+        """See `_install`. An archive in memory is written down first, and goes with this call."""
+        place = await self._staged_at(archive)
+        try:
+            with self._staged.using(place):
+                app = await self._install(place, approve, Consent(unconfined, hand_over), progress)
+        except BaseException:
+            if isinstance(archive, bytes):
+                self._staged.drop(place)
+            raise
+        self._staged.drop(place)
+        return app
+
+    async def _install(self, archive: Path, approve: Approve, consent: Consent, progress: Progress) -> App:
+        """Check, ask for what is new, and bring the app up; returns when it runs. Over another version it is an upgrade;
+        the same archive again changes nothing.
+
+        Nothing has changed when this raises `Rejected`, `Conflict` or `Forbidden` before the app is in the log; after
+        that a new app is FAILED with the reason, and installing it again goes on; of an upgraded one the version before
+        runs again. It also goes on when this call is cancelled.
+        """
+        progress("check", f"{(await asyncio.to_thread(archive.stat)).st_size} bytes")
+        candidate = await self._admission.examine(archive)
+        self._admission.check(candidate, consent)
+        if candidate.kind == "same" and candidate.app is not None:
+            progress("running", f"{candidate.app.name} {candidate.app.version} is installed already")
+            return candidate.app
+        name, pending = candidate.name, [grant for grant in candidate.grants if grant.state == "pending"]
+        progress("review", f"grants to decide on: {len(pending)}")
+        answers = await approve(pending)
+        decide(candidate.grants, answers)
+        # What takes long and can fail, while the version before still runs and other apps are not held up.
+        if candidate.kind == "upgrade" and candidate.checked.manifest.run is not None:
+            progress("prepare", "packages of the new version")
+            await self._parts.local.environments.provide(candidate.checked.lock)
+        async with self._parts.retention.arriving(candidate.checked.sha256):
+            progress("archive", f"{candidate.checked.sha256[:12]}")
+            await self._parts.store.archives.put(candidate.checked.sha256, archive)
+            task = await self._begin(archive, answers, consent, progress)
+        await asyncio.shield(task)
+        return self._parts.nodes.get(name)
+
+    async def _begin(
+        self, archive: Path, answers: Mapping[str, bool], consent: Consent, progress: Progress
+    ) -> asyncio.Task[None]:
+        """From here on it is in the log, or is put there before anything else is done to the app."""
+        async with self._parts.local.deciding:
+            # The owner may have taken an hour.
+            candidate = await self._admission.examine(archive)
+            self._admission.check(candidate, consent)
+            grants = decide(candidate.grants, answers)
+            await self._parts.local.cancel(candidate.name)
+            if candidate.kind == "upgrade" and candidate.app is not None:
+                work = self._upgrades.upgrade(candidate.app, candidate.checked, grants, candidate.author, progress)
+            else:
+                app = await self._parts.nodes.register(candidate.checked, grants, candidate.author)
+                progress("register", f"{app.name} {app.version}")
+                work = self.bring_in(app, progress)
+            return self._parts.local.begin(candidate.name, work)
+
+    async def _staged_at(self, archive: bytes | Path) -> Path:
+        return archive if isinstance(archive, Path) else await asyncio.to_thread(self._staged.put, archive)
+
+    async def bring_in(self, app: App, progress: Progress) -> None:
+        """All steps of an installation; what fails is written down and raised, and leaves nothing running."""
+        nodes, local = self._parts.nodes, self._parts.local
+        try:
+            instance = await local.make(app)
+            steps = await bring_up(self._parts, instance, progress, list(enumerate(app.manifest.init)))
+        except Exception as error:
+            log.error("installing %s failed: %s", app.name, error)
+            await nodes.become(app.name, AppState.FAILED, str(error))
+            raise
+        local.troubles.pop(app.name, None)
+        await steps.running()
+
+    async def try_again(self, app: App) -> None:
+        """One that FAILED, with the archive that it has."""
+        await self._parts.nodes.become(app.name, AppState.INSTALLING, step="register")
+        await self.bring_in(app, quiet)

@@ -1,0 +1,43 @@
+"""What every change of an app's state needs: the log's nodes, this node's part of it, and the rest of core."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.apps.life.nodes import AppNodes
+from core.apps.life.retention import Retention
+from core.apps.life.snapshot import Snapshots
+from core.apps.process.folders import AppFolders
+from core.apps.process.local import LocalApps
+from core.apps.protocols import Api, Calls, Commands, GraphQuota, Processor, Store
+from core.apps.settings import AppSettings
+
+__all__ = ["AppParts", "Progress", "quiet"]
+
+Progress = Callable[[str, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class AppParts:
+    settings: AppSettings
+    nodes: AppNodes
+    local: LocalApps
+    store: Store
+    processor: Processor
+    calls: Calls
+    api: Api
+    commands: Commands
+    retention: Retention
+    graph_quota: GraphQuota
+
+    def folders(self, name: str) -> AppFolders:
+        return AppFolders.of(self.settings.folder, name)
+
+    def snapshots(self, name: str) -> Snapshots:
+        folders = self.folders(name)
+        return Snapshots(folders.data, folders.snapshots)
+
+
+def quiet(step: str, detail: str) -> None:
+    """For steps that nobody watches."""

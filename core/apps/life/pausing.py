@@ -1,0 +1,71 @@
+"""An app stands still, goes on, or starts anew; nothing of it is lost.
+
+A paused app's triggers keep their places in the log, and its durable calls wait. It has no user on the bus. It is
+PAUSED until the owner says otherwise, over restarts of the node too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.access.grant import describe
+from core.apps.life.installation import Installation, bring_up
+from core.apps.life.parts import AppParts, quiet
+from core.apps.review.words import words_of
+from pcloud.errors import Conflict, Forbidden
+from projections.directory import App, AppState
+from projections.graph.catalog import Catalog
+
+__all__ = ["WITHDRAWN", "Pauses", "withdrawn"]
+
+WITHDRAWN = "it can't work without what you withdrew: "
+
+
+class Pauses:
+    def __init__(self, parts: AppParts):
+        self._parts = parts
+
+    async def pause(self, app: App, reason: str) -> None:
+        """The node first: what is written there holds, whatever happens to the rest."""
+        await self._parts.nodes.become(app.name, AppState.PAUSED, reason, step="pause")
+        await self.stop(app)
+
+    async def stop(self, app: App) -> None:
+        """One whose node says that it is PAUSED."""
+        await self._parts.processor.suspend(app.name)
+        await self._parts.local.drop(app.name)
+        await self._parts.local.expel(app.name)
+        await self._parts.api.disconnect(lambda caller: caller.kind == "app" and caller.name == app.name)
+
+    async def resume(self, app: App) -> None:
+        """Raises `Forbidden` while it lacks a grant that it can't do without, else why it does not start: then it
+        stays PAUSED."""
+        if lacking := await withdrawn(self._parts, app.name):
+            raise Forbidden(f"{app.name} stays paused: {lacking}; grant that first")
+        instance = await self._parts.local.make(app)
+        try:
+            steps = await bring_up(self._parts, instance, quiet, (), recorded=False)
+        except Exception as error:
+            await self._parts.processor.suspend(app.name)
+            await self._parts.local.expel(app.name)
+            await self._parts.nodes.become(app.name, AppState.PAUSED, f"it does not start: {error}")
+            raise
+        await steps.running()
+
+    async def restart(self, app: App) -> None:
+        """With a new process and the grants of now; raises why it does not stay up: then it is tried on."""
+        if app.state is not AppState.RUNNING:
+            raise Conflict(f"{app.name} is {app.state}, so it can't be restarted: resume it")
+        steps = Installation(await self._parts.local.make(app), self._parts, quiet, recorded=False)
+        await steps.start()
+        await steps.settle()
+
+
+async def withdrawn(parts: AppParts, name: str) -> str:
+    """Why an app with the grants of now can't run, '' when it can; in the words that it was asked for."""
+    grants = parts.nodes.grants(name)
+    lacking = [grant for grant in grants if grant.state != "approved" and not grant.optional]
+    if not lacking:
+        return ""
+    words = words_of({one.name: one.manifest for one in parts.nodes.all()}, Catalog())
+    return WITHDRAWN + "; ".join(describe(grant, replace(words, actions={})) for grant in lacking)

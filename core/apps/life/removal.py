@@ -1,0 +1,91 @@
+"""An app's way out: everything of it on this node stops, then its nodes leave the graph. Its data stays, unless it is to
+be forgotten.
+
+Its own node goes last, so that a kill in between is noticed: the next start finds the app REMOVING and goes on. The
+owner's word on its data stands in that node from the first step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+
+from core.access.caller import CORE, OWNER
+from core.apps.life.parts import AppParts, Progress
+from core.apps.review.admission_rules import dependents
+from core.apps.review.stored import read_stored
+from pcloud.errors import Conflict, NotFound, Rejected
+from pcloud.manifest import Manifest
+from projections.directory import App, AppState
+
+__all__ = ["Removals", "check_can_go"]
+
+log = logging.getLogger("pcloud.app")
+ACTOR = OWNER.actor
+
+
+def check_can_go(name: str, installed: Mapping[str, Manifest]) -> None:
+    """Raises `Conflict` while another app can't do without it."""
+    if needed := dependents(name, installed):
+        them = "that" if len(needed) == 1 else "those"
+        raise Conflict(f"{name} is needed by {', '.join(needed)}: remove {them} first")
+
+
+class Removals:
+    def __init__(self, parts: AppParts):
+        self._parts = parts
+
+    async def begin(self, name: str, *, forget: bool) -> App:
+        """From here on it is gone on with until it is done. One that was removed before comes back on its way out, now with its data.
+        Raises `NotFound`."""
+        nodes = self._parts.nodes
+        if forget and nodes.find(name) is None:
+            stored = await read_stored(self._parts.store, name)
+            if stored.left is not None:
+                return await nodes.bring_back(name, stored.left, stored.catalog)
+        nodes.get(name)
+        await nodes.become(name, AppState.REMOVING, step="remove", forget=forget or None)
+        return nodes.get(name)
+
+    async def go_on(self, app: App, progress: Progress) -> None:
+        """Every step can be done again."""
+        await self._step(app, "stop", progress)
+        await self._stop(app)
+        if app.forget:
+            await self._step(app, "forget", progress)
+            await self._forget_stored(app.name)
+            await self._parts.commands.forget_types(
+                ACTOR, app.name, lambda count: progress("forget", f"{count} entries")
+            )
+        await self._step(app, "delete", progress)
+        folders = self._parts.folders(app.name)
+        await asyncio.to_thread(folders.drop_code)
+        await asyncio.to_thread(folders.drop_secrets)
+        await asyncio.to_thread(self._parts.snapshots(app.name).drop)
+        if app.forget:
+            await asyncio.to_thread(folders.forget)
+        await self._parts.nodes.delete(app.name)
+        await self._parts.calls.callers_told()
+        progress("removed", app.name)
+
+    # --- within -------------------------------------------------------------------------------------------------------
+
+    async def _stop(self, app: App) -> None:
+        # After a restart it is not attached yet, and what it left in the log has to go all the same.
+        with suppress(Rejected):
+            await self._parts.processor.attach(app)
+        await self._parts.processor.detach(app.name, forget=app.forget)
+        await self._parts.local.drop(app.name)
+        await self._parts.local.expel(app.name)
+        await self._parts.api.disconnect(lambda caller: caller.view_app == app.name)
+
+    async def _forget_stored(self, name: str) -> None:
+        """What it has in the object storage; raises `Unavailable` while that does not run."""
+        with suppress(NotFound):
+            await self._parts.calls.call(CORE, "role:object-storage/forget-caller", {"caller": f"app:{name}"})
+
+    async def _step(self, app: App, step: str, progress: Progress) -> None:
+        await self._parts.nodes.step(app.name, step)
+        progress(step, app.name)

@@ -1,0 +1,50 @@
+"""The environment variables of an app's process: all that it has, whatever core's own environment holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from core.apps.process.folders import AppFolders
+from core.apps.sandbox import Published
+from projections.directory import App
+
+__all__ = ["key_variables", "variables"]
+
+# All that an app gets of core's own.
+PASSED = ("LANG", "TZ", "SSL_CERT_FILE")
+
+
+def variables(
+    app: App, ours: Mapping[str, str], *, settings: Mapping[str, Any], port: int, ports: Mapping[str, Published]
+) -> dict[str, str]:
+    """What the manifest sets can't replace what core sets. `settings`: those that replace the manifest's. `port`: for its
+    pages, 0 for none; `ports`: for other apps, by name: it listens there on 127.0.0.1, and they find it at its address."""
+    run = app.manifest.run
+    passed = {name: os.environ[name] for name in PASSED if name in os.environ}
+    return {
+        **passed,
+        **(run.env if run else {}),
+        **ours,
+        "PCLOUD_APP": app.name,
+        "PCLOUD_SETTINGS": msgspec.json.encode({**app.manifest.settings, **settings}).decode(),
+        # Output that waits in a buffer is lost with the process.
+        "PYTHONUNBUFFERED": "1",
+        **{f"PORT_{_capitals(name)}": str(one.port) for name, one in ports.items()},
+        **{f"HOST_{_capitals(name)}": one.address for name, one in ports.items()},
+        **({"PORT": str(port)} if port else {}),
+    }
+
+
+def _capitals(name: str) -> str:
+    return name.upper().replace("-", "_")
+
+
+def key_variables(folders: AppFolders, folder: Path) -> dict[str, str]:
+    """Where the app finds its keys, which lie in `folder` for it."""
+    seed, web = folders.bus_seed.name, folders.web_key.name
+    return {"NATS_NKEY_SEED_FILE": str(folder / seed), "PCLOUD_WEB_KEY_FILE": str(folder / web)}

@@ -1,0 +1,329 @@
+"""One app on this node: its code, environment and credentials, its door to core, and its process.
+
+Everything here can be done again, and finds what it did before. Nothing here writes the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+
+from core.apps.archive.archive import LOCK, read_archive
+from core.apps.egress import Tally
+from core.apps.process.credentials import bus_key, web_key
+from core.apps.process.environment import key_variables, variables
+from core.apps.process.folders import AppFolders
+from core.apps.process.gateway import Gateway, socket_path
+from core.apps.process.log import AppLog
+from core.apps.process.reach import Reach
+from core.apps.process.supervisor import ProcessState, Start, Supervisor
+from core.apps.process.venv import Environments
+from core.apps.protocols import Api, Calls, Visits
+from core.apps.review.limits import more_room
+from core.apps.sandbox import Cell, Limits, Plan, Published
+from core.apps.sandbox.cell import BUS_PORT, GATEWAY_PORT
+from core.apps.sandbox.command import CACHE, DATA, KEYS, Mounts, python
+from core.apps.sandbox.inside import Inside
+from core.apps.sandbox.loopback import LOOPBACK
+from core.apps.sandbox.ports import connect_host
+from core.apps.settings import AppSettings
+from pcloud.errors import Unavailable
+from pcloud.manifest import Run
+from projections.directory import App
+
+__all__ = ["Instance"]
+
+log = logging.getLogger("pcloud.app")
+POLL = 0.05
+# Where an app in a sandbox listens: the network is its own.
+WEB_PORT = 8080
+WARNING = (
+    "{name} runs UNCONFINED: it can read and change every file that this user can, and use the whole network. "
+    "Only run apps that you would run by hand."
+)
+
+
+class Instance:
+    """Made for one archive of one app; `stop` it before another is made. `on_limit`: told of each limit that the app
+    hits (memory, processes, disk, log), with a sentence. `on_pause`: told that the app has to be paused, and why."""
+
+    def __init__(
+        self, app: App, settings: AppSettings, environments: Environments, api: Api, calls: Calls,
+        reach: Reach, visits: Visits, *, on_limit: Callable[[str, str], None] | None = None,
+        on_pause: Callable[[str], None] | None = None,
+    ):  # fmt: skip
+        self.app = app
+        self.folders = AppFolders.of(settings.folder, app.name)
+        self.port = 0
+        self._settings = settings
+        self._environments = environments
+        self._environment: Path | None = None
+        self._api = api
+        self._calls = calls
+        self._reach = reach
+        self._visits = visits
+        self._on_limit = on_limit
+        self._on_pause = on_pause
+        self._gateway: Gateway | None = None
+        self._cell: Cell | None = None
+        self._inside: Inside | None = None
+        self._reached: frozenset[Published] | None = None  # others' ports, once it is in its sandbox
+        self._log: AppLog | None = None
+        self._pausing: asyncio.Task[None] | None = None
+        self.supervisor: Supervisor | None = None
+
+    # --- steps of the installation, in order -------------------------------------------------------------------------
+
+    async def unpack(self, fetch: Callable[[str, Path], Awaitable[None]]) -> None:
+        """Put the app's code in its place; `fetch` writes the archive of a sha256 to a file when it is not there yet."""
+        self.folders.make()
+        if not self.folders.code(self.app.archive).exists():
+            try:
+                await fetch(self.app.archive, self.folders.fetched)
+                archive = await asyncio.to_thread(read_archive, self.folders.fetched, self._settings.bounds)
+                await asyncio.to_thread(self.folders.put_code, self.app.archive, archive.unpack)
+            finally:
+                self.folders.fetched.unlink(missing_ok=True)
+        await asyncio.to_thread(lambda: self.folders.drop_code(keep=self.app.archive))
+
+    async def provide_environment(self) -> None:
+        if self.app.manifest.run is not None:
+            self._environment = await self._environments.provide(self.lock())
+
+    def provide_credentials(self) -> str:
+        """The public half of the app's bus key."""
+        web_key(self.folders.web_key)
+        return bus_key(self.folders.bus_seed)
+
+    async def start(self) -> None:
+        """Open the gateway and keep the process running; nothing for an app without one."""
+        if self._gateway is None:
+            path = None if self._settings.confines else socket_path(self._settings.runtime, self.app.name)
+            self._gateway = await Gateway(self.app.name, path, self._api, self._calls, self._visits).__aenter__()
+        if self.app.manifest.run is None or self.supervisor is not None:
+            return
+        bounds = self._settings.supervision
+        self._log = AppLog(self.folders.log, limit=bounds.log_bytes, longest=bounds.log_line)
+        if not self._settings.confines:
+            warning = WARNING.format(name=self.app.name)
+            log.warning(warning, extra={"app": self.app.name})
+            self._log.note(warning)
+        self.supervisor = Supervisor(
+            self.app.name, self._prepare, self._log, bounds, lambda: self._calls.lost(self.app.name), self._flooded
+        )
+        self.supervisor.start()
+
+    async def settled(self) -> None:
+        """Wait until the process stays up, and listens if it has pages; raises `Unavailable`."""
+        if self.supervisor is None:
+            return
+        await self.supervisor.settled()
+        if self.app.manifest.actions and self._cell is not None:
+            await self._on_the_bus(self.supervisor)
+        if self.app.web:
+            await self._listening_on_its_port()
+
+    async def stop(self) -> None:
+        """End the process and close the gateway. The process first: it may still say something on its way out."""
+        if self.supervisor is not None:
+            await self.supervisor.stop()
+            self.supervisor = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+        await self._reach.ports.close(self.app.name)
+        if self._gateway is not None:
+            gateway, self._gateway = self._gateway, None
+            await gateway.__aexit__()
+
+    # --- what others ask ---------------------------------------------------------------------------------------------
+
+    @property
+    def started(self) -> bool:
+        """Between `start` and `stop`."""
+        return self._gateway is not None
+
+    def lacks_ports(self, of: Collection[str]) -> bool:
+        """Whether it may reach a port of these apps that was not there when its process started."""
+        if self._reached is None:
+            return False
+        return any(port not in self._reached and port.app in of for port in self._reach.reaches(self.app.name))
+
+    @property
+    def sandbox(self) -> str:
+        return self._settings.sandbox
+
+    @property
+    def outside(self) -> Tally:
+        """What it had to do with hosts outside since core's start."""
+        return self._reach.outside(self.app.name)
+
+    def processes(self) -> list[int]:
+        """The numbers of its processes, as this machine counts. Reads /proc: call it in a thread."""
+        pid = self.supervisor.pid if self.supervisor is not None else None
+        if pid is None:
+            return []
+        if self._cell is not None:
+            return self._cell.members()
+        try:
+            return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+        except psutil.Error:
+            return []
+
+    @property
+    def web_address(self) -> tuple[str, int] | Inside | None:
+        """Where the app's own web server listens while its process runs."""
+        running = self.supervisor is not None and self.supervisor.state is ProcessState.RUNNING
+        if not running or not self.port:
+            return None
+        if self._cell is None:
+            return ("127.0.0.1", self.port)
+        if self._inside is None or self._inside.dial != self._cell.dial:
+            self._inside = Inside(self.app.name, self.port, self._cell.dial)
+        return self._inside
+
+    async def _on_the_bus(self, supervisor: Supervisor) -> None:
+        seconds = self._settings.supervision.start
+        try:
+            async with asyncio.timeout(seconds):
+                while self._cell is not None and not self._cell.reached_bus:
+                    if supervisor.state is not ProcessState.RUNNING:
+                        await supervisor.settled()
+                    await asyncio.sleep(POLL)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"the app {self.app.name} has actions, and has not connected to the bus at NATS_URL within {seconds:.0f} s"
+            ) from error
+
+    async def _listening_on_its_port(self) -> None:
+        seconds = self._settings.supervision.start
+        try:
+            async with asyncio.timeout(seconds):
+                while not await answers(self.web_address):  # noqa: ASYNC110 - another process tells nobody
+                    await asyncio.sleep(POLL)
+        except TimeoutError as error:
+            raise Unavailable(
+                f"the app {self.app.name} does not listen on 127.0.0.1 at the port that its environment variable PORT "
+                f"names, after {seconds:.0f} s"
+            ) from error
+
+    def lock(self) -> str:
+        """The text of the app's lock, '' without one."""
+        file = self.folders.code(self.app.archive) / LOCK
+        return file.read_text() if file.exists() else ""
+
+    # --- within ------------------------------------------------------------------------------------------------------
+
+    async def _prepare(self) -> Start:
+        run = self.app.manifest.run
+        assert run is not None and self._environment is not None
+        ports = {name: self._reach.ports.published(self.app.name, name) for name in run.ports}
+        if self._settings.confines:
+            return self._confined(run, ports)
+        self.port = free_port() if run.web else 0
+        # Without a sandbox it listens on the host itself, where there is one 127.0.0.1 for all.
+        ports = {name: port._replace(address=LOOPBACK) for name, port in ports.items()}
+        await self._reach.ports.open(self.app.name, [], connect_host)
+        own = {"PCLOUD_DATA": str(self.folders.data), "HOME": str(self.folders.data)}
+        keys = key_variables(self.folders, self.folders.bus_seed.parent)
+        doors = {"PCLOUD_URL": self._open_gateway.url, "NATS_URL": self._settings.nats_url}
+        path = f"{self._environment}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        variables = self._variables(ports, {**own, **keys, **doors, "PATH": path})
+        return Start(run.command, variables, self.folders.code(self.app.archive))
+
+    def _confined(self, run: Run, ports: Mapping[str, Published]) -> Start:
+        assert self._environment is not None
+        name, resources = self.app.name, self.app.resources
+        self.port = WEB_PORT if run.web else 0
+        reaches = tuple(self._reach.reaches(name))
+        outside = self._reach.doors(name, sorted({one.address for one in (*reaches, *ports.values())}))
+        path = f"{self._environment}/bin:{Path(python()).parent}:/usr/local/bin:/usr/bin:/bin"
+        own = {
+            **outside.environment, "PCLOUD_URL": f"http://{LOOPBACK}:{GATEWAY_PORT}", "NATS_URL": f"nats://{LOOPBACK}:{BUS_PORT}",
+            "PCLOUD_DATA": DATA, "HOME": DATA, **key_variables(self.folders, Path(KEYS)), "PATH": path, "PYTHONPYCACHEPREFIX": CACHE,
+        }  # fmt: skip
+        plan = Plan(
+            name, self.folders.root,
+            Mounts(
+                self.folders.code(self.app.archive), self.folders.data, self.folders.bus_seed.parent,
+                self.folders.root / "etc", self._environment, self._cache(),
+            ),
+            tuple(run.command), self._variables(ports, own), _port_of(self._settings.nats_url),
+            Limits(resources.memory, resources.processes, resources.disk), run.web or bool(run.ports),
+            tuple(ports.values()), reaches, outside.openings, outside.hosts,
+        )  # fmt: skip
+        self._cell = Cell(
+            self._settings.machine, plan, self._reach.ports, gateway=self._open_gateway.serve,
+            may_reach=self._reach.may_reach, on_limit=self._limit, on_over=self._full,
+        )  # fmt: skip
+        self._reached = frozenset(reaches)
+        # The sandbox's own start sees nothing that the manifest says.
+        bare = {"PATH": os.defpath, "PCLOUD_DATA": str(self.folders.data)}
+        return Start(self._cell.command, bare, self.folders.root, self._cell)
+
+    def _cache(self) -> Path:
+        """For this code in this environment."""
+        assert self._environment is not None
+        return self.folders.root / "cache" / f"{self.app.archive[:20]}-{self._environment.name}"
+
+    @property
+    def _open_gateway(self) -> Gateway:
+        assert self._gateway is not None, "`start` opens it"
+        return self._gateway
+
+    def _variables(self, ports: Mapping[str, Published], ours: Mapping[str, str]) -> dict[str, str]:
+        replaced = self._settings.overrides.get(self.app.name, {})
+        return variables(self.app, ours, settings=replaced, port=self.port, ports=ports)
+
+    def _limit(self, kind: str, detail: str) -> None:
+        log.warning("%s: %s", self.app.name, detail, extra={"app": self.app.name})
+        if self._log is not None:
+            self._log.note(detail)
+        if self._on_limit is not None:
+            self._on_limit(kind, detail)
+
+    def _full(self, reason: str) -> None:
+        """End the process for good; whoever owns the app's state writes down that it is paused."""
+        reason = f"{reason}: {more_room(self.app.name)}"
+        if self._on_pause is not None:
+            self._on_pause(reason)
+        elif self.supervisor is not None and self._pausing is None:
+            self._pausing = asyncio.create_task(self.supervisor.stop(reason))
+
+    def _flooded(self) -> None:
+        log.warning(
+            "%s says too much at once, lines of its log are dropped", self.app.name, extra={"app": self.app.name}
+        )
+        if self._on_limit is not None:
+            self._on_limit("log", "it said too much at once: lines of its log were dropped")
+
+
+async def answers(address: tuple[str, int] | Inside | None) -> bool:
+    """Whether something accepts connections there."""
+    if address is None:
+        return False
+    try:
+        connection = await (address.connect() if isinstance(address, Inside) else connect_host(address[1]))
+    except Unavailable:
+        return False
+    connection.close()
+    return True
+
+
+def _port_of(url: str) -> int:
+    return urlsplit(url).port or 4222
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses now. Somebody may take it before the app does: then the app ends and is
+    started with another."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

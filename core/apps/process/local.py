@@ -1,0 +1,182 @@
+"""The apps' part of this node: which of them run here, who may sign in on the bus, and what is being done to each.
+
+To one app one thing is done at a time. What only waits, as for a start that failed, gives way to what the owner asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+from core.apps.process.credentials import web_key
+from core.apps.process.folders import ENVIRONMENTS
+from core.apps.process.instance import Instance
+from core.apps.process.reach import Reach
+from core.apps.process.venv import Environments
+from core.apps.protocols import Api, BusUsers, Calls, Visits
+from core.apps.sandbox.inside import Inside
+from core.apps.settings import AppSettings
+from core.apps.signing.author import Author
+from pcloud.errors import Conflict, NotFound, PCloudError
+from projections.directory import App
+
+__all__ = ["LocalApps"]
+
+log = logging.getLogger("pcloud.app")
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+
+
+class LocalApps:
+    """`stop_all` when the node stops. `on_limit`: told app, kind and sentence of each limit that an app hits; `on_pause`: told app and
+    reason when one has to be paused; `on_done`: told after anything was done to an app."""
+
+    def __init__(
+        self, settings: AppSettings, server: BusUsers, api: Api, calls: Calls, reach: Reach, visits: Visits,
+        on_limit: Callable[[str, str, str], None], on_pause: Callable[[str, str], None], on_done: Callable[[], None],
+    ):  # fmt: skip
+        self.settings = settings
+        self.environments = Environments(
+            settings.folder / ENVIRONMENTS, settings.sdk, cache=settings.cache, seconds=settings.install_seconds
+        )
+        self.instances: dict[str, Instance] = {}
+        # Why an app that should run does not.
+        self.troubles: dict[str, str] = {}
+        # What is decided on the state of all apps is done before the next such decision.
+        self.deciding = asyncio.Lock()
+        self._server = server
+        self._api = api
+        self._calls = calls
+        self._reach = reach
+        self._visits = visits
+        self._on_limit = on_limit
+        self._on_pause = on_pause
+        self._on_done = on_done
+        self._users: dict[str, str] = {}
+        self._work: dict[str, asyncio.Task[None]] = {}
+        self._waiting: set[asyncio.Task[None]] = set()
+
+    # --- instances ----------------------------------------------------------------------------------------------------
+
+    def new(self, app: App) -> Instance:
+        """One that is not known to anybody yet."""
+        return Instance(
+            app, self.settings, self.environments, self._api, self._calls, self._reach, self._visits,
+            on_limit=partial(self._on_limit, app.name), on_pause=partial(self._on_pause, app.name),
+        )  # fmt: skip
+
+    async def make(self, app: App) -> Instance:
+        """A new one in the place of one that is stopped first."""
+        await self.drop(app.name)
+        self.instances[app.name] = self.new(app)
+        return self.instances[app.name]
+
+    async def drop(self, name: str) -> None:
+        if (instance := self.instances.pop(name, None)) is not None:
+            await instance.stop()
+
+    def started(self, name: str) -> bool:
+        return name in self.instances and self.instances[name].started
+
+    def lacks_ports(self, name: str, of: Collection[str]) -> bool:
+        """Whether the app may reach a port of these others that was not there when it started."""
+        return name in self.instances and self.instances[name].lacks_ports(of)
+
+    def web_address(self, name: str) -> tuple[str, int] | Inside | None:
+        instance = self.instances.get(name)
+        return instance.web_address if instance else None
+
+    def web_key(self, name: str) -> bytes:
+        if name not in self.instances:
+            raise NotFound(f"the app {name!r} does not run here")
+        return web_key(self.instances[name].folders.web_key)
+
+    def web_names(self) -> list[tuple[str, str, str]]:
+        pages = [
+            (name, instance.app.title, Author.of(instance.app).short)
+            for name, instance in self.instances.items()
+            if instance.app.web
+        ]
+        return sorted(pages, key=lambda page: page[1].casefold())
+
+    # --- the bus ------------------------------------------------------------------------------------------------------
+
+    async def set_users(self, users: Mapping[str, str]) -> None:
+        """Exactly these apps may sign in, with these public keys."""
+        self._users = dict(users)
+        await self._server.set_app_users(dict(self._users))
+
+    async def admit(self, name: str, public: str) -> None:
+        await self.set_users({**self._users, name: public})
+
+    async def expel(self, name: str) -> None:
+        """Its connections are cut, nobody else's."""
+        await self.set_users({other: key for other, key in self._users.items() if other != name})
+
+    # --- work ---------------------------------------------------------------------------------------------------------
+
+    def begin(self, name: str, work: Coroutine[Any, Any, None], *, waiting: bool = False) -> asyncio.Task[None]:
+        """Have `work` done to the app, whoever waits for it. `waiting`: it gives way to anything else."""
+        task = asyncio.create_task(work, name=f"app {name}")
+        self._work[name] = task
+        task.add_done_callback(partial(_tell, name))
+        task.add_done_callback(lambda _: self._on_done())
+        if waiting:
+            self._waiting.add(task)
+            task.add_done_callback(self._waiting.discard)
+        return task
+
+    def busy(self, name: str) -> bool:
+        """Whether anything is being done to the app, or waits to be."""
+        task = self._work.get(name)
+        return task is not None and not task.done()
+
+    def check_idle(self, name: str) -> None:
+        """Raises `Conflict` while something is being done to the app that does not give way."""
+        task = self._work.get(name)
+        if task is not None and not task.done() and task not in self._waiting:
+            raise Conflict(f"{name} is being installed, upgraded or removed right now: wait until that is done")
+
+    async def idle(self, name: str) -> None:
+        """Wait until nothing is being done to the app that does not give way."""
+        while (task := self._work.get(name)) is not None and not task.done() and task not in self._waiting:
+            await asyncio.wait([task])
+
+    async def cancel(self, name: str) -> None:
+        if (task := self._work.pop(name, None)) is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def keep_trying(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Start an app that was running before, or go on with its removal, however often that takes."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                self.troubles[name] = str(error)
+                log.warning(
+                    "%s can't be started or removed, trying again in %.0f s: %s", name, pause, error,
+                    exc_info=not isinstance(error, PCloudError | OSError),
+                )  # fmt: skip
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def stop_all(self) -> None:
+        await asyncio.gather(*(self.cancel(name) for name in list(self._work)))
+        await asyncio.gather(*(instance.stop() for instance in self.instances.values()))
+        self.instances.clear()
+
+    async def settled(self) -> None:
+        """Wait until what was begun is done."""
+        if tasks := [task for task in self._work.values() if not task.done()]:
+            await asyncio.wait(tasks)
+
+
+def _tell(name: str, done: asyncio.Task[None]) -> None:
+    """Whoever began it may not wait for it any more."""
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.error("%s: %s", name, error)

@@ -1,0 +1,62 @@
+"""What an app in its sandbox may reach beyond core: hosts outside, and ports of apps that it may call.
+
+Asked of the directory each time, so a withdrawn grant leads nowhere at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from core.apps.egress import Doors, Egress, Tally
+from core.apps.sandbox import Ports, Published
+from projections.directory import App, Changed, Directory
+
+__all__ = ["Reach"]
+
+ROLE = "role:"
+
+
+class Reach:
+    def __init__(self, directory: Directory, ports: Ports, egress: Egress):
+        self._directory, self._egress = directory, egress
+        self.ports = ports
+        directory.on_changed(self._changed)
+
+    def doors(self, app: str, beside: Sequence[str]) -> Doors:
+        """To the hosts outside that it may reach. `beside`: hosts in its sandbox that are none of them."""
+        return self._egress.doors(app, partial(self._directory.approved, app), beside)
+
+    def outside(self, app: str) -> Tally:
+        """What it had to do with hosts outside since core's start."""
+        return self._egress.total(app)
+
+    def reaches(self, app: str) -> list[Published]:
+        """The ports of others that `app` may use: those of each app of which it may call an action."""
+        return [self.ports.published(other.name, port) for other in self._callable(app) for port in _ports(other)]
+
+    def may_reach(self, app: str, other: str) -> bool:
+        return any(found.name == other for found in self._callable(app))
+
+    def _changed(self, changed: Changed) -> None:
+        """Connections to hosts outside end with their grant."""
+        if changed.touches("Grant"):
+            self._egress.recheck(self._directory.approved)
+
+    def _callable(self, app: str) -> list[App]:
+        approved = self._directory.approved(app)
+        owners = {grant.target.rpartition("/")[0] for grant in approved if grant.verb == "call"}
+        apps = sorted(self._directory.records.apps.values(), key=lambda other: other.name)
+        holders: dict[str, App] = {}
+        for other in apps:
+            for role in other.manifest.provides if other.name != app else ():
+                holders.setdefault(f"{ROLE}{role}", other)
+        return [
+            other
+            for other in apps
+            if other.name != app and (other.name in owners or any(holders.get(owner) is other for owner in owners))
+        ]
+
+
+def _ports(app: App) -> list[str]:
+    return list(app.manifest.run.ports) if app.manifest.run else []

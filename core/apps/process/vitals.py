@@ -1,0 +1,50 @@
+"""How the apps on this node are: whether they run, how often they had to be started again, what memory they hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.apps.egress import Tally
+from core.apps.process.instance import Instance
+from core.apps.process.supervisor import ProcessState
+
+__all__ = ["AppVitals", "resident", "vitals_of"]
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class AppVitals:
+    """`memory` in bytes; what processes share counts for each. `restarts`, `dropped` (lines of its log): since the
+    node or the app was last started by the owner. `outside`: what it had to do with hosts outside since the node's start."""
+
+    name: str
+    up: bool
+    memory: int
+    processes: int
+    restarts: int
+    dropped: int
+    outside: Tally = field(default_factory=Tally)
+
+
+def vitals_of(instance: Instance) -> AppVitals:
+    """Reads /proc: call it in a thread."""
+    supervisor, pids = instance.supervisor, instance.processes()
+    if supervisor is None:
+        return AppVitals(instance.app.name, False, 0, 0, 0, 0, instance.outside)
+    up = supervisor.state is ProcessState.RUNNING
+    restarts = max(0, supervisor.starts - 1)
+    return AppVitals(instance.app.name, up, resident(pids), len(pids), restarts, supervisor.dropped, instance.outside)
+
+
+def resident(pids: Iterable[int]) -> int:
+    """Bytes in memory (resident set size, see proc(5)); of those that are gone, nothing."""
+    total = 0
+    for pid in pids:
+        with suppress(OSError, ValueError, IndexError):
+            total += int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    return total

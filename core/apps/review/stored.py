@@ -1,0 +1,100 @@
+"""What an app may have stored, and who left it there: read from the log, which keeps what its node said when that is long removed.
+
+A later version may show such types and fields again, not make others of them, whether a rollback or a removal has hidden them. Only the
+author of what was removed gets it back unasked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from core.apps.protocols import Store
+from core.apps.record import app_ref
+from core.apps.review.additive import added_fields, beyond
+from core.apps.signing.author import Author
+from pcloud.event import Kind, StoredEvent
+from pcloud.subject import TypeName
+from projections.directory import AppState
+from projections.graph.catalog import Catalog
+
+__all__ = ["Left", "Stored", "read_stored", "written_beyond"]
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A removed app whose data is kept. `archive`: its sha256. `at`: when it was removed."""
+
+    version: str
+    archive: str
+    author: Author
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """`catalog`: of what all versions declared that ran, or were taken back after something was written under them, the latest
+    definition of each field; nothing of before a removal that forgot the data. `left`: the app, while it is removed."""
+
+    catalog: Catalog = field(default=Catalog())
+    left: Left | None = None
+
+
+async def read_stored(store: Store, name: str) -> Stored:
+    kept, left = Catalog(), None
+    node: dict[str, object] = {}
+    async for event in _events(store, name):
+        for gone in event.change.unset:
+            node.pop(gone, None)
+        node.update(event.change.set)
+        if event.kind is Kind.DELETED:
+            # One that never ran may have written while it was tried.
+            forgotten = node.get("forget")
+            kept = Catalog() if forgotten else beyond(_catalog(node, "catalog"), _known(node, kept))
+            left = None if forgotten else _left(node, event)
+            node = {}
+        elif event.change.set.get("state") == AppState.RUNNING:
+            kept = beyond(_catalog(node, "catalog"), kept)
+    return Stored(_known(node, kept), None if node else left)
+
+
+async def written_beyond(store: Store, name: str, newer: Catalog, older: Catalog) -> bool:
+    """Whether anything was written into what only `newer` has, since it was registered. To be asked when it has been taken back."""
+    registered = [event.sequence async for event in _events(store, name) if event.change.set.get("step") == "register"]
+    last = await store.last_event(app_ref(name))
+    if last is None or len(registered) < 2:
+        return True
+    added = added_fields(older, newer)
+    subjects = [f"graph.{TypeName.parse(type_).app}.{TypeName.parse(type_).type}.*" for type_ in added]
+    if not subjects:
+        return False
+    fresh = newer.types.keys() - older.types.keys()
+    async for event in store.read(registered[-2], last.sequence, subjects=subjects):
+        type_ = str(event.ref.type_name)
+        if type_ in fresh or not added[type_].isdisjoint(event.change.fields):
+            return True
+    return False
+
+
+async def _events(store: Store, name: str) -> AsyncIterator[StoredEvent]:
+    ref = app_ref(name)
+    last = await store.last_event(ref)
+    if last is not None:
+        async for event in store.read(1, last.sequence, subjects=(ref.subject,)):
+            yield event
+
+
+def _left(node: dict[str, object], removed: StoredEvent) -> Left:
+    author = Author.stored(node.get("bundled"), node.get("signer"))
+    at = datetime.fromtimestamp(removed.time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Left(str(node.get("version", "")), str(node.get("archive", "")), author, at)
+
+
+def _known(node: dict[str, object], kept: Catalog) -> Catalog:
+    """With what was taken back and has been written into."""
+    return beyond(kept, _catalog(node, "hidden"))
+
+
+def _catalog(node: dict[str, object], field: str) -> Catalog:
+    return Catalog.from_json(str(node.get(field) or "{}"))

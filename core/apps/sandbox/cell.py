@@ -1,0 +1,282 @@
+"""One start of one app in its sandbox: command line, orders for the starter, doors, limits, and its end.
+
+    core ── bwrap (dies with core) ── reaper ── starter, which becomes the app     dialer
+
+Whoever starts processes starts `command` with `descriptors` open, then awaits `open`; at the end, `close`. Nothing is left then: the
+reaper's end is the end of every process in the sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from core.apps.sandbox.accept import Open, accept_each, forward
+from core.apps.sandbox.command import APP, STARTER, Mounts, namespaces, program, python, write_etc
+from core.apps.sandbox.door import Door
+from core.apps.sandbox.limits import Limits
+from core.apps.sandbox.loopback import LOOPBACK, Listen, Opening
+from core.apps.sandbox.machine import Machine
+from core.apps.sandbox.ports import Ports, Published, connect_host
+from core.apps.sandbox.privileged import PRIVILEGED, open_privileged
+from core.apps.sandbox.seccomp import system_call_filter
+from core.apps.sandbox.user import give, own_user
+from core.apps.sandbox.watch import Watch
+from core.apps.tree import remove_tree
+from pcloud.errors import Unavailable
+
+__all__ = ["BUS_PORT", "GATEWAY_PORT", "Cell", "Plan", "node_id"]
+
+BUS_PORT, GATEWAY_PORT = 4222, 4280
+OPEN_SECONDS = 20.0
+# An app needs one connection to the bus; each costs nats-server memory.
+MOST_TO_BUS = 16
+Serve = Callable[[socket.socket], Awaitable[None]]
+MayReach = Callable[[str, str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`folder`: the app's own on this node, with its user id. `bus`: port of the bus on the host. `ports`: of the app itself for others;
+    `reaches`: those of others that it may use. `outside`: where core listens for hosts outside, `hosts` their addresses by name.
+    `dialled`: core has to reach a port inside."""
+
+    app: str
+    folder: Path
+    mounts: Mounts
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    bus: int
+    limits: Limits = field(default=Limits())
+    dialled: bool = False
+    ports: Sequence[Published] = ()
+    reaches: Sequence[Published] = ()
+    outside: Sequence[Opening] = ()
+    hosts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class Cell:
+    """`gateway`: serves a connection of the app's. `may_reach`: asked at each connection to another app's port. `on_limit`: told which
+    limit the app has hit. `on_over`: told that the app is to be stopped for good."""
+
+    def __init__(
+        self, machine: Machine, plan: Plan, ports: Ports, *, gateway: Serve, may_reach: MayReach,
+        on_limit: Callable[[str, str], None], on_over: Callable[[str], None],
+    ):  # fmt: skip
+        self._machine, self._plan, self._ports = machine, plan, ports
+        self._gateway, self._may_reach = gateway, may_reach
+        self._on_limit, self._on_over = on_limit, on_over
+        self.user = own_user(plan.folder / "user", machine.users)
+        self._cgroup = machine.cgroups.group(node_id(plan.folder.parent), plan.app) if machine.cgroups else None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._open = Open()  # connections that it has to core
+        self._limit_hit = ""
+        self._watch: Watch | None = None
+        self._outer = 0
+        self.reached_bus = False
+        self.pid: int | None = None
+        self._prepare()
+
+    def _prepare(self) -> None:
+        plan = self._plan
+        write_etc(plan.mounts.etc, self.user or os.getuid(), plan.hosts)
+        if plan.mounts.cache is not None:
+            _only(plan.mounts.cache)
+        for place in (plan.mounts.data, plan.mounts.keys, plan.mounts.cache):
+            if place is not None:
+                give(place, self.user)
+        if self._cgroup is not None:
+            self._cgroup.make(plan.limits)
+        self._door = Door()
+        self._files = [_memory_file("orders", json.dumps(self._orders()).encode())]
+        words = self._arguments()
+        self._files.append(_memory_file("arguments", b"".join(os.fsencode(word) + b"\0" for word in words)))
+
+    # --- for whoever starts the process -------------------------------------------------------------------------------
+
+    @property
+    def command(self) -> list[str]:
+        orders, arguments = self._files[0], self._files[-1]
+        starter = [python(), "-I", "-S", STARTER, str(orders), str(self._door.theirs.fileno())]
+        return [self._machine.bubblewrap, "--args", str(arguments), "--", *starter]
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        return (*self._files, self._door.theirs.fileno())
+
+    @property
+    def joins(self) -> tuple[Path, ...]:
+        """Files of control groups; the process writes 0 to each before it becomes `command`."""
+        return self._cgroup.entries if self._cgroup else ()
+
+    async def open(self, outer: int) -> None:
+        """Take the doors over and serve them; raises `Unavailable` when the sandbox did not come up. `outer`: bubblewrap's pid."""
+        self._outer = outer
+        self._door.handed_over()
+        self._close_files()
+        plan, (low, others) = self._plan, self._openings()
+        opened = await self._door.opened(len(others), OPEN_SECONDS)
+        self.pid = opened.pid
+        for listener, opening in zip(opened.listeners, others, strict=True):
+            self._begin(_serving(listener, opening.serve(listener, self._open)))
+        privileged = await open_privileged(opened.pid, [(one.address, one.port) for one in low])
+        for listener, opening in zip(privileged, low, strict=True):
+            self._begin(_serving(listener, opening.serve(listener, self._open)))
+        await self._ports.open(plan.app, plan.ports, self.dial)
+        self._door.go()
+        kept = [place for place in (plan.mounts.data, plan.mounts.cache) if place is not None]
+        self._watch = Watch(plan.limits, kept, self._cgroup, self.members, self._hit, self._over)
+        self._begin(self._watch.run())
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal to the app itself, and what it started in its group; bubblewrap hands none on."""
+        if self.pid:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+
+    def why(self, code: int) -> str:
+        """Why the process ended, when it was for a limit; ''."""
+        if self._watch is not None:
+            self._watch.look()
+        return f"{self._limit_hit} (exit code {code})" if self._limit_hit else ""
+
+    async def close(self) -> None:
+        """After the process's end: no door is open any more, nothing of it is left."""
+        if self._watch is not None:
+            self._watch.look()
+        await self._ports.close(self._plan.app)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._tasks.clear()
+        self._close_files()
+        self._door.close()
+        self.pid = None
+        if self._cgroup is not None:
+            await asyncio.to_thread(self._cgroup.remove)
+
+    # --- for whoever wants to reach the app ---------------------------------------------------------------------------
+
+    async def dial(self, port: int) -> socket.socket:
+        """A connection to a port that the app listens on; raises `Unavailable`."""
+        return await self._door.dial(port)
+
+    def members(self) -> list[int]:
+        """The numbers of all its processes, outside."""
+        if self._cgroup is not None:
+            return self._cgroup.members()
+        try:
+            return [child.pid for child in psutil.Process(self._outer).children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    # --- within -------------------------------------------------------------------------------------------------------
+
+    def _openings(self) -> tuple[list[Opening], list[Opening]]:
+        """Where core listens inside: on ports that take more rights, and on all others."""
+        plan = self._plan
+        openings = [
+            Opening(
+                LOOPBACK, BUS_PORT, lambda listener, of_app: forward(listener, self._connect_bus, of_app, MOST_TO_BUS)
+            ),
+            Opening(LOOPBACK, GATEWAY_PORT, lambda listener, of_app: accept_each(listener, self._gateway, of_app)),
+            *(Opening(one.address, one.port, forwarding(partial(self._reach, one))) for one in plan.reaches),
+            *plan.outside,
+        ]
+        low = [one for one in openings if one.port in PRIVILEGED]
+        return low, [one for one in openings if one.port not in PRIVILEGED]
+
+    async def _connect_bus(self) -> socket.socket:
+        connection = await connect_host(self._plan.bus)
+        self.reached_bus = True
+        return connection
+
+    async def _reach(self, other: Published) -> socket.socket:
+        if not self._may_reach(self._plan.app, other.app):
+            raise Unavailable(f"{self._plan.app} has no grant to use {other.app} any more")
+        return await self._ports.connect(other.app, other.port)
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        self._tasks.append(asyncio.ensure_future(work))
+
+    def _orders(self) -> dict[str, object]:
+        plan, limits = self._plan, self._plan.limits
+        bounds = {"CORE": 0, "NOFILE": limits.files, "NPROC": limits.tasks + (1 if self._cgroup else 0)}
+        if limits.disk:
+            bounds["FSIZE"] = limits.disk
+        if not (self.user or os.getuid()):
+            del bounds["NPROC"]  # root is not counted
+        return {
+            "listen": [(one.address, one.port) for one in self._openings()[1]], "dial": plan.dialled, "limits": bounds, "user": self.user,
+            "folder": APP, "command": list(plan.command), "environment": dict(plan.environment),
+        }  # fmt: skip
+
+    def _arguments(self) -> list[str]:
+        plan = self._plan
+        words = [*namespaces(root=os.getuid() == 0), *program(plan.mounts, plan.limits)]
+        if rules := system_call_filter():
+            self._files.append(_memory_file("seccomp", rules))
+            words += ["--seccomp", str(self._files[-1])]
+        return words
+
+    def _close_files(self) -> None:
+        for descriptor in self._files:
+            os.close(descriptor)
+        self._files.clear()
+
+    def _hit(self, kind: str, detail: str) -> None:
+        if kind == "memory":
+            self._limit_hit = detail
+        self._on_limit(kind, detail)
+
+    def _over(self, kind: str, detail: str) -> None:
+        self._limit_hit = detail
+        self._on_limit(kind, detail)
+        if kind == "disk":
+            self._on_over(detail)
+        else:
+            with suppress(ProcessLookupError):
+                os.killpg(self._outer, signal.SIGKILL)
+
+
+def forwarding(connect: Callable[[], Awaitable[socket.socket]]) -> Listen:
+    return lambda listener, of_app: forward(listener, connect, of_app)
+
+
+async def _serving(listener: socket.socket, work: Awaitable[None]) -> None:
+    with listener:
+        await work
+
+
+def _only(folder: Path) -> None:
+    """Make the folder; others beside it are of code that was before."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for other in folder.parent.iterdir():
+        if other != folder:
+            remove_tree(other)
+
+
+def _memory_file(name: str, content: bytes) -> int:
+    """The descriptor of a file that has no place; at its beginning."""
+    descriptor = os.memfd_create(name)
+    with os.fdopen(os.dup(descriptor), "wb") as file:
+        file.write(content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def node_id(folder: Path) -> str:
+    """Tells the control groups of nodes on one machine apart; by the folder of the node's apps."""
+    return hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:8]

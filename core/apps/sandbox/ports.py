@@ -1,0 +1,169 @@
+"""Ports that apps have for each other (`run.ports`): an address of this machine's loopback for each app, and a number for each port,
+chosen once and kept.
+
+The same address and number lead to the app from everywhere where they are open at all: on the host, and inside the sandbox of each app
+that was granted a call to it. So an address that one of them makes holds for the others. The app itself listens at that number on the
+127.0.0.1 of its own sandbox.
+
+The loopback address is no one of core's: browsers send the cookies of a host to each of its ports, and `localhost` has core's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from core.apps.sandbox.accept import Open, forward
+from core.apps.sandbox.loopback import LOOPBACK, is_published, published_address
+from pcloud.errors import Corrupt, Unavailable
+
+__all__ = ["Connect", "Ports", "Published", "connect_host"]
+
+# Below Linux's range of outgoing connections (from 32768), with room for those who use number + 10000 as well.
+FREE = range(15_000, 22_768)
+TRIES = 200
+FILE, ADDRESS = "ports.json", "address"
+CONNECT_SECONDS = 5.0
+Connect = Callable[[int], Awaitable[socket.socket]]
+
+
+class Published(NamedTuple):
+    """A port of an app, and where it is reached."""
+
+    app: str
+    address: str
+    port: int
+
+
+class Ports:
+    """Of all apps on this node; `folder` holds a folder for each."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._connects: dict[str, Connect] = {}
+        self._listening: dict[str, list[asyncio.Task[None]]] = {}
+
+    def published(self, app: str, name: str) -> Published:
+        """The app's port of that name; chosen at the first time. Raises `Corrupt`, or `Unavailable` when none is free."""
+        address = self._address(app)
+        return Published(app, address, self._number(app, name, address))
+
+    def _address(self, app: str) -> str:
+        """An address that can't be read is chosen again: what was made with it is known to hold no longer."""
+        file = self._folder / app / ADDRESS
+        kept = file.read_text().strip() if file.exists() else ""
+        if not is_published(kept):
+            kept = published_address()
+            _write(file, f"{kept}\n".encode())
+        return kept
+
+    def _number(self, app: str, name: str, address: str) -> int:
+        file = self._folder / app / FILE
+        try:
+            kept = msgspec.json.decode(file.read_bytes(), type=dict[str, int]) if file.exists() else {}
+        except msgspec.MsgspecError as error:
+            raise Corrupt(
+                f"the ports of {app} at {file} can't be read: remove the file, new ones are chosen"
+            ) from error
+        if name not in kept:
+            kept[name] = self._choose(address)
+            _write(file, msgspec.json.encode(kept))
+        return kept[name]
+
+    def _choose(self, address: str) -> int:
+        taken = {number for file in self._folder.glob(f"*/{FILE}") for number in _numbers(file)}
+        for number in random.sample(FREE, TRIES):
+            if number not in taken and _is_free(address, number) and _is_free(LOOPBACK, number):
+                return number
+        raise Unavailable("no port of this machine is free for an app: end programs that listen on many")
+
+    async def open(self, app: str, ports: Sequence[Published], connect: Connect) -> None:
+        """`connect` reaches the running app from now on, and the ports are open on the host. Raises `Unavailable` when another program
+        has one of them."""
+        await self.close(app)
+        listeners = [_listen(one) for one in ports]
+        self._connects[app] = connect
+        open_ = Open()
+        self._listening[app] = [
+            asyncio.create_task(_forward(listener, partial(connect, one.port), open_), name=f"port {one.port} of {app}")
+            for listener, one in zip(listeners, ports, strict=True)
+        ]
+
+    async def close(self, app: str) -> None:
+        self._connects.pop(app, None)
+        tasks = self._listening.pop(app, [])
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def connect(self, app: str, number: int) -> socket.socket:
+        """A connection to an app's port; raises `Unavailable` while the app does not run."""
+        if app not in self._connects:
+            raise Unavailable(f"{app} does not run")
+        return await self._connects[app](number)
+
+
+async def _forward(listener: socket.socket, connect: Callable[[], Awaitable[socket.socket]], open_: Open) -> None:
+    with listener:
+        await forward(listener, connect, open_)
+
+
+async def connect_host(number: int) -> socket.socket:
+    """A connection to a program on this machine's own loopback; raises `Unavailable`."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await asyncio.get_running_loop().sock_connect(connection, (LOOPBACK, number))
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, OSError):
+            raise Unavailable(f"nobody listens on port {number}: {error.strerror or error}") from error
+        raise
+    return connection
+
+
+def _listen(one: Published) -> socket.socket:
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((one.address, one.port))
+        listener.listen(128)
+        listener.setblocking(False)
+    except OSError as error:
+        listener.close()
+        raise Unavailable(
+            f"{one.address}:{one.port} of {one.app} is taken by another program: end that program"
+        ) from error
+    return listener
+
+
+def _is_free(address: str, number: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, number))
+        except OSError:
+            return False
+    return True
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    part = file.with_name(f"{file.name}.part")
+    part.write_bytes(content)
+    part.replace(file)
+
+
+def _numbers(file: Path) -> list[int]:
+    try:
+        return list(msgspec.json.decode(file.read_bytes(), type=dict[str, int]).values())
+    except (OSError, msgspec.MsgspecError):
+        return []

@@ -1,0 +1,74 @@
+"""What the app manager is told at its start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.apps.archive.bounds import ArchiveBounds
+from core.apps.sandbox import Machine
+
+__all__ = ["AppSettings", "Supervision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """How processes are watched; seconds and bytes. `healthy`: running this long forgets earlier failures. `settle`:
+    running this long counts as started during an installation, and `start` bounds the wait for it. `log_lines`,
+    `log_rate`: lines and bytes that an app may say each second, on average over ten."""
+
+    stop: float = 10.0
+    back_off: float = 0.5
+    longest_back_off: float = 30.0
+    healthy: float = 60.0
+    settle: float = 1.0
+    start: float = 60.0
+    log_bytes: int = 4 * 2**20
+    log_line: int = 16 * 2**10
+    log_lines: int = 500
+    log_rate: int = 2**20
+
+
+AS_ASKED = (
+    "Apps run WITHOUT a sandbox, with all rights of this user, as --unconfined asks. To confine them, start without it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AppSettings:
+    """`folder`: holds a folder per app. `runtime`: for the gateways' sockets, short, 0700. `sdk`: the `pcloud`
+    package that apps get. `bundled`: the folder of the apps that come with PCloud (their content may run unconfined
+    without being asked for). `overrides`: settings by app that replace those of its manifest. `init_seconds`: how
+    long an init action is retried. `nats_url`: where apps find the bus. `machine`: what there is to make sandboxes of;
+    `unconfined`: make none."""
+
+    folder: Path
+    runtime: Path
+    nats_url: str
+    sdk: Path
+    bundled: Path | None = None
+    unconfined: bool = False
+    cache: Path | None = None
+    init_seconds: float = 120.0
+    install_seconds: float = 900.0
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    bounds: ArchiveBounds = field(default=ArchiveBounds())
+    supervision: Supervision = field(default=Supervision())
+    machine: Machine = field(default=Machine())
+
+    @property
+    def confines(self) -> bool:
+        """Apps run in sandboxes."""
+        return self.machine.confines and not self.unconfined
+
+    @property
+    def warning(self) -> str:
+        """One line for the owner where apps run without a sandbox, with what to do; '' where they run in one."""
+        return AS_ASKED if self.unconfined else self.machine.warning
+
+    @property
+    def sandbox(self) -> str:
+        """What keeps apps apart: bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
+        return self.machine.kind if self.confines else "unconfined"

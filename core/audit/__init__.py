@@ -1,9 +1,0 @@
-"""Who called what, and who was refused what: by core, by nats-server, by the kernel. One place writes it down (`Audit`), one reads it
-(`read_audit`); both are the owner's alone."""
-
-from core.audit.bus import watch_bus
-from core.audit.log import ANYONE, Audit
-from core.audit.read import AuditPage, read_audit
-from core.audit.refusals import api_refused, archive_audited
-
-__all__ = ["ANYONE", "Audit", "AuditPage", "api_refused", "archive_audited", "read_audit", "watch_bus"]

@@ -1,0 +1,148 @@
+"""The administration socket: what the CLI asks of the node beyond GraphQL.
+
+It is a unix socket in the node's private folder (mode 0700): who can open it is the owner.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from aiohttp import web
+
+from core.access.caller import OWNER
+from core.front.app_routes import app_routes
+from core.front.http import error_response
+from core.front.lines import as_lines, dumps
+from pcloud.errors import NotFound, PCloudError, Rejected
+
+__all__ = ["admin_application"]
+
+log = logging.getLogger("pcloud.admin")
+# Archives are no part of it: they are written to the disk as they come.
+LARGEST_BODY = 64 * 2**20
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@web.middleware
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell an error in the form in which the API tells its own."""
+    try:
+        return await handler(request)
+    except PCloudError as error:
+        return error_response(error)
+
+
+def admin_application(node: Any) -> web.Application:
+    """Routes over a `core.node.bootstrap.Node`."""
+    routes = web.RouteTableDef()
+
+    @routes.get("/graphql")  # a websocket, for subscriptions
+    @routes.post("/graphql")
+    async def graphql(request: web.Request) -> web.StreamResponse:
+        return await node.api.http(request, OWNER)
+
+    @routes.post("/graphql/{app}")
+    async def graphql_as_app(request: web.Request) -> web.StreamResponse:
+        return await node.api.http(request, replace(OWNER, through=request.match_info["app"]))
+
+    @routes.get("/status")
+    async def status(_: web.Request) -> web.StreamResponse:
+        return web.json_response(await node.status())
+
+    @routes.get("/metrics")
+    async def metrics(request: web.Request) -> web.StreamResponse:
+        return await node.metrics.answer(request)
+
+    @routes.post("/devices")
+    async def pair(request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        if body.get("metrics") is True:
+            return web.json_response(await node.devices.pair_watcher(body.get("name", ""), f"{node.address}/metrics"))
+        scopes = body.get("scopes") or ["manage"]
+        return web.json_response(await node.devices.pair(body.get("name", ""), f"{node.address}/graphql", scopes))
+
+    @routes.get("/devices")
+    async def devices(_: web.Request) -> web.StreamResponse:
+        return web.json_response(node.devices.list())
+
+    @routes.delete("/devices/{id}")
+    async def revoke(request: web.Request) -> web.StreamResponse:
+        await node.devices.revoke(request.match_info["id"])
+        return web.json_response({"revoked": request.match_info["id"]})
+
+    @routes.post("/call")
+    async def call(request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        answer = await node.calls.call(OWNER, body["target"], body.get("args", {}), actions=body.get("actions", {}))
+        return web.json_response({"result": answer.result, "revision": str(answer.revision)}, dumps=dumps)
+
+    @routes.post("/replay")
+    async def replay(request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        answer = await node.processor.replay(
+            body["trigger"], body.get("from", "start"), type=body.get("type", ""), id=body.get("id", ""),
+            dry_run=bool(body.get("dry_run")), actor=OWNER.actor,
+        )  # fmt: skip
+        return web.json_response(answer, dumps=dumps)
+
+    @routes.post("/runs/{id}/{what}")
+    async def run(request: web.Request) -> web.StreamResponse:
+        command = {"retry": node.processor.retry, "dismiss": node.processor.dismiss}.get(request.match_info["what"])
+        if command is None:
+            raise NotFound("a run can be retried or dismissed")
+        await command(request.match_info["id"])
+        return web.json_response({"id": request.match_info["id"]})
+
+    @routes.get("/nats")
+    async def nats(request: web.Request) -> web.StreamResponse:
+        """Environment variables for the nats CLI; they travel over the private socket only. Core's own credentials for
+        `?write=true`, else those that can only look."""
+        user = node.server.core if request.query.get("write") == "true" else node.server.inspector
+        return web.json_response({"NATS_URL": node.server.url, "NATS_USER": user.user, "NATS_PASSWORD": user.password})
+
+    @routes.post("/signin-link")
+    async def link(request: web.Request) -> web.StreamResponse:
+        """`?private=true`: at the address that other programs on this machine can't guess."""
+        private = request.query.get("private") == "true"
+        if private and not node.private_address:
+            raise Rejected(
+                "this node has no address besides its own: start it without --domain and --listen, or name a domain that can't be guessed"
+            )
+        return web.json_response({"link": node.sign_in_link(node.private_address if private else node.address)})
+
+    @routes.post("/owner/reset")
+    async def reset(request: web.Request) -> web.StreamResponse:
+        """A new credential without the present one, which ends all sessions; `?devices=true`: revokes the devices as well. `kept`: why
+        the storage keys of a device could not be revoked, by its id."""
+        credential = await node.change_credential()
+        active = [one["id"] for one in node.devices.list() if one["state"] == "active"]
+        kept: dict[str, str] = {}
+        revoked = active if request.query.get("devices") == "true" else []
+        for id in revoked:
+            try:
+                await node.devices.revoke(id)
+            except PCloudError as error:  # the token is gone nevertheless, and the new credential has to be told
+                kept[id] = error.message
+        return web.json_response(
+            {"credential": credential, "devices": len(active), "revoked": len(revoked), "kept": kept}
+        )
+
+    @routes.post("/graph/verify")
+    async def verify(request: web.Request) -> web.StreamResponse:
+        return await as_lines(request, node.verify)
+
+    @routes.post("/graph/rebuild")
+    async def rebuild(request: web.Request) -> web.StreamResponse:
+        wanted = request.query
+        back = wanted.get("back", "") == "true"
+        return await as_lines(request, partial(node.rebuild, wanted.get("view", "graph"), wanted.get("to", ""), back))
+
+    application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_BODY)
+    application.add_routes(routes)
+    application.add_routes(app_routes(node))
+    return application

@@ -1,0 +1,55 @@
+"""The pages of core's own on every app's origin: who is signed in there, the way out, and what is shown after it.
+
+They need no script, and no app has a part in them; but an app's page can look like anything, so the pages that prove something are those
+of core's own origin and of the console.
+"""
+
+from __future__ import annotations
+
+import html
+
+from aiohttp import web
+
+from core.front.ingress.pages import sealed_policy
+from projections.directory import Session
+
+__all__ = ["SIGN_OUT", "account_page", "signed_out_page"]
+
+SIGN_OUT = "/_pcloud/signout"
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>{title} · PCloud</title><style>
+:root{{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}}body{{margin:0;min-height:100dvh;display:grid;place-items:center;
+background:light-dark(#f4f5f7,#14161a)}}main{{background:light-dark(#fff,#1e2127);padding:2rem;border-radius:1rem;width:min(22rem,86vw);
+box-sizing:border-box;box-shadow:0 1px 12px #0002}}h1{{margin:0 0 .5rem;font-size:1.4rem;overflow-wrap:anywhere}}
+p{{margin:.2rem 0 1rem;opacity:.85}}
+a,button{{font:inherit;font-weight:600;display:block;width:100%;box-sizing:border-box;padding:.7rem;margin-top:.6rem;border:1px solid #8886;
+border-radius:.5rem;text-align:center;text-decoration:none;color:inherit;background:none;cursor:pointer}}
+.first{{border-color:transparent;background:#2563eb;color:#fff}}
+a:focus-visible,button:focus-visible{{outline:3px solid #2563eb;outline-offset:2px}}
+</style><main>{body}</main></html>"""
+
+
+def account_page(title: str, session: Session, console: str, home: str) -> web.Response:
+    """On the origin of the app called `title`. `console`, `home`: the addresses of the console and of core's own front page."""
+    body = (
+        f"<h1>{html.escape(title)}</h1><p>You are signed in as the owner of this cloud, in {html.escape(session.browser)} "
+        f"({html.escape(session.device)}).</p>"
+        f'<form method="post" action="{SIGN_OUT}"><button class="first">Sign out</button></form>'
+        f'<a href="/">Back to {html.escape(title)}</a><a href="{html.escape(console)}sessions">All sessions, in the console</a>'
+        f'<a href="{html.escape(home)}">Your cloud</a>'
+    )
+    return _page(title, body)
+
+
+def signed_out_page(home: str) -> web.Response:
+    body = (
+        "<h1>You are signed out</h1><p>This browser no longer reaches your cloud, on this page and on all others.</p>"
+        f'<a class="first" href="{html.escape(home)}signin">Sign in again</a>'
+    )
+    return _page("Signed out", body)
+
+
+def _page(title: str, body: str) -> web.Response:
+    text = PAGE.format(title=html.escape(title), body=body)
+    headers = {"Content-Security-Policy": sealed_policy(text, "'self'"), "Cache-Control": "no-store"}
+    return web.Response(text=text, content_type="text/html", headers=headers)

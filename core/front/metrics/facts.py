@@ -1,0 +1,106 @@
+"""What is looked up when somebody asks: where views, triggers, queues, apps and the disk stand.
+
+Each look is bounded by the number of apps, triggers and streams, never by what is stored. The log's server is asked
+briefly: while it is away, the rest is told all the same, as that is when somebody looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.apps.process.vitals import AppVitals
+from eventstore.report import ConsumerReport, StreamReport
+from pcloud.errors import PCloudError
+
+__all__ = ["Facts", "Lag", "gather_facts"]
+
+PATIENCE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a view is behind its log: events, and seconds since the first of them was stored (0 where that is not known)."""
+
+    events: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class Facts:
+    """`log_up`: whether the log's server has answered; without it what only it knows is missing."""
+
+    log_up: bool = False
+    last: int = 0
+    streams: Sequence[StreamReport] = ()
+    triggers: Sequence[ConsumerReport] = ()
+    work: Sequence[ConsumerReport] = ()
+    lags: Mapping[str, Lag] = field(default_factory=dict[str, Lag])
+    runs: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    apps: Sequence[AppVitals] = ()
+    refused: Mapping[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    waiting_appends: int = 0
+    waiting_audit: int = 0
+    disk_free: int = 0
+    disk_total: int = 0
+    nats_memory: int = 0
+    takes_writes: bool = True
+    graph_up: bool = True
+
+
+async def gather_facts(node: Any) -> Facts:
+    """From a `core.node.bootstrap.Node`."""
+    facts = Facts(
+        runs=node.views.runs.tally,
+        refused=dict(node.quotas.refusals.counts),
+        waiting_appends=node.store.waiting,
+        waiting_audit=node.audit.waiting,
+        takes_writes=not node.problem,
+        graph_up=not node.views.graphs.problem,
+    )
+    usage, facts.nats_memory, facts.apps = await asyncio.gather(
+        asyncio.to_thread(node.folder.usage), asyncio.to_thread(memory_of, node.server.pid), node.apps.vitals()
+    )
+    facts.disk_free, facts.disk_total = usage
+    # A server that dies meanwhile takes its time to be found out; what it said by then is kept.
+    with suppress(PCloudError, TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await ask_the_log(node, facts)
+    return facts
+
+
+async def ask_the_log(node: Any, facts: Facts) -> None:
+    store = node.store
+    facts.streams, facts.triggers, facts.work, facts.last = await asyncio.gather(
+        store.report_streams(patience=PATIENCE),
+        store.report_consumers("GRAPH", patience=PATIENCE),
+        store.report_consumers("WORK", patience=PATIENCE),
+        store.last_sequence(),
+    )
+    runs_last = await store.runs.last_sequence()
+    views = node.views
+    loops = {"directory": views.directory_loop, "graph": views.graph_loop, "search": views.search_loop}
+    facts.lags = {
+        **{name: await lag(store, loop, facts.last) for name, loop in loops.items()},
+        "runs": Lag(max(0, runs_last - views.runs_loop.checkpoint.sequence), 0.0),
+    }
+    facts.log_up = True
+
+
+async def lag(store: Any, loop: Any, last: int) -> Lag:
+    at = loop.checkpoint.sequence
+    if at >= last:
+        return Lag(0, 0.0)
+    since = await store.time_after(at)
+    return Lag(last - at, max(0.0, time.time() - since) if since is not None else 0.0)
+
+
+def memory_of(pid: int | None) -> int:
+    """Bytes of memory that one process holds; 0 when it is not there."""
+    from core.apps.process.vitals import resident
+
+    return resident([pid]) if pid is not None else 0

@@ -1,0 +1,49 @@
+"""Answers a scrape: what was counted and what is looked up now, in the form that the asker takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+from aiohttp import web
+from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
+
+from core.front.metrics.facts import Facts, gather_facts
+from core.front.metrics.families import families
+from core.front.metrics.meters import Meters
+
+__all__ = ["Metrics"]
+
+
+class Metrics:
+    """`node`: a `core.node.bootstrap.Node`. Scrapes that come together are answered one after the other: nobody can make
+    many looks at once of them."""
+
+    def __init__(self, meters: Meters, node: Any) -> None:
+        self._meters, self._node = meters, node
+        self._turn = asyncio.Lock()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        """Whoever calls this has made sure that the asker may know."""
+        body, content_type = await self.text(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+    async def text(self, accept: str = "") -> tuple[bytes, str]:
+        """The body and its content type. `accept`: of the request; Prometheus' text form unless it asks for OpenMetrics."""
+        async with self._turn:
+            facts = await gather_facts(self._node)
+        encode, content_type = choose_encoder(accept)
+        return encode(Together(self._meters, facts)), content_type  # type: ignore[arg-type]
+
+
+class Together:
+    """What the encoder takes for a registry."""
+
+    def __init__(self, meters: Meters, facts: Facts) -> None:
+        self._meters, self._facts = meters, facts
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._meters.collect()
+        yield from families(self._facts)

@@ -1,0 +1,106 @@
+"""Streams of events for subscriptions: what is new as the view folds it, and from `after` on without a gap.
+
+The newest events are kept in memory; a subscriber that is further behind than that reads the log until it has caught up, so a slow one
+costs no memory. An event is handed out only after the local view has folded it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from core.graph.api.history import HistoryReader
+from pcloud.event import StoredEvent
+from projections.checkpoint import Checkpoint
+
+__all__ = ["EventHub", "FoldedEvents"]
+
+KEPT = 2_000
+CHUNK = 100
+
+
+class FoldedEvents(Protocol):
+    """The part of `projections.loop.ProjectionLoop` that is needed here."""
+
+    @property
+    def checkpoint(self) -> Checkpoint: ...
+    def on_applied(self, callback: Callable[[Sequence[StoredEvent]], None], /) -> Callable[[], None]: ...
+    async def wait_for(self, sequence: int, timeout: float = 10.0) -> None: ...
+
+
+class EventHub:
+    """One per node; `close()` stops listening."""
+
+    def __init__(self, log: HistoryReader, loop: FoldedEvents, *, kept: int = KEPT) -> None:
+        self._log, self._loop = log, loop
+        self._recent: deque[StoredEvent] = deque(maxlen=kept)
+        self._floor = self._folded = loop.checkpoint.sequence  # events after the floor are all in `_recent`
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._unsubscribe = loop.on_applied(self._applied)
+
+    def close(self) -> None:
+        self._unsubscribe()
+
+    @property
+    def folded(self) -> int:
+        """The sequence up to which events have been handed out to those who wait."""
+        return self._folded
+
+    def _applied(self, events: Sequence[StoredEvent]) -> None:
+        overflow = len(self._recent) + len(events) - (self._recent.maxlen or 0)
+        if overflow > 0:
+            dropped = [*self._recent, *events][overflow - 1]
+            self._floor = dropped.sequence
+        self._recent.extend(events)
+        self._folded = events[-1].sequence
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+    async def stream(self, app: str, type: str, after: int) -> AsyncIterator[list[StoredEvent]]:
+        """The events of one type after a sequence, in order, in chunks; waits for more and never ends."""
+        await self._loop.wait_for(after)
+        position = after
+        while True:
+            if position < self._floor:
+                floor = self._floor
+                async for chunk in self._from_log(app, type, position + 1, floor):
+                    yield chunk
+                position = floor
+                continue
+            newest = self._folded
+            found = [e for e in self._after(position) if e.ref.app == app and e.ref.type == type]
+            position = max(position, newest)
+            for start in range(0, len(found), CHUNK):
+                yield found[start : start + CHUNK]
+            if position >= self._folded:
+                await self._more()
+
+    def _after(self, position: int) -> list[StoredEvent]:
+        found: list[StoredEvent] = []
+        for event in reversed(self._recent):
+            if event.sequence <= position:
+                break
+            found.append(event)
+        found.reverse()
+        return found
+
+    async def _from_log(self, app: str, type: str, first: int, last: int) -> AsyncIterator[list[StoredEvent]]:
+        chunk: list[StoredEvent] = []
+        async for event in self._log.read(first, last, subjects=(f"graph.{app}.{type}.*",)):
+            chunk.append(event)
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+    async def _more(self) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            self._waiting.discard(future)

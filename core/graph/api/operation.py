@@ -1,0 +1,198 @@
+"""One operation ready to run: its root fields in order, each with the plan of what is selected under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from graphql import DocumentNode, FieldNode, GraphQLField, OperationDefinitionNode, SelectionSetNode, is_non_null_type
+
+from core.access.caller import Caller
+from core.graph.api.document import Document, collect
+from core.graph.api.limits import ApiLimits
+from core.graph.api.plan import Binder, NodePlan, Planner, Shape
+from core.graph.api.served import PlatformFields, Root, Served
+from core.graph.api.variables import Variables
+from core.graph.schema.names import small
+from pcloud.errors import Rejected
+
+__all__ = ["HitsPlan", "Operation", "Payload", "Request", "Step", "prepare"]
+
+
+class Payload(NamedTuple):
+    """A mutation's payload: response keys and what each is; the plan of the entities, when they are wanted."""
+
+    keys: tuple[tuple[str, str], ...]
+    nodes: Mapping[str, NodePlan]
+
+
+class HitsPlan(NamedTuple):
+    """Objects with a `node` in them: plain keys, and under each node's response key the plan per type of the view."""
+
+    plain: Shape
+    nodes: Mapping[str, Mapping[str, NodePlan]]
+    order: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One root field. `plan` suits `root.kind`; what is no root of the graph (`alone`: a document of this field alone) is the library's
+    to answer."""
+
+    key: str
+    name: str
+    fields: tuple[FieldNode, ...]
+    definition: GraphQLField | None = None
+    root: Root | None = None
+    platform: PlatformFields | None = None
+    plan: Any = None
+    alone: DocumentNode | None = None
+
+    @property
+    def required(self) -> bool:
+        return self.definition is not None and is_non_null_type(self.definition.type)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    node: OperationDefinitionNode
+    kind: str
+    steps: tuple[Step, ...]
+
+
+@dataclass(slots=True)
+class Request:
+    """One request while it is answered."""
+
+    caller: Caller
+    served: Served
+    document: Document
+    operation: Operation
+    raw_variables: Mapping[str, Any]
+    binder: Binder
+    headers: Mapping[str, str]
+
+    def arguments(self, step: Step) -> dict[str, Any]:
+        assert step.definition is not None
+        return self.binder.arguments(step.definition, step.fields[0])
+
+    def header(self, name: str) -> str:
+        return self.headers.get(name) or self.headers.get(name.lower()) or ""
+
+
+def prepare(
+    caller: Caller,
+    served: Served,
+    document: Document,
+    node: OperationDefinitionNode,
+    variables: Mapping[str, Any],
+    headers: Mapping[str, str],
+    limits: ApiLimits,
+) -> Request:
+    """Check the operation's variables, and plan it (or find its plan). Raises `Rejected` or `BadRequest`."""
+    if (reader := document.variables.get(id(node))) is None:
+        reader = document.variables[id(node)] = Variables(served.schema, node, served.readers)
+    values = reader.read(variables)
+    deciding = {one: values.coerced.get(one) for one in document.deciding}
+    key = (id(node), *deciding.values())
+    planner = Planner(document, served.schema, served.view, deciding)
+    if (operation := document.plans.get(key)) is None:
+        if len(document.plans) > 64:
+            document.plans.clear()
+        operation = document.plans[key] = _plan(served, document, node, planner, deciding)
+    binder = Binder(served.view, values, limits)
+    return Request(caller, served, document, operation, variables, binder, headers)
+
+
+def _plan(
+    served: Served, document: Document, node: OperationDefinitionNode, planner: Planner, deciding: Mapping[str, Any]
+) -> Operation:
+    root_type = served.schema.get_root_type(node.operation)
+    if root_type is None:
+        raise Rejected(f"this view has no {node.operation.value}s")
+    steps: list[Step] = []
+    for key, fields in collect(document, node.selection_set, root_type.name, deciding).items():
+        name = fields[0].name.value
+        if (root := served.roots.get(name)) is not None:
+            plan = _root_plan(served, planner, root, fields)
+            steps.append(Step(key, name, tuple(fields), root_type.fields[name], root, plan=plan))
+        elif name == "__typename":
+            steps.append(Step(key, name, tuple(fields), plan=root_type.name))
+        else:
+            definition, alone = root_type.fields.get(name), _alone(document, node, fields)
+            steps.append(Step(key, name, tuple(fields), definition, platform=served.platform.get(name), alone=alone))
+    return Operation(node, node.operation.value, tuple(steps))
+
+
+def _alone(document: Document, node: OperationDefinitionNode, fields: list[FieldNode]) -> DocumentNode:
+    operation = OperationDefinitionNode(
+        operation=node.operation,
+        variable_definitions=node.variable_definitions,
+        selection_set=SelectionSetNode(selections=tuple(fields)),
+    )
+    return DocumentNode(definitions=(operation, *document.fragments.values()))
+
+
+def _root_plan(served: Served, planner: Planner, root: Root, fields: list[FieldNode]) -> Any:
+    type_ = root.type
+    if type_ is None:
+        return {"search": _search_plan, "history": _history_plan, "revision": lambda *_: None}[root.kind](
+            served, planner, fields
+        )
+    match root.kind:
+        case "get" | "query":
+            return planner.nodes(type_, fields)
+        case "aggregate":
+            return planner.aggregate(type_, fields)
+        case "events":
+            return hits_plan(planner, f"{type_.name}Event", fields, {type_.name: type_})
+        case _:
+            payload = f"{root.kind.capitalize()}{type_.name}Payload"
+            return _payload_plan(planner, payload, small(type_.name), root, fields)
+
+
+def _payload_plan(planner: Planner, payload: str, field: str, root: Root, fields: list[FieldNode]) -> Payload:
+    assert root.type is not None
+    keys: list[tuple[str, str]] = []
+    nodes: dict[str, NodePlan] = {}
+    for key, found in planner.collect(fields, payload).items():
+        name = found[0].name.value
+        if name == field:
+            nodes[key] = planner.nodes(root.type, found)
+            keys.append((key, "nodes"))
+        else:
+            keys.append((key, "count" if name == "count" else payload))
+    return Payload(tuple(keys), nodes)
+
+
+def hits_plan(planner: Planner, type_: str, fields: list[FieldNode], types: Mapping[str, Any]) -> HitsPlan:
+    """For the fields of an object that has scalars and a `node`."""
+    nodes: dict[str, dict[str, NodePlan]] = {}
+    selected = planner.collect(fields, type_)
+    for key, found in selected.items():
+        if found[0].name.value == "node":
+            nodes[key] = {name: planner.nodes(one, found) for name, one in types.items()}
+    return HitsPlan(planner.plain(type_, fields), nodes, tuple(selected))
+
+
+def _search_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> dict[str, tuple[str, Any]]:
+    """Response key → (what it is, its plan)."""
+    plans: dict[str, tuple[str, Any]] = {}
+    for key, found in planner.collect(fields, "SearchResult").items():
+        name = found[0].name.value
+        if name == "hits":
+            plans[key] = name, hits_plan(planner, "SearchHit", found, served.view.types)
+        elif name == "facets":
+            values = planner.collect(found, "SearchFacet")
+            inner = {
+                one: (nodes[0].name.value, planner.plain("SearchFacetCount", nodes)) for one, nodes in values.items()
+            }
+            plans[key] = name, inner
+        else:
+            plans[key] = name, None
+    return plans
+
+
+def _history_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> Shape:
+    return planner.plain("HistoryEntry", fields)

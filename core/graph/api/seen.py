@@ -1,0 +1,68 @@
+"""An entity's `_version` in an app's view: the last event that the view shows.
+
+The stored version moves with every event, also with those that change only fields which the view hides, and would tell of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from core.graph.api.history import HistoryReader, shows
+from core.graph.api.plan import ChildPlan, NodePlan
+from core.graph.schema.view import View
+from core.graph.schema.view_type import ViewType
+from pcloud.errors import Rejected
+from pcloud.subject import Ref
+from projections.graph.port import Row
+
+__all__ = ["settle_versions"]
+
+MOST = 1_000  # entities of one answer whose versions are looked up
+CHUNK = 100  # subjects of one reading of the log
+
+
+async def settle_versions(view: View, log: HistoryReader, plan: NodePlan, rows: Sequence[Row]) -> None:
+    """Put the sequence of the last event that `view` shows into each row's `_version`, as far as the plan wants it."""
+    if not view.app or not plan.versioned:
+        return
+    found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    types: dict[str, ViewType] = {}
+    count = 0
+    for type_, row in _versioned(plan, rows):
+        found[type_.stored][row["id"]].append(row)
+        types[type_.stored] = type_
+        if (count := count + 1) > MOST:
+            raise Rejected(f"`_version` is asked for of more than {MOST} entities: ask for smaller pages (`first`)")
+    for stored, by_id in found.items():
+        ids = sorted(by_id)
+        for start in range(0, len(ids), CHUNK):
+            await _settle(log, types[stored], {id: by_id[id] for id in ids[start : start + CHUNK]})
+
+
+async def _settle(log: HistoryReader, type_: ViewType, by_id: dict[str, list[Row]]) -> None:
+    app, _, name = type_.stored.partition("/")
+    subjects = {Ref(app, name, id).subject: id for id in by_id}
+    last = max(row["_version"] for rows in by_id.values() for row in rows)
+    seen = dict.fromkeys(by_id, 0)
+    async for event in log.read(1, last, subjects=tuple(subjects)):
+        if shows(type_, event):
+            seen[event.ref.id] = event.sequence
+    for id, rows in by_id.items():
+        for row in rows:
+            row["_version"] = seen[id]
+
+
+def _versioned(plan: NodePlan, rows: Sequence[Row]) -> Iterator[tuple[ViewType, Row]]:
+    if plan.select.version:
+        yield from ((plan.type, row) for row in rows)
+    for child in plan.children:
+        if isinstance(child.plan, NodePlan) and child.plan.versioned:
+            for row in rows:
+                yield from _versioned(child.plan, _children(child, row))
+
+
+def _children(child: ChildPlan, row: Row) -> Sequence[Row]:
+    found: Any = row.get(child.key)
+    return found if isinstance(found, list) else [] if found is None else [found]

@@ -1,0 +1,221 @@
+"""Serves operations through Ariadne: queries field by field, a mutation's graph fields as one transaction, platform commands one after
+the other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from inspect import isawaitable
+from typing import Any
+
+import ariadne
+from ariadne.types import Extension
+from graphql import DocumentNode, ExecutionResult, GraphQLError, execute, located_error
+
+from core.access.caller import Caller
+from core.access.quota import size_of
+from core.graph.api.context import Context
+from core.graph.api.document import LONG, Documents
+from core.graph.api.errors import UNLOGGED, format_error
+from core.graph.api.execute import EventsExecutor, PlannedExecutor
+from core.graph.api.introspect import Introspection
+from core.graph.api.limits import ApiLimits, check_values
+from core.graph.api.mutate import Mutations
+from core.graph.api.operation import Request, Step
+from core.graph.api.query import Queries
+from core.graph.api.served import ServedViews
+from core.graph.api.subscribe import Subscriptions, read_position
+from core.graph.command.transact import ViewLoop
+from pcloud.errors import Rejected
+from pcloud.revision import Revision
+from projections.graph.port import GraphReader
+
+__all__ = ["Service"]
+
+
+class TellRevision(Extension):
+    """Puts what an answer is based on into its `extensions`."""
+
+    def format(self, context: Any) -> dict[str, Any] | None:
+        return {"revision": context.revision} if context.revision else None
+
+
+class Service:
+    """Everything that answers, put together by `core.graph.api.api`. `extensions`: Ariadne's, for each query and mutation."""
+
+    def __init__(
+        self,
+        served: ServedViews,
+        graph: GraphReader,
+        loops: tuple[ViewLoop, ViewLoop | None, ViewLoop],
+        queries: Queries,
+        mutations: Mutations,
+        subscriptions: Subscriptions,
+        epoch: str,
+        limits: ApiLimits,
+        extensions: Sequence[Any] = (),
+    ) -> None:
+        self._served, self._graph, self._epoch, self._limits = served, graph, epoch, limits
+        self._graph_loop, self._search_loop, self._directory_loop = loops
+        self._queries, self._mutations, self._subscriptions = queries, mutations, subscriptions
+        self._documents = Documents(limits)
+        self._introspection = Introspection(limits.introspection_seconds)
+        self._extensions = [*extensions, TellRevision]
+
+    async def context(self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]) -> Context:
+        """For one request; raises `Rejected`, `BadRequest`, `NotFound`."""
+        data = {
+            "query": body.get("query"),
+            "operationName": body.get("operationName") or None,
+            "variables": body.get("variables") or None,
+        }
+        check_values(data["variables"], self._limits)
+        served = self._served.of(caller)
+        context = Context(caller, headers, data, served, self._documents, self._limits)
+        if isinstance(text := data["query"], str) and len(text) >= LONG:
+            context.document = await self._documents.get(served.version, served.schema, text)
+        return context
+
+    async def answer(self, context: Context) -> dict[str, Any]:
+        """Answer a query or mutation; without `data` where it could not be begun. Raises errors of `pcloud.errors`."""
+        _, answer = await ariadne.graphql(
+            context.served.schema,
+            context.data,
+            context_value=context,
+            query_parser=context.query_parser,
+            query_validator=context.query_validator,
+            error_formatter=format_error,
+            logger=UNLOGGED,
+            extensions=self._extensions,
+            execution_context_class=PlannedExecutor,
+            run=self._run,
+        )
+        if context.request is None:
+            answer.pop("data", None)
+        return answer
+
+    async def subscribe(self, context: Context) -> tuple[bool, Any]:
+        """Whether it has begun, and the messages as `graphql.ExecutionResult`s, or the errors."""
+        return await ariadne.subscribe(
+            context.served.schema,
+            context.data,
+            context_value=context,
+            query_parser=context.query_parser,
+            query_validator=context.query_validator,
+            error_formatter=format_error,
+            logger=UNLOGGED,
+            executor_class=EventsExecutor,
+            subscribe_field_resolver=self._events,
+        )
+
+    def holds(self, request: Request) -> bool:
+        """Whether the caller's view is still the one that the request was prepared for. Raises `NotFound`."""
+        return self._served.of(request.caller) is request.served
+
+    async def refresh(self, request: Request) -> Request:
+        """The same request against the caller's view of now; raises `BadRequest` where that no longer has what is asked for."""
+        if self.holds(request):
+            return request
+        name = request.operation.node.name
+        body = {"query": request.document.text, "operationName": name.value if name else None}
+        context = await self.context(request.caller, body | {"variables": request.raw_variables}, request.headers)
+        served = context.served
+        context.document = await self._documents.get(served.version, served.schema, request.document.text)
+        prepared = context.prepare()
+        assert prepared is not None  # the document is the same
+        return prepared
+
+    def _events(self, _: Any, info: Any, after: str | None = None) -> AsyncGenerator[dict[str, Any], None]:
+        return self._subscriptions.run(info.context.request, after, self.refresh)
+
+    async def _wait(self, request: Request) -> None:
+        """Until the views have what the caller has seen (`Pcloud-Revision`) and the types that it asks for; raises `Rejected` or
+        `Unavailable`."""
+        asks_apps = any(map(_asks_apps, request.operation.steps))
+        if asks_apps and self._graph.checkpoint.sequence < self._served.declared:
+            await self._graph_loop.wait_for(self._served.declared)
+        if not (revision := request.header("Pcloud-Revision")):
+            return
+        sequence = read_position(revision, self._epoch)
+        await (self._graph_loop if asks_apps else self._directory_loop).wait_for(sequence)
+        searches = any(step.root is not None and step.root.kind == "search" for step in request.operation.steps)
+        if searches and self._search_loop is not None:
+            await self._search_loop.wait_for(sequence)
+
+    def _now(self) -> str:
+        return str(Revision(self._epoch, self._graph.checkpoint.sequence))
+
+    async def _run(self, context: Context) -> ExecutionResult:
+        """Errors of single fields are in the answer; raises what concerns all of it."""
+        request = context.request
+        assert request is not None
+        await self._wait(request)
+        known: Mapping[str, Any] = {}
+        if changes := _changes(request):
+            try:
+                known, revision = await self._mutations.run(request, changes)
+            except Exception as error:
+                context.revision = self._now()
+                return ExecutionResult(None, [located_error(error, path=[changes[0].key])])
+            context.revision = str(revision)
+        elif request.operation.kind == "query":
+            context.revision = self._now()
+        result = await self._fields(context, request, known)
+        context.revision = context.revision or self._now()
+        return result
+
+    async def _fields(self, context: Context, request: Request, known: Mapping[str, Any]) -> ExecutionResult:
+        """One root field after the other, so that the answer's size is bounded before the next one begins."""
+        data: dict[str, Any] = {}
+        errors: list[GraphQLError] = []
+        lacking, left = False, self._limits.answer
+        for step in request.operation.steps:
+            data[step.key] = None
+            try:
+                if step.alone is not None:
+                    result = await self._by_library(context, request, step, step.alone)
+                    errors += result.errors or ()
+                    lacking = lacking or result.data is None
+                    value = (result.data or {}).get(step.key)
+                else:
+                    value = known[step.key] if step.key in known else await self._planned(request, step)
+                if (left := left - size_of(value, left)) < 0:
+                    raise Rejected("the answer is too large: ask for smaller pages (`first`) or fewer fields")
+                data[step.key] = value
+            except Exception as error:
+                errors.append(located_error(error, path=[step.key]))
+                lacking = lacking or step.required
+        return ExecutionResult(None if lacking else data, errors or None)
+
+    async def _planned(self, request: Request, step: Step) -> Any:
+        return step.plan if step.root is None else await self._queries.answer(request, step)
+
+    async def _by_library(
+        self, context: Context, request: Request, step: Step, document: DocumentNode
+    ) -> ExecutionResult:
+        """A platform command, by its resolver, or a question about the schema."""
+        if step.platform is None:
+            return await self._introspection.answer(request, document)
+        variables = dict(request.raw_variables)
+        result = execute(request.served.schema, document, context_value=context, variable_values=variables)
+        return await result if isawaitable(result) else result
+
+
+def _changes(request: Request) -> list[Step]:
+    """A mutation's changes of the graph; raises `Rejected` where others stand beside them."""
+    if request.operation.kind != "mutation":
+        return []
+    changes = [step for step in request.operation.steps if step.root is not None]
+    command = next((step for step in request.operation.steps if step.platform is not None), None)
+    if changes and command:
+        raise Rejected(
+            f"`{command.name}` is no change of the graph: send it in an operation of its own, "
+            "apart from those that are one transaction"
+        )
+    return changes
+
+
+def _asks_apps(step: Step) -> bool:
+    """Whether a root field is about more than core's own types and commands."""
+    if step.root is None or step.root.kind == "revision":
+        return False
+    return step.root.type is None or not step.root.type.stored.startswith("core/")

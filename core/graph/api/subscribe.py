@@ -1,0 +1,93 @@
+"""Runs one subscription: events of one type, each in the shape that was selected, as the caller's view shows them now.
+
+The view is looked up anew for each chunk, so what is taken away from a caller ends with the next event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any
+
+from core.graph.api.events import EventHub
+from core.graph.api.history import HistoryReader, shown_actor, shown_through, shows
+from core.graph.api.operation import HitsPlan, Request
+from core.graph.api.seen import settle_versions
+from core.graph.schema.view import View
+from core.graph.schema.view_type import ViewType
+from pcloud.errors import Rejected
+from pcloud.event import StoredEvent
+from pcloud.revision import Revision
+from projections.graph.port import GraphReader, IdIn
+
+__all__ = ["Subscriptions", "read_position"]
+
+
+def read_position(text: str, epoch: str) -> int:
+    """The sequence of a revision that a caller sent; raises `Rejected` for one of another log."""
+    revision = Revision.parse(text)
+    if revision.epoch != epoch:
+        raise Rejected("this revision is of another log, as after a restore: forget it and read everything again")
+    return revision.sequence
+
+
+class Subscriptions:
+    def __init__(self, log: HistoryReader, graph: GraphReader, hub: EventHub) -> None:
+        self._log, self._graph, self._hub = log, graph, hub
+
+    async def run(
+        self, request: Request, after: str | None, refresh: Callable[[Request], Awaitable[Request]]
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """The `data` of each message, from `after` on; never ends. `refresh`: the same request against the caller's view of now."""
+        step = request.operation.steps[0]
+        assert step.root is not None and step.root.type is not None  # each field of `Subscription` is a type's events
+        start = read_position(after, self._log.epoch) if after else self._hub.folded
+        app, _, name = step.root.type.stored.partition("/")
+        async for chunk in self._hub.stream(app, name, start):
+            waiting = [chunk]
+            while waiting:
+                events = waiting.pop()
+                answered: Request | None = None
+                answers: list[dict[str, Any]] = []
+                try:
+                    while answered is not request:  # again, when the view was swapped meanwhile
+                        answered = request = await refresh(request)
+                        step = request.operation.steps[0]
+                        assert step.root is not None and step.root.type is not None
+                        answers = await self._answers(request, step.root.type, step.plan, events)
+                        request = await refresh(request)
+                except Rejected:
+                    if len(events) < 2:
+                        raise
+                    # It may be too much for one answer only.
+                    middle = len(events) // 2
+                    waiting += [events[middle:], events[:middle]]
+                    continue
+                for one in answers:
+                    yield {step.key: one}
+
+    async def _answers(
+        self, request: Request, type_: ViewType, plan: HitsPlan, events: Sequence[StoredEvent]
+    ) -> list[dict[str, Any]]:
+        events = [event for event in events if shows(type_, event)]
+        ids = tuple(dict.fromkeys(event.ref.id for event in events))
+        nodes: dict[str, dict[str, Any]] = {}
+        for key, plans in plan.nodes.items():
+            request.binder.begin()
+            node = plans[type_.name]
+            rows = await self._graph.fetch(request.binder.exactly(node, IdIn(ids), len(ids))) if ids else ()
+            await settle_versions(request.served.view, self._log, node, rows)
+            nodes[key] = {row["id"]: node.shape(row) for row in rows}
+        return [self._answer(request.served.view, type_, plan, event, nodes) for event in events]
+
+    def _answer(
+        self, view: View, type_: ViewType, plan: HitsPlan, event: StoredEvent, nodes: dict[str, dict[str, Any]]
+    ) -> dict[str, Any]:
+        shown = plan.plain({
+            "kind": event.kind.value,
+            "id": event.ref.id,
+            "revision": str(Revision(self._log.epoch, event.sequence)),
+            "actor": shown_actor(view, event.actor),
+            "through": shown_through(view, event.through),
+            "changed": [one.name for stored, one in type_.by_stored.items() if stored in event.change.fields],
+        })  # fmt: skip
+        return {key: nodes[key].get(event.ref.id) if key in nodes else shown[key] for key in plan.order}

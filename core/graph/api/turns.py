@@ -1,0 +1,39 @@
+"""How many answers one app has in memory at once: from its request's body until the answer has been taken, at its own pace.
+
+A request that comes on top waits; only its own app is slower by that. The owner's and the devices' are not counted: they may wait for
+an action of an app's, which itself asks for something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from core.access.caller import Caller
+
+__all__ = ["Turns"]
+
+
+class Turns:
+    """`most`: for each app, and apart from that for its pages."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._free: dict[tuple[str, str, str], tuple[asyncio.Semaphore, int]] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, caller: Caller) -> AsyncIterator[None]:
+        if not caller.view_app:
+            yield
+            return
+        key = (caller.kind, caller.name, caller.through)
+        free, users = self._free.get(key) or (asyncio.Semaphore(self._most), 0)
+        self._free[key] = free, users + 1
+        try:
+            async with free:
+                yield
+        finally:
+            free, users = self._free.pop(key)
+            if users > 1:
+                self._free[key] = free, users - 1

@@ -1,0 +1,165 @@
+"""Reads the variables of an operation by readers made once for each type: the library walks through the schema anew each time.
+
+A reader gives what the library gives, in the same order, or refuses. What it refuses goes to the library, which knows how to say what
+is wrong. Values come from JSON and are not nested beyond the API's bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from graphql import (
+    GraphQLError,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    Undefined,
+    VariableValues,
+    coerce_input_literal,
+    coerce_input_value,
+    get_variable_values,
+    is_input_object_type,
+    is_list_type,
+    is_non_null_type,
+    is_required_input_field,
+)
+
+from core.graph.api.errors import BadRequest
+from core.graph.schema.graphql_core import VariableValueSource, get_variable_signature
+
+__all__ = ["Readers", "Variables"]
+
+Reader = Callable[[Any], Any]
+_MOST_ERRORS = 20
+
+
+class _Field(NamedTuple):
+    name: str
+    out_name: str
+    read: Reader
+    required: bool
+    default: Any
+
+
+class Readers:
+    """Of one schema's input types, each made when a variable first has it. A reader raises for what does not suit it."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, Reader] = {}
+
+    def of(self, type_: Any) -> Reader:
+        if is_non_null_type(type_):
+            return _required(self.of(type_.of_type))
+        if is_list_type(type_):
+            return _list(self.of(type_.of_type))
+        if not is_input_object_type(type_):
+            leaf = type_.coerce_input_value
+            return lambda value: None if value is None else leaf(value)
+        if (known := self._objects.get(type_.name)) is None:
+            known = self._objects[type_.name] = self._object(type_)
+        return known
+
+    def _object(self, type_: GraphQLInputObjectType) -> Reader:
+        fields: list[_Field] = []  # made with the first value: types may hold themselves
+
+        def read(value: Any) -> Any:
+            if value is None:
+                return None
+            if not isinstance(value, dict):
+                raise TypeError
+            if not fields:
+                fields.extend(self._field(name, one) for name, one in type_.fields.items())
+            made: dict[str, Any] = {}
+            found = 0
+            for name, out_name, inner, required, default in fields:
+                if name in value:
+                    found += 1
+                    made[out_name] = inner(value[name])
+                elif required:
+                    raise TypeError
+                elif default is not Undefined:
+                    made[out_name] = default
+            if found != len(value) or (type_.is_one_of and (found != 1 or None in made.values())):
+                raise TypeError
+            return type_.out_type(made)
+
+        return read
+
+    def _field(self, name: str, one: GraphQLInputField) -> _Field:
+        required = is_required_input_field(one)
+        return _Field(
+            name,
+            one.out_name or name,
+            self.of(one.type),
+            required,
+            Undefined if required else _default(one),
+        )
+
+
+def _default(one: GraphQLInputField) -> Any:
+    if one.default is None:
+        return Undefined
+    if one.default.literal is not None:
+        return coerce_input_literal(one.default.literal, one.type)
+    return coerce_input_value(one.default.value, one.type)
+
+
+def _required(inner: Reader) -> Reader:
+    def read(value: Any) -> Any:
+        if value is None:
+            raise TypeError
+        return inner(value)
+
+    return read
+
+
+def _list(inner: Reader) -> Reader:
+    def read(value: Any) -> Any:
+        if isinstance(value, list):
+            return [inner(one) for one in value]
+        return None if value is None else [inner(value)]
+
+    return read
+
+
+class Variables:
+    """Those of one operation."""
+
+    def __init__(self, schema: GraphQLSchema, node: OperationDefinitionNode, readers: Readers) -> None:
+        self._schema, self._definitions = schema, node.variable_definitions or ()
+        self._known: list[tuple[Any, Reader]] = []
+        for definition in self._definitions:
+            signature = get_variable_signature(schema, definition)
+            if not isinstance(signature, GraphQLError):
+                self._known.append((signature, readers.of(signature.type)))
+
+    def read(self, given: Mapping[str, Any]) -> VariableValues:
+        """Raises `BadRequest`."""
+        if (values := self._read(given)) is not None:
+            return values
+        found = get_variable_values(self._schema, self._definitions, dict(given), max_errors=_MOST_ERRORS)
+        if isinstance(found, list):
+            raise BadRequest(found)
+        return found
+
+    def _read(self, given: Mapping[str, Any]) -> VariableValues | None:
+        """None: the library is to look at them, for an error or a variable's own default."""
+        sources: dict[str, VariableValueSource] = {}
+        coerced: dict[str, Any] = {}
+        if len(self._known) != len(self._definitions):
+            return None
+        try:
+            for signature, read in self._known:
+                name = signature.name
+                if name in given:
+                    sources[name] = VariableValueSource(signature, given[name])
+                    coerced[name] = read(given[name])
+                elif signature.default is not None or is_non_null_type(signature.type):
+                    return None
+                else:
+                    sources[name] = VariableValueSource(signature)
+        except Exception:
+            return None
+        return VariableValues(sources, coerced)

@@ -1,0 +1,157 @@
+"""One entity while a transaction is staged: what it was in the snapshot, what it will be, and the one event between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.graph.schema.scalar import canonical
+from pcloud.errors import Rejected
+from pcloud.event import Change, Event, Kind
+from projections.graph.catalog import FieldDef, TypeDef
+from projections.graph.port import Node
+
+__all__ = ["MAX_LIST", "Draft"]
+
+MAX_LIST = 10_000
+
+
+@dataclass
+class Draft:
+    """`values` and `links` hold only what was touched, as it will be."""
+
+    node: Node
+    type: TypeDef
+    created: bool = False
+    deleted: bool = False
+    values: dict[str, Any] = field(default_factory=dict[str, Any])
+    links: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
+
+    @property
+    def exists(self) -> bool:
+        return not self.deleted and (self.created or self.node.exists)
+
+    def field(self, name: str) -> FieldDef:
+        if (found := self.type.fields.get(name)) is None:
+            raise Rejected(f"the type {self.type.name!r} has no field {name!r}")
+        return found
+
+    def value(self, name: str) -> Any:
+        return self.values[name] if name in self.values else self._before(name)
+
+    def _before(self, name: str) -> Any:
+        return self.node.fields.get(name) if self.node.exists else None
+
+    # --- scalars -----------------------------------------------------------------------------------------------------------
+
+    def create(self) -> None:
+        """It comes to be in this transaction, with its type's defaults."""
+        self.created = True
+        for name, one in self.type.fields.items():
+            if one.default is not None and name not in self.values:
+                self.values[name] = one.default
+
+    def set(self, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            one = self.field(name)
+            if one.is_relation:
+                raise Rejected(f"{name!r} of {self.type.name!r} is a relation: link it instead of setting it")
+            checked = None if value is None else _checked(one, value, f"{self.type.name}.{name}")
+            if one.is_id and not self.created and checked != self.value(name):
+                raise Rejected(
+                    f"{name!r} identifies the {self.type.name!r}: it can't be changed, add another one instead"
+                )
+            self.values[name] = checked
+
+    def discard(self, values: Mapping[str, Any]) -> None:
+        """Take values away where they are what is stored; None takes any."""
+        for name, value in values.items():
+            one, stored = self.field(name), self.value(name)
+            if value is None or stored is None:
+                self.set({name: None})
+                continue
+            unwanted = _checked(one, value, f"{self.type.name}.{name}")
+            if one.many:
+                self.set({name: [item for item in stored if item not in unwanted] or None})
+            elif stored == unwanted:
+                self.set({name: None})
+
+    # --- links of written ends -----------------------------------------------------------------------------------------------
+
+    def linked(self, name: str) -> dict[str, None]:
+        """The ids under a written relation field as they will be; to be changed in place."""
+        if name not in self.links:
+            before = self.node.links.get(name, ()) if self.node.exists else ()
+            self.links[name] = dict.fromkeys(before)
+        return self.links[name]
+
+    def link(self, name: str, ids: Iterable[str]) -> None:
+        target = self.linked(name)
+        for id in ids:
+            if not self.field(name).many:
+                target.clear()
+            target[id] = None
+
+    def unlink(self, name: str, ids: Iterable[str]) -> None:
+        target = self.linked(name)
+        for id in ids:
+            target.pop(id, None)
+
+    # --- what it comes to --------------------------------------------------------------------------------------------------------
+
+    def event(self) -> Event | None:
+        """The event, or None when nothing changes. Raises `Rejected` for a required field that would be without a value."""
+        ref, expected = self.node.ref, self.node.version
+        if self.deleted:
+            return Event(ref, Kind.DELETED, Change(), expected) if self.node.exists else None
+        self._check_required()
+        change = self._change()
+        if self.created:
+            return Event(ref, Kind.CREATED, change, expected)
+        return None if change.is_empty else Event(ref, Kind.UPDATED, change, expected)
+
+    def new_links(self) -> Iterable[tuple[FieldDef, str]]:
+        """Each link that this transaction makes."""
+        for name, ids in self.links.items():
+            before = self.node.links.get(name, ()) if self.node.exists else ()
+            for id in ids:
+                if id not in before:
+                    yield self.type.fields[name], id
+
+    def _change(self) -> Change:
+        changed = {name: value for name, value in self.values.items() if value != self._before(name)}
+        link: dict[str, list[str]] = {}
+        unlink: dict[str, list[str]] = {}
+        for name, ids in self.links.items():
+            before = dict.fromkeys(self.node.links.get(name, ()) if self.node.exists else ())
+            if added := [id for id in ids if id not in before]:
+                link[name] = added
+            removed = [id for id in before if id not in ids]
+            if removed and (self.type.fields[name].many or not ids):  # a new link replaces the one there was
+                unlink[name] = removed
+        return Change(
+            set={name: value for name, value in changed.items() if value is not None},
+            unset=[name for name, value in changed.items() if value is None],
+            link=link,
+            unlink=unlink,
+        )
+
+    def _check_required(self) -> None:
+        for name in self.type.fields if self.created else (*self.values, *self.links):
+            one = self.type.fields[name]
+            if not one.required or (one.is_relation and not one.written):
+                continue
+            missing = not self.linked(name) if one.is_relation else self.value(name) is None
+            if missing:
+                raise Rejected(f"{name!r} of {self.type.name!r} must have a value: give it one")
+
+
+def _checked(one: FieldDef, value: Any, place: str) -> Any:
+    if not one.many:
+        return canonical(one.kind or "String", value, one.values, place=place)
+    if not isinstance(value, list | tuple):
+        raise Rejected(f"{place}: want a list, not {value!r}")
+    if len(value) > MAX_LIST:
+        raise Rejected(f"{place}: a list of {len(value)} values, {MAX_LIST} are allowed")
+    return [canonical(one.kind or "String", item, one.values, place=place) for item in value]

@@ -1,0 +1,254 @@
+"""Writes: one request becomes one transaction on the log, exactly once, and is answered when the local view has it.
+
+Staging runs against the local view; the log refuses what was decided on an old version, and then the whole request is decided again
+once the view has caught up. Nothing here writes a view, and no second write exists that could be lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from core.access.quota import size_of
+from core.graph.command.change import NodeChange
+from core.graph.command.forget import Forgetting, ForgottenHook
+from core.graph.command.identity import request_hash, transaction_of_key
+from core.graph.command.staging import Staging, Stale
+from eventstore import Appended, Transaction
+from eventstore.erasure import Erasure
+from pcloud.errors import Conflict, Rejected, Unavailable
+from pcloud.event import Event, Kind
+from pcloud.revision import Revision
+from pcloud.subject import Ref, new_id
+from projections.graph.port import GraphReader, KnownTransaction
+
+__all__ = ["MAX_DEPTH", "Commands", "Log", "Outcome", "ViewLoop", "WriteRequest"]
+
+ATTEMPTS = 5
+MAX_DEPTH = 16  # causes behind a write: beyond this, apps are triggering each other in a circle
+
+
+class Log(Protocol):
+    """The part of `eventstore.EventStore` that writing needs."""
+
+    @property
+    def epoch(self) -> str: ...
+    @property
+    def id_key(self) -> bytes: ...
+    @property
+    def erasure(self) -> Erasure: ...
+    async def append(self, tx: Transaction, /) -> Appended: ...
+    async def last_sequence(self) -> int: ...
+
+
+class ViewLoop(Protocol):
+    """The part of `projections.loop.ProjectionLoop` that waiting needs."""
+
+    async def wait_for(self, sequence: int, timeout: float = 10.0) -> None: ...
+
+
+class GraphLoop(ViewLoop, Protocol):
+    """Waits for the apps' types; `projections.graph.away.PatientLoop` is one."""
+
+    async def check(self) -> None:
+        """Raises `Unavailable` when what is written to the apps' types could not be shown now."""
+        ...
+
+
+class EventQuota(Protocol):
+    """How much an actor may write; `core.access.quota.Quotas` is one."""
+
+    def events(self, actor: str, count: int, size: int, /) -> None:
+        """Raises `Unavailable` for an actor that is beyond it."""
+        ...
+
+
+class GraphQuota(Protocol):
+    """How much of the log an actor may fill; `core.access.quota.GraphQuota` is one."""
+
+    def writing(self, actor: str, count: int, size: int, /, *, removes: bool = False) -> AbstractContextManager[None]:
+        """Around the writing. Raises `Unavailable` for an actor that is beyond it, unless its events only delete (`removes`)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """`tx`: the transaction's id; `keyed`: whether it follows from the request, so that it may have been done before. `request`: hash of
+    what is asked. `adds_update`: in a run, where adding what exists updates what differs. `through`: the app through which the actor
+    writes; it counts against that app's quota. `urgent`: see `Transaction`."""
+
+    actor: str
+    tx: str
+    keyed: bool = False
+    request: str = ""
+    cause: str = ""
+    depth: int = 0
+    traceparent: str = ""
+    adds_update: bool = False
+    through: str = ""
+    urgent: bool = False
+
+    @property
+    def payer(self) -> str:
+        return f"app:{self.through}" if self.through else self.actor
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`revision`: where the view is that has it. `repeated`: it had been done before; `result` is that of the first time."""
+
+    revision: Revision
+    result: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    repeated: bool = False
+
+
+Stage = Callable[[Staging], Awaitable[Mapping[str, Any]]]
+
+
+class Commands:
+    """The maker owns the log, the graph and the loops, and closes them. `directory_loop`: keeps core's own types."""
+
+    def __init__(
+        self,
+        store: Log,
+        graph: GraphReader,
+        loop: GraphLoop,
+        directory_loop: ViewLoop,
+        quotas: EventQuota | None = None,
+        graph_quota: GraphQuota | None = None,
+    ) -> None:
+        self._store, self._graph, self._loop, self._quotas = store, graph, loop, quotas
+        self._directory_loop, self._graph_quota = directory_loop, graph_quota
+        self._forgetting = Forgetting(store, graph, loop)
+
+    @property
+    def id_key(self) -> bytes:
+        return self._store.id_key
+
+    async def write(
+        self,
+        actor: str,
+        changes: Sequence[NodeChange],
+        *,
+        key: str | None = None,
+        cause: str = "",
+        depth: int = 0,
+        through: str = "",
+        urgent: bool = False,
+    ) -> Revision:
+        """Do `changes` as one transaction; returns the revision that has them. With a `key`, a second time does nothing."""
+        tx = new_id() if key is None else transaction_of_key(actor, key, through)
+        asked = request_hash([_plain(change) for change in changes]) if key is not None else ""
+
+        async def stage(staging: Staging) -> Mapping[str, Any]:
+            await staging.apply(changes)
+            return {}
+
+        request = WriteRequest(
+            actor, tx, keyed=key is not None, request=asked, cause=cause, depth=depth, through=through, urgent=urgent
+        )
+        return (await self.transact(request, stage)).revision
+
+    async def forget(self, actor: str, refs: Iterable[Ref], *, cause: str = "", depth: int = 0) -> Revision:
+        """Take entities, and what goes along when they are deleted, out of the log and every view; see `Forgetting.forget`."""
+        return await self._forgetting.forget(actor, refs, cause=cause, depth=depth)
+
+    async def forget_types(self, actor: str, app: str, progress: Callable[[int], None] = lambda count: None) -> int:
+        """Forget all entities of the app's types and its fields on others'; see `Forgetting.forget_types`."""
+        return await self._forgetting.forget_types(actor, app, progress)
+
+    async def finish_forgetting(self) -> None:
+        """Do what a node that died while it forgot has left; at each start, once all hooks are there."""
+        await self._forgetting.finish()
+
+    def on_forgotten(self, hook: ForgottenHook) -> None:
+        """Have `hook` drop what it keeps about forgotten entities; it may hear of the same ones again."""
+        self._forgetting.on_forgotten(hook)
+
+    async def transact(self, request: WriteRequest, stage: Stage) -> Outcome:
+        """Stage, append, wait for the view; again from the start when the state had moved. `stage` returns what is to be answered.
+
+        Raises `Conflict` when the state keeps moving or the key came with another request before.
+        """
+        if request.depth > MAX_DEPTH:
+            raise Rejected(
+                f"this write has {request.depth} causes behind it, {MAX_DEPTH} are allowed: "
+                "do apps trigger each other in a circle?"
+            )
+        for _ in range(ATTEMPTS):
+            if request.keyed and (known := await self._graph.transaction(request.tx)) is not None:
+                return self._first_answer(request, known)
+            staging = Staging(self._graph, self._graph.catalog, adds_update=request.adds_update)
+            try:
+                result = await stage(staging)
+            except Stale:
+                continue
+            if (outcome := await self._append(request, staging, result)) is not None:
+                return outcome
+        raise Conflict(f"others kept changing the same entities, {ATTEMPTS} times: try again")
+
+    async def _append(self, request: WriteRequest, staging: Staging, result: Mapping[str, Any]) -> Outcome | None:
+        """None: the state had moved, and the view has caught up with it."""
+        events = staging.events()
+        if not events:
+            return Outcome(Revision(self._store.epoch, self._graph.checkpoint.sequence), result)
+        loop: ViewLoop = self._directory_loop
+        if any(event.ref.app != "core" for event in events):
+            loop = self._loop
+            await self._loop.check()
+        transaction = Transaction(
+            request.tx,
+            events,
+            request.actor,
+            request.cause,
+            request.depth,
+            request.request,
+            result,
+            request.traceparent,
+            request.through,
+            urgent=request.urgent,
+        )
+        with self._charged(request, events):
+            try:
+                appended = await self._store.append(transaction)
+            except Conflict:
+                await loop.wait_for(await self._store.last_sequence())
+                return None
+            try:
+                await loop.wait_for(appended.revision.sequence)
+            except Unavailable as error:
+                raise Unavailable(
+                    f"the change is stored, at {appended.revision}, but can't be shown yet: {error.message}; "
+                    "don't repeat it without its idempotency key"
+                ) from error
+        if appended.repeated and request.keyed:
+            known = await self._graph.transaction(request.tx)
+            return self._first_answer(request, known) if known is not None else None
+        return Outcome(appended.revision, result)
+
+    def _charged(self, request: WriteRequest, events: Sequence[Event]) -> AbstractContextManager[None]:
+        """Count events against the quotas of whoever pays, until they are stored. Raises `Unavailable` beyond one."""
+        size = sum(size_of([event.change.set, event.change.link]) for event in events)
+        if self._quotas is not None:
+            self._quotas.events(request.payer, len(events), size)
+        if self._graph_quota is None:
+            return nullcontext()
+        removes = all(event.kind is Kind.DELETED for event in events)
+        return self._graph_quota.writing(request.payer, len(events), size, removes=removes)
+
+    @staticmethod
+    def _first_answer(request: WriteRequest, known: KnownTransaction) -> Outcome:
+        if known.forgotten and known.request == request.request:
+            raise Conflict("what this idempotency key did has been forgotten since: use a new key to do it again")
+        if known.request != request.request:
+            raise Conflict("this idempotency key came with another request before: use a new key for a new request")
+        return Outcome(known.revision, known.result, repeated=True)
+
+
+def _plain(change: NodeChange) -> list[Any]:
+    return [
+        str(change.ref), change.kind, dict(change.set), list(change.unset), {name: list(ids) for name, ids in change.link.items()},
+        {name: list(ids) for name, ids in change.unlink.items()}, change.must_not_exist, list(change.clear), dict(change.discard),
+    ]  # fmt: skip

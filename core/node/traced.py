@@ -1,0 +1,98 @@
+"""The parts of core that a trace goes through and that need not know of it: the log, the API, the views' loops.
+
+Each is wrapped only where traces are wanted, so that without them nothing is done at all.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from ariadne.types import Extension
+from graphql import GraphQLError
+
+from core.trace.port import NO_TRACES, Tracer
+from eventstore import Appended, Transaction
+from pcloud.errors import Rejected
+from pcloud.event import StoredEvent
+
+__all__ = ["TracedLog", "api_extensions", "log_with", "trace_folding"]
+
+LONGEST = 80  # of an operation's name in its span's
+# An event that a view takes later than this is being folded anew: its trace is history.
+LIVE = 60.0
+
+
+def log_with(tracer: Tracer, store: Any) -> Any:
+    """The log for whoever writes it; itself without traces."""
+    return store if tracer is NO_TRACES else TracedLog(store, tracer)
+
+
+def api_extensions(tracer: Tracer) -> list[Callable[[], Extension]]:
+    """Those of the API."""
+    return [] if tracer is NO_TRACES else [partial(OperationSpan, tracer)]
+
+
+class TracedLog:
+    """The log as `core.graph.command.Commands` writes it: each append is a span, and each event tells it to whom it concerns."""
+
+    def __init__(self, store: Any, tracer: Tracer) -> None:
+        self._store, self._tracer = store, tracer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def append(self, tx: Transaction, /) -> Appended:
+        facts = {
+            "pcloud__tx": tx.tx,
+            "pcloud__actor": tx.actor,
+            "pcloud__through": tx.through,
+            "pcloud__events": len(tx.events),
+        }
+        with self._tracer.span("append GRAPH", "producer", messaging__system="nats", **facts) as span:
+            appended = await self._store.append(replace(tx, traceparent=span.traceparent))
+            span.note(pcloud__sequence=appended.revision.sequence)
+            return appended
+
+
+class OperationSpan(Extension):
+    """Each query and mutation is a span, below the one that the request names. What could not be begun has no operation's name."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def request_started(self, context: Any) -> None:
+        facts = {"pcloud__caller": context.caller.actor, "pcloud__view": context.caller.view_app}
+        self._open = self._tracer.span("graphql", "server", context.headers.get("traceparent", ""), **facts)
+        self._span = self._open.__enter__()
+
+    def has_errors(self, errors: list[GraphQLError], context: Any) -> None:
+        if context.request is None:
+            self._span.fail(Rejected.code)
+
+    def request_finished(self, context: Any) -> None:
+        if context.request is not None:
+            kind, name = context.request.operation.kind, context.request.operation.node.name
+            self._span.note(graphql__operation__type=kind)
+            self._span.rename(f"graphql {kind} {name.value[:LONGEST] if name else ''}".rstrip())
+        self._open.__exit__(*sys.exc_info())
+
+
+def trace_folding(tracer: Tracer, view: str, loop: Any) -> Callable[[], None]:
+    """A span for each traced transaction that `view` takes, from when it was stored to when the view had it. Returns what
+    ends that."""
+    if tracer is NO_TRACES:
+        return lambda: None
+
+    def applied(events: Sequence[StoredEvent]) -> None:
+        now = time.time()
+        for event in events:
+            if event.traceparent and event.ends_transaction and now - event.time < LIVE:
+                facts = {"pcloud__tx": event.tx, "pcloud__sequence": event.sequence}
+                tracer.past(f"fold {view}", "consumer", event.traceparent, event.time, now, **facts)
+
+    return loop.on_applied(applied)

@@ -1,0 +1,133 @@
+"""Pairing: gives a device what it needs to back pictures up and to ask, and takes it away again.
+
+The log holds the token's hash, never a secret. Its keys are held by the device in the object storage, which ends them with it: see
+`core.work.call.notices`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+from core.access.caller import OWNER, Caller, Scope
+from core.graph.command import Commands, NodeChange
+from core.people.owner.credential import new_token, token_hash
+from core.work.call import Calls
+from pcloud.errors import NotFound, PCloudError, Rejected
+from pcloud.subject import Ref, new_id
+from projections.directory import Directory
+
+__all__ = ["BACKUP_BUCKET", "Devices"]
+
+BACKUP_BUCKET = "images"
+ISSUE = "role:object-storage/issue-credentials"
+LONGEST_NAME = 80
+WATCHER = "metrics"
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    directory: Directory
+    commands: Commands
+    calls: Calls
+
+    async def pair(
+        self, name: str, graphql: str, scopes: Collection[str] = ("manage",), bucket: str = BACKUP_BUCKET
+    ) -> dict[str, Any]:
+        """What the device gets: `{"id", "graphql", "token", "scopes"}`, and where it may add files
+        `"s3": {"endpoint", "access_key", "secret_key", "bucket"}`.
+
+        The device is written first: a node that dies in between leaves one without keys, never keys without a device.
+        """
+        check_name(name)
+        known, ref, token = checked_scopes(scopes), Ref("core", "Device", new_id()), new_token("device")
+        paired: dict[str, Any] = {"id": ref.id, "graphql": graphql, "token": token, "scopes": known}
+        await self.commands.write(OWNER.actor, [NodeChange(ref, "add", set={**told(name, token), "scopes": known})])
+        if {"upload", "manage"} & set(known):
+            try:
+                paired["s3"] = await self._keys(ref.id, bucket, delete="manage" in known)
+            except PCloudError:
+                await self.commands.write(OWNER.actor, [NodeChange(ref, "delete")])
+                raise
+        return paired
+
+    async def _keys(self, id: str, bucket: str, *, delete: bool) -> dict[str, Any]:
+        wanted = {"name": "device", "bucket": bucket, "write": True, "delete": delete, "holder": f"device:{id}"}
+        try:
+            answer = await self.calls.call(OWNER, ISSUE, wanted)
+        except NotFound as error:
+            advice = "install the apps object-store and image-importer first"
+            raise NotFound(
+                f"there is nothing yet that a device could back up to: {advice} ({error.message})"
+            ) from error
+        return {part: answer.result[part] for part in ("endpoint", "access_key", "secret_key", "bucket")}
+
+    async def pair_watcher(self, name: str, metrics: str) -> dict[str, Any]:
+        """What Prometheus gets: `{"id", "metrics", "token"}`. The token opens the address of the metrics, and nothing else."""
+        check_name(name)
+        id, token = new_id(), new_token("metrics")
+        fields = {**told(name, token), "rights": WATCHER}
+        await self.commands.write(OWNER.actor, [NodeChange(Ref("core", "Device", id), "add", set=fields)])
+        return {"id": id, "metrics": metrics, "token": token}
+
+    def list(self) -> list[dict[str, Any]]:
+        """All devices by name, the revoked ones too."""
+        devices = sorted(self.directory.records.devices.values(), key=lambda device: device.name)
+        return [
+            {
+                "id": one.id,
+                "name": one.name,
+                "state": one.state,
+                "rights": one.rights or None,
+                "scopes": [] if one.rights else list(one.scopes),
+            }
+            for one in devices
+        ]
+
+    async def revoke(self, id: str) -> None:
+        """Take a device's token and keys away, at once effective; raises `NotFound`."""
+        ref = Ref.make("core", "Device", id)
+        if id not in self.directory.records.devices:
+            raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
+        await self.commands.write(
+            OWNER.actor, [NodeChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))]
+        )
+        await self.calls.callers_told()
+
+    def by_token(self, token: str) -> Caller | None:
+        """The device whose token this is. A device with a right of its own can't ask anything else."""
+        device = self.directory.device_with(token_hash(token))
+        if device is None or not device.asks:
+            return None
+        return Caller("device", device.id, scopes=frozenset(device.scopes))
+
+    async def watches(self, token: str) -> bool:
+        """Whether the token was made for reading the metrics."""
+        device = self.directory.device_with(token_hash(token)) if token else None
+        return device is not None and device.rights == WATCHER
+
+
+def check_name(name: str) -> None:
+    """Raises `Rejected`."""
+    if not name.strip() or len(name) > LONGEST_NAME:
+        raise Rejected(f"a device's name has 1 to {LONGEST_NAME} characters, such as 'Ada’s phone'")
+
+
+def checked_scopes(scopes: Collection[str]) -> list[str]:
+    """Without repetitions, in their order; raises `Rejected`."""
+    if not scopes or set(scopes) - set(SCOPES):
+        raise Rejected(f"a device is paired for {', '.join(SCOPES)}, one of them or more, not for {list(scopes)}")
+    return [scope for scope in SCOPES if scope in scopes]
+
+
+def told(name: str, token: str) -> dict[str, Any]:
+    """What the log says of any device: never the token itself."""
+    return {
+        "name": name.strip(),
+        "tokenHash": token_hash(token),
+        "state": "active",
+        "createdAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }

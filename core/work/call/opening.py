@@ -1,0 +1,52 @@
+"""Connects to the bus and puts the parts of calling together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from core.access.audit import Audit
+from core.work.call.calls import CallQuota, Calls
+from core.work.call.capability import Capabilities, Writer
+from core.work.call.dispatch import Dispatcher
+from core.work.call.settings import CallSettings
+from projections.directory import Directory
+
+__all__ = ["open_calls"]
+
+
+@contextlib.asynccontextmanager
+async def open_calls(
+    store: Any,
+    server: Any,
+    directory: Directory,
+    commands: Writer,
+    settings: CallSettings | None = None,
+    audit: Audit | None = None,
+    quotas: CallQuota | None = None,
+) -> AsyncIterator[Calls]:
+    """Connect to the bus and be ready to call. `server`: `url` and the `dispatcher`'s credentials. `audit`: where
+    each call is written down, its own when none is given."""
+    settings = settings or CallSettings()
+    capabilities = Capabilities(store.id_key, directory, commands)
+    credentials = server.dispatcher
+    async with (
+        Dispatcher.open(server.url, _options(credentials), settings.dispatch) as dispatcher,
+        contextlib.nullcontext(audit) if audit else Audit.open(store.audit) as audit,
+    ):
+        calls = Calls(store, dispatcher, directory, capabilities, audit, settings, quotas)
+        telling = asyncio.create_task(calls.tell_callers(), name="tell of callers")
+        try:
+            yield calls
+        finally:
+            telling.cancel()
+            await asyncio.wait([telling])
+
+
+def _options(credentials: Any) -> dict[str, Any]:
+    """The credentials as nats-py takes them."""
+    if credentials.nkey_seed:
+        return {"nkeys_seed_str": credentials.nkey_seed}
+    return {"user": credentials.user, "password": credentials.password}

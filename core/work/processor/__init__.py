@@ -1,0 +1,17 @@
+"""The event processor: events of the log become runs of apps' actions, at least once and without doubles.
+
+processor   who is attached, and what the owner may ask for
+loops       what works for an app                        trigger    from an event to its run, live and history
+plan        a trigger, compiled                          work       durable calls
+execute     a run's attempts to its end                  journal    its states, written to RUNS
+history     where a trigger's past ends                  consumers  its two places in the log
+replay, progress, failed, chain, initial: what the owner may ask for, see, and what installations do
+"""
+
+from core.work.processor.attached import InstalledApp
+from core.work.processor.backoff import Backoff
+from core.work.processor.plan import plan_trigger, plan_triggers
+from core.work.processor.processor import Processor
+from core.work.processor.settings import ProcessorSettings
+
+__all__ = ["Backoff", "InstalledApp", "Processor", "ProcessorSettings", "plan_trigger", "plan_triggers"]

@@ -1,0 +1,42 @@
+"""What is attached: an app with its triggers, each with its place in the past and the slots of its runs. Plain state;
+`processor` alone changes it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from core.work.processor.plan import TriggerPlan
+from core.work.processor.slots import Slots
+from pcloud.manifest import Manifest
+from projections.directory import TriggerPast
+
+__all__ = ["AttachedApp", "AttachedTrigger", "InstalledApp"]
+
+
+class InstalledApp(Protocol):
+    """What `attach` needs to know; `core.apps.App` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def manifest(self) -> Manifest: ...
+
+
+class AttachedTrigger:
+    """One trigger with its two loops. Live ones have slots of their own, which the history's stand back for."""
+
+    def __init__(self, plan: TriggerPlan, history: TriggerPast) -> None:
+        self.plan = plan
+        self.history = history
+        self.live_slots = Slots(plan.concurrency)
+        self.history_slots = Slots(plan.concurrency, first=self.live_slots)
+        self.history_task: asyncio.Task[None] | None = None
+
+
+class AttachedApp:
+    def __init__(self, name: str, triggers: Sequence[AttachedTrigger]) -> None:
+        self.name = name
+        self.triggers = {trigger.plan.name: trigger for trigger in triggers}
+        self.tasks: list[asyncio.Task[None]] = []

@@ -1,0 +1,117 @@
+"""What a trigger may see of the entity that an event is about: its fields under the names of the app's view, read
+from the graph when, and only as far as, `where` or an argument needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.graph.schema import View, ViewType
+from core.work.processor.plan import TriggerPlan
+from pcloud.errors import Rejected
+from pcloud.event import StoredEvent
+from projections.graph.port import Child, Every, Filter, GraphReader, IdIn, Row, Select
+
+__all__ = ["describe_event", "matching_ids", "read_node"]
+
+CHILDREN = 100
+Path = tuple[str, ...]
+
+
+async def read_node(graph: GraphReader, view: View, plan: TriggerPlan, id: str) -> Row | None:
+    """The fields that the arguments need, or None when there is no such node (any more) that passes `where`."""
+    type_ = _type(view, plan)
+    shape = _shape(view, type_, plan.arguments.paths)
+    rows = await graph.fetch(_select(type_, shape, _filter(view, type_, plan, (id,)), first=1))
+    return _named(rows[0], shape) if rows else None
+
+
+async def matching_ids(graph: GraphReader, view: View, plan: TriggerPlan, ids: Sequence[str]) -> frozenset[str]:
+    """Those of the nodes that exist and pass `where` now."""
+    type_ = _type(view, plan)
+    rows = await graph.fetch(
+        Select(type_.stored, scalars=("id",), filter=_filter(view, type_, plan, ids), first=len(ids))
+    )
+    return frozenset(row["id"] for row in rows)
+
+
+def describe_event(view: View, plan: TriggerPlan, event: StoredEvent, revision: str) -> dict[str, Any]:
+    """What templates see as `event`; `changed` are the names of the view's fields that the event touched."""
+    type_ = view.by_stored.get(str(plan.type))
+    changed = [type_.by_stored[name].name for name in event.change.fields if name in type_.by_stored] if type_ else []
+    return {
+        "id": event.ref.id,
+        "type": event.ref.type,
+        "app": event.ref.app,
+        "kind": event.kind.value,
+        "revision": revision,
+        "changed": sorted(changed),
+    }
+
+
+def _type(view: View, plan: TriggerPlan) -> ViewType:
+    type_ = view.by_stored.get(str(plan.type))
+    if type_ is None:
+        raise Rejected(
+            f"the trigger {plan.key} is about {plan.type}, which {plan.app} does not see: it has no grant to read it"
+        )
+    return type_
+
+
+def _filter(view: View, type_: ViewType, plan: TriggerPlan, ids: Sequence[str]) -> Filter:
+    wanted = IdIn(tuple(ids))
+    return Every((wanted, view.filter(type_.name, plan.where))) if plan.where else wanted
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """`scalars`: view name → stored name. `children`: view name of a relation → its stored name, its type, what is
+    wanted there."""
+
+    scalars: Mapping[str, str]
+    children: Mapping[str, tuple[str, ViewType, _Shape]]
+
+
+def _shape(view: View, type_: ViewType, paths: Iterable[Path]) -> _Shape:
+    """Raises `Rejected` for a field that the view does not have."""
+    scalars: dict[str, str] = {"id": "id"}
+    below: dict[str, set[Path]] = {}
+    for head, *rest in paths:
+        field = type_.fields.get(head)
+        if head == "id":
+            continue
+        if field is None:
+            raise Rejected(f"there is no field {head!r} on {type_.name}: it has {', '.join(sorted(type_.fields))}")
+        if field.is_relation:
+            below.setdefault(head, set()).update([tuple(rest)] if rest else ())
+        elif rest:
+            raise Rejected(f"{type_.name}.{head} is no relation: it has no field {rest[0]!r}")
+        else:
+            scalars[head] = field.stored
+    children = {}
+    for head, inner in below.items():
+        field = type_.fields[head]
+        target = view.types[field.target]
+        children[head] = (field.stored, target, _shape(view, target, inner))
+    return _Shape(scalars, children)
+
+
+def _select(type_: ViewType, shape: _Shape, filter: Filter | None, first: int) -> Select:
+    children = tuple(
+        Child(name, stored, _select(target, inner, None, CHILDREN))
+        for name, (stored, target, inner) in shape.children.items()
+    )
+    return Select(type_.stored, scalars=tuple(shape.scalars.values()), children=children, filter=filter, first=first)
+
+
+def _named(row: Row, shape: _Shape) -> Row:
+    """The row with its fields under the view's names."""
+    named: Row = {name: row.get(stored) for name, stored in shape.scalars.items()}
+    for name, (_, _, inner) in shape.children.items():
+        value = row.get(name)
+        if isinstance(value, list):
+            named[name] = [_named(child, inner) for child in value]
+        else:
+            named[name] = None if value is None else _named(value, inner)
+    return named

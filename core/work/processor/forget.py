@@ -1,0 +1,94 @@
+"""What an app, or a forgotten entity, leaves behind among the durable calls and runs, taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+
+from core.work.call import Job, decode_job
+from core.work.processor.execute import Executor
+from core.work.processor.retry import DISMISSED_TTL
+from core.work.processor.stored import stored_run
+from core.work.processor.work import is_settled, run_for
+from pcloud.errors import Corrupt, NotFound, Unavailable
+from pcloud.subject import Ref
+from projections.runs.log import FORGOTTEN
+from projections.runs.view import RunsView
+
+__all__ = ["forget_entities", "forget_runs", "purge_work", "refuse_work"]
+
+log = logging.getLogger(__name__)
+PATIENCE = 30.0  # an app that filled another one's queue must not keep the owner from removing it
+
+
+async def refuse_work(store: Any, app: str, executor: Executor) -> None:
+    """End the durable calls that wait for an app that is removed as FAILED, so that none is lost unseen. Those that can't be
+    recorded within `PATIENCE` seconds are left to `purge_work`. Raises `Unavailable`."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            async for job in _waiting(store, app):
+                run = run_for(job, executor.settings)
+                before = await stored_run(store.runs, run)
+                if before is None or not is_settled(job, before):
+                    await executor.refuse(run, NotFound(f"the app {app} was removed before this call was made"))
+    except TimeoutError:
+        log.warning("not all durable calls that waited for %s could be recorded as failed; the others are dropped", app)
+
+
+async def _waiting(store: Any, app: str) -> AsyncGenerator[Job, None]:
+    """Those that are not acknowledged, oldest first, the ones under way too."""
+    sequence = 0
+    while True:
+        try:
+            found = await asyncio.shield(store.js.get_msg("WORK", sequence + 1, subject=f"work.{app}.>", next=True))
+        except NotFoundError:
+            return
+        except NatsError as error:
+            raise Unavailable(f"the durable calls of {app} can't be read: {error!r}") from error
+        sequence = found.seq
+        try:
+            yield decode_job(found.data or b"")
+        except Corrupt as error:
+            log.error("%s; it is dropped", error)
+
+
+async def purge_work(store: Any, app: str) -> None:
+    """Drop the durable calls that wait for the app, with its place among them; raises `Unavailable`. Again, it does
+    nothing."""
+    try:
+        await asyncio.shield(store.js.purge_stream("WORK", subject=f"work.{app}.>"))
+        with suppress(NotFoundError):
+            await asyncio.shield(store.js.delete_consumer("WORK", f"work_{app}"))
+    except NatsError as error:
+        raise Unavailable(f"the durable calls of {app} can't be dropped: {error!r}") from error
+
+
+async def forget_runs(store: Any, runs: RunsView, app: str, triggers: Sequence[str]) -> None:
+    """Take every record of runs of the app's actions away, and of other apps' that its triggers called; the views hear
+    of it by a mark in RUNS. Raises `Unavailable`."""
+    try:
+        await asyncio.shield(store.js.purge_stream("RUNS", subject=f"run.{app}.>"))
+    except NatsError as error:
+        raise Unavailable(f"the record of the runs of {app} can't be purged: {error!r}") from error
+    action, id = FORGOTTEN
+    await store.runs.put(app, action, id, b"", DISMISSED_TTL)
+    for trigger in triggers:
+        after: str | None = None
+        while True:
+            page = await runs.list(trigger=trigger, first=1000, after=after)
+            others = [run for run in page.runs if run.app != app]
+            await asyncio.gather(*(store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL) for run in others))
+            if (after := page.after) is None:
+                break
+
+
+async def forget_entities(store: Any, runs: RunsView, refs: Sequence[Ref]) -> None:
+    """Take every record of runs that these entities' events began away: they hold arguments. Raises `Unavailable`."""
+    for run in await runs.about([str(ref) for ref in refs]):
+        await store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL)

@@ -1,0 +1,72 @@
+"""How far a trigger's past is: the node `core/Trigger` that says where history ends, and what the newest replay takes.
+
+Written through the log like everything else that the owner may ask about later, so every node of the cloud knows
+where to stop."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from core.access.caller import Caller
+from core.graph.command import NodeChange
+from core.work.call import Writer
+from core.work.processor.plan import TriggerPlan
+from pcloud.subject import Ref
+from projections.directory import Directory, TriggerPast
+
+__all__ = ["CORE", "UNDER_WAY", "first_histories", "load_histories", "save_histories", "trigger_names"]
+
+CORE = Caller("app", "core").actor
+UNDER_WAY = frozenset({"RESETTING", "RUNNING", "PAUSED"})
+
+
+def trigger_ref(key: str) -> Ref:
+    return Ref.make("core", "Trigger", hashlib.sha256(key.encode()).hexdigest()[:32])
+
+
+def first_histories(plans: Sequence[TriggerPlan], known: dict[str, TriggerPast], now: int) -> list[TriggerPast]:
+    """Those of the triggers that are new, or back after a removal: what is in the log up to `now` is their past."""
+    fresh: list[TriggerPast] = []
+    for plan in plans:
+        before = known.get(plan.key)
+        if before is not None and before.state != "REMOVED":
+            continue
+        wanted = plan.history and now > 0
+        fresh.append(
+            TriggerPast(
+                plan.app, plan.name, installed=now, generation=before.generation + 1 if before else 0,
+                state="RESETTING" if wanted else "DONE", since=1, until=now if wanted else 0,
+            )
+        )  # fmt: skip
+    return fresh
+
+
+def load_histories(directory: Directory, keys: Iterable[str]) -> dict[str, TriggerPast]:
+    """Those that were recorded, by `app/trigger`."""
+    found = (directory.records.pasts.get(trigger_ref(key).id) for key in keys)
+    return {past.key: past for past in found if past is not None}
+
+
+def trigger_names(directory: Directory, app: str) -> list[str]:
+    """Of all triggers that the app has had."""
+    return [past.name for past in directory.records.pasts.values() if past.app == app]
+
+
+async def save_histories(commands: Writer, histories: Iterable[TriggerPast], actor: str = CORE) -> None:
+    """In one transaction; returns once the graph view has it."""
+    changes = [
+        NodeChange(trigger_ref(history.key), "upsert", set={name: value for name, value in _fields(history).items() if value != ""},
+                   unset=() if history.only else ("only",))
+        for history in histories
+    ]  # fmt: skip
+    if changes:
+        await commands.write(actor, changes)
+
+
+def _fields(history: TriggerPast) -> dict[str, Any]:
+    fields = msgspec.structs.asdict(history)
+    return fields if history.matched >= 0 else {name: value for name, value in fields.items() if name != "matched"}

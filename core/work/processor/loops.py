@@ -1,0 +1,115 @@
+"""The loops that work for an attached app: its durable calls, and for each trigger what is new and what is past. Each
+goes on by itself after an error."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from core.work.call import Writer
+from core.work.processor.attached import AttachedApp, AttachedTrigger
+from core.work.processor.consumers import TriggerConsumers, subject
+from core.work.processor.history import save_histories
+from core.work.processor.order import Order
+from core.work.processor.restart import cancelled, keep
+from core.work.processor.trigger import Side, TriggerLoop, TriggerParts
+from core.work.processor.work import WorkLoop
+from projections.directory import TriggerPast
+
+__all__ = ["Loops"]
+
+log = logging.getLogger(__name__)
+
+
+class Loops:
+    """Starts and stops them; they wait while `running` is not set."""
+
+    def __init__(
+        self, parts: TriggerParts, consumers: TriggerConsumers, commands: Writer, running: asyncio.Event
+    ) -> None:
+        self._parts, self._consumers, self._commands, self._running = parts, consumers, commands, running
+        self._settings = parts.executor.settings
+        self._same: Order[str] = Order()
+
+    def start(self, app: AttachedApp) -> None:
+        self._spawn(app, f"work {app.name}", lambda: self._work(app.name))
+        for trigger in app.triggers.values():
+            self._spawn(app, f"live {trigger.plan.key}", lambda trigger=trigger: self._seen(trigger, self._live))
+            self.start_history(app, trigger)
+
+    async def stop(self, app: AttachedApp) -> None:
+        await cancelled(app.tasks)
+        app.tasks.clear()
+
+    def start_history(self, app: AttachedApp, trigger: AttachedTrigger) -> None:
+        """Take up the trigger's history or replay where it is; nothing when it is over or halted."""
+        if trigger.history.state in ("RESETTING", "RUNNING"):
+            trigger.history_task = self._spawn(
+                app, f"history {trigger.plan.key}", lambda: self._seen(trigger, self._history)
+            )
+
+    async def stop_history(self, app: AttachedApp, trigger: AttachedTrigger) -> None:
+        """What is under way is given up, and comes again when the history is taken up."""
+        if trigger.history_task is not None:
+            await cancelled([trigger.history_task])
+            app.tasks.remove(trigger.history_task)
+            trigger.history_task = None
+
+    async def reset(self, trigger: AttachedTrigger) -> None:
+        """Put a history that is RESETTING to its beginning: it is RUNNING then."""
+        plan, history = trigger.plan, trigger.history
+        # Nothing of an earlier replay is left that way: no place, no delivery under way, no late acknowledgement.
+        await self._consumers.delete(plan.app, plan.name, "history")
+        await self._consumers.history(plan, history)
+        if history.matched < 0:
+            matched = await self._consumers.count(subject(plan, history), history.since)
+            history = msgspec.structs.replace(history, matched=matched)
+        await self.record(trigger, msgspec.structs.replace(history, state="RUNNING"))
+
+    async def record(self, trigger: AttachedTrigger, history: TriggerPast) -> None:
+        await save_histories(self._commands, [history])
+        trigger.history = history
+
+    async def _seen(self, trigger: AttachedTrigger, work: Callable[[AttachedTrigger], Awaitable[None]]) -> None:
+        await self._parts.sight.while_seen(trigger.plan, lambda: work(trigger))
+
+    async def _live(self, trigger: AttachedTrigger) -> None:
+        consumer = await self._consumers.live(trigger.plan, trigger.history)
+        await self._consumers.ask_again("GRAPH", consumer, trigger.plan.subject)
+        await TriggerLoop(self._parts, trigger.plan, Side(consumer, trigger.live_slots)).run()
+
+    async def _history(self, trigger: AttachedTrigger) -> None:
+        """Work the history off, from its reset to the record of its end."""
+        if trigger.history.state == "RESETTING":
+            await self.reset(trigger)
+        plan, history = trigger.plan, trigger.history
+        consumer = await self._consumers.history(plan, history)
+        await self._consumers.ask_again("GRAPH", consumer, subject(plan, history))
+        side = Side(consumer, trigger.history_slots, history.generation, history.until, history.only)
+        await TriggerLoop(self._parts, plan, side).run()
+        await consumer.pause()
+        await self.record(trigger, msgspec.structs.replace(history, state="DONE"))
+        log.info("the history of %s is done, up to %s", plan.key, history.until)
+
+    async def _work(self, app: str) -> None:
+        consumer = await self._parts.store.work.consumer(
+            app, ack_wait=self._settings.ack_wait, max_ack_pending=self._settings.held
+        )
+        await self._consumers.ask_again("WORK", consumer, f"work.{app}.>")
+        parts = self._parts
+        await WorkLoop(
+            parts.store.runs, parts.calls, parts.executor, consumer, self._same, parts.sight, parts.tracer
+        ).run()
+
+    def _spawn(self, app: AttachedApp, name: str, loop: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
+        async def work() -> None:
+            await self._running.wait()
+            await keep(name, loop, longest_pause=self._settings.pause_after_error)
+
+        task = asyncio.create_task(work(), name=name)
+        app.tasks.append(task)
+        return task

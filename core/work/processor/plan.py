@@ -1,0 +1,102 @@
+"""A trigger as the processor works with it: compiled from the manifest once, then asked about every event of its
+type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.graph.schema import ViewType
+from core.work.call import ActionName, RoleAction, parse_target
+from core.work.processor.template import Arguments, compile_arguments
+from pcloud.errors import Rejected
+from pcloud.event import Kind, StoredEvent
+from pcloud.manifest import Manifest, Trigger, split_arguments
+from pcloud.subject import TypeName
+
+__all__ = ["TriggerPlan", "plan_trigger", "plan_triggers"]
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPlan:
+    """`target`: as `Calls.resolve` takes it; `label`: app and action under which its runs are recorded. `fields`:
+    names as in the manifest; empty: any. `actions`: those that are handed over, by argument."""
+
+    app: str
+    name: str
+    type: TypeName
+    kinds: frozenset[Kind]
+    fields: frozenset[str]
+    where: Mapping[str, Any]
+    arguments: Arguments
+    actions: Mapping[str, str]
+    target: str
+    label: tuple[str, str]
+    history: bool
+    concurrency: int
+    ordered: bool
+    attempts: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.app}/{self.name}"
+
+    @property
+    def subject(self) -> str:
+        return f"graph.{self.type.app}.{self.type.type}.*"
+
+    @property
+    def needs_node(self) -> bool:
+        return bool(self.where or self.arguments.paths)
+
+    def matches(self, event: StoredEvent, seen: ViewType) -> bool:
+        """Whether kind and changed fields are what the trigger waits for; `where` does not count here. `seen`: the type in the app's view.
+
+        An update counts by the fields that the view shows; one of hidden fields alone matches nothing. A trigger for `deleted` takes
+        `forgotten` too.
+        """
+        kind = Kind.DELETED if event.kind is Kind.FORGOTTEN else event.kind
+        if kind not in self.kinds or event.ref.type_name != self.type:
+            return False
+        if event.kind is not Kind.UPDATED:
+            return True
+        shown = [(stored, seen.by_stored[stored].name) for stored in event.change.fields if stored in seen.by_stored]
+        return any(not self.fields or stored in self.fields or name in self.fields for stored, name in shown)
+
+
+def plan_triggers(manifest: Manifest) -> list[TriggerPlan]:
+    """All of an app's; raises `Rejected` for what can't work, naming the trigger."""
+    return [plan_trigger(manifest, trigger) for trigger in manifest.triggers]
+
+
+def plan_trigger(manifest: Manifest, trigger: Trigger) -> TriggerPlan:
+    """Raises `Rejected` for what can't work, naming the trigger."""
+    try:
+        return _plan(manifest.name, trigger)
+    except Rejected as error:
+        raise Rejected(f"the trigger {manifest.name}/{trigger.name}: {error}") from error
+
+
+def _plan(app: str, trigger: Trigger) -> TriggerPlan:
+    kinds = frozenset(
+        Kind(kind) for kind in ([trigger.on.event] if isinstance(trigger.on.event, str) else trigger.on.event)
+    )
+    # First: a template may make anything of data, and nothing that hands an action over.
+    values, actions = split_arguments(trigger.args)
+    arguments = compile_arguments(values)
+    if Kind.DELETED in kinds and (trigger.on.where or arguments.paths):
+        raise Rejected("a deleted node has no fields: use neither `where` nor `node` with the event deleted")
+    target = trigger.action if "/" in trigger.action else f"{app}/{trigger.action}"
+    parsed = parse_target(target)
+    if isinstance(parsed, ActionName):
+        label = (parsed.app, parsed.action)
+    elif isinstance(parsed, RoleAction):
+        label = (app, parsed.action)
+    else:
+        raise Rejected("a trigger's action is its own, app/action or role:ROLE/action")
+    return TriggerPlan(
+        app=app, name=trigger.name, type=TypeName.parse(trigger.on.type), kinds=kinds, fields=frozenset(trigger.on.fields),
+        where=trigger.on.where, arguments=arguments, actions=actions, target=target, label=label, history=trigger.replay == "all",
+        concurrency=max(1, trigger.concurrency), ordered=trigger.order == "entity", attempts=max(1, trigger.attempts),
+    )  # fmt: skip

@@ -1,0 +1,245 @@
+"""The event processor: who is attached to it, and what the owner may tell it.
+
+What works for an app is in `loops`, what a run is and when it ends in `execute`; each thing that may be asked for has
+a file of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from core.graph.schema import ViewRegistry
+from core.trace import Tracer
+from core.work.call import Calls, Writer
+from core.work.processor.attached import AttachedApp, AttachedTrigger, InstalledApp
+from core.work.processor.chain import Chains, FindCall
+from core.work.processor.consumers import SIDES, TriggerConsumers
+from core.work.processor.execute import Executor
+from core.work.processor.forget import forget_runs, purge_work, refuse_work
+from core.work.processor.history import CORE, first_histories, load_histories, save_histories, trigger_names
+from core.work.processor.initial import InitialRuns
+from core.work.processor.journal import Journal
+from core.work.processor.loops import Loops
+from core.work.processor.plan import TriggerPlan, plan_triggers
+from core.work.processor.progress import shown_trigger, shown_triggers
+from core.work.processor.replay import Replays
+from core.work.processor.retry import FailedRuns
+from core.work.processor.room import Room
+from core.work.processor.settings import ProcessorSettings
+from core.work.processor.sight import Sight
+from core.work.processor.trigger import Runaway, TriggerParts
+from pcloud.errors import NotFound
+from projections.directory import Directory, TriggerPast
+from projections.graph.port import GraphReader
+from projections.runs.record import Run
+from projections.runs.view import RunsView
+
+__all__ = ["Processor"]
+
+
+class Processor:
+    """`attach` may be called at any time; work is done while `run()` runs. `find_call`: see `Chains`. `away`: see
+    `Executor`."""
+
+    def __init__(
+        self,
+        store: Any,
+        graph: GraphReader,
+        graph_loop: Any,
+        views: ViewRegistry,
+        calls: Calls,
+        commands: Writer,
+        runs: RunsView,
+        directory: Directory,
+        settings: ProcessorSettings | None = None,
+        find_call: FindCall | None = None,
+        away: Callable[[], str] = lambda: "",
+    ) -> None:
+        self.settings = settings or ProcessorSettings()
+        self.store, self.directory, self.commands, self.runs = store, directory, commands, runs
+        self.journal = Journal(store.runs, delay=self.settings.record_delay, done_ttl=self.settings.done_ttl)
+        self.parts = TriggerParts(
+            store, graph, graph_loop, views, calls, Executor(self.journal, self.settings, away=away), Sight(views)
+        )
+        self.apps: dict[str, AttachedApp] = {}
+        self._running = asyncio.Event()
+        self._changing = asyncio.Lock()
+        self._consumers = TriggerConsumers(store, self.settings)
+        self.room = Room(store, runs, self.journal, self.settings)
+        self._loops = Loops(self.parts, self._consumers, commands, self._running)
+        self._replays = Replays(self.parts, self._consumers, self._loops, commands, self.trigger, self._changing)
+        self._failed = FailedRuns(store, runs, self.trigger, self.parts.sight, directory)
+        self._chains = Chains(store, directory, runs, find_call or _no_call)
+        self._initial = InitialRuns(store.runs, calls, self.parts.executor)
+
+    @property
+    def problem(self) -> str:
+        """Why no new runs are started; '' when they are."""
+        return self.journal.problem
+
+    def on_runaway(self, callback: Runaway) -> None:
+        """Have `callback(app, reason)` called for an app whose runs led to each other beyond the bound."""
+        self.parts.runaway = callback
+
+    def trace_with(self, tracer: Tracer) -> None:
+        """Have each run be a span, below what its event came from."""
+        self.parts.tracer = tracer
+
+    async def run(self) -> None:
+        """Work until cancelled; what is under way then is gone on with at the next start."""
+        self._running.set()
+        try:
+            await self.room.watch()
+        finally:
+            self._running.clear()
+            self.parts.sight.close()
+            self.parts.executor.stopping.set()
+            await asyncio.gather(*(self._loops.stop(app) for app in self.apps.values()))
+            await self.journal.close()
+
+    # --- apps come and go ------------------------------------------------------------------------------------------------------------
+
+    async def attach(self, app: InstalledApp) -> None:
+        """Make the consumers of the app's triggers, or find them, and start to work. The first time, what is in the
+        log by now is history, and what comes later is live. Raises `Rejected` for a trigger that can't work;
+        attaching again changes nothing."""
+        async with self._changing:
+            if app.name in self.apps:
+                return
+            plans = plan_triggers(app.manifest)
+            histories = await self._histories(plans)
+            attached = AttachedApp(app.name, [AttachedTrigger(plan, histories[plan.key]) for plan in plans])
+            for trigger in attached.triggers.values():
+                await self._consumers.live(trigger.plan, trigger.history)
+            self.apps[app.name] = attached
+            self._loops.start(attached)
+
+    async def suspend(self, app: str) -> None:
+        """Stop working for an app that is paused or about to be upgraded. Its places in the log stay: `attach` goes on
+        there."""
+        async with self._changing:
+            if (attached := self.apps.pop(app, None)) is not None:
+                await self._loops.stop(attached)
+
+    async def detach(self, app: str, *, forget: bool = False) -> None:
+        """For an app that is removed: stop, give the places in the log up, and end the durable calls that wait for it as
+        FAILED. Its runs and what they wrote stay, unless `forget`: then no record of its runs is left."""
+        async with self._changing:
+            attached = self.apps.pop(app, None)
+            triggers = trigger_names(self.directory, app)
+            if attached is not None:
+                await self._loops.stop(attached)
+            await self._give_up(app, triggers)
+            await refuse_work(self.store, app, self.parts.executor)
+            await purge_work(self.store, app)
+            if forget:
+                await forget_runs(self.store, self.runs, app, [f"{app}/{name}" for name in triggers])
+
+    async def retire(self, app: str, triggers: Sequence[str]) -> None:
+        """Give up the places in the log of triggers that another version of the app had; those attached are none of
+        them. Doing it again changes nothing."""
+        async with self._changing:
+            await self._give_up(app, triggers)
+
+    async def run_init(
+        self, app: str, number: int, call: str, args: Mapping[str, Any], *, installation: str, seconds: float
+    ) -> Run:
+        """Make an init action in a run of the kind `init`; see `InitialRuns.run`."""
+        return await self._initial.run(app, number, call, args, installation=installation, seconds=seconds)
+
+    # --- what the owner asks for -----------------------------------------------------------------------------------------------------
+
+    def trigger(self, key: str) -> tuple[AttachedApp, AttachedTrigger]:
+        """The attached trigger `app/trigger`; raises `NotFound`."""
+        app, _, name = key.partition("/")
+        attached = self.apps.get(app)
+        if attached is None or name not in attached.triggers:
+            known = ", ".join(
+                sorted(trigger.plan.key for one in self.apps.values() for trigger in one.triggers.values())
+            )
+            has = f"there are: {known}" if known else "no app that is here has one"
+            raise NotFound(f"there is no trigger {key!r} (APP/TRIGGER): {has}")
+        return attached, attached.triggers[name]
+
+    async def triggers(self, app: str | None = None) -> list[dict[str, Any]]:
+        """The triggers of apps that are at work, and how far their replays are; see `shown_trigger`."""
+        apps = [one for one in self.apps.values() if app in (None, one.name)]
+        return await shown_triggers(apps, self._consumers, self.runs, self.parts.sight)
+
+    async def replay(
+        self,
+        trigger: str,
+        start: str = "start",
+        *,
+        type: str = "",
+        id: str = "",
+        dry_run: bool = False,
+        actor: str = CORE,
+    ) -> dict[str, Any]:
+        """Send events of the past through `app/trigger` again; see `Replays.replay`."""
+        return await self._replays.replay(trigger, start, type=type, id=id, dry_run=dry_run, actor=actor)
+
+    async def pause_replay(self, trigger: str, actor: str = CORE) -> dict[str, Any]:
+        """Halt what is under way; answers as `triggers`. Raises `Conflict` when nothing is."""
+        await self._replays.pause(trigger, actor)
+        return await self._shown(trigger)
+
+    async def resume_replay(self, trigger: str, actor: str = CORE) -> dict[str, Any]:
+        """Go on with what was halted; answers as `triggers`. Raises `Conflict` when nothing was."""
+        await self._replays.resume(trigger, actor)
+        return await self._shown(trigger)
+
+    async def cancel_replay(self, trigger: str, actor: str = CORE) -> dict[str, Any]:
+        """Give up what is under way; answers as `triggers`. Raises `Conflict` when nothing is."""
+        await self._replays.cancel(trigger, actor)
+        return await self._shown(trigger)
+
+    async def described(self, id: str) -> dict[str, Any]:
+        """The run with its `chain`, see `Chains.chain`. Raises `NotFound`."""
+        run = await self._failed.run(id)
+        shown = {name: msgspec.to_builtins(getattr(run, name)) for name in Run.__struct_fields__}
+        return {**shown, "chain": await self._chains.chain(run)}
+
+    async def retry(self, run_id: str) -> Run:
+        """Have a FAILED run made again; see `FailedRuns.retry`."""
+        return await self._failed.retry(run_id)
+
+    async def dismiss(self, run_id: str) -> Run:
+        """Take a FAILED run off the list."""
+        return await self._failed.dismiss(run_id)
+
+    async def retry_all(self, app: str | None = None, trigger: str | None = None) -> int:
+        """Have all FAILED runs made again, of one app or trigger where named; how many those were."""
+        return await self._failed.each(self._failed.retry, app, trigger)
+
+    async def dismiss_all(self, app: str | None = None, trigger: str | None = None) -> int:
+        """Take all FAILED runs off the list, of one app or trigger where named; how many those were."""
+        return await self._failed.each(self._failed.dismiss, app, trigger)
+
+    # --- within ----------------------------------------------------------------------------------------------------------------------
+
+    async def _shown(self, key: str) -> dict[str, Any]:
+        return await shown_trigger(self.trigger(key)[1], self._consumers, self.runs, self.parts.sight)
+
+    async def _histories(self, plans: Sequence[TriggerPlan]) -> dict[str, TriggerPast]:
+        """Each trigger's history; those that are new, or back after a removal, begin here."""
+        known = load_histories(self.directory, [plan.key for plan in plans])
+        now = await self.store.last_sequence()
+        fresh = first_histories(plans, known, now)
+        await save_histories(self.commands, fresh)
+        return known | {history.key: history for history in fresh}
+
+    async def _give_up(self, app: str, triggers: Sequence[str]) -> None:
+        known = load_histories(self.directory, [f"{app}/{name}" for name in triggers])
+        there = [history for history in known.values() if history.state != "REMOVED"]
+        await save_histories(self.commands, [msgspec.structs.replace(one, state="REMOVED") for one in there])
+        for history in known.values():  # also where an earlier try was killed after recording it
+            for side in SIDES:
+                await self._consumers.delete(app, history.name, side)
+
+
+async def _no_call(id: str) -> None:
+    return None

@@ -1,0 +1,69 @@
+"""What each trigger is, and how far its history or replay has come, as the owner is shown it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.work.processor.attached import AttachedApp, AttachedTrigger
+from core.work.processor.consumers import TriggerConsumers, subject
+from core.work.processor.history import UNDER_WAY
+from core.work.processor.plan import TriggerPlan
+from core.work.processor.sight import Sight
+from projections.directory import TriggerPast
+from projections.runs.view import RunsView
+
+__all__ = ["shown_triggers"]
+
+
+async def shown_triggers(
+    apps: list[AttachedApp], consumers: TriggerConsumers, runs: RunsView, sight: Sight
+) -> list[dict[str, Any]]:
+    """By app and trigger; see `shown_trigger`."""
+    return [
+        await shown_trigger(trigger, consumers, runs, sight)
+        for app in sorted(apps, key=lambda app: app.name)
+        for trigger in sorted(app.triggers.values(), key=lambda trigger: trigger.plan.name)
+    ]
+
+
+async def shown_trigger(
+    trigger: AttachedTrigger, consumers: TriggerConsumers, runs: RunsView, sight: Sight
+) -> dict[str, Any]:
+    """`problem`: why it stands still, '' when it does not.
+
+    `state`: RESETTING, RUNNING, PAUSED, DONE or CANCELLED, of the newest replay (generation 0: the first history).
+    `position`: sequence up to which all is settled. `events`: so many events of its type it passes, `remaining` of
+    them are left; `matched`: so many match. `done`, `failed`: runs of this replay that ended so."""
+    plan, history = trigger.plan, trigger.history
+    position, events, remaining = await _place(plan, history, consumers)
+    ended = await runs.ended(plan.key, history.generation, history.since, history.until)
+    return {
+        **_definition(plan), "problem": sight.lacking(plan),
+        "state": history.state, "paused": history.state == "PAUSED", "generation": history.generation,
+        "installed": history.installed, "since": history.since, "until": history.until, "only": history.only or None,
+        "position": position, "events": events, "remaining": remaining, "matched": max(0, history.matched),
+        "done": ended.get("DONE", 0), "failed": ended.get("FAILED", 0),
+    }  # fmt: skip
+
+
+def _definition(plan: TriggerPlan) -> dict[str, Any]:
+    return {
+        "trigger": plan.key, "app": plan.app, "name": plan.name, "type": str(plan.type), "event": sorted(plan.kinds),
+        "action": plan.target, "where": dict(plan.where), "fields": sorted(plan.fields), "concurrency": plan.concurrency,
+        "order": "entity" if plan.ordered else "none", "attempts": plan.attempts,
+    }  # fmt: skip
+
+
+async def _place(plan: TriggerPlan, history: TriggerPast, consumers: TriggerConsumers) -> tuple[int, int, int]:
+    """Position, events in all, events left. Events of the type are counted, whether they match or not."""
+    if history.until == 0 or history.state == "CANCELLED":
+        return history.until, 0, 0
+    about = subject(plan, history)
+    later = await consumers.count(about, history.until + 1)
+    events = max(0, await consumers.count(about, history.since) - later)
+    if history.state == "RESETTING" or history.state not in UNDER_WAY:
+        done = history.state == "DONE"
+        return history.until if done else history.since - 1, events, 0 if done else events
+    place = await (await consumers.history(plan, history)).position()
+    remaining = min(events, max(0, place.pending + place.ack_pending - later))
+    return min(history.until, max(history.since - 1, place.ack_floor)), events, remaining

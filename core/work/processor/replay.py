@@ -1,0 +1,172 @@
+"""Sends events of the past through a trigger again, at the owner's word; beside what is new, never before it. It can
+be halted, gone on with and given up."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from core.work.processor.attached import AttachedApp, AttachedTrigger
+from core.work.processor.consumers import TriggerConsumers
+from core.work.processor.entity import matching_ids
+from core.work.processor.history import UNDER_WAY, save_histories
+from core.work.processor.loops import Loops
+from core.work.processor.plan import TriggerPlan
+from core.work.processor.trigger import TriggerParts
+from pcloud.errors import Conflict, Rejected
+from pcloud.event import StoredEvent
+from pcloud.subject import check_id
+from projections.directory import TriggerPast
+
+__all__ = ["Find", "Replays"]
+
+PAGE = 500
+Find = Callable[[str], tuple[AttachedApp, AttachedTrigger]]
+
+
+class Replays:
+    """`find`: the attached trigger `app/trigger`, else `NotFound`. `changing`: held while what is attached changes."""
+
+    def __init__(
+        self,
+        parts: TriggerParts,
+        consumers: TriggerConsumers,
+        loops: Loops,
+        commands: Any,
+        find: Find,
+        changing: asyncio.Lock,
+    ) -> None:
+        self._parts, self._consumers, self._loops, self._commands = parts, consumers, loops, commands
+        self._find, self._changing = find, changing
+
+    async def replay(
+        self, trigger: str, start: str, *, type: str, id: str, dry_run: bool, actor: str
+    ) -> dict[str, Any]:
+        """Replay `app/trigger` from `start` ('start', a sequence, or an RFC 3339 time) to the log's end of now, for
+        all entities or the one with `id`. Answers how many events match; with `dry_run` nothing else happens.
+
+        A replay that is under way is replaced when the new one covers what it has left, otherwise `Conflict`."""
+        _, attached = self._find(trigger)
+        plan = attached.plan
+        if type and type != str(plan.type):
+            raise Rejected(f"{trigger} is about {plan.type}, never about {type}")
+        self._parts.sight.demand(plan)
+        since = await self._sequence(start)
+        until = await self._parts.store.last_sequence()
+        only = check_id(id) if id else ""
+        events = await self._count(plan, since, until, only)
+        answer = {"trigger": trigger, "events": events, "since": since, "until": until, "dryRun": dry_run}
+        if dry_run:
+            return {**answer, "generation": attached.history.generation}
+        async with self._changing:
+            app, attached = self._find(trigger)
+            wanted = following(attached.history, since, until, only, events)
+            await self._switch(app, attached, wanted, actor)
+        return {**answer, "generation": wanted.generation}
+
+    async def pause(self, trigger: str, actor: str) -> None:
+        """Halt the replay, or first history, that is under way; over restarts too. Again, it does nothing."""
+        async with self._changing:
+            app, attached = self._under_way(trigger)
+            await self._loops.stop_history(app, attached)
+            try:
+                if attached.history.state == "RESETTING":
+                    await self._loops.reset(attached)
+            except BaseException:
+                self._loops.start_history(app, attached)
+                raise
+            await self._switch(app, attached, msgspec.structs.replace(attached.history, state="PAUSED"), actor)
+
+    async def resume(self, trigger: str, actor: str) -> None:
+        """Go on with what was halted. Again, it does nothing."""
+        async with self._changing:
+            app, attached = self._under_way(trigger)
+            if attached.history.state == "PAUSED":
+                await self._switch(app, attached, msgspec.structs.replace(attached.history, state="RUNNING"), actor)
+
+    async def cancel(self, trigger: str, actor: str) -> None:
+        """Give up what is under way; what it has done stays done. Raises `Conflict` when nothing is."""
+        async with self._changing:
+            app, attached = self._under_way(trigger)
+            await self._switch(app, attached, msgspec.structs.replace(attached.history, state="CANCELLED"), actor)
+            await self._consumers.delete(app.name, attached.plan.name, "history")
+
+    def _under_way(self, trigger: str) -> tuple[AttachedApp, AttachedTrigger]:
+        app, attached = self._find(trigger)
+        if attached.history.state not in UNDER_WAY:
+            raise Conflict(f"{trigger} has no replay under way: its last one is {attached.history.state}")
+        return app, attached
+
+    async def _switch(self, app: AttachedApp, attached: AttachedTrigger, wanted: TriggerPast, actor: str) -> None:
+        """Stop, record, start; what can't be recorded has not happened, and what was under way goes on."""
+        await self._loops.stop_history(app, attached)
+        try:
+            await save_histories(self._commands, [wanted], actor)
+            attached.history = wanted
+        finally:
+            self._loops.start_history(app, attached)
+
+    async def _sequence(self, start: str) -> int:
+        """The first sequence that `start` means."""
+        if start in ("", "start"):
+            return 1
+        if re.fullmatch(r"[0-9]{1,18}", start):
+            return max(1, int(start))
+        try:
+            time = datetime.fromisoformat(start)
+        except ValueError as error:
+            raise Rejected(
+                f"a replay can't start at {start!r}: say 'start', a sequence of the log, or a time such as 2026-11-01T00:00:00Z"
+            ) from error
+        if time.tzinfo is None:
+            raise Rejected(f"the time {start!r} has no zone: add Z for UTC, or an offset such as +02:00")
+        return await self._parts.store.sequence_at(time.timestamp())
+
+    async def _count(self, plan: TriggerPlan, since: int, until: int, only: str) -> int:
+        """How many events match, with `where` as it holds now."""
+        count = 0
+        async for page in self._pages(plan, since, until, only):
+            if not plan.where:
+                count += len(page)
+                continue
+            await self._parts.graph_loop.wait_for(self._parts.views.declared)
+            view = self._parts.views.app(plan.app)
+            passing = await matching_ids(self._parts.graph, view, plan, list({event.ref.id for event in page}))
+            count += sum(event.ref.id in passing for event in page)
+        return count
+
+    async def _pages(self, plan: TriggerPlan, since: int, until: int, only: str) -> AsyncIterator[list[StoredEvent]]:
+        subject = f"{plan.subject[:-1]}{only}" if only else plan.subject
+        page: list[StoredEvent] = []
+        async for event in self._parts.store.read(since, until, subjects=[subject]):
+            if plan.matches(event, self._parts.sight.demand(plan)):
+                page.append(event)
+            if len(page) == PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+
+def following(history: TriggerPast, since: int, until: int, only: str, matched: int) -> TriggerPast:
+    """The replay that comes after `history`; raises `Conflict` when that is under way and would not be covered."""
+    covered = since <= history.since and only in ("", history.only)
+    if history.state in UNDER_WAY and not covered:
+        raise Conflict(
+            f"{history.key} has a replay under way, from {history.since} to {history.until}: wait for its end, cancel it, "
+            "or ask for one that covers it"
+        )
+    return msgspec.structs.replace(
+        history,
+        generation=history.generation + 1,
+        state="RESETTING",
+        since=since,
+        until=until,
+        only=only,
+        matched=matched,
+    )

@@ -1,0 +1,64 @@
+"""Sees to it that the record of runs has room: a first import of many pictures must not fill RUNS for the 90 days that
+its runs would stay, since then nothing new is started."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import Any
+
+from core.work.processor.journal import Journal
+from core.work.processor.retry import DISMISSED_TTL
+from core.work.processor.settings import ProcessorSettings
+from pcloud.errors import Conflict, PCloudError
+from projections.runs.view import RunsView
+
+__all__ = ["Room"]
+
+log = logging.getLogger(__name__)
+DROPPED = 2000  # runs at a time
+
+
+class Room:
+    """Tells the journal when RUNS is full, or the node takes nothing new; before that it drops the oldest runs that are
+    DONE."""
+
+    def __init__(self, store: Any, runs: RunsView, journal: Journal, settings: ProcessorSettings) -> None:
+        self._store, self._runs, self._journal, self._settings = store, runs, journal, settings
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(self._settings.fullness_check)
+
+    async def look(self) -> None:
+        try:
+            # Shielded: before Python 3.12 the wait_for inside may swallow the cancellation that ends `watch`.
+            info = await asyncio.shield(self._store.js.stream_info("RUNS"))
+        except Exception as error:
+            log.warning("RUNS can't be looked at: %s", error)
+            return
+        used, limit = info.state.bytes, info.config.max_bytes or -1
+        if limit > 0 and used > self._settings.crowded * limit:
+            await self._make_room()
+        full = limit > 0 and used > self._settings.fullness * limit
+        try:
+            self._store.admit()
+        except PCloudError as error:
+            self._journal.full = f"no new runs are started: {error}"
+            return
+        self._journal.full = (
+            f"no new runs are started: the record of runs uses {used} of {limit} bytes; retry or dismiss failed runs"
+            if full
+            else ""
+        )
+
+    async def _make_room(self) -> None:
+        try:
+            for run, sequence in await self._runs.oldest_done(DROPPED):
+                with suppress(Conflict):  # it is made again just now
+                    await self._store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL, expected=sequence)
+        except PCloudError as error:
+            log.warning("old runs can't be dropped: %s", error)

@@ -1,0 +1,37 @@
+"""The bounds of the event processor; times in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.work.processor.backoff import Backoff
+
+__all__ = ["ProcessorSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorSettings:
+    """`ack_wait`: after this time without a sign from core an event is delivered again; it is renewed three times as
+    often. `held`: events of one trigger that are pulled and not yet settled. `depth`: causes in a row before a run is
+    refused as a loop. `send_attempts`, `send_concurrency`: of durable calls, the latter for each receiving app.
+    `record_delay`: a run that takes longer is seen on its way. `absence_wait`: at most so long until an app that is not
+    running is looked for again. `crowded`: the part of RUNS in use from which on the oldest runs that are DONE are
+    dropped before their time; `fullness`: the part from which on no new runs are started. Both are looked at every
+    `fullness_check`. `drain`: attempts under way have so long to end when core stops. `alone`: no other node
+    pulls, so what was pending when core died may be asked for again at once."""
+
+    ack_wait: float = 15.0
+    held: int = 256
+    depth: int = 16
+    backoff: Backoff = field(default_factory=Backoff)
+    send_attempts: int = 8
+    send_concurrency: int = 4
+    done_ttl: float = 90 * 86400.0
+    record_delay: float = 0.5
+    absence_wait: float = 1.0
+    pause_after_error: float = 30.0
+    fullness_check: float = 10.0
+    crowded: float = 0.8
+    fullness: float = 0.95
+    drain: float = 3.0
+    alone: bool = True

@@ -1,0 +1,243 @@
+"""Pulls one consumer of a trigger, live or history, and takes every event that matches through its run to the
+acknowledgement.
+
+An event is acknowledged when its run is DONE or FAILED, or when it does not match; until then core tells the server
+again and again that it is at it. So whatever core or the app dies of, the event comes again, and goes on with the run
+that it finds in RUNS."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from core.access.caller import Caller, RunContext
+from core.graph.schema import ViewRegistry
+from core.trace import NO_TRACES, Tracer
+from core.trace.about import About
+from core.work.call import CallAnswer, Calls, parse_target, trigger_run_id
+from core.work.processor.entity import describe_event, read_node
+from core.work.processor.execute import Executor, resume
+from core.work.processor.held import Held
+from core.work.processor.order import Order
+from core.work.processor.plan import TriggerPlan
+from core.work.processor.sight import Sight
+from core.work.processor.slots import Slots
+from core.work.processor.stored import stored_run
+from pcloud.errors import PCloudError, Rejected
+from pcloud.event import Kind, StoredEvent
+from pcloud.revision import Revision
+from projections.graph.port import GraphReader
+from projections.runs.record import Run
+
+__all__ = ["Runaway", "Side", "TriggerLoop", "TriggerParts"]
+
+log = logging.getLogger(__name__)
+AGAIN = 5.0
+BATCH = 64
+PORTION = 32
+
+
+Runaway = Callable[[str, str], None]
+"""Called with an app and the reason why it has to stop: its runs led to each other beyond the bound."""
+
+
+@dataclass(slots=True)
+class TriggerParts:
+    """What all trigger loops work with."""
+
+    store: Any
+    graph: GraphReader
+    graph_loop: Any
+    views: ViewRegistry
+    calls: Calls
+    executor: Executor
+    sight: Sight
+    runaway: Runaway = lambda app, reason: None
+    tracer: Tracer = NO_TRACES
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """Which of a trigger's two consumers this is. `until`: the last sequence that it takes (None: live, without end).
+    `only`: the one entity that it takes ('' for all). `generation`: of its runs."""
+
+    consumer: Any
+    slots: Slots
+    generation: int = 0
+    until: int | None = None
+    only: str = ""
+
+    @property
+    def replay(self) -> bool:
+        return self.until is not None
+
+
+class TriggerLoop:
+    """`run()` ends, for a history, when everything up to `until` is settled; a live one when it is cancelled."""
+
+    def __init__(self, parts: TriggerParts, plan: TriggerPlan, side: Side) -> None:
+        self._parts, self._plan, self._side = parts, plan, side
+        self._settings = parts.executor.settings
+        self._caller = Caller("app", plan.app)
+        self._order: Order[str] = Order()
+        # The past comes in small portions: all that ends at once goes on at once, before anything new.
+        held = min(self._settings.held, plan.concurrency + PORTION) if side.replay else self._settings.held
+        self._held = Held(held, self._settings.ack_wait)
+
+    @property
+    def held(self) -> int:
+        """Events that are pulled and not settled."""
+        return len(self._held)
+
+    async def run(self) -> None:
+        async with self._held:
+            try:
+                await self._pull()
+                await self._held.empty()
+            except asyncio.CancelledError:
+                if self._parts.sight.of(self._plan) is not None:
+                    await self._held.drain(self._settings.drain)
+                raise
+
+    async def _pull(self) -> None:
+        if self._side.until is None:
+            await self._pull_until(sys.maxsize)
+            return
+        pulling = asyncio.create_task(self._pull_until(self._side.until))
+        ended = asyncio.create_task(self._end_of_history())
+        try:
+            await asyncio.wait((pulling, ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (pulling, ended):
+                task.cancel()
+            done = await asyncio.gather(pulling, ended, return_exceptions=True)
+        for outcome in done:
+            if isinstance(outcome, Exception):
+                raise outcome
+
+    async def _pull_until(self, until: int) -> None:
+        async with aclosing(self._side.consumer.pull(batch=PORTION if self._side.replay else BATCH)) as deliveries:
+            async for delivery in deliveries:
+                if delivery.event.sequence > until:
+                    return
+                if self._concerns(delivery.event):
+                    await self._held.take(delivery.event.sequence, delivery, partial(self._handle, delivery))
+                else:
+                    await delivery.ack()
+
+    def _concerns(self, event: StoredEvent) -> bool:
+        seen = self._parts.sight.demand(self._plan)
+        return self._plan.matches(event, seen) and self._side.only in ("", event.ref.id)
+
+    async def _end_of_history(self) -> None:
+        """Return when the consumer has nothing left: there may be no event beyond `until` to tell."""
+        while True:
+            await self._held.empty()
+            position = await self._side.consumer.position()
+            if position.pending == 0 and position.ack_pending == 0:
+                return
+            await asyncio.sleep(0.2)
+
+    async def _handle(self, delivery: Any) -> None:
+        """One event to its end; on an error of core's own it comes again."""
+        event, again = delivery.event, delivery.attempt > 1
+        if self._plan.ordered:
+            # Given back to the server it would be overtaken by the entity's later events: it is tried again in its place.
+            async with self._order.after_earlier(str(event.ref)):
+                while not await self._settled(event, again):
+                    await asyncio.sleep(AGAIN)
+                    again = True
+        elif not await self._settled(event, again):
+            await delivery.nak(AGAIN)
+            return
+        await delivery.ack()
+
+    async def _settled(self, event: StoredEvent, again: bool) -> bool:
+        """False after an error of core's own."""
+        with About(app=self._plan.app, run=trigger_run_id(self._plan.key, event.sequence), tx=event.tx):
+            try:
+                await self._settle(event, again)
+            except Exception as error:
+                level = logging.WARNING if isinstance(error, PCloudError) else logging.ERROR
+                said = "the event %s comes to %s again: %s"
+                log.log(level, said, event.sequence, self._plan.key, error, exc_info=level > 30)
+                return False
+        return True
+
+    async def _settle(self, event: StoredEvent, again: bool) -> None:
+        self._parts.sight.demand(self._plan)
+        run = self._new_run(event)
+        if again:
+            before = await stored_run(self._parts.store.runs, run)
+            if before is not None and before.generation >= run.generation and before.state in ("DONE", "FAILED"):
+                return
+            run = resume(run, before)
+        if event.depth + 1 > self._settings.depth:
+            looped = Rejected(
+                f"{self._plan.key}: {event.depth} runs led to each other, which looks like a loop: does its action change "
+                "what the trigger waits for? Narrow it by `fields` or `where`"
+            )
+            await self._parts.executor.refuse(run, looped)
+            self._parts.runaway(self._plan.app, looped.message)
+            return
+        try:
+            args = await self._arguments(event)
+        except Rejected as error:
+            await self._parts.executor.refuse(run, error)
+            return
+        if args is None:
+            return
+        run = msgspec.structs.replace(run, args=run.args or args)
+        self._parts.executor.journal.note(run)
+        # What a replay does now is no part of what happened then.
+        parent = "" if self._side.replay else event.traceparent
+        with self._parts.tracer.span(f"run {self._plan.key}", "consumer", parent, pcloud__run=run.id) as span:
+            ended = await self._parts.executor.execute(run, self._attempt(event), self._side.slots)
+            if ended.error is not None:
+                span.fail(ended.error.code)
+
+    def _new_run(self, event: StoredEvent) -> Run:
+        app, action = self._plan.label
+        return Run(
+            id=trigger_run_id(self._plan.key, event.sequence), app=app, action=action, trigger=self._plan.key, kind="trigger",
+            state="NEW", entity=str(event.ref), sequence=event.sequence, generation=self._side.generation, attempt=0,
+            attempts=self._plan.attempts, args={}, actions=dict(self._plan.actions), actor=self._caller.actor, cause=event.tx,
+            depth=event.depth + 1, error=None, created=time.time(), started=None, ended=None, next_attempt=None,
+        )  # fmt: skip
+
+    async def _arguments(self, event: StoredEvent) -> dict[str, Any] | None:
+        """The rendered arguments; None when `where` does not hold."""
+        view = self._parts.views.app(self._plan.app)
+        node = None
+        if self._plan.needs_node and event.kind is not Kind.DELETED:
+            await self._parts.graph_loop.wait_for(max(event.sequence, self._parts.views.declared))
+            view = self._parts.views.app(self._plan.app)
+            node = await read_node(self._parts.graph, view, self._plan, event.ref.id)
+            if node is None:
+                return None
+        revision = str(Revision(self._parts.store.epoch, event.sequence))
+        args = self._plan.arguments.render(describe_event(view, self._plan, event, revision), node)
+        return self._parts.calls.check_size(self._plan.key, args)
+
+    def _attempt(self, event: StoredEvent) -> Callable[[Run], Any]:
+        calls, plan, replay = self._parts.calls, self._plan, self._side.replay
+        revision = str(Revision(self._parts.store.epoch, event.sequence))
+
+        async def attempt(run: Run) -> CallAnswer:
+            name = calls.resolve(self._caller, parse_target(plan.target))
+            args = calls.check(name, run.args, run.actions)
+            context = RunContext(run.id, run.generation, run.cause, run.depth, replay)
+            return await calls.invoke(
+                self._caller, name, args, context, actions=run.actions, revision=revision, attempt=run.attempt, start_wait=0.0
+            )  # fmt: skip
+
+        return attempt
