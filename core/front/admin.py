@@ -38,7 +38,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def admin_application(node: Any) -> web.Application:
-    """Routes over a `core.node.bootstrap.Node`."""
+    """Routes over a `core.node.node.Node`."""
     routes = web.RouteTableDef()
 
     @routes.get("/graphql")  # a websocket, for subscriptions

@@ -28,7 +28,7 @@ Progress = Callable[[str, str], None]
 
 
 def app_routes(node: Any) -> web.RouteTableDef:
-    """Over a `core.node.bootstrap.Node`."""
+    """Over a `core.node.node.Node`."""
     routes = web.RouteTableDef()
 
     @routes.get("/apps")

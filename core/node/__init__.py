@@ -1,1 +1,4 @@
-"""One node put together: `bootstrap` opens each part in order; here are its data folder, disk guard, logs and checks of its views."""
+"""One node: `bootstrap` opens its parts in order, and `node` is what runs then.
+
+Here are also its views, its data folder, the disk guard and the log of the process.
+"""

@@ -8,14 +8,10 @@ They stop in the reverse order: first nobody new is let in, then apps finish wha
 from __future__ import annotations
 
 import asyncio
-import logging
-import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -30,12 +26,12 @@ from core.apps.sandbox import probe
 from core.front.admin import admin_application
 from core.front.console import Console
 from core.front.http import Front
-from core.front.ingress.hosts import Domains, own_domains
+from core.front.ingress.hosts import own_domains
 from core.front.ingress.lasting import Lasting
 from core.front.ingress.proxy import Proxy
 from core.front.ingress.signin import SignIn
 from core.front.ingress.visits import Visits
-from core.front.metrics import Meters, Metrics
+from core.front.metrics import Meters
 from core.front.platform.audit import audit_fields
 from core.front.platform.calls import call_fields
 from core.front.platform.owner import owner_fields
@@ -44,180 +40,32 @@ from core.front.platform.undo import undo_fields
 from core.graph.api import Api
 from core.graph.command import Commands
 from core.graph.command.undo import Undoing
-from core.graph.schema import ViewRegistry, builtin_catalog
+from core.graph.schema import ViewRegistry
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder, open_folder
-from core.node.graphs import Graphs, open_graphs
+from core.node.node import Node
 from core.node.side_tasks import run_beside, side_tasks
 from core.node.traced import api_extensions, log_with, trace_folding
-from core.node.verify import verify_views
+from core.node.views import Views, open_views
 from core.people.device.pair import Devices
 from core.people.owner.credential import change_credential, make_owner, verify_owner
 from core.people.owner.session import Sessions
 from core.people.owner.statement import Statements
-from core.settings import GraphServer, NodeSettings
+from core.settings import NodeSettings
 from core.trace import Tracer
 from core.trace.opening import open_tracer
-from core.work.call import Calls, open_calls
+from core.work.call import open_calls
 from core.work.processor import Processor
 from core.work.processor.audited import audited_call
 from core.work.processor.forget import forget_entities
 from core.work.processor.runaway import Runaways
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
-from pcloud.errors import Rejected, Unavailable
-from projections.directory import Changed, Directory, open_directory
-from projections.graph.port import GraphReader
-from projections.handed import HandedLog
-from projections.loop import ProjectionLoop
-from projections.opening import open_view
-from projections.rebuild import Progress, Rebuilds, Rebuilt
-from projections.runs import RunLog, RunsView, open_runs_on
-from projections.search.switch import SearchSwitch
-from projections.search.versions import TantivyVersions
-from projections.versions import VersionFile
-from projections.written import Written, open_written
+from pcloud.errors import Unavailable
+from projections.directory import Changed
 
 __all__ = ["Node", "open_node"]
 
-log = logging.getLogger("pcloud.node")
-# Search commits are dear, so it waits so long for more events, and longer while they come, unless somebody waits for it.
-SEARCH_GATHER = 0.2
-# Many runs end at a time, and nobody waits for the view of them.
-RUNS_GATHER = 0.1
 BUNDLED = Path(__file__).parent.parent.parent / "apps"
-
-
-@dataclass(frozen=True, slots=True)
-class Views:
-    """The views with the loops that keep them."""
-
-    directory: Directory
-    directory_loop: ProjectionLoop[Any]
-    graphs: Graphs
-    search: SearchSwitch
-    search_rebuilds: Rebuilds
-    search_loop: ProjectionLoop[Any]
-    runs: RunsView
-    runs_loop: ProjectionLoop[Any]
-    written: Written
-
-    @property
-    def rebuilds(self) -> dict[str, Rebuilds]:
-        """Of what can be built beside what is in use, by its name."""
-        return {"graph": self.graphs.rebuilds, "search": self.search_rebuilds}
-
-    @property
-    def graph(self) -> GraphReader:
-        """What questions about any type go to."""
-        return self.graphs.answers
-
-    @property
-    def graph_loop(self) -> ProjectionLoop[Any]:
-        """The loop that folds the apps' types."""
-        return self.graphs.folding
-
-
-@dataclass(slots=True)
-class Node:
-    """A running node. `address`: of its web server. `new_owner_token`: the owner's credential, when this start has made it."""
-
-    settings: NodeSettings
-    folder: DataFolder
-    server: EmbeddedServer
-    store: EventStore
-    views: Views
-    api: Api
-    apps: Apps
-    calls: Calls
-    processor: Processor
-    devices: Devices
-    sessions: Sessions
-    statements: Statements
-    domains: Domains
-    lasting: Lasting
-    visits: Visits
-    commands: Commands
-    disk: DiskGuard
-    audit: Audit
-    quotas: Quotas
-    meters: Meters
-    new_owner_token: str | None
-    address: str = ""
-    metrics: Metrics = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.metrics = Metrics(self.meters, self)
-
-    @property
-    def problem(self) -> str:
-        """Why this node takes no writes or starts no runs; '' when it does."""
-        return self.disk.problem or self.processor.problem or self.views.graphs.problem
-
-    @property
-    def private_address(self) -> str:
-        """Its address that other programs on this machine can't guess; '' when it has none."""
-        port = self.address.rpartition(":")[2]
-        return f"http://{self.domains.unguessable}:{port}" if self.domains.unguessable else ""
-
-    def sign_in_link(self, address: str) -> str:
-        """A link at this node's `address` that signs one browser in, once, within ten minutes."""
-        host = address.removeprefix("http://")
-        return f"{address}/signin?code={self.statements.link_code(host, self.sessions.credential)}"
-
-    async def change_credential(self, present: str | None = None) -> str:
-        """See `core.people.owner.credential`."""
-        return await change_credential(self.views.directory, self.commands, present)
-
-    async def status(self) -> dict[str, Any]:
-        last = await self.store.last_sequence()
-        runs_last = await self.store.runs.last_sequence()
-        loops = [
-            ("directory", self.views.directory_loop, last),
-            ("graph", self.views.graph_loop, last),
-            ("search", self.views.search_loop, last),
-            ("runs", self.views.runs_loop, runs_last),
-        ]
-        lags: dict[str, dict[str, Any]] = {
-            name: {"sequence": loop.checkpoint.sequence, "lag": end - loop.checkpoint.sequence}
-            for name, loop, end in loops
-        }
-        for name, rebuilds in self.views.rebuilds.items():
-            if rebuilds.progress is not None:
-                lags[name]["building"] = str(rebuilds.progress)
-        apps = [
-            {"name": app.name, "version": app.version, "state": app.state, "error": app.error}
-            for app in await self.apps.list()
-        ]
-        return {
-            "address": self.address, "private_address": self.private_address, "nats": self.server.url, "epoch": self.store.epoch,
-            "events": last, "views": lags, "apps": apps, "runs": await self.views.runs.counts(),
-            "disk_free": self.folder.free_bytes(), "problem": self.problem,
-            "warning": self.apps.warning,
-        }  # fmt: skip
-
-    async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
-        return await verify_views(self.store, self.views.directory, self.views.graphs, self.folder, progress)
-
-    async def rebuild(self, view: str, to: str, back: bool, progress: Callable[[str, str], None]) -> dict[str, Any]:
-        """Build `view` anew beside the one in use, in the store `to` ('': as it is), or go back to the previous."""
-        rebuilds = self.views.rebuilds.get(view)
-        if rebuilds is None:
-            raise Rejected(f"the view {view!r} can't be rebuilt: use one of {', '.join(self.views.rebuilds)}")
-
-        def tell(at: Progress) -> None:
-            progress("building", str(at))
-
-        done: Rebuilt = await (rebuilds.back(tell) if back else rebuilds.rebuild(to, tell))
-        return {"view": view, **asdict(done)}
-
-    async def run_until_stopped(self) -> None:
-        """Until SIGTERM or SIGINT."""
-        stopping = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stopping.set)
-        await stopping.wait()
-        log.info("stopping")
 
 
 @asynccontextmanager
@@ -238,46 +86,6 @@ async def open_node(settings: NodeSettings) -> AsyncIterator[Node]:
 
 async def fail_with(server: EmbeddedServer) -> None:
     raise Unavailable(await server.failed)
-
-
-async def open_views(
-    stack: AsyncExitStack,
-    group: asyncio.TaskGroup,
-    folder: DataFolder,
-    store: EventStore,
-    server: GraphServer | None = None,
-) -> Views:
-    """Open the views and fold what they have missed."""
-    directory = await open_directory(store, builtin_catalog(), folder.directory)
-    stack.push_async_callback(directory.save, always=True)
-    directory_loop: ProjectionLoop[Any] = ProjectionLoop(store, directory)
-    run_beside(stack, group, "directory", directory_loop.run())
-    run_beside(stack, group, "directory's snapshot", directory.keep_saved())
-    graphs = await open_graphs(stack, group, folder, store, directory, directory_loop, server)
-    search, search_rebuilds = await open_view(
-        partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder.search, graphs.answers)},
-        VersionFile(folder.search / "versions.json"), store, "tantivy", folder.room,
-    )  # fmt: skip
-    stack.push_async_callback(search.close)
-    runs_log = RunLog(store)
-    runs = await open_runs_on(folder.runs, runs_log)
-    stack.push_async_callback(runs.close)
-    handed = HandedLog(store, graphs.folding)
-    search_loop = ProjectionLoop(handed, search, gather=SEARCH_GATHER, behind=graphs.folding)
-    written = await open_written(folder.written, store)
-    stack.push_async_callback(written.save)
-    run_beside(stack, group, "written", ProjectionLoop(HandedLog(store, graphs.folding), written).run())
-    runs_loop = ProjectionLoop(runs_log, runs, gather=RUNS_GATHER)
-    run_beside(stack, group, "runs", runs_loop.run())
-    run_beside(stack, group, "search", keep_search(store, search, search_loop))
-    run_beside(stack, group, "rebuilds of search", search_rebuilds.run())
-    return Views(directory, directory_loop, graphs, search, search_rebuilds, search_loop, runs, runs_loop, written)
-
-
-async def keep_search(store: EventStore, search: SearchSwitch, loop: ProjectionLoop[Any]) -> None:
-    """A new index takes what the graph holds first, and then only what is new on the log."""
-    await search.view.begin(store.epoch)
-    await loop.run()
 
 
 async def open_platform(

@@ -53,7 +53,7 @@ class Facts:
 
 
 async def gather_facts(node: Any) -> Facts:
-    """From a `core.node.bootstrap.Node`."""
+    """From a `core.node.node.Node`."""
     facts = Facts(
         runs=node.views.runs.tally,
         refused=dict(node.quotas.refusals.counts),

@@ -18,7 +18,7 @@ __all__ = ["Metrics"]
 
 
 class Metrics:
-    """`node`: a `core.node.bootstrap.Node`. Scrapes that come together are answered one after the other: nobody can make
+    """`node`: a `core.node.node.Node`. Scrapes that come together are answered one after the other: nobody can make
     many looks at once of them."""
 
     def __init__(self, meters: Meters, node: Any) -> None:

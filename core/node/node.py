@@ -1,0 +1,141 @@
+"""A running node: its parts, and what is asked of it as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from core.access.audit import Audit
+from core.access.quota import Quotas
+from core.apps import Apps
+from core.front.ingress.hosts import Domains
+from core.front.ingress.lasting import Lasting
+from core.front.ingress.visits import Visits
+from core.front.metrics import Meters, Metrics
+from core.graph.api import Api
+from core.graph.command import Commands
+from core.node.disk import DiskGuard
+from core.node.folder import DataFolder
+from core.node.verify import verify_views
+from core.node.views import Views
+from core.people.device.pair import Devices
+from core.people.owner.credential import change_credential
+from core.people.owner.session import Sessions
+from core.people.owner.statement import Statements
+from core.settings import NodeSettings
+from core.work.call import Calls
+from core.work.processor import Processor
+from eventstore import EmbeddedServer, EventStore
+from pcloud.errors import Rejected
+from projections.rebuild import Progress, Rebuilt
+
+__all__ = ["Node"]
+
+log = logging.getLogger("pcloud.node")
+
+
+@dataclass(slots=True)
+class Node:
+    """A running node. `address`: of its web server. `new_owner_token`: the owner's credential, when this start has made it."""
+
+    settings: NodeSettings
+    folder: DataFolder
+    server: EmbeddedServer
+    store: EventStore
+    views: Views
+    api: Api
+    apps: Apps
+    calls: Calls
+    processor: Processor
+    devices: Devices
+    sessions: Sessions
+    statements: Statements
+    domains: Domains
+    lasting: Lasting
+    visits: Visits
+    commands: Commands
+    disk: DiskGuard
+    audit: Audit
+    quotas: Quotas
+    meters: Meters
+    new_owner_token: str | None
+    address: str = ""
+    metrics: Metrics = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(self.meters, self)
+
+    @property
+    def problem(self) -> str:
+        """Why this node takes no writes or starts no runs; '' when it does."""
+        return self.disk.problem or self.processor.problem or self.views.graphs.problem
+
+    @property
+    def private_address(self) -> str:
+        """Its address that other programs on this machine can't guess; '' when it has none."""
+        port = self.address.rpartition(":")[2]
+        return f"http://{self.domains.unguessable}:{port}" if self.domains.unguessable else ""
+
+    def sign_in_link(self, address: str) -> str:
+        """A link at this node's `address` that signs one browser in, once, within ten minutes."""
+        host = address.removeprefix("http://")
+        return f"{address}/signin?code={self.statements.link_code(host, self.sessions.credential)}"
+
+    async def change_credential(self, present: str | None = None) -> str:
+        """See `core.people.owner.credential`."""
+        return await change_credential(self.views.directory, self.commands, present)
+
+    async def status(self) -> dict[str, Any]:
+        last = await self.store.last_sequence()
+        runs_last = await self.store.runs.last_sequence()
+        loops = [
+            ("directory", self.views.directory_loop, last),
+            ("graph", self.views.graph_loop, last),
+            ("search", self.views.search_loop, last),
+            ("runs", self.views.runs_loop, runs_last),
+        ]
+        lags: dict[str, dict[str, Any]] = {
+            name: {"sequence": loop.checkpoint.sequence, "lag": end - loop.checkpoint.sequence}
+            for name, loop, end in loops
+        }
+        for name, rebuilds in self.views.rebuilds.items():
+            if rebuilds.progress is not None:
+                lags[name]["building"] = str(rebuilds.progress)
+        apps = [
+            {"name": app.name, "version": app.version, "state": app.state, "error": app.error}
+            for app in await self.apps.list()
+        ]
+        return {
+            "address": self.address, "private_address": self.private_address, "nats": self.server.url, "epoch": self.store.epoch,
+            "events": last, "views": lags, "apps": apps, "runs": await self.views.runs.counts(),
+            "disk_free": self.folder.free_bytes(), "problem": self.problem,
+            "warning": self.apps.warning,
+        }  # fmt: skip
+
+    async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
+        return await verify_views(self.store, self.views.directory, self.views.graphs, self.folder, progress)
+
+    async def rebuild(self, view: str, to: str, back: bool, progress: Callable[[str, str], None]) -> dict[str, Any]:
+        """Build `view` anew beside the one in use, in the store `to` ('': as it is), or go back to the previous."""
+        rebuilds = self.views.rebuilds.get(view)
+        if rebuilds is None:
+            raise Rejected(f"the view {view!r} can't be rebuilt: use one of {', '.join(self.views.rebuilds)}")
+
+        def tell(at: Progress) -> None:
+            progress("building", str(at))
+
+        done: Rebuilt = await (rebuilds.back(tell) if back else rebuilds.rebuild(to, tell))
+        return {"view": view, **asdict(done)}
+
+    async def run_until_stopped(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await stopping.wait()
+        log.info("stopping")

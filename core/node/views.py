@@ -1,0 +1,104 @@
+"""The views of one node, each with the loop that folds the log into it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from core.graph.schema import builtin_catalog
+from core.node.folder import DataFolder
+from core.node.graphs import Graphs, open_graphs
+from core.node.side_tasks import run_beside
+from core.settings import GraphServer
+from eventstore import EventStore
+from projections.directory import Directory, open_directory
+from projections.graph.port import GraphReader
+from projections.handed import HandedLog
+from projections.loop import ProjectionLoop
+from projections.opening import open_view
+from projections.rebuild import Rebuilds
+from projections.runs import RunLog, RunsView, open_runs_on
+from projections.search.switch import SearchSwitch
+from projections.search.versions import TantivyVersions
+from projections.versions import VersionFile
+from projections.written import Written, open_written
+
+__all__ = ["Views", "open_views"]
+
+# Search commits are dear, so it waits so long for more events, and longer while they come, unless somebody waits for it.
+SEARCH_GATHER = 0.2
+# Many runs end at a time, and nobody waits for the view of them.
+RUNS_GATHER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """The views with the loops that keep them."""
+
+    directory: Directory
+    directory_loop: ProjectionLoop[Any]
+    graphs: Graphs
+    search: SearchSwitch
+    search_rebuilds: Rebuilds
+    search_loop: ProjectionLoop[Any]
+    runs: RunsView
+    runs_loop: ProjectionLoop[Any]
+    written: Written
+
+    @property
+    def rebuilds(self) -> dict[str, Rebuilds]:
+        """Of what can be built beside what is in use, by its name."""
+        return {"graph": self.graphs.rebuilds, "search": self.search_rebuilds}
+
+    @property
+    def graph(self) -> GraphReader:
+        """What questions about any type go to."""
+        return self.graphs.answers
+
+    @property
+    def graph_loop(self) -> ProjectionLoop[Any]:
+        """The loop that folds the apps' types."""
+        return self.graphs.folding
+
+
+async def open_views(
+    stack: AsyncExitStack,
+    group: asyncio.TaskGroup,
+    folder: DataFolder,
+    store: EventStore,
+    server: GraphServer | None = None,
+) -> Views:
+    """Open the views and fold what they have missed."""
+    directory = await open_directory(store, builtin_catalog(), folder.directory)
+    stack.push_async_callback(directory.save, always=True)
+    directory_loop: ProjectionLoop[Any] = ProjectionLoop(store, directory)
+    run_beside(stack, group, "directory", directory_loop.run())
+    run_beside(stack, group, "directory's snapshot", directory.keep_saved())
+    graphs = await open_graphs(stack, group, folder, store, directory, directory_loop, server)
+    search, search_rebuilds = await open_view(
+        partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder.search, graphs.answers)},
+        VersionFile(folder.search / "versions.json"), store, "tantivy", folder.room,
+    )  # fmt: skip
+    stack.push_async_callback(search.close)
+    runs_log = RunLog(store)
+    runs = await open_runs_on(folder.runs, runs_log)
+    stack.push_async_callback(runs.close)
+    handed = HandedLog(store, graphs.folding)
+    search_loop = ProjectionLoop(handed, search, gather=SEARCH_GATHER, behind=graphs.folding)
+    written = await open_written(folder.written, store)
+    stack.push_async_callback(written.save)
+    run_beside(stack, group, "written", ProjectionLoop(HandedLog(store, graphs.folding), written).run())
+    runs_loop = ProjectionLoop(runs_log, runs, gather=RUNS_GATHER)
+    run_beside(stack, group, "runs", runs_loop.run())
+    run_beside(stack, group, "search", keep_search(store, search, search_loop))
+    run_beside(stack, group, "rebuilds of search", search_rebuilds.run())
+    return Views(directory, directory_loop, graphs, search, search_rebuilds, search_loop, runs, runs_loop, written)
+
+
+async def keep_search(store: EventStore, search: SearchSwitch, loop: ProjectionLoop[Any]) -> None:
+    """A new index takes what the graph holds first, and then only what is new on the log."""
+    await search.view.begin(store.epoch)
+    await loop.run()
