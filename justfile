@@ -15,8 +15,7 @@ setup:
     @test -x .venv/bin/uv || {{python}} -m pip install --quiet uv
     @uv pip sync --quiet --python {{python}} --require-hashes requirements.lock
     @uv pip install --quiet --python {{python}} --no-deps --no-build-isolation --editable .
-    @{{python}} infra/fetch_photos.py
-    @{{python}} apps/face-detector/fetch_weights.py
+    @{{python}} infra/fetch_files.py
     @{{python}} infra/build_web.py
 
 # The main job on a throw-away folder: photographs in, faces, search and a gallery out

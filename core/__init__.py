@@ -8,4 +8,5 @@ work      calls between apps, triggers and runs
 graph     schema, commands and the GraphQL API
 access    who asks, what was granted, how much, and the audit log
 trace     spans of one request through all of it
+shipped   what comes with PCloud besides its code
 """

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
+from core.shipped.places import default_files_folder
 from pcloud.errors import Rejected
 
 __all__ = ["GraphServer", "NodeSettings", "default_data_folder", "parse_listen", "read_graph_server"]
@@ -60,7 +61,7 @@ def read_graph_server(address: str, password_file: Path | None, password: str) -
 class NodeSettings:
     """`data`: this node's folder. `host`, `port`: of the web address, 0 for a free port. `domain`: apps are at `<app>.<domain>`.
     `unconfined`: also run other archives than the bundled ones without a sandbox. `disk_reserve`: bytes that must stay free.
-    `traces`: send them as the variables OTEL_* say.
+    `files`: where what the bundled apps fetch on first use is kept. `traces`: send them as the variables OTEL_* say.
     `graph`: the server that the apps' types are on; None keeps them in the data folder."""
 
     data: Path = field(default_factory=default_data_folder)
@@ -69,6 +70,7 @@ class NodeSettings:
     domain: str = DEFAULT_DOMAIN
     unconfined: bool = False
     disk_reserve: int = DISK_RESERVE
+    files: Path = field(default_factory=default_files_folder)
     traces: bool = False
     graph: GraphServer | None = None
 

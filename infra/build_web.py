@@ -12,20 +12,25 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+STAMP = "dist/.built-from"
 MADE = {"node_modules", "dist", "test-results"}
 
 
 def main() -> None:
-    for lock in sorted([*ROOT.glob("apps/*/web/package-lock.json"), *ROOT.glob("core/*/*/*/package-lock.json")]):
-        page = lock.parent
-        stamp = page / "dist" / ".built-from"
-        wanted = digest(page)
-        if stamp.exists() and stamp.read_text() == wanted:
-            continue
+    for page, wanted in unbuilt().items():
         print(f"building {page.relative_to(ROOT)} …", flush=True)
         npm(page, "ci", "--no-audit", "--no-fund", "--loglevel=error")
         npm(page, "run", "--silent", "build", "--", "--logLevel", "error")
-        stamp.write_text(wanted)
+        (page / STAMP).write_text(wanted)
+
+
+def unbuilt() -> dict[Path, str]:
+    """The pages that are not built from what their folder holds now, and its digest."""
+    locks = sorted([*ROOT.glob("apps/*/web/package-lock.json"), *ROOT.glob("core/*/*/*/package-lock.json")])
+    wanted = {lock.parent: digest(lock.parent) for lock in locks}
+    return {
+        page: one for page, one in wanted.items() if not (page / STAMP).exists() or (page / STAMP).read_text() != one
+    }
 
 
 def digest(page: Path) -> str:

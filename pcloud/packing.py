@@ -12,12 +12,12 @@ import io
 import os
 import stat
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pcloud.errors import Rejected
 
-__all__ = ["EXCLUDED", "IGNORE_FILE", "packed_files", "packed_folder"]
+__all__ = ["EXCLUDED", "IGNORE_FILE", "packed_files", "packed_folder", "packed_members"]
 
 IGNORE_FILE = ".pcloudignore"
 # Caches, what installers leave behind and what editors and systems drop; a folder's name ends with a slash.
@@ -29,19 +29,30 @@ EXCLUDED = (
 )  # fmt: skip
 
 
-def packed_folder(folder: Path) -> bytes:
-    """The archive (`.tar.gz`) of a folder; raises `Rejected` for what no archive may hold."""
+def packed_folder(folder: Path, without: Collection[str] = ()) -> bytes:
+    """The archive (`.tar.gz`) of a folder, without the files at these paths in it. Raises `Rejected` for what no archive
+    may hold."""
     if folder.is_dir() and not (folder / "app.yaml").is_file():
         raise Rejected(f"{folder} has no app.yaml: name the folder of an app")
-    files = packed_files(folder)
+    return packed_members(
+        (path, bool(file.stat().st_mode & stat.S_IXUSR), file.read_bytes())
+        for path, file in packed_files(folder)
+        if path not in without
+    )
+
+
+def packed_members(members: Iterable[tuple[str, bool, bytes]]) -> bytes:
+    """The archive of these files, in this order: path, whether it is executable, bytes."""
     buffer = io.BytesIO()
     # No file name and no time in the gzip header, a fixed level: nothing but the content decides the bytes.
     with (
         gzip.GzipFile(filename="", fileobj=buffer, mode="wb", compresslevel=6, mtime=0) as stream,
         tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
-        for path, file in files:
-            _add(tar, path, file)
+        for path, executable, content in members:
+            info = tarfile.TarInfo(path)
+            info.size, info.mode = len(content), 0o755 if executable else 0o644
+            tar.addfile(info, io.BytesIO(content))
     return buffer.getvalue()
 
 
@@ -50,15 +61,6 @@ def packed_files(folder: Path) -> list[tuple[str, Path]]:
     if not folder.is_dir():
         raise Rejected(f"{folder} is no folder: name the folder that holds app.yaml")
     return sorted(_files(folder, folder, _patterns(folder)))
-
-
-def _add(tar: tarfile.TarFile, path: str, file: Path) -> None:
-    info = tarfile.TarInfo(path)
-    status = file.stat()
-    info.size = status.st_size
-    info.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
-    with file.open("rb") as content:
-        tar.addfile(info, content)
 
 
 def _files(root: Path, folder: Path, patterns: Sequence[str]) -> Iterator[tuple[str, Path]]:

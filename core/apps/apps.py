@@ -198,6 +198,7 @@ class Apps:
 
     async def stop_all(self) -> None:
         """End every process, politely first; what was in progress is gone on with at the next start."""
+        self._arrivals.stop()
         await self._aftercare.stop()
         await self._local.stop_all()
 

@@ -40,15 +40,16 @@ AS_ASKED = (
 class AppSettings:
     """`folder`: holds a folder per app. `runtime`: for the gateways' sockets, short, 0700. `sdk`: the `pcloud`
     package that apps get. `bundled`: the folder of the apps that come with PCloud (their content may run unconfined
-    without being asked for). `overrides`: settings by app that replace those of its manifest. `init_seconds`: how
-    long an init action is retried. `nats_url`: where apps find the bus. `machine`: what there is to make sandboxes of;
-    `unconfined`: make none."""
+    without being asked for). `files`: where what they fetch on first use is kept. `overrides`: settings by app that
+    replace those of its manifest. `init_seconds`: how long an init action is retried. `nats_url`: where apps find the
+    bus. `machine`: what there is to make sandboxes of; `unconfined`: make none."""
 
     folder: Path
     runtime: Path
     nats_url: str
     sdk: Path
     bundled: Path | None = None
+    files: Path | None = None
     unconfined: bool = False
     cache: Path | None = None
     init_seconds: float = 120.0

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli import app, audit, demo, device, graph, metrics, nats, owner, replay, runs, undo, up
+from core.cli import app, audit, demo, device, fetch, graph, metrics, nats, owner, replay, runs, undo, up
 
 __all__ = ["cli"]
 
@@ -37,6 +37,7 @@ cli.command("up")(up.up)
 cli.command("status")(up.status)
 cli.command("signin-link")(up.signin_link)
 cli.command("demo")(demo.demo)
+cli.command("fetch")(fetch.fetch)
 cli.command("call")(runs.call)
 cli.command("audit")(audit.audit)
 cli.command("metrics")(metrics.metrics)

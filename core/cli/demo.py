@@ -20,13 +20,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from core.cli.client import Client, open_client
 from core.cli.demo_node import running_node
+from core.cli.fetch import fetch_app, fetch_photographs
 from core.cli.gallery_visit import visit_gallery
-from core.cli.terminal import console, plain, run
+from core.cli.terminal import FilesOption, console, plain, run
 from pcloud.errors import Rejected, Unavailable
 
 __all__ = ["APPS", "demo"]
 
-ROOT = Path(__file__).parent.parent.parent
 APPS = ("object-store", "image-importer", "face-detector", "photos", "random-puppy")
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"})
 SEARCHES = ("astronaut", "cat", "coffee")
@@ -41,6 +41,7 @@ SEARCH = "query($text: String!) { search(text: $text) { total } }"
 
 
 def demo(
+    files: FilesOption,
     photos: Annotated[
         list[Path] | None,
         typer.Argument(help="Photographs or folders of them; by default a few that come along.", exists=True),
@@ -52,9 +53,11 @@ def demo(
     listen: Annotated[str, typer.Option(help="HOST:PORT of the web address; port 0 takes a free one.")] = "127.0.0.1:0",
 ) -> None:
     """Photographs in; faces, search and a gallery out, on a throw-away folder."""
-    files = photographs(photos or [ROOT / ".setup" / "photos"])
+    for name in APPS:
+        fetch_app(name, files)
+    pictures = photographs(photos or [fetch_photographs(files)])
     try:
-        run(tell(files, own=bool(photos), leave=leave, as_json=as_json, listen=listen))
+        run(tell(pictures, files, own=bool(photos), leave=leave, as_json=as_json, listen=listen))
     except asyncio.CancelledError as ended:  # by SIGTERM, which has to end the node and its folder too
         raise typer.Exit(128 + signal.SIGTERM) from ended
 
@@ -74,15 +77,18 @@ def photographs(places: list[Path]) -> list[Path]:
     return found
 
 
-async def tell(files: list[Path], *, own: bool, leave: bool, as_json: bool, listen: str) -> None:
+async def tell(pictures: list[Path], files: Path, *, own: bool, leave: bool, as_json: bool, listen: str) -> None:
     began = time.monotonic()
     if this := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     with tempfile.TemporaryDirectory(prefix="pcloud-demo-", ignore_cleanup_errors=True) as folder:
-        async with running_node(Path(folder) / "data", listen) as node, open_client(Path(folder) / "data") as client:
+        async with (
+            running_node(Path(folder) / "data", files, listen) as node,
+            open_client(Path(folder) / "data") as client,
+        ):
             if warning := (await client.ask("GET", "/status"))["warning"]:
                 console.print(f"[bold red]{plain(warning)}[/]\n", soft_wrap=True)
-            facts = await story(client, files, own=own)
+            facts = await story(client, pictures, own=own)
             facts["gallery_status"] = await visit_gallery((await client.ask("POST", "/signin-link"))["link"])
             facts["seconds"] = round(time.monotonic() - began, 1)
             show(facts, node.address, (await client.ask("POST", "/signin-link"))["link"])
@@ -93,7 +99,7 @@ async def tell(files: list[Path], *, own: bool, leave: bool, as_json: bool, list
                 await node.wait()
 
 
-async def story(client: Client, files: list[Path], *, own: bool) -> dict[str, Any]:
+async def story(client: Client, pictures: list[Path], *, own: bool) -> dict[str, Any]:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -105,23 +111,21 @@ async def story(client: Client, files: list[Path], *, own: bool) -> dict[str, An
         await install_apps(client, progress, progress.add_task("installing the apps", total=len(APPS)))
         device = await client.ask("POST", "/devices", json_body={"name": "demo phone"})
         broken = [] if own else [("broken-on-purpose.jpg", b"\xff\xd8\xff\xe0 this is no picture")]
-        uploads = len(files) + len(broken)
+        uploads = len(pictures) + len(broken)
         task = progress.add_task("uploading photographs by S3", total=uploads)
         await upload(
-            device["s3"], [*((name, path) for name, path in named(files)), *broken], lambda: progress.advance(task)
+            device["s3"], [*((name, path) for name, path in named(pictures)), *broken], lambda: progress.advance(task)
         )
         task = progress.add_task("importing, finding faces, making thumbnails", total=uploads * (1 + RUNS_PER_IMAGE))
         await settle(client, uploads, progress, task)
-    return await outcome(client, photos=len(files), own=own)
+    return await outcome(client, photos=len(pictures), own=own)
 
 
 async def install_apps(client: Client, progress: Progress, task: TaskID) -> None:
-    from core.apps import packed  # heavy, and needed by no other command of this file
-
     for name in APPS:
         progress.update(task, description=f"installing {name}")
-        archive = await asyncio.to_thread(packed, ROOT / "apps" / name)
-        async for _ in client.lines("POST", "/apps?approve=all", data=archive.data):
+        review = await client.ask("POST", f"/apps/review?bundled={name}")
+        async for _ in client.lines("POST", f"/apps?archive={review['archive']}&approve=all"):
             pass
         progress.advance(task)
     progress.update(task, description="five apps are installed")

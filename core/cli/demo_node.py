@@ -30,9 +30,10 @@ class DemoNode:
 
 
 @asynccontextmanager
-async def running_node(data: Path, listen: str) -> AsyncIterator[DemoNode]:
+async def running_node(data: Path, files: Path, listen: str) -> AsyncIterator[DemoNode]:
     log = data.parent / "node.log"
-    command = [str(Path(sys.executable).parent / "pcloud"), "up", "--data", str(data), "--listen", listen]
+    program = str(Path(sys.executable).parent / "pcloud")
+    command = [program, "up", "--data", str(data), "--files", str(files), "--listen", listen]
     with log.open("wb") as file:
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=file)
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,12 +13,17 @@ from urllib.parse import urlencode
 import typer
 
 from core.cli.client import Client, open_client
-from core.cli.terminal import AsJson, DataOption, confirm, console, plain, print_json, run
-from pcloud.errors import Conflict, Rejected
+from core.cli.fetch import fetch_app
+from core.cli.terminal import AsJson, DataOption, FilesOption, confirm, console, plain, print_json, run
+from pcloud.errors import Conflict, NotFound, Rejected
+from pcloud.subject import check_app
 
-__all__ = ["Archive", "archive_at", "install", "install_archive", "show_steps", "upgrade"]
+__all__ = ["Archive", "install", "show_steps", "upgrade"]
 
-Archive = Annotated[Path, typer.Argument(help="An archive (.tar.gz, .zip) or an app's folder.", exists=True)]
+Archive = Annotated[
+    Path,
+    typer.Argument(help="An archive (.tar.gz, .zip), an app's folder, or the name of an app that comes with PCloud."),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Approve every grant.")]
 Unconfined = Annotated[
     bool, typer.Option("--unconfined", help="Run an archive that is not one of the bundled apps without a sandbox.")
@@ -36,65 +43,91 @@ class Answers:
     hand_over: bool = False
 
 
-def archive_at(path: Path) -> bytes:
-    """The archive at `path`; a folder is packed first."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is installed: an archive, or by `bundled` the app of that name that comes with the node, which finds in
+    `files` what was fetched for it."""
+
+    files: Path
+    archive: bytes | None = None
+    bundled: str = ""
+
+    async def review(self, client: Client) -> dict[str, Any]:
+        if not self.bundled:
+            return await client.ask("POST", "/apps/review", data=self.archive)
+        with suppress(NotFound):  # a node of another version may have other apps
+            await asyncio.to_thread(fetch_app, self.bundled, self.files)  # here its progress is seen
+        return await client.ask("POST", f"/apps/review?bundled={self.bundled}")
+
+
+def source_at(path: Path, files: Path) -> Source:
+    """The archive or the folder at `path`, which is packed; else the bundled app of that name. Raises `Rejected`."""
     from core.apps import packed
 
-    return packed(path).data if path.is_dir() else path.read_bytes()
+    if path.is_file():
+        return Source(files, path.read_bytes())
+    if (path / "app.yaml").is_file():
+        return Source(files, packed(path).data)
+    try:
+        return Source(files, bundled=check_app(str(path)))
+    except Rejected as error:
+        raise Rejected(
+            f"there is no archive and no folder with app.yaml at {path}: name one, or an app that comes with PCloud"
+        ) from error
 
 
 def install(
-    archive: Archive, data: DataOption, yes: Yes = False, unconfined: Unconfined = False, hand_over: HandOver = False,
+    archive: Archive, data: DataOption, files: FilesOption, yes: Yes = False, unconfined: Unconfined = False, hand_over: HandOver = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show what an app asks for, ask for each grant, and install it; over another version of it, upgrade it."""
-    begin(archive, data, Answers(yes, unconfined, hand_over), as_json, only_upgrade=False)
+    begin(archive, data, files, Answers(yes, unconfined, hand_over), as_json, only_upgrade=False)
 
 
 def upgrade(
-    archive: Archive, data: DataOption, yes: Yes = False, unconfined: Unconfined = False, hand_over: HandOver = False,
+    archive: Archive, data: DataOption, files: FilesOption, yes: Yes = False, unconfined: Unconfined = False, hand_over: HandOver = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show what another version of an installed app changes, ask for the grants that are new, and put it in its place."""
-    begin(archive, data, Answers(yes, unconfined, hand_over), as_json, only_upgrade=True)
+    begin(archive, data, files, Answers(yes, unconfined, hand_over), as_json, only_upgrade=True)
 
 
-def begin(archive: Path, data: Path, answers: Answers, as_json: bool, *, only_upgrade: bool) -> None:
+def begin(archive: Path, data: Path, files: Path, answers: Answers, as_json: bool, *, only_upgrade: bool) -> None:
+    source = source_at(archive, files)
+
     async def work() -> Any:
         async with open_client(data) as client:
-            return await install_archive(
-                client, archive_at(archive), answers, say=console.print, only_upgrade=only_upgrade
-            )
+            return await install_from(client, source, answers, say=console.print, only_upgrade=only_upgrade)
 
     installed = run(work())
     if as_json:
         print_json(installed)
 
 
-async def install_archive(
-    client: Client, archive: bytes, answers: Answers, *, say: Say, only_upgrade: bool = False
+async def install_from(
+    client: Client, source: Source, answers: Answers, *, say: Say, only_upgrade: bool = False
 ) -> dict[str, Any]:
     """Review on the terminal, then install with each step shown; what is missing and comes with PCloud first, each with
     a review of its own. Returns `{"name", "version", "approved", "rejected"}`."""
-    review = await client.ask("POST", "/apps/review", data=archive)
+    review = await source.review(client)
     if only_upgrade and review["kind"] == "install":
         raise Conflict(f"{review['name']} is not installed: use `pcloud app install`")
-    if await install_needed(client, review, answers.yes, say):
-        review = await client.ask("POST", "/apps/review", data=archive)
+    if await install_needed(client, review, source.files, answers.yes, say):
+        review = await source.review(client)
     return await install_reviewed(client, review, answers, say)
 
 
-async def install_needed(client: Client, review: dict[str, Any], yes: bool, say: Say) -> bool:
+async def install_needed(client: Client, review: dict[str, Any], files: Path, yes: bool, say: Say) -> bool:
     """Install what the app lacks and comes with PCloud, what that lacks before it; whether there was anything."""
     for name in review["needed"]:
-        of_bundled = f"/apps/review?bundled={name}"
-        if (needed := await client.ask("POST", of_bundled))["kind"] == "same":
+        source = Source(files, bundled=name)
+        if (needed := await source.review(client))["kind"] == "same":
             continue  # came along with another one
         say(f"{plain(review['name'])} needs {plain(name)}, which comes with PCloud:")
         if not yes and not confirm(f"  install {name} first?", default=True, otherwise="`--yes` installs it"):
             raise Rejected(f"{review['name']} is not installed: it can't work without {name}")
-        if await install_needed(client, needed, yes, say):
-            needed = await client.ask("POST", of_bundled)
+        if await install_needed(client, needed, files, yes, say):
+            needed = await source.review(client)
         await install_reviewed(client, needed, Answers(yes), say)
     return bool(review["needed"])
 

@@ -20,11 +20,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from core.settings import default_data_folder
+from core.shipped.places import default_files_folder
 from pcloud.errors import Rejected
 
 __all__ = [
     "AsJson",
     "DataOption",
+    "FilesOption",
     "ask_secret",
     "confirm",
     "console",
@@ -47,6 +49,16 @@ DataOption = Annotated[
         help="The node's data folder.",
         default_factory=default_data_folder,
         show_default="pcloud in the user's data folder",
+    ),
+]
+FilesOption = Annotated[
+    Path,
+    typer.Option(
+        "--files",
+        envvar="PCLOUD_FILES",
+        help="The folder of files that are fetched on first use: weights, sample photographs.",
+        default_factory=default_files_folder,
+        show_default="pcloud in the user's cache folder",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.client import open_client
-from core.cli.terminal import AsJson, DataOption, facts, plain, print_json, run
+from core.cli.terminal import AsJson, DataOption, FilesOption, facts, plain, print_json, run
 from core.node.logs import LogFormat, set_up_logs
 from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, NodeSettings, parse_listen, read_graph_server
 from core.trace import traces_wanted
@@ -24,6 +24,7 @@ OPEN_FILES = 65_536
 
 def up(
     data: DataOption,
+    files: FilesOption,
     listen: Annotated[
         str, typer.Option(help="HOST:PORT of the web address; port 0 takes a free one.")
     ] = DEFAULT_LISTEN,
@@ -55,7 +56,7 @@ def up(
     server = read_graph_server(graph, graph_password_file, os.environ.pop("PCLOUD_GRAPH_PASSWORD", ""))
     settings = NodeSettings(
         data=data, host=host, port=port, domain=domain, unconfined=unconfined, graph=server,
-        traces=traces_wanted(os.environ),
+        files=files, traces=traces_wanted(os.environ),
     )  # fmt: skip
 
     async def work() -> None:

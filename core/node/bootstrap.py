@@ -52,6 +52,7 @@ from core.people.owner.credential import change_credential, make_owner, verify_o
 from core.people.owner.session import Sessions
 from core.people.owner.statement import Statements
 from core.settings import NodeSettings
+from core.shipped.places import APPS
 from core.trace import Tracer
 from core.trace.opening import open_tracer
 from core.work.call import open_calls
@@ -64,8 +65,6 @@ from pcloud.errors import Unavailable
 from projections.directory import Changed
 
 __all__ = ["Node", "open_node"]
-
-BUNDLED = Path(__file__).parent.parent.parent / "apps"
 
 
 @asynccontextmanager
@@ -143,7 +142,8 @@ async def open_platform(
         folder.runtime,
         server.url,
         Path(pcloud.__file__).parent,
-        bundled=BUNDLED,
+        bundled=APPS,
+        files=settings.files,
         unconfined=settings.unconfined,
         machine=await asyncio.to_thread(probe),
     )

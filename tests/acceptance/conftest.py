@@ -12,6 +12,7 @@ from botocore.config import Config
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import CHROMIUM, QUIET
+from tests.installed import Home, copy_source
 from tests.node_process import BUNDLED, NodeProcess, wait_until
 
 
@@ -70,3 +71,12 @@ def gallery(house: NodeProcess, browser: Browser) -> Iterator[Page]:
     page.goto(f"http://photos.localhost:{port}/")
     yield page
     context.close()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home in which PCloud is installed as the page says, out of a copy of this clone."""
+    folder = tmp_path_factory.mktemp("machine")
+    made = Home(folder / "home", copy_source(folder / "clone"))
+    made.follow("Install PCloud")
+    return made

@@ -18,7 +18,7 @@ class Model:
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise Unavailable(f"the model {path} is missing; run fetch_weights.py or correct the setting `model`")
+            raise Unavailable(f"the model {path} is missing; correct the setting `model`, or install the app again")
         content = path.read_bytes()
         self.fingerprint = hashlib.sha256(content).hexdigest()
         try:

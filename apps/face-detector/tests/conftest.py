@@ -42,5 +42,5 @@ def hopper(photo_file: Callable[[str], Path]) -> Image.Image:
 def blazeface():  # type: ignore[no-untyped-def]
     from face_detector.detectors import WEIGHTS, open_detector
 
-    assert list(WEIGHTS.glob("*.tflite")), "the weights are missing: run `just setup`, or fetch_weights.py of this app"
+    assert list(WEIGHTS.glob("*.tflite")), "the weights are missing: run `just setup`"
     return open_detector("blazeface", "")

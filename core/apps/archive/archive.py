@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -26,7 +26,7 @@ from core.apps.archive.zipped import open_zip
 from pcloud.errors import Rejected
 from pcloud.manifest import Manifest, load_manifest
 
-__all__ = ["LOCK", "MANIFEST", "CheckedArchive", "read_archive"]
+__all__ = ["LOCK", "MANIFEST", "CheckedArchive", "content_hash", "read_archive"]
 
 MANIFEST = "app.yaml"
 LOCK = "requirements.lock"
@@ -103,7 +103,7 @@ def _scan(source: bytes | Path, bounds: ArchiveBounds) -> tuple[dict[str, str], 
     """One pass over everything: the two texts at the root, all sizes, and the hash of the content."""
     texts: dict[str, str] = {}
     files: dict[str, int] = {}
-    hashes: list[str] = []
+    hashes: list[tuple[str, bool, str]] = []
     total = 0
     with _members(source, bounds) as members:
         for member in members:
@@ -118,10 +118,16 @@ def _scan(source: bytes | Path, bounds: ArchiveBounds) -> tuple[dict[str, str], 
                         kept += piece
             total += size
             files[member.path] = size
-            hashes.append(f"{member.path}\0{'x' if member.executable else '-'}\0{digest.hexdigest()}\n")
+            hashes.append((member.path, member.executable, digest.hexdigest()))
             if wanted:
                 texts[member.path] = _text(bytes(kept), member.path)
-    return texts, files, hashlib.sha256("".join(sorted(hashes)).encode()).hexdigest()
+    return texts, files, content_hash(hashes)
+
+
+def content_hash(hashes: Iterable[tuple[str, bool, str]]) -> str:
+    """`CheckedArchive.content` of these files: path, whether it is executable, sha256."""
+    lines = (f"{path}\0{'x' if executable else '-'}\0{sha256}\n" for path, executable, sha256 in hashes)
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
 
 
 def _check_sizes(member: Member, size: int, total: int, wanted: bool, bounds: ArchiveBounds) -> None:

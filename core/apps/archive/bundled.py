@@ -2,62 +2,139 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import logging
-from collections.abc import Mapping
+import tarfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from core.apps.archive.archive import MANIFEST, CheckedArchive
+from msgspec.structs import replace
+
+from core.apps.archive.archive import MANIFEST, CheckedArchive, content_hash, read_archive
 from core.apps.archive.bounds import ArchiveBounds
 from core.apps.archive.pack import packed
-from pcloud.errors import NotFound, Rejected
+from core.shipped.fetched import FetchedFiles, FetchProgress, quiet
+from core.shipped.package import LIST, Package, read_packages
+from pcloud.errors import NotFound, Rejected, Unavailable
 from pcloud.manifest import Manifest, load_manifest
+from pcloud.packing import packed_members
 
 __all__ = ["BundledApps"]
 
 log = logging.getLogger("pcloud.app")
+ARCHIVE = ".tar.gz"
 
 
 class BundledApps:
-    """`folder`: holds a folder per app; None: there are none. Reads the disk: call it in a thread."""
+    """`folder`: holds an archive or a folder per app; None: there are none. An app lists the files that come out of
+    packages in `from-packages.json`; those that its archive lacks are taken from `files`. Reads the disk: call it in a
+    thread."""
 
-    def __init__(self, folder: Path | None, bounds: ArchiveBounds):
+    def __init__(self, folder: Path | None, bounds: ArchiveBounds, files: FetchedFiles | None = None):
         self._folder = folder
         self._bounds = bounds
+        self._files = files
 
     def manifests(self) -> Mapping[str, Manifest]:
         """Of all of them, by name; one that can't be read is left out."""
         found: dict[str, Manifest] = {}
-        for file in sorted(self._folder.glob(f"*/{MANIFEST}")) if self._folder else ():
+        for name, source in self._sources().items():
             try:
-                manifest = load_manifest(file.read_bytes(), str(file))
+                manifest = self._manifest(source)
             except (OSError, Rejected) as error:
-                log.warning("the bundled app at %s can't be read: %s", file.parent, error)
+                log.warning("the bundled app at %s can't be read: %s", source, error)
                 continue
-            if manifest.name == file.parent.name:
-                found[manifest.name] = manifest
+            if manifest.name == name:
+                found[name] = manifest
         return found
 
-    def archive(self, name: str) -> bytes:
-        """Raises `NotFound`, or `Rejected` for one that can't be packed."""
-        if name not in self.manifests():
-            raise NotFound(f"no app {name!r} comes with PCloud: {', '.join(self.manifests()) or 'there is none'}")
-        assert self._folder is not None
-        return packed(self._folder / name, self._bounds).data
+    def archive(self, name: str, progress: FetchProgress = quiet) -> bytes:
+        """The whole archive. Raises `NotFound`, `Rejected` for one that can't be packed, or what `FetchedFiles` raises."""
+        if name not in (manifests := self.manifests()):
+            raise NotFound(f"no app {name!r} comes with PCloud: {', '.join(manifests) or 'there is none'}")
+        stored = self._stored(name)
+        lacking = self._lacking(stored)
+        if lacking and self._files is None:
+            raise Unavailable(f"{name} can't be completed: no folder for fetched files is set")
+        return completed(stored, self._files.provide(lacking, progress)) if lacking and self._files else stored.data
+
+    def packages(self, name: str) -> tuple[Package, ...]:
+        """What the app fetches files out of, also where its folder has them already. Raises `NotFound` or `Rejected`."""
+        return packages_of(self._stored(name))
 
     def sha256(self, name: str) -> str:
-        """Of the archive of an app that comes with PCloud; '' for another app."""
+        """Of the archive of an app that comes with PCloud; '' for another app, and before its files are fetched."""
         try:
-            return packed(self._folder / name, self._bounds).sha256 if self._folder and name in self.manifests() else ""
-        except Rejected:
+            stored = self._stored(name)
+        except (NotFound, Rejected):
             return ""
+        lacking = self._lacking(stored)
+        if not lacking:
+            return stored.sha256
+        fetched = self._files.held(lacking) if self._files else None
+        return hashlib.sha256(completed(stored, fetched)).hexdigest() if fetched else ""
 
     def holds(self, checked: CheckedArchive) -> bool:
-        """Whether these are exactly the files of the app of that name that comes with PCloud."""
-        folder = self._folder / checked.manifest.name if self._folder else None
-        if folder is None or not folder.is_dir():
-            return False
+        """Whether these are exactly the files of the app of that name that comes with PCloud. Fetches nothing."""
         try:
-            return packed(folder, self._bounds).content == checked.content
+            stored = self._stored(checked.manifest.name)
+        except NotFound:
+            return False
         except Rejected as error:
             log.warning("the bundled app %s can't be packed: %s", checked.manifest.name, error)
             return False
+        hashes = [(path, executable, hashlib.sha256(data).hexdigest()) for path, executable, data in members(stored)]
+        hashes += [(file.to, False, file.sha256) for package in self._lacking(stored) for file in package.files]
+        return content_hash(hashes) == checked.content
+
+    def _sources(self) -> dict[str, Path]:
+        """The archive or the folder of each app."""
+        if self._folder is None:
+            return {}
+        archives = {file.name.removesuffix(ARCHIVE): file for file in self._folder.glob(f"*{ARCHIVE}")}
+        folders = {file.parent.name: file.parent for file in self._folder.glob(f"*/{MANIFEST}")}
+        return dict(sorted((archives | folders).items()))
+
+    def _manifest(self, source: Path) -> Manifest:
+        if source.is_dir():
+            file = source / MANIFEST
+            return load_manifest(file.read_bytes(), str(file))
+        return read_archive(source, self._bounds).manifest
+
+    def _stored(self, name: str) -> CheckedArchive:
+        """The archive as far as it is here. Raises `NotFound` or `Rejected`."""
+        source = self._sources().get(name)
+        if source is None:
+            raise NotFound(f"no app {name!r} comes with PCloud")
+        return packed(source, self._bounds) if source.is_dir() else read_archive(source, self._bounds)
+
+    def _lacking(self, stored: CheckedArchive) -> list[Package]:
+        """The packages with the files that the archive lists and does not hold."""
+        return lacking_of(packages_of(stored), stored.files)
+
+
+def packages_of(stored: CheckedArchive) -> tuple[Package, ...]:
+    """What the archive lists."""
+    if LIST not in stored.files:
+        return ()
+    text = next(data for path, _, data in members(stored) if path == LIST)
+    return read_packages(text, f"{LIST} of {stored.manifest.name}")
+
+
+def lacking_of(packages: Sequence[Package], here: Mapping[str, object]) -> list[Package]:
+    cut = (replace(package, files=tuple(file for file in package.files if file.to not in here)) for package in packages)
+    return [package for package in cut if package.files]
+
+
+def completed(stored: CheckedArchive, files: Mapping[str, bytes]) -> bytes:
+    """The archive with these files in it: byte for byte what packing a folder with all of them makes."""
+    added = ((path, False, data) for path, data in files.items())
+    return packed_members(sorted((*members(stored), *added)))
+
+
+def members(stored: CheckedArchive) -> list[tuple[str, bool, bytes]]:
+    """Path, whether it is executable, and bytes of each file, of an archive that has been checked."""
+    with tarfile.open(fileobj=io.BytesIO(stored.data)) as tar:
+        found = [(info.name, bool(info.mode & 0o100), tar.extractfile(info)) for info in tar if info.isfile()]
+        return [(path, executable, file.read()) for path, executable, file in found if file is not None]

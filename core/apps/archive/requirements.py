@@ -7,11 +7,11 @@ beyond that: options (another index, an editable folder), addresses and paths of
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from pcloud.errors import Rejected
 
-__all__ = ["check_lock", "leave_out"]
+__all__ = ["check_lock", "keep_only", "leave_out"]
 
 # name[extra]==version ; marker \  followed by its hashes
 _PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[A-Za-z0-9,._ -]+\])?==[A-Za-z0-9.!+_-]+\s*(;[^\\]*)?\\?")
@@ -42,16 +42,23 @@ def check_lock(text: str, file: str) -> None:
 
 def leave_out(text: str, names: Collection[str]) -> str:
     """A checked lock without the packages called so, and without its comments; '' when nothing is left."""
-    kept: list[str] = []
-    leaving = False
+    return "".join(f"{line}\n" for name, line in _lines(text) if name not in names)
+
+
+def keep_only(text: str, names: Collection[str]) -> str:
+    """A checked lock with the packages called so alone, and without its comments."""
+    return "".join(f"{line}\n" for name, line in _lines(text) if name in names)
+
+
+def _lines(text: str) -> Iterator[tuple[str, str]]:
+    """Each line of a checked lock with the package that it belongs to."""
+    name = ""
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         if not line.lstrip().startswith("--hash"):
-            leaving = _normalized(re.split(r"[\[=]", line.strip(), maxsplit=1)[0]) in names
-        if not leaving:
-            kept.append(line)
-    return "".join(f"{line}\n" for line in kept)
+            name = _normalized(re.split(r"[\[=]", line.strip(), maxsplit=1)[0])
+        yield name, line
 
 
 def _normalized(name: str) -> str:

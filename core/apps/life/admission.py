@@ -38,6 +38,7 @@ from core.apps.review.words import words_of
 from core.apps.signing.author import Author, changed_author
 from core.apps.signing.namesakes import warn_of_namesakes
 from core.apps.signing.signature import signer_of
+from core.shipped.fetched import FetchedFiles
 from core.work.processor import plan_triggers
 from pcloud.errors import Conflict, Rejected
 from pcloud.manifest import Manifest
@@ -82,7 +83,9 @@ class Candidate:
 class Admission:
     def __init__(self, parts: AppParts):
         self._parts = parts
-        self.bundled = BundledApps(parts.settings.bundled, parts.settings.bounds)
+        settings = parts.settings
+        files = FetchedFiles(settings.files) if settings.files else None
+        self.bundled = BundledApps(settings.bundled, settings.bounds, files)
 
     async def examine(self, archive: Path) -> Candidate:
         """`archive`: named by its sha256. Raises `Rejected` or `Conflict` for what can't come in whatever the owner says. What is only

