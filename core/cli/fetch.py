@@ -58,8 +58,8 @@ def python_with_pillow(folder: Path) -> Path:
     from core.apps import read_archive
     from core.apps.archive.bounds import ArchiveBounds
     from core.apps.archive.bundled import BundledApps
-    from core.apps.process.venv import Environments
     from core.apps.archive.requirements import keep_only
+    from core.apps.process.venv import Environments
 
     lock = read_archive(BundledApps(APPS, ArchiveBounds()).archive(IMPORTER)).lock
     environments = Environments(folder, Path(pcloud.__file__).parent)

@@ -1,11 +1,10 @@
 """`pcloud app new` and `pcloud app lock`: an app that works, to change into one's own, and the lock of what it needs.
 
-The template is itself an app, `word-counter`: nothing in it is filled in but its name.
+The template is itself an app, `word-counter`: nothing in it is filled in but its name and the SDK's wheel.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -15,12 +14,16 @@ from typing import Annotated
 import typer
 
 from core.cli.terminal import AsJson, console, facts, plain, print_json
+from core.shipped.sdk import lay_sdk_wheel, sdk_requirement
 from pcloud.errors import Conflict, Rejected, Unavailable
 from pcloud.subject import check_app
 
 __all__ = ["lock", "new"]
 
 TEMPLATE = "word-counter"
+# The SDK is on no registry: its wheel lies in the app's folder, and pyproject.toml names it.
+WHEELS = "wheels"
+WHEEL = "pcloud_sdk.whl"
 LOCK = "requirements.lock"
 SECONDS = 300
 
@@ -38,26 +41,31 @@ def new(
         return
     for path in made:
         facts.print(plain(folder / path))
-    console.print(f"Run it with `pcloud app dev {plain(folder)}`; test it with `python -m pytest` in it.")
+    console.print(f"Run it with `pcloud app dev {plain(folder)}`; test it with `uv run pytest` in it.")
 
 
 def write_app(name: str, folder: Path) -> list[str]:
     """Write the template under this name; the paths of its files. Raises `Conflict` for a folder that holds something."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise Conflict(f"{folder} is there already and not empty: name another folder with --to")
-    return sorted(_write(files("core.cli") / "templates" / "app", folder, "", name))
-
-
-def _write(source: Traversable, target: Path, path: str, name: str) -> list[str]:
     from core.graph.schema.names import pascal
 
+    wheel = lay_sdk_wheel(folder / WHEELS)
+    words = {TEMPLATE: name, pascal(TEMPLATE): pascal(name), WHEEL: wheel.name}
+    made = _write(files("core.cli") / "templates" / "app", folder, "", words)
+    return sorted([*made, f"{WHEELS}/{wheel.name}"])
+
+
+def _write(source: Traversable, target: Path, path: str, words: dict[str, str]) -> list[str]:
     if source.is_dir():
         if source.name == "__pycache__":
             return []
         (target / path).mkdir(parents=True, exist_ok=True)
-        return [one for entry in source.iterdir() for one in _write(entry, target, f"{path}{entry.name}/", name)]
+        return [one for entry in source.iterdir() for one in _write(entry, target, f"{path}{entry.name}/", words)]
     path = path.rstrip("/")
-    text = source.read_text("utf-8").replace(TEMPLATE, name).replace(pascal(TEMPLATE), pascal(name))
+    text = source.read_text("utf-8")
+    for before, after in words.items():
+        text = text.replace(before, after)
     (target / path).write_text(text, "utf-8")
     return [path]
 
@@ -84,15 +92,12 @@ def compile_lock(project: Path, target: Path) -> None:
     """Raises `Unavailable` with uv's words when a package can't be found."""
     import uv
 
-    sdk = importlib.util.find_spec("pcloud")
-    assert sdk is not None and sdk.origin is not None
     # nkeys has no wheels, so an app gets it from the node as it gets the SDK.
     without = ("--no-emit-package", "pcloud-sdk", "--no-emit-package", "nkeys")
     words = [
         uv.find_uv_bin(), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes",
-        "--no-header", "--no-annotate", *without, str(project), "-", "-o", str(target),
+        "--no-header", "--no-annotate", "--no-sources", *without, str(project), "-", "-o", str(target),
     ]  # fmt: skip
-    known = f"pcloud-sdk @ {Path(sdk.origin).parent.as_uri()}\n"
-    result = subprocess.run(words, input=known, capture_output=True, text=True, timeout=SECONDS)
+    result = subprocess.run(words, input=f"{sdk_requirement()}\n", capture_output=True, text=True, timeout=SECONDS)
     if result.returncode:
         raise Unavailable(f"the packages of {project} can't be pinned: {result.stderr.strip()[-2000:]}")

@@ -41,7 +41,7 @@ SPARE = 2
 
 
 def quiet(what: str, done: int, total: int) -> None:
-    """For fetches that nobody watches."""
+    """Show no progress."""
 
 
 class FetchedFiles:

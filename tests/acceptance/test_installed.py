@@ -10,8 +10,6 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from tests.installed import Home
 from tests.node_process import BUNDLED, ROOT
 
@@ -29,7 +27,11 @@ def test_the_wheel_holds_all_that_runs_and_nothing_else(home: Home) -> None:
     for app, archive in apps.items():
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             names |= {f"{app}/{name}" for name in tar.getnames()}
-    pages = ("core/graph/api/graphiql/dist/index.html", "core/front/console/web/dist/index.html", "photos/web/dist/index.html")
+    pages = (
+        "core/graph/api/graphiql/dist/index.html",
+        "core/front/console/web/dist/index.html",
+        "photos/web/dist/index.html",
+    )
     assert {*pages, TEMPLATE} <= names
     assert sorted(name for name in names - {TEMPLATE} if UNWANTED.search(name)) == []
     assert home.wheel.stat().st_size < MOST_BYTES
@@ -40,7 +42,6 @@ def test_the_version_is_the_wheels(home: Home) -> None:
     assert home.run("pcloud", "--version").stdout.strip() == f"pcloud {version}"
 
 
-@pytest.mark.timeout(300)
 def test_the_demo_fetches_what_it_needs_and_tells_its_story(home: Home) -> None:
     said = home.run("pcloud", "demo", "--exit", "--json")
     facts = json.loads(said.stdout.splitlines()[-1])

@@ -1,15 +1,27 @@
-"""A node of the installed wheel and its upgrade."""
+"""A node of the installed wheel, its upgrade, and an app that is written there."""
 
 from __future__ import annotations
 
+import json
+import tarfile
 from pathlib import Path
-
-import pytest
 
 from tests.installed import Home, InstalledNode
 
 
-@pytest.mark.timeout(300)
+def test_a_new_app_is_tested_with_the_sdk_that_came_along(home: Home, tmp_path: Path) -> None:
+    made = home.run("pcloud", "app", "new", "ink-blots", "--json", cwd=tmp_path)
+    assert "wheels/pcloud_sdk-0.1.0-py3-none-any.whl" in json.loads(made.stdout)["files"]
+    tested = home.run("uv", "run", "--quiet", "pytest", "-q", cwd=tmp_path / "ink-blots")
+    assert "1 passed" in tested.stdout
+    (tmp_path / "ink-blots" / "requirements.lock").unlink()
+    home.run("pcloud", "app", "lock", "ink-blots", cwd=tmp_path)
+    packed = json.loads(home.run("pcloud", "app", "pack", "ink-blots", "--json", cwd=tmp_path).stdout)
+    with tarfile.open(tmp_path / packed["archive"]) as tar:
+        names = set(tar.getnames())
+    assert names == {"app.py", "app.yaml", "schema.graphql", "pyproject.toml", "requirements.lock"}
+
+
 def test_a_newer_wheel_keeps_the_data_and_offers_its_apps(home: Home, tmp_path: Path) -> None:
     node = InstalledNode(home, tmp_path / "node")
     with node:

@@ -27,7 +27,7 @@ ARCHIVE = ".tar.gz"
 
 
 class BundledApps:
-    """`folder`: holds an archive or a folder per app; None: there are none. An app lists the files that come out of
+    """`folder`: holds an archive or a folder per app; None: no app comes along. An app lists the files that come out of
     packages in `from-packages.json`; those that its archive lacks are taken from `files`. Reads the disk: call it in a
     thread."""
 
@@ -52,7 +52,7 @@ class BundledApps:
     def archive(self, name: str, progress: FetchProgress = quiet) -> bytes:
         """The whole archive. Raises `NotFound`, `Rejected` for one that can't be packed, or what `FetchedFiles` raises."""
         if name not in (manifests := self.manifests()):
-            raise NotFound(f"no app {name!r} comes with PCloud: {', '.join(manifests) or 'there is none'}")
+            raise NotFound(f"no app {name!r} comes with PCloud: {', '.join(manifests) or 'no app does'}")
         stored = self._stored(name)
         lacking = self._lacking(stored)
         if lacking and self._files is None:

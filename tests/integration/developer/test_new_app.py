@@ -17,9 +17,16 @@ from tests.node_process import PCLOUD
 
 def test_the_test_of_a_new_app_passes(tmp_path: Path) -> None:
     subprocess.run([PCLOUD, "app", "new", "ink-blots", "--to", tmp_path / "ink"], check=True, timeout=60)
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    result = subprocess.run(words, cwd=tmp_path / "ink", capture_output=True, text=True, timeout=100)
-    assert result.returncode == 0, result.stdout
+    environment = os.environ | {"PATH": f"{PCLOUD.parent}:{os.environ['PATH']}"}
+    result = subprocess.run(
+        ["uv", "run", "pytest", "-q"],
+        cwd=tmp_path / "ink",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
     assert "1 passed" in result.stdout
 
 

@@ -1,4 +1,4 @@
-"""The app on a real node of its own: `python -m pytest`."""
+"""The app on a real node of its own: `uv run pytest`."""
 
 from pathlib import Path
 
