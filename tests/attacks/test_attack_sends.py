@@ -106,7 +106,7 @@ async def test_attack_send_kept_over_a_restart_of_core_is_refused(
     seeds: dict[str, bytes] = {}
     async with start_core(server, tmp_path, seeds) as core:
         await opened(core, target)
-        await core.work.processor.suspend("store")
+        await core.processor.suspend("store")
         id = await core.calls.send(THROUGH_EVIL, target, {"key": "a.jpg"})
         await decide(core, "rejected", target)
     async with start_core(server, tmp_path, seeds) as core:
@@ -116,13 +116,13 @@ async def test_attack_send_kept_over_a_restart_of_core_is_refused(
 
 
 async def attach(core: Core, name: str) -> None:
-    await core.work.processor.attach(core.directory.app(name))
+    await core.processor.attach(core.directory.app(name))
 
 
 @pytest.mark.parametrize("target", ["store/delete-object", f"{ROLE}/delete-object"])
 async def test_a_grant_given_back_before_the_call_is_made_lets_it_run(core: Core, target: str) -> None:
     await opened(core, target)
-    await core.work.processor.suspend("store")
+    await core.processor.suspend("store")
     await core.calls.send(EVIL, target, {"key": "a.jpg"})
     await decide(core, "rejected", target)
     await decide(core, "approved", target)
@@ -139,11 +139,11 @@ async def test_attack_retry_of_what_was_refused_is_decided_again(core: Core) -> 
     await decide(core, "rejected", target)
     app = await come_up(core)
     first = await refused(core, id, "evil has no grant")
-    await core.work.processor.retry(id)
+    await core.processor.retry(id)
     await until(lambda: _ended_again(core, first))
     assert app.calls == []
     await decide(core, "approved", target)
-    await core.work.processor.retry(id)
+    await core.processor.retry(id)
     await core.run_of("DONE")
     assert len(app.calls) == 1
 
@@ -184,12 +184,12 @@ async def test_send_to_a_role_whose_holder_is_removed_is_shown_and_retried_at_th
     await core.run_of("NEW", 2)
     await core.install(storage("taking-over"))
     await write(core, "App", "store", "update", state="REMOVING")
-    await core.work.processor.detach("store")
+    await core.processor.detach("store")
     await write(core, "App", "store", "delete")
     runs = await core.run_of("FAILED", 2)
     assert {run.error and run.error.code for run in runs} == {"NOT_FOUND"}
     holder = await come_up(core, "taking-over")
-    await core.work.processor.retry(next(run.id for run in runs if run.target == f"{ROLE}/get-object"))
+    await core.processor.retry(next(run.id for run in runs if run.target == f"{ROLE}/get-object"))
     await core.run_of("DONE")
     assert [call.args for call in holder.calls] == [{"key": f"{ROLE}/get-object"}]
 

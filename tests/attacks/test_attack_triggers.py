@@ -67,11 +67,11 @@ async def test_attack_trigger_without_grant_runs_for_no_event(core: Core) -> Non
     app = await opened(core)
     await core.add("new", title="Persuasion")
     await passed_by(core, app, [])
-    (shown,) = await core.work.processor.triggers("spy")
+    (shown,) = await core.processor.triggers("spy")
     assert "no grant to read shelf/Book" in shown["problem"]
     await decide(core, "approved")
     await until(lambda: set(seen(app)) == {"old", "new"})
-    assert (await core.work.processor.triggers("spy"))[0]["problem"] == ""
+    assert (await core.processor.triggers("spy"))[0]["problem"] == ""
 
 
 async def test_attack_withdrawn_trigger_stops_and_resumes_at_its_place(core: Core) -> None:
@@ -111,10 +111,10 @@ async def test_attack_trigger_on_core_types_needs_a_grant(core: Core, type: str)
     values = {"name": "phone", "state": "active"}
     await core.commands.write("owner", [NodeChange(Ref("core", "Device", "d1"), "add", set=values)])
     await decide(core, "rejected")
-    (shown,) = await core.work.processor.triggers("spy")
+    (shown,) = await core.processor.triggers("spy")
     assert f"no grant to read {type}" in shown["problem"] and app.calls == []
     with pytest.raises(Forbidden):
-        await core.work.processor.replay("spy/watch")
+        await core.processor.replay("spy/watch")
 
 
 async def test_attack_replay_and_retry_need_the_grant_too(core: Core) -> None:
@@ -129,7 +129,7 @@ async def test_attack_replay_and_retry_need_the_grant_too(core: Core) -> None:
     await core.add("b1", title="Emma")
     (run,) = await core.run_of("FAILED")
     await decide(core, "rejected")
-    for again in (lambda: core.work.processor.replay("spy/watch"), lambda: core.work.processor.retry(run.id)):
+    for again in (lambda: core.processor.replay("spy/watch"), lambda: core.processor.retry(run.id)):
         with pytest.raises(Forbidden, match="no grant to read shelf/Book"):
             await again()
-    assert await core.work.processor.retry_all("spy") == 0 and len(app.calls) == 1
+    assert await core.processor.retry_all("spy") == 0 and len(app.calls) == 1

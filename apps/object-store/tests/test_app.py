@@ -123,13 +123,13 @@ async def test_the_app_serves_its_role_over_the_bus_and_tells_the_webhook(tmp_pa
 
     async with node(tmp_path) as core, app(core) as (process, endpoint):
         webhook = "capability:abc"
-        assert await core.work.call("create-bucket-with-webhook", "app:photos", bucket="images", webhook=webhook) == {
+        assert await core.call("create-bucket-with-webhook", "app:photos", bucket="images", webhook=webhook) == {
             "bucket": "images"
         }
-        assert await core.work.call("put-object", "app:other", bucket="images", key="a") == "FORBIDDEN"
-        assert await core.work.call("get-object", "app:other", bucket="unknown", key="a") == "NOT_FOUND"
-        assert await core.work.call("get-object", "app:photos", bucket="images", key="a", seconds=0) == "REJECTED"
-        issued = await core.work.call(
+        assert await core.call("put-object", "app:other", bucket="images", key="a") == "FORBIDDEN"
+        assert await core.call("get-object", "app:other", bucket="unknown", key="a") == "NOT_FOUND"
+        assert await core.call("get-object", "app:photos", bucket="images", key="a", seconds=0) == "REJECTED"
+        issued = await core.call(
             "issue-credentials", "person:owner", name="phone", bucket="images", prefix="p", write=True
         )
         assert issued["endpoint"] == endpoint
@@ -148,7 +148,7 @@ async def test_the_app_serves_its_role_over_the_bus_and_tells_the_webhook(tmp_pa
             "size": 5,
             "modified": "",
         }
-        assert await core.work.call("revoke-credentials", "person:owner", access_key=issued["access_key"]) == {}
+        assert await core.call("revoke-credentials", "person:owner", access_key=issued["access_key"]) == {}
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(15):
             assert await process.wait() == 0
@@ -168,7 +168,7 @@ async def test_the_app_answers_what_its_manifest_says() -> None:
 async def test_it_is_small_when_idle(tmp_path: Path) -> None:
     """The bounds are what the node's idle budget of 700 MB for everything leaves for this app."""
     async with node(tmp_path) as core, app(core) as (process, _):
-        await core.work.call("create-bucket-with-webhook", "app:photos", bucket="images", webhook="capability:abc")
+        await core.call("create-bucket-with-webhook", "app:photos", bucket="images", webhook="capability:abc")
         weed = int((tmp_path / "data/private/weed.pid").read_text().split()[0])
         python, server = memory(process.pid), memory(weed)
         print(f"python {python} MB, weed {server} MB")

@@ -38,7 +38,7 @@ async def main() -> None:
     server = Server(told["url"], Credentials(*told["core"]), Credentials(*told["dispatcher"]))
     async with start_core(server, Path(sys.argv[1]), {}) as core:  # type: ignore[arg-type]
         for name, found in core.directory.records.apps.items():
-            await core.work.processor.attach(Installed(name, found.manifest))
+            await core.processor.attach(Installed(name, found.manifest))
         print("ready", flush=True)
         await asyncio.Event().wait()
 

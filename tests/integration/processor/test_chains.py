@@ -47,7 +47,7 @@ async def test_the_chain_leads_from_a_run_back_to_the_phone(core: Core) -> None:
     (last,) = [run for run in runs if run.entity.endswith("b2")]
 
     async def told() -> Any:
-        chain = (await core.work.processor.described(last.id))["chain"]
+        chain = (await core.processor.described(last.id))["chain"]
         return chain if chain[-1]["kind"] != "unknown" else None  # the audit log hears of a call a moment later
 
     chain = await until(told)
@@ -68,7 +68,7 @@ async def test_what_is_forgotten_ends_the_chain(core: Core) -> None:
     await core.start_app("reader", read=ok)
     await add_as(core, "app:writer", "b1", cause="0" * 32, depth=1)
     (run,) = await core.run_of("DONE")
-    chain = (await core.work.processor.described(run.id))["chain"]
+    chain = (await core.processor.described(run.id))["chain"]
     assert [link["kind"] for link in chain] == ["run", "event", "unknown"]
 
 
@@ -85,15 +85,15 @@ async def test_all_failed_runs_are_retried_or_dismissed_at_once(core: Core) -> N
     for number in range(7):
         await core.add(f"b{number}", title="Emma")
     await core.run_of("FAILED", 7)
-    assert await core.work.processor.retry_all(app="other") == 0
-    assert await core.work.processor.dismiss_all(trigger="reader/other") == 0
+    assert await core.processor.retry_all(app="other") == 0
+    assert await core.processor.dismiss_all(trigger="reader/other") == 0
     healed = True
-    assert await core.work.processor.retry_all(trigger="reader/new-books") == 7
+    assert await core.processor.retry_all(trigger="reader/new-books") == 7
     await core.run_of("DONE", 7)
     healed = False
     await core.add("b8", title="Emma")
     await core.run_of("FAILED", 1)
-    assert await core.work.processor.dismiss_all("reader") == 1
+    assert await core.processor.dismiss_all("reader") == 1
     await until(lambda: _none_failed(core))
 
 
@@ -105,7 +105,7 @@ INIT = {"name": "host", "version": "1.0.0", "actions": [{"name": "open", "args":
 
 
 async def run_init(core: Core, seconds: float = 10.0, number: int = 0) -> Any:
-    return await core.work.processor.run_init(
+    return await core.processor.run_init(
         "guest", number, "host/open", {"door": "front"}, installation="monday", seconds=seconds
     )
 
@@ -145,7 +145,7 @@ async def test_an_init_action_that_fails_is_kept_with_its_error(core: Core, erro
     (run,) = await core.run_of("FAILED")
     assert run.error is not None and error.message in run.error.message
     ill = False
-    await core.work.processor.retry(run.id)
+    await core.processor.retry(run.id)
     await core.run_of("DONE")
 
 
@@ -158,7 +158,7 @@ async def test_an_init_action_without_a_grant_fails_at_once(core: Core) -> None:
 
 async def test_an_app_whose_runs_have_no_end_is_told_of(core: Core) -> None:
     told: list[tuple[str, str]] = []
-    core.work.processor.on_runaway(lambda app, reason: told.append((app, reason)))
+    core.processor.on_runaway(lambda app, reason: told.append((app, reason)))
 
     async def touch(call: Call) -> Any:
         context = core.calls.run(call.headers["Pcloud-Run"], "reader")
@@ -188,10 +188,10 @@ async def test_a_removed_app_leaves_no_durable_calls_and_when_forgotten_no_runs(
     await core.run_of("DONE")
     await core.calls.send(OWNER, "reader/hang", {})
     await core.run_of("IN_PROGRESS")
-    await core.work.processor.detach("reader")
+    await core.processor.detach("reader")
     assert (await core.store.js.stream_info("WORK")).state.messages == 0
     assert (await core.runs.counts("reader"))["DONE"] == 1
-    await core.work.processor.detach("reader", forget=True)
+    await core.processor.detach("reader", forget=True)
 
     async def gone() -> Any:
         return sum((await core.runs.counts("reader")).values()) == 0

@@ -30,7 +30,7 @@ async def api(core: Core, tmp_path: Path) -> AsyncGenerator[Api]:
     search = await open_tantivy_search(tmp_path / "search", core.graph)
     api = Api(core.store, core.graph, core.loop, search, core.loop, core.views, core.commands)
     api.add_fields(call_fields(core.calls))
-    api.add_fields(processor_fields(core.work.processor))
+    api.add_fields(processor_fields(core.processor))
     await core.install({"name": "shelf", "version": "1.0.0"}, SHELF)
     await core.install(READER, granted=(("read", "shelf/Book"),))
     yield api

@@ -54,13 +54,13 @@ async def test_where_nothing_new_is_stored_no_new_run_begins_until_there_is_room
         raise Unavailable("the disk is full: make room")
 
     core.store.admit_when(full)
-    await core.work.processor.room.look()
-    assert "the disk is full" in core.work.processor.journal.problem
+    await core.processor.room.look()
+    assert "the disk is full" in core.processor.journal.problem
     with pytest.raises(Unavailable, match="make room"):
         await core.store.work.put("reader", "read", "r1", b"{}")
     core.store.admit_when(lambda: None)
-    await core.work.processor.room.look()
-    assert core.work.processor.journal.problem == ""
+    await core.processor.room.look()
+    assert core.processor.journal.problem == ""
 
 
 async def _done(core: Core, count: int) -> bool:

@@ -79,7 +79,7 @@ async def test_a_failed_run_that_is_retried_hands_over_what_it_did(core: Core) -
     store.failing = 1
     await core.add("b1", title="action:keeper/told")
     (run,) = await core.run_of("FAILED")
-    await core.work.processor.retry(run.id)
+    await core.processor.retry(run.id)
     (run,) = await core.run_of("DONE")
     assert (run.args, run.actions) == ({"name": "action:keeper/told"}, TOLD)
     await assert_works(store, core)
@@ -90,9 +90,7 @@ async def test_an_init_action_hands_over_also_where_an_older_core_left_its_run(c
     store.failing = 10**6
 
     async def run_init(seconds: float) -> Run:
-        return await core.work.processor.run_init(
-            "keeper", 0, "store/watch", HANDED, installation="monday", seconds=seconds
-        )
+        return await core.processor.run_init("keeper", 0, "store/watch", HANDED, installation="monday", seconds=seconds)
 
     with pytest.raises(Unavailable):
         await run_init(0.5)

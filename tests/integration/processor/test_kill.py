@@ -51,7 +51,7 @@ async def test_every_run_and_durable_call_survives_kill_9(server: EmbeddedServer
     await process.wait()
     async with start_core(server, tmp_path, seeds) as core:
         for name, found in core.directory.records.apps.items():
-            await core.work.processor.attach(Installed(name, found.manifest))
+            await core.processor.attach(Installed(name, found.manifest))
         await until(lambda: _all_done(core))
     await app.die()
     # A death in the middle costs at most what was under way: four runs of the trigger and four durable calls.

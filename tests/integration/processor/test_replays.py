@@ -49,7 +49,7 @@ async def half_done(core: Core, books: int = 10, **trigger: Any) -> Gate:
 
 
 async def shown(core: Core) -> dict[str, Any]:
-    (trigger,) = await core.work.processor.triggers("reader")
+    (trigger,) = await core.processor.triggers("reader")
     return trigger
 
 
@@ -82,37 +82,37 @@ async def test_a_halted_replay_does_nothing_until_it_is_resumed_also_over_a_rest
     seeds: dict[str, bytes] = {}
     async with start_core(server, tmp_path, seeds) as core:
         await half_done(core)
-        assert (await core.work.processor.pause_replay(KEY))["state"] == "PAUSED"
-        assert (await core.work.processor.pause_replay(KEY))["paused"]
+        assert (await core.processor.pause_replay(KEY))["state"] == "PAUSED"
+        assert (await core.processor.pause_replay(KEY))["paused"]
         await core.add("new", title="Emma")
         await core.run_of("DONE", 6)
     async with start_core(server, tmp_path, seeds) as core:
         app = await core.start_app("reader", read=ok)
         for name, found in core.directory.records.apps.items():
-            await core.work.processor.attach(Installed(name, found.manifest))
+            await core.processor.attach(Installed(name, found.manifest))
         await core.add("newer", title="Emma")
         await until(lambda: any(call.args["book"] == "newer" for call in app.calls))
         assert not any("Pcloud-Replay" in call.headers for call in app.calls)
         assert (await shown(core))["state"] == "PAUSED"
-        assert (await core.work.processor.resume_replay(KEY))["state"] == "RUNNING"
+        assert (await core.processor.resume_replay(KEY))["state"] == "RUNNING"
         await core.run_of("DONE", 12)
         assert {call.args["book"] for call in app.calls} >= {f"old{number}" for number in range(5, 10)}
 
 
 async def test_a_replay_that_was_given_up_stays_so_and_another_one_can_begin(core: Core) -> None:
     gate = await half_done(core)
-    assert (await core.work.processor.cancel_replay(KEY))["state"] == "CANCELLED"
+    assert (await core.processor.cancel_replay(KEY))["state"] == "CANCELLED"
     for command in (
-        core.work.processor.cancel_replay,
-        core.work.processor.pause_replay,
-        core.work.processor.resume_replay,
+        core.processor.cancel_replay,
+        core.processor.pause_replay,
+        core.processor.resume_replay,
     ):
         with pytest.raises(Conflict, match="no replay under way"):
             await command(KEY)
     await core.add("new", title="Emma")
     await core.run_of("DONE", 6)
     assert len(gate.passed) == 5
-    await core.work.processor.replay(KEY)
+    await core.processor.replay(KEY)
     gate.let(20)
     await core.run_of("DONE", 11)
 
@@ -122,8 +122,8 @@ async def test_a_replay_is_only_replaced_by_one_that_covers_it(core: Core) -> No
     (first, *_) = [run.sequence for run in reversed(await core.run_of("DONE", 5))]
     for wanted in ({"start": str(first + 1)}, {"id": "old9"}):
         with pytest.raises(Conflict, match="has a replay under way"):
-            await core.work.processor.replay(KEY, **wanted)
-    answer = await core.work.processor.replay(KEY)
+            await core.processor.replay(KEY, **wanted)
+    answer = await core.processor.replay(KEY)
     assert (answer["events"], answer["generation"]) == (10, 1)
     gate.let(20)
 
@@ -137,7 +137,7 @@ async def test_a_replay_of_nothing_is_over_at_once(core: Core) -> None:
     await core.install(SHELF_APP, SHELF)
     await core.install(reader(), granted=READS)
     await core.start_app("reader", read=ok)
-    assert (await core.work.processor.replay(KEY))["events"] == 0
+    assert (await core.processor.replay(KEY))["events"] == 0
 
     async def over() -> Any:
         trigger = await shown(core)
@@ -145,7 +145,7 @@ async def test_a_replay_of_nothing_is_over_at_once(core: Core) -> None:
 
     assert (await until(over))["matched"] == 0
     with pytest.raises(NotFound):
-        await core.work.processor.pause_replay("reader/other")
+        await core.processor.pause_replay("reader/other")
 
 
 async def test_a_durable_call_made_in_a_replay_says_so(core: Core) -> None:

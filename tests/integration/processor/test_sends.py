@@ -155,7 +155,7 @@ async def test_effects_happen_once_when_core_dies_between_effect_and_answer(
         first = await until(lambda: core.store.last_event(ref))
     async with start_core(server, tmp_path, seeds) as core:
         await core.start_app("keeper", new_object=handler(core, hang=False))
-        await core.work.processor.attach(keeper)
+        await core.processor.attach(keeper)
         (run,) = await core.run_of("DONE")
         assert run.id == id
         assert await core.store.last_event(ref) == first
@@ -211,6 +211,6 @@ async def test_calls_that_can_not_be_recorded_keep_no_app_from_being_removed(
     await core.run_of("NEW")
     monkeypatch.setattr(core.store.runs, "put", full)
     monkeypatch.setattr(forget, "PATIENCE", 0.2)
-    await core.work.processor.detach("keeper")
+    await core.processor.detach("keeper")
     assert (await core.store.js.stream_info("WORK")).state.messages == 0
     monkeypatch.undo()

@@ -143,7 +143,7 @@ async def test_without_a_grant_the_node_stays_hidden(core: Core) -> None:
     await core.install(SHELF_APP, SHELF)
     await core.install(reader(args={"title": "{{ node.title }}"}))
     await core.add("b1", title="Emma")
-    (trigger,) = await core.work.processor.triggers("reader")
+    (trigger,) = await core.processor.triggers("reader")
     assert "no grant to read shelf/Book" in trigger["problem"] and not (await core.runs.list()).runs
 
 
@@ -346,7 +346,7 @@ async def test_what_is_in_the_log_at_the_installation_is_history_and_what_comes_
     assert len(runs) == len(app.calls) == 11
     replayed = {call.args["book"] for call in app.calls if "Pcloud-Replay" in call.headers}
     assert replayed == {f"old{number}" for number in range(10)}
-    _, trigger = core.work.processor.trigger("reader/new-books")
+    _, trigger = core.processor.trigger("reader/new-books")
     await until(lambda: trigger.history.state == "DONE")
 
 
@@ -367,7 +367,7 @@ async def test_a_replay_makes_the_runs_again_with_another_generation(core: Core)
     first = await core.add("b1", title="Emma")
     second = await core.add("b2", title="Emma")
     before = {run.id for run in await core.run_of("DONE", 2)}
-    replay = core.work.processor.replay
+    replay = core.processor.replay
     assert (await replay("reader/new-books", dry_run=True))["events"] == 2
     assert (await replay("reader/new-books", str(second), dry_run=True))["events"] == 1
     assert (await replay("reader/new-books", "2000-01-01T00:00:00Z", dry_run=True))["events"] == 2
@@ -382,7 +382,7 @@ async def test_a_replay_makes_the_runs_again_with_another_generation(core: Core)
 
     assert {run.id for run in await until(again)} == before
     assert {call.headers.get("Pcloud-Replay") for call in app.calls[2:]} == {"true"}
-    _, trigger = core.work.processor.trigger("reader/new-books")
+    _, trigger = core.processor.trigger("reader/new-books")
     await until(lambda: trigger.history.state == "DONE")
     await replay("reader/new-books", str(first), id="b2")
     await until(lambda: len(app.calls) == 5)
@@ -404,10 +404,10 @@ async def test_a_failed_run_is_retried_or_dismissed_by_the_owner(core: Core) -> 
     await core.add("b2", title="Emma")
     one, other = await core.run_of("FAILED", 2)
     healed = True
-    await core.work.processor.retry(one.id)
+    await core.processor.retry(one.id)
     (done,) = await core.run_of("DONE")
     assert (done.id, done.trigger, done.error) == (one.id, "reader/new-books", None)
-    await core.work.processor.dismiss(other.id)
+    await core.processor.dismiss(other.id)
     await until(lambda: _gone(core, other.id))
 
 
@@ -434,7 +434,7 @@ async def test_runs_in_progress_go_on_at_once_after_core_was_killed(server: Embe
     await first.die()
     async with start_core(server, tmp_path, seeds, patient) as core:
         second = await core.start_app("reader", read=ok)
-        await core.work.processor.attach(installed)
+        await core.processor.attach(installed)
         runs = await core.run_of("DONE", 8)
         assert {run.attempt for run in runs} == {1}
         assert len(second.calls) == 8
@@ -447,19 +447,19 @@ async def test_a_run_that_was_done_before_the_death_is_not_made_again(server: Em
         installed = await core.install(reader(), granted=READS)
         app = await core.start_app("reader", read=ok)
 
-        settle = core.work.processor.journal.settle
+        settle = core.processor.journal.settle
 
         async def settle_and_die(run: Any) -> None:
             await settle(run)
             await asyncio.Event().wait()
 
-        core.work.processor.journal.settle = settle_and_die  # type: ignore[method-assign]
+        core.processor.journal.settle = settle_and_die  # type: ignore[method-assign]
         await core.add("b1", title="Emma")
         await core.run_of("DONE")
         assert len(app.calls) == 1
     async with start_core(server, tmp_path, seeds) as core:
         app = await core.start_app("reader", read=ok)
-        await core.work.processor.attach(installed)
+        await core.processor.attach(installed)
         await core.add("b2", title="Emma")
         await core.run_of("DONE", 2)
 
@@ -474,12 +474,12 @@ async def test_when_runs_cannot_be_recorded_nothing_new_starts(core: Core) -> No
     await core.install(SHELF_APP, SHELF)
     await core.install(reader(), granted=READS)
     app = await core.start_app("reader", read=ok)
-    core.work.processor.journal.full = "the record of runs is full"
+    core.processor.journal.full = "the record of runs is full"
     await core.add("b1", title="Emma")
-    assert core.work.processor.problem == "the record of runs is full"
+    assert core.processor.problem == "the record of runs is full"
     await asyncio.sleep(0.1)
     assert app.calls == []
-    core.work.processor.journal.full = ""
+    core.processor.journal.full = ""
     await core.run_of("DONE")
 
 
@@ -501,7 +501,7 @@ async def test_when_the_record_of_runs_is_crowded_the_oldest_that_are_done_go(co
         await core.store.runs.put("reader", "read", run.id, encode_run(run))
     await core.runs_loop.wait_for(await core.store.runs.last_sequence())
     assert (await core.store.js.stream_info("RUNS")).state.bytes > 160_000
-    await core.work.processor.room.look()
+    await core.processor.room.look()
     assert (await core.store.js.stream_info("RUNS")).state.bytes < 40_000
     await core.runs_loop.wait_for(await core.store.runs.last_sequence())
     assert await core.runs.counts() == {"NEW": 0, "IN_PROGRESS": 0, "DONE": 0, "FAILED": 5}
@@ -518,7 +518,7 @@ async def test_a_replay_that_can_not_be_recorded_leaves_the_trigger_as_it_was(
     await core.install(SHELF_APP, SHELF)
     await core.add("b1", title="Emma")
     await core.install(reader(), granted=READS)
-    history = core.work.processor.trigger("reader/new-books")[1].history
+    history = core.processor.trigger("reader/new-books")[1].history
 
     async def fails(*args: Any, **more: Any) -> None:
         raise Unavailable("the log is away")
@@ -526,8 +526,8 @@ async def test_a_replay_that_can_not_be_recorded_leaves_the_trigger_as_it_was(
     with monkeypatch.context() as patch:
         patch.setattr("core.work.processor.replay.save_histories", fails)
         with pytest.raises(Unavailable):
-            await core.work.processor.replay("reader/new-books")
-    assert core.work.processor.trigger("reader/new-books")[1].history.generation == history.generation
+            await core.processor.replay("reader/new-books")
+    assert core.processor.trigger("reader/new-books")[1].history.generation == history.generation
     await core.start_app("reader", read=ok)
     await core.run_of("DONE")
 
@@ -588,7 +588,7 @@ async def test_a_removed_app_hears_nothing_and_has_its_history_again_when_it_is_
     app = await core.start_app("reader", read=ok)
     await core.add("b1", title="Emma")
     await core.run_of("DONE")
-    await core.work.processor.detach("reader")
+    await core.processor.detach("reader")
     await core.add("b2", title="Emma")
     names = [info.name for info in await core.store.js.consumers_info("GRAPH")]
     assert not [name for name in names if name.startswith("trigger_")]
