@@ -13,16 +13,15 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from aiohttp import HttpVersion11, web
-from multidict import CIMultiDict
 
 from core.access.caller import OWNER, Caller
 from core.apps.sandbox.inside import Inside
+from core.front.arriving import Arriving
 from core.front.console import CONSOLE, Console
 from core.front.ingress.account import SIGN_OUT, account_page
-from core.front.ingress.headers import SAFE
 from core.front.ingress.hosts import Domains, acts, from_elsewhere, same_origin
 from core.front.ingress.lasting import Lasting
-from core.front.ingress.pages import NOTHING, sealed_policy
+from core.front.ingress.pages import sealed_policy
 from core.front.ingress.proxy import Proxy
 from core.front.ingress.signin import SignIn
 from core.front.ingress.visits import Visits
@@ -264,22 +263,6 @@ footer{{display:flex;gap:1.2rem;justify-content:space-between;align-items:center
 button{{font:inherit;padding:.45rem 1rem;border:1px solid #8886;border-radius:.5rem;background:none;color:inherit;cursor:pointer}}
 </style><h1>Your cloud</h1>{body}<footer><a href="/graphql">Explore the graph</a>
 <form method="post" action="{sign_out}"><button>Sign out</button></form></footer></html>"""
-
-
-ALWAYS = CIMultiDict(SAFE)  # whose names are hashed already
-
-
-class Arriving(web.Request):
-    """A request of the world's."""
-
-    async def _prepare_hook(
-        self, response: web.StreamResponse
-    ) -> None:  # aiohttp has a public name for it in `web.Application` alone
-        """What every answer says, core's own and the apps' alike; one without a policy is no page and may do nothing."""
-        headers = response.headers
-        headers.update(ALWAYS)
-        headers.setdefault("Referrer-Policy", "same-origin")
-        headers.setdefault("Content-Security-Policy", NOTHING)
 
 
 async def go_on(request: web.Request) -> None:

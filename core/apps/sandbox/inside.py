@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import aiohttp
-from aiohttp.client_proto import ResponseHandler
+from core.aiohttp_private import DiallingConnector
 
 __all__ = ["Inside", "InsideConnector"]
 
@@ -29,14 +27,8 @@ class Inside:
         return await self.dial(self.port)
 
 
-class InsideConnector(aiohttp.BaseConnector):
-    """An aiohttp client with it talks to one app; hosts in addresses mean nothing."""
+class InsideConnector(DiallingConnector):
+    """An aiohttp client with it talks to one app."""
 
     def __init__(self, address: Inside, *, limit: int = 100):
-        super().__init__(limit=limit)
-        self._address = address
-
-    async def _create_connection(self, req: aiohttp.ClientRequest, traces: object, timeout: object) -> ResponseHandler:
-        connection = await self._address.connect()
-        _, protocol = await asyncio.get_running_loop().create_connection(self._factory, sock=connection)
-        return protocol
+        super().__init__(address.connect, limit=limit)

@@ -12,6 +12,7 @@ from aiohttp import web
 from yarl import URL
 
 from core.access.caller import OWNER, Caller
+from core.aiohttp_private import handle
 from core.front.console.files import BuiltPage
 from core.front.ingress.hosts import acts, same_origin
 from core.front.ingress.lasting import Lasting
@@ -88,7 +89,7 @@ class Console:
             raise Rejected("an app without a sandbox is installed on the machine itself: `pcloud app install`")
         address = URL.build(path=path, query_string=request.rel_url.raw_query_string, encoded=True)
         inner = request.clone(rel_url=address, client_max_size=LARGEST_BODY)
-        return await self._admin._handle(inner)  # aiohttp has no public name for it
+        return await handle(self._admin, inner)
 
 
 def from_own_page(request: web.Request) -> bool:

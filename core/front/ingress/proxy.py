@@ -6,7 +6,6 @@ What passes of the headers is told in `headers`. What is added: `Pcloud-User`, s
 from __future__ import annotations
 
 import asyncio
-import functools
 
 import aiohttp
 from aiohttp import web
@@ -15,6 +14,7 @@ from aiohttp.http_parser import RawResponseMessage
 from multidict import CIMultiDict
 from yarl import URL
 
+from core.aiohttp_private import read_by
 from core.apps.sandbox.inside import Inside, InsideConnector
 from core.front.ingress.headers import passing_headers, returning_headers
 from pcloud.errors import Rejected, Unavailable
@@ -114,7 +114,7 @@ class Answers(ResponseHandler):
 def new_client(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
     connector = connector or aiohttp.TCPConnector()
-    connector._factory = functools.partial(Answers, loop=asyncio.get_running_loop())  # type: ignore[reportPrivateUsage]
+    read_by(connector, Answers)
     return aiohttp.ClientSession(
         connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
     )

@@ -14,6 +14,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from core.access.caller import Caller
+from core.graph.api.answer import answer
 from core.graph.api.errors import error_answer, http_status
 from core.graph.api.events import EventHub, FoldedEvents
 from core.graph.api.history import HistoryReader
@@ -107,15 +108,15 @@ class Api:
         more = {"Content-Type": JSON}
         try:
             context = await self._service.context(caller, body, headers)
-            answer = await self._service.answer(context)
+            told = await self._service.answer(context)
         except Exception as error:
-            answer = {"errors": error_answer(error)}
+            told = {"errors": error_answer(error)}
         else:
             if context.revision:
                 more["Pcloud-Revision"] = context.revision
-        if errors := answer.get("errors"):
+        if errors := told.get("errors"):
             self._on_refused(caller, errors)
-        return 200 if "data" in answer else http_status(answer["errors"]), orjson.dumps(answer), more
+        return 200 if "data" in told else http_status(told["errors"]), orjson.dumps(told), more
 
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         """POST: an operation. GET: a websocket, or GraphiQL for a browser. Of an app that does not exist, nothing."""
@@ -143,29 +144,31 @@ class Api:
                 await response.write_eof()
             return response
 
-    async def _posted(self, request: web.Request, caller: Caller) -> web.Response:
+    async def _posted(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         # A browser sends this type to another origin only after asking, so no foreign page can post a form here.
         if request.content_type != JSON:
             return self._refuse(
                 caller, 415, Rejected(f"the body is {request.content_type!r}: send Content-Type: {JSON}")
             )
         try:
-            raw = await self._body(request)
+            given = await self._body(request)
         except TimeoutError:
             return self._refuse(caller, 408, Rejected("the body did not come in time: send it at once"))
-        if raw is None:
+        if given is None:
             size = self._limits.body
             return self._refuse(caller, 413, Rejected(f"the body has more than {size} bytes: send it in parts"))
         try:
-            body = orjson.loads(raw)
+            body = orjson.loads(given)
         except orjson.JSONDecodeError as error:
             return self._refuse(caller, 400, Rejected(f"the body is no JSON: {error}"))
         if not isinstance(body, dict):
             return self._refuse(
                 caller, 400, Rejected('the body must be one object, {"query": "{ … }"}; lists of them are not taken')
             )
-        status, answer, headers = await self.execute(caller, body, request.headers)
-        return web.Response(status=status, body=answer, headers=headers)
+        status, raw, headers = await self.execute(caller, body, request.headers)
+        return (
+            answer(request, raw, headers) if status == 200 else web.Response(status=status, body=raw, headers=headers)
+        )
 
     async def _body(self, request: web.Request) -> bytes | bytearray | None:
         """None: it is too large. Raises `TimeoutError`."""

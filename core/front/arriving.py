@@ -1,0 +1,29 @@
+"""What every answer to the world says: core's own, the apps' and a refusal by aiohttp's parser."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from core.aiohttp_private import HookedRequest
+from core.front.ingress.headers import SAFE
+from core.front.ingress.pages import NOTHING
+
+__all__ = ["Arriving"]
+
+ALWAYS = CIMultiDict(SAFE)  # whose names are hashed already
+# One without a policy is no page and may do nothing.
+UNLESS_SAID = {"Referrer-Policy": "same-origin", "Content-Security-Policy": NOTHING}
+
+
+class Arriving(HookedRequest):
+    """A request of the world's. `always`: the same headers for `core.graph.api.answer`."""
+
+    always: ClassVar[bytes] = "".join(f"{name}: {value}\r\n" for name, value in (SAFE | UNLESS_SAID).items()).encode()
+
+    def answering(self, response: web.StreamResponse) -> None:
+        response.headers.update(ALWAYS)
+        for name, value in UNLESS_SAID.items():
+            response.headers.setdefault(name, value)
