@@ -1,6 +1,6 @@
-"""The GraphQL API: takes requests of known callers, answers them through their views.
+"""The GraphQL API: takes requests from known callers and answers them through their views.
 
-Who asks is decided before (`core.front.ingress`, the apps' gateways): nothing here looks at credentials.
+The caller is identified before (`core.front.ingress`, the apps' gateways): nothing here looks at credentials.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ CLOSE_SECONDS = 2.0
 
 
 class Api:
-    """Whoever makes it owns what it is given, and calls `close()` before closing that. `on_refused`: told each answer's errors.
-    `directory_loop`: keeps core's own types; `graph_loop` when none is given. `extensions`: Ariadne's, made for each operation."""
+    """The caller owns the arguments, and calls `close()` before it closes them. `on_refused` receives each answer's errors.
+    `directory_loop` keeps core's own types; it defaults to `graph_loop`. `extensions`: Ariadne's, made for each operation."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Api:
         self._unsubscribe = views.on_swap(self._recheck)
 
     def add_fields(self, platform: Sequence[PlatformFields]) -> None:
-        """More platform commands, from parts that are made later than the API."""
+        """Add platform commands of parts that are made after the API."""
         self._served.add(platform)
 
     async def close(self) -> None:
@@ -89,7 +89,7 @@ class Api:
         self._served.close()
 
     def _recheck(self) -> None:
-        """Views have changed: what is open and no longer allowed ends now, not with its next event."""
+        """Views have changed: end subscriptions that are no longer allowed now, instead of with their next event."""
         for connection in list(self._connections):
             connection.recheck()
 
@@ -104,7 +104,7 @@ class Api:
     async def execute(
         self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]
     ) -> tuple[int, bytes, dict[str, str]]:
-        """Answer one request: HTTP status, body, headers. Never raises but when cancelled."""
+        """Answer one request: return HTTP status, body, headers. Raises nothing but `CancelledError`."""
         more = {"Content-Type": JSON}
         try:
             context = await self._service.context(caller, body, headers)
@@ -119,7 +119,7 @@ class Api:
         return 200 if "data" in told else http_status(told["errors"]), orjson.dumps(told), more
 
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """POST: an operation. GET: a websocket, or GraphiQL for a browser. Of an app that does not exist, nothing."""
+        """POST: an operation. GET: a websocket, or GraphiQL for a browser. 404 for an app that does not exist."""
         try:
             self._served.of(caller)
         except NotFound as error:
@@ -138,7 +138,7 @@ class Api:
             return await self._posted(request, caller)
         async with self._turns.of(caller):
             response = await self._posted(request, caller)
-            # Within the turn: an answer that nobody takes is memory as well.
+            # Within the turn: an answer that its client does not read occupies memory as well.
             with contextlib.suppress(ConnectionError):
                 await response.prepare(request)
                 await response.write_eof()
@@ -160,10 +160,10 @@ class Api:
         try:
             body = orjson.loads(given)
         except orjson.JSONDecodeError as error:
-            return self._refuse(caller, 400, Rejected(f"the body is no JSON: {error}"))
+            return self._refuse(caller, 400, Rejected(f"the body is not JSON: {error}"))
         if not isinstance(body, dict):
             return self._refuse(
-                caller, 400, Rejected('the body must be one object, {"query": "{ … }"}; lists of them are not taken')
+                caller, 400, Rejected('the body must be one object, {"query": "{ … }"}; lists are not accepted')
             )
         status, raw, headers = await self.execute(caller, body, request.headers)
         return (
@@ -171,11 +171,11 @@ class Api:
         )
 
     async def _body(self, request: web.Request) -> bytes | bytearray | None:
-        """None: it is too large. Raises `TimeoutError`."""
+        """Return None if the body is too large. Raises `TimeoutError`."""
         size, content = self._limits.body, request.content
         if (request.content_length or 0) > size:
             return None
-        if content.is_eof():  # it came with the headers, as small ones do
+        if content.is_eof():  # a small body comes with the headers
             raw = content.read_nowait()
         else:
             raw = bytearray()
@@ -203,5 +203,5 @@ class Api:
 
 
 def _same(one: Caller, other: Caller) -> bool:
-    """Whether two connections count against the same bound: one app's, one device's, one app's pages."""
+    """Return True if two connections count against the same bound: one app's, one device's, one app's pages."""
     return (one.kind, one.name, one.through) == (other.kind, other.name, other.through)

@@ -1,4 +1,4 @@
-"""What Ariadne hands to its hooks, to the executor and to each resolver (`info.context`): one request and who sent it."""
+"""What Ariadne hands to its hooks, to the executor and to each resolver (`info.context`): one request and its caller."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Context"]
 @dataclass(slots=True, eq=False)
 class Context:
     """`data`: the request's `query`, `operationName` and `variables`. `request`: the operation, once it is ready to run; `revision`:
-    what its answer is based on, once there is one."""
+    the revision that the answer is based on, once there is an answer."""
 
     caller: Caller
     headers: Mapping[str, str]
@@ -35,7 +35,7 @@ class Context:
 
     @property
     def view(self) -> View:
-        """The graph as the caller has it."""
+        """The caller's view of the graph."""
         return self.served.view
 
     def parse(self) -> Document:
@@ -54,14 +54,14 @@ class Context:
 
     @property
     def kind(self) -> OperationType | None:
-        """None for an operation that is not there. Raises as `parse`."""
+        """Return None if the operation does not exist. Raises the errors of `parse`."""
         if not isinstance(self.data["query"], str):
             return None
         operation = self.parse().operation(self.data["operationName"])
         return operation.operation if operation else None
 
     def prepare(self) -> Request | None:
-        """The operation with its plan; None where the document does not have it. Raises `Rejected`, `BadRequest` or `Forbidden`."""
+        """Return the operation with its plan; None if the document does not have it. Raises `Rejected`, `BadRequest` or `Forbidden`."""
         document = self.parse()
         if (node := document.operation(self.data["operationName"])) is None:
             return None

@@ -36,15 +36,15 @@ from pcloud.errors import Rejected
 __all__ = ["LONG", "Document", "Documents", "collect"]
 
 _RULES = (*specified_rules, MaxIntrospectionDepthRule)
-# Validation of a document this long may take so long that others would notice.
+# Validation of a longer document may block other requests noticeably.
 LONG = 2_000
-_ERRORS = 5  # each looks for names that were perhaps meant, among all there are
+_ERRORS = 5  # each error searches all names for a suggestion
 _ABORTED = "Validation aborted."
 
 
 class Document:
-    """`valid`: checked against the schema that it is kept for. `plans` is a place for what is made of the document, keyed by operation
-    and by the values that decide what is selected; `variables` for what reads those of each operation."""
+    """`valid`: checked against the schema that it is kept for. `plans` caches what is planned for the document, keyed by operation
+    and by the values that decide what is selected; `variables` caches the readers of each operation's variables."""
 
     def __init__(self, text: str, node: DocumentNode) -> None:
         self.text, self.node = text, node
@@ -55,7 +55,7 @@ class Document:
         self.variables: dict[int, Any] = {}
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
-        """The operation to run; None when `name` names none, or is needed and missing."""
+        """Return the operation to run; None if `name` matches no operation, or is missing where it is needed."""
         return get_operation_ast(self.node, name)
 
 
@@ -74,7 +74,7 @@ def _deciding_variables(document: DocumentNode) -> tuple[str, ...]:
 
 
 class Documents:
-    """Least recently used ones leave first. `parse` and `validate` are what Ariadne's `query_parser` and `query_validator` call."""
+    """A least-recently-used cache. `parse` and `validate` are what Ariadne's `query_parser` and `query_validator` call."""
 
     def __init__(self, limits: ApiLimits) -> None:
         self._limits = limits
@@ -82,7 +82,7 @@ class Documents:
         self._aside = asyncio.Semaphore(1)
 
     def parse(self, version: int, text: str) -> Document:
-        """The document of this text, which may still be invalid; raises `GraphQLSyntaxError` or `Rejected`."""
+        """Return the document of this text, which may still be invalid. Raises `GraphQLSyntaxError` or `Rejected`."""
         key = (version, text)
         if (found := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
@@ -95,7 +95,7 @@ class Documents:
         return Document(text, node)
 
     def validate(self, version: int, schema: GraphQLSchema, document: Document) -> list[GraphQLError]:
-        """What is wrong with it; a valid document is kept. Raises `Rejected` where that would take too long to find out."""
+        """Return the document's errors; keep it if it is valid. Raises `Rejected` if validation would take too long."""
         if document.valid:
             return []
         if errors := validate(schema, document.node, _RULES, max_errors=_ERRORS):
@@ -110,7 +110,7 @@ class Documents:
         return []
 
     async def get(self, version: int, schema: GraphQLSchema, text: str) -> Document:
-        """The valid document of this text, read in a thread if it is long; raises `BadRequest` or `Rejected`."""
+        """Return the valid document of this text; a long one is read in a thread. Raises `BadRequest` or `Rejected`."""
         if len(text) < LONG or (version, text) in self._kept:
             return self._valid(version, schema, text)
         async with self._aside:
@@ -129,7 +129,7 @@ class Documents:
 def collect(
     document: Document, selections: SelectionSetNode | None, type_: str, variables: Mapping[str, Any]
 ) -> dict[str, list[FieldNode]]:
-    """The fields selected on `type_` by response key, in order, fragments unfolded, @skip and @include applied."""
+    """Collect the fields selected on `type_` by response key, in order, fragments unfolded, @skip and @include applied."""
     found: dict[str, list[FieldNode]] = {}
     if selections is not None:
         for field in _fields(document, selections, type_, variables, set()):
@@ -166,7 +166,7 @@ def _included(selection: SelectionNode, variables: Mapping[str, Any]) -> bool:
     for directive in selection.directives or ():
         name = directive.name.value
         if name in ("skip", "include"):
-            assert directive.arguments  # validation wants `if`
+            assert directive.arguments  # validation requires `if`
             value = directive.arguments[0].value
             holds = (
                 variables.get(value.name.value) if isinstance(value, VariableNode) else getattr(value, "value", None)

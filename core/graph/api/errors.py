@@ -1,4 +1,4 @@
-"""Errors as GraphQL answers them: a message, where, and `extensions.code`. What is not PCloud's own error is logged and not told."""
+"""Errors in GraphQL's form: a message, locations, and `extensions.code`. Errors that are not PCloud's own are logged, not shown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pcloud.errors import PCloudError, Rejected, error_from_code
 __all__ = ["UNLOGGED", "BadRequest", "error_answer", "format_error", "http_status"]
 
 log = logging.getLogger("pcloud.api")
-# For Ariadne, which would log every mistake of a caller with what was sent: what is unexpected is logged here.
+# Ariadne's own logger would write every caller's mistake with what was sent; unexpected errors are logged in this file.
 UNLOGGED = logging.Logger("pcloud.api.unlogged", logging.CRITICAL + 1)
 MAX_TOLD = 20
 MAX_MESSAGE = 1_000  # a message may quote what was sent
@@ -29,7 +29,7 @@ class BadRequest(Exception):
 
 
 def error_answer(error: BaseException) -> list[dict[str, Any]]:
-    """The entries for `errors` of a request that could not be begun."""
+    """Return the entries for `errors` of a request that could not be started."""
     if isinstance(error, BadRequest):
         return [format_error(one) for one in error.errors]
     if isinstance(error, GraphQLError):
@@ -38,9 +38,9 @@ def error_answer(error: BaseException) -> list[dict[str, Any]]:
 
 
 def format_error(error: GraphQLError, debug: bool = False) -> dict[str, Any]:
-    """Ariadne's `error_formatter`: one entry for `errors`."""
+    """Ariadne's `error_formatter`: return one entry for `errors`."""
     cause = error.original_error
-    # A scalar that refuses a literal raises `ValueError`, and validation, which has no path, says it in its own words.
+    # A scalar that refuses a literal raises `ValueError`; validation, which has no path, words its own message.
     words = GraphQLError if error.path else GraphQLError | ValueError
     if cause is not None and not isinstance(cause, words):
         return _told(cause, error.path)
@@ -51,7 +51,7 @@ def format_error(error: GraphQLError, debug: bool = False) -> dict[str, Any]:
 
 
 def _told(error: BaseException, path: Sequence[str | int] | None) -> dict[str, Any]:
-    """An unexpected exception is logged under an id, and that id is all that the caller sees."""
+    """Log an unexpected exception under an id, and show the caller only that id."""
     if isinstance(error, PCloudError):
         return _entry(error.message, error.code, path)
     reference = secrets.token_hex(6)
@@ -68,5 +68,5 @@ def _entry(message: str, code: str, path: Sequence[str | int] | None) -> dict[st
 
 
 def http_status(errors: Sequence[Mapping[str, Any]]) -> int:
-    """For a request that could not be begun, by the first entry of its `errors`."""
+    """Return the status of a request that could not be started, by the first entry of its `errors`."""
     return error_from_code(errors[0]["extensions"]["code"], "").http_status

@@ -1,6 +1,6 @@
-"""Streams of events for subscriptions: what is new as the view folds it, and from `after` on without a gap.
+"""Streams of events for subscriptions: new events as the view folds them, and from `after` on without a gap.
 
-The newest events are kept in memory; a subscriber that is further behind than that reads the log until it has caught up, so a slow one
+The newest events are kept in memory. A subscriber that is further behind reads the log until it has caught up, so a slow subscriber
 costs no memory. An event is handed out only after the local view has folded it.
 """
 
@@ -22,7 +22,7 @@ CHUNK = 100
 
 
 class FoldedEvents(Protocol):
-    """The part of `projections.loop.ProjectionLoop` that is needed here."""
+    """The part of `projections.loop.ProjectionLoop` that this file uses."""
 
     @property
     def checkpoint(self) -> Checkpoint: ...
@@ -45,7 +45,7 @@ class EventHub:
 
     @property
     def folded(self) -> int:
-        """The sequence up to which events have been handed out to those who wait."""
+        """The sequence up to which events have been handed out to waiting streams."""
         return self._folded
 
     def _applied(self, events: Sequence[StoredEvent]) -> None:
@@ -60,7 +60,7 @@ class EventHub:
                 future.set_result(None)
 
     async def stream(self, app: str, type: str, after: int) -> AsyncIterator[list[StoredEvent]]:
-        """The events of one type after a sequence, in order, in chunks; waits for more and never ends."""
+        """Yield the events of one type after a sequence, in order, in chunks; waits for more and never ends."""
         await self._loop.wait_for(after)
         position = after
         while True:

@@ -1,4 +1,4 @@
-"""The execution contexts that Ariadne is given: they hand a prepared operation to the planner instead of walking it field by field."""
+"""The execution contexts for Ariadne: they hand a prepared operation to the planner instead of walking it field by field."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Run = Callable[[Context], Awaitable[ExecutionResult]]
 
 
 class PlannedExecutor(Executor[Any]):
-    """A query or mutation, which `run` answers. The library's own state is not made: that would be a twentieth of a small request."""
+    """Runs a query or mutation through `run`. It skips the library's own state, which would take a twentieth of a small request."""
 
     def __init__(self, context: Context, run: Run) -> None:
         self._context, self._run = context, run
@@ -33,7 +33,7 @@ class PlannedExecutor(Executor[Any]):
         **named: Any,
     ) -> list[GraphQLError] | Executor[Any]:
         try:
-            if context_value.prepare() is None:  # the library says what is missing
+            if context_value.prepare() is None:  # the library reports what is missing
                 return super().build(schema, document, root_value, context_value, *given, **named)
         except BadRequest as error:
             return error.errors
@@ -44,7 +44,7 @@ class PlannedExecutor(Executor[Any]):
 
 
 class EventsExecutor(Executor[Any]):
-    """A subscription, whose source gives each message in the shape that was selected, so that nothing is left to execute."""
+    """Runs a subscription, whose source yields messages in the selected shape, so that nothing is left to execute."""
 
     @classmethod
     def build(

@@ -1,4 +1,4 @@
-"""`nodeHistory`: an entity's past events from the log, newest first, cut down to what the view shows."""
+"""`nodeHistory`: an entity's past events from the log, newest first, reduced to what the view shows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class HistoryReader(Protocol):
 async def node_history(
     view: View, log: HistoryReader, graph: GraphReader, shape: Shape, arguments: Mapping[str, Any], most: int
 ) -> list[dict[str, Any]]:
-    """The newest changes first. `most`: bytes of them, about; raises `Rejected` beyond."""
+    """Return the newest changes first. `most`: about how many bytes of them. Raises `Rejected` beyond."""
     type_ = view.type(arguments["type"])
     first = 100 if arguments.get("first") is None else arguments["first"]
     if not 0 < first <= MAX_ENTRIES:
@@ -62,12 +62,12 @@ async def node_history(
 
 
 def shows(type_: ViewType, event: StoredEvent) -> bool:
-    """Whether the view shows anything of this event: an update of hidden fields alone does not exist in it."""
+    """Return True if the view shows a part of this event; an update of hidden fields alone is hidden too."""
     return event.kind is not Kind.UPDATED or any(name in type_.by_stored for name in event.change.fields)
 
 
 def shown_actor(view: View, actor: str) -> str:
-    """`app` for an app that is neither the view's own nor one whose types or fields it has, `person` and `device` for those."""
+    """Return `app` for an app that is neither the view's own nor the owner of its types or fields; `person` and `device` for those."""
     kind, _, name = actor.partition(":")
     if not view.app or not name or (kind == "app" and name in view.known_apps):
         return actor
@@ -75,7 +75,7 @@ def shown_actor(view: View, actor: str) -> str:
 
 
 def shown_through(view: View, through: str) -> str:
-    """The app through which somebody acted, masked as actors are."""
+    """Return the app through which the actor wrote, masked as actors are."""
     return through if not through or not view.app or through in view.known_apps else "app"
 
 
@@ -93,7 +93,7 @@ def _entry(epoch: str, view: View, type_: ViewType, event: StoredEvent) -> dict[
 
 
 def visible_change(type_: ViewType, change: Change) -> dict[str, Any]:
-    """A change under the view's names, without what is hidden."""
+    """Return the change under the view's names, without hidden fields."""
     names = {stored: one.name for stored, one in type_.by_stored.items()}
     answer: dict[str, Any] = {}
     for part in ("set", "link", "unlink"):

@@ -1,6 +1,6 @@
 """Reads mutation inputs, in the view's names, into changes in stored names.
 
-A relation's value names an existing entity by `id` (or its @id field), or is a new entity with its fields, which is added along.
+A relation's value names an existing entity by `id` (or its @id field), or holds the fields of a new entity, which is then added too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Wanted:
 
 
 class InputReader:
-    """For one transaction: `ids` gives new entities theirs, in the order in which they are read."""
+    """Reads the input of one transaction. `ids` gives new entities their ids, in the order in which they are read."""
 
     def __init__(self, view: View, id_key: bytes, ids: IdSource) -> None:
         self._view, self._id_key, self._ids = view, id_key, ids
@@ -38,7 +38,7 @@ class InputReader:
     def add(
         self, type_: ViewType, inputs: Sequence[Mapping[str, Any]], *, upsert: bool
     ) -> tuple[list[NodeChange], list[str]]:
-        """The changes, nested new entities before those that name them, and the ids of the outermost."""
+        """Return the changes, each nested new entity before the one that names it, and the ids of the outermost."""
         changes: list[NodeChange] = []
         ids: list[str] = []
         for given in inputs:
@@ -52,7 +52,7 @@ class InputReader:
     def patch(
         self, type_: ViewType, given: Mapping[str, Any], remove: Mapping[str, Any]
     ) -> tuple[list[NodeChange], NodeChange]:
-        """Changes for nested new entities, and the wish for each entity that is updated (its `ref` names none)."""
+        """Return the changes for nested new entities, and the change for each updated entity (its `ref` is not filled in)."""
         nested: list[NodeChange] = []
         wanted = self._wanted(type_, given, nested, 1)
         discard: dict[str, Any] = {}
@@ -107,7 +107,7 @@ class InputReader:
         return wanted
 
     def _related(self, one: ViewField, given: Mapping[str, Any], nested: list[NodeChange], depth: int) -> str:
-        """The id of the entity that a relation's value names; a new one is put into `nested`."""
+        """Return the id of the entity that a relation's value names; a new entity is appended to `nested`."""
         target = self._view.types[one.target]
         id = self._identify(target, given)
         identity = target.id_field
@@ -124,7 +124,7 @@ class InputReader:
 
     @staticmethod
     def _is_whole(target: ViewType, given: Mapping[str, Any]) -> bool:
-        """Whether what names the entity is all that a new one needs."""
+        """Return True if the input that names the entity is enough to create it."""
         return all(
             one.name in given or one.definition.default is not None
             for one in target.fields.values()
@@ -134,10 +134,10 @@ class InputReader:
     def _existing(self, one: ViewField, given: Mapping[str, Any]) -> str:
         if id := self._identify(self._view.types[one.target], given):
             return id
-        raise Rejected(f"{one.name!r}: name what is to be removed by its id")
+        raise Rejected(f"{one.name!r}: name the entity to remove by its id")
 
     def _identify(self, type_: ViewType, given: Mapping[str, Any]) -> str:
-        """The id that the input gives, itself or by its @id field; '' for none."""
+        """Return the id that the input gives, directly or by its @id field; '' if it gives neither."""
         id = check_id(given["id"]) if given.get("id") is not None else ""
         identity = type_.id_field
         if identity is None or given.get(identity.name) is None:

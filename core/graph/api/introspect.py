@@ -1,7 +1,7 @@
 """Answers `__schema` and `__type`, by graphql-core's own executor.
 
-A view has thousands of types when its apps have hundreds, and asking for all of them takes seconds: that is done aside, one request at a
-time, so that nobody else waits for it, and ends after its time.
+With hundreds of apps a view has thousands of types, and an answer with all of them takes seconds. Introspection therefore runs apart from
+other requests, one at a time and with a time limit, so that other callers do not wait for it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Introspection"]
 
 
 class _TooLong(BaseException):
-    """No `Exception`, or it would become one field's error among thousands."""
+    """Not an `Exception`: the library would report that as one field's error among thousands."""
 
 
 class Introspection:
@@ -29,7 +29,7 @@ class Introspection:
         self._turn = asyncio.Semaphore(1)
 
     async def answer(self, request: Request, document: DocumentNode) -> ExecutionResult:
-        """`document` has one root field; raises `Rejected` when it takes too long."""
+        """Answer a `document` with one root field. Raises `Rejected` if it takes too long."""
         async with self._turn:
             try:
                 return await asyncio.to_thread(self._answer, request, document)

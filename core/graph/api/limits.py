@@ -1,4 +1,4 @@
-"""How much one caller may ask at once. Everything here is a bound on what a request can cost before it is refused."""
+"""The limits of one caller's requests. Each bounds what a request can cost before it is refused."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["ApiLimits", "check_shape", "check_values"]
 @dataclass(frozen=True, slots=True)
 class ApiLimits:
     """`body`: bytes of a request. `tokens`, `selections`, `aliases`, `operations`,
-    `fragments`, `roots`: in one document. `depth`: of nesting.
+    `fragments`, `roots`: in one document. `depth`: levels of nesting.
 
     `cost`: estimated entities that a query may touch, by the `first` of each list. `page`, `default_page`: entities per list.
-    `introspection`: fields selected of the schema itself, of which there are thousands of each; `introspection_seconds`: in all.
-    `values`, `value_depth`: of what stands in `variables`. `body_seconds`: for a request's body to come in.
-    `connections`: open websockets, `caller_connections` of one caller; `subscriptions`: on each.
-    `answer`: bytes of one answer, about; `answers`: of one app's in memory at once.
-    `cached`: documents kept parsed, of at most `cached_size` characters.
+    `introspection`: selected fields of the schema itself, each of which returns thousands; `introspection_seconds`: in all.
+    `values`, `value_depth`: number and nesting of the values in `variables`. `body_seconds`: time to receive a request's body.
+    `connections`: open websockets, `caller_connections`: of one caller; `subscriptions`: on each connection.
+    `answer`: about how many bytes one answer has; `answers`: how many answers of one app are in memory at once.
+    `cached`: how many parsed documents are kept, each of at most `cached_size` characters.
     """
 
     body: int = 4 * 2**20
@@ -53,7 +53,7 @@ class ApiLimits:
 
 
 def check_shape(document: DocumentNode, limits: ApiLimits) -> None:
-    """Refuse a document that is too deep or too large, before validation, whose own work grows with the square of its size."""
+    """Refuse a document that is too deep or too large, before validation, whose work grows with the square of its size."""
     operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
     if len(operations) > limits.operations:
         raise Rejected(
@@ -88,7 +88,7 @@ def _members(value: dict[str, object] | list[object]) -> Iterable[object]:
 
 
 class _Shape:
-    """Depth and number of selections with fragments unfolded; each fragment is measured once, so a bomb costs nothing here."""
+    """Depth and number of selections with fragments unfolded. Each fragment is measured once, so nested fragments cost nothing here."""
 
     def __init__(self, fragments: dict[str, FragmentDefinitionNode], limits: ApiLimits) -> None:
         self._fragments, self._limits = fragments, limits
@@ -130,7 +130,7 @@ class _Shape:
 
     def _fragment(self, name: str) -> tuple[int, int]:
         if name in self._open or name not in self._fragments:
-            return 0, 0  # a cycle or an unknown name: validation says so better
+            return 0, 0  # a cycle or an unknown name: validation reports it better
         if name not in self._known:
             self._open.add(name)
             self._known[name] = self._measure(self._fragments[name])

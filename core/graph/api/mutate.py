@@ -1,4 +1,4 @@
-"""Mutations: all root fields of one operation become one transaction; their payloads are read once the view has it."""
+"""Mutations: all root fields of one operation become one transaction; the payloads are read once the view has folded it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Mutations:
         self._commands, self._graph, self._log = commands, graph, log
 
     async def run(self, request: Request, steps: Sequence[Step]) -> tuple[dict[str, Any], Revision]:
-        """The payloads by response key, and the revision that has the changes."""
+        """Return the payloads by response key, and the revision that has the changes."""
         write, seed = _write_request(request)
         deleted: dict[str, dict[str, dict[str, Any]]] = {}
 
@@ -63,7 +63,7 @@ class Mutations:
     async def _stage(
         self, request: Request, step: Step, staging: Staging, reader: InputReader, deleted: dict[str, Any]
     ) -> list[str]:
-        """Stage one root field; returns the ids that it concerns."""
+        """Stage one root field; return the ids that it concerns."""
         assert step.root is not None and step.root.type is not None
         type_, arguments = step.root.type, request.arguments(step)
         match step.root.kind:
@@ -89,7 +89,7 @@ class Mutations:
     async def _delete(
         self, request: Request, step: Step, arguments: Mapping[str, Any], staging: Staging, deleted: dict[str, Any]
     ) -> list[str]:
-        """The payload is read before, as there is nothing to read afterwards."""
+        """Read the payload before, as the entities are gone afterwards."""
         assert step.root is not None and step.root.type is not None
         type_, payload = step.root.type, step.plan
         rows = await self._matching(request, type_, arguments["filter"], Select(type_.stored, ("id",), version=True))
@@ -117,7 +117,7 @@ class Mutations:
         ids: list[str] = list(outcome.result.get(step.key, ()))
         payload: Payload = step.plan
         if step.root is not None and step.root.kind == "delete":
-            nodes = {} if outcome.repeated or deleted is None else deleted  # a repeated delete finds nothing any more
+            nodes = {} if outcome.repeated or deleted is None else deleted  # a repeated delete finds nothing
         elif not outcome.repeated and all(plan.ids_alone for plan in payload.nodes.values()):
             nodes = {key: {id: plan.shape({"id": id}) for id in ids} for key, plan in payload.nodes.items()}
         else:
@@ -131,7 +131,7 @@ class Mutations:
         return answer
 
     async def _nodes(self, request: Request, payload: Payload, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """By response key, the entities in the shape asked for, by id."""
+        """Return, by response key, the entities in the requested shape, by id."""
         found: dict[str, dict[str, Any]] = {}
         for key, plan in payload.nodes.items():
             select = request.binder.exactly(plan, IdIn(tuple(ids)), len(ids))
@@ -154,7 +154,7 @@ def _ref(type_: ViewType, id: str) -> Ref:
 
 
 def _write_request(request: Request) -> tuple[WriteRequest, tuple[str, ...]]:
-    """The transaction's identity, and the seed of the ids that it gives to new entities."""
+    """Return the transaction's identity, and the seed of the ids that it gives to new entities."""
     caller, run = request.caller, request.caller.run
     key, ordinal = request.header("Idempotency-Key"), _ordinal(request.header("Pcloud-Ordinal")) if run else 0
     name = request.operation.node.name
@@ -181,12 +181,12 @@ def _write_request(request: Request) -> tuple[WriteRequest, tuple[str, ...]]:
 
 
 def _trace(text: str) -> str:
-    """What is no trace context is as if it were not there, as W3C's recommendation says."""
+    """Ignore a malformed trace context, as W3C's recommendation says."""
     return text if TRACEPARENT.fullmatch(text) else ""
 
 
 def _ordinal(text: str) -> int:
-    """The number of a write within its run; 0 when it has none."""
+    """Return the number of a write within its run; 0 if it has none."""
     if not text:
         return 0
     if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):

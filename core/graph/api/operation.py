@@ -1,4 +1,4 @@
-"""One operation ready to run: its root fields in order, each with the plan of what is selected under it."""
+"""One operation ready to run: its root fields in order, each with the plan of its selection."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["HitsPlan", "Operation", "Payload", "Request", "Step", "prepare"]
 
 
 class Payload(NamedTuple):
-    """A mutation's payload: response keys and what each is; the plan of the entities, when they are wanted."""
+    """A mutation's payload: its response keys with their kinds, and the plan of the entities if they are selected."""
 
     keys: tuple[tuple[str, str], ...]
     nodes: Mapping[str, NodePlan]
 
 
 class HitsPlan(NamedTuple):
-    """Objects with a `node` in them: plain keys, and under each node's response key the plan per type of the view."""
+    """Objects with a `node` in them: plain keys, and for each `node`'s response key the plan per type of the view."""
 
     plain: Shape
     nodes: Mapping[str, Mapping[str, NodePlan]]
@@ -37,8 +37,8 @@ class HitsPlan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One root field. `plan` suits `root.kind`; what is no root of the graph (`alone`: a document of this field alone) is the library's
-    to answer."""
+    """One root field. `plan` depends on `root.kind`. The library answers a field that is not a root of the graph
+    (`alone`: a document of this field alone)."""
 
     key: str
     name: str
@@ -63,7 +63,7 @@ class Operation:
 
 @dataclass(slots=True)
 class Request:
-    """One request while it is answered."""
+    """One request while it is being answered."""
 
     caller: Caller
     served: Served
@@ -90,7 +90,7 @@ def prepare(
     headers: Mapping[str, str],
     limits: ApiLimits,
 ) -> Request:
-    """Check the operation's variables, and plan it (or find its plan). Raises `Rejected` or `BadRequest`."""
+    """Check the operation's variables, and make its plan or take it from the cache. Raises `Rejected` or `BadRequest`."""
     if (reader := document.variables.get(id(node))) is None:
         reader = document.variables[id(node)] = Variables(served.schema, node, served.readers)
     values = reader.read(variables)
@@ -167,7 +167,7 @@ def _payload_plan(planner: Planner, payload: str, field: str, root: Root, fields
 
 
 def hits_plan(planner: Planner, type_: str, fields: list[FieldNode], types: Mapping[str, Any]) -> HitsPlan:
-    """For the fields of an object that has scalars and a `node`."""
+    """Plan the fields of an object that has scalars and a `node`."""
     nodes: dict[str, dict[str, NodePlan]] = {}
     selected = planner.collect(fields, type_)
     for key, found in selected.items():
@@ -177,7 +177,7 @@ def hits_plan(planner: Planner, type_: str, fields: list[FieldNode], types: Mapp
 
 
 def _search_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> dict[str, tuple[str, Any]]:
-    """Response key → (what it is, its plan)."""
+    """Return, by response key, the kind of the field and its plan."""
     plans: dict[str, tuple[str, Any]] = {}
     for key, found in planner.collect(fields, "SearchResult").items():
         name = found[0].name.value

@@ -1,4 +1,4 @@
-"""Serves GraphiQL, the page on which people try the API: built files from our own `dist/`, nothing from any other host."""
+"""Serves GraphiQL, the page on which people try the API: built files from our own `dist/`, no files from other hosts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NOT_BUILT = """<!doctype html><meta charset="utf-8"><title>GraphiQL is not buil
 
 
 def graphiql(request: web.Request, folder: Path = FOLDER) -> web.StreamResponse:
-    """The page, or with `?asset=NAME` one of its files."""
+    """Serve the page, or with `?asset=NAME` one of its files."""
     headers = {"X-Content-Type-Options": "nosniff"}
     if name := request.query.get("asset"):
         path = folder / name

@@ -1,4 +1,4 @@
-"""Turns a selection set into the store's `Select`, so that one root field is one fetch, and rows back into the answer's shape.
+"""Turns a selection set into the store's `Select`, so that one root field is one fetch, and turns rows into the answer's shape.
 
 A plan is made once per document and kept; `bind` fills in the arguments of one request. Fragments, aliases, @skip and @include are
 resolved when the plan is made.
@@ -35,11 +35,11 @@ __all__ = ["AggregatePlan", "Binder", "NodePlan", "Planner"]
 Shape = Callable[[Row], dict[str, Any]]
 _MAX_CURSOR = 2_000
 _MAX_ORDER = 8
-_MAX_BOUND = 64  # page sizes for which a plan's children are kept
+_MAX_BOUND = 64  # page sizes for which a plan's children are cached
 
 
 class _Step(NamedTuple):
-    """One response key: where its value is in the row, and what makes the answer of it (None: it is the answer)."""
+    """One response key: where its value is in the row, and the function that converts it (None: the value is the answer)."""
 
     key: str
     source: str
@@ -48,21 +48,21 @@ class _Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NodePlan:
-    """What is selected of the entities of one type."""
+    """What is selected from the entities of one type."""
 
     type: ViewType
     select: Select  # without children and page
     children: tuple[ChildPlan, ...]
     shape: Shape
-    versioned: bool = False  # whether `_version` is wanted, here or further in
-    fixed: bool = False  # no variable stands further in, so that the children are the same in each request
+    versioned: bool = False  # `_version` is selected, here or deeper
+    fixed: bool = False  # no variables below, so the children are the same in each request
     bound: dict[int, tuple[tuple[Child, ...], int]] = field(
         default_factory=dict[int, Any], compare=False
     )  # those, and what they cost
 
     @property
     def ids_alone(self) -> bool:
-        """Whether no more is wanted than who already knows the ids can tell."""
+        """True if only the id is selected, which the caller knows without reading the entity."""
         return self.select.scalars == ("id",) and not (self.children or self.select.cursor or self.select.version)
 
 
@@ -95,7 +95,7 @@ def _as_it_is(row: Row) -> dict[str, Any]:
 
 
 def _shape(steps: Sequence[_Step], given: Sequence[str] | None = None) -> Shape:
-    """`given`: the keys that rows come with, in order; where those are what is wanted, a row is the answer."""
+    """`given`: the keys of the rows, in order; if they equal the response keys, a row is the answer."""
     plain = all(step.make is None and step.key == step.source for step in steps)
     if given is not None and plain and [step.key for step in steps] == list(given):
         return _as_it_is
@@ -116,7 +116,7 @@ class Planner:
         self._document, self._schema, self._view, self._variables = document, schema, view, variables
 
     def collect(self, nodes: Sequence[FieldNode], type_: str) -> dict[str, list[FieldNode]]:
-        """The sub-selections of one response key's field nodes."""
+        """Return the sub-selections of one response key's field nodes."""
         found: dict[str, list[FieldNode]] = {}
         for node in nodes:
             for key, fields in collect(self._document, node.selection_set, type_, self._variables).items():
@@ -129,7 +129,7 @@ class Planner:
         return owner.fields[field]
 
     def nodes(self, type_: ViewType, nodes: Sequence[FieldNode]) -> NodePlan:
-        """The plan for entities of `type_` selected by these field nodes."""
+        """Plan entities of `type_` selected by these field nodes."""
         scalars: dict[str, None] = {}
         steps: list[_Step] = []
         children: list[ChildPlan] = []
@@ -145,7 +145,7 @@ class Planner:
                 scalars[one.stored] = None
                 steps.append(_Step(key, one.stored, None))
             else:
-                # Under its own name, unless that may be a field's: then the row is the answer.
+                # Under its own name, unless a field may have that name: then the row is the answer.
                 taken = key in RESERVED_FIELDS or (key != name and key in type_.by_stored)
                 child = self._child(f":{key}" if taken else key, type_, name, fields)
                 children.append(child)
@@ -189,7 +189,7 @@ class Planner:
         return AggregatePlan(type_, tuple(aggregates), tuple(groups), _shape(steps))
 
     def plain(self, type_: str, nodes: Sequence[FieldNode]) -> Shape:
-        """For an object of scalars whose keys are its field names."""
+        """Plan an object of scalars whose keys are its field names."""
         steps: list[_Step] = []
         for key, fields in self.collect(nodes, type_).items():
             name = fields[0].name.value
@@ -222,38 +222,38 @@ def _make_child(child: ChildPlan) -> Callable[[Any], Any] | None:
 
 
 class Binder:
-    """The arguments of one request: fills them into plans, counting what the answer may cost."""
+    """The arguments of one request: fills them into plans and counts what the answer may cost."""
 
     def __init__(self, view: View, variables: VariableValues, limits: ApiLimits) -> None:
         self.view, self.variables, self.limits = view, variables, limits
         self.begin()
 
     def begin(self) -> None:
-        """Count anew, for another answer."""
+        """Start counting again, for another answer."""
         self.cost, self.budget = 0, ReadBudget(self.limits.answer)
 
     def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
         return get_argument_values(definition, node, self.variables) if node.arguments else {}
 
     def page(self, plan: NodePlan, arguments: Mapping[str, Any], parents: int = 1) -> Select:
-        """The select for a list with `filter`, `order`, `first`, `offset` and `after`."""
+        """Return the select for a list with `filter`, `order`, `first`, `offset` and `after`."""
         limits = self.limits
         first, offset, after = arguments.get("first"), arguments.get("offset") or 0, arguments.get("after")
         first = limits.default_page if first is None else first
         if not 0 <= first <= limits.page:
-            raise Rejected(f"`first` is {first}: ask for 0 to {limits.page} at once, and go on with `after`")
+            raise Rejected(f"`first` is {first}: ask for 0 to {limits.page} at once, and continue with `after`")
         if not 0 <= offset <= limits.offset:
             raise Rejected(f"`offset` is {offset}: use 0 to {limits.offset}, or `after`")
         if after is not None and len(after) > _MAX_CURSOR:
-            raise Rejected("`after` is no cursor: send back a `_cursor` unchanged")
+            raise Rejected("`after` is not a cursor: send back a `_cursor` unchanged")
         return replace(
             plan.select, filter=self.filter(plan.type, arguments.get("filter")), order=self.order(plan.type, arguments.get("order")),
             first=first, offset=offset, after=after, children=self.children(plan, parents * first), budget=self.budget,
         )  # fmt: skip
 
     def exactly(self, plan: NodePlan, filter: Filter, count: int) -> Select:
-        """The select for `count` entities that `filter` names."""
-        one = plan.select  # `replace` would take three times as long, and this is what a get by id does
+        """Return the select for `count` entities that `filter` names."""
+        one = plan.select  # `replace` would take three times as long, and each get by id comes here
         return Select(
             one.type, one.scalars, self.children(plan, count), filter, first=count, cursor=one.cursor, version=one.version,
             budget=self.budget,
@@ -288,7 +288,7 @@ class Binder:
         if isinstance(child.plan, AggregatePlan):
             if child.plan.groups:
                 raise Rejected(
-                    f"`group` stands in aggregate{child.plan.type.name} alone: ask for it there, with a filter"
+                    f"`group` is allowed in aggregate{child.plan.type.name} alone: ask for it there, with a filter"
                 )
             self.cost += parents
             filter = self.filter(child.plan.type, arguments.get("filter"))

@@ -27,14 +27,14 @@ MAX_GROUPS = 1_000
 
 
 class Queries:
-    """Reads for callers, through their views. `log` serves histories alone."""
+    """Reads for callers, through their views. `log` serves histories only."""
 
     def __init__(self, log: HistoryReader, graph: GraphReader, index: SearchIndex | None) -> None:
         self._log, self._graph, self._index = log, graph, index
         self._past = PastTurns()
 
     async def answer(self, request: Request, step: Step) -> Any:
-        """The value of one root field. Raises errors of `pcloud.errors`."""
+        """Return the value of one root field. Raises errors of `pcloud.errors`."""
         root, plan = step.root, step.plan
         assert root is not None
         arguments = request.arguments(step)
@@ -66,7 +66,7 @@ class Queries:
         return plan.shape(rows[0]) if rows else None
 
     async def _fetch(self, request: Request, select: Select, arguments: Mapping[str, Any]) -> list[Row]:
-        """From the graph of now, or of the time that `asOf` names."""
+        """Read the current graph, or the graph at the time that `asOf` names."""
         if (as_of := arguments.get("asOf")) is None:
             return await self._graph.fetch(select)
         async with self._past.of(request.caller):
@@ -75,7 +75,7 @@ class Queries:
                 return await past.fetch(select)
 
     def identify(self, type_: ViewType, arguments: Mapping[str, Any]) -> str:
-        """The id that `id:` or the @id field gives; both must agree."""
+        """Return the id that `id:` or the @id field gives; both must agree."""
         given = {name: value for name, value in arguments.items() if value is not None and name != "asOf"}
         identity = type_.id_field
         if not given:

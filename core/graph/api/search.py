@@ -1,4 +1,4 @@
-"""`search`: names of the view in, the index asked within the view's fields, hits resolved through the view."""
+"""`search`: translates the view's names, asks the index for the view's fields, and resolves the hits through the view."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def search(
     graph: GraphReader,
     log: HistoryReader,
 ) -> dict[str, Any]:
-    """The answer's `SearchResult` in the shape that `plan` wants."""
+    """Return the answer's `SearchResult` in the shape of `plan`."""
     names = _Names(request.served.view, arguments.get("types"))
     query = _query(request, names, arguments)
     result = await index.search(query) if query.types else SearchResult(0, (), {})
@@ -73,7 +73,7 @@ def _query(request: Request, names: _Names, arguments: Mapping[str, Any]) -> Sea
 
 
 class _Names:
-    """The searchable fields of the types that are asked for, by their names in the view."""
+    """The searchable fields of the requested types, by their names in the view."""
 
     def __init__(self, view: View, types: Sequence[str] | None) -> None:
         self._view = view
@@ -83,7 +83,7 @@ class _Names:
         self._by_type = {one.name: search_names(view.types, one) for one in self._chosen}
 
     def stored(self, name: str) -> str:
-        """Raises `Rejected` for a name that none has, or that means different fields in different types."""
+        """Raises `Rejected` for an unknown name, or a name that means different fields in different types."""
         found = {stored for _, stored in self._found(name)}
         if len(found) == 1:
             return found.pop()
@@ -94,7 +94,7 @@ class _Names:
         raise Rejected(f"there is no searchable field {name!r}: use one of {', '.join(there)}")
 
     def facet(self, name: str) -> str:
-        """What is counted and narrowed by: a field, or a time's year, month or day, such as `takenAt_year`."""
+        """Return the facet to count and narrow by: a field, or a time's year, month or day, such as `takenAt_year`."""
         stem, _, unit = name.rpartition("_")
         if unit in UNITS and self._found(stem) and self._definition(stem).kind == "DateTime":
             return f"{self.stored(stem)}_{unit}"
@@ -111,7 +111,7 @@ class _Names:
     def range(self, given: Mapping[str, Any]) -> Range:
         definition = self._definition(given["field"])
         if definition.kind not in ("Int", "Int64", "Float", "DateTime"):
-            raise Rejected(f"{given['field']!r} is no number and no time: narrow it by `facets`")
+            raise Rejected(f"{given['field']!r} is neither a number nor a time: narrow it by `facets`")
         low, high = (
             None
             if (value := given.get(end)) is None
@@ -121,7 +121,7 @@ class _Names:
         return Range(low, high)
 
     def _definition(self, name: str) -> FieldDef:
-        self.stored(name)  # refuses what is unknown
+        self.stored(name)  # refuses unknown names
         type_name, stored = self._found(name)[0]
         parent, dot, child = stored.partition(".")
         type_: ViewType = self._view.types[type_name]

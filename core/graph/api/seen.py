@@ -1,6 +1,6 @@
 """An entity's `_version` in an app's view: the last event that the view shows.
 
-The stored version moves with every event, also with those that change only fields which the view hides, and would tell of them.
+The stored version moves with every event. In a view it would reveal changes of fields that the view hides.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from projections.graph.port import Row
 
 __all__ = ["settle_versions"]
 
-MOST = 1_000  # entities of one answer whose versions are looked up
-CHUNK = 100  # subjects of one reading of the log
+MOST = 1_000  # entities of one answer whose versions are looked up, at most
+CHUNK = 100  # subjects per read of the log
 
 
 async def settle_versions(view: View, log: HistoryReader, plan: NodePlan, rows: Sequence[Row]) -> None:
-    """Put the sequence of the last event that `view` shows into each row's `_version`, as far as the plan wants it."""
+    """Set each row's `_version` to the sequence of the last event that `view` shows, where the plan selects it."""
     if not view.app or not plan.versioned:
         return
     found: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))

@@ -1,6 +1,6 @@
-"""What one caller is served: its view's schema with the platform commands that it may use, and which root field does what.
+"""What one caller is served: its view's schema with the platform commands that it may use, and the meaning of each root field.
 
-Platform commands (`callAction`, `replay` …) are added by the parts of core that own them, as Ariadne's bindables.
+The parts of core that own platform commands (`callAction`, `replay` …) add them as Ariadne's bindables.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _versions = itertools.count(1)
 
 @dataclass(frozen=True)
 class PlatformFields:
-    """Fields of `Query` and `Mutation` that are no part of the graph's own API.
+    """Fields of `Query` and `Mutation` that do not belong to the graph's own API.
 
     `sdl`: `type Query { … }` and `type Mutation { … }` with their definitions, and further types that they need. `bindables`: Ariadne's
-    `QueryType` and `MutationType`, with a resolver for each field; `info.context` is a `Context`. A resolver of a mutation is no part of
-    a graph transaction. `visible(caller)`: for whom the fields exist, whatever the run. `checks_scope`: the resolvers look themselves at
-    what a device was paired for; for other mutations that must be `manage`, for queries `view`.
+    `QueryType` and `MutationType`, with a resolver for each field; `info.context` is a `Context`. A mutation's resolver runs outside
+    graph transactions. `visible(caller)`: True if the fields exist for this caller, in any of its runs. `checks_scope`: the resolvers
+    check the scope that a device was paired for; without it, mutations need the scope `manage` and queries `view`.
     """
 
     sdl: str
@@ -63,7 +63,7 @@ class PlatformFields:
 
 
 class Root(NamedTuple):
-    """A root field of the graph's API: what it does, to which type."""
+    """A root field of the graph's API: its kind and its type."""
 
     kind: Literal["get", "query", "aggregate", "add", "update", "delete", "events", "search", "history", "revision"]
     type: ViewType | None = None
@@ -80,12 +80,12 @@ class Served:
 
 
 class ServedViews:
-    """Keeps what is served for as long as its view lives."""
+    """Caches what is served for as long as the view lives."""
 
     def __init__(self, views: ViewRegistry, platform: Sequence[PlatformFields]) -> None:
         self._views, self._platform = views, tuple(platform)
         self._made: dict[tuple[str, tuple[int, ...]], Served] = {}
-        self._known: dict[tuple[str, str, str], Served] = {}  # what those who asked lately are served
+        self._known: dict[tuple[str, str, str], Served] = {}  # what recent callers are served
         self._unsubscribe = views.on_swap(self._forget)
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class ServedViews:
         self._made = {key: made for key, made in self._made.items() if self._views.holds(made.view)}
 
     def of(self, caller: Caller) -> Served:
-        """Raises `NotFound` for an app that does not exist."""
+        """Return what the caller is served. Raises `NotFound` for an app that does not exist."""
         key = (caller.kind, caller.name, caller.through)
         if (known := self._known.get(key)) is None:
             if len(self._known) >= MOST_KNOWN:

@@ -1,5 +1,5 @@
-"""Serves operations through Ariadne: queries field by field, a mutation's graph fields as one transaction, platform commands one after
-the other."""
+"""Serves operations through Ariadne: queries field by field, a mutation's graph fields as one transaction, platform commands one
+after another."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ __all__ = ["Service"]
 
 
 class TellRevision(Extension):
-    """Puts what an answer is based on into its `extensions`."""
+    """Puts the revision that an answer is based on into its `extensions`."""
 
     def format(self, context: Any) -> dict[str, Any] | None:
         return {"revision": context.revision} if context.revision else None
 
 
 class Service:
-    """Everything that answers, put together by `core.graph.api.api`. `extensions`: Ariadne's, for each query and mutation."""
+    """Everything that answers, assembled by `core.graph.api.api`. `extensions`: Ariadne's, for each query and mutation."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Service:
         self._extensions = [*extensions, TellRevision]
 
     async def context(self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]) -> Context:
-        """For one request; raises `Rejected`, `BadRequest`, `NotFound`."""
+        """Make the context of one request. Raises `Rejected`, `BadRequest`, `NotFound`."""
         data = {
             "query": body.get("query"),
             "operationName": body.get("operationName") or None,
@@ -76,7 +76,7 @@ class Service:
         return context
 
     async def answer(self, context: Context) -> dict[str, Any]:
-        """Answer a query or mutation; without `data` where it could not be begun. Raises errors of `pcloud.errors`."""
+        """Answer a query or mutation; without `data` if it could not be started. Raises errors of `pcloud.errors`."""
         _, answer = await ariadne.graphql(
             context.served.schema,
             context.data,
@@ -94,7 +94,7 @@ class Service:
         return answer
 
     async def subscribe(self, context: Context) -> tuple[bool, Any]:
-        """Whether it has begun, and the messages as `graphql.ExecutionResult`s, or the errors."""
+        """Return whether the subscription has started, and its messages as `graphql.ExecutionResult`s, or the errors."""
         return await ariadne.subscribe(
             context.served.schema,
             context.data,
@@ -108,11 +108,11 @@ class Service:
         )
 
     def holds(self, request: Request) -> bool:
-        """Whether the caller's view is still the one that the request was prepared for. Raises `NotFound`."""
+        """Return True if the caller's view is still the one that the request was prepared for. Raises `NotFound`."""
         return self._served.of(request.caller) is request.served
 
     async def refresh(self, request: Request) -> Request:
-        """The same request against the caller's view of now; raises `BadRequest` where that no longer has what is asked for."""
+        """Prepare the same request against the caller's current view. Raises `BadRequest` if the view no longer has what is selected."""
         if self.holds(request):
             return request
         name = request.operation.node.name
@@ -128,7 +128,7 @@ class Service:
         return self._subscriptions.run(info.context.request, after, self.refresh)
 
     async def _wait(self, request: Request) -> None:
-        """Until the views have what the caller has seen (`Pcloud-Revision`) and the types that it asks for; raises `Rejected` or
+        """Wait until the views have what the caller has seen (`Pcloud-Revision`) and the types that it asks for. Raises `Rejected` or
         `Unavailable`."""
         asks_apps = any(map(_asks_apps, request.operation.steps))
         if asks_apps and self._graph.checkpoint.sequence < self._served.declared:
@@ -145,7 +145,7 @@ class Service:
         return str(Revision(self._epoch, self._graph.checkpoint.sequence))
 
     async def _run(self, context: Context) -> ExecutionResult:
-        """Errors of single fields are in the answer; raises what concerns all of it."""
+        """Put errors of single fields into the answer; raise errors that concern the whole operation."""
         request = context.request
         assert request is not None
         await self._wait(request)
@@ -164,7 +164,7 @@ class Service:
         return result
 
     async def _fields(self, context: Context, request: Request, known: Mapping[str, Any]) -> ExecutionResult:
-        """One root field after the other, so that the answer's size is bounded before the next one begins."""
+        """Answer one root field after another, so that the answer's size is checked before the next one begins."""
         data: dict[str, Any] = {}
         errors: list[GraphQLError] = []
         lacking, left = False, self._limits.answer
@@ -192,7 +192,7 @@ class Service:
     async def _by_library(
         self, context: Context, request: Request, step: Step, document: DocumentNode
     ) -> ExecutionResult:
-        """A platform command, by its resolver, or a question about the schema."""
+        """Answer a platform command, by its resolver, or an introspection field."""
         if step.platform is None:
             return await self._introspection.answer(request, document)
         variables = dict(request.raw_variables)
@@ -201,21 +201,21 @@ class Service:
 
 
 def _changes(request: Request) -> list[Step]:
-    """A mutation's changes of the graph; raises `Rejected` where others stand beside them."""
+    """Return a mutation's changes of the graph. Raises `Rejected` if it mixes them with other fields."""
     if request.operation.kind != "mutation":
         return []
     changes = [step for step in request.operation.steps if step.root is not None]
     command = next((step for step in request.operation.steps if step.platform is not None), None)
     if changes and command:
         raise Rejected(
-            f"`{command.name}` is no change of the graph: send it in an operation of its own, "
-            "apart from those that are one transaction"
+            f"`{command.name}` does not change the graph: send it in an operation of its own, "
+            "apart from fields that form one transaction"
         )
     return changes
 
 
 def _asks_apps(step: Step) -> bool:
-    """Whether a root field is about more than core's own types and commands."""
+    """Return True if a root field concerns more than core's own types and commands."""
     if step.root is None or step.root.kind == "revision":
         return False
     return step.root.type is None or not step.root.type.stored.startswith("core/")

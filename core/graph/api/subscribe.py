@@ -1,6 +1,6 @@
-"""Runs one subscription: events of one type, each in the shape that was selected, as the caller's view shows them now.
+"""Runs one subscription: events of one type, each in the selected shape, as the caller's view shows them now.
 
-The view is looked up anew for each chunk, so what is taken away from a caller ends with the next event.
+The view is looked up again for each chunk, so access that a caller loses ends with the next event.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["Subscriptions", "read_position"]
 
 
 def read_position(text: str, epoch: str) -> int:
-    """The sequence of a revision that a caller sent; raises `Rejected` for one of another log."""
+    """Return the sequence of a revision that a caller sent. Raises `Rejected` for a revision of another log."""
     revision = Revision.parse(text)
     if revision.epoch != epoch:
-        raise Rejected("this revision is of another log, as after a restore: forget it and read everything again")
+        raise Rejected("this revision belongs to another log, as after a restore: forget it and read everything again")
     return revision.sequence
 
 
@@ -37,9 +37,9 @@ class Subscriptions:
     async def run(
         self, request: Request, after: str | None, refresh: Callable[[Request], Awaitable[Request]]
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """The `data` of each message, from `after` on; never ends. `refresh`: the same request against the caller's view of now."""
+        """Yield the `data` of each message, from `after` on; never ends. `refresh`: prepares the same request against the current view."""
         step = request.operation.steps[0]
-        assert step.root is not None and step.root.type is not None  # each field of `Subscription` is a type's events
+        assert step.root is not None and step.root.type is not None  # each field of `Subscription` has a type
         start = read_position(after, self._log.epoch) if after else self._hub.folded
         app, _, name = step.root.type.stored.partition("/")
         async for chunk in self._hub.stream(app, name, start):
@@ -49,7 +49,7 @@ class Subscriptions:
                 answered: Request | None = None
                 answers: list[dict[str, Any]] = []
                 try:
-                    while answered is not request:  # again, when the view was swapped meanwhile
+                    while answered is not request:  # again if the view changed meanwhile
                         answered = request = await refresh(request)
                         step = request.operation.steps[0]
                         assert step.root is not None and step.root.type is not None
@@ -58,7 +58,7 @@ class Subscriptions:
                 except Rejected:
                     if len(events) < 2:
                         raise
-                    # It may be too much for one answer only.
+                    # One answer alone may exceed the limit.
                     middle = len(events) // 2
                     waiting += [events[middle:], events[:middle]]
                     continue

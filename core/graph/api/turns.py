@@ -1,7 +1,7 @@
-"""How many answers one app has in memory at once: from its request's body until the answer has been taken, at its own pace.
+"""Bounds how many answers one app has in memory at once: from reading the request's body until the client has taken the answer.
 
-A request that comes on top waits; only its own app is slower by that. The owner's and the devices' are not counted: they may wait for
-an action of an app's, which itself asks for something.
+Further requests wait, which slows only their own app. Requests of the owner and of devices are not counted: they may wait for an app's
+action, which itself sends requests.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Turns"]
 
 
 class Turns:
-    """`most`: for each app, and apart from that for its pages."""
+    """`most`: for each app; its pages have a bound of their own."""
 
     def __init__(self, most: int) -> None:
         self._most = most

@@ -1,7 +1,7 @@
-"""Reads the variables of an operation by readers made once for each type: the library walks through the schema anew each time.
+"""Reads an operation's variables by readers made once for each type; the library walks through the schema at each request.
 
-A reader gives what the library gives, in the same order, or refuses. What it refuses goes to the library, which knows how to say what
-is wrong. Values come from JSON and are not nested beyond the API's bound.
+A reader returns what the library returns, in the same order, or refuses. The library then reads the refused values and reports what is
+wrong. Values come from JSON and are not nested beyond the API's bound.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Field(NamedTuple):
 
 
 class Readers:
-    """Of one schema's input types, each made when a variable first has it. A reader raises for what does not suit it."""
+    """Readers of one schema's input types, each made when a variable first has the type. A reader raises for a value that does not fit."""
 
     def __init__(self) -> None:
         self._objects: dict[str, Reader] = {}
@@ -62,7 +62,7 @@ class Readers:
         return known
 
     def _object(self, type_: GraphQLInputObjectType) -> Reader:
-        fields: list[_Field] = []  # made with the first value: types may hold themselves
+        fields: list[_Field] = []  # made with the first value: types may be recursive
 
         def read(value: Any) -> Any:
             if value is None:
@@ -125,7 +125,7 @@ def _list(inner: Reader) -> Reader:
 
 
 class Variables:
-    """Those of one operation."""
+    """Reads the variables of one operation."""
 
     def __init__(self, schema: GraphQLSchema, node: OperationDefinitionNode, readers: Readers) -> None:
         self._schema, self._definitions = schema, node.variable_definitions or ()
@@ -145,7 +145,7 @@ class Variables:
         return found
 
     def _read(self, given: Mapping[str, Any]) -> VariableValues | None:
-        """None: the library is to look at them, for an error or a variable's own default."""
+        """Return None if the library has to read them, for an error or a variable's own default."""
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         if len(self._known) != len(self._definitions):

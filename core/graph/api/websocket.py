@@ -1,7 +1,7 @@
-"""The protocol graphql-transport-ws over one websocket: queries, mutations and subscriptions, each with an id of the client's.
+"""The protocol graphql-transport-ws over one websocket: queries, mutations and subscriptions, each with an id from the client.
 
-https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md names the messages and the codes with which a socket is closed. A slow
-client slows its own streams alone: nothing is queued for it beyond the socket's own buffer.
+https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md names the messages and the close codes. A slow client slows only its own
+streams: nothing is queued for it beyond the socket's own buffer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Close(Exception):
 
 
 class _Refused(Exception):
-    """An operation that could not be begun, with what is told of it."""
+    """An operation that could not be started, with its errors."""
 
     def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
         self.errors = errors
@@ -62,7 +62,7 @@ class Connection:
             protocols=(PROTOCOL,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=limits.body, compress=False
         )
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._open: dict[str, Request] = {}  # the subscriptions among them
+        self._open: dict[str, Request] = {}  # the requests of the open subscriptions
         self._checks: set[asyncio.Task[None]] = set()
         self._reading: asyncio.Task[None] | None = None
         self._ready = False
@@ -81,7 +81,7 @@ class Connection:
         except _Close as close:
             await socket.close(code=close.code, message=close.reason.encode()[:120])
         except asyncio.CancelledError:
-            await self._stop()  # first: closing waits for the client, who may be one that is being put out
+            await self._stop()  # first: closing waits for the client, which may be one that is being disconnected
             await socket.close(code=GOING_AWAY, message=b"going away")
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
@@ -96,22 +96,22 @@ class Connection:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self) -> None:
-        """Take messages until the client goes."""
+        """Read messages until the client leaves."""
         async with asyncio.timeout(INIT_SECONDS) as patience:
             async for message in self._socket:
                 if message.type is not WSMsgType.TEXT:
-                    raise _Close(BAD_MESSAGE, "only text messages are understood")
+                    raise _Close(BAD_MESSAGE, "only text messages are accepted")
                 await self._receive(message.data)
                 if self._ready:
                     patience.reschedule(None)
 
     def close(self) -> None:
-        """Have the socket closed soon; `serve` returns when it is."""
+        """Ask for the socket to be closed; `serve` returns once it is."""
         if self._reading is not None:
             self._reading.cancel()
 
     def recheck(self) -> None:
-        """The caller's view may have changed: end the subscriptions that it no longer has."""
+        """The caller's view may have changed: end the subscriptions that it no longer allows."""
         if self._open:
             task = asyncio.create_task(self._recheck())
             self._checks.add(task)
@@ -166,11 +166,11 @@ class Connection:
             raise _Close(UNAUTHORIZED, "Unauthorized: send connection_init first")
         id, payload = message.get("id"), message.get("payload")
         if not isinstance(id, str) or not 0 < len(id) <= 128 or not isinstance(payload, dict):
-            raise _Close(BAD_MESSAGE, "subscribe wants an id and a payload")
+            raise _Close(BAD_MESSAGE, "subscribe needs an id and a payload")
         if id in self._running:
             raise _Close(ID_TAKEN, f"Subscriber for {id} already exists")
         if len(self._running) >= self._limits.subscriptions:
-            # Sent here and now, so that a client that reads no answers is itself read no further.
+            # Sent before the next message is read, so that a client that reads no answers is not read from either.
             most = self._limits.subscriptions
             refusal = Rejected(f"more than {most} operations on one connection: complete some first")
             self._on_refused(self.caller, error_answer(refusal))

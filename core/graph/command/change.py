@@ -1,4 +1,4 @@
-"""What a writer wants done to one entity, in stored names, before it is known what that comes to."""
+"""A change that a writer wants to make to one entity, in stored names, before it is staged."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ __all__ = ["NodeChange"]
 
 @dataclass(frozen=True, slots=True)
 class NodeChange:
-    """One wish.
+    """One change.
 
-    `kind`: `add` (refused when it exists, unless the writer's adds also update), `update` (refused when it does not exist), `upsert`
-    (either), `ensure` (add, or leave as it is), `delete` (nothing when it does not exist).
-    `set`: scalars; None takes the value away. `link`, `unlink`: ids by relation field, named from either end; `link` adds to a relation
-    to many and replaces one to one. `clear`: relation fields to empty. `discard`: values to take away where they are what is stored
-    (from a list: its members). `seen`: the version at which the writer decided; another one now means to decide again.
-    `must_not_exist`: an `add` is refused even where adds may update. `fresh`: the id was drawn for this very change, so that nobody can
-    have it; the log, which is told that there was nothing, would refuse it.
+    `kind`: `add` (refused if the entity exists, unless the writer's adds also update), `update` (refused if it does not exist), `upsert`
+    (either), `ensure` (add, or leave as it is), `delete` (nothing if it does not exist).
+    `set`: scalars; None removes the value. `link`, `unlink`: ids by relation field, named from either end; `link` adds to a relation
+    to many and replaces a relation to one. `clear`: relation fields to empty. `discard`: values to remove if they are the stored ones
+    (from a list: its members). `seen`: the version on which the writer decided; if it has changed, the writer decides again.
+    `must_not_exist`: an `add` is refused even where adds may update. `fresh`: the id was drawn for this change and cannot exist yet;
+    otherwise the log refuses the event, which expects an empty subject.
     """
 
     ref: Ref

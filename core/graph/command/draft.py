@@ -1,4 +1,4 @@
-"""One entity while a transaction is staged: what it was in the snapshot, what it will be, and the one event between the two."""
+"""One entity while a transaction is staged: its state in the snapshot, its state afterwards, and the one event between them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_LIST = 10_000
 
 @dataclass
 class Draft:
-    """`values` and `links` hold only what was touched, as it will be."""
+    """`values` and `links` hold only what the transaction changes, in the new state."""
 
     node: Node
     type: TypeDef
@@ -46,7 +46,7 @@ class Draft:
     # --- scalars -----------------------------------------------------------------------------------------------------------
 
     def create(self) -> None:
-        """It comes to be in this transaction, with its type's defaults."""
+        """Create the entity in this transaction, with its type's defaults."""
         self.created = True
         for name, one in self.type.fields.items():
             if one.default is not None and name not in self.values:
@@ -65,7 +65,7 @@ class Draft:
             self.values[name] = checked
 
     def discard(self, values: Mapping[str, Any]) -> None:
-        """Take values away where they are what is stored; None takes any."""
+        """Remove values if they are the stored ones; None removes any."""
         for name, value in values.items():
             one, stored = self.field(name), self.value(name)
             if value is None or stored is None:
@@ -80,7 +80,7 @@ class Draft:
     # --- links of written ends -----------------------------------------------------------------------------------------------
 
     def linked(self, name: str) -> dict[str, None]:
-        """The ids under a written relation field as they will be; to be changed in place."""
+        """Return the ids under a written relation field as they will be; the caller may change the dict in place."""
         if name not in self.links:
             before = self.node.links.get(name, ()) if self.node.exists else ()
             self.links[name] = dict.fromkeys(before)
@@ -101,7 +101,7 @@ class Draft:
     # --- what it comes to --------------------------------------------------------------------------------------------------------
 
     def event(self) -> Event | None:
-        """The event, or None when nothing changes. Raises `Rejected` for a required field that would be without a value."""
+        """Return the event, or None if nothing changes. Raises `Rejected` if a required field would be without a value."""
         ref, expected = self.node.ref, self.node.version
         if self.deleted:
             return Event(ref, Kind.DELETED, Change(), expected) if self.node.exists else None
@@ -112,7 +112,7 @@ class Draft:
         return None if change.is_empty else Event(ref, Kind.UPDATED, change, expected)
 
     def new_links(self) -> Iterable[tuple[FieldDef, str]]:
-        """Each link that this transaction makes."""
+        """Yield each link that this transaction makes."""
         for name, ids in self.links.items():
             before = self.node.links.get(name, ()) if self.node.exists else ()
             for id in ids:
@@ -128,7 +128,7 @@ class Draft:
             if added := [id for id in ids if id not in before]:
                 link[name] = added
             removed = [id for id in before if id not in ids]
-            if removed and (self.type.fields[name].many or not ids):  # a new link replaces the one there was
+            if removed and (self.type.fields[name].many or not ids):  # a new link replaces the old one
                 unlink[name] = removed
         return Change(
             set={name: value for name, value in changed.items() if value is not None},

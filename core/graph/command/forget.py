@@ -1,8 +1,8 @@
 """Forgetting: an entity leaves the log itself, and with it every view.
 
-A `forgotten` event is appended, then what lies below it is purged. It names what was purged, so that a view folded from what is left
-comes to the same as one that had read it all. What is begun is noted first, and finished by whoever comes next: this call, the
-next one, or the next start of a node.
+A `forgotten` event is appended, then the events below it are purged. It names what was purged, so that a view folded from the
+remaining events equals one that has read all of them. A note is written before the first step. What the note says is finished by this
+call, by the next one, or at the next start of a node.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ __all__ = ["Forgetting", "ForgottenHook"]
 
 log = logging.getLogger("pcloud.forget")
 ATTEMPTS = 5
-AT_ONCE = 100  # entities of one transaction
+AT_ONCE = 100  # entities per transaction
 PARALLEL = 16
-# A note of which nothing was appended for so long was left by a node that died before: its caller was told nothing.
+# A note this old without an appended event was left by a node that died before appending: its caller received no answer.
 STALE_SECONDS = 3600.0
 
 ForgottenHook = Callable[[Sequence[Ref]], Awaitable[None]]
 
 
 class Log(Protocol):
-    """The part of `eventstore.EventStore` that forgetting needs."""
+    """The part of `eventstore.EventStore` that forgetting uses."""
 
     @property
     def epoch(self) -> str: ...
@@ -51,7 +51,7 @@ class ViewLoop(Protocol):
 
 
 class Forgetting:
-    """One at a time. Whoever makes it owns log, graph and loop."""
+    """Forgets one batch at a time. The caller owns log, graph and loop."""
 
     def __init__(self, store: Log, graph: GraphReader, loop: ViewLoop) -> None:
         self._store, self._graph, self._loop = store, graph, loop
@@ -60,15 +60,15 @@ class Forgetting:
         self._turn = asyncio.Lock()
 
     def on_forgotten(self, hook: ForgottenHook) -> None:
-        """Have `hook` drop what it keeps about entities, after their events stand on the log and before they are purged. It may be
-        called again for the same ones."""
+        """Register `hook` to drop its data about entities, after their events are on the log and before they are purged. It may be
+        called again for the same entities."""
         self._hooks.append(hook)
 
     async def forget(self, actor: str, refs: Iterable[Ref], *, cause: str = "", depth: int = 0) -> Revision:
-        """Forget these and all that goes along when they are deleted; what is forgotten already, or never was, costs nothing.
+        """Forget these entities and what is deleted along with them. Entities that are forgotten already, or never existed, cost nothing.
 
-        Raises `Rejected` for an entity of the platform's own, `Conflict` when others keep writing them, `Unavailable`; then a part may
-        have been forgotten, and calling again does the rest.
+        Raises `Rejected` for an entity of the platform's own, `Conflict` when other writers keep changing them, `Unavailable`. Some
+        entities may have been forgotten then; calling again forgets the rest.
         """
         wanted = list(dict.fromkeys(refs))
         for ref in wanted:
@@ -82,8 +82,8 @@ class Forgetting:
         return Revision(self._store.epoch, self._graph.checkpoint.sequence)
 
     async def forget_types(self, actor: str, app: str, progress: Callable[[int], None] = lambda count: None) -> int:
-        """Forget every entity of the app's own types, deleted ones too, and take its fields from other apps' entities (what those
-        were stays in their history). The app must be in the catalog still. `progress` hears how many are done; returns that."""
+        """Forget every entity of the app's own types, deleted ones too, and remove its fields from other apps' entities (their earlier
+        values stay in the history). The app must still be in the catalog. `progress` receives the count so far; returns the count."""
         if app == "core":
             raise Rejected("the platform's own types can't be forgotten")
         count = 0
@@ -103,7 +103,7 @@ class Forgetting:
         return count
 
     async def finish(self) -> None:
-        """Do what a node that died has left: to be called at each start."""
+        """Finish what a node that died has left. Call it at each start."""
         async with self._turn:
             await self._finish()
 
@@ -140,7 +140,7 @@ class Forgetting:
         await self._store.erasure.done(note)
 
     async def _plans(self, refs: Sequence[Ref]) -> list[PurgePlan]:
-        """How each of them stands on the log, once the view has it too."""
+        """Read the state of each entity on the log, once the view has folded it too."""
         limit = asyncio.Semaphore(PARALLEL)
         batch = frozenset(refs)
 
@@ -154,7 +154,7 @@ class Forgetting:
         return list(await asyncio.gather(*(plan(ref) for ref in refs)))
 
     async def _purge(self, below: Mapping[Ref, int]) -> None:
-        """Take off the log what lies below these sequences (0: nothing), after the hooks have heard of it."""
+        """Call the hooks, then purge the events below these sequences (0: nothing) from the log."""
         wanted = {ref: sequence for ref, sequence in below.items() if sequence}
         if not wanted:
             return
@@ -179,13 +179,13 @@ class Forgetting:
                 log.warning("forgetting %d entities was interrupted and is finished now", len(note.refs))
                 await self._purge({plan.ref: plan.below for plan in plans})
             elif not any(plan.begun_by for plan in plans) and time.time() - note.time < STALE_SECONDS:
-                continue  # perhaps another node is at it
+                continue  # another node may be working on it
             await self._store.erasure.done(note.id)
 
     # --- what goes along ---------------------------------------------------------------------------------------------------------
 
     async def _with_parts(self, refs: Sequence[Ref]) -> list[Ref]:
-        """These and, level by level, what deleting them takes along; parts first, so that an interrupted call still finds them."""
+        """Return these and, level by level, what is deleted with them; parts first, so that an interrupted call still finds them."""
         found: dict[Ref, None] = dict.fromkeys(refs)
         level: Sequence[Ref] = refs
         while level:
@@ -211,7 +211,7 @@ class Forgetting:
     # --- an app's fields on others' entities -------------------------------------------------------------------------------------
 
     async def _clear_fields(self, actor: str, app: str) -> AsyncIterator[int]:
-        """Entity by entity, counted; the events are made here, since a field that must have a value can't be unset by a command."""
+        """Go entity by entity and yield counts. The events are made here, as a command can't unset a required field."""
         for name, type_ in self._graph.catalog.types.items():
             own = _fields_of(type_, app)
             if name.startswith(f"{app}/") or not own:
@@ -239,7 +239,7 @@ class Forgetting:
 
 
 def _fields_of(type_: TypeDef, app: str) -> list[str]:
-    """What the app has added to the type and is stored with it."""
+    """Return the fields that the app has added to the type and that are stored with it."""
     return [
         one.name
         for one in type_.fields.values()

@@ -1,4 +1,4 @@
-"""The inverse of one entity's update: values and links as they were before it. Pure."""
+"""The inverse of one entity's update: its earlier values and links. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["inverse_of_update"]
 
 
 def inverse_of_update(event: StoredEvent, type_: TypeDef, before: Node, seen: int) -> NodeChange:
-    """`before`: the entity as it was; `seen`: its version now. Fields that the type has no more are passed over."""
+    """`before`: the entity before the update; `seen`: its current version. Fields that the type no longer has are skipped."""
     change = event.change
     values: dict[str, Any] = {}
     link: dict[str, list[str]] = {}

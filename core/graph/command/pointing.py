@@ -1,4 +1,4 @@
-"""Who points to an entity by a relation that the other end writes: now, by the graph, and at an event of the past, by the log."""
+"""Which entities point to one by a relation that the other end writes: now, by the graph, and at a past event, by the log."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Log(Protocol):
 
 
 async def pointing_now(graph: GraphReader, ref: Ref) -> list[tuple[Ref, str]]:
-    """Some of those that are linked to the entity, and by which field."""
+    """Return some of the entities that are linked to this one, and by which field."""
     found: list[tuple[Ref, str]] = []
     for type_, one in _relations_to(graph.catalog, str(ref.type_name)):
         rows = await graph.fetch(Select(type_, ("id",), filter=HasRelated(one.name, IdIn((ref.id,))), first=FEW))
@@ -34,9 +34,9 @@ async def pointing_now(graph: GraphReader, ref: Ref) -> list[tuple[Ref, str]]:
 
 
 async def links_at(log: Log, catalog: Catalog, refs: Sequence[Ref], last: int) -> dict[tuple[Ref, str], list[str]]:
-    """The links to these entities that stood after event `last`: (who, by which field) → ids.
+    """Return the links to these entities that existed after event `last`: (source, field) → ids.
 
-    Nobody could link to them before the oldest of them was made, so the events are read from there on. Raises `Rejected` where those are
+    An entity can't be linked to before it was made, so events are read from the oldest one's creation. Raises `Rejected` if those are
     more than `MOST_READ`.
     """
     left = MOST_READ
@@ -57,8 +57,8 @@ async def links_at(log: Log, catalog: Catalog, refs: Sequence[Ref], last: int) -
                 left -= 1
                 if left < 0:
                     raise Rejected(
-                        f"who was linked to {target} {min(ids)} can't be told: more than {MOST_READ:,} events were written since it was "
-                        "made, of the types that may point there; make it anew by hand"
+                        f"the links to {target} {min(ids)} can't be read: more than {MOST_READ:,} events were written since it was made, "
+                        "of the types that may point there; create it again by hand"
                     )
             found.update(((Ref(app, name, source), one.name), sorted(to)) for source, to in scan.links.items() if to)
     return found
@@ -72,7 +72,7 @@ def _relations_to(catalog: Catalog, target: str) -> Iterator[tuple[str, FieldDef
 
 
 async def _born(log: Log, type_: TypeName, ids: set[str], last: int) -> dict[str, int]:
-    """By id, where the transaction begins that made the entity last: links from before that are void."""
+    """Return, by id, where the transaction begins that made the entity last: links from before that are void."""
     born: dict[str, int] = {}
     ordered = sorted(ids)
     for start in range(0, len(ordered), CHUNK):

@@ -1,7 +1,8 @@
-"""How an entity is to be forgotten: the event that names what goes, and up to where it then goes.
+"""Plans how an entity is forgotten: the event that names what is purged, and the sequence up to which events are then purged.
 
-An event can't name any number of others: where there are very many, several follow each other, and what they stand for is purged below
-the first. One that is purged itself, because the entity came again and is forgotten again, hands on what it named.
+The number of events that one event can name is limited. If there are more, several `forgotten` events follow each other, and the events
+that they name are purged below the first. A `forgotten` event may be purged itself, if the entity was made and forgotten again: the new
+one then names what it named.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from projections.graph.relation import is_exclusive
 
 __all__ = ["MOST_NAMED", "PurgePlan", "Tellers", "plan_purge"]
 
-MOST_NAMED = 2_000  # events named by one; 80 bytes each, and as much again for their transactions
+MOST_NAMED = 2_000  # events that one event names; 80 bytes each, and another 80 for their transactions
 
 
 @dataclass(frozen=True, slots=True)
 class PurgePlan:
-    """`event`: what has to be appended before all is forgotten; None: nothing (more). `below`: the sequence below which events may be
-    purged now; 0: none. `begun_by`: the actor, where a `forgotten` event is the newest and more have to follow. `complete`: once `event`
-    is stored, all has been named; then what lies below it goes, or below `after`, the first of those that it follows on."""
+    """`event`: the next event to append before everything is forgotten; None: nothing (more). `below`: events below this sequence may be
+    purged now; 0: none. `begun_by`: the actor, if a `forgotten` event is the newest and more have to follow. `complete`: once `event`
+    is stored, all events are named; then those below it are purged, or those below `after`, the first of the events that it continues."""
 
     ref: Ref
     event: Event | None = None
@@ -34,13 +35,13 @@ class PurgePlan:
 
 
 class Tellers:
-    """What the graph view knows of purged events' surroundings."""
+    """The graph view's knowledge about the transactions and links of purged events."""
 
     def __init__(self, graph: GraphReader) -> None:
         self._graph = graph
 
     async def transactions(self, events: Iterable[StoredEvent]) -> list[tuple[str, str, int, float]]:
-        """What a later view has to know of these events' transactions. One that is older than the view remembers is needed by none."""
+        """Return what a later view needs to know of these events' transactions; transactions older than the view's memory are left out."""
         found: dict[str, tuple[str, str, int, float]] = {}
         for event in events:
             if event.change.purged is not None:
@@ -50,7 +51,7 @@ class Tellers:
         return list(found.values())
 
     async def released(self, ref: Ref, events: Iterable[StoredEvent], going: Collection[Ref]) -> dict[str, list[str]]:
-        """By one-to-one field, whom these events took from others and nobody has now, but for those that are `going` too."""
+        """Return, by one-to-one field, the ids that these events took from others and that are free now, apart from those `going` too."""
         type_ = self._graph.catalog.types.get(str(ref.type_name))
         wanted: dict[str, dict[str, None]] = {}
         for event in events:
@@ -77,7 +78,7 @@ class Tellers:
 
 
 async def plan_purge(ref: Ref, events: Sequence[StoredEvent], tellers: Tellers, going: Collection[Ref]) -> PurgePlan:
-    """`events`: all that the log has of the entity, oldest first; the view has folded them."""
+    """`events`: everything that the log has about the entity, oldest first; the view has folded them."""
     end = max((place for place, event in enumerate(events, 1) if event.kind is Kind.FORGOTTEN), default=0)
     start = end
     while start and events[start - 1].kind is Kind.FORGOTTEN:
@@ -113,7 +114,7 @@ def _named(event: StoredEvent) -> list[tuple[int, str]]:
 
 
 def _written(events: Sequence[StoredEvent], now: Iterable[StoredEvent]) -> dict[str, list[tuple[int, int]]]:
-    """What these give back to apps' quotas, but for what an earlier `forgotten` event has given back."""
+    """Return what these events give back to apps' quotas, without what an earlier `forgotten` event has given back."""
     purged = [event.change.purged for event in events if event.change.purged is not None]
     given = {sequence for one in purged for each in one.written.values() for sequence, _ in each}
     found: dict[str, list[tuple[int, int]]] = {}

@@ -1,7 +1,7 @@
 """Stages changes against one snapshot of the graph and merges them to at most one event per entity.
 
-A relation may be written from either end; the link is always put under the written one. Deleting takes along what `onDelete: CASCADE`
-names, whether the caller can see it or not.
+A relation may be written from either end; the link is always put under the written one. Deleting includes the entities that
+`onDelete: CASCADE` names, even if the caller can't see them.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from projections.graph.port import GraphReader, Node
 
 __all__ = ["MAX_EVENTS", "Staging", "Stale"]
 
-MAX_EVENTS = 1_000  # of one transaction: JetStream's bound of an atomic batch
+MAX_EVENTS = 1_000  # per transaction: JetStream's limit for an atomic batch
 
 
 class Stale(Exception):
-    """What the writer decided on has changed meanwhile: decide again."""
+    """The state on which the writer decided has changed: decide again."""
 
 
 class Staging:
-    """One transaction while it is put together. `adds_update`: an `add` of what exists updates what differs, as in a run."""
+    """One transaction while it is assembled. `adds_update`: an `add` of an existing entity updates what differs, as in a run."""
 
     def __init__(self, graph: GraphReader, catalog: Catalog, *, adds_update: bool = False) -> None:
         self._graph, self._catalog, self._adds_update = graph, catalog, adds_update
         self._drafts: dict[Ref, Draft] = {}
 
     def draft(self, ref: Ref) -> Draft:
-        """Of an entity that was loaded."""
+        """Return the draft of an entity that was loaded."""
         return self._drafts[ref]
 
     async def apply(self, changes: Sequence[NodeChange]) -> None:
-        """Stage these, in order, after what was staged before. Raises `Rejected`, `NotFound`, `Conflict` or `Stale`."""
+        """Stage these changes, in order, after those staged before. Raises `Rejected`, `NotFound`, `Conflict` or `Stale`."""
         for change in changes:
             if change.fresh:
                 self._drafts[change.ref] = Draft(
@@ -48,7 +48,7 @@ class Staging:
             await self._stage(change)
 
     def events(self) -> tuple[Event, ...]:
-        """What it all comes to; empty when nothing changes."""
+        """Return the merged events; empty if nothing changes."""
         for draft in self._drafts.values():
             if draft.exists and draft.links:
                 self._check_targets(draft)
@@ -115,7 +115,7 @@ class Staging:
             self._put_link(draft, name, ids, remove=False)
 
     def _prepare(self, draft: Draft, change: NodeChange) -> bool:
-        """Whether there is anything to do; makes the entity where it is to be made."""
+        """Return True if there is anything to do; create the entity if the change requires it."""
         if draft.exists:
             if change.kind == "add" and (change.must_not_exist or not self._adds_update):
                 raise Conflict(f"{change.ref} exists already: update it, or add it with `upsert: true`")
@@ -155,14 +155,14 @@ class Staging:
             self._drafts[other].unlink(one.inverse, (ref.id,))
 
     async def _delete(self, refs: Sequence[Ref]) -> None:
-        """These and, level by level, everything that cascades from them."""
+        """Delete these and, level by level, everything that cascades from them."""
         while refs:
             await self._load(refs)
             going = [ref for ref in refs if self._drafts[ref].exists]
             for ref in going:
                 self._drafts[ref].deleted = True
             if sum(draft.deleted for draft in self._drafts.values()) > MAX_EVENTS:
-                raise Rejected(f"deleting this takes more than {MAX_EVENTS} entities along: delete in parts")
+                raise Rejected(f"deleting this deletes more than {MAX_EVENTS} entities with it: delete in parts")
             refs = await self._cascading(going)
 
     async def _cascading(self, refs: Sequence[Ref]) -> list[Ref]:

@@ -1,7 +1,7 @@
-"""Writes: one request becomes one transaction on the log, exactly once, and is answered when the local view has it.
+"""Writes: one request becomes one transaction on the log, exactly once, and is answered when the local view has folded it.
 
-Staging runs against the local view; the log refuses what was decided on an old version, and then the whole request is decided again
-once the view has caught up. Nothing here writes a view, and no second write exists that could be lost.
+Changes are staged against the local view. If they were decided on an old version, the log refuses them, and the whole request is decided
+again once the view has caught up. Nothing here writes a view, so there is no second write that could be lost.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from projections.graph.port import GraphReader, KnownTransaction
 __all__ = ["MAX_DEPTH", "Commands", "Log", "Outcome", "ViewLoop", "WriteRequest"]
 
 ATTEMPTS = 5
-MAX_DEPTH = 16  # causes behind a write: beyond this, apps are triggering each other in a circle
+MAX_DEPTH = 16  # causes behind a write: beyond this, apps trigger each other in a circle
 
 
 class Log(Protocol):
-    """The part of `eventstore.EventStore` that writing needs."""
+    """The part of `eventstore.EventStore` that writing uses."""
 
     @property
     def epoch(self) -> str: ...
@@ -44,40 +44,40 @@ class Log(Protocol):
 
 
 class ViewLoop(Protocol):
-    """The part of `projections.loop.ProjectionLoop` that waiting needs."""
+    """The part of `projections.loop.ProjectionLoop` that waiting uses."""
 
     async def wait_for(self, sequence: int, timeout: float = 10.0) -> None: ...
 
 
 class GraphLoop(ViewLoop, Protocol):
-    """Waits for the apps' types; `projections.graph.away.PatientLoop` is one."""
+    """Waits for the apps' types; `projections.graph.away.PatientLoop` is one implementation."""
 
     async def check(self) -> None:
-        """Raises `Unavailable` when what is written to the apps' types could not be shown now."""
+        """Raises `Unavailable` if what is written to the apps' types could not be shown now."""
         ...
 
 
 class EventQuota(Protocol):
-    """How much an actor may write; `core.access.quota.Quotas` is one."""
+    """Bounds how much an actor may write; `core.access.quota.Quotas` is one implementation."""
 
     def events(self, actor: str, count: int, size: int, /) -> None:
-        """Raises `Unavailable` for an actor that is beyond it."""
+        """Raises `Unavailable` for an actor that has used up its quota."""
         ...
 
 
 class GraphQuota(Protocol):
-    """How much of the log an actor may fill; `core.access.quota.GraphQuota` is one."""
+    """Bounds how much of the log an actor may fill; `core.access.quota.GraphQuota` is one implementation."""
 
     def writing(self, actor: str, count: int, size: int, /, *, removes: bool = False) -> AbstractContextManager[None]:
-        """Around the writing. Raises `Unavailable` for an actor that is beyond it, unless its events only delete (`removes`)."""
+        """Surround the write. Raises `Unavailable` for an actor beyond its quota, unless its events only delete (`removes`)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class WriteRequest:
-    """`tx`: the transaction's id; `keyed`: whether it follows from the request, so that it may have been done before. `request`: hash of
-    what is asked. `adds_update`: in a run, where adding what exists updates what differs. `through`: the app through which the actor
-    writes; it counts against that app's quota. `urgent`: see `Transaction`."""
+    """`tx`: the transaction's id; `keyed`: whether it is derived from the request, so that it may have been done before. `request`: hash
+    of the request. `adds_update`: in a run, where adding an existing entity updates what differs. `through`: the app through which the
+    actor writes; the write counts against that app's quota. `urgent`: see `Transaction`."""
 
     actor: str
     tx: str
@@ -97,7 +97,7 @@ class WriteRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`revision`: where the view is that has it. `repeated`: it had been done before; `result` is that of the first time."""
+    """`revision`: a revision at which the view has the write. `repeated`: it had been done before; `result` is the first one's."""
 
     revision: Revision
     result: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -108,7 +108,7 @@ Stage = Callable[[Staging], Awaitable[Mapping[str, Any]]]
 
 
 class Commands:
-    """The maker owns the log, the graph and the loops, and closes them. `directory_loop`: keeps core's own types."""
+    """The caller owns the log, the graph and the loops, and closes them. `directory_loop`: keeps core's own types."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class Commands:
         through: str = "",
         urgent: bool = False,
     ) -> Revision:
-        """Do `changes` as one transaction; returns the revision that has them. With a `key`, a second time does nothing."""
+        """Do `changes` as one transaction; return the revision that has them. With a `key`, a second time does nothing."""
         tx = new_id() if key is None else transaction_of_key(actor, key, through)
         asked = request_hash([_plain(change) for change in changes]) if key is not None else ""
 
@@ -152,7 +152,7 @@ class Commands:
         return (await self.transact(request, stage)).revision
 
     async def forget(self, actor: str, refs: Iterable[Ref], *, cause: str = "", depth: int = 0) -> Revision:
-        """Take entities, and what goes along when they are deleted, out of the log and every view; see `Forgetting.forget`."""
+        """Remove entities, and what is deleted along with them, from the log and every view; see `Forgetting.forget`."""
         return await self._forgetting.forget(actor, refs, cause=cause, depth=depth)
 
     async def forget_types(self, actor: str, app: str, progress: Callable[[int], None] = lambda count: None) -> int:
@@ -160,17 +160,17 @@ class Commands:
         return await self._forgetting.forget_types(actor, app, progress)
 
     async def finish_forgetting(self) -> None:
-        """Do what a node that died while it forgot has left; at each start, once all hooks are there."""
+        """Finish what a node that died while it forgot has left. Call it at each start, once all hooks are registered."""
         await self._forgetting.finish()
 
     def on_forgotten(self, hook: ForgottenHook) -> None:
-        """Have `hook` drop what it keeps about forgotten entities; it may hear of the same ones again."""
+        """Register `hook` to drop its data about forgotten entities; it may receive the same ones again."""
         self._forgetting.on_forgotten(hook)
 
     async def transact(self, request: WriteRequest, stage: Stage) -> Outcome:
-        """Stage, append, wait for the view; again from the start when the state had moved. `stage` returns what is to be answered.
+        """Stage, append, wait for the view; start again if the state has changed meanwhile. `stage` returns what is to be answered.
 
-        Raises `Conflict` when the state keeps moving or the key came with another request before.
+        Raises `Conflict` if the state keeps changing, or if the key came with another request before.
         """
         if request.depth > MAX_DEPTH:
             raise Rejected(
@@ -190,7 +190,7 @@ class Commands:
         raise Conflict(f"others kept changing the same entities, {ATTEMPTS} times: try again")
 
     async def _append(self, request: WriteRequest, staging: Staging, result: Mapping[str, Any]) -> Outcome | None:
-        """None: the state had moved, and the view has caught up with it."""
+        """Return None if the state has changed; the view has caught up with it then."""
         events = staging.events()
         if not events:
             return Outcome(Revision(self._store.epoch, self._graph.checkpoint.sequence), result)
@@ -229,7 +229,7 @@ class Commands:
         return Outcome(appended.revision, result)
 
     def _charged(self, request: WriteRequest, events: Sequence[Event]) -> AbstractContextManager[None]:
-        """Count events against the quotas of whoever pays, until they are stored. Raises `Unavailable` beyond one."""
+        """Count events against the quotas of the actors that pay, until they are stored. Raises `Unavailable` beyond one."""
         size = sum(size_of([event.change.set, event.change.link]) for event in events)
         if self._quotas is not None:
             self._quotas.events(request.payer, len(events), size)

@@ -1,7 +1,7 @@
-"""Undo: the inverse of a transaction, as a transaction of its own. Nothing leaves the log; what was done is done the other way round.
+"""Undo: the inverse of a transaction, as a transaction of its own. The undone transaction stays on the log.
 
-What was created is deleted, what was changed gets its values and links back, what was deleted is there again with its links, also those
-that others had made to it. Where later changes stand on what would be taken back, the whole is refused, and each reason is named.
+Created entities are deleted, changed ones get their values and links back, deleted ones come back with their links, including those
+that others had made to them. If later changes depend on what would be undone, the whole undo is refused, and each reason is named.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ViewLoop(Protocol):
 
 
 class Undoing:
-    """Whoever makes it owns log, graph and loop. One transaction at a time is undone, so that memory is bounded."""
+    """The caller owns log, graph and loop. One transaction at a time is undone, so that memory is bounded."""
 
     def __init__(self, log: UndoLog, graph: GraphReader, loop: ViewLoop, commands: Commands) -> None:
         self._log, self._graph, self._loop, self._commands = log, graph, loop, commands
@@ -42,19 +42,19 @@ class Undoing:
         self._waiting = 0
 
     async def undo(self, actor: str, tx: str, only: OneView | None = None) -> Outcome:
-        """Append the inverse of transaction `tx`, or, where that was undone and done again, of what did it again last. While it stands
-        undone, a second time answers as the first, `repeated`. `result`: `{"undone", "entities", "leftOut"}`. `only`: what was done
-        through an app, which then has to be the app's to write.
+        """Append the inverse of transaction `tx`, or, if that was undone and redone, the inverse of the last redo. While `tx` is undone,
+        a second call answers as the first, `repeated`. `result`: `{"undone", "entities", "leftOut"}`. `only`: restrict to what was done
+        through an app and what the app itself may write.
 
         Raises `NotFound` for a transaction that the graph does not know (any more), `Rejected` for one that can't be undone, `Conflict`
-        with the reasons where later changes stand on it, or where nothing of it is left to be undone.
+        with the reasons if later changes depend on it, or if nothing of it is left to undo.
         """
         if self._waiting >= MOST_WAITING:
             raise Unavailable(f"{MOST_WAITING} transactions wait already to be undone: try again later")
         self._waiting += 1
         try:
             async with self._turn:
-                await self._loop.wait_for(await self._log.last_sequence())  # so that what others undid is known
+                await self._loop.wait_for(await self._log.last_sequence())  # so that other undos are known
                 if only is not None:
                     await self._demand_made(only, tx)
                 standing, undone = await self._standing(tx)
@@ -67,8 +67,8 @@ class Undoing:
             self._waiting -= 1
 
     async def _standing(self, tx: str) -> tuple[str, KnownTransaction | None]:
-        """The transaction by which what `tx` did stands: itself, or the newest undoing of its undoing; and what has undone that, where
-        something has."""
+        """Return the transaction by which the effect of `tx` is in force, itself or the newest undo of its undo, and the transaction
+        that has undone that, if any."""
         if not _TX.fullmatch(tx):
             raise _unknown(tx)
         for _ in range(MOST_TURNS):
@@ -84,7 +84,7 @@ class Undoing:
         raise Rejected(f"it was undone and done again {MOST_TURNS:,} times: undo {tx} by itself")
 
     async def _demand_made(self, only: OneView, tx: str) -> None:
-        """Raises `NotFound` for a transaction that was not made through the app, as for one that never was."""
+        """Raises `NotFound` for a transaction that was not made through the app, as for one that does not exist."""
         known = await self._graph.transaction(tx)
         last = known.revision.sequence if known is not None else 0
         events = [event async for event in self._log.read(last, last)] if last else []
@@ -122,12 +122,12 @@ class Undoing:
         return await self._commands.transact(request, stage)
 
     async def _events(self, tx: str) -> list[StoredEvent]:
-        """The transaction's members, from the log."""
+        """Return the transaction's members, from the log."""
         known = await self._graph.transaction(tx)
         if known is None:
             raise _unknown(tx)
         if known.forgotten:
-            raise Rejected(f"{tx} can't be undone: what it was about has been forgotten, and is nowhere any more")
+            raise Rejected(f"{tx} can't be undone: what it was about has been forgotten and no longer exists")
         last = known.revision.sequence
         (end,) = [event async for event in self._log.read(last, last)] or (None,)
         found: list[StoredEvent] = []

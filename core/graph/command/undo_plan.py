@@ -1,4 +1,4 @@
-"""The inverse of a transaction's events, as changes, with the reasons why it can't be where later changes stand on them.
+"""The inverse of a transaction's events, as changes, and the reasons if later changes make it impossible.
 
 Reads the past from the log and the present from the graph; appends nothing.
 """
@@ -27,7 +27,7 @@ BOUNDS = PastBounds(
 
 
 class UndoLog(Protocol):
-    """The part of `eventstore.EventStore` that is needed."""
+    """The part of `eventstore.EventStore` that undoing uses."""
 
     @property
     def epoch(self) -> str: ...
@@ -37,7 +37,7 @@ class UndoLog(Protocol):
 
 @dataclass
 class Plan:
-    """What the inverse consists of; `reasons` why it can't be, `left_out`: links whose other end is not there to take them."""
+    """The changes of the inverse; `reasons` why it is impossible; `left_out`: links whose other end is gone or taken."""
 
     changes: list[NodeChange] = field(default_factory=list[NodeChange])
     reasons: list[str] = field(default_factory=list[str])
@@ -46,7 +46,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Entity:
-    """What the transaction did to one entity, the entity before it, after it, and now, and what happened to it since."""
+    """What the transaction did to one entity; the entity before it, after it, and now; and what happened to it since."""
 
     event: StoredEvent
     before: Node
@@ -55,7 +55,7 @@ class _Entity:
     since: Since
 
     def reason(self, fields: frozenset[str] | None = None) -> str:
-        """Why it can't be taken back: it is not as the transaction left it, in these fields alone or in any. '': it can."""
+        """Return why it can't be undone: it differs from what the transaction left, in these fields or in any. '': it can be undone."""
         if self.since.remade:
             return self.since.remade
         names = fields if fields is not None else {*_names(self.after), *_names(self.now)}
@@ -67,7 +67,7 @@ class _Entity:
 
 
 async def plan_undo(log: UndoLog, graph: GraphReader, events: Sequence[StoredEvent]) -> Plan:
-    """`events`: a whole transaction, none of the platform's types or of types that are gone. Raises `Rejected` where that would read
+    """`events`: a whole transaction without events of the platform's types or of removed types. Raises `Rejected` if that would read
     too much."""
     return await _Planning(log, graph, events).plan()
 
@@ -76,7 +76,7 @@ class _Planning:
     def __init__(self, log: UndoLog, graph: GraphReader, events: Sequence[StoredEvent]) -> None:
         self._log, self._graph, self._events = log, graph, events
         self._types = graph.catalog.types
-        self._displaced: list[tuple[Ref, str, str]] = []  # who held what an entity took: (who, by which field, what)
+        self._displaced: list[tuple[Ref, str, str]] = []  # what entities took: (holder, field, what)
         self._plan = Plan()
 
     async def plan(self) -> Plan:
@@ -92,7 +92,7 @@ class _Planning:
         await self._link_back([event for event in self._events if event.kind is Kind.DELETED])
         await self._refuse_pointing({event.ref for event in self._events if event.kind is Kind.CREATED})
         await self._leave_out_missing()
-        while taken := await self._taken():  # who is not given what was taken keeps what it has, which others may want
+        while taken := await self._taken():  # an entity that gets nothing back keeps what it has, which others may want
             self._leave_out(taken)
         return self._plan
 
@@ -112,7 +112,7 @@ class _Planning:
         ]
 
     def _selects(self) -> list[Select]:
-        """What has to be known of the time before: the entities with their links."""
+        """Return what has to be read from the time before: the entities with their links."""
         by_type: dict[str, list[str]] = {}
         for event in self._events:
             by_type.setdefault(str(event.ref.type_name), []).append(event.ref.id)
@@ -129,7 +129,7 @@ class _Planning:
         ]
 
     async def _find_displaced(self, past: GraphReader) -> None:
-        """By one-to-one links, a transaction takes what it links to away from others, whose events say nothing of it."""
+        """A transaction's one-to-one links take their targets from other entities, whose events do not mention it: find those."""
         for event in self._events:
             for name, ids in event.change.link.items():
                 one = self._types[str(event.ref.type_name)].fields.get(name)
@@ -172,21 +172,21 @@ class _Planning:
     # --- links of others ---------------------------------------------------------------------------------------------------------
 
     async def _hand_back(self) -> None:
-        """What was taken from others by one-to-one links. What the transaction did to those itself is taken back already."""
+        """Give back what one-to-one links took from others. What the transaction did to those itself is undone already."""
         changed = {(event.ref, name) for event in self._events for name in event.change.fields}
         deleted = {event.ref for event in self._events if event.kind is Kind.DELETED}
         wanted = {(ref, name): [id] for ref, name, id in self._displaced if ref not in deleted}
         await self._give_links({key: ids for key, ids in wanted.items() if key not in changed})
 
     async def _link_back(self, deleted: Sequence[StoredEvent]) -> None:
-        """Links that others had made to what is there again."""
+        """Restore links that others had made to the restored entities."""
         own = {event.ref for event in self._events}
         refs, before = [event.ref for event in deleted], self._events[0].sequence - 1
         found = await links_at(self._log, self._graph.catalog, refs, before)
         await self._give_links({key: ids for key, ids in found.items() if key[0] not in own})
 
     async def _give_links(self, wanted: Mapping[tuple[Ref, str], Sequence[str]]) -> None:
-        """To those that are there and have no other one in its place."""
+        """Link entities that exist and have no other link in its place."""
         nodes = await self._graph.nodes(list({ref for ref, _ in wanted}))
         for (ref, name), ids in wanted.items():
             one, node = self._types[str(ref.type_name)].fields[name], nodes[ref]
@@ -196,7 +196,7 @@ class _Planning:
                 self._plan.changes.append(NodeChange(ref, "update", link={name: list(ids)}, seen=node.version))
 
     async def _refuse_pointing(self, going: set[Ref]) -> None:
-        """What would be taken away must not be what others point to since."""
+        """Refuse to delete what others have linked to since."""
         own = {(event.ref, name, id) for event in self._events for name, ids in event.change.link.items() for id in ids}
         for ref in going:
             for other, name in await pointing_now(self._graph, ref):
@@ -206,7 +206,7 @@ class _Planning:
     # --- what can't come back ----------------------------------------------------------------------------------------------------
 
     async def _leave_out_missing(self) -> None:
-        """Links to what does not exist any more can't be made again."""
+        """Leave out links to entities that no longer exist."""
         back = {change.ref for change in self._plan.changes if change.kind == "add"}
         wanted = {self._target(change.ref, name, id) for change, name, id in self._links()}
         nodes = await self._graph.nodes([ref for ref in wanted if ref not in back])
@@ -216,7 +216,7 @@ class _Planning:
         })  # fmt: skip
 
     async def _taken(self) -> set[tuple[Ref, str, str]]:
-        """One-to-one links to what somebody else is linked to since, and goes on to be: they would take it away."""
+        """Return one-to-one links to targets that another entity has linked to since and keeps: restoring them would take those away."""
         asked: dict[tuple[str, str], list[tuple[Ref, str]]] = {}
         for change, name, id in self._links():
             type_ = str(change.ref.type_name)
@@ -234,7 +234,7 @@ class _Planning:
         return taken
 
     def _letting_go(self, name: str) -> set[Ref]:
-        """Who will not be linked by this field as now."""
+        """Return the entities that will no longer be linked by this field."""
         return {
             change.ref
             for change in self._plan.changes

@@ -1,5 +1,5 @@
-"""What happened since a transaction to the entities that it changed, as its undoing has to know: whether each is still the same one, and
-which later transaction stands on it. Reads the log of those entities alone, and keeps words, not events."""
+"""What happened to a transaction's entities since, as far as its undo has to know: whether each is still the same entity, and which
+later transaction depends on it. Reads only those entities' log, and keeps texts, not events."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Log(Protocol):
 
 
 class Since:
-    """Of one entity. `told`: the newest event that took it away or touched what is to be undone ('': none did). `remade`: how it became
-    another entity of the same id ('': it did not)."""
+    """The history of one entity. `told`: the newest event that deleted it or changed what is to be undone ('': there is no such event).
+    `remade`: how it became another entity with the same id ('': it did not)."""
 
     def __init__(self, event: StoredEvent) -> None:
         self._fields = event.change.fields if event.kind is Kind.UPDATED else None
@@ -46,8 +46,8 @@ class Since:
 
 
 async def happened_since(log: Log, events: Sequence[StoredEvent], versions: Mapping[Ref, int]) -> dict[Ref, Since]:
-    """For each of a transaction's entities; `versions`: those of now. Raises `Rejected` where too much happened since to be looked
-    through."""
+    """Return the history of each of a transaction's entities; `versions`: the current ones. Raises `Rejected` if too much happened
+    since to be searched."""
     since = {event.ref: Since(event) for event in events}
     first, left = events[-1].sequence + 1, MOST_READ
     moved = sorted((event.ref for event in events if versions[event.ref] >= first), key=str)
@@ -58,7 +58,7 @@ async def happened_since(log: Log, events: Sequence[StoredEvent], versions: Mapp
             if (left := left - 1) < 0:
                 raise Rejected(
                     f"{events[0].tx} can't be undone: what it changed was changed more than {MOST_READ:,} times since, "
-                    "too often to be looked through; change it back by hand"
+                    "too often to be searched; change it back by hand"
                 )
             if later.sequence <= versions[later.ref]:
                 since[later.ref].fold(later)

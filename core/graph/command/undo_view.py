@@ -1,5 +1,5 @@
-"""What may be undone through an app: transactions that were made through it, where everything that their inverse writes is the app's to
-write. Of anything else it learns no more than that it can't be undone from there."""
+"""What may be undone through an app: transactions that were made through it, if the app may write everything that the inverse writes.
+For any other transaction the app learns only that it can't be undone from there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["OneView"]
 
 
 class OneView:
-    """`view`: of the app through which somebody undoes."""
+    """`view`: the view of the app through which a person undoes."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -23,7 +23,7 @@ class OneView:
         return self._view.app
 
     def made(self, event: StoredEvent) -> bool:
-        """Whether a transaction, one of whose events this is, was made through the app."""
+        """Return True if a transaction, one of whose events this is, was made through the app."""
         return event.through == self._view.app
 
     def demand(self, tx: str, events: Iterable[Event | StoredEvent]) -> None:
@@ -32,14 +32,14 @@ class OneView:
             raise self.refusal(tx)
 
     def refusal(self, tx: str) -> Conflict:
-        """For every reason alike: what stands in the way may be nothing that the app should know of."""
+        """Return the same error for every reason: the app may not be allowed to know what prevents it."""
         return Conflict(
-            f"{tx} can't be undone through {self._view.app}: later changes stand on it, or it takes more along than the app "
+            f"{tx} can't be undone through {self._view.app}: later changes depend on it, or it changes more than the app "
             "may write. Undo it in the console or with `pcloud undo`"
         )
 
     def _writable(self, event: Event | StoredEvent) -> bool:
-        """Who may delete an entity as a whole may bring it back as a whole."""
+        """A caller that may delete a whole entity may restore a whole entity."""
         type_ = self._view.by_stored.get(str(event.ref.type_name))
         if type_ is None or event.kind is not Kind.UPDATED:
             return type_ is not None and type_.deletable

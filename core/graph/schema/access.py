@@ -1,6 +1,6 @@
-"""What a caller may do with each type: everything for the owner, for an app what is its own and what was granted.
+"""What a caller may do with each type: the owner everything, an app what it may do with its own types and what was granted.
 
-A type that is not in here does not exist for the caller.
+A type without an entry does not exist for the caller.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ __all__ = ["TypeAccess", "app_access", "owner_access"]
 
 @dataclass(frozen=True, slots=True)
 class TypeAccess:
-    """`app`: who looks ('' the owner). `write`: may add, delete, and set the fields of the type's own app. `extend`: may set the
-    fields that this app added. `listed`: stored names of other apps' fields that are granted too. `alias`: the manifest's `as`."""
+    """`app`: the caller's app ('' for the owner). `write`: may add, delete, and set the fields of the type's own app. `extend`: may set
+    the fields that this app added. `listed`: stored names of other apps' fields that are granted too. `alias`: the manifest's `as`."""
 
     app: str
     write: bool = False
@@ -37,12 +37,12 @@ class TypeAccess:
 
 
 def owner_access(catalog: Catalog) -> dict[str, TypeAccess]:
-    """All types; the platform's own are only to be read."""
+    """Return all types; those of the platform itself are read-only."""
     return {name: TypeAccess("", write=not name.startswith("core/")) for name in catalog.types}
 
 
 def app_access(app: str, catalog: Catalog, grants: Iterable[Grant]) -> dict[str, TypeAccess]:
-    """`app`'s own types, then those that approved grants name, in the order of their names."""
+    """Return `app`'s own types, then those that approved grants name, in the order of their names."""
     mine = [grant for grant in grants if grant.app == app and grant.state == "approved"]
     by_target: dict[str, list[Grant]] = {}
     for grant in mine:

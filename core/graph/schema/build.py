@@ -1,4 +1,4 @@
-"""Builds a view: chooses types and fields by what was granted, and gives each a name that nothing else in the view has."""
+"""Builds a view: selects types and fields by what was granted, and gives each a unique name in the view."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from projections.graph.catalog import Catalog, FieldDef, TypeDef
 
 __all__ = ["build_view"]
 
-_ALIAS = re.compile(r"[A-Z](_?[A-Za-z0-9])*")  # a type's name; another `as:` is passed over
+_ALIAS = re.compile(r"[A-Z](_?[A-Za-z0-9])*")  # a type's name; any other `as:` is ignored
 
 
 def build_view(app: str, catalog: Catalog, access: Mapping[str, TypeAccess]) -> View:
-    """The view that `access` allows over `catalog`."""
+    """Return the view that `access` allows over `catalog`."""
     names = _Names(app)
     aliases = {stored: names.for_type(stored, one.alias) for stored, one in access.items()}
     enum_names: dict[tuple[str, str], str] = {}  # (app, its enum) → name in the view
@@ -41,7 +41,7 @@ def build_view(app: str, catalog: Catalog, access: Mapping[str, TypeAccess]) -> 
 
 
 class _Names:
-    """Gives each type and enum a name that nothing else in the view has; a clash is settled by the owner's long name."""
+    """Gives each type and enum a unique name in the view; a clash is resolved by the owner's long name."""
 
     def __init__(self, app: str) -> None:
         self.app = app
@@ -72,7 +72,7 @@ def _fields(
     aliases: Mapping[str, str],
     enum_names: Mapping[tuple[str, str], str],
 ) -> dict[str, ViewField]:
-    """Fields of the type's own app first, then those that this app added, then the others: earlier ones keep the plain name."""
+    """Put the fields of the type's own app first, then those that this app added, then the others: earlier ones keep the plain name."""
     seen = [
         one
         for name, one in definition.fields.items()
@@ -95,11 +95,11 @@ def _fields(
 
 
 def _lacks(field: FieldDef, shown: Mapping[str, ViewField]) -> bool:
-    """Whether an entity can't be made without this field, which is not shown."""
+    """Return True if an entity can't be made without this field, which is not shown."""
     must = field.required and field.default is None and (field.written or not field.target)
     return must and field.name not in shown
 
 
 def _declarer(type_: str, field: FieldDef) -> str:
-    """The app that declares a field of a type (both by stored name)."""
+    """Return the app that declares a field of a type (both by stored name)."""
     return (field.name if "/" in field.name else type_).partition("/")[0]

@@ -13,6 +13,6 @@ __all__ = ["builtin_catalog"]
 
 @cache
 def builtin_catalog() -> Catalog:
-    """What `core.graphql` declares."""
+    """Return the types that `core.graphql` declares."""
     text = Path(__file__).with_name("core.graphql").read_text(encoding="utf-8")
     return parse_schema("core", text, others=Catalog(), file="core.graphql")

@@ -1,4 +1,4 @@
-"""The directives of a schema, which arguments each takes, and reading them off a node."""
+"""The directives of a schema, the arguments that each takes, and reading them from a node."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from core.graph.schema.place import Places, suggest
 
 __all__ = ["DIRECTIVES", "Word", "literal", "read_directives"]
 
-# Directive → argument → (is required, what to write).
+# Directive → argument → (required, what to write).
 DIRECTIVES: dict[str, dict[str, tuple[bool, str]]] = {
     "hasInverse": {"field": (True, "a field's name"), "onDelete": (False, "CASCADE")},
     "search": {"by": (False, "a list such as [term, facet]")},
@@ -38,13 +38,13 @@ _WORDS = {("hasInverse", "field"), ("hasInverse", "onDelete")}
 
 
 class Word(str):
-    """A bare name in a schema's text, `CASCADE`, told apart from the text `"CASCADE"`."""
+    """A bare name in a schema's text, `CASCADE`, in contrast to the text `"CASCADE"`."""
 
     __slots__ = ()
 
 
 def literal(node: ValueNode, places: Places) -> Any:
-    """A constant as a Python value; a bare name becomes a `Word`."""
+    """Return a constant as a Python value; a bare name becomes a `Word`."""
     match node:
         case StringValueNode(value=value):
             return str(value)
@@ -62,14 +62,14 @@ def literal(node: ValueNode, places: Places) -> Any:
             return [literal(one, places) for one in values]
         case _:
             pass
-    places.refuse(node, "an object has no place here: write a plain value")
+    places.refuse(node, "an object is not allowed here: write a plain value")
     return None
 
 
 def read_directives(
     nodes: Iterable[DirectiveNode | ConstDirectiveNode], allowed: set[str], places: Places
 ) -> dict[str, dict[str, Any]]:
-    """Each directive's arguments by name, checked against `DIRECTIVES`; refuses unknown, doubled and misplaced ones."""
+    """Return each directive's arguments by name, checked against `DIRECTIVES`; refuse unknown, repeated and misplaced directives."""
     found: dict[str, dict[str, Any]] = {}
     for node in nodes:
         name = node.name.value
@@ -78,9 +78,9 @@ def read_directives(
             places.refuse(node, f"unknown directive @{name}.{suggest(name, DIRECTIVES)} There are {known}")
         if name not in allowed:
             where = "`extend type`" if name == "from" else "fields"
-            places.refuse(node, f"@{name} has no place here, it stands on {where}: remove it")
+            places.refuse(node, f"@{name} is not allowed here, it belongs on {where}: remove it")
         if name in found:
-            places.refuse(node, f"@{name} stands here twice: remove one")
+            places.refuse(node, f"@{name} is here twice: remove one")
         found[name] = _arguments(node, name, places)
     return found
 
@@ -93,7 +93,7 @@ def _arguments(node: DirectiveNode | ConstDirectiveNode, name: str, places: Plac
             takes = f"takes {', '.join(f'`{one}`' for one in wanted)}" if wanted else "takes no arguments"
             places.refuse(argument, f"@{name} has no argument `{key}`, it {takes}.{suggest(key, wanted)}")
         if key in given:
-            places.refuse(argument, f"the argument `{key}` stands twice: remove one")
+            places.refuse(argument, f"the argument `{key}` is given twice: remove one")
         value = literal(argument.value, places)
         _check_form(argument.value, name, key, value, places)
         given[key] = value
@@ -109,4 +109,4 @@ def _check_form(node: ValueNode, name: str, key: str, value: Any, places: Places
     if (name, key) in _WORDS and not isinstance(value, str):
         places.refuse(node, f"`{key}` of @{name} wants {DIRECTIVES[name][key][1]}")
     if key == "onDelete" and value != "CASCADE":
-        places.refuse(node, f"`onDelete` knows only CASCADE, not {value!r}: write CASCADE or leave it out")
+        places.refuse(node, f"`onDelete` takes only CASCADE, not {value!r}: write CASCADE or leave it out")

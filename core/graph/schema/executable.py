@@ -1,6 +1,7 @@
-"""From texts in the schema language to a schema that checks what comes in.
+"""Turns texts in the schema language into a schema that checks incoming values.
 
-The text of each type is parsed once and its syntax tree kept, so that a view is rebuilt in milliseconds when an app comes or goes.
+The text of each type is parsed once and its syntax tree kept, so that a view is rebuilt in milliseconds when an app is installed or
+removed.
 """
 
 from __future__ import annotations
@@ -45,9 +46,10 @@ def build_schema(
     roots: Mapping[str, Mapping[str, str | FieldDefinitionNode]],
     more: Iterable[DefinitionNode] = (),
 ) -> OnDemandSchema:
-    """The schema, whose scalars check and canonicalise what comes in.
+    """Return the schema, whose scalars check and canonicalise incoming values.
 
-    `types`: name → what gives a text in which the type is defined. `roots`: root type → field → its definition. `more`: further types.
+    `types`: name → function that returns a text in which the type is defined. `roots`: root type → field → its definition. `more`:
+    further types.
     """
     sources = {name: partial(_definitions, text) for name, text in types.items()}
     more = tuple(more)

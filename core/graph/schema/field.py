@@ -1,4 +1,4 @@
-"""One field of a schema: its type, `@search`, `@id` and `@default`. Relations are settled later, when all fields are known."""
+"""One field of a schema: its type, `@search`, `@id` and `@default`. Relations are resolved later, when all fields are known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from projections.graph.catalog import FieldDef, ScalarKind
 
 __all__ = ["SEARCH_KINDS", "FieldDraft", "read_field"]
 
-# What `@search(by:)` may name for each kind; the first is what a bare `@search` means (as in Dgraph).
+# The values of `@search(by:)` for each kind; the first is what a bare `@search` means (as in Dgraph).
 SEARCH_KINDS: dict[str, tuple[str, ...]] = {
     "ID": ("hash", "exact", "facet"),
     "String": ("term", "hash", "exact", "fulltext", "trigram", "regexp", "facet"),
@@ -74,13 +74,13 @@ def read_field(
     if "hasInverse" in found:
         if not draft.target:
             places.refuse(
-                at["hasInverse"], f"@hasInverse stands on relations, and {draft.name!r} is a scalar: remove it"
+                at["hasInverse"], f"@hasInverse belongs on relations, and {draft.name!r} is a scalar: remove it"
             )
         draft.inverse = str(found["hasInverse"]["field"])
         draft.cascade = "onDelete" in found["hasInverse"]
     for name in ("search", "id", "default"):
         if name in found and draft.target:
-            places.refuse(at[name], f"@{name} stands on scalar fields, and {draft.name!r} is a relation: remove it")
+            places.refuse(at[name], f"@{name} belongs on scalar fields, and {draft.name!r} is a relation: remove it")
     if "search" in found:
         draft.search = _search(draft, found["search"], at["search"], places)
     if "id" in found:
@@ -93,11 +93,11 @@ def read_field(
 def _name(node: FieldDefinitionNode, places: Places) -> str:
     name = node.name.value
     if name == "id":
-        places.refuse(node, "every type has `id: ID!` by itself: remove this line (or mark another field with @id)")
+        places.refuse(node, "every type already has `id: ID!`: remove this line (or mark another field with @id)")
     if name.startswith("__"):
-        places.refuse(node, f"the field {name!r} begins with '__', which GraphQL keeps for itself: rename it")
+        places.refuse(node, f"the field {name!r} begins with '__', which GraphQL reserves: rename it")
     if name in RESERVED_FIELDS:
-        places.refuse(node, f"the field name {name!r} is PCloud's own: rename it")
+        places.refuse(node, f"the field name {name!r} is reserved by PCloud: rename it")
     try:
         return check_field(name)
     except Rejected as error:
@@ -130,7 +130,7 @@ def _read_type(
         places.refuse(
             inner,
             f"unknown type {name!r}.{hint} Use one of {', '.join(SCALARS)}, a type or enum of this file, "
-            f'or bring another app\'s type in by `extend type {name} @from(app: "the-app")`',
+            f'or import another app\'s type with `extend type {name} @from(app: "the-app")`',
         )
 
 
@@ -142,7 +142,7 @@ def _search(draft: FieldDraft, arguments: Mapping[str, Any], node: Any, places: 
     kinds = given if isinstance(given, list) else [given]
     for kind in kinds:
         if not isinstance(kind, Word):
-            places.refuse(node, f"`by` of @search wants bare names such as [{allowed[0]}], not {kind!r}")
+            places.refuse(node, f"`by` of @search takes bare names such as [{allowed[0]}], not {kind!r}")
         if kind not in allowed:
             places.refuse(node, f"@search(by: {kind}) does not fit a {draft.kind} field: use {', '.join(allowed)}")
     if not kinds:
@@ -152,9 +152,9 @@ def _search(draft: FieldDraft, arguments: Mapping[str, Any], node: Any, places: 
 
 def _check_identity(draft: FieldDraft, node: Any, places: Places) -> None:
     if draft.many or draft.kind not in ("ID", "String", "Int", "Int64"):
-        places.refuse(node, f"@id stands on a single ID, String, Int or Int64, and {draft.name!r} is none: remove it")
+        places.refuse(node, f"@id needs a single ID, String, Int or Int64, which {draft.name!r} is not: remove it")
     if not draft.required:
-        places.refuse(node, f"an @id field always has a value: write `{draft.name}: {draft.kind}! @id`")
+        places.refuse(node, f"an @id field must have a value: write `{draft.name}: {draft.kind}! @id`")
     draft.is_id = True
 
 

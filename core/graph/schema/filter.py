@@ -1,7 +1,7 @@
 """Filters in the API's form, translated to the store's: `{"mime": {"eq": "image/jpeg"}, "not": {"has": ["title"]}}`.
 
-Which operators a field has follows from its `@search(by:)`, as in Dgraph. The GraphQL schema offers exactly these; what comes from
-elsewhere (a trigger's `where`) is held to the same here.
+Which operators a field has follows from its `@search(by:)`, as in Dgraph. The GraphQL schema offers exactly these; filters from
+elsewhere (a trigger's `where`) are checked against the same list here.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _OPERATORS: dict[str, tuple[str, ...]] = {
 
 
 def filter_groups(definition: FieldDef) -> tuple[str, ...]:
-    """The groups of operators that a scalar field has, in their fixed order."""
+    """Return the groups of operators that a scalar field has, in their fixed order."""
     groups = {group for by in definition.search for group in _BY[by]}
     if definition.is_id:
         groups.add("Equal")
@@ -59,7 +59,7 @@ def operators(definition: FieldDef) -> tuple[str, ...]:
 
 
 def translate(types: Mapping[str, ViewType], type_: ViewType, where: Mapping[str, Any]) -> Filter:
-    """`types`: all of the view, by their names in it. Raises `Rejected` naming what is unknown, wrong or too much."""
+    """`types`: all types of the view, by their names in it. Raises `Rejected` that names what is unknown, wrong or too much."""
     return _Translation(types).filter(type_, where, type_.name, MAX_DEPTH)
 
 
@@ -127,9 +127,7 @@ class _Translation:
         parts: list[Filter] = []
         for operator, value in given.items():
             if operator not in allowed:
-                hint = (
-                    f"it has {', '.join(allowed)}" if allowed else "it has none, as its schema does not mark it @search"
-                )
+                hint = f"it has {', '.join(allowed)}" if allowed else "it has none, as its schema has no @search on it"
                 raise Rejected(f"{place}: the field has no operator {operator!r}: {hint}")
             if value is None and operator != "eq":
                 continue
@@ -161,7 +159,7 @@ class _Translation:
 
 
 def _pattern(value: Any, place: str) -> str:
-    """An RE2 pattern, also in Dgraph's form `/pattern/i`."""
+    """Return an RE2 pattern; also accepts Dgraph's form `/pattern/i`."""
     pattern = canonical("String", value, place=place)
     if len(pattern) > 2 and pattern.startswith("/") and pattern.endswith(("/", "/i")):
         body, _, flags = pattern[1:].rpartition("/")

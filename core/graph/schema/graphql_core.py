@@ -1,8 +1,8 @@
-"""What PCloud uses of graphql-core beyond what that library exports: all of it is here, and a test says what an update has changed.
+"""The parts of graphql-core that PCloud uses beyond the library's exports, all in this file; a test reports what an update changes.
 
-- `VariableValueSource`, `get_variable_signature`: `core.graph.api.variables` has readers of our own, in the library's form.
-- `did_you_mean`, `suggestion_list`: the words that the library itself suggests names with, for messages about an app's schema.
-- `keep_fields`: a type's fields are a cached property, which would make a copy of all fields, and so make each of them.
+- `VariableValueSource`, `get_variable_signature`: `core.graph.api.variables` has its own readers, in the library's form.
+- `did_you_mean`, `suggestion_list`: the library's own wording of suggestions, for messages about an app's schema.
+- `keep_fields`: a type's fields are a cached property, which would copy, and so make, all of its fields.
 """
 
 from __future__ import annotations
@@ -16,5 +16,5 @@ __all__ = ["VariableValueSource", "did_you_mean", "get_variable_signature", "kee
 
 
 def keep_fields(type_: GraphQLObjectType, fields: dict[str, GraphQLField]) -> None:
-    """Have `type_.fields` be this very dict."""
+    """Make `type_.fields` return this very dict."""
     vars(type_)["fields"] = fields  # where a cached property keeps its value

@@ -1,8 +1,8 @@
-"""Settles relations: which two fields are the ends of one relation, and which of them events are written under.
+"""Resolves relations: which two fields are the ends of one relation, and under which of them events are written.
 
-The to-one end is written; of two ends of the same kind the one that is declared first. A relation without an inverse is
-written where it stands; one that is its own inverse (`friends`) holds in both directions. Both ends must be declared by
-the same schema: nobody turns another app's field around.
+The to-one end is written; of two ends of the same kind, the one that is declared first. A relation without an inverse is
+written where it is declared; one that is its own inverse (`friends`) holds in both directions. Both ends must be declared by
+the same schema: an app can't add an inverse to another app's field.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["settle_relations"]
 
 
 def settle_relations(app: str, types: Sequence[TypeDraft], places: Places) -> None:
-    """Fills `inverse_stored` and `written` of every relation; refuses pairs that contradict each other."""
+    """Fill in `inverse_stored` and `written` of every relation; refuse pairs that contradict each other."""
     by_stored = {draft.stored: draft for draft in types}
     for draft in types:
         for one in draft.fields.values():
@@ -44,7 +44,7 @@ def _pair(owner: TypeDraft, one: FieldDraft, target: TypeDraft, places: Places) 
     if other is one and not one.many:
         places.refuse(
             one.node,
-            f"{owner.alias}.{one.name} is its own inverse, which only a list can be: declare a second field for the other end",
+            f"{owner.alias}.{one.name} is its own inverse, which needs a list: declare a second field for the other end",
         )
     if other.target != owner.stored:
         what = f"points to {other.target!r}" if other.target else f"is a {other.kind}"
@@ -73,7 +73,7 @@ def _pair(owner: TypeDraft, one: FieldDraft, target: TypeDraft, places: Places) 
 
 
 def _choose_written(owner: TypeDraft, one: FieldDraft, by_stored: dict[str, TypeDraft], places: Places) -> None:
-    """Called in the order of declaration, so of two equal ends the first one gets here first."""
+    """Call in the order of declaration: of two equal ends, the first one becomes the written one."""
     if not one.inverse_stored:
         one.written = True
         return

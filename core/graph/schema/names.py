@@ -1,4 +1,4 @@
-"""How stored names become GraphQL names, and which names the API makes out of a type's.
+"""How stored names become GraphQL names, and which names the API derives from a type's name.
 
 The owner sees `ImageImporter_Image` with the field `faceDetector_segments`; an app sees plain names. From a type `X` the API makes
 `XFilter`, `AddXInput` and so on: a schema may not declare those itself.
@@ -12,7 +12,7 @@ __all__ = ["RESERVED_FIELDS", "SHARED", "camel", "generated", "owner_field", "ow
 
 
 def pascal(app: str) -> str:
-    """`image-importer` → `ImageImporter`; different apps never meet, as each part begins with a letter."""
+    """`image-importer` → `ImageImporter`; the result is unique to the app, as each part begins with a letter."""
     return "".join(part.capitalize() for part in app.split("-"))
 
 
@@ -22,7 +22,7 @@ def camel(app: str) -> str:
 
 
 def small(name: str) -> str:
-    """The name with its first letter small: `Image` → `image`."""
+    """Return the name with its first letter in lower case: `Image` → `image`."""
     return name[:1].lower() + name[1:]
 
 
@@ -44,14 +44,14 @@ SUFFIXES = (
 
 
 def generated(name: str) -> tuple[str, ...]:
-    """All GraphQL type names that the API makes for the type `name` of a view."""
+    """Return all GraphQL type names that the API makes for the type `name` of a view."""
     return (
         *(name + suffix for suffix in SUFFIXES),
         f"Add{name}Input", f"Add{name}Payload", f"Update{name}Input", f"Update{name}Payload", f"Delete{name}Payload",
     )  # fmt: skip
 
 
-# What a field's filter can do, in the order in which it stands in the name of the filter's input type.
+# The operators of a field's filter, in the order in which they appear in the name of the filter's input type.
 FILTER_GROUPS = ("Equal", "Range", "Terms", "RegExp")
 _KINDS = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime")
 _FILTERS = {

@@ -1,8 +1,8 @@
-"""A GraphQL schema whose types come to be when they are first asked for.
+"""A GraphQL schema whose types are made when they are first used.
 
-A query touches a handful of a view's types, of which there may be thousands; making them all takes as long as hundreds of queries. So a
-view is swapped in the moment that its grants change, and each type is read from its text when a query first names it. Introspection
-asks for all of them, and takes its time.
+A query uses a handful of a view's types, of which there may be thousands; making all of them takes as long as hundreds of queries. With
+types made on demand, a view is swapped at the moment when its grants change. Each type is read from its text when a query first
+names it. Introspection asks for all types, and takes longer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ ROOTS = ("Query", "Mutation", "Subscription")
 
 @dataclass(frozen=True)
 class SchemaSource:
-    """`types`: each type's name → what gives the definitions among which its own is. `roots`: the root types that there are, each with
+    """`types`: each type's name → function that returns definitions, its own among them. `roots`: the existing root types, each with
     its fields' definitions by name."""
 
     types: Mapping[str, Callable[[], Iterable[DefinitionNode]]]
@@ -59,12 +59,12 @@ class SchemaSource:
 
 
 class OnDemandSchema(GraphQLSchema):
-    """Holds what `source` describes; its definitions are taken to be valid, as they are of our own making."""
+    """Holds what `source` describes. The definitions are not validated, as PCloud generates them."""
 
     def __init__(self, source: SchemaSource) -> None:
         super().__init__(assume_valid=True)
         self._source = source
-        # Introspection runs in a thread of its own: a type must not be made twice, as types are the same only if they are one.
+        # Introspection runs in another thread: a type must not be made twice, as two copies are two different types.
         self._lock = threading.RLock()
         known: dict[str, GraphQLNamedType] = {**specified_scalar_types, **self.type_map}
         self.type_map = _Made([*source.roots, *source.types, *known], self._type, self._lock, known)
@@ -73,7 +73,7 @@ class OnDemandSchema(GraphQLSchema):
         )
 
     def is_sub_type(self, abstract_type: Any, maybe_sub_type: Any) -> bool:
-        """By names, so that asking for one member of a union makes none of the others."""
+        """Compare names, so that a check of one member of a union does not make the others."""
         node = abstract_type.ast_node
         if isinstance(node, UnionTypeDefinitionNode):
             return any(one.name.value == maybe_sub_type.name for one in node.types or ())
@@ -115,7 +115,7 @@ class OnDemandSchema(GraphQLSchema):
             case ScalarTypeDefinitionNode():
                 return GraphQLScalarType(name, description=description, ast_node=node)
             case _:
-                raise TypeError(f"a view's schema has no place for a {node.kind}")
+                raise TypeError(f"a view's schema can't contain a {node.kind}")
 
     def _field(self, node: FieldDefinitionNode) -> GraphQLField:
         arguments = {one.name.value: self._argument(one) for one in node.arguments or ()}
@@ -136,7 +136,7 @@ class OnDemandSchema(GraphQLSchema):
 
 
 class _Made(dict[str, V], Generic[V]):
-    """A dict whose keys are known and whose values are made when first asked for, once."""
+    """A dict with fixed keys whose values are made once, when first read."""
 
     def __init__(
         self, names: list[str], make: Callable[[str], V], lock: threading.RLock, known: Mapping[str, V]

@@ -3,7 +3,7 @@
     type ImageSegment { image: Image @hasInverse(field: segments)  label: String @search(by: [term]) }
     extend type Image @from(app: "image-importer") { segments: [ImageSegment!] @hasInverse(field: image, onDelete: CASCADE) }
 
-Knows nothing of grants or callers, and never half-accepts: the first fault is raised as `Rejected`.
+Knows nothing about grants or callers, and accepts a schema completely or not at all: the first fault is raised as `Rejected`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WANTED = "write `type`, `enum` or `extend type … @from(app: …)`"
 _NOT_SUPPORTED = {
     "interface_type_definition": "interfaces are not supported: repeat the fields in each type",
     "union_type_definition": "unions are not supported: use one relation per type",
-    "scalar_type_definition": f"own scalars are not supported: use one of {', '.join(SCALARS)}",
+    "scalar_type_definition": f"custom scalars are not supported: use one of {', '.join(SCALARS)}",
     "input_object_type_definition": "input types are made by PCloud: remove this one",
     "directive_definition": "the directives are built in: remove this definition",
     "schema_definition": "the root operations are made by PCloud: remove this `schema` block",
@@ -50,7 +50,7 @@ _NOT_SUPPORTED = {
 
 @dataclass
 class TypeDraft:
-    """A type, or an extension of another app's, while it is read. `alias`: what the file calls it."""
+    """A type, or an extension of another app's type, while it is read. `alias`: its name in the file."""
 
     stored: str
     alias: str
@@ -74,7 +74,7 @@ class SchemaReader:
         settle_relations(self.app, list(self.types.values()), self.places)
         return self._catalog()
 
-    # --- names first, so that types may stand in any order ---------------------------------------------------------------------
+    # --- names first, so that types may be declared in any order ---------------------------------------------------------------
 
     def _declare(self, node: Node) -> None:
         if isinstance(node, EnumTypeDefinitionNode):
@@ -85,7 +85,7 @@ class SchemaReader:
             self._declare_extension(node)
         else:
             reason = _NOT_SUPPORTED.get(node.kind)
-            self.places.refuse(node, reason or f"{node.kind.replace('_', ' ')} has no place in a schema: {_WANTED}")
+            self.places.refuse(node, reason or f"{node.kind.replace('_', ' ')} is not allowed in a schema: {_WANTED}")
 
     def _take_name(self, node: Node, name: str) -> None:
         try:
@@ -97,7 +97,7 @@ class SchemaReader:
                 node, f"the name {name!r} must begin with a capital letter: {name[0].upper() + name[1:]!r}"
             )
         if name in SHARED:
-            self.places.refuse(node, f"the name {name!r} is PCloud's own: choose another one")
+            self.places.refuse(node, f"the name {name!r} is reserved by PCloud: choose another one")
         taken = next((other for other in (*self.types, *self.enums) if other.lower() == name.lower()), None)
         if taken is not None:
             also = "" if taken == name else f" (as {taken!r}: names must differ in more than capitals)"
@@ -106,16 +106,14 @@ class SchemaReader:
     def _declare_enum(self, node: EnumTypeDefinitionNode) -> None:
         self._take_name(node.name, node.name.value)
         for directive in node.directives or ():
-            self.places.refuse(directive, f"@{directive.name.value} has no place on an enum: remove it")
+            self.places.refuse(directive, f"@{directive.name.value} is not allowed on an enum: remove it")
         values: list[str] = []
         for value in node.values or ():
             name = value.name.value
             if name in values:
-                self.places.refuse(value, f"the value {name!r} stands twice in enum {node.name.value!r}: remove one")
+                self.places.refuse(value, f"the value {name!r} is twice in enum {node.name.value!r}: remove one")
             if name.startswith("__"):
-                self.places.refuse(
-                    value, f"the value {name!r} begins with '__', which GraphQL keeps for itself: rename it"
-                )
+                self.places.refuse(value, f"the value {name!r} begins with '__', which GraphQL reserves: rename it")
             values.append(name)
         if not values:
             self.places.refuse(node, f"enum {node.name.value!r} has no values: add at least one")
@@ -132,7 +130,7 @@ class SchemaReader:
             self.places.refuse(node.interfaces[0], "interfaces are not supported: repeat the fields in each type")
         for directive in node.directives or ():
             hint = "use `extend type` for another app's type" if directive.name.value == "from" else "remove it"
-            self.places.refuse(directive, f"@{directive.name.value} has no place on a type: {hint}")
+            self.places.refuse(directive, f"@{directive.name.value} is not allowed on a type: {hint}")
         if not node.fields:
             self.places.refuse(node, f"type {name!r} has no fields: add at least one")
         self.types[name] = TypeDraft(f"{self.app}/{name}", name, node, extends=False)
@@ -145,7 +143,7 @@ class SchemaReader:
         if "from" not in found:
             self.places.refuse(
                 node,
-                f"`extend type {name}` does not say whose type it is: "
+                f"`extend type {name}` does not name the type's app: "
                 f'write `extend type {name} @from(app: "the-app") {{ … }}`',
             )
         arguments = read_directives(node.directives or (), {"from"}, self.places)["from"]
@@ -198,9 +196,7 @@ class SchemaReader:
             name = node.name.value
             if (twin := seen.get(name.lower())) is not None:
                 also = "" if twin == name else f" (as {twin!r}: names must differ in more than capitals)"
-                self.places.refuse(
-                    node, f"the field {name!r} stands twice in {draft.alias!r}{also}: remove or rename one"
-                )
+                self.places.refuse(node, f"the field {name!r} is twice in {draft.alias!r}{also}: remove or rename one")
             seen[name.lower()] = name
             one = read_field(node, self.enums, {alias: d.stored for alias, d in self.types.items()}, self.places)
             if draft.extends:
@@ -246,7 +242,7 @@ class SchemaReader:
 
 
 def parse_schema(app: str, text: str, *, others: Catalog, file: str = "schema.graphql") -> Catalog:
-    """The catalog that `app` declares. `others`: what the other apps declare, merged. Raises `Rejected` with file:line:column."""
+    """Return the catalog that `app` declares. `others`: merged declarations of the other apps. Raises `Rejected` with file:line:column."""
     places = Places(file)
     size = len(text.encode())
     if size > MAX_BYTES:

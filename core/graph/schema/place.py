@@ -1,4 +1,4 @@
-"""Where in a schema's text something is wrong, told as `schema.graphql:12:3: what: what to write instead`."""
+"""Where in a schema's text something is wrong, written as `schema.graphql:12:3: what: what to write instead`."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ class Places:
 
 
 def suggest(name: str, among: Any) -> str:
-    """` Did you mean 'Image'?`, or nothing when no name is near."""
+    """Return ` Did you mean 'Image'?`, or '' if no name is similar."""
     return did_you_mean(suggestion_list(name, list(among))[:3])

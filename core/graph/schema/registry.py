@@ -1,6 +1,6 @@
-"""All callers' views, always those of the directory as it is now: swapped in one step when an app or a grant changes.
+"""All callers' views, always of the current directory: swapped in one step when an app or a grant changes.
 
-A view is built when it is first asked for and kept as long as nothing that it depends on has changed, so caches that hang on it stay
+A view is built when it is first used, and kept until something that it depends on changes. Caches that belong to a view therefore stay
 warm through the many events that change nothing here.
 """
 
@@ -33,7 +33,7 @@ class ViewRegistry:
         self._unsubscribe()
 
     def on_swap(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Have `callback` called after views have changed; returns what takes it off again."""
+        """Register `callback` to be called after views have changed; return the function that removes it."""
         self._listeners.append(callback)
 
         def unsubscribe() -> None:
@@ -49,21 +49,21 @@ class ViewRegistry:
 
     @property
     def declared(self) -> int:
-        """The sequence at which types or fields changed last: a graph view that stands before it can't answer for the views of now."""
+        """The sequence at which types or fields changed last: a graph view behind it can't answer for the current views."""
         return self._directory.declared
 
     def owner(self) -> View:
-        """Everything, under long names."""
+        """Return the owner's view: everything, under long names."""
         return self.of("")
 
     def app(self, name: str) -> View:
-        """What an app sees; raises `NotFound` when there is no such app."""
+        """Return an app's view. Raises `NotFound` if the app does not exist."""
         if name not in self._directory.records.apps and not self._left_traces(name):
             raise NotFound(f"there is no app {name!r}: `pcloud app list` names those that are installed")
         return self.of(name)
 
     def of(self, app: str) -> View:
-        """`owner()` for '', else the view of `app`, which is known to exist."""
+        """Return `owner()` for '', else the view of `app`, which must exist."""
         if (view := self._views.get(app)) is None:
             catalog = self.catalog
             access = app_access(app, catalog, self._granted.get(app, ())) if app else owner_access(catalog)
@@ -71,7 +71,7 @@ class ViewRegistry:
         return view
 
     def holds(self, view: View) -> bool:
-        """Whether this is still the view of its app."""
+        """Return True if this is still the view of its app."""
         return self._views.get(view.app) is view
 
     def _left_traces(self, name: str) -> bool:
@@ -86,7 +86,7 @@ class ViewRegistry:
             self._swap({app for app in {*before, *self._granted} if before.get(app) != self._granted.get(app)})
 
     def _swap(self, apps: set[str]) -> None:
-        """Forget the views of these apps; they are built when next asked for."""
+        """Drop the views of these apps; they are built when next used."""
         self._views = {app: view for app, view in self._views.items() if app not in apps}
         for listener in list(self._listeners):
             listener()

@@ -28,13 +28,13 @@ _OPERANDS = {
 }
 
 _SCALARS = """
-"A whole number of 64 bits; a text of digits is taken too."
+"A whole number of 64 bits; a text of digits is accepted too."
 scalar Int64
-"A time, answered in UTC with milliseconds: 2024-05-01T10:00:00.000Z. Any RFC 3339 time is taken."
+"A time, answered in UTC with milliseconds: 2024-05-01T10:00:00.000Z. Any RFC 3339 time is accepted."
 scalar DateTime
 "Any JSON value."
 scalar JSON
-"How many entities have this value; null stands for those without one."
+"How many entities have this value; null counts those without a value."
 type GroupCount { value: String count: Int! }
 "One past event of an entity, as far as this view shows it."
 type HistoryEntry {
@@ -42,7 +42,7 @@ type HistoryEntry {
   time: DateTime!
   kind: String!
   actor: String!
-  "The app through which the actor did it; empty for none."
+  "The app through which the actor did it; empty if it was done directly."
   through: String!
   cause: String!
   tx: String!
@@ -54,11 +54,11 @@ type HistoryEntry {
 _SCALAR_NAMES = ("Int64", "DateTime", "JSON", "GroupCount", "HistoryEntry")
 
 _SEARCH = """
-"A field is named as in the view: `camera`, `segments.label`, or `Image.camera` where several types have it."
+"A field is named as in the view: `camera`, `segments.label`, or `Image.camera` if several types have it."
 input SearchFilter { facets: [SearchFacetFilter!] ranges: [SearchRangeFilter!] }
 "Any of these values."
 input SearchFacetFilter { field: String! values: [String!]! }
-"Numbers or times, both ends included, each may be left out."
+"Numbers or times. Both ends are included; each is optional."
 input SearchRangeFilter { field: String! low: JSON high: JSON }
 type SearchResult { total: Int! hits: [SearchHit!]! facets: [SearchFacet!]! }
 type SearchHit { type: String! id: ID! score: Float! node: AnyNode }
@@ -77,7 +77,7 @@ _SEARCH_NAMES = (
 
 
 def type_texts(types: Mapping[str, ViewType], enums: Mapping[str, tuple[str, ...]]) -> dict[str, Callable[[], str]]:
-    """By name, what gives the text in which a type of the view is defined, among others. `types` and `enums` by their names in it."""
+    """Return, by name, functions that return a text with a type's definition. `types` and `enums` by their names in the view."""
     texts: dict[str, Callable[[], str]] = dict.fromkeys(_SCALAR_NAMES, lambda: _SCALARS)
     texts |= {name: partial(_enum, name, values) for name, values in enums.items()}
     for type_ in types.values():
@@ -106,7 +106,7 @@ def _scalar(one: ViewField) -> str:
 
 
 def _names(type_: ViewType) -> Iterator[str]:
-    """Of everything that `_type` defines, without writing it out."""
+    """Yield the names of everything that `_type` defines, without generating it."""
     name = type_.name
     yield from (
         name,
@@ -125,7 +125,7 @@ def _names(type_: ViewType) -> Iterator[str]:
 
 
 def _type(type_: ViewType) -> str:
-    """The definitions of all types that the API makes for one of the view's."""
+    """Return the definitions of all types that the API makes for one type of the view."""
     name = type_.name
     parts = [
         _output(type_), _filter(type_), _aggregate(type_),
@@ -155,7 +155,7 @@ def sortable(one: ViewField) -> bool:
 
 
 def groupable(type_: ViewType) -> Iterator[str]:
-    """The values of a type's group enum: fields, and a DateTime cut to its year, month or day."""
+    """Yield the values of a type's group enum: fields, and a DateTime reduced to its year, month or day."""
     for name, one in type_.fields.items():
         if one.is_relation or one.definition.many:
             continue
@@ -168,7 +168,7 @@ def groupable(type_: ViewType) -> Iterator[str]:
 def _output(type_: ViewType) -> str:
     lines = [
         "  id: ID!",
-        '  "Pass it as `after` to go on behind this entity."\n  _cursor: String!',
+        '  "Pass it as `after` to continue after this entity."\n  _cursor: String!',
         "  _version: Int64!",
     ]
     for one in type_.fields.values():
@@ -185,7 +185,7 @@ def _output_field(one: ViewField) -> str:
         target = one.target
         arguments = f"filter: {target}Filter, order: [{target}Order!], first: Int, offset: Int, after: String"
         return f"{one.name}({arguments}): [{target}!]!"
-    if one.is_relation:  # may be gone, whatever the schema wants of writers
+    if one.is_relation:  # the target may be deleted, even if the schema requires it from writers
         return f"{one.name}: {one.target}"
     kind = f"[{_scalar(one)}!]" if definition.many else _scalar(one)
     return f"{one.name}: {kind}{'!' if definition.required and not one.added else ''}"
@@ -197,7 +197,7 @@ def _filter_name(one: ViewField) -> str:
 
 
 def _operand_inputs(one: ViewField) -> Iterator[tuple[str, str]]:
-    """The input types that a field's filter needs, name and text; the same for every field of its kind."""
+    """Yield the input types that a field's filter needs, name and text; the same for every field of its kind."""
     if one.is_relation or not (name := _filter_name(one)):
         return
     kind, groups = _scalar(one), filter_groups(one.definition)
@@ -211,17 +211,17 @@ def _filter(type_: ViewType) -> str:
     name = type_.name
     lines = [
         "id: [ID!]", f"and: [{name}Filter!]",
-        '"One of these, besides what stands beside it."', f"or: [{name}Filter!]", f"not: {name}Filter",
+        '"At least one of these must hold, and the other conditions as well."', f"or: [{name}Filter!]", f"not: {name}Filter",
     ]  # fmt: skip
     if type_.fields:
         lines.append(f"has: [{name}HasFilter!]")
     for one in type_.fields.values():
         if one.is_relation:
-            lines.append(f'"At least one related entity passes."\n{one.name}: {one.target}Filter')
+            lines.append(f'"At least one related entity matches."\n{one.name}: {one.target}Filter')
         elif operand := _filter_name(one):
             lines.append(f"{one.name}: {operand}")
     body = "\n".join(lines)
-    return f'"All that is given must hold."\ninput {name}Filter {{\n{body}\n}}'
+    return f'"All given conditions must hold."\ninput {name}Filter {{\n{body}\n}}'
 
 
 def _aggregate(type_: ViewType) -> str:
@@ -238,7 +238,7 @@ def _aggregate(type_: ViewType) -> str:
     return f"type {type_.name}AggregateResult {{\n{body}\n}}"
 
 
-# --- what goes in ------------------------------------------------------------------------------------------------------------
+# --- inputs ------------------------------------------------------------------------------------------------------------------
 
 
 def _input_type(one: ViewField) -> str:
@@ -260,7 +260,7 @@ def _add_input(type_: ViewType) -> str:
 
 
 def _reference(type_: ViewType) -> str:
-    """An existing entity by its id (or @id field), or, where the view may add them, a new one with its fields."""
+    """Define the input that names an existing entity by its id (or @id field), or, if the view may add them, a new one with its fields."""
     lines = ["id: ID"]
     identity = type_.id_field
     if identity is not None and not (type_.addable and identity.writable):
@@ -277,20 +277,20 @@ def _patch(type_: ViewType) -> str:
     name = type_.name
     return (
         f"input {name}Patch {{\n{body}\n}}\n"
-        f'"`set`: new values (null takes one away; links are added, a single one replaced). `remove`: values and links to take away."\n'
+        f'"`set`: new values (null removes one; links are added, a single link is replaced). `remove`: values and links to remove."\n'
         f"input Update{name}Input {{ filter: {name}Filter! set: {name}Patch remove: {name}Patch }}"
     )
 
 
-_AS_OF = ', "A time, or a revision: answer as it was then." asOf: String'
+_AS_OF = ', "A time or a revision: answer with the state of then." asOf: String'
 
 
 # --- the roots -----------------------------------------------------------------------------------------------------------------
 
 
 def root_fields(types: Mapping[str, ViewType]) -> dict[str, dict[str, str]]:
-    """The definitions of the fields of each root type, by name."""
-    query = {"revision": '"Where this node stands on the log." revision: String!'}
+    """Return the definitions of the fields of each root type, by name."""
+    query = {"revision": '"The revision that this node has reached." revision: String!'}
     mutation: dict[str, str] = {}
     subscription: dict[str, str] = {}
     for type_ in types.values():

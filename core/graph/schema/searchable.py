@@ -1,4 +1,4 @@
-"""Which fields a caller may search by: everything marked `@search` in its view, and that of related entities one level deep."""
+"""The fields that a caller may search by: all marked `@search` in its view, and those of related entities one level deep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["search_names", "searchable_fields"]
 
 
 def search_names(types: Mapping[str, ViewType], type_: ViewType) -> dict[str, str]:
-    """Names in the view (`camera`, `segments.label`) → stored names (`camera`, `face-detector/segments.label`)."""
+    """Map names in the view (`camera`, `segments.label`) to stored names (`camera`, `face-detector/segments.label`)."""
     names: dict[str, str] = {}
     for name, one in type_.fields.items():
         if one.definition.search:

@@ -1,7 +1,7 @@
-"""A caller's view: the types and fields that exist for it, under the names that it uses, and the GraphQL schema made of them.
+"""A caller's view: the types and fields that exist for it, under its names, and the GraphQL schema made from them.
 
-A view is immutable. Whatever is not in it does not exist for the caller: every name that comes in is translated to a stored one here,
-so a type that is hidden can't be reached by a filter, an order, a search or an error message.
+A view is immutable. Anything outside it does not exist for the caller: every incoming name is translated to a stored one here, so a
+hidden type can't be reached by a filter, an order, a search or an error message.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _versions = itertools.count(1)
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """`app`: whose view ('' the owner's). `version`: unique in this process, for caches."""
+    """`app`: the app whose view it is ('' for the owner). `version`: unique in this process, for caches."""
 
     app: str
     types: Mapping[str, ViewType]
@@ -39,7 +39,7 @@ class View:
 
     @cached_property
     def known_apps(self) -> frozenset[str]:
-        """The view's own app, and those whose types or fields it has."""
+        """The view's own app, and the apps whose types or fields it has."""
         declared = (name.partition("/")[0] for one in self.types.values() for name in one.by_stored if "/" in name)
         return frozenset({self.app, *(one.app for one in self.types.values()), *declared})
 
@@ -50,13 +50,13 @@ class View:
     def schema_with(
         self, more: Mapping[str, Mapping[str, FieldDefinitionNode]], types: Iterable[DefinitionNode] = ()
     ) -> GraphQLSchema:
-        """The schema with further fields of the root types (root → name → definition), and further types."""
+        """Return the schema with further fields of the root types (root → name → definition), and further types."""
         own = root_fields(self.types)
         roots = {root: {**fields, **more.get(root, {})} for root, fields in own.items()}
         return build_schema(type_texts(self.types, self.enums), roots, types)
 
     def type(self, name: str) -> ViewType:
-        """Raises `Rejected` for a name that is not in the view."""
+        """Return a type. Raises `Rejected` for a name that is not in the view."""
         if (found := self.types.get(name)) is None:
             raise Rejected(f"there is no type {name!r}: {self._names()}")
         return found
@@ -65,7 +65,7 @@ class View:
         return f"use one of {', '.join(sorted(self.types))}" if self.types else "this view has no types"
 
     def filter(self, type: str, where: Mapping[str, Any]) -> Filter:
-        """A filter in the API's form, `{"mime": {"eq": "image/jpeg"}}`, for the store. Raises `Rejected`."""
+        """Return a filter in the API's form, `{"mime": {"eq": "image/jpeg"}}`, for the store. Raises `Rejected`."""
         return translate(self.types, self.type(type), where)
 
     @cached_property
@@ -74,5 +74,5 @@ class View:
         return {stored: fields for stored, fields in found.items() if fields}
 
     def searchable(self) -> dict[str, frozenset[str]]:
-        """For each stored type the stored fields that the caller may match and facet on; `relation.field` one level deep."""
+        """For each stored type, the stored fields that the caller may match and facet on; `relation.field` one level deep."""
         return self._searchable

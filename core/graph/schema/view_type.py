@@ -1,4 +1,4 @@
-"""A type and a field as one view shows them: under the view's names, with what its caller may do."""
+"""A type and a field as one view shows them: under the view's names, with the caller's permissions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["ViewField", "ViewType"]
 
 @dataclass(frozen=True, slots=True)
 class ViewField:
-    """A field under its name in the view. `target`, `enum`: names in the view. `aggregate`: the name of a to-many relation's sibling
-    that counts, '' for none. `added`: by another app than the type's own, so entities may be without it."""
+    """A field under its name in the view. `target`, `enum`: names in the view. `aggregate`: the name of the sibling field that counts a
+    to-many relation, '' if it has no such field. `added`: by another app than the type's own, so entities may lack it."""
 
     name: str
     definition: FieldDef
@@ -36,7 +36,7 @@ class ViewField:
 class ViewType:
     """A type under its name in the view; `fields` by view name, `by_stored` the same by stored name.
 
-    `addable`: whether entities may be made; not where a field that must have a value is none of the view's."""
+    `addable`: whether entities may be made; False if a required field is not in the view."""
 
     name: str
     definition: TypeDef

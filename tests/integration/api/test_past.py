@@ -179,8 +179,8 @@ async def test_a_time_beyond_the_log_is_its_end_or_its_beginning(
         ("other.1", "another log"),
         ("{epoch}.999999", "the log ends at"),
         ("{epoch}." + "9" * 5_000, "999"),
-        ("0001-01-01T00:00:00+14:00", "in no year from 1 to 9999"),
-        ("9999-12-31T23:59:59-01:00", "in no year from 1 to 9999"),
+        ("0001-01-01T00:00:00+14:00", "year in UTC must be from 1 to 9999"),
+        ("9999-12-31T23:59:59-01:00", "year in UTC must be from 1 to 9999"),
     ],
 )
 async def test_a_time_that_is_none_is_refused(cloud: Cloud, image: Any, at: str, why: str) -> None:
