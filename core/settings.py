@@ -1,4 +1,4 @@
-"""What a node is told at its start. Read once, frozen, passed in; nothing else in core reads the command line or the environment."""
+"""A node's settings. `core.cli` reads them from the command line and the environment once, at the start, and passes them in, frozen."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ __all__ = ["GraphServer", "NodeSettings", "default_data_folder", "parse_listen",
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_DOMAIN = "localhost"
-# Below this much free space the node takes no new work, so that the log itself never meets a full disk.
+# Below this much free space the node accepts no new work, so that the log itself never meets a full disk.
 DISK_RESERVE = 256 * 2**20
 
 
 def default_data_folder() -> Path:
-    """Where `pcloud up` keeps everything when not told otherwise."""
+    """Return the default folder of `pcloud up`."""
     return Path(platformdirs.user_data_dir("pcloud"))
 
 
 def parse_listen(text: str) -> tuple[str, int]:
-    """`HOST:PORT`, `[::1]:PORT` or `PORT` as host and port (0: a free one); raises `Rejected`."""
+    """Return `HOST:PORT`, `[::1]:PORT` or `PORT` as host and port (0: a free one). Raises `Rejected`."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]") or "127.0.0.1"
     if not port.isdecimal() or int(port) > 65535:
-        raise Rejected(f"{text!r} is no address to listen on: write HOST:PORT, such as {DEFAULT_LISTEN}")
+        raise Rejected(f"{text!r} is not an address to listen on: write HOST:PORT, such as {DEFAULT_LISTEN}")
     return host, int(port)
 
 
 @dataclass(frozen=True, slots=True)
 class GraphServer:
-    """A Neo4j server for the apps' types: `address` (`neo4j://user@host:7687`), and the password, which never stands on a command line."""
+    """A Neo4j server for the apps' types: `address` (`neo4j://user@host:7687`), and the password, which is never on a command line."""
 
     address: str
     password: str = field(repr=False)
 
 
 def read_graph_server(address: str, password_file: Path | None, password: str) -> GraphServer | None:
-    """What `--graph`, `--graph-password-file` and PCLOUD_GRAPH_PASSWORD say; None for the embedded graph. Raises `Rejected`."""
+    """Read `--graph`, `--graph-password-file` and PCLOUD_GRAPH_PASSWORD; None for the embedded graph. Raises `Rejected`."""
     if address in ("", "sqlite"):
         return None
     if password_file is not None:
@@ -51,7 +51,7 @@ def read_graph_server(address: str, password_file: Path | None, password: str) -
             raise Rejected(f"the password of the graph's server can't be read from {password_file}: {error}") from error
     if not password:
         raise Rejected(
-            "the graph's server wants a password: put it into a file and name that by --graph-password-file, or into the environment "
+            "the graph's server needs a password: put it into a file and name the file with --graph-password-file, or into the environment "
             "variable PCLOUD_GRAPH_PASSWORD"
         )
     return GraphServer(address, password)
@@ -60,9 +60,9 @@ def read_graph_server(address: str, password_file: Path | None, password: str) -
 @dataclass(frozen=True, slots=True)
 class NodeSettings:
     """`data`: this node's folder. `host`, `port`: of the web address, 0 for a free port. `domain`: apps are at `<app>.<domain>`.
-    `unconfined`: also run other archives than the bundled ones without a sandbox. `disk_reserve`: bytes that must stay free.
-    `files`: where what the bundled apps fetch on first use is kept. `traces`: send them as the variables OTEL_* say.
-    `graph`: the server that the apps' types are on; None keeps them in the data folder."""
+    `unconfined`: run apps without a sandbox, including those that are not bundled. `disk_reserve`: bytes that must stay free.
+    `files`: folder of the files that bundled apps fetch on first use. `traces`: send traces as the variables OTEL_* say.
+    `graph`: the server with the apps' types; None keeps them in the data folder."""
 
     data: Path = field(default_factory=default_data_folder)
     host: str = "127.0.0.1"

@@ -1,6 +1,6 @@
-"""What the running task is about: the app, run, transaction and trace that a line of the log belongs to.
+"""The context of the running task: the app, run, transaction and trace that a line of the log belongs to.
 
-It follows the task through everything it awaits. Nothing is decided by it; the log's formatter reads it.
+It follows the task through everything it awaits. Only the log's formatter reads it; no decision depends on it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ _about: ContextVar[Mapping[str, str] | None] = ContextVar("pcloud_about", defaul
 
 
 def now_about() -> Mapping[str, str]:
-    """The fields of the innermost `About` around the running task."""
+    """Return the fields of the innermost `About` around the running task."""
     return _about.get() or {}
 
 
 class About:
-    """`with About(app="photos", run=id): …`; what is empty is left out, what an outer one says stays."""
+    """`with About(app="photos", run=id): …`; empty fields are left out, fields of an outer `About` stay."""
 
     __slots__ = ("_fields", "_token")
 

@@ -1,4 +1,4 @@
-"""Opens the tracer that a node was asked for. OpenTelemetry is loaded here, and only where it is wanted."""
+"""Opens the tracer that the node's environment asks for. OpenTelemetry is loaded here, and only if traces are wanted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["open_tracer"]
 
 @contextmanager
 def open_tracer(wanted: bool) -> Iterator[Tracer]:
-    """Until the end of the block, where what is gathered is sent."""
+    """Open the tracer until the end of the block, where gathered spans are sent."""
     if not wanted:
         yield NO_TRACES
         return

@@ -1,7 +1,7 @@
-"""The tracer on OpenTelemetry: spans are gathered in memory and sent by a thread of their own, so nobody waits for the collector.
+"""The tracer on OpenTelemetry: spans are gathered in memory and sent by a separate thread, so requests never wait for the collector.
 
-Everything is set by the standard variables, which OpenTelemetry reads itself: endpoint, headers, sampler, resource, bounds of what
-is gathered. What is too much at once, or not taken by the collector, is dropped.
+The standard variables configure everything; OpenTelemetry reads them itself: endpoint, headers, sampler, resource, and limits of what
+is gathered. Spans beyond the limits, or refused by the collector, are dropped.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ KINDS: Mapping[str, SpanKind] = {kind.name.lower(): kind for kind in SpanKind}
 
 @contextmanager
 def open_telemetry(version: str, exporter: SpanExporter | None = None) -> Iterator[OpenTelemetry]:
-    """Until the end of the block, where what is gathered is sent, as far as the collector takes it at once."""
+    """Open the tracer until the end of the block, where gathered spans are sent, as far as the collector accepts them at once."""
     provider = TracerProvider(resource=resource(version), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
     try:
         yield OpenTelemetry(provider.get_tracer("pcloud", version))
     finally:
-        # It would try for half a minute where the collector is away, and nobody's stop waits for that.
+        # It would retry for half a minute if the collector is down, and a stop must not wait for that.
         last = Thread(target=provider.shutdown, name="last traces", daemon=True)
         last.start()
         last.join(LAST_SECONDS)
 
 
 def resource(version: str) -> Resource:
-    """Who sends: `pcloud`, unless the environment names the service (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES)."""
+    """Return the sender: `pcloud`, unless the environment names the service (OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES)."""
     told = Resource.create()
     ours: dict[str, Any] = {"service.version": version}
     if str(told.attributes.get("service.name", "")).startswith("unknown_service"):
@@ -55,7 +55,7 @@ def resource(version: str) -> Resource:
 
 
 class OpenTelemetry:
-    """A `core.trace.Tracer`."""
+    """Implements `core.trace.Tracer`."""
 
     def __init__(self, tracer: trace.Tracer) -> None:
         self._tracer = tracer
@@ -86,7 +86,7 @@ class OpenTelemetry:
 
 
 class OpenSpan:
-    """A `core.trace.Span`."""
+    """Implements `core.trace.Span`."""
 
     __slots__ = ("_span",)
 
@@ -110,7 +110,7 @@ class OpenSpan:
 
 
 def parent_context(traceparent: str) -> contexts.Context:
-    """A context whose span is the one named; an empty one, which begins a new trace, for what is no traceparent."""
+    """Return a context with the named span as its parent; for an invalid traceparent an empty one, which begins a new trace."""
     found = TRACEPARENT.fullmatch(traceparent)
     if found is None:
         return contexts.Context()

@@ -1,9 +1,9 @@
-"""What core needs of a tracer, and the one that does nothing.
+"""The tracer that core needs, and one that does nothing.
 
-A trace goes on by W3C's `traceparent` (https://www.w3.org/TR/trace-context/): in an HTTP request, in the header of an event on
-the log, of a durable call, of a call on the bus. Within one task it goes on by itself.
+A trace is carried on by W3C's `traceparent` (https://www.w3.org/TR/trace-context/): in an HTTP request, in the header of an event on
+the log, of a durable call, of a call on the bus. Within one task it is carried on by itself.
 
-Names and attributes tell apps, types, actions and ids of runs and transactions; never arguments, results or what is in the graph.
+Names and attributes hold apps, types, actions and ids of runs and transactions; never arguments, results or the contents of the graph.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Value = str | int | float | bool
 class Span(Protocol):
     @property
     def traceparent(self) -> str:
-        """What to hand on, so that what comes of it belongs here; '' without traces."""
+        """What to pass on, so that resulting spans belong to this one; '' without traces."""
         ...
 
     def note(self, **attributes: Value) -> None:
@@ -29,11 +29,11 @@ class Span(Protocol):
         ...
 
     def rename(self, name: str) -> None:
-        """Give it the name that was not known when it began."""
+        """Set the name, if it was not known at the beginning."""
         ...
 
     def fail(self, code: str) -> None:
-        """Say that it ended with this error."""
+        """Record that the span ended with this error."""
         ...
 
 
@@ -41,17 +41,17 @@ class Tracer(Protocol):
     def span(
         self, name: str, kind: Kind = "internal", parent: str = "", **attributes: Value
     ) -> AbstractContextManager[Span]:
-        """What happens within; below `parent` (a traceparent; one that is none begins a new trace), else below the span that
-        this task is in. An error that leaves the block is noted by its code alone."""
+        """Trace the block; below `parent` (a traceparent; an invalid one begins a new trace), else below the task's current
+        span. For an error that leaves the block, only its code is recorded."""
         ...
 
     def past(self, name: str, kind: Kind, parent: str, began: float, ended: float, **attributes: Value) -> None:
-        """A span that is over already; seconds since 1970."""
+        """Record a span that is over already; times in seconds since 1970."""
         ...
 
 
 class NoTraces:
-    """Costs a call and nothing else."""
+    """Costs one function call."""
 
     traceparent = ""
 

@@ -1,4 +1,4 @@
-"""Whether the environment asks for traces, by the standard variables of OpenTelemetry. Loads nothing of it."""
+"""Whether the environment asks for traces, by the standard variables of OpenTelemetry. Does not load OpenTelemetry."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
 
 
 def traces_wanted(variables: Mapping[str, str]) -> bool:
-    """True where an endpoint is named and nothing switches traces off. Raises `Rejected` for an exporter or a protocol that
-    is not here: whoever asked for traces must not find out later that there are none."""
+    """Return True if an endpoint is named and nothing switches traces off. Raises `Rejected` for an unsupported exporter or
+    protocol, which would otherwise be noticed only when traces are missing."""
     if variables.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return False
     exporter = variables.get("OTEL_TRACES_EXPORTER", "").strip()
     if exporter == "none" or not (exporter or any(variables.get(name) for name in ENDPOINTS)):
         return False
     if exporter not in ("", "otlp"):
-        raise Rejected(f"OTEL_TRACES_EXPORTER is {exporter!r}: PCloud sends traces by otlp alone")
+        raise Rejected(f"OTEL_TRACES_EXPORTER is {exporter!r}: PCloud sends traces only by otlp")
     protocol = next((variables[name] for name in PROTOCOLS if variables.get(name)), "http/protobuf")
     if protocol != "http/protobuf":
-        raise Rejected(f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}: PCloud sends traces by http/protobuf alone")
+        raise Rejected(f"OTEL_EXPORTER_OTLP_PROTOCOL is {protocol!r}: PCloud sends traces only by http/protobuf")
     return True

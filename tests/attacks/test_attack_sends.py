@@ -226,7 +226,7 @@ async def test_attack_send_by_a_capability_that_has_ended_is_refused(core: Core,
     else:
         await write(core, "App", "evil", "delete")
     await come_up(core, "other")
-    await refused(core, id, "no capability" if way == "taken back" else "evil has no grant to call other/told")
+    await refused(core, id, "do not hold" if way == "taken back" else "evil has no grant to call other/told")
 
 
 async def test_a_send_by_a_capability_keeps_its_token_nowhere(core: Core) -> None:
@@ -249,7 +249,7 @@ async def test_attack_a_record_of_a_capability_calls_nothing_without_its_token(c
     (record,) = core.directory.records.capabilities
     for text in (record, f"capability:{record}", f"handed:{record}"):
         for way in (core.calls.call, core.calls.send):
-            with pytest.raises(Exception, match=r"no capability|no target|no app name"):
+            with pytest.raises(Exception, match=r"do not hold|not a target|no app name"):
                 await way(Caller("app", "store"), text, {})
 
 

@@ -1,5 +1,5 @@
-"""Who called what, and who was refused what: by core, by nats-server, by the kernel. One place writes it down (`Audit`), one reads it
-(`read_audit`); both are the owner's alone."""
+"""Who called what, and who was refused what: by core, by nats-server, by the kernel. `Audit` writes it down, `read_audit` reads it; only
+the owner may use either."""
 
 from core.access.audit.bus import watch_bus
 from core.access.audit.log import ANYONE, Audit

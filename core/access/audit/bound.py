@@ -1,7 +1,7 @@
-"""Keeps refusals from filling the audit log: whoever is refused a thousand times a second would else push everything older out of it.
+"""Keeps refusals from filling the audit log: a caller that is refused a thousand times a second would push out all older records.
 
-In each window of time, so many refusals of one kind to one actor (through one app) are told one by one; the others are counted and
-told as one record, like the last of them, when the window ends."""
+In each window of time, a number of refusals of one kind to one actor (through one app) are recorded one by one. Further refusals are
+counted, and recorded as one record, in the form of the last of them, when the window ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Window:
 
 
 class Refusals:
-    """`overflow` is given the one record for those that were counted. `close` ends all windows now."""
+    """`overflow` receives the one record for the counted refusals. `close` ends all windows now."""
 
     def __init__(self, most: int = 30, seconds: float = 10.0) -> None:
         self._most = most
@@ -33,7 +33,7 @@ class Refusals:
         self.overflow: Callable[[Record], None] = lambda record: None
 
     def admit(self, record: Record) -> bool:
-        """Whether this one is told now; else it is counted."""
+        """Return True if this one is recorded now; else it is counted."""
         key = record.get("kind"), record.get("actor"), record.get("through")
         if (window := self._windows.get(key)) is None:
             end = asyncio.get_running_loop().call_later(self._seconds, self._end, key)

@@ -1,4 +1,4 @@
-"""Turns what nats-server refused into records: the bus tells nobody else."""
+"""Turns nats-server's refusals into records: only the server's log has them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REFUSED = {
 
 
 class Server(Protocol):
-    """The part of `eventstore.EmbeddedServer` that is needed here."""
+    """The part of `eventstore.EmbeddedServer` that this file uses."""
 
     @property
     def log_path(self) -> object: ...
@@ -31,7 +31,7 @@ class Server(Protocol):
 
 
 async def watch_bus(server: Server, audit: Audit) -> None:
-    """Until cancelled. The actor is the app whose key the connection proved; of somebody who was not let in, nobody knows."""
+    """Until cancelled. The actor is the app whose key the connection proved; after a failed sign-in the actor is unknown."""
     async for denials in follow_denials(server.log_path):  # type: ignore[arg-type]
         for denial in denials:
             audit.refused(

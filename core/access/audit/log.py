@@ -1,19 +1,19 @@
 """Writes down who called what and who was refused what, how it ended and how long it took: never arguments, results or tokens.
 
-Records go to the stream AUDIT behind the caller's back, so that an answer does not wait for another fsync; they are written in order,
-and what is waiting is bounded. Those still waiting when core is killed are lost: what happened to the data is in the log.
+Records go to the stream AUDIT in the background, so that an answer does not wait for another fsync. They are written in order, and
+the number of waiting records is limited. Records that still wait when core is killed are lost: changes of the data are in the log.
 
 A record, as it is read back:
 
     kind      call, send, api, bus, limit, archive, web, network
     time      seconds since 1970
-    actor     person:ID, device:ID, app:NAME, or anyone where nobody knows who it was
+    actor     person:ID, device:ID, app:NAME, or anyone if the caller is unknown
     through   the app through whose page, gateway or web server a person or device acted; '' for none
     target    what was asked for: app/action, a subject of the bus, a resource
     what      what was done with it, or why it was refused, in a few words
     outcome   OK, or the code of the error
     seconds   how long it took
-    count     how many such refusals this one stands for, where there were too many to be told one by one
+    count     how many refusals this record stands for, if they were too many to record one by one
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = ["ANYONE", "LONGEST_TEXT", "Audit"]
 log = logging.getLogger(__name__)
 Record = Mapping[str, Any]
 ANYONE = "anyone"
-# What is written down may be of an attacker's making.
+# The recorded texts may come from an attacker.
 LONGEST_TEXT = 256
 
 
 class Audit:
-    """Made by `Audit.open`, which writes what is left and closes it."""
+    """Made by `Audit.open`, which writes the waiting records and closes it."""
 
     def __init__(
         self, write: Callable[[Record], Awaitable[Any]], waiting: int, refusals: Refusals | None = None
@@ -65,16 +65,16 @@ class Audit:
 
     @property
     def waiting(self) -> int:
-        """Records that are not written yet."""
+        """Number of records that are not written yet."""
         return self._records.qsize()
 
     async def record(self, record: Record) -> None:
-        """What happened, complete. Returns at once unless very many are waiting. Refusals are bounded as in `refused`."""
+        """Record a complete event. Returns at once unless very many are waiting. Refusals are limited as in `refused`."""
         if record.get("outcome", "OK") == "OK" or self._refusals.admit(record):
             await self._records.put(record)
 
     def noted(self, record: Record) -> None:
-        """What happened, complete. Never waits: where very many are waiting, it is left out."""
+        """Record a complete event. Never waits: if very many are waiting, the record is dropped."""
         self._offer(record)
 
     def refused(
@@ -89,8 +89,8 @@ class Audit:
         at: float | None = None,
         count: int = 1,
     ) -> None:
-        """Somebody was refused something, or met a bound. Never waits: past a number in a while, refusals of one kind to one actor
-        are only counted, and told as one record. `through`: the app through which the actor asked."""
+        """Record a refusal, or a limit that was met. Never waits: beyond a number per window, refusals of one kind to one actor
+        are only counted, and recorded as one record. `through`: the app through which the actor sent the request."""
         record: dict[str, Any] = {
             "kind": kind, "time": time.time() if at is None else at, "actor": actor, "through": through,
             "target": target[:LONGEST_TEXT], "what": what[:LONGEST_TEXT], "outcome": outcome, "seconds": 0.0,
@@ -104,14 +104,14 @@ class Audit:
         try:
             self._records.put_nowait(record)
         except asyncio.QueueFull:
-            log.warning("too much is waiting to be written to the audit log; left out: %s", dict(record))
+            log.warning("too many records wait to be written to the audit log; dropped: %s", dict(record))
 
     async def _run(self) -> None:
         while True:
             record = await self._records.get()
             try:
                 await self._write(record)
-            except Exception as error:  # one record must not end them all: calls wait when nobody writes
+            except Exception as error:  # one record must not end the writer: calls would wait for ever
                 log.warning(
                     "a record could not be written to the audit log: %s",
                     error,

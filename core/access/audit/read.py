@@ -1,7 +1,7 @@
 """Reads the audit log, newest first, page by page.
 
-The stream is read backwards in pieces, of the wanted kind alone; which app a record is about stands inside it, so a page that asks for
-an app that is rarely met may look at very many records. That is bounded by time."""
+The stream is read backwards in pieces, of the wanted kind only. A record's app is inside the record, so a page for an app with few
+records may have to read very many. A time limit bounds that."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LONGEST = 30.0
 
 
 class AuditRecords(Protocol):
-    """The part of `eventstore.EventStore` that is needed here."""
+    """The part of `eventstore.EventStore` that this file uses."""
 
     async def audit_range(self) -> tuple[int, int]: ...
 
@@ -33,7 +33,7 @@ class AuditRecords(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AuditPage:
-    """`after`: what the next page is asked with; None when there is nothing older."""
+    """`after`: the argument for the next page; None if nothing is older."""
 
     records: list[dict[str, Any]]
     after: str | None
@@ -42,9 +42,10 @@ class AuditPage:
 async def read_audit(
     store: AuditRecords, *, first: int = 50, after: str = "", app: str = "", kind: str = ""
 ) -> AuditPage:
-    """At most `first` records older than `after`, newest first. `app`: those that this app did, or that were done to it or through it.
+    """Return at most `first` records older than `after`, newest first. `app`: records of what this app did, or what was done to it or
+    through it.
 
-    Raises `Rejected`, or `Unavailable` when finding them takes too long."""
+    Raises `Rejected`, or `Unavailable` if finding them takes too long."""
     if not 0 < first <= LARGEST_PAGE:
         raise Rejected(f"`first` is {first}: ask for 1 to {LARGEST_PAGE} records")
     oldest, newest = await store.audit_range()
@@ -75,7 +76,7 @@ async def _piece(store: AuditRecords, start: int, end: int, kind: str) -> list[t
 
 
 def upcast(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record in today's form: older ones say `owner`, and `eyes` for what is `through` now."""
+    """Return a record in today's form: older ones have `owner`, and `eyes` for the present `through`."""
     through = record.get("through") or record.get("eyes", "")
     now = {**record, "actor": upcast_actor(str(record.get("actor", ""))), "through": through}
     now.pop("eyes", None)
@@ -83,7 +84,7 @@ def upcast(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def concerns(record: Mapping[str, Any], app: str) -> bool:
-    """Whether the app did it, it was done to the app, or through the app."""
+    """Return True if the app did it, or if it was done to the app or through the app."""
     if record.get("actor") == f"app:{app}" or record.get("through") == app:
         return True
     return any(str(record.get(key, "")).partition("/")[0] == app for key in ("target", "action"))
@@ -93,4 +94,4 @@ def _place(after: str) -> int:
     try:
         return int(after)
     except ValueError:
-        raise Rejected(f"{after!r} is no place in the audit log: pass a record's `_cursor`") from None
+        raise Rejected(f"{after!r} is not a position in the audit log: pass a record's `_cursor`") from None

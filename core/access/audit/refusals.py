@@ -1,4 +1,4 @@
-"""What core itself refuses besides calls: requests to the API, and archives."""
+"""Core's own refusals apart from calls: requests to the API, and archives."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["api_refused", "archive_audited"]
 
 
 def api_refused(audit: Audit, caller: Caller, errors: Sequence[Mapping[str, Any]]) -> None:
-    """The errors of one GraphQL answer. What somebody may not do is written down; what makes no sense (a type that is not in the view,
-    a query that is too large) only where an app, or the page of one, asked for it: people mistype."""
+    """Record the errors of one GraphQL answer. Missing permissions are always recorded; invalid requests (a type that is not in the view,
+    a query that is too large) only if an app, or the page of one, sent them: people mistype."""
     telling = {Forbidden.code, Rejected.code} if caller.view_app else {Forbidden.code}
     for error in errors:
         if (code := error["extensions"]["code"]) in telling:
@@ -27,7 +27,7 @@ def api_refused(audit: Audit, caller: Caller, errors: Sequence[Mapping[str, Any]
 
 @asynccontextmanager
 async def archive_audited(audit: Audit, sha256: str, actor: str = OWNER.actor) -> AsyncIterator[None]:
-    """Writes it down, under the archive's `sha256`, when it is refused within."""
+    """Record a refusal of the archive within the block, under its `sha256`."""
     try:
         yield
     except PCloudError as error:

@@ -1,8 +1,8 @@
-"""What each app was allowed by the owner: made from its manifest, reviewed in plain words, stored as nodes of
+"""What the owner has granted to each app: requested by its manifest, reviewed in plain words, stored as nodes of
 `core/Grant`.
 
 request     from a manifest's `uses` to grants that wait for the owner, and what an upgrade carries over
-wording     what a grant means, for the one who decides
+wording     what a grant means, in words for the owner
 node        how a grant is stored
 """
 

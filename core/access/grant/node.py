@@ -1,4 +1,4 @@
-"""How a grant is written to the log: the node `core/Grant`, its id made of app, verb and target; `projections.directory` reads it."""
+"""How a grant is written to the log: as a node `core/Grant` with an id made of app, verb and target; `projections.directory` reads it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def grant_ref(grant: Grant) -> Ref:
 
 
 def grant_values(grant: Grant) -> dict[str, Any]:
-    """The node's fields; the manifest's `as` is stored as `alias`. None: has no value."""
+    """Return the node's fields; the manifest's `as` is stored as `alias`. None: the field has no value."""
     return {
         "app": grant.app,
         "verb": grant.verb,

@@ -1,4 +1,4 @@
-"""From what an app asks for to what the owner is asked, and from the answers to what holds."""
+"""Turns an app's requests into questions to the owner, and the owner's answers into grants."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["carry_over", "decide", "grant_id", "requested_grants"]
 
 
 def grant_id(app: str, verb: str, target: str) -> str:
-    """The id of the node that holds this grant: the same wherever it is asked for again."""
+    """Return the id of the node that holds this grant: the same each time it is requested."""
     return hashlib.sha256("\0".join((app, verb, target)).encode()).hexdigest()[:32]
 
 
 def requested_grants(manifest: Manifest) -> tuple[Grant, ...]:
-    """One grant per thing that an entry of `uses` asks for, all pending; raises `Rejected` for an entry that names nothing, or the
-    same thing twice."""
+    """Return one pending grant for each thing that an entry of `uses` asks for. Raises `Rejected` for an entry without a target, or for
+    two equal entries."""
     grants: dict[str, Grant] = {}
     for position, use in enumerate(manifest.uses, 1):
         for grant in _grants(manifest.name, use, position):
@@ -32,15 +32,15 @@ def requested_grants(manifest: Manifest) -> tuple[Grant, ...]:
 
 
 def carry_over(requested: Sequence[Grant], held: Sequence[Grant]) -> tuple[Grant, ...]:
-    """The grants of an app's new version: what the owner has decided stays, what asks for more is pending."""
+    """Return the grants of an app's new version: the owner's decisions stay, requests for more are pending."""
     before = {grant.id: grant for grant in held}
     return tuple(_carried(grant, before.get(grant.id)) for grant in requested)
 
 
 def decide(grants: Sequence[Grant], answers: Mapping[str, bool]) -> tuple[Grant, ...]:
-    """The pending grants as approved or rejected, by id; one without an answer is rejected. The others stay as they are.
+    """Return the pending grants as approved or rejected, by id; a grant without an answer is rejected. The others stay as they are.
 
-    Raises `Forbidden` when one is rejected that the app can't do without.
+    Raises `Forbidden` if a rejected grant is one that the app requires.
     """
     decided = tuple(
         dataclasses.replace(grant, state="approved" if answers.get(grant.id, False) else "rejected")
@@ -51,7 +51,7 @@ def decide(grants: Sequence[Grant], answers: Mapping[str, bool]) -> tuple[Grant,
     refused = [grant for grant in decided if grant.state == "rejected" and not grant.optional]
     if refused:
         names = ", ".join(f"{grant.verb} {grant.target}" for grant in refused)
-        raise Forbidden(f"{refused[0].app} is not installed: it needs what was not granted: {names}")
+        raise Forbidden(f"{refused[0].app} is not installed: it requires grants that were rejected: {names}")
     return decided
 
 

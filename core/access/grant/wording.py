@@ -1,7 +1,7 @@
-"""Says in plain words what a grant lets an app do: this is what the owner reads before deciding.
+"""Says in plain words what a grant lets an app do: the owner reads this before deciding.
 
-Names are those that the owner knows: an app's title, a type's name as a noun, and what type and action are about, quoted from the app
-that has them. Nothing of it is taken from the app that asks.
+Names are those that the owner knows: an app's title, a type's name as a noun, and the descriptions of types and actions, quoted from the
+app that has them. No text comes from the app that asks.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from projections.directory import Grant
 __all__ = ["Words", "describe", "explain_capability"]
 
 ROLE = "role:"
-# Of a description, which may be long.
+# A description may be long.
 QUOTED = 120
 PLURALS = (("[^aeiou]y$", "y$", "ies"), ("(s|x|z|ch|sh)$", "$", "es"), ("$", "$", "s"))
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What installed apps say of themselves. `titles`: by app; `types` and `actions`: descriptions by `app/Type` and `app/action`;
+    """Texts of installed apps about themselves. `titles`: by app; `types` and `actions`: descriptions by `app/Type` and `app/action`;
     `takers`: those of the actions that take another action. `roles`: the app that holds each.
-    What is not in here is called by its plain name."""
+    Anything without an entry is called by its plain name."""
 
     titles: Mapping[str, str] = field(default_factory=dict)
     types: Mapping[str, str] = field(default_factory=dict)
@@ -36,27 +36,27 @@ class Words:
     roles: Mapping[str, str] = field(default_factory=dict)
 
     def app(self, name: str) -> str:
-        """The app's title, with its name where that is another: no app may pass for one with the same title."""
+        """Return the app's title, with its name if they differ: an app can't pass for another one with the same title."""
         title = self.titles.get(name) or name
         return title if "-".join(title.lower().split()) == name else f"{title} ({name})"
 
     def holder(self, target: str) -> tuple[str, str]:
-        """How to say who answers calls to `app` or `role:ROLE`, and the app that does at present ('' for none)."""
+        """Return how to name the app that answers calls to `app` or `role:ROLE`, and the app that does at present ('' if no app does)."""
         if not target.startswith(ROLE):
             return self.app(target), target
         role = target.removeprefix(ROLE)
         if app := self.roles.get(role):
-            return f"{self.app(app)}, or what takes its place,", app
+            return f"{self.app(app)}, or the app that replaces it,", app
         return f"whichever app provides “{spoken(role)}”", ""
 
 
 def describe(grant: Grant, words: Words | None = None) -> str:
-    """What comes after "may", such as "see all images that Image importer keeps (“A picture of yours.”)"."""
+    """Return the words after "may", such as "see all images that Image importer keeps (“A picture of yours.”)"."""
     return _SENTENCES[grant.verb](grant, words or Words())
 
 
 def explain_capability(giver: str, receiver: str, action: str, words: Words | None = None) -> str:
-    """What comes after "it will", of an app that hands `app/action` to a receiver (`app` or `role:ROLE`)."""
+    """Return the words after "it will", about an app that hands `app/action` to a receiver (`app` or `role:ROLE`)."""
     words = words or Words()
     whom, _ = words.holder(receiver)
     owner, _, name = action.rpartition("/")
@@ -65,12 +65,12 @@ def explain_capability(giver: str, receiver: str, action: str, words: Words | No
 
 
 def spoken(name: str) -> str:
-    """`get-object` as words."""
+    """Return `get-object` as words."""
     return name.replace("-", " ").replace("_", " ")
 
 
 def plural(type_: str) -> str:
-    """`ImageSegment` as "image segments"."""
+    """Return `ImageSegment` as "image segments"."""
     noun = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", type_).replace("_", " ")
     noun = " ".join(word if word.isupper() and len(word) > 1 else word.lower() for word in noun.split())
     ending = next((old, new) for fits, old, new in PLURALS if re.search(fits, noun))
@@ -110,8 +110,8 @@ def _network(grant: Grant, words: Words) -> str:
     try:
         network = parse_network(grant.target)
     except Rejected:
-        # Of an installation from before, when such a thing could be asked for.
-        return f"use the network “{grant.target}”, which no app is given any more"
+        # For an installation from a time when such a thing could be requested.
+        return f"use the network “{grant.target}”, which is no longer granted to apps"
     if not network.host:
         return "connect to every host on the internet, but to no machine in your home"
     if network.below:

@@ -1,4 +1,4 @@
-"""How much each app may ask of the node in a while, and write into the log in all, so that none takes it from the others."""
+"""How much each app may ask of the node per second, and write into the log in all, so that each app leaves enough for the others."""
 
 from core.access.quota.graph import GraphQuota
 from core.access.quota.quotas import Quotas, QuotaSettings

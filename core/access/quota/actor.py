@@ -1,4 +1,4 @@
-"""Whose quota an actor counts against."""
+"""The app against whose quota an actor counts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ PLATFORM = "core"
 
 
 def charged(actor: str) -> str:
-    """The app that `actor` (as in an event's header) names; '' for people, devices and the platform, which have no quota."""
+    """Return the app that `actor` (as in an event's header) names; '' for people, devices and the platform, which have no quota."""
     sort, _, app = actor.partition(":")
     return app if sort == "app" and app != PLATFORM else ""

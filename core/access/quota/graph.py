@@ -1,7 +1,7 @@
-"""How much of the log each app may fill with what it writes into the graph: everything in it is kept, so a rate alone is no bound.
+"""How much of the log each app may fill with its writes to the graph: the log keeps everything, so a rate alone is not a limit.
 
-What it has written is folded from the log, so it is the same after a restart and on every node. What is being written counts as well,
-on this node.
+The amount written is folded from the log, so it is the same after a restart and on every node. Writes in progress on this node count
+as well.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pcloud.errors import Unavailable
 __all__ = ["EVENT", "GraphQuota"]
 
 KIND = "graph"
-# Bytes of an event beside what it sets: subject and headers.
+# Bytes of an event apart from its values: subject and headers.
 EVENT = 400
 
 
 class GraphQuota:
-    """`written`: bytes by app, as the log has them. `allowed`: bytes that the app may write, 0 for no bound."""
+    """`written`: bytes by app, as the log has them. `allowed`: bytes that the app may write, 0 for no limit."""
 
     def __init__(
         self, written: Callable[[str], int], allowed: Callable[[str], int], refusals: Refusals | None = None
@@ -30,22 +30,22 @@ class GraphQuota:
         self._written, self._allowed = written, allowed
         self._refusals = refusals or Refusals()
         self._writing: Counter[str] = Counter()
-        self._refused: dict[str, int] = {}  # by app, the size of what was refused last and is still too much
+        self._refused: dict[str, int] = {}  # by app, the size of the last refused write that is still too much
 
     def used(self, app: str) -> int:
-        """Bytes that it has written."""
+        """Return the bytes that the app has written."""
         return self._written(app)
 
     def problem(self, app: str) -> str:
-        """Why writes of the app are refused now; '' when they are not, or it has not tried."""
+        """Return why writes of the app are refused now; '' if they are not, or if the app has not tried."""
         if (size := self._refused.get(app)) is None:
             return ""
         return self._beyond(app, size)
 
     @contextmanager
     def writing(self, actor: str, count: int, size: int, *, removes: bool = False) -> Iterator[None]:
-        """`actor` (as in an event's header) writes `count` events that set `size` bytes, until the block's end. Raises `Unavailable`
-        where an app is beyond its quota, unless these events only delete (`removes`)."""
+        """`actor` (as in an event's header) writes `count` events that set `size` bytes, until the end of the block. Raises `Unavailable`
+        if an app is beyond its quota, unless these events only delete (`removes`)."""
         if not (app := charged(actor)):
             yield
             return
@@ -72,6 +72,6 @@ class GraphQuota:
         if not allowed or self._written(app) + self._writing[app] + size <= allowed:
             return ""
         return (
-            f"{app} has written {self._written(app) / 2**20:.1f} MiB into the graph, and may write {allowed / 2**20:g} MiB in all, "
-            f"with what it has changed and deleted since: allow it more with `pcloud app limits {app} --graph SIZE`"
+            f"{app} has written {self._written(app) / 2**20:.1f} MiB into the graph; its quota is {allowed / 2**20:g} MiB in all, "
+            f"including what it has changed and deleted since: raise it with `pcloud app limits {app} --graph SIZE`"
         )

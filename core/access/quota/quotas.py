@@ -1,7 +1,7 @@
-"""Counts the events that each app writes and the calls that it makes, and refuses what is beyond its share. Refused is
-not lost: the app is told when to try again, and the SDK and the event processor do.
+"""Counts the events that each app writes and the calls that it makes, and refuses those beyond its quota. A refusal loses
+nothing: it says when to try again, and the SDK and the event processor do.
 
-The owner, the owner's devices and the platform itself are not counted: nobody else could undo what an app does."""
+The owner, the owner's devices and the platform itself are not counted: they must be able to undo what an app does."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ MOST = 1000
 
 @dataclass(frozen=True, slots=True)
 class QuotaSettings:
-    """For each app: events and calls a second in the long run, and so many at once before that counts. A transaction
-    has up to 1000 events, so a burst is never less. A large event counts once for each `event_bytes` that it has begun."""
+    """For each app: events and calls a second in the long run, and the burst that is allowed at once. A transaction
+    has up to 1000 events, so a burst is never less. A large event counts once for each started `event_bytes`."""
 
     events: float = 1_000.0
     events_burst: float = 20_000.0
@@ -48,13 +48,13 @@ class Quotas:
         self._buckets: dict[tuple[str, Kind], Bucket] = {}
 
     def events(self, actor: str, count: int, size: int = 0) -> None:
-        """`actor` (as in an event's header) is about to write `count` events that have `size` bytes together; raises
+        """`actor` (as in an event's header) is about to write `count` events with `size` bytes in all. Raises
         `Unavailable` beyond its quota."""
         count += size // self.settings.event_bytes
         self._take(actor, "events", count, self.settings.events, self.settings.events_burst)
 
     def calls(self, actor: str) -> None:
-        """`actor` is about to call or to send; raises `Unavailable` beyond its quota."""
+        """`actor` is about to call or to send. Raises `Unavailable` beyond its quota."""
         self._take(actor, "calls", 1, self.settings.calls, self.settings.calls_burst)
 
     def _take(self, actor: str, kind: Kind, count: int, rate: float, burst: float) -> None:
@@ -69,9 +69,9 @@ class Quotas:
         if seconds > 0:
             what = f"{app} is beyond its quota of {rate:g} {kind} a second ({burst:g} at once)"
             self.refusals.add(app, kind, what)
-            raise Unavailable(f"{what}: try again in {seconds:.1f} s, and do more in one request where you can")
+            raise Unavailable(f"{what}: try again in {seconds:.1f} s, and do more in one request if you can")
 
     def _forget(self, now: float) -> None:
-        """Buckets that are full again say nothing, and apps come and go."""
+        """Drop buckets that are full again: they hold no information, and apps come and go."""
         if len(self._buckets) >= MOST:
             self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.full(now)}

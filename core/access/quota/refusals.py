@@ -1,4 +1,4 @@
-"""What apps were refused for being beyond a quota: counted each time, told to the owner once in a while."""
+"""Refusals of apps beyond a quota: each one is counted, and the owner is notified once per window."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OnExceeded = Callable[[str, str, str], None]
 
 
 class Refusals:
-    """`window`: seconds in which one refusal of an app and kind is told. `counts`: by app and kind, since the start."""
+    """`window`: seconds in which one refusal of an app and kind is reported. `counts`: by app and kind, since the start."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""About how many bytes a value of plain data takes as JSON: cheap, and counted as often as it would be written."""
+"""Estimates how many bytes a value of plain data takes as JSON: cheap, and counted each time the value would be written."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any
 
 __all__ = ["size_of"]
 
-# A number, a key, what stands around a value.
+# A number, a key, the punctuation around a value.
 SMALL = 8
 
 
 def size_of(value: Any, most: int | float = float("inf")) -> int:
-    """At least the letters of all texts in it; stops when it is more than `most`, and gives what it has by then."""
+    """Count at least the letters of all texts in it; stop beyond `most`, and return the count so far."""
     size, waiting = 0, [(value,)]
     while waiting and size <= most:
         one: Any = waiting.pop()

@@ -1,9 +1,9 @@
 """Checks a call's arguments against the types in the callee's manifest, before anything is sent.
 
 The types are GraphQL input types over `ID String Int Int64 Float Boolean DateTime JSON`, with `!` and lists. Unlike
-GraphQL a single value is not taken for a list of one. `Int` holds 64 bits: an object's size must fit, and JSON
-carries it. Beside them stands `Action`: an action that the caller hands over. It is never among the values, which may
-be anyone's data, but in a part of the call of its own."""
+in GraphQL, a single value is not accepted for a list of one. `Int` holds 64 bits: an object's size must fit, and JSON
+carries it. A further type is `Action`: an action that the caller hands over. It is never among the values, which may
+be anyone's data, but in a separate part of the call."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _ACTIONS = ("Action", "Action!")
 
 
 def takes_action(type_: str) -> bool:
-    """Whether an argument of this type is an action that is handed over."""
+    """Return True if an argument of this type is an action that is handed over."""
     return type_ in _ACTIONS
 
 
 def check_arguments(
     action: str, types: Mapping[str, str], args: Mapping[str, Any], actions: Collection[str] = ()
 ) -> dict[str, Any]:
-    """The arguments with ids as text; raises `Rejected` that names each one that is unknown, missing or of another
-    type. `actions`: the arguments for which an action is handed over."""
+    """Return the arguments with ids as text. Raises `Rejected` that names each argument that is unknown, missing or of
+    another type. `actions`: the arguments for which an action is handed over."""
     if not isinstance(args, Mapping):
-        raise Rejected(f"the arguments of {action} are an object of names and values, not {_shown(args)}")
+        raise Rejected(f"the arguments of {action} must be an object of names and values, not {_shown(args)}")
     problems: list[str] = []
     if unknown := [str(name) for name in (*args, *actions) if name not in types]:
         known = ", ".join(f"{name}: {type_}" for name, type_ in types.items()) or "none"
@@ -60,12 +60,12 @@ def check_arguments(
 
 
 class _Wrong(Exception):
-    """A problem in its own words."""
+    """A problem, with its message."""
 
 
 def _check_handed_over(name: str, type_: str, is_value: bool, is_action: bool) -> None:
     if is_value or (not is_action and type_.endswith("!")):
-        what = "is handed over, it can't be a value" if is_value else "is missing"
+        what = "is handed over and can't be a value" if is_value else "is missing"
         raise _Wrong(f'{name}: {type_} {what}: name it beside `args`, as `actions: {{"{name}": "APP/ACTION"}}`')
 
 
@@ -74,7 +74,7 @@ def _parsed(type_: str) -> TypeNode:
     try:
         return parse_type(type_)
     except GraphQLError as error:
-        raise Rejected(f"{type_!r} is no GraphQL input type: {error.message}") from error
+        raise Rejected(f"{type_!r} is not a GraphQL input type: {error.message}") from error
 
 
 def _coerce(type_: TypeNode, value: Any) -> Any:
@@ -92,7 +92,7 @@ def _coerce(type_: TypeNode, value: Any) -> Any:
     coerce = _SCALARS.get(type_.name.value)
     if coerce is None:
         raise Rejected(
-            f"the manifest names the argument type {type_.name.value!r}; known are {', '.join(ARGUMENT_TYPES)}"
+            f"the manifest names the argument type {type_.name.value!r}; use one of {', '.join(ARGUMENT_TYPES)}"
         )
     return coerce(value)
 
@@ -155,6 +155,6 @@ ARGUMENT_TYPES = tuple(_SCALARS)
 
 
 def _shown(value: Any) -> str:
-    """The value as an error may show it: short."""
+    """Return the value in the short form in which an error shows it."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,5 +1,5 @@
-"""Who may call an app's actions now, and since when: what an app needs that hands out keys, to end them with the right they stand on, and
-what decides of a call of which only the action is known."""
+"""Who may call an app's actions now, and since when. An app that hands out keys needs this to end them together with the right that they
+depend on. Also decides about calls of which only the action is known."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["CALLERS_CHANGED", "Rights", "callers_of", "demand_any"]
 
 CALLERS_CHANGED = "callers-changed"
 Rights = dict[str, dict[str, int]]
-"""By caller, as it is named to the app: action → the sequence in the log since when it may be called without a break."""
+"""By caller, as the app knows it: action → the sequence in the log since which the caller may call it without a break."""
 
 
 def callers_of(directory: Directory, app: str) -> Rights:
-    """Raises `NotFound` for an app that is not here. For the owner and for devices the sequence is 0: what a device has lost it never gets
-    back."""
+    """Raises `NotFound` for an app that is not installed. For the owner and for devices the sequence is 0: a device never regains a right
+    that it has lost."""
     manifest = directory.app(app).manifest
     actions = [action.name for action in manifest.actions if not action.internal]
     names = [app, *(f"role:{role}" for role in manifest.provides if _holds(directory, app, role))]
@@ -42,14 +42,14 @@ def callers_of(directory: Directory, app: str) -> Rights:
 
 
 def demand_any(directory: Directory, caller: Caller, name: ActionName) -> None:
-    """Raises `Forbidden` unless the caller may call this now, in whichever form: by name, by a role, or by a capability."""
+    """Raises `Forbidden` unless the caller may call this now, in any form: by name, by a role, or by a capability."""
     rights = callers_of(directory, name.app)
-    bounds = {caller.actor, caller.authority} - {f"app:{name.app}"}  # its own actions need no grant
+    bounds = {caller.actor, caller.authority} - {f"app:{name.app}"}  # an app's own actions need no grant
     if any(name.action not in rights.get(bound, {}) for bound in bounds) or directory.is_internal(
         name.app, name.action
     ):
         through = f" through {caller.through}" if caller.through else ""
-        raise Forbidden(f"{caller.actor}{through} has no right any more to call {name}")
+        raise Forbidden(f"{caller.actor}{through} no longer has the right to call {name}")
 
 
 def _holds(directory: Directory, app: str, role: str) -> bool:
@@ -66,7 +66,7 @@ def _devices(directory: Directory) -> Iterator[Caller]:
 
 
 def _granted(directory: Directory) -> Iterator[tuple[str, str, int]]:
-    """App, target and since when, for each grant, and for each action that an app was handed."""
+    """Yield app, target and since when, for each grant, and for each action that an app was handed."""
     approved = [grant for grant in directory.records.grants.values() if grant.approved and grant.verb == "call"]
     grants = [grant for grant in approved if directory.is_here(grant.app)]
     for grant in grants:

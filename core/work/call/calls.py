@@ -1,9 +1,9 @@
-"""Calls between apps, people and devices: each one goes through here.
+"""Calls between apps, people and devices: each call goes through here.
 
 The target is resolved (app, role or capability), the grant demanded, the arguments checked against the callee's
-manifest, actions that are handed over turned into capabilities, and only then the app is asked. A refusal is immediate and reaches
-no app. Every call is written to the audit log. A call that nobody's run makes opens one of its own, so what its
-handler writes has a key, a cause and a depth."""
+manifest, and actions that are handed over turned into capabilities. Only then the app is asked. A refusal is immediate and
+reaches no app. Every call is written to the audit log. A call that is not made by a run opens a run of its own, so that what
+its handler writes has a key, a cause and a depth."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 
 
 OnCalled = Callable[[str, float, str], None]
-"""Told of each call that was to reach an app: its name, the seconds until the answer, `OK` or the code of the error."""
+"""Called for each call that was to reach an app: with its name, the seconds until the answer, and `OK` or the error's code."""
 
 
 class CallQuota(Protocol):
-    """How often an actor may call; `core.access.quota.Quotas` is one."""
+    """Bounds how often an actor may call; `core.access.quota.Quotas` is one implementation."""
 
     def calls(self, actor: str, /) -> None:
-        """Raises `Unavailable` for an actor that is beyond it."""
+        """Raises `Unavailable` for an actor beyond its quota."""
         ...
 
 
 class Calls:
-    """Made by `Calls.open`. `runs` knows the open runs by their tokens."""
+    """Made by `Calls.open`. `runs`: the open runs by their tokens."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Calls:
         self._notices = Notices(directory, self.call)
 
     async def tell_callers(self) -> None:
-        """Until cancelled: tell apps that need to know when somebody has lost a right to call them."""
+        """Until cancelled: notify apps that asked for it when a caller has lost a right to call them."""
         await self._notices.run()
 
     # --- what gateways, API and CLI use --------------------------------------------------------------------------------------------
@@ -107,10 +107,10 @@ class Calls:
         traceparent: str = "",
     ) -> CallAnswer:
         """Call and wait for the answer, at most `timeout` seconds or what the manifest allows, whichever is less.
-        `actions`: those that are handed over, `app/action` by argument; the callee gets capabilities.
+        `actions`: the actions that are handed over, `app/action` by argument; the callee gets capabilities.
 
-        Raises `Forbidden` and `Rejected` at once, the handler's own error, or `Unavailable` when the app is not
-        there, died or took too long."""
+        Raises `Forbidden` and `Rejected` at once, the handler's own error, or `Unavailable` if the app is not running,
+        died or took too long."""
         self._count(caller)
         async with self._recorded("call", caller, target) as record:
             name = self.resolve(caller, parse_target(target))
@@ -139,11 +139,11 @@ class Calls:
         revision: str = "",
         traceparent: str = "",
     ) -> str:
-        """Store the call in WORK and return its run's id; it is made with retries until it is DONE or FAILED, its
-        effects once. Whether the caller may is decided now, and again at each attempt.
+        """Store the call in WORK and return its run's id. It is made with retries until it is DONE or FAILED, and takes
+        effect once. Whether the caller may call is decided now, and again at each attempt.
 
-        `key`: idempotency key of this caller for this action; the same key again is the same run. Without one, inside
-        a run it is made of the run and the arguments, else it is random. Raises `Forbidden` and `Rejected` at once.
+        `key`: idempotency key of this caller for this action; the same key again is the same run. Without one, the key is
+        made of the run and the arguments inside a run, else it is random. Raises `Forbidden` and `Rejected` at once.
         """
         self._count(caller)
         async with self._recorded("send", caller, target) as record:
@@ -161,19 +161,19 @@ class Calls:
             return job.id
 
     def callers(self, app: str) -> Rights:
-        """Who may call which of the app's actions now; raises `Forbidden` for an app that is not told when that changes."""
+        """Return who may call which of the app's actions now. Raises `Forbidden` for an app that is not notified of changes."""
         if not self.directory.is_internal(app, CALLERS_CHANGED):
             raise Forbidden(
-                f"{app} has no internal action {CALLERS_CHANGED!r}: only an app with it may know its callers"
+                f"{app} has no internal action {CALLERS_CHANGED!r}: only an app that has it may list its callers"
             )
         return callers_of(self.directory, app)
 
     async def callers_told(self) -> None:
-        """Wait, for some seconds at most, until the apps that need to know have heard who lost a right to call them."""
+        """Wait, for some seconds at most, until the notified apps know which callers have lost a right to call them."""
         await self._notices.settled()
 
     def run(self, token: str, app: str) -> RunContext:
-        """The open run of `app` behind a token; raises `Forbidden`."""
+        """Return the open run of `app` that has this token. Raises `Forbidden`."""
         try:
             return self.runs.find(token, app)
         except Forbidden as error:
@@ -181,26 +181,26 @@ class Calls:
             raise
 
     def on_runaway(self, callback: Callable[[str, str], None]) -> None:
-        """Have `callback(app, reason)` called for an app whose calls led to each other beyond the bound."""
+        """Have `callback(app, reason)` called for an app whose calls cause each other beyond the limit."""
         self._runaway = callback
 
     def trace_with(self, tracer: Tracer) -> None:
-        """Have each call be a span, which the app is told to go on with."""
+        """Trace each call as a span, which is handed to the app."""
         self._tracer = tracer
 
     def on_called(self, callback: OnCalled) -> None:
-        """Have `callback` told of each call that was to reach an app, those of triggers included."""
+        """Have `callback` called for each call that was to reach an app, including calls of triggers."""
         self._called = callback
 
     def lost(self, app: str) -> None:
-        """Tell that the app's process on this node has ended: its calls under way fail now."""
+        """Report that the app's process on this node has ended: its calls in progress fail now."""
         self._dispatcher.lost(app)
 
     # --- what the event processor uses ---------------------------------------------------------------------------------------------
 
     def reauthorize(self, job: Job) -> tuple[Caller, ActionName]:
-        """Who makes a stored call and which action it means, by the rights of now. Raises `Refused`, which is audited, `NotFound` or
-        `Rejected`."""
+        """Return the caller of a stored call and the action it means, by the current rights. Raises `Refused`, which is audited, `NotFound`
+        or `Rejected`."""
         name = ActionName(job.app, job.action)
         try:
             caller = caller_now(self.directory, job.actor, job.through)
@@ -215,11 +215,11 @@ class Calls:
         return caller, name
 
     def resolve(self, caller: Caller, target: Target) -> ActionName:
-        """The action that `target` means for this caller, who may call it; raises `Forbidden`, `NotFound` or
+        """Return the action that `target` means for this caller, who may call it. Raises `Forbidden`, `NotFound` or
         `Rejected`."""
         name = self._resolve(caller, target)
         if caller != CORE and self.directory.is_internal(name.app, name.action):
-            raise Forbidden(f"{name} can't be called: PCloud itself calls it when there is a reason to")
+            raise Forbidden(f"{name} can't be called: only PCloud itself calls it")
         return name
 
     def _resolve(self, caller: Caller, target: Target) -> ActionName:
@@ -246,7 +246,7 @@ class Calls:
         start_wait: float | None = None,
         traceparent: str = "",
     ) -> CallAnswer:
-        """Ask the app, within an open run, with arguments and actions that were checked; capabilities are minted here,
+        """Ask the app, within an open run, with checked arguments and actions; capabilities are minted here,
         so that no stored call holds a token. Raises `HandlerFailed`, `NoInstance`, `Unavailable`."""
         self._demand_end(caller, name, context)
         action = self.directory.action(name.app, name.action)
@@ -291,18 +291,18 @@ class Calls:
     def check(
         self, name: ActionName, args: Mapping[str, Any], actions: Mapping[str, str] = NO_ACTIONS
     ) -> dict[str, Any]:
-        """The arguments as the action takes them; raises `Rejected`, or `NotFound` for an action that does not
+        """Return the arguments in the action's types. Raises `Rejected`, or `NotFound` for an action that does not
         exist."""
         action = self.directory.action(name.app, name.action)
         return check_arguments(str(name), action.args, args, actions)
 
     def check_size(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
-        """The arguments, if they are small enough to be stored; raises `Rejected`."""
+        """Return the arguments if they are small enough to be stored. Raises `Rejected`."""
         size, limit = len(_encoder.encode(args)), self._settings.stored_args
         if size > limit:
             raise Rejected(
-                f"the arguments of {name} have {size} bytes, {limit} can be kept: put large data into the object store "
-                "and pass where it is"
+                f"the arguments of {name} have {size} bytes, {limit} can be stored: put large data into the object store "
+                "and pass its address"
             )
         return args
 
@@ -353,16 +353,16 @@ class Calls:
             self._quotas.calls(caller.authority)
 
     def _demand_end(self, caller: Caller, name: ActionName, context: RunContext) -> None:
-        """Raises `Rejected` for what looks as if it had no end."""
+        """Raises `Rejected` for a chain of calls that looks endless."""
         if context.depth > self._settings.depth:
-            reason = f"{name} is not called: {context.depth} runs led to each other, which looks like a loop"
+            reason = f"{name} is not called: {context.depth} runs caused each other, which looks like a loop"
             if caller.kind == "app":
                 self._runaway(caller.name, reason)
             raise Rejected(reason)
 
     @contextlib.asynccontextmanager
     async def _recorded(self, kind: str, caller: Caller, target: str) -> AsyncIterator[dict[str, Any]]:
-        """Audits what happens within, however it ends; the body adds what it learns."""
+        """Audit the block, however it ends; the body adds what it learns."""
         began = time.time()
         shown = "capability:…" if str(target).startswith("capability:") else str(target)[:256]
         record: dict[str, Any] = {

@@ -1,12 +1,12 @@
-"""An action handed to another app: it reaches the receiver as the argument `capability:TOKEN`, which it alone may call,
-and only while the giver itself may.
+"""An action handed to another app: it reaches the receiver as the argument `capability:TOKEN`, which only the receiver may
+call, and only while the giver itself may.
 
-What is handed over is named in a part of the call of its own, `actions: {webhook: image-importer/new-object}`. No value
-of an argument, whatever it says, becomes a capability: values are other people's data.
+Actions are handed over in a separate part of the call, `actions: {webhook: image-importer/new-object}`. No value
+of an argument ever becomes a capability: values are other people's data.
 
-The token is a keyed hash of giver, receiver and action: nobody without the log's key can guess one, and the same gift
-is the same token, so that an init action that runs again leaves one capability, not two. The log holds the token's
-hash alone."""
+The token is a keyed hash of giver, receiver and action: it can't be guessed without the log's key. The same grant of
+an action gives the same token, so that an init action that runs again leaves one capability, not two. The log holds only
+the token's hash."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LIMIT = 16
 
 
 class Writer(Protocol):
-    """The part of `core.graph.command.Commands` that is needed here."""
+    """The part of `core.graph.command.Commands` that this file uses."""
 
     async def write(
         self,
@@ -48,7 +48,7 @@ class Writer(Protocol):
 
 
 class Capabilities:
-    """Mints and checks. `key`: the log's secret (`EventStore.id_key`)."""
+    """Mints and checks capabilities. `key`: the log's secret (`EventStore.id_key`)."""
 
     def __init__(self, key: bytes, directory: Directory, commands: Writer) -> None:
         self._key = hmac.digest(key, b"pcloud capability", "sha256")
@@ -56,17 +56,17 @@ class Capabilities:
         self._commands = commands
 
     async def mint_all(self, caller: Caller, receiver: str, actions: Mapping[str, str]) -> dict[str, str]:
-        """The capability for each argument of `actions`; raises `Rejected`, or `Forbidden` for what is not the caller's
-        to give."""
+        """Return the capability for each argument of `actions`. Raises `Rejected`, or `Forbidden` for an action that the
+        caller may not hand over."""
         return {name: await self.mint(caller, receiver, action) for name, action in _parsed(actions).items()}
 
     def demand(self, caller: Caller, actions: Mapping[str, str]) -> None:
-        """Raises now what `mint_all` would raise later."""
+        """Raise now what `mint_all` would raise later."""
         for action in _parsed(actions).values():
             demand(self._directory, caller, action)
 
     async def mint(self, caller: Caller, receiver: str, action: ActionName) -> str:
-        """`capability:TOKEN` for `receiver`, recorded as a node `core/Capability`."""
+        """Return `capability:TOKEN` for `receiver`, recorded as a node `core/Capability`."""
         demand(self._directory, caller, action)
         giver = calling_app(caller) or OWNER
         token = self._token(giver, receiver, action)
@@ -77,25 +77,25 @@ class Capabilities:
         return f"capability:{token}"
 
     def resolve(self, caller: Caller, name: CapabilityName) -> ActionName:
-        """The action behind it; raises `Forbidden` unless it is the caller's and its giver may still call it."""
+        """Return its action. Raises `Forbidden` unless the capability is the caller's and its giver may still call the action."""
         known = self._directory.capability(name.id)
         receiver = calling_app(caller)
         if known is None or not receiver or known.receiver != receiver:
-            raise Forbidden("this is no capability that you hold: it was taken back, or given to another app")
+            raise Forbidden("you do not hold this capability: it was revoked, or given to another app")
         action, giver = ActionName.parse(known.action), known.giver
         demand(self._directory, PERSON if giver == OWNER else Caller("app", giver), action)
         return action
 
     def _token(self, giver: str, receiver: str, action: ActionName) -> str:
-        # No part can hold a NUL, so the join is unambiguous.
+        # A part can't contain a NUL, so the join is unambiguous.
         mac = hmac.digest(self._key, "\0".join((giver, receiver, str(action))).encode(), "sha256")
         return urlsafe_b64encode(mac).decode().rstrip("=")
 
 
 def _parsed(actions: Mapping[str, str]) -> dict[str, ActionName]:
-    """By argument."""
+    """Return the actions by argument."""
     if len(actions) > LIMIT:
-        raise Rejected(f"{len(actions)} actions are handed over in one call, at most {LIMIT} can be")
+        raise Rejected(f"{len(actions)} actions are handed over in one call, {LIMIT} are allowed")
     return {name: ActionName.parse(action) for name, action in actions.items()}
 
 

@@ -1,13 +1,12 @@
-"""Carries one call to an app over the bus and its answer back.
+"""Carries one call to an app over the bus, and its answer back.
 
 The only publisher of `call.>` in the account APPS. Each request has a fresh random reply token of 128 bits under
-`_INBOX.core.<app>.`, where that app alone may publish: so no app can forge a call, a caller or another's answer.
-(nats-py's own `request()` is never used: its next inbox can be guessed.) Each call has a subscription of its own, to its
-token and for a bounded number of messages: what comes late, or for a token that was not given out, or in masses, ends at
-the server and costs core nothing.
+`_INBOX.core.<app>.`, where only that app may publish: an app can't forge a call, a caller or another app's answer.
+(nats-py's own `request()` is never used: its next inbox can be guessed.) Each call has its own subscription, limited to its
+token and to a number of messages: late messages, unknown tokens and floods stop at the server and cost core nothing.
 
-A handler that works sends heartbeats. One that is silent for `silence` seconds counts as dead, however much time it
-had left."""
+A handler that works sends heartbeats. A handler that is silent for `silence` seconds counts as dead, even if it had more
+time left."""
 
 from __future__ import annotations
 
@@ -42,14 +41,14 @@ LOOK = 0.1
 
 @dataclass(frozen=True, slots=True)
 class DispatchSettings:
-    """Times in seconds, sizes in bytes. `start_wait`: how long a call waits for an app that is not there (yet)."""
+    """Times in seconds, sizes in bytes. `start_wait`: how long a call waits for an app that is not running (yet)."""
 
     silence: float = 20.0
     start_wait: float = 15.0
     poll_first: float = 0.02
     poll_last: float = 0.5
     answer_limit: int = 1024 * 1024
-    # Heartbeats come every five seconds; an app may be four times as eager, and then some.
+    # Heartbeats come every five seconds; an app may send them at four times that rate, with some reserve.
     messages_a_second: float = 1.0
     messages_at_least: int = 20
     pending_limit: int = 10_000
@@ -57,7 +56,7 @@ class DispatchSettings:
 
 @dataclass(slots=True, eq=False)
 class _Pending:
-    """One request on its way. `done`: the answer, or None when nobody listens; `heard`: the last sign of life."""
+    """One request in progress. `done`: the answer, or None if the action has no listener; `heard`: time of the last sign of life."""
 
     action: ActionName
     seconds: float
@@ -69,7 +68,7 @@ class _Pending:
         self.deadline = self.heard + self.seconds
 
     async def hear(self, message: Msg) -> None:
-        """Whatever comes in on the reply subject: an answer, a heartbeat, or the server's word that nobody listens."""
+        """Take a message on the reply subject: an answer, a heartbeat, or the server's report that the action has no listener."""
         headers = message.headers or {}
         if HEARTBEAT in headers:
             self.heard = time.monotonic()
@@ -131,10 +130,10 @@ class Dispatcher:
         seconds: float,
         start_wait: float | None = None,
     ) -> CallAnswer:
-        """Call `action` and wait for its answer, `seconds` at most from when an instance has it.
+        """Call `action` and wait for its answer, at most `seconds` from when an instance has the call.
 
-        Raises `HandlerFailed` with the handler's error; `NoInstance` when no instance came up in `start_wait`
-        seconds; `Unavailable` when the handler fell silent or took too long; `Rejected` for a body that is too large
+        Raises `HandlerFailed` with the handler's error; `NoInstance` if no instance started within `start_wait`
+        seconds; `Unavailable` if the handler fell silent or took too long; `Rejected` for a body that is too large
         for the bus."""
         wait = self._settings.start_wait if start_wait is None else start_wait
         until = time.monotonic() + wait
@@ -149,17 +148,17 @@ class Dispatcher:
             delay = min(delay * 2, self._settings.poll_last)
 
     def lost(self, app: str) -> None:
-        """The app's process on this node is gone: end what it was working on now instead of after the silence."""
+        """The app's process on this node is gone: fail its calls now instead of after the silence."""
         for pending in list(self._pending.values()):
             if pending.action.app == app:
-                pending.fail(Unavailable(f"{pending.action} died: the app {app} stopped while it worked"))
+                pending.fail(Unavailable(f"{pending.action} died: the app {app} stopped during the call"))
 
     async def _once(self, action: ActionName, body: bytes, headers: Mapping[str, str], seconds: float) -> Msg | None:
-        """One request; None when nobody listens (also while the bus itself is away)."""
+        """Send one request; return None if the action has no listener (also while the bus itself is down)."""
         if not self._client.is_connected:
             return None
         if len(self._pending) >= self._settings.pending_limit:
-            raise Unavailable(f"{len(self._pending)} calls are under way, no more are taken: try again later")
+            raise Unavailable(f"{len(self._pending)} calls are in progress, which is the limit: try again later")
         token = secrets.token_hex(16)
         pending = self._pending[token] = _Pending(action, seconds)
         if self._looking is None:
@@ -178,7 +177,7 @@ class Dispatcher:
             del self._pending[token]
 
     async def _listen(self, reply: str, pending: _Pending) -> Subscription:
-        """Hear what comes on one call's reply subject, as much as an honest handler would say."""
+        """Subscribe to one call's reply subject, for as many messages as an honest handler sends."""
         most = self._settings.messages_at_least + int(pending.seconds * self._settings.messages_a_second)
         try:
             answers = await self._client.subscribe(reply, cb=pending.hear)
@@ -192,14 +191,14 @@ class Dispatcher:
             await self._client.publish(action.subject, body, reply=reply, headers=headers)
         except MaxPayloadError as error:
             raise Rejected(
-                f"the arguments of {action} have {len(body)} bytes, the bus takes {self._client.max_payload}: "
-                "put large data into the object store and pass where it is"
+                f"the arguments of {action} have {len(body)} bytes, the bus allows {self._client.max_payload}: "
+                "put large data into the object store and pass its address"
             ) from error
         except (NatsError, OutboundBufferLimitError) as error:
             raise Unavailable(f"{action} can't be called: {error}") from error
 
     def _look(self) -> None:
-        """Give up calls that are too late or too silent. One look for all of them: a timer for each would cost more than
+        """Fail calls that are too late or too silent. One check serves all of them: a timer for each would cost more than
         the rest of a quick call."""
         now = time.monotonic()
         for pending in list(self._pending.values()):

@@ -1,4 +1,4 @@
-"""A durable call as it stands in the stream WORK: everything that is needed to make it, after whatever restarts."""
+"""A durable call as stored in the stream WORK, with everything that is needed to make it after any restart."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ __all__ = ["Job", "decode_job", "encode_job"]
 
 
 class Job(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """`id`: the run's. `kind`: what made the run first; a trigger's run comes here when the owner retries it.
-    `actor`: who called, `through` which app ('' for none). `actions`: those handed over, `app/action` by argument; a job of
-    before they had a place of their own hands nothing over. `target`: what was called, as `stored_target` writes it, to be
-    resolved again at each attempt; '' in a send of before, when it was not kept. `created`: unix seconds; a run that ended
-    later than this is this job's, and not made again."""
+    """`id`: the run's. `kind`: what made the run first; a trigger's run comes here if the owner retries it.
+    `actor`: the caller, `through` an app ('' for none). `actions`: the actions handed over, `app/action` by argument; empty in
+    old jobs, which had no field for them. `target`: what was called, as `stored_target` writes it, to be resolved again at each
+    attempt; '' in old sends, which did not store it. `created`: unix seconds; a run that ended later than this is this job's
+    run, and is not made again."""
 
     id: str
     kind: Literal["send", "trigger", "init"]

@@ -1,8 +1,8 @@
-"""Tells an app with the internal action `callers-changed` when somebody has lost a right to call it; the app then asks who has one.
+"""Notifies an app, by its internal action `callers-changed`, that a caller has lost a right to call it; the app then asks for its callers.
 
-Nothing is stored for this: what holds is in the log, and such an app asks when it starts. Its process ends with core's at the latest, so
-what core has not told before it died is asked for by the process that the next core starts. An app that is there and does not answer
-is told again and again.
+Nothing is stored for this: the rights are in the log, and such an app asks when it starts. Its process ends with core's at the latest. If
+core dies before it has notified an app, the app's next process, started by the next core, asks again. A running app that does not answer
+is notified again and again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from projections.directory import AppState, Changed, Directory
 __all__ = ["Notices"]
 
 log = logging.getLogger("pcloud.call")
-FIRST, LONGEST = 0.5, 30.0  # seconds before an app is told again
-PATIENCE = 10.0  # seconds for which whoever took a right away waits
-STILL = (AppState.PAUSED, AppState.FAILED, AppState.REMOVING)  # without a process; the next one asks
+FIRST, LONGEST = 0.5, 30.0  # seconds before an app is notified again
+PATIENCE = 10.0  # seconds that the revoking request waits
+STILL = (AppState.PAUSED, AppState.FAILED, AppState.REMOVING)  # without a process; the next process asks
 Right = tuple[str, str, int]  # caller, action, since
 
 
@@ -32,17 +32,17 @@ class Notices:
     def __init__(self, directory: Directory, call: Callable[..., Awaitable[Any]]) -> None:
         self._directory = directory
         self._call = call
-        self._known: dict[str, set[Right]] = {}  # by app: all that it may believe
+        self._known: dict[str, set[Right]] = {}  # by app: all rights that it may believe in
         self._changed = asyncio.Event()
         self._told = asyncio.Event()
 
     async def settled(self) -> None:
-        """Wait until every app knows what is in the directory now, for `PATIENCE` at most."""
+        """Wait until every app knows the current rights, for `PATIENCE` at most."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._told.wait()
         except TimeoutError:
-            log.warning("who lost a right to call an app is not known to that app yet; it is told again")
+            log.warning("an app does not know yet which callers lost a right to call it; it is notified again")
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -80,19 +80,19 @@ class Notices:
             return
 
     async def _tell_all(self) -> bool:
-        """Whether all know by now."""
+        """Return True if all apps are up to date."""
         return all(await asyncio.gather(*(self._tell(name) for name in self._listening())))
 
     async def _tell(self, name: str) -> bool:
         now, known = self._rights(name), self._known.get(name, set())
-        self._known[name] = set(now)  # what comes while the app asks is added to it
+        self._known[name] = set(now)  # rights that come while the app asks are added
         if known <= now or self._directory.app(name).state in STILL:
             return True
         try:
             await self._call(CORE, f"{name}/{CALLERS_CHANGED}", {})
         except PCloudError as error:
             self._known[name] |= known
-            log.warning("%s has not heard yet who lost a right to call it: %s", name, error.message)
+            log.warning("%s could not be notified of callers that lost a right to call it: %s", name, error.message)
             return False
         return True
 

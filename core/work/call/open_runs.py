@@ -1,6 +1,6 @@
 """The runs that are open on this node, by the token that the app gives back with each of its requests.
 
-A token is 128 random bits, lives in memory alone and ends with its call: what a handler that was given up writes
+A token is 128 random bits, lives only in memory and ends with its call: what an abandoned handler writes
 afterwards is refused. It proves to core that a write belongs to that app's run; the run's id becomes part of the
 write's key."""
 
@@ -41,14 +41,14 @@ class OpenRuns:
         self._open.pop(token, None)
 
     def find(self, token: str, app: str) -> RunContext:
-        """The run that `token` stands for; raises `Forbidden` when it is not an open run of `app`."""
+        """Return the run of this token. Raises `Forbidden` if it is not an open run of `app`."""
         return self._find(token, app).context
 
     def nested(self, token: str, app: str, action: ActionName, args: bytes) -> RunContext:
-        """The run of a call that the run `token` makes: the same call at the same place gets the same id in every
+        """Return the run of a call that the run `token` makes: the same call at the same place gets the same id in every
         attempt."""
         run = self._find(token, app)
-        # Its hash: a handler that makes many large calls must not fill core's memory with their arguments.
+        # A hash: a handler that makes many large calls must not fill core's memory with their arguments.
         call = blake2b(str(action).encode() + b"\0" + args, digest_size=32).digest()
         run.calls[call] += 1
         parent = run.context
@@ -64,6 +64,6 @@ class OpenRuns:
         run = self._open.get(token)
         if run is None or run.app != app:
             raise Forbidden(
-                f"this is no open run of {app}: it has ended, was given up after its time limit, or was never its own"
+                f"this is not an open run of {app}: it has ended, exceeded its time limit, or belongs to another app"
             )
         return run

@@ -1,4 +1,4 @@
-"""Connects to the bus and puts the parts of calling together."""
+"""Connects to the bus and assembles the parts of calling."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ async def open_calls(
     audit: Audit | None = None,
     quotas: CallQuota | None = None,
 ) -> AsyncIterator[Calls]:
-    """Connect to the bus and be ready to call. `server`: `url` and the `dispatcher`'s credentials. `audit`: where
-    each call is written down, its own when none is given."""
+    """Connect to the bus. `server`: `url` and the `dispatcher`'s credentials. `audit`: where each call is recorded; by
+    default an audit log opened here."""
     settings = settings or CallSettings()
     capabilities = Capabilities(store.id_key, directory, commands)
     credentials = server.dispatcher
@@ -46,7 +46,7 @@ async def open_calls(
 
 
 def _options(credentials: Any) -> dict[str, Any]:
-    """The credentials as nats-py takes them."""
+    """Return the credentials in nats-py's form."""
     if credentials.nkey_seed:
         return {"nkeys_seed_str": credentials.nkey_seed}
     return {"user": credentials.user, "password": credentials.password}

@@ -1,5 +1,5 @@
-"""Who may call what: a device by its scopes, an app by its grants, and who acts through an app by both. That the action exists is
-`directory`'s business."""
+"""Who may call what: a device by its scopes, an app by its grants, and a person or device that acts through an app by both. The
+`directory` decides whether an action exists."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ __all__ = ["Permission", "Refused", "calling_app", "demand", "demand_scope"]
 
 
 class Refused(Forbidden):
-    """Core itself refuses a stored call, not the app that was called: its caller's right has ended."""
+    """Core itself, not the called app, refuses a stored call: its caller's right has ended."""
 
 
 class Permission(Protocol):
-    """Answers from the grants of now; `projections.directory.Directory` is one."""
+    """Answers from the current grants; `projections.directory.Directory` is one implementation."""
 
     def may_call(self, app: str, target: str) -> bool:
-        """Whether the owner approved that `app` calls `target`, in the form in which its manifest asks for it."""
+        """Return True if the owner approved that `app` calls `target`, in the form in which its manifest asks for it."""
         ...
 
 
 def calling_app(caller: Caller) -> str:
-    """The app whose grants bound this caller; '' for a person or device at core's own origin."""
+    """Return the app whose grants limit this caller; '' for a person or device at core's own origin."""
     return caller.view_app
 
 
-# What a device may call without the scope `manage`: core knows what a role's actions do, of any other it does not.
+# What a device may call without the scope `manage`: core knows the effect of a role's actions, but not of others.
 SCOPES: Mapping[str, Scope] = {
     "role:object-storage/get-object": "view",
     "role:object-storage/list-objects": "view",
@@ -39,7 +39,7 @@ SCOPES: Mapping[str, Scope] = {
 
 
 def demand_scope(caller: Caller, target: Target) -> None:
-    """Raises `Forbidden` for a device that was not paired for what this action does, whichever app it acts through."""
+    """Raises `Forbidden` for a device whose scopes do not allow this action, through any app."""
     caller.demand(SCOPES.get(str(target), "manage"))
 
 
@@ -50,5 +50,5 @@ def demand(permission: Permission, caller: Caller, target: ActionName | RoleActi
         return
     if not permission.may_call(app, str(target)):
         raise Forbidden(
-            f"{app} has no grant to call {target}: its app.yaml has to ask for it under `uses`, and the owner to approve it"
+            f"{app} has no grant to call {target}: request it in app.yaml under `uses`, and have the owner approve it"
         )

@@ -1,4 +1,4 @@
-"""The bounds of calls."""
+"""The limits of calls."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""What a caller names when it calls: an action of an app, of whoever holds a role, or one that it was handed.
+"""The target of a call: an action of an app, an action of the app that holds a role, or an action that was handed over.
 
     app/action            image-importer/new-object
     role:ROLE/action      role:object-storage/get-object
     capability:TOKEN      made by core from an action that was handed over, see `capability`
 
-    handed:ID             a capability as a stored call names it: the id of its record, which gives no right by itself
+    handed:ID             a capability in a stored call: the id of its record, which gives no right by itself
 
-Only the written form lives here; who holds a role and who may call is decided in `directory` and `permission`.
+Only the written form is defined here; `directory` decides who holds a role, and `permission` who may call.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ActionName:
 
     @property
     def subject(self) -> str:
-        """Where its app listens, in the account APPS."""
+        """The subject on which its app listens, in the account APPS."""
         return f"call.{self.app}.{self.action}"
 
     @classmethod
@@ -58,7 +58,7 @@ class RoleAction:
 
 @dataclass(frozen=True, slots=True)
 class CapabilityName:
-    """An action handed to the caller. `id`: of its record, the SHA-256 of its token, which is a secret and kept nowhere."""
+    """An action handed to the caller. `id`: of its record, the SHA-256 of its token, which is a secret and never stored."""
 
     id: str
 
@@ -74,9 +74,9 @@ Target = ActionName | RoleAction | CapabilityName
 
 
 def parse_target(text: str) -> Target:
-    """Parse one of the three written forms; raises `Rejected`."""
+    """Parse one of the three written forms. Raises `Rejected`."""
     if not isinstance(text, str) or len(text) > 256:
-        raise Rejected("a call's target is a text such as 'image-importer/new-object', at most 256 characters")
+        raise Rejected("a call's target must be a text such as 'image-importer/new-object', at most 256 characters")
     kind, colon, rest = text.partition(":")
     if not colon:
         return ActionName.parse(text)
@@ -85,14 +85,15 @@ def parse_target(text: str) -> Target:
         return RoleAction(name.app, name.action)
     if kind == "capability" and _TOKEN.fullmatch(rest):
         return CapabilityName.of(rest)
-    raise Rejected(f"{kind + ':…'!r} is no target: write app/action, role:ROLE/action or capability:TOKEN")
+    raise Rejected(f"{kind + ':…'!r} is not a target: write app/action, role:ROLE/action or capability:TOKEN")
 
 
 def stored_target(target: Target) -> str:
-    """As a stored call keeps it: without the token of a capability."""
+    """Return the form for a stored call, without the token of a capability."""
     return f"{_HANDED}{target.id}" if isinstance(target, CapabilityName) else str(target)
 
 
 def parse_stored(text: str) -> Target:
-    """What `stored_target` wrote, or what a manifest names. Only for what core itself stored: no caller may give an id for a token."""
+    """Parse what `stored_target` wrote, or what a manifest names. Only for what core itself stored: a caller must not give an id instead
+    of a token."""
     return CapabilityName(text.removeprefix(_HANDED)) if text.startswith(_HANDED) else parse_target(text)

@@ -1,11 +1,11 @@
 """The event processor: events of the log become runs of apps' actions, at least once and without doubles.
 
-processor   who is attached, and what the owner may ask for
-loops       what works for an app                        trigger    from an event to its run, live and history
+processor   what is attached, and what the owner may ask for
+loops       the loops of one app                       trigger    from an event to its run, live and history
 plan        a trigger, compiled                          work       durable calls
 execute     a run's attempts to its end                  journal    its states, written to RUNS
-history     where a trigger's past ends                  consumers  its two places in the log
-replay, progress, failed, chain, initial: what the owner may ask for, see, and what installations do
+history     where a trigger's past ends                  consumers  its two positions in the log
+replay, progress, failed, chain, initial: what the owner may ask for and see, and what installations run
 """
 
 from core.work.processor.attached import InstalledApp

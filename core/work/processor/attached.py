@@ -1,5 +1,5 @@
-"""What is attached: an app with its triggers, each with its place in the past and the slots of its runs. Plain state;
-`processor` alone changes it."""
+"""What is attached: an app with its triggers, each with its position in the past and the slots of its runs. Plain state;
+only `processor` changes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["AttachedApp", "AttachedTrigger", "InstalledApp"]
 
 
 class InstalledApp(Protocol):
-    """What `attach` needs to know; `core.apps.App` is one."""
+    """What `attach` needs to know about an app; `core.apps.App` is one implementation."""
 
     @property
     def name(self) -> str: ...
@@ -25,7 +25,7 @@ class InstalledApp(Protocol):
 
 
 class AttachedTrigger:
-    """One trigger with its two loops. Live ones have slots of their own, which the history's stand back for."""
+    """One trigger with its two loops. Live runs have their own slots, which take priority over the history's."""
 
     def __init__(self, plan: TriggerPlan, history: TriggerPast) -> None:
         self.plan = plan

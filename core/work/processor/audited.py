@@ -1,4 +1,4 @@
-"""Finds a call between apps in the audit log: such calls are not among the runs, but may be what led to one."""
+"""Finds a call between apps in the audit log: such calls are not stored as runs, but may have caused one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGES = 10
 
 
 async def audited_call(store: AuditRecords, id: str) -> Mapping[str, Any] | None:
-    """The record of the call whose run has this id; None when it is not among the newest 5,000 calls."""
+    """Return the record of the call whose run has this id; None if it is not among the newest 5,000 calls."""
     after = ""
     for _ in range(PAGES):
         page = await read_audit(store, first=PAGE, after=after, kind="call")

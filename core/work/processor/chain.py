@@ -1,4 +1,4 @@
-"""What led to a run: back through events, runs and calls to the device, app or owner that began it."""
+"""What caused a run: back through events, runs and calls to the device, app or owner that started it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Chains", "FindCall"]
 
 Link = dict[str, Any]
 FindCall = Callable[[str], Awaitable[Mapping[str, Any] | None]]
-"""The audit record of the call that was the run of this id, with its `cause`; None where it is not known any more."""
+"""The audit record of the call that was the run of this id, with its `cause`; None if it is no longer known."""
 LONGEST = 64
 
 
@@ -25,9 +25,9 @@ class Chains:
         self._store, self._directory, self._runs, self._find_call = store, directory, runs, find_call
 
     async def chain(self, run: Run) -> list[Link]:
-        """`{kind, id, actor, through, time, what}` each, newest first: `run`, `send` and `init` with the action, `event`
-        with the entity and what happened to it, `call`; last who began: `person`, `device` or `app`. A run that is
-        forgotten ends it as `unknown`."""
+        """Return `{kind, id, actor, through, time, what}` of each link, newest first: `run`, `send` and `init` with the action,
+        `event` with the entity and its change, `call`; last the origin: `person`, `device` or `app`. A forgotten run ends the
+        chain as `unknown`."""
         links: list[Link] = []
         cause = await self._of_run(run, links)
         while cause and len(links) < LONGEST:
@@ -38,7 +38,7 @@ class Chains:
         return links
 
     async def _of_run(self, run: Run, links: list[Link]) -> str:
-        """Adds the run, and the event that it is for; returns the run or call that led there, '' for none."""
+        """Add the run, and the event that it is for; return the run or call that caused it, '' if there is no cause."""
         kind = "run" if run.kind == "trigger" else run.kind
         what = f"{run.app}/{run.action}"
         links.append(
@@ -73,7 +73,7 @@ class Chains:
     async def _of_call(self, id: str, links: list[Link]) -> str:
         record = await self._find_call(id)
         if record is None:
-            links.append(_unknown(id, "no record of this run or call is kept any more"))
+            links.append(_unknown(id, "the record of this run or call is no longer kept"))
             return ""
         what = record.get("action") or record.get("target", "")
         who = _by(record["actor"], record.get("through", ""))
@@ -93,7 +93,7 @@ class Chains:
         }  # fmt: skip
 
     def _title(self, kind: str, name: str) -> str:
-        """The device's name for people, the app's title."""
+        """Return the device's name for people, or the app's title."""
         records = self._directory.records
         if kind == "device":
             return records.devices[name].name if name in records.devices else name

@@ -1,8 +1,8 @@
-"""The two durable consumers of each trigger on GRAPH, and counting what is in the log without reading it.
+"""The two durable consumers of each trigger on GRAPH, and counting events in the log without reading them.
 
-`trigger_<app>_<name>_live` begins after the installation, `trigger_<app>_<name>_history` where a replay does; it is
-made anew for each replay, so that no place, no delivery under way and no late acknowledgement of an earlier one is
-left."""
+`trigger_<app>_<name>_live` begins after the installation, `trigger_<app>_<name>_history` where a replay begins. Each replay
+makes the history consumer again, so that no position, delivery in progress or late acknowledgement of an earlier replay
+remains."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from projections.directory import TriggerPast
 __all__ = ["SIDES", "TriggerConsumers", "consumer_name"]
 
 SIDES = ("live", "history")
-# What `nats consumer info` shows to whoever looks.
+# Shown by `nats consumer info`.
 DESCRIPTIONS = {
     "live": "PCloud: events for the trigger {} since its installation; core pulls, and acknowledges what has been run.",
-    "history": "PCloud: the past for the trigger {}, made anew by each replay; core stops at the replay's end.",
+    "history": "PCloud: the past for the trigger {}, made again by each replay; core stops at the replay's end.",
 }
 Answer = TypeVar("Answer")
 
@@ -37,21 +37,21 @@ def consumer_name(app: str, trigger: str, side: str) -> str:
 
 
 class TriggerConsumers:
-    """Over one log."""
+    """The consumers of one log."""
 
     def __init__(self, store: Any, settings: ProcessorSettings) -> None:
         self._store, self._settings = store, settings
 
     async def live(self, plan: TriggerPlan, history: TriggerPast) -> Any:
-        """Made or found."""
+        """Make the consumer, or find it."""
         return await self._ensure(plan, "live", plan.subject, history.installed + 1)
 
     async def history(self, plan: TriggerPlan, history: TriggerPast) -> Any:
-        """Made or found; a newer replay deletes it first."""
+        """Make the consumer, or find it; a newer replay deletes it first."""
         return await self._ensure(plan, "history", subject(plan, history), history.since)
 
     async def delete(self, app: str, trigger: str, side: str) -> None:
-        """Deleting what is gone is fine; raises `Unavailable`."""
+        """Delete the consumer; a missing one is fine. Raises `Unavailable`."""
         name = consumer_name(app, trigger, side)
         try:
             await _unbroken(self._store.js.delete_consumer("GRAPH", name))
@@ -61,14 +61,14 @@ class TriggerConsumers:
             raise Unavailable(f"the consumer {name} can't be deleted: {error!r}") from error
 
     async def ask_again(self, stream: str, consumer: Any, subject: str) -> None:
-        """Have what was under way when core died handed out again, where no other node may be at it."""
+        """Have deliveries that were in progress when core died handed out again, if no other node may be working on them."""
         if self._settings.alone:
             await redeliver_pending(self._store, stream, consumer.name, subject)
 
     async def count(self, subject: str, since: int) -> int:
-        """How many events are on `subject` from `since` on: the server knows without handing them out."""
+        """Count the events on `subject` from `since` on: the server knows the number without sending them."""
         config = ConsumerConfig(
-            name=f"count_{secrets.token_hex(8)}", description="PCloud: counts what a replay has before it, and goes.",
+            name=f"count_{secrets.token_hex(8)}", description="PCloud: counts the events of a replay, and is deleted.",
             deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=max(1, since),
             ack_policy=AckPolicy.NONE, filter_subject=subject, inactive_threshold=10.0, mem_storage=True, num_replicas=1,
         )  # fmt: skip
@@ -82,7 +82,7 @@ class TriggerConsumers:
     async def _ensure(self, plan: TriggerPlan, side: str, subject: str, start: int) -> Any:
         return await self._store.consumer(
             consumer_name(plan.app, plan.name, side), subjects=[subject], start=start, ack_wait=self._settings.ack_wait,
-            # More than is held here: what comes again must find room.
+            # More than is held here: redeliveries need room.
             max_ack_pending=2 * self._settings.held, description=DESCRIPTIONS[side].format(plan.key),
             metadata={"pcloud_purpose": "trigger", "pcloud_app": plan.app, "pcloud_trigger": plan.name, "pcloud_side": side,
                       "pcloud_action": plan.target},
@@ -90,10 +90,10 @@ class TriggerConsumers:
 
 
 def subject(plan: TriggerPlan, history: TriggerPast) -> str:
-    """What the history is about: one entity, or all of the type."""
+    """Return the subject of the history: one entity, or all of the type."""
     return f"{plan.subject[:-1]}{history.only}" if history.only else plan.subject
 
 
 async def _unbroken(request: Awaitable[Answer]) -> Answer:
-    """Shielded: before Python 3.12 the wait_for inside the client may swallow the cancellation of whoever waits."""
+    """Shield the request: before Python 3.12 the wait_for inside the client may swallow the caller's cancellation."""
     return await asyncio.shield(asyncio.ensure_future(request))

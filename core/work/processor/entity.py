@@ -1,5 +1,5 @@
-"""What a trigger may see of the entity that an event is about: its fields under the names of the app's view, read
-from the graph when, and only as far as, `where` or an argument needs them."""
+"""What a trigger may see of an event's entity: its fields under the names of the app's view, read
+from the graph only when, and only as far as, `where` or an argument needs them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Path = tuple[str, ...]
 
 
 async def read_node(graph: GraphReader, view: View, plan: TriggerPlan, id: str) -> Row | None:
-    """The fields that the arguments need, or None when there is no such node (any more) that passes `where`."""
+    """Return the fields that the arguments need, or None if no such node exists (any more) or it does not pass `where`."""
     type_ = _type(view, plan)
     shape = _shape(view, type_, plan.arguments.paths)
     rows = await graph.fetch(_select(type_, shape, _filter(view, type_, plan, (id,)), first=1))
@@ -28,7 +28,7 @@ async def read_node(graph: GraphReader, view: View, plan: TriggerPlan, id: str) 
 
 
 async def matching_ids(graph: GraphReader, view: View, plan: TriggerPlan, ids: Sequence[str]) -> frozenset[str]:
-    """Those of the nodes that exist and pass `where` now."""
+    """Return the ids of the nodes that exist and pass `where` now."""
     type_ = _type(view, plan)
     rows = await graph.fetch(
         Select(type_.stored, scalars=("id",), filter=_filter(view, type_, plan, ids), first=len(ids))
@@ -37,7 +37,7 @@ async def matching_ids(graph: GraphReader, view: View, plan: TriggerPlan, ids: S
 
 
 def describe_event(view: View, plan: TriggerPlan, event: StoredEvent, revision: str) -> dict[str, Any]:
-    """What templates see as `event`; `changed` are the names of the view's fields that the event touched."""
+    """Return what templates see as `event`; `changed`: the names of the view's fields that the event changed."""
     type_ = view.by_stored.get(str(plan.type))
     changed = [type_.by_stored[name].name for name in event.change.fields if name in type_.by_stored] if type_ else []
     return {
@@ -54,7 +54,7 @@ def _type(view: View, plan: TriggerPlan) -> ViewType:
     type_ = view.by_stored.get(str(plan.type))
     if type_ is None:
         raise Rejected(
-            f"the trigger {plan.key} is about {plan.type}, which {plan.app} does not see: it has no grant to read it"
+            f"the trigger {plan.key} needs {plan.type}, which {plan.app} can't see: it has no grant to read it"
         )
     return type_
 
@@ -66,7 +66,7 @@ def _filter(view: View, type_: ViewType, plan: TriggerPlan, ids: Sequence[str]) 
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """`scalars`: view name → stored name. `children`: view name of a relation → its stored name, its type, what is
+    """`scalars`: view name → stored name. `children`: view name of a relation → its stored name, its type, the shape
     wanted there."""
 
     scalars: Mapping[str, str]
@@ -86,7 +86,7 @@ def _shape(view: View, type_: ViewType, paths: Iterable[Path]) -> _Shape:
         if field.is_relation:
             below.setdefault(head, set()).update([tuple(rest)] if rest else ())
         elif rest:
-            raise Rejected(f"{type_.name}.{head} is no relation: it has no field {rest[0]!r}")
+            raise Rejected(f"{type_.name}.{head} is not a relation: it has no field {rest[0]!r}")
         else:
             scalars[head] = field.stored
     children = {}
@@ -106,7 +106,7 @@ def _select(type_: ViewType, shape: _Shape, filter: Filter | None, first: int) -
 
 
 def _named(row: Row, shape: _Shape) -> Row:
-    """The row with its fields under the view's names."""
+    """Return the row with its fields under the view's names."""
     named: Row = {name: row.get(stored) for name, stored in shape.scalars.items()}
     for name, (_, _, inner) in shape.children.items():
         value = row.get(name)

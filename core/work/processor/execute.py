@@ -1,8 +1,8 @@
 """Takes one run from its first attempt to its end: DONE, or FAILED with the last error.
 
-An attempt that fails is made again after a growing pause, as often as allowed; the pause holds no slot. `REJECTED` is
-final at once, since the same arguments would be rejected again. That the app is not running is no attempt: the run
-waits for it. So it is while what apps know can't be asked: no attempt begins then, and one that failed meanwhile does not count."""
+A failed attempt is repeated after a growing pause, as often as allowed; the pause holds no slot. `REJECTED` is
+final at once, since the same arguments would be rejected again. If the app is not running, that is not an attempt: the run
+waits for the app. While what apps know can't be queried, no attempt begins, and one that failed in that time does not count."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ log = logging.getLogger(__name__)
 
 Final = tuple[type[PCloudError], ...]
 Attempt = Callable[[Run], Awaitable[CallAnswer]]
-"""Makes the call of a run once; raises `HandlerFailed`, `NoInstance` or another `PCloudError`."""
+"""Makes the call of a run once. Raises `HandlerFailed`, `NoInstance` or another `PCloudError`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Executor:
-    """Shared by all triggers and durable calls. Once `stopping` is set no attempt begins, and runs that wait are left. `away`: why what
-    apps know can't be asked now; '' when it can."""
+    """Shared by all triggers and durable calls. Once `stopping` is set no attempt begins, and waiting runs are left as they are. `away`:
+    why what apps know can't be queried now; '' if it can."""
 
     journal: Journal
     settings: ProcessorSettings
@@ -48,8 +48,8 @@ class Executor:
     async def execute(
         self, run: Run, attempt: Attempt, slots: Slots, *, backoff: Backoff | None = None, final: Final = (Rejected,)
     ) -> Run:
-        """The run in its last state, which is stored. Cancelled, it leaves the run as it stands, to be gone on with.
-        `backoff`: other pauses than the settings'; `final`: errors after which trying again can't help."""
+        """Return the run in its last state, which is stored. If cancelled, leave the run as it is, to be continued later.
+        `backoff`: pauses other than the settings'; `final`: errors after which another attempt can't help."""
         backoff = backoff or self.settings.backoff
         absences = 0
         while True:
@@ -67,7 +67,7 @@ class Executor:
                 await self.journal.begin(run)
                 outcome = await self._attempt(run, attempt)
             if isinstance(outcome, CallAnswer):
-                # What it answered is not kept: it may be a secret, such as a key pair or a presigned address.
+                # The answer is not stored: it may be a secret, such as a key pair or a presigned address.
                 return await self._settle(run, "DONE", error=None)
             if isinstance(outcome, NoInstance) or self.away():
                 absences += 1
@@ -80,7 +80,7 @@ class Executor:
                 pause = backoff.delay(run.attempt)
                 run = msgspec.structs.replace(run, error=told(outcome), next_attempt=time.time() + pause)
             if absences > 1:
-                self.journal.withdraw(run)  # it has been told that the app is away
+                self.journal.withdraw(run)  # it now shows that the app is away
             else:
                 self.journal.note(run)
             await self._pause(pause)
@@ -116,8 +116,8 @@ class Executor:
 
 
 def resume(run: Run, before: Run | None) -> Run:
-    """A run that is met again, after core or the app's node died: goes on with the attempt that was under way, and
-    with the arguments that it was first given."""
+    """Continue a run that is met again, after core or the app's node died: with the attempt that was in progress, and
+    with its first arguments."""
     if before is None or before.generation != run.generation or before.state not in ("NEW", "IN_PROGRESS"):
         return run
     waiting = before.state == "NEW" or before.next_attempt is not None
@@ -132,12 +132,12 @@ def resume(run: Run, before: Run | None) -> Run:
 
 
 def is_final(error: Exception, final: Final = (Rejected,)) -> bool:
-    """Whether trying again can't help."""
+    """Return True if another attempt can't help."""
     return isinstance(error.error if isinstance(error, HandlerFailed) else error, final)
 
 
 def told(error: Exception) -> RunError:
-    """The error as the run's record keeps it."""
+    """Return the error in the form of the run's record."""
     if isinstance(error, HandlerFailed):
         return RunError(error.error.code, error.error.message, error.traceback)
     if isinstance(error, PCloudError):

@@ -1,4 +1,4 @@
-"""What an app, or a forgotten entity, leaves behind among the durable calls and runs, taken away."""
+"""Removes what an app, or a forgotten entity, leaves behind among the durable calls and runs."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from projections.runs.view import RunsView
 __all__ = ["forget_entities", "forget_runs", "purge_work", "refuse_work"]
 
 log = logging.getLogger(__name__)
-PATIENCE = 30.0  # an app that filled another one's queue must not keep the owner from removing it
+PATIENCE = 30.0  # an app that filled another app's queue must not prevent its removal
 
 
 async def refuse_work(store: Any, app: str, executor: Executor) -> None:
-    """End the durable calls that wait for an app that is removed as FAILED, so that none is lost unseen. Those that can't be
-    recorded within `PATIENCE` seconds are left to `purge_work`. Raises `Unavailable`."""
+    """End the durable calls that wait for a removed app as FAILED, so that each is recorded. Calls that can't be recorded
+    within `PATIENCE` seconds are left to `purge_work`. Raises `Unavailable`."""
     try:
         async with asyncio.timeout(PATIENCE):
             async for job in _waiting(store, app):
@@ -42,7 +42,7 @@ async def refuse_work(store: Any, app: str, executor: Executor) -> None:
 
 
 async def _waiting(store: Any, app: str) -> AsyncGenerator[Job, None]:
-    """Those that are not acknowledged, oldest first, the ones under way too."""
+    """Yield the calls that are not acknowledged, oldest first, including those in progress."""
     sequence = 0
     while True:
         try:
@@ -59,7 +59,7 @@ async def _waiting(store: Any, app: str) -> AsyncGenerator[Job, None]:
 
 
 async def purge_work(store: Any, app: str) -> None:
-    """Drop the durable calls that wait for the app, with its place among them; raises `Unavailable`. Again, it does
+    """Drop the durable calls that wait for the app, and its consumer. Raises `Unavailable`. Repeating it changes
     nothing."""
     try:
         await asyncio.shield(store.js.purge_stream("WORK", subject=f"work.{app}.>"))
@@ -70,8 +70,8 @@ async def purge_work(store: Any, app: str) -> None:
 
 
 async def forget_runs(store: Any, runs: RunsView, app: str, triggers: Sequence[str]) -> None:
-    """Take every record of runs of the app's actions away, and of other apps' that its triggers called; the views hear
-    of it by a mark in RUNS. Raises `Unavailable`."""
+    """Remove every record of runs of the app's actions, and of other apps' runs that its triggers caused; a mark in RUNS
+    notifies the views. Raises `Unavailable`."""
     try:
         await asyncio.shield(store.js.purge_stream("RUNS", subject=f"run.{app}.>"))
     except NatsError as error:
@@ -89,6 +89,6 @@ async def forget_runs(store: Any, runs: RunsView, app: str, triggers: Sequence[s
 
 
 async def forget_entities(store: Any, runs: RunsView, refs: Sequence[Ref]) -> None:
-    """Take every record of runs that these entities' events began away: they hold arguments. Raises `Unavailable`."""
+    """Remove every record of runs that these entities' events began: they hold arguments. Raises `Unavailable`."""
     for run in await runs.about([str(ref) for ref in refs]):
         await store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL)

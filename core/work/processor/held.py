@@ -1,5 +1,5 @@
-"""What was pulled and is not settled: bounded, each with its task, and the server told again and again that it is
-being worked on."""
+"""Deliveries that were pulled and are not settled: limited in number, each with its task, and reported to the server as
+in progress again and again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ __all__ = ["Delivery", "Held"]
 
 
 class Delivery(Protocol):
-    """What comes again unless it is settled in time."""
+    """A message that is delivered again unless it is settled in time."""
 
     async def in_progress(self) -> None: ...
 
 
 class Held:
-    """`async with`: leaving it cancels what is still under way, unsettled."""
+    """`async with`: on leaving, cancel what is still in progress, unsettled."""
 
     def __init__(self, limit: int, ack_wait: float) -> None:
         self._limit, self._ack_wait = limit, ack_wait
@@ -43,7 +43,7 @@ class Held:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def take(self, key: Hashable, delivery: Delivery, work: Callable[[], Awaitable[None]]) -> None:
-        """Begin `work`, once there is room; nothing when `key` is held already (its delivery was sent again too
+        """Begin `work` once there is room; do nothing if `key` is held already (its delivery was sent again too
         early)."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._tasks) < self._limit)
@@ -59,7 +59,7 @@ class Held:
             await self._changed.wait_for(lambda: not self._tasks)
 
     async def drain(self, seconds: float) -> None:
-        """Wait until nothing is held, at most so long."""
+        """Wait until nothing is held, at most this long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.empty()

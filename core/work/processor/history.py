@@ -1,6 +1,6 @@
-"""How far a trigger's past is: the node `core/Trigger` that says where history ends, and what the newest replay takes.
+"""The state of a trigger's past: the node `core/Trigger` says where history ends, and what the newest replay covers.
 
-Written through the log like everything else that the owner may ask about later, so every node of the cloud knows
+Written through the log like everything else that the owner may ask about later, so that every node of the cloud knows
 where to stop."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def trigger_ref(key: str) -> Ref:
 
 
 def first_histories(plans: Sequence[TriggerPlan], known: dict[str, TriggerPast], now: int) -> list[TriggerPast]:
-    """Those of the triggers that are new, or back after a removal: what is in the log up to `now` is their past."""
+    """Return the pasts of triggers that are new, or back after a removal: the log up to `now` is their past."""
     fresh: list[TriggerPast] = []
     for plan in plans:
         before = known.get(plan.key)
@@ -46,18 +46,18 @@ def first_histories(plans: Sequence[TriggerPlan], known: dict[str, TriggerPast],
 
 
 def load_histories(directory: Directory, keys: Iterable[str]) -> dict[str, TriggerPast]:
-    """Those that were recorded, by `app/trigger`."""
+    """Return the recorded pasts, by `app/trigger`."""
     found = (directory.records.pasts.get(trigger_ref(key).id) for key in keys)
     return {past.key: past for past in found if past is not None}
 
 
 def trigger_names(directory: Directory, app: str) -> list[str]:
-    """Of all triggers that the app has had."""
+    """Return the names of all triggers that the app has ever had."""
     return [past.name for past in directory.records.pasts.values() if past.app == app]
 
 
 async def save_histories(commands: Writer, histories: Iterable[TriggerPast], actor: str = CORE) -> None:
-    """In one transaction; returns once the graph view has it."""
+    """Save in one transaction; return once the graph view has it."""
     changes = [
         NodeChange(trigger_ref(history.key), "upsert", set={name: value for name, value in _fields(history).items() if value != ""},
                    unset=() if history.only else ("only",))

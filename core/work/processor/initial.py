@@ -1,5 +1,5 @@
-"""Init actions as runs of the kind `init`: the calls that an installation makes, once each, with retries, and kept
-where the owner finds what failed."""
+"""Init actions as runs of the kind `init`: the calls that an installation makes, once each, with retries, and recorded
+so that the owner can see failures."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["InitialRuns"]
 
 BACKOFF = Backoff(first=0.1, longest=3.0)
 FINAL = (Rejected, Forbidden, NotFound)
-ATTEMPTS = 1000  # the time limit ends it
+ATTEMPTS = 1000  # the time limit comes first
 
 
 class InitialRuns:
-    """The installation itself survives a kill, and asks again for what it had not done: nothing is queued here."""
+    """The installation itself survives a kill, and asks again for what is not done: nothing is queued here."""
 
     def __init__(self, runs: Any, calls: Calls, executor: Executor) -> None:
         self._runs, self._calls, self._executor = runs, calls, executor
@@ -37,15 +37,15 @@ class InitialRuns:
     async def run(
         self, app: str, number: int, call: str, args: Mapping[str, Any], *, installation: str, seconds: float
     ) -> Run:
-        """Make the app's init action `number`, unless that is DONE already; returns its run. `installation` tells one
-        installation of the app from the next. Raises the error of a run that FAILED: what is refused at once, anything
-        else after `seconds`."""
+        """Run the app's init action `number`, unless it is DONE already; return its run. `installation` distinguishes one
+        installation of the app from the next. Raises the error of a run that FAILED: a refusal at once, any other error
+        after `seconds`."""
         run = self._new_run(app, number, call, args, installation)
         before = await stored_run(self._runs, run)
         if before is not None and before.state == "DONE":
             return before
-        # One that FAILED is made anew: whoever installs again has changed something.
-        run = msgspec.structs.replace(resume(run, before), args=run.args)  # they are the manifest's, not an event's
+        # A FAILED run starts again: before a new installation, its cause may have been removed.
+        run = msgspec.structs.replace(resume(run, before), args=run.args)  # with the manifest's arguments
         last: list[Exception] = []
         try:
             async with asyncio.timeout(seconds):
@@ -68,9 +68,9 @@ class InitialRuns:
         if isinstance(parsed, ActionName):
             owner = parsed.app
         elif isinstance(parsed, RoleAction):
-            owner = app  # whoever holds the role, which may change
+            owner = app  # the app that holds the role, which may change
         else:
-            raise Rejected("an init action is its own, app/action or role:ROLE/action")
+            raise Rejected("an init action must be one of the app's own, app/action or role:ROLE/action")
         values, actions = split_arguments(args)
         return Run(
             id=hashlib.sha256(key.encode()).hexdigest()[:32], app=owner, action=parsed.action, kind="init", target=target,

@@ -1,10 +1,9 @@
-"""Writes down what state each run is in, to the stream RUNS: the last state of each run, so newer ones replace older
-ones.
+"""Records the state of each run in the stream RUNS, which keeps the last state of each run.
 
-What is on its way (NEW, IN_PROGRESS) is written a moment later, behind the handler's back; a run that has ended by
-then is written once, as DONE. The end itself is on disk before the event or durable call is acknowledged. While one
-write is under way others gather, and go together: a disk's `fsync` costs as much for one as for a hundred. When RUNS
-can't take more, no new run is begun, and `problem` says why."""
+States in progress (NEW, IN_PROGRESS) are written a moment later, without delaying the handler; a run that has ended by
+then is written once, as DONE. The end of a run is on disk before the event or durable call is acknowledged. While one
+write is in progress, further states gather and are written together: a disk's `fsync` costs as much for one as for a hundred. If
+RUNS accepts no more, no new run is begun, and `problem` says why."""
 
 from __future__ import annotations
 
@@ -23,32 +22,32 @@ __all__ = ["Journal", "RunLog"]
 
 log = logging.getLogger(__name__)
 RETRY = 1.0
-TOGETHER = 50  # whoever waits for them goes on at once, and what is new must get a word in
-LARGEST = 256 * 1024  # bytes of what goes together, unless one alone is larger
+TOGETHER = 50  # their waiters all continue at once, and new runs must get a turn
+LARGEST = 256 * 1024  # bytes written together, unless a single one is larger
 
 
 class RunLog(Protocol):
-    """The part of `eventstore.EventStore.runs` that is needed here."""
+    """The part of `eventstore.EventStore.runs` that this file uses."""
 
     async def put(self, app: str, action: str, id: str, body: bytes, ttl: float | None = None) -> object: ...
     async def put_all(self, states: Sequence[NewState]) -> object: ...
 
 
 class _Entry(NamedTuple):
-    """A state on its way; `stored` is told, where somebody waits."""
+    """A state to be written; `stored` is completed if a task waits for it."""
 
     state: NewState
     stored: asyncio.Future[None] | None
 
 
 class Journal:
-    """`close()` it in the end; what was not written by then is found again by whoever is given the event next."""
+    """`close()` it in the end. States not written by then are recovered when the event is delivered again."""
 
     def __init__(self, runs: RunLog, *, delay: float, done_ttl: float) -> None:
         self._runs = runs
         self._delay = delay
         self._done_ttl = done_ttl
-        self._noted: dict[str, tuple[float, Run]] = {}  # by when it is due, which is the order in here
+        self._noted: dict[str, tuple[float, Run]] = {}  # by due time, which is also the order of insertion
         self._ends: deque[_Entry] = deque()
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
@@ -57,11 +56,11 @@ class Journal:
 
     @property
     def problem(self) -> str:
-        """Why no new runs are started; '' when they are."""
+        """Why no new runs are started; '' if they are."""
         return self.full or self._refused
 
     async def begin(self, run: Run) -> None:
-        """Note a run that is about to start; waits while RUNS takes nothing, or `full` says why it should not."""
+        """Note a run that is about to start; waits while RUNS accepts nothing, or while `full` gives a reason not to start."""
         while self.problem:
             if self.full or not await self._write([_Entry(self._state(run), None)]):
                 await asyncio.sleep(RETRY)
@@ -77,7 +76,7 @@ class Journal:
         self._start()
 
     def withdraw(self, run: Run) -> None:
-        """Don't write what was noted: it is how things stood before."""
+        """Drop the noted state, and keep the earlier one."""
         self._noted.pop(run.id, None)
 
     async def settle(self, run: Run) -> None:
@@ -115,11 +114,11 @@ class Journal:
                 else:
                     await self._one_by_one(entries)
             except Exception as error:
-                log.exception("runs can't be recorded, for an error of core's own")
+                log.exception("runs can't be recorded, because of an internal error")
                 _tell(entries, error)
 
     async def _something(self) -> None:
-        """Wait until a run has ended, or what is noted is due."""
+        """Wait until a run has ended, or a noted state is due."""
         self._wake.clear()
         due, _ = next(iter(self._noted.values()), (None, None))
         timer = None if due is None else asyncio.get_running_loop().call_at(due, self._wake.set)
@@ -134,7 +133,7 @@ class Journal:
         size = 0
         while self._ends and len(entries) < TOGETHER and (not entries or size < LARGEST):
             entry = self._ends.popleft()
-            if entry.stored is None or not entry.stored.done():  # else whoever waited is gone
+            if entry.stored is None or not entry.stored.done():  # else the waiter is gone
                 entries.append(entry)
                 size += len(entry.state.body)
         now = asyncio.get_running_loop().time()
@@ -148,7 +147,7 @@ class Journal:
         return entries
 
     async def _one_by_one(self, entries: list[_Entry]) -> None:
-        """One that is refused must not keep its neighbours from being stored; an end is tried again in a while."""
+        """Write each alone, so that a refused one does not block the others; an end is tried again later."""
         for entry in entries:
             if await self._write([entry]):
                 _tell([entry])
@@ -179,7 +178,7 @@ class Journal:
 
 
 def _tell(entries: Sequence[_Entry], error: Exception | None = None) -> None:
-    """Those who wait: it is stored, or won't be."""
+    """Notify the waiters: it is stored, or will not be."""
     for entry in entries:
         if entry.stored is None or entry.stored.done():
             continue

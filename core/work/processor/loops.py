@@ -1,5 +1,5 @@
-"""The loops that work for an attached app: its durable calls, and for each trigger what is new and what is past. Each
-goes on by itself after an error."""
+"""The loops of an attached app: its durable calls, and for each trigger the new and the past events. Each
+continues independently after an error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Loops:
-    """Starts and stops them; they wait while `running` is not set."""
+    """Starts and stops the loops; they wait while `running` is not set."""
 
     def __init__(
         self, parts: TriggerParts, consumers: TriggerConsumers, commands: Writer, running: asyncio.Event
@@ -46,23 +46,23 @@ class Loops:
         app.tasks.clear()
 
     def start_history(self, app: AttachedApp, trigger: AttachedTrigger) -> None:
-        """Take up the trigger's history or replay where it is; nothing when it is over or halted."""
+        """Continue the trigger's history or replay; do nothing if it is over or paused."""
         if trigger.history.state in ("RESETTING", "RUNNING"):
             trigger.history_task = self._spawn(
                 app, f"history {trigger.plan.key}", lambda: self._seen(trigger, self._history)
             )
 
     async def stop_history(self, app: AttachedApp, trigger: AttachedTrigger) -> None:
-        """What is under way is given up, and comes again when the history is taken up."""
+        """Abandon what is in progress; it is delivered again when the history is continued."""
         if trigger.history_task is not None:
             await cancelled([trigger.history_task])
             app.tasks.remove(trigger.history_task)
             trigger.history_task = None
 
     async def reset(self, trigger: AttachedTrigger) -> None:
-        """Put a history that is RESETTING to its beginning: it is RUNNING then."""
+        """Move a history that is RESETTING to its beginning; it is RUNNING then."""
         plan, history = trigger.plan, trigger.history
-        # Nothing of an earlier replay is left that way: no place, no delivery under way, no late acknowledgement.
+        # Making the consumer again drops the position, deliveries in progress and late acknowledgements of an earlier replay.
         await self._consumers.delete(plan.app, plan.name, "history")
         await self._consumers.history(plan, history)
         if history.matched < 0:
@@ -83,7 +83,7 @@ class Loops:
         await TriggerLoop(self._parts, trigger.plan, Side(consumer, trigger.live_slots)).run()
 
     async def _history(self, trigger: AttachedTrigger) -> None:
-        """Work the history off, from its reset to the record of its end."""
+        """Process the history, from its reset to the record of its end."""
         if trigger.history.state == "RESETTING":
             await self.reset(trigger)
         plan, history = trigger.plan, trigger.history

@@ -1,5 +1,5 @@
-"""Lets what concerns the same thing happen one after the other, in the order of arrival; everything else side by
-side."""
+"""Lets work with the same key happen one after the other, in the order of arrival, and everything else in
+parallel."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 class Order(Generic[Key]):
-    """Holds one entry for each key that is under way."""
+    """Holds one entry for each key in use."""
 
     def __init__(self) -> None:
         self._last: dict[Key, asyncio.Event] = {}
 
     @asynccontextmanager
     async def after_earlier(self, key: Key) -> AsyncIterator[None]:
-        """Wait until all that came here earlier with this key has left."""
+        """Wait until all that came earlier with this key have left."""
         earlier, mine = self._last.get(key), asyncio.Event()
         self._last[key] = mine
         try:
@@ -29,7 +29,7 @@ class Order(Generic[Key]):
                 await earlier.wait()
             yield
         finally:
-            # Cancelled while it waited, it must not let a later one overtake the earlier one: `close` of the loop cancels all.
+            # If cancelled while waiting, it must not let a later one overtake the earlier one: `close` of the loop cancels all.
             mine.set()
             if self._last.get(key) is mine:
                 del self._last[key]

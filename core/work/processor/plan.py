@@ -1,4 +1,4 @@
-"""A trigger as the processor works with it: compiled from the manifest once, then asked about every event of its
+"""A trigger as the processor uses it: compiled from the manifest once, then asked about every event of its
 type."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["TriggerPlan", "plan_trigger", "plan_triggers"]
 @dataclass(frozen=True, slots=True)
 class TriggerPlan:
     """`target`: as `Calls.resolve` takes it; `label`: app and action under which its runs are recorded. `fields`:
-    names as in the manifest; empty: any. `actions`: those that are handed over, by argument."""
+    names as in the manifest; empty: any. `actions`: the actions handed over, by argument."""
 
     app: str
     name: str
@@ -51,10 +51,10 @@ class TriggerPlan:
         return bool(self.where or self.arguments.paths)
 
     def matches(self, event: StoredEvent, seen: ViewType) -> bool:
-        """Whether kind and changed fields are what the trigger waits for; `where` does not count here. `seen`: the type in the app's view.
+        """Return True if kind and changed fields match the trigger; `where` is not checked here. `seen`: the type in the app's view.
 
-        An update counts by the fields that the view shows; one of hidden fields alone matches nothing. A trigger for `deleted` takes
-        `forgotten` too.
+        An update matches by the fields that the view shows; an update of hidden fields alone matches nothing. A trigger for `deleted`
+        matches `forgotten` too.
         """
         kind = Kind.DELETED if event.kind is Kind.FORGOTTEN else event.kind
         if kind not in self.kinds or event.ref.type_name != self.type:
@@ -66,12 +66,12 @@ class TriggerPlan:
 
 
 def plan_triggers(manifest: Manifest) -> list[TriggerPlan]:
-    """All of an app's; raises `Rejected` for what can't work, naming the trigger."""
+    """Compile all triggers of an app. Raises `Rejected` for one that can't work, naming it."""
     return [plan_trigger(manifest, trigger) for trigger in manifest.triggers]
 
 
 def plan_trigger(manifest: Manifest, trigger: Trigger) -> TriggerPlan:
-    """Raises `Rejected` for what can't work, naming the trigger."""
+    """Raises `Rejected` for a trigger that can't work, naming it."""
     try:
         return _plan(manifest.name, trigger)
     except Rejected as error:
@@ -82,7 +82,7 @@ def _plan(app: str, trigger: Trigger) -> TriggerPlan:
     kinds = frozenset(
         Kind(kind) for kind in ([trigger.on.event] if isinstance(trigger.on.event, str) else trigger.on.event)
     )
-    # First: a template may make anything of data, and nothing that hands an action over.
+    # First: a template may make anything from data, but must not hand over an action.
     values, actions = split_arguments(trigger.args)
     arguments = compile_arguments(values)
     if Kind.DELETED in kinds and (trigger.on.where or arguments.paths):
@@ -94,7 +94,7 @@ def _plan(app: str, trigger: Trigger) -> TriggerPlan:
     elif isinstance(parsed, RoleAction):
         label = (app, parsed.action)
     else:
-        raise Rejected("a trigger's action is its own, app/action or role:ROLE/action")
+        raise Rejected("a trigger's action must be one of the app's own, app/action or role:ROLE/action")
     return TriggerPlan(
         app=app, name=trigger.name, type=TypeName.parse(trigger.on.type), kinds=kinds, fields=frozenset(trigger.on.fields),
         where=trigger.on.where, arguments=arguments, actions=actions, target=target, label=label, history=trigger.replay == "all",

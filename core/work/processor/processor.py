@@ -1,6 +1,6 @@
-"""The event processor: who is attached to it, and what the owner may tell it.
+"""The event processor: the apps attached to it, and the owner's commands.
 
-What works for an app is in `loops`, what a run is and when it ends in `execute`; each thing that may be asked for has
+The loops of an app are in `loops`, a run and its end in `execute`; each command of the owner has
 a file of its own."""
 
 from __future__ import annotations
@@ -77,19 +77,19 @@ class Processor:
 
     @property
     def problem(self) -> str:
-        """Why no new runs are started; '' when they are."""
+        """Why no new runs are started; '' if they are."""
         return self.journal.problem
 
     def on_runaway(self, callback: Runaway) -> None:
-        """Have `callback(app, reason)` called for an app whose runs led to each other beyond the bound."""
+        """Have `callback(app, reason)` called for an app whose runs cause each other beyond the limit."""
         self.parts.runaway = callback
 
     def trace_with(self, tracer: Tracer) -> None:
-        """Have each run be a span, below what its event came from."""
+        """Trace each run as a span, below the span that its event came from."""
         self.parts.tracer = tracer
 
     async def run(self) -> None:
-        """Work until cancelled; what is under way then is gone on with at the next start."""
+        """Work until cancelled; work in progress is continued at the next start."""
         self._running.set()
         try:
             await self.room.watch()
@@ -100,7 +100,7 @@ class Processor:
             await asyncio.gather(*(self._loops.stop(app) for app in self.apps.values()))
             await self.journal.close()
 
-    # --- apps come and go ------------------------------------------------------------------------------------------------------------
+    # --- apps attach and detach --------------------------------------------------------------------------------------------------
 
     async def attach(self, app: InstalledApp) -> None:
         """Make the consumers of the app's triggers, or find them, and start to work. The first time, what is in the
@@ -118,15 +118,15 @@ class Processor:
             self._loops.start(attached)
 
     async def suspend(self, app: str) -> None:
-        """Stop working for an app that is paused or about to be upgraded. Its places in the log stay: `attach` goes on
+        """Stop working for an app that is paused or about to be upgraded. Its positions in the log stay: `attach` continues
         there."""
         async with self._changing:
             if (attached := self.apps.pop(app, None)) is not None:
                 await self._loops.stop(attached)
 
     async def detach(self, app: str, *, forget: bool = False) -> None:
-        """For an app that is removed: stop, give the places in the log up, and end the durable calls that wait for it as
-        FAILED. Its runs and what they wrote stay, unless `forget`: then no record of its runs is left."""
+        """Detach a removed app: stop, delete its consumers, and end the durable calls that wait for it as
+        FAILED. Its runs and what they wrote stay, unless `forget`: then the records of its runs are deleted too."""
         async with self._changing:
             attached = self.apps.pop(app, None)
             triggers = trigger_names(self.directory, app)
@@ -139,8 +139,8 @@ class Processor:
                 await forget_runs(self.store, self.runs, app, [f"{app}/{name}" for name in triggers])
 
     async def retire(self, app: str, triggers: Sequence[str]) -> None:
-        """Give up the places in the log of triggers that another version of the app had; those attached are none of
-        them. Doing it again changes nothing."""
+        """Delete the consumers of triggers that another version of the app had, but not of attached ones. Repeating it
+        changes nothing."""
         async with self._changing:
             await self._give_up(app, triggers)
 
@@ -150,22 +150,22 @@ class Processor:
         """Make an init action in a run of the kind `init`; see `InitialRuns.run`."""
         return await self._initial.run(app, number, call, args, installation=installation, seconds=seconds)
 
-    # --- what the owner asks for -----------------------------------------------------------------------------------------------------
+    # --- the owner's commands ------------------------------------------------------------------------------------------------------
 
     def trigger(self, key: str) -> tuple[AttachedApp, AttachedTrigger]:
-        """The attached trigger `app/trigger`; raises `NotFound`."""
+        """Return the attached trigger `app/trigger`. Raises `NotFound`."""
         app, _, name = key.partition("/")
         attached = self.apps.get(app)
         if attached is None or name not in attached.triggers:
             known = ", ".join(
                 sorted(trigger.plan.key for one in self.apps.values() for trigger in one.triggers.values())
             )
-            has = f"there are: {known}" if known else "no app that is here has one"
+            has = f"there are: {known}" if known else "no installed app has one"
             raise NotFound(f"there is no trigger {key!r} (APP/TRIGGER): {has}")
         return attached, attached.triggers[name]
 
     async def triggers(self, app: str | None = None) -> list[dict[str, Any]]:
-        """The triggers of apps that are at work, and how far their replays are; see `shown_trigger`."""
+        """Return the triggers of running apps, with the progress of their replays; see `shown_trigger`."""
         apps = [one for one in self.apps.values() if app in (None, one.name)]
         return await shown_triggers(apps, self._consumers, self.runs, self.parts.sight)
 
@@ -183,22 +183,22 @@ class Processor:
         return await self._replays.replay(trigger, start, type=type, id=id, dry_run=dry_run, actor=actor)
 
     async def pause_replay(self, trigger: str, actor: str = CORE) -> dict[str, Any]:
-        """Halt what is under way; answers as `triggers`. Raises `Conflict` when nothing is."""
+        """Pause what is in progress; answer as `triggers`. Raises `Conflict` if nothing is."""
         await self._replays.pause(trigger, actor)
         return await self._shown(trigger)
 
     async def resume_replay(self, trigger: str, actor: str = CORE) -> dict[str, Any]:
-        """Go on with what was halted; answers as `triggers`. Raises `Conflict` when nothing was."""
+        """Resume what was paused; answer as `triggers`. Raises `Conflict` if nothing was."""
         await self._replays.resume(trigger, actor)
         return await self._shown(trigger)
 
     async def cancel_replay(self, trigger: str, actor: str = CORE) -> dict[str, Any]:
-        """Give up what is under way; answers as `triggers`. Raises `Conflict` when nothing is."""
+        """Cancel what is in progress; answer as `triggers`. Raises `Conflict` if nothing is."""
         await self._replays.cancel(trigger, actor)
         return await self._shown(trigger)
 
     async def described(self, id: str) -> dict[str, Any]:
-        """The run with its `chain`, see `Chains.chain`. Raises `NotFound`."""
+        """Return the run with its `chain`, see `Chains.chain`. Raises `NotFound`."""
         run = await self._failed.run(id)
         shown = {name: msgspec.to_builtins(getattr(run, name)) for name in Run.__struct_fields__}
         return {**shown, "chain": await self._chains.chain(run)}
@@ -212,11 +212,11 @@ class Processor:
         return await self._failed.dismiss(run_id)
 
     async def retry_all(self, app: str | None = None, trigger: str | None = None) -> int:
-        """Have all FAILED runs made again, of one app or trigger where named; how many those were."""
+        """Retry all FAILED runs, or those of the named app or trigger; return their number."""
         return await self._failed.each(self._failed.retry, app, trigger)
 
     async def dismiss_all(self, app: str | None = None, trigger: str | None = None) -> int:
-        """Take all FAILED runs off the list, of one app or trigger where named; how many those were."""
+        """Dismiss all FAILED runs, or those of the named app or trigger; return their number."""
         return await self._failed.each(self._failed.dismiss, app, trigger)
 
     # --- within ----------------------------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ class Processor:
         return await shown_trigger(self.trigger(key)[1], self._consumers, self.runs, self.parts.sight)
 
     async def _histories(self, plans: Sequence[TriggerPlan]) -> dict[str, TriggerPast]:
-        """Each trigger's history; those that are new, or back after a removal, begin here."""
+        """Return each trigger's past; it begins now for triggers that are new, or back after a removal."""
         known = load_histories(self.directory, [plan.key for plan in plans])
         now = await self.store.last_sequence()
         fresh = first_histories(plans, known, now)
@@ -236,7 +236,7 @@ class Processor:
         known = load_histories(self.directory, [f"{app}/{name}" for name in triggers])
         there = [history for history in known.values() if history.state != "REMOVED"]
         await save_histories(self.commands, [msgspec.structs.replace(one, state="REMOVED") for one in there])
-        for history in known.values():  # also where an earlier try was killed after recording it
+        for history in known.values():  # also if an earlier attempt was killed after recording it
             for side in SIDES:
                 await self._consumers.delete(app, history.name, side)
 

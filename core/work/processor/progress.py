@@ -1,4 +1,4 @@
-"""What each trigger is, and how far its history or replay has come, as the owner is shown it."""
+"""Each trigger, and the progress of its history or replay, as shown to the owner."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ async def shown_triggers(
 async def shown_trigger(
     trigger: AttachedTrigger, consumers: TriggerConsumers, runs: RunsView, sight: Sight
 ) -> dict[str, Any]:
-    """`problem`: why it stands still, '' when it does not.
+    """`problem`: why it waits, '' if it does not.
 
     `state`: RESETTING, RUNNING, PAUSED, DONE or CANCELLED, of the newest replay (generation 0: the first history).
-    `position`: sequence up to which all is settled. `events`: so many events of its type it passes, `remaining` of
-    them are left; `matched`: so many match. `done`, `failed`: runs of this replay that ended so."""
+    `position`: sequence up to which all is settled. `events`: how many events of its type it covers, `remaining`: how many of
+    them are left; `matched`: how many match. `done`, `failed`: runs of this replay that ended so."""
     plan, history = trigger.plan, trigger.history
     position, events, remaining = await _place(plan, history, consumers)
     ended = await runs.ended(plan.key, history.generation, history.since, history.until)
@@ -55,7 +55,7 @@ def _definition(plan: TriggerPlan) -> dict[str, Any]:
 
 
 async def _place(plan: TriggerPlan, history: TriggerPast, consumers: TriggerConsumers) -> tuple[int, int, int]:
-    """Position, events in all, events left. Events of the type are counted, whether they match or not."""
+    """Return position, events in all, and events left. All events of the type are counted, even those that do not match."""
     if history.until == 0 or history.state == "CANCELLED":
         return history.until, 0, 0
     about = subject(plan, history)

@@ -1,9 +1,9 @@
-"""Has a consumer hand out at once, again, what was under way when core died, instead of after the time for
+"""Has a consumer redeliver at once what was in progress when core died, instead of after the time for
 acknowledging.
 
-JetStream keeps no list of what is pending that could be asked for, but it takes a negative acknowledgement for any
-sequence and passes over those that are not pending. So everything between the acknowledgement floor and what was
-delivered last is given back. Only where no other node pulls: it would be given back from under it."""
+JetStream has no query for the pending messages, but it accepts a negative acknowledgement for any
+sequence and ignores those that are not pending. So everything between the acknowledgement floor and the last delivered
+message is given back. Only if no other node pulls: that node's messages would be given back too."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ DIRECT = 10_000
 
 
 async def redeliver_pending(store: Any, stream: str, consumer: str, subject: str) -> int:
-    """Give back what is pending; how many messages that were. `subject`: the consumer's filter."""
+    """Give back the pending messages; return their number. `subject`: the consumer's filter."""
     try:
-        # Shielded: before Python 3.12 the wait_for inside may swallow the cancellation of whoever waits here.
+        # Shielded: before Python 3.12 the wait_for inside may swallow the caller's cancellation.
         info = await asyncio.shield(store.js.consumer_info(stream, consumer))
     except NotFoundError:
         return 0

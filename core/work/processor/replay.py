@@ -1,5 +1,5 @@
-"""Sends events of the past through a trigger again, at the owner's word; beside what is new, never before it. It can
-be halted, gone on with and given up."""
+"""Sends events of the past through a trigger again, at the owner's command, in parallel to new events and never before them. A
+replay can be paused, resumed and cancelled."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Find = Callable[[str], tuple[AttachedApp, AttachedTrigger]]
 
 
 class Replays:
-    """`find`: the attached trigger `app/trigger`, else `NotFound`. `changing`: held while what is attached changes."""
+    """`find`: returns the attached trigger `app/trigger`, or raises `NotFound`. `changing`: held while attachments change."""
 
     def __init__(
         self,
@@ -47,10 +47,10 @@ class Replays:
     async def replay(
         self, trigger: str, start: str, *, type: str, id: str, dry_run: bool, actor: str
     ) -> dict[str, Any]:
-        """Replay `app/trigger` from `start` ('start', a sequence, or an RFC 3339 time) to the log's end of now, for
-        all entities or the one with `id`. Answers how many events match; with `dry_run` nothing else happens.
+        """Replay `app/trigger` from `start` ('start', a sequence, or an RFC 3339 time) to the current end of the log, for
+        all entities or the one with `id`. Return how many events match; with `dry_run` nothing else happens.
 
-        A replay that is under way is replaced when the new one covers what it has left, otherwise `Conflict`."""
+        A replay in progress is replaced if the new one covers what it has left, otherwise `Conflict`."""
         _, attached = self._find(trigger)
         plan = attached.plan
         if type and type != str(plan.type):
@@ -70,7 +70,7 @@ class Replays:
         return {**answer, "generation": wanted.generation}
 
     async def pause(self, trigger: str, actor: str) -> None:
-        """Halt the replay, or first history, that is under way; over restarts too. Again, it does nothing."""
+        """Pause the replay, or first history, that is in progress; it stays paused over restarts. Repeating it changes nothing."""
         async with self._changing:
             app, attached = self._under_way(trigger)
             await self._loops.stop_history(app, attached)
@@ -83,14 +83,14 @@ class Replays:
             await self._switch(app, attached, msgspec.structs.replace(attached.history, state="PAUSED"), actor)
 
     async def resume(self, trigger: str, actor: str) -> None:
-        """Go on with what was halted. Again, it does nothing."""
+        """Continue what was paused. Repeating it changes nothing."""
         async with self._changing:
             app, attached = self._under_way(trigger)
             if attached.history.state == "PAUSED":
                 await self._switch(app, attached, msgspec.structs.replace(attached.history, state="RUNNING"), actor)
 
     async def cancel(self, trigger: str, actor: str) -> None:
-        """Give up what is under way; what it has done stays done. Raises `Conflict` when nothing is."""
+        """Cancel what is in progress; what it has done stays done. Raises `Conflict` if nothing is."""
         async with self._changing:
             app, attached = self._under_way(trigger)
             await self._switch(app, attached, msgspec.structs.replace(attached.history, state="CANCELLED"), actor)
@@ -103,7 +103,7 @@ class Replays:
         return app, attached
 
     async def _switch(self, app: AttachedApp, attached: AttachedTrigger, wanted: TriggerPast, actor: str) -> None:
-        """Stop, record, start; what can't be recorded has not happened, and what was under way goes on."""
+        """Stop, record, start. If the record can't be written, nothing changes, and the work in progress continues."""
         await self._loops.stop_history(app, attached)
         try:
             await save_histories(self._commands, [wanted], actor)
@@ -112,7 +112,7 @@ class Replays:
             self._loops.start_history(app, attached)
 
     async def _sequence(self, start: str) -> int:
-        """The first sequence that `start` means."""
+        """Return the first sequence that `start` means."""
         if start in ("", "start"):
             return 1
         if re.fullmatch(r"[0-9]{1,18}", start):
@@ -121,14 +121,14 @@ class Replays:
             time = datetime.fromisoformat(start)
         except ValueError as error:
             raise Rejected(
-                f"a replay can't start at {start!r}: say 'start', a sequence of the log, or a time such as 2026-11-01T00:00:00Z"
+                f"a replay can't start at {start!r}: use 'start', a sequence of the log, or a time such as 2026-11-01T00:00:00Z"
             ) from error
         if time.tzinfo is None:
             raise Rejected(f"the time {start!r} has no zone: add Z for UTC, or an offset such as +02:00")
         return await self._parts.store.sequence_at(time.timestamp())
 
     async def _count(self, plan: TriggerPlan, since: int, until: int, only: str) -> int:
-        """How many events match, with `where` as it holds now."""
+        """Count the events that match, with the current `where`."""
         count = 0
         async for page in self._pages(plan, since, until, only):
             if not plan.where:
@@ -154,7 +154,7 @@ class Replays:
 
 
 def following(history: TriggerPast, since: int, until: int, only: str, matched: int) -> TriggerPast:
-    """The replay that comes after `history`; raises `Conflict` when that is under way and would not be covered."""
+    """Return the replay that follows `history`. Raises `Conflict` if that is in progress and would not be covered."""
     covered = since <= history.since and only in ("", history.only)
     if history.state in UNDER_WAY and not covered:
         raise Conflict(

@@ -1,4 +1,4 @@
-"""Keeps a loop going: after an error it is started again, later and later, and nobody else is disturbed."""
+"""Keeps a loop running: after an error it is started again, after growing pauses, without disturbing others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FIRST_PAUSE = 0.5
 
 
 async def keep(name: str, loop: Callable[[], Awaitable[None]], *, longest_pause: float) -> None:
-    """Run the loop until it ends by itself. One that worked for `longest_pause` seconds begins with short pauses
+    """Run the loop until it ends by itself. A loop that worked for `longest_pause` seconds begins with short pauses
     again."""
     clock = asyncio.get_running_loop().time
     pause = FIRST_PAUSE
@@ -24,9 +24,9 @@ async def keep(name: str, loop: Callable[[], Awaitable[None]], *, longest_pause:
         try:
             return await loop()
         except PCloudError as error:
-            log.warning("%s goes on in a moment: %s", name, error)
+            log.warning("%s continues in a moment: %s", name, error)
         except Exception:
-            log.exception("%s goes on in a moment after an error of core's own", name)
+            log.exception("%s continues in a moment after an internal error", name)
         if clock() - began > longest_pause:
             pause = FIRST_PAUSE
         await asyncio.sleep(pause)
@@ -34,7 +34,7 @@ async def keep(name: str, loop: Callable[[], Awaitable[None]], *, longest_pause:
 
 
 async def cancelled(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel the tasks and wait for their ends, whatever they are."""
+    """Cancel the tasks and wait until each has ended, with any result."""
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

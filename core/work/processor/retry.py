@@ -1,4 +1,4 @@
-"""What the owner does with runs that FAILED: have them made again, or take them off the list."""
+"""The owner's commands for FAILED runs: retry them, or dismiss them from the list."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from projections.runs.view import RunsView
 
 __all__ = ["DISMISSED_TTL", "FailedRuns"]
 
-DISMISSED_TTL = 7 * 86400.0  # nodes that are away for so long hear of it
+DISMISSED_TTL = 7 * 86400.0  # nodes that are away for up to this long still see it
 PAGE = 200
 
 
 class FailedRuns:
-    """Reads the runs view; what it decides is written to WORK and RUNS. `find`: the attached trigger, or `NotFound`."""
+    """Reads the runs view; its decisions are written to WORK and RUNS. `find`: returns the attached trigger, or raises `NotFound`."""
 
     def __init__(
         self,
@@ -36,16 +36,16 @@ class FailedRuns:
         self._store, self._runs, self._find, self._sight, self._directory = store, runs, find, sight, directory
 
     async def run(self, id: str) -> Run:
-        """Any run; raises `NotFound`."""
+        """Return any run. Raises `NotFound`."""
         run = await self._runs.get(id)
         if run is None:
             raise NotFound(f"there is no run {id!r}: `pcloud runs` lists them")
         return run
 
     async def retry(self, id: str) -> Run:
-        """Have the run made again with all its attempts, as a durable call; its id and generation stay, so what it
-        has written is found. Raises `NotFound`, also for a role that no app holds, `Conflict` when it has not failed, or `Forbidden` when
-        its trigger may no longer see what it is about."""
+        """Have the run made again with all its attempts, as a durable call; its id and generation stay, so that its earlier
+        writes are found. Raises `NotFound`, also for a role that no app holds, `Conflict` if it has not failed, or `Forbidden` if
+        its trigger may no longer see its entity."""
         run = await self._failed(id)
         now = time.time()
         job = Job(
@@ -54,19 +54,19 @@ class FailedRuns:
             target=self._target(run), trigger=run.trigger, entity=run.entity, sequence=run.sequence, generation=run.generation,
             cause=run.cause, depth=run.depth, attempts=run.attempts, replay=run.generation > 0,
         )  # fmt: skip
-        # An id of its own in the queue, where the first one may still be remembered.
+        # A new id in the queue, which may still remember the first one.
         await self._store.work.put(self._worker(run), run.action, f"{run.id}-{int(now * 1000):x}", encode_job(job))
         return run
 
     async def dismiss(self, id: str) -> Run:
-        """Take the run off the list. Raises `NotFound`, or `Conflict` when it has not failed."""
+        """Take the run off the list. Raises `NotFound`, or `Conflict` if it has not failed."""
         run = await self._failed(id)
         await self._store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL)
         return run
 
     async def each(self, command: Callable[[str], Awaitable[Run]], app: str | None, trigger: str | None) -> int:
-        """Do `command` to every run that has FAILED by now; how many those were. One that is made again meanwhile is
-        passed over."""
+        """Apply `command` to every run that has FAILED by now; return their number. A run that is retried meanwhile is
+        skipped."""
         done = 0
         after: str | None = None
         while True:
@@ -82,7 +82,7 @@ class FailedRuns:
         return run
 
     def _target(self, run: Run) -> str:
-        """What a trigger calls, as its manifest says it now: a role may have another holder."""
+        """Return what the trigger calls by its current manifest: a role may have another holder."""
         if not run.trigger:
             return run.target
         try:
@@ -93,7 +93,7 @@ class FailedRuns:
             return f"{run.app}/{run.action}"
 
     def _worker(self, run: Run) -> str:
-        """Whose durable calls it is among: the app's that has the trigger or init action, else the called one's."""
+        """Return the app whose durable calls it belongs to: the app with the trigger or init action, else the called one."""
         if run.kind == "send" and run.target and isinstance(target := parse_stored(run.target), RoleAction):
             return self._directory.holder(target.role)
         return run.trigger.partition("/")[0] or run.app

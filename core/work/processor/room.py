@@ -1,5 +1,5 @@
-"""Sees to it that the record of runs has room: a first import of many pictures must not fill RUNS for the 90 days that
-its runs would stay, since then nothing new is started."""
+"""Keeps room in the record of runs: a first import of many pictures must not fill RUNS for the 90 days that
+its runs would stay, since no new runs could start then."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from projections.runs.view import RunsView
 __all__ = ["Room"]
 
 log = logging.getLogger(__name__)
-DROPPED = 2000  # runs at a time
+DROPPED = 2000  # runs per pass
 
 
 class Room:
-    """Tells the journal when RUNS is full, or the node takes nothing new; before that it drops the oldest runs that are
+    """Reports to the journal if RUNS is full, or if the node accepts nothing new; before that it drops the oldest runs that are
     DONE."""
 
     def __init__(self, store: Any, runs: RunsView, journal: Journal, settings: ProcessorSettings) -> None:
@@ -38,7 +38,7 @@ class Room:
             # Shielded: before Python 3.12 the wait_for inside may swallow the cancellation that ends `watch`.
             info = await asyncio.shield(self._store.js.stream_info("RUNS"))
         except Exception as error:
-            log.warning("RUNS can't be looked at: %s", error)
+            log.warning("RUNS can't be inspected: %s", error)
             return
         used, limit = info.state.bytes, info.config.max_bytes or -1
         if limit > 0 and used > self._settings.crowded * limit:
@@ -58,7 +58,7 @@ class Room:
     async def _make_room(self) -> None:
         try:
             for run, sequence in await self._runs.oldest_done(DROPPED):
-                with suppress(Conflict):  # it is made again just now
+                with suppress(Conflict):  # it is being retried
                     await self._store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL, expected=sequence)
         except PCloudError as error:
             log.warning("old runs can't be dropped: %s", error)

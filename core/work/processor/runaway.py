@@ -1,4 +1,4 @@
-"""Has an app whose runs lead to each other without end paused, before it fills the log, and the owner told."""
+"""Pauses an app whose runs cause each other without end, before it fills the log, and notifies the owner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Pause = Callable[[str, str], Awaitable[object]]
 
 
 class Runaways:
-    """Made by `Runaways.open`; called with an app and the reason. `pause` is called once at a time for an app."""
+    """Made by `Runaways.open`; called with an app and the reason. For each app, one call of `pause` runs at a time."""
 
     def __init__(self, pause: Pause, audit: Audit) -> None:
         self._pause, self._audit = pause, audit
@@ -45,7 +45,7 @@ class Runaways:
         try:
             log.warning("%s is paused: %s", app, reason)
             await self._pause(app, reason)
-        except PCloudError as error:  # it is being removed, say
+        except PCloudError as error:  # for example, it is being removed
             log.warning("%s can't be paused: %s", app, error)
         except Exception:
             log.exception("%s can't be paused", app)

@@ -1,4 +1,4 @@
-"""The bounds of the event processor; times in seconds."""
+"""The limits of the event processor; times in seconds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["ProcessorSettings"]
 
 @dataclass(frozen=True, slots=True)
 class ProcessorSettings:
-    """`ack_wait`: after this time without a sign from core an event is delivered again; it is renewed three times as
+    """`ack_wait`: after this time without a sign from core an event is delivered again; core renews it three times as
     often. `held`: events of one trigger that are pulled and not yet settled. `depth`: causes in a row before a run is
     refused as a loop. `send_attempts`, `send_concurrency`: of durable calls, the latter for each receiving app.
-    `record_delay`: a run that takes longer is seen on its way. `absence_wait`: at most so long until an app that is not
-    running is looked for again. `crowded`: the part of RUNS in use from which on the oldest runs that are DONE are
-    dropped before their time; `fullness`: the part from which on no new runs are started. Both are looked at every
-    `fullness_check`. `drain`: attempts under way have so long to end when core stops. `alone`: no other node
-    pulls, so what was pending when core died may be asked for again at once."""
+    `record_delay`: a run that takes longer is shown while in progress. `absence_wait`: longest time until the next look for an app
+    that is not running. `crowded`: the used part of RUNS from which on the oldest runs that are DONE are
+    dropped early; `fullness`: the used part from which on no new runs are started. Both are checked every
+    `fullness_check`. `drain`: how long attempts in progress have to end when core stops. `alone`: no other node
+    pulls, so what was pending when core died may be redelivered at once."""
 
     ack_wait: float = 15.0
     held: int = 256

@@ -1,6 +1,6 @@
-"""Whether a trigger may see what it waits for: its type is in its app's view, or the trigger stands still.
+"""Whether a trigger may see its type: if the type is not in its app's view, the trigger waits.
 
-A trigger without its grant keeps its place in the log, live and history, and goes on from there when the grant is given again.
+A trigger without its grant keeps its positions in the log, live and history, and continues there when the grant is given again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["Sight"]
 
 
 class Sight:
-    """Over the views of now; `close()` stops listening."""
+    """Over the current views; `close()` stops listening."""
 
     def __init__(self, views: ViewRegistry) -> None:
         self._views = views
@@ -26,30 +26,30 @@ class Sight:
         self.close = views.on_swap(self._notice)
 
     def of(self, plan: TriggerPlan) -> ViewType | None:
-        """The type as the trigger's app sees it; None where it does not."""
+        """Return the type as the trigger's app sees it; None if it does not."""
         return self.seen(plan.app, plan.type)
 
     def seen(self, app: str, type: TypeName) -> ViewType | None:
-        """The type in the app's view."""
+        """Return the type in the app's view."""
         try:
             return self._views.app(app).by_stored.get(str(type))
         except NotFound:
             return None
 
     def demand(self, plan: TriggerPlan) -> ViewType:
-        """The same; raises `Forbidden` with what to do."""
+        """Return the same; raises `Forbidden` that says what to do."""
         if (type_ := self.of(plan)) is None:
             raise Forbidden(self.lacking(plan))
         return type_
 
     def lacking(self, plan: TriggerPlan) -> str:
-        """Why the trigger stands still; '' when it does not."""
+        """Return why the trigger waits; '' if it does not."""
         if self.of(plan) is not None:
             return ""
-        return f"the trigger {plan.key} stands still: {plan.app} has no grant to read {plan.type}; it goes on where it was once it has"
+        return f"the trigger {plan.key} waits: {plan.app} has no grant to read {plan.type}; it continues where it stopped once it has one"
 
     async def while_seen(self, plan: TriggerPlan, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work` whenever the type is seen, until it ends by itself; it is cancelled when the type is lost from sight."""
+        """Do `work` whenever the type is visible, until it ends by itself; cancel it when the type becomes hidden."""
         while True:
             await self._until(plan, seen=True)
             working, losing = asyncio.ensure_future(work()), asyncio.ensure_future(self._until(plan, seen=False))

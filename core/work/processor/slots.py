@@ -1,7 +1,7 @@
-"""How many runs of one trigger, or of one app's durable calls, are under way at once.
+"""How many runs of one trigger, or of one app's durable calls, are in progress at once.
 
-Live events come first: while one of them runs or waits, the trigger's history has a single slot; so a replay of years
-never delays what happens now, and never stands still either."""
+Live events come first: while one of them runs or waits, the trigger's history has a single slot. So a replay of years
+never delays new events, and still makes progress."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Slots"]
 
 
 class Slots:
-    """First come, first served. `first`: the slots that these ones stand back for."""
+    """First come, first served. `first`: the slots that have priority over these."""
 
     def __init__(self, limit: int, *, first: Slots | None = None) -> None:
         self._limit = limit
@@ -50,11 +50,11 @@ class Slots:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # admitted in the moment of cancellation
+            if turn.done() and not turn.cancelled():  # admitted at the moment of cancellation
                 self._running -= 1
                 self._admit()
             else:
-                with suppress(ValueError):  # passed over already by whoever left in the same moment
+                with suppress(ValueError):  # already skipped by a run that left at the same moment
                     self._waiting.remove(turn)
             raise
 

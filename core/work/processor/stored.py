@@ -1,4 +1,4 @@
-"""Finds the stored state of a run, as the leader of RUNS has it."""
+"""Finds the stored state of a run, from the leader of RUNS."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 
 
 async def stored_run(runs: Any, run: Run) -> Run | None:
-    """The last state of this run that was stored; None when there is none (any more), or none that can be read: then
-    the run is made as a new one, and its record replaces that."""
+    """Return the last stored state of this run; None if it does not exist (any more) or can't be read: then
+    the run is made as a new one, and its record replaces the old one."""
     body = await runs.last(run.app, run.action, run.id)
     try:
         return decode_run(body) if body else None
     except Corrupt as error:
-        log.error("%s; the run %s begins anew", error, run.id)
+        log.error("%s; the run %s starts again", error, run.id)
         return None

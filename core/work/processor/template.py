@@ -1,9 +1,9 @@
 """A trigger's arguments: Jinja expressions over `event` and `node`, rendered to native values.
 
-`"{{ node.size }}"` alone gives the number, `"{{ node.place }}.jpg"` a text, and anything without `{{` stands for
-itself. Only expressions: no statements, calls, loops or methods, and multiplication of numbers alone, so that no
-manifest can hang core or fill its memory. Compiled and checked once, when the app is attached; which fields of the
-node it needs is known from then on."""
+`"{{ node.size }}"` alone gives the number, `"{{ node.place }}.jpg"` a text, and a text without `{{` is used as it
+is. Only expressions: no statements, calls, loops or methods, and only numbers can be multiplied, so that a
+manifest can't block core or fill its memory. Compiled and checked once, when the app is attached; from then on it is known
+which fields of the node are needed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Render = Callable[[Mapping[str, Any]], Any]
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """Dots look a name up in a mapping and nowhere else: a field may be called `items`, and nothing has methods."""
+    """A dot looks up a name in a mapping and nowhere else: a field may be called `items`, and values have no methods."""
 
     intercepted_binops = frozenset({"*"})
 
@@ -70,19 +70,19 @@ class Arguments:
         self.paths = paths
 
     def render(self, event: Mapping[str, Any], node: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The arguments for one event; raises `Rejected` naming the argument that can't be made."""
+        """Return the arguments for one event. Raises `Rejected` naming the argument that can't be made."""
         names = {"event": event} if node is None else {"event": event, "node": node}
         rendered: dict[str, Any] = {}
         for name, render in self._renders.items():
             try:
                 rendered[name] = _plain(render(names))
-            except Exception as error:  # whatever a filter raises is about this event, and will be so again
+            except Exception as error:  # any error of a filter comes from this event, and would come again
                 raise Rejected(f"the argument {name} can't be rendered: {error}") from error
         return rendered
 
 
 def compile_arguments(args: Mapping[str, Any]) -> Arguments:
-    """Raises `Rejected` for what is no expression, or none that is allowed."""
+    """Raises `Rejected` for a text that is not an expression, or not an allowed one."""
     environment = _environment()
     paths: set[Path] = set()
     renders = {name: _compile(environment, name, value, paths, DEPTH) for name, value in args.items()}
@@ -120,23 +120,23 @@ def _compile_text(environment: _Environment, name: str, text: str, paths: set[Pa
 def _checked(name: str, text: str, make: Callable[[], Made]) -> Made:
     try:
         return make()
-    except TemplateError as error:  # such as a test that does not exist
-        raise Rejected(f"the argument {name} is no template: {error}; it is {text!r}") from error
+    except TemplateError as error:  # for example, an unknown test
+        raise Rejected(f"the argument {name} is not a template: {error}; it is {text!r}") from error
 
 
 def _sole_expression(parsed: nodes.Template, text: str) -> str | None:
-    """What stands between the braces when the text is one expression and nothing else."""
+    """Return the text between the braces if it is a single expression and nothing else."""
     outputs = [member for output in parsed.find_all(nodes.Output) for member in output.nodes]
     if len(outputs) != 1 or isinstance(outputs[0], nodes.TemplateData):
         return None
     inner = text.strip().removeprefix("{{").removesuffix("}}")
-    # A sign right at the braces is about the white space around them; after a blank it belongs to the expression.
+    # A sign right at the braces controls the white space around them; after a blank it belongs to the expression.
     return inner.removeprefix("-").removeprefix("+").removesuffix("-").removesuffix("+").strip()
 
 
 def _path_of(parsed: nodes.Template) -> Path:
-    """The names of an expression that only looks something up, such as `event.id`; () for any other. Most arguments
-    are no more than that, and a dictionary is a lot faster than an environment of Jinja's."""
+    """Return the names of an expression that is only a lookup, such as `event.id`; () for any other. Most arguments
+    are lookups, and a dictionary is a lot faster than an environment of Jinja's."""
     (output,) = (member for output in parsed.find_all(nodes.Output) for member in output.nodes)
     names: list[str] = []
     while isinstance(output, nodes.Getattr):
@@ -146,7 +146,7 @@ def _path_of(parsed: nodes.Template) -> Path:
 
 
 def _found(names: Mapping[str, Any], path: Path) -> Any:
-    """What is there; MISSING for no path, and for what Jinja has to say is not there."""
+    """Look the path up; MISSING for no path, and for names that Jinja has to report as undefined."""
     value: Any = names if path else MISSING
     for name in path:
         if not isinstance(value, dict) or name not in value:
@@ -162,7 +162,7 @@ def _defined(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it: `tojson` gives a text of a class of its own, a list may hold what is undefined."""
+    """Convert to JSON types: `tojson` gives a text of its own class, a list may hold undefined values."""
     if isinstance(value, StrictUndefined):
         return _defined(value)
     if isinstance(value, str):
@@ -188,7 +188,7 @@ def _check(name: str, parsed: nodes.Template) -> None:
 
 
 def _node_paths(name: str, parsed: nodes.Template) -> set[Path]:
-    """Every chain of names that starts at `node`; of `node.image.place` only the whole one."""
+    """Return every chain of names that starts at `node`; of `node.image.place` only the whole one."""
     inner: set[int] = set()
     paths: set[Path] = set()
     for node in parsed.find_all((nodes.Getattr, nodes.Getitem, nodes.Name)):  # outer before inner
@@ -205,6 +205,6 @@ def _node_paths(name: str, parsed: nodes.Template) -> set[Path]:
             current = current.node
         if isinstance(current, nodes.Name) and current.name == "node":
             if not path:
-                raise Rejected(f"the argument {name} takes the whole node: name the field, such as node.title")
+                raise Rejected(f"the argument {name} uses the whole node: name the field, such as node.title")
             paths.add(tuple(path))
     return paths

@@ -1,9 +1,9 @@
-"""Pulls one consumer of a trigger, live or history, and takes every event that matches through its run to the
+"""Pulls one consumer of a trigger, live or history, and takes every matching event through its run to the
 acknowledgement.
 
-An event is acknowledged when its run is DONE or FAILED, or when it does not match; until then core tells the server
-again and again that it is at it. So whatever core or the app dies of, the event comes again, and goes on with the run
-that it finds in RUNS."""
+An event is acknowledged when its run is DONE or FAILED, or if it does not match; until then core reports to the server
+again and again that it is in progress. So if core or the app dies, the event is delivered again, and continues with the
+run that is stored in RUNS."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ PORTION = 32
 
 
 Runaway = Callable[[str, str], None]
-"""Called with an app and the reason why it has to stop: its runs led to each other beyond the bound."""
+"""Called with an app and the reason why it has to stop: its runs caused each other beyond the limit."""
 
 
 @dataclass(slots=True)
 class TriggerParts:
-    """What all trigger loops work with."""
+    """What all trigger loops share."""
 
     store: Any
     graph: GraphReader
@@ -67,8 +67,8 @@ class TriggerParts:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """Which of a trigger's two consumers this is. `until`: the last sequence that it takes (None: live, without end).
-    `only`: the one entity that it takes ('' for all). `generation`: of its runs."""
+    """Which of a trigger's two consumers this is. `until`: the last sequence that it covers (None: live, without end).
+    `only`: the one entity that it covers ('' for all). `generation`: of its runs."""
 
     consumer: Any
     slots: Slots
@@ -89,13 +89,13 @@ class TriggerLoop:
         self._settings = parts.executor.settings
         self._caller = Caller("app", plan.app)
         self._order: Order[str] = Order()
-        # The past comes in small portions: all that ends at once goes on at once, before anything new.
+        # The past comes in small portions: everything that ends at the same moment continues at once, before new events get a turn.
         held = min(self._settings.held, plan.concurrency + PORTION) if side.replay else self._settings.held
         self._held = Held(held, self._settings.ack_wait)
 
     @property
     def held(self) -> int:
-        """Events that are pulled and not settled."""
+        """Number of events that are pulled and not settled."""
         return len(self._held)
 
     async def run(self) -> None:
@@ -139,7 +139,7 @@ class TriggerLoop:
         return self._plan.matches(event, seen) and self._side.only in ("", event.ref.id)
 
     async def _end_of_history(self) -> None:
-        """Return when the consumer has nothing left: there may be no event beyond `until` to tell."""
+        """Return when the consumer has nothing left: there may be no event beyond `until` to mark the end."""
         while True:
             await self._held.empty()
             position = await self._side.consumer.position()
@@ -148,10 +148,10 @@ class TriggerLoop:
             await asyncio.sleep(0.2)
 
     async def _handle(self, delivery: Any) -> None:
-        """One event to its end; on an error of core's own it comes again."""
+        """Take one event to its end; on an internal error it is delivered again."""
         event, again = delivery.event, delivery.attempt > 1
         if self._plan.ordered:
-            # Given back to the server it would be overtaken by the entity's later events: it is tried again in its place.
+            # Given back to the server, it would be overtaken by the entity's later events, so it is tried again here.
             async with self._order.after_earlier(str(event.ref)):
                 while not await self._settled(event, again):
                     await asyncio.sleep(AGAIN)
@@ -162,13 +162,13 @@ class TriggerLoop:
         await delivery.ack()
 
     async def _settled(self, event: StoredEvent, again: bool) -> bool:
-        """False after an error of core's own."""
+        """Return False after an internal error."""
         with About(app=self._plan.app, run=trigger_run_id(self._plan.key, event.sequence), tx=event.tx):
             try:
                 await self._settle(event, again)
             except Exception as error:
                 level = logging.WARNING if isinstance(error, PCloudError) else logging.ERROR
-                said = "the event %s comes to %s again: %s"
+                said = "the event %s is delivered to %s again: %s"
                 log.log(level, said, event.sequence, self._plan.key, error, exc_info=level > 30)
                 return False
         return True
@@ -183,8 +183,8 @@ class TriggerLoop:
             run = resume(run, before)
         if event.depth + 1 > self._settings.depth:
             looped = Rejected(
-                f"{self._plan.key}: {event.depth} runs led to each other, which looks like a loop: does its action change "
-                "what the trigger waits for? Narrow it by `fields` or `where`"
+                f"{self._plan.key}: {event.depth} runs caused each other, which looks like a loop: does its action change "
+                "what the trigger reacts to? Narrow it by `fields` or `where`"
             )
             await self._parts.executor.refuse(run, looped)
             self._parts.runaway(self._plan.app, looped.message)
@@ -198,7 +198,7 @@ class TriggerLoop:
             return
         run = msgspec.structs.replace(run, args=run.args or args)
         self._parts.executor.journal.note(run)
-        # What a replay does now is no part of what happened then.
+        # The work of a replay does not belong to the original trace.
         parent = "" if self._side.replay else event.traceparent
         with self._parts.tracer.span(f"run {self._plan.key}", "consumer", parent, pcloud__run=run.id) as span:
             ended = await self._parts.executor.execute(run, self._attempt(event), self._side.slots)
@@ -215,7 +215,7 @@ class TriggerLoop:
         )  # fmt: skip
 
     async def _arguments(self, event: StoredEvent) -> dict[str, Any] | None:
-        """The rendered arguments; None when `where` does not hold."""
+        """Return the rendered arguments; None if `where` does not hold."""
         view = self._parts.views.app(self._plan.app)
         node = None
         if self._plan.needs_node and event.kind is not Kind.DELETED:

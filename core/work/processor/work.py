@@ -1,8 +1,8 @@
-"""Makes the durable calls of one app: what `send` stored in WORK, and failed runs that the owner has sent back there.
+"""Makes the durable calls of one app: those that `send` stored in WORK, and failed runs that the owner retries.
 
-A call is acknowledged when its run is DONE or FAILED. One whose run is DONE already, by an earlier delivery or the
-same key sent again, is acknowledged without being made: its effects stay single. Whether the caller may is decided again
-at each attempt; a right that has ended makes the run FAILED at once, so that what was refused holds up no other's call."""
+A call is acknowledged when its run is DONE or FAILED. A call whose run is DONE already, by an earlier delivery or the
+same key sent again, is acknowledged without being made, so it takes effect once. Whether the caller may call is decided again
+at each attempt; if the right has ended the run is FAILED at once, so that it does not hold up other calls."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class WorkLoop:
     async def _make(self, delivery: Any) -> None:
         try:
             job = decode_job(delivery.body)
-            # Two deliveries of one run: the second finds what the first one did.
+            # Two deliveries of one run: the second finds the result of the first.
             async with self._same.after_earlier(job.id):
                 await self._settle(job, delivery.headers.get("traceparent", ""))
             await delivery.ack()
@@ -86,7 +86,7 @@ class WorkLoop:
             await delivery.ack()
         except Exception as error:
             level = logging.WARNING if isinstance(error, PCloudError) else logging.ERROR
-            log.log(level, "the durable call %s comes again: %s", delivery.subject, error, exc_info=level > 30)
+            log.log(level, "the durable call %s is delivered again: %s", delivery.subject, error, exc_info=level > 30)
             await delivery.nak(AGAIN)
 
     async def _settle(self, job: Job, traceparent: str) -> None:
@@ -116,14 +116,14 @@ class WorkLoop:
         return attempt
 
     def _demand_sight(self, job: Job) -> None:
-        """Raises `Forbidden` for a trigger's run that the owner has sent back, when its app may no longer see what it is about."""
+        """Raises `Forbidden` for a trigger's run that the owner retries, if its app may no longer see its entity."""
         app = job.trigger.partition("/")[0]
         if app and job.entity and self._sight.seen(app, Ref.parse(job.entity).type_name) is None:
-            raise Forbidden(f"{app} has no grant any more to read what this run is about, {job.entity}")
+            raise Forbidden(f"{app} no longer has the grant to read what this run is about, {job.entity}")
 
 
 def run_for(job: Job, settings: ProcessorSettings) -> Run:
-    """The run of a durable call, before anything was done for it."""
+    """Return the run of a durable call, before its first attempt."""
     return Run(
         id=job.id, app=job.app, action=job.action, trigger=job.trigger, kind=job.kind, target=job.target, entity=job.entity,
         sequence=job.sequence, generation=job.generation, attempts=job.attempts or settings.send_attempts, args=job.args,
@@ -132,7 +132,7 @@ def run_for(job: Job, settings: ProcessorSettings) -> Run:
 
 
 def is_settled(job: Job, before: Run) -> bool:
-    """Whether the run has ended since the job was made; a job that retries a FAILED run is younger than its end."""
+    """Return True if the run has ended since the job was made; a job that retries a FAILED run is newer than its end."""
     if before.generation < job.generation:
         return False
     return before.state == "DONE" or (before.state == "FAILED" and (before.ended or 0) >= job.created)

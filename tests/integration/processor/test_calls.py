@@ -71,7 +71,7 @@ async def test_a_grant_for_a_role_reaches_whoever_holds_it(core: Core) -> None:
         ("library/Lend", {}, Rejected, "no action name"),
         ("library/watch", {}, Rejected, "webhook: Action! is missing: name it beside `args`"),
         ("library/watch", {"webhook": "action:reader/told"}, Rejected, "it can't be a value: name it beside `args`"),
-        ("library/watch", {"webhook": {"action": "reader/told"}}, Rejected, "it can't be a value"),
+        ("library/watch", {"webhook": {"action": "reader/told"}}, Rejected, "can't be a value"),
     ],
 )
 async def test_what_does_not_fit_the_manifest_is_refused_by_name(
@@ -147,7 +147,7 @@ async def test_a_process_that_is_known_to_be_gone_ends_its_calls_at_once(core: C
     call = asyncio.create_task(core.calls.call(OWNER, "library/wait", {}))
     await until(lambda: app.calls)
     core.calls.lost("library")
-    with pytest.raises(Unavailable, match="stopped while it worked"):
+    with pytest.raises(Unavailable, match="stopped during the call"):
         await asyncio.wait_for(call, 0.5)
 
 

@@ -73,7 +73,7 @@ def pcloud(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         (["bogus"], "No such command"),
         (["app", "instal"], "Did you mean"),
         (["runs", "--state", "LOST"], "is no state of a run"),
-        (["up", "--listen", "here"], "is no address to listen on"),
+        (["up", "--listen", "here"], "is not an address to listen on"),
         (["graph", "query", "{ a }", "--variables", "["], "is no JSON"),
         (["graph", "query", "{ a }", "--variables", "[]"], "is no JSON object"),
         (["graph", "history", "nonsense"], "names no entity"),
