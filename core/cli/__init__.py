@@ -1,7 +1,7 @@
 """The command `pcloud`.
 
 Exit codes: 0 done, 1 unexpected, 2 the request was wrong (or the owner said no), 3 not found, 4 conflict, 5 forbidden, 6 something
-needed is not there, 7 stored data is damaged, 130 interrupted. Facts go to standard output, everything said to a person to standard
+needed is missing, 7 stored data is damaged, 130 interrupted. Facts go to standard output, messages for people to standard
 error.
 
 Nothing heavy is imported here: a command that only asks a running node should answer at once.
@@ -18,7 +18,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command line; an error of PCloud's is one sentence and its exit code."""
+    """Run the command line; print a PCloud error as one sentence, and exit with its code."""
     try:
         from core.cli.commands import cli
         from core.cli.terminal import say_error

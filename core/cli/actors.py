@@ -1,4 +1,4 @@
-"""Who acted, in words: `you`, `device 0123…`, an app's name, and the app through which."""
+"""Names actors in words: `you`, `device 0123…`, an app's name, and the app through which they acted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["who"]
 
 
 def who(record: Mapping[str, Any]) -> str:
-    """Of anything with `actor` and `through`: an event, a record of the audit log, a run, a link of its chain."""
+    """Return the actor of anything with `actor` and `through`: an event, a record of the audit log, a run, a link of its chain."""
     actor, through = str(record.get("actor", "")), record.get("through")
     kind, _, name = actor.partition(":")
     if actor == "person:owner":

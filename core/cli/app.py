@@ -1,4 +1,4 @@
-"""`pcloud app …`: all its commands, and those of them that only look."""
+"""`pcloud app …`: the group of all its commands, and the read-only ones."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def pack_command(
 
 
 def list_command(data: DataOption, as_json: AsJson = False) -> None:
-    """What is installed and how it is doing."""
+    """List the installed apps and their states."""
 
     async def work() -> Any:
         async with open_client(data) as client:
@@ -75,13 +75,11 @@ def list_command(data: DataOption, as_json: AsJson = False) -> None:
 def logs(
     name: Name,
     data: DataOption,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=100_000, help="How many of them.")] = 200,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on with each line as it comes, until Ctrl-C.")
-    ] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=100_000, help="How many lines.")] = 200,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new lines until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The last lines that an app wrote, and those to come."""
+    """Print the last lines that an app wrote, and follow new ones."""
 
     async def work() -> Any:
         async with open_client(data) as client:
@@ -101,11 +99,11 @@ def logs(
 
 
 def readable(entry: str) -> str:
-    """A line of an app without what would move or colour the terminal."""
+    """Return a line of an app without control codes for the terminal."""
     return "".join(letter if letter.isprintable() or letter == "\t" else "\ufffd" for letter in entry)
 
 
-# In the order of `pcloud app --help`: what owners need, then what developers do.
+# In the order of `pcloud app --help`: first commands for owners, then for developers.
 for name, command in {
     "install": install, "list": list_command, "show": show, "logs": logs, "grants": grants, "grant": grant,
     "revoke": revoke, "limits": limits, "pause": pause, "resume": resume, "restart": restart, "upgrade": upgrade,

@@ -24,14 +24,14 @@ def audit(
     data: DataOption,
     app: Annotated[str | None, typer.Option(help="What this app did, and what was done to it.")] = None,
     kind: Annotated[
-        str | None, typer.Option(help="Only of this kind: call, send, api, bus, limit, archive, web or network.")
+        str | None, typer.Option(help="Only this kind: call, send, api, bus, limit, archive, web or network.")
     ] = None,
-    first: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 50,
+    first: Annotated[int, typer.Option(min=1, max=500, help="At most this many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List who called what, and who was refused what, newest first."""
     if kind is not None and kind not in KINDS:
-        raise Rejected(f"{kind!r} is no kind of record: use one of {', '.join(KINDS)}")
+        raise Rejected(f"{kind!r} is not a kind of record: use one of {', '.join(KINDS)}")
     found = run(fetch(data, app=app, kind=kind, first=first))
     if app and not found:
         run(check_app(data, app, lambda: fetch(data, app=app, first=1)))
@@ -62,7 +62,7 @@ def moment(entry: dict[str, Any]) -> str:
 
 
 def ended(entry: dict[str, Any]) -> str:
-    """How it ended: in how long, or how often."""
+    """Return how the call ended: its duration, or how often it was refused."""
     if entry.get("count", 1) > 1:
         return f"{entry['outcome']} ×{entry['count']:,}"
     return f"OK {entry['seconds'] * 1000:,.1f} ms" if entry["outcome"] == "OK" else entry["outcome"]

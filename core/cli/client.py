@@ -1,6 +1,6 @@
 """The CLI's side of the node's administration socket.
 
-Whoever may open the socket in the node's private folder is the owner: the file system is the credential.
+A process that may open the socket in the node's private folder acts as the owner: the file system is the credential.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class Client:
         self._session = session
 
     async def ask(self, method: str, path: str, *, json_body: Any = None, data: bytes | None = None) -> Any:
-        """One request, one JSON answer; raises the error that the node reports."""
+        """Send one request, return its JSON answer; raise the error that the node reports."""
         async with self._session.request(method, f"http://node{path}", json=json_body, data=data) as answer:
             await raise_for(answer)
             return await answer.json()
 
     async def text(self, method: str, path: str) -> str:
-        """One request, an answer that is no JSON."""
+        """Send one request whose answer is plain text."""
         async with self._session.request(method, f"http://node{path}") as answer:
             await raise_for(answer)
             return await answer.text()
 
     async def lines(self, method: str, path: str, *, data: bytes | None = None) -> AsyncIterator[dict[str, Any]]:
-        """One request, an answer of one JSON object a line, as they come; raises when a line carries an error."""
+        """Send one request, yield an answer of one JSON object per line as they come; raise the error that a line carries."""
         async with self._session.request(method, f"http://node{path}", data=data) as answer:
             await raise_for(answer)
             async for line in answer.content:
@@ -48,7 +48,7 @@ class Client:
                 yield record
 
     async def graphql(self, query: str, variables: dict[str, Any] | None = None, *, app: str = "") -> dict[str, Any]:
-        """The `data` of an operation in the owner's view, or through an app; raises its first error."""
+        """Return the `data` of an operation in the owner's view, or through an app; raise its first error."""
         path = f"/graphql/{app}" if app else "/graphql"
         async with self._session.post(
             f"http://node{path}", json={"query": query, "variables": variables or {}}
@@ -70,7 +70,7 @@ async def raise_for(answer: aiohttp.ClientResponse) -> None:
 
 @asynccontextmanager
 async def open_client(data: Path) -> AsyncIterator[Client]:
-    """A client of the node that runs on `data`; raises `Unavailable` when none does."""
+    """Open a client of the node that runs on `data`. Raises `Unavailable` if no node does."""
     socket = runtime_folder(data) / "admin.sock"
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     try:
@@ -82,4 +82,4 @@ async def open_client(data: Path) -> AsyncIterator[Client]:
             f"no node runs on the data folder {data}: start one with `pcloud up`, or name its folder with --data"
         ) from error
     except aiohttp.ClientError as error:
-        raise Unavailable(f"the node on {data} broke the connection off: {error}") from error
+        raise Unavailable(f"the node on {data} closed the connection: {error}") from error

@@ -1,4 +1,4 @@
-"""All commands and where they are: one file for each noun."""
+"""All commands and their files: one file for each noun."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`pcloud demo`: the whole story on a throw-away folder.
+"""`pcloud demo`: a tour on a temporary folder.
 
-A node is started, the five bundled apps are installed, a phone is paired, photographs are put into S3 with its keys, and what came of
-them is shown: images, faces, search hits, the gallery.
+It starts a node, installs the five bundled apps, pairs a phone, uploads photographs by S3 with its keys, and shows the result: images,
+faces, search hits, the gallery.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["APPS", "demo"]
 APPS = ("object-store", "image-importer", "face-detector", "photos", "random-puppy")
 ENDINGS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"})
 SEARCHES = ("astronaut", "cat", "coffee")
-# What a picture sets off besides its import: finding faces, making thumbnails.
+# The runs of an image besides its import: finding faces, making thumbnails.
 RUNS_PER_IMAGE = 2
 SETTLE_SECONDS = 3600.0
 MOST_PHOTOS = 10_000
@@ -44,26 +44,28 @@ def demo(
     files: FilesOption,
     photos: Annotated[
         list[Path] | None,
-        typer.Argument(help="Photographs or folders of them; by default a few that come along.", exists=True),
+        typer.Argument(help="Photographs or folders of them; by default a few samples.", exists=True),
     ] = None,
     leave: Annotated[
-        bool, typer.Option("--exit", help="End when the story is told instead of serving until Ctrl-C.")
+        bool, typer.Option("--exit", help="Exit at the end of the tour instead of serving until Ctrl-C.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object as the last line.")] = False,
-    listen: Annotated[str, typer.Option(help="HOST:PORT of the web address; port 0 takes a free one.")] = "127.0.0.1:0",
+    listen: Annotated[
+        str, typer.Option(help="HOST:PORT of the web address; port 0 selects a free one.")
+    ] = "127.0.0.1:0",
 ) -> None:
-    """Photographs in; faces, search and a gallery out, on a throw-away folder."""
+    """Show PCloud on a temporary folder: photographs in; faces, search and a gallery out."""
     for name in APPS:
         fetch_app(name, files)
     pictures = photographs(photos or [fetch_photographs(files)])
     try:
         run(tell(pictures, files, own=bool(photos), leave=leave, as_json=as_json, listen=listen))
-    except asyncio.CancelledError as ended:  # by SIGTERM, which has to end the node and its folder too
+    except asyncio.CancelledError as ended:  # by SIGTERM, which must end the node and delete its folder too
         raise typer.Exit(128 + signal.SIGTERM) from ended
 
 
 def photographs(places: list[Path]) -> list[Path]:
-    """All pictures below the places, by their endings; raises `Rejected` where there are none or too many."""
+    """Return all pictures below the places, by their endings. Raises `Rejected` if there are too many, or no pictures at all."""
     found: list[Path] = []
     for place in places:
         inside = sorted(place.rglob("*")) if place.is_dir() else [place]
@@ -110,7 +112,7 @@ async def story(client: Client, pictures: list[Path], *, own: bool) -> dict[str,
     with Progress(*columns, console=console) as progress:
         await install_apps(client, progress, progress.add_task("installing the apps", total=len(APPS)))
         device = await client.ask("POST", "/devices", json_body={"name": "demo phone"})
-        broken = [] if own else [("broken-on-purpose.jpg", b"\xff\xd8\xff\xe0 this is no picture")]
+        broken = [] if own else [("broken-on-purpose.jpg", b"\xff\xd8\xff\xe0 this is not a picture")]
         uploads = len(pictures) + len(broken)
         task = progress.add_task("uploading photographs by S3", total=uploads)
         await upload(
@@ -132,7 +134,7 @@ async def install_apps(client: Client, progress: Progress, task: TaskID) -> None
 
 
 def named(files: list[Path]) -> list[tuple[str, Path]]:
-    """Keys for the objects: the files' names, with a number before those that come twice."""
+    """Return keys for the objects: the files' names, with a number in front if a name repeats."""
     taken: set[str] = set()
     keys: list[tuple[str, Path]] = []
     for number, path in enumerate(files):
@@ -176,7 +178,7 @@ async def settle(client: Client, uploads: int, progress: Progress, task: TaskID)
         if ended >= expected and not busy:
             return
         await asyncio.sleep(0.2)
-    raise Unavailable("the photographs were not processed in time: `pcloud runs` of this node's folder would say more")
+    raise Unavailable("the photographs were not processed in time: `pcloud runs` on this node's folder shows more")
 
 
 async def outcome(client: Client, *, photos: int, own: bool) -> dict[str, Any]:
@@ -198,7 +200,7 @@ async def outcome(client: Client, *, photos: int, own: bool) -> dict[str, Any]:
 
 
 def show(facts: dict[str, Any], address: str, link: str) -> None:
-    """The story's end, in words."""
+    """Print the result of the tour."""
     gallery, page = (re.sub("^(https?://)", rf"\1{name}.", address) for name in ("photos", "console"))
     console.print(
         f"\n[bold]{facts['images']}[/] photographs, [bold]{facts['segments']}[/] faces in them, {facts['events']} events in the log"

@@ -1,4 +1,4 @@
-"""The demo's own node: `pcloud up` as a child process, ended with the demo."""
+"""The demo's own node: `pcloud up` as a child process that ends with the demo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DemoNode:
     process: asyncio.subprocess.Process
 
     async def wait(self) -> None:
-        """Until the node ends by itself, which it should not."""
+        """Wait until the node ends by itself, which is an error."""
         await self.process.wait()
         raise Unavailable("the demo's node has ended: run it again; if that happens again, please report it")
 
@@ -50,7 +50,7 @@ async def running_node(data: Path, files: Path, listen: str) -> AsyncIterator[De
 
 
 async def address_of(process: asyncio.subprocess.Process, log: Path) -> str:
-    """Where the node says that it is; raises `Unavailable` with the end of its log when it does not start."""
+    """Return the address that the node prints. Raises `Unavailable` with the end of its log if it does not start."""
     assert process.stdout
     try:
         async with asyncio.timeout(START_SECONDS):

@@ -1,6 +1,6 @@
-"""`pcloud app dev`: runs an app from its folder, again after each change, and shows what happens while it runs.
+"""`pcloud app dev`: runs an app from its folder, restarts it after each change, and shows what happens.
 
-On a node of its own that is thrown away, unless --data names one that runs. There, what was installed is removed at the end.
+It uses a temporary node of its own, unless --data names a running one. There, the app is removed at the end.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ Say = Callable[..., None]
 def dev(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="The app's folder.")],
     data: Annotated[
-        Path | None, typer.Option("--data", help="Of a node that runs; by default one is started and thrown away.")
+        Path | None, typer.Option("--data", help="The folder of a running node; by default a temporary one is started.")
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the app installed on the node of --data.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run an app, again after each change, and show its events, runs and log lines until Ctrl-C."""
     say = json_lines if as_json else terminal_lines
-    # While its node comes and goes, too: a node that is left alone would run on.
+    # Also while its node starts and stops: a node that is left alone would run on.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with nullcontext(None) if data else local_node() as node:
         if node:
@@ -51,12 +51,12 @@ def dev(
         except Unavailable as error:
             if node is None:
                 raise
-            # Its folder goes now: what is to be known of it is told here.
+            # Its folder is deleted now, so the end of its log is shown here.
             last = "\n".join(node.log.read_text(errors="replace").splitlines()[-LOG_LINES:])
             raise Unavailable(f"the node of `pcloud app dev` has ended; the end of its log:\n{last}") from error
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_IGN)  # it ends already
+                signal.signal(number, signal.SIG_IGN)  # it is ending already
 
 
 def terminal_lines(kind: str, text: str, **_: Any) -> None:
@@ -69,7 +69,7 @@ def json_lines(kind: str, text: str, **more: Any) -> None:
 
 
 async def until_stopped(work: Any) -> None:
-    """Run it until it ends or Ctrl-C (or SIGTERM) asks it to, which is a normal end."""
+    """Run it until it ends, or until Ctrl-C or SIGTERM, which is a normal end."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -109,12 +109,12 @@ def read_manifest(folder: Path) -> Manifest:
 async def check_new(client: Client, name: str, keep: bool) -> None:
     if not keep and any(app["name"] == name for app in await client.ask("GET", "/apps")):
         raise Conflict(
-            f"{name} is installed on this node, and would be removed at the end: leave --data away, or say --keep"
+            f"{name} is installed on this node, and would be removed at the end: leave out --data, or add --keep"
         )
 
 
 async def keep_installed(client: Client, folder: Path, name: str, follower: Any, say: Say) -> None:
-    """Install, and again after each change of a file, without end. What fails is told, and waits for the next change."""
+    """Install the app, and again after each change of a file, without end. After a failure, show it and wait for the next change."""
     before: dict[str, tuple[int, int]] = {}
     unconfined = False
     while True:
@@ -143,7 +143,7 @@ def told(say: Say) -> Iterator[None]:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
-    """Time and size of every file that belongs to the app; a file that goes away meanwhile is left out."""
+    """Return time and size of every file of the app; skip files that disappear meanwhile."""
     found = dict[str, tuple[int, int]]()
     try:
         for path, file in packed_files(folder):
@@ -155,8 +155,8 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 async def install(client: Client, archive: bytes, say: Say, *, unconfined: bool) -> bool:
-    """With every grant, and with what it needs of the apps that come with PCloud. Returns whether it runs without a sandbox, which
-    it only does where the machine has none."""
+    """Install the app with every grant, and with the bundled apps that it needs. Return True if it runs without a sandbox, which
+    happens only on machines that have none."""
     began = time.monotonic()
     review = await client.ask("POST", "/apps/review", data=archive)
     for name in review["needed"]:
@@ -174,7 +174,7 @@ async def install(client: Client, archive: bytes, say: Say, *, unconfined: bool)
 
 
 async def approve(client: Client, review: dict[str, Any], *, unconfined: bool) -> None:
-    # What an app of a known author has stored is not handed over by the way.
+    # Data of a known author's app is not handed over as a side effect.
     hand_over = (
         bool(review["takes_from"]) and review["takes_from"]["signer"] is None and not review["takes_from"]["bundled"]
     )

@@ -19,21 +19,21 @@ commands = typer.Typer(no_args_is_help=True, help="Phones and other devices: pai
 @commands.command()
 def pair(
     data: DataOption,
-    name: Annotated[str, typer.Option(help="What to call the device.")] = "device",
+    name: Annotated[str, typer.Option(help="The device's name.")] = "device",
     metrics: Annotated[
-        bool, typer.Option("--metrics", help="A token that only reads the node's metrics, such as for Prometheus.")
+        bool, typer.Option("--metrics", help="A token that only reads the node's metrics, for example for Prometheus.")
     ] = False,
     scope: Annotated[
         list[str] | None,
         typer.Option(
-            help="What it may do: view (look), upload (storage keys), manage (everything you may, the default). Several may be given."
+            help="What it may do: view (read), upload (storage keys), manage (everything that you may, the default). Repeat it for several."
         ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the credentials of a new device. They are shown once."""
     if metrics and scope:
-        raise Rejected("--metrics is a right of its own: leave --scope out")
+        raise Rejected("--metrics is a separate right: leave out --scope")
 
     async def work() -> Any:
         async with open_client(data) as client:
@@ -53,7 +53,7 @@ def pair(
 
 @commands.command("list")
 def list_command(data: DataOption, as_json: AsJson = False) -> None:
-    """All devices that were ever paired."""
+    """List all devices that were ever paired."""
 
     async def work() -> Any:
         async with open_client(data) as client:
@@ -73,7 +73,7 @@ def list_command(data: DataOption, as_json: AsJson = False) -> None:
 def revoke(
     id: Annotated[str, typer.Argument(help="The device's id, as `device list` shows it.")], data: DataOption
 ) -> None:
-    """Take a device's credentials away, at once effective."""
+    """Revoke a device's credentials, with immediate effect."""
 
     async def work() -> None:
         async with open_client(data) as client:

@@ -1,4 +1,4 @@
-"""`pcloud fetch`: fetches what else would be fetched on first use, such as before a machine loses its network."""
+"""`pcloud fetch`: fetches now what is otherwise fetched on first use, for example before a machine goes offline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def fetch(files: FilesOption, as_json: AsJson = False) -> None:
 
 
 def fetch_app(name: str, files: Path) -> bytes:
-    """The archive of a bundled app, with its files fetched before the owner's eyes. Raises `NotFound`, `Unavailable`."""
+    """Return the archive of a bundled app; fetch its files with visible progress. Raises `NotFound`, `Unavailable`."""
     from core.apps.archive.bounds import ArchiveBounds
     from core.apps.archive.bundled import BundledApps
 
@@ -45,7 +45,7 @@ def fetch_app(name: str, files: Path) -> bytes:
 
 
 def fetch_photographs(files: Path) -> Path:
-    """The folder of the sample photographs."""
+    """Return the folder of the sample photographs."""
     from core.shipped.photographs import sample_photographs
 
     with shown() as progress:
@@ -53,7 +53,7 @@ def fetch_photographs(files: Path) -> Path:
 
 
 def python_with_pillow(folder: Path) -> Path:
-    """The Python of an environment below `folder` with the Pillow that the image importer is locked to."""
+    """Return the Python of an environment below `folder` with the Pillow version of the image importer's lock."""
     import pcloud
     from core.apps import read_archive
     from core.apps.archive.bounds import ArchiveBounds
@@ -68,7 +68,7 @@ def python_with_pillow(folder: Path) -> Path:
 
 @contextmanager
 def shown() -> Generator[FetchProgress]:
-    """A bar for each package that is fetched; nothing where all is here."""
+    """Show a bar for each package that is fetched; nothing if all are present."""
     tasks: dict[str, TaskID] = {}
     bars = Progress(
         SpinnerColumn(), TextColumn("fetching {task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn(),

@@ -1,4 +1,4 @@
-"""What an app does, as it does it: its events, its runs and what it writes, followed over the administration socket."""
+"""Follows an app over the administration socket: its events, its runs and its output."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Say = Callable[..., None]
 
 
 class Follower:
-    """Tells what has happened since its first `begin`, through each of the app's versions."""
+    """Reports what has happened since its first `begin`, through each of the app's versions."""
 
     def __init__(self, client: Client, data: Path, say: Say) -> None:
         self._client = client
@@ -42,7 +42,7 @@ class Follower:
         self._log: list[str] | None = None
 
     async def begin(self, manifest: Manifest) -> None:
-        """Follow this version; again for the next one, which may see other types."""
+        """Follow this version; call it again for the next version, which may see other types."""
         if not self._after:
             status = await self._client.ask("GET", "/status")
             self._after = str(Revision(status["epoch"], status["events"]))
@@ -66,7 +66,7 @@ class Follower:
         self._tasks = []
 
     async def _fields(self, manifest: Manifest) -> list[str]:
-        """The subscriptions of the app's own types and of those that it asks for, by their names in the owner's view."""
+        """Return the subscriptions of the app's own types and of those that it asks for, by their names in the owner's view."""
         found = await self._client.graphql(FIELDS)
         fields = [field["name"] for field in (found["__schema"]["subscriptionType"] or {"fields": []})["fields"]]
         used = {use.read or use.write or use.extend for use in manifest.uses} - {""}
@@ -92,14 +92,14 @@ class Follower:
             await asyncio.sleep(POLL)
 
     def _note(self, revision: str) -> None:
-        """Where the next version's subscriptions go on."""
+        """Remember where the next version's subscriptions continue."""
         new = Revision.parse(revision)
         if new.sequence > Revision.parse(self._after).sequence:
             self._after = revision
 
     async def _poll(self, look: Callable[[str], Coroutine[Any, Any, None]], name: str) -> None:
         while True:
-            with suppress(PCloudError):  # also while the app is not there
+            with suppress(PCloudError):  # also while the app is not running
                 await look(name)
             await asyncio.sleep(POLL)
 
@@ -116,14 +116,14 @@ class Follower:
         try:
             now = await self._client.ask("GET", f"/apps/{name}/logs?lines={LINES}")
         except PCloudError:
-            now = []  # it is not there yet
+            now = []  # it does not exist yet
         before, self._log = self._log, now or self._log or []
         for line in lines_behind(before, now) if before is not None else []:
             self._say("log", line)
 
 
 def lines_behind(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
-    """Of the last lines `now` those that came after the last lines `before`."""
+    """Return the lines of `now` that came after the lines of `before`."""
     for start in range(max(0, len(before) - len(now)), len(before)):
         if list(before[start:]) == list(now[: len(before) - start]):
             return now[len(before) - start :]

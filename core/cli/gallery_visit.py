@@ -1,7 +1,7 @@
-"""Opens the gallery as a browser would, following the sign-in from host to host, and says what it answered.
+"""Opens the gallery as a browser would, following the sign-in from host to host, and returns the answer's status.
 
-Browsers resolve `photos.localhost` to this machine, but not every system's own resolver does; so the node's address is used, and the
-host is said in the header.
+Browsers resolve `photos.localhost` to this machine, but not every system's own resolver does. So requests go to the node's address, with
+the host in the header.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MOST_STEPS = 6
 
 
 async def visit_gallery(link: str) -> int:
-    """The gallery's HTTP status after signing in with the one-time link."""
+    """Return the gallery's HTTP status after signing in with the one-time link."""
     node = urlsplit(link)
     gallery = f"{node.scheme}://photos.{node.netloc}/"
     url = f"{link}&next={quote(gallery, safe='')}"

@@ -19,7 +19,7 @@ from pcloud.subject import Ref
 __all__ = ["commands"]
 
 commands = typer.Typer(no_args_is_help=True, help="The knowledge graph: query, schema, history, verify, rebuild.")
-AsApp = Annotated[str, typer.Option("--app", help="Through this app: its view, and its rights.")]
+AsApp = Annotated[str, typer.Option("--app", help="Through this app, with its view and its rights.")]
 HISTORY = "query($type: String!, $id: ID!) { nodeHistory(type: $type, id: $id) { revision time kind actor through cause tx change } }"
 
 
@@ -34,9 +34,9 @@ def query(
     try:
         values = json.loads(variables)
     except ValueError as error:
-        raise Rejected(f"--variables is no JSON: {error}") from error
+        raise Rejected(f"--variables is not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise Rejected('--variables is no JSON object: write something such as {"id": "0190…"}')
+        raise Rejected('--variables is not a JSON object: write something such as {"id": "0190…"}')
 
     async def work() -> Any:
         async with open_client(data) as client:
@@ -47,7 +47,7 @@ def query(
 
 @commands.command()
 def schema(data: DataOption, app: AsApp = "", as_json: AsJson = False) -> None:
-    """Print the schema that the owner (or an app) sees; with `--json` as introspection tells it."""
+    """Print the schema that the owner (or an app) sees; with `--json` as an introspection result."""
     from graphql import build_client_schema, get_introspection_query, print_schema
 
     async def work() -> Any:
@@ -63,12 +63,14 @@ def schema(data: DataOption, app: AsApp = "", as_json: AsJson = False) -> None:
 
 @commands.command()
 def history(
-    entity: Annotated[str, typer.Argument(metavar="APP/TYPE/ID", help="Such as image-importer/Image/0190….")],
+    entity: Annotated[
+        str, typer.Argument(metavar="APP/TYPE/ID", help="The entity, such as image-importer/Image/0190….")
+    ],
     data: DataOption,
     as_json: AsJson = False,
 ) -> None:
-    """An entity's life, newest first: when, who, why, what changed, and the transaction that `pcloud undo` takes."""
-    from core.graph.schema.names import owner_type  # heavy, and needed by no other command of this file
+    """Print an entity's history, newest first: when, who, why, what changed, and the transaction for `pcloud undo`."""
+    from core.graph.schema.names import owner_type  # slow to import, and only this command needs it
 
     ref = Ref.parse(entity)
 
@@ -93,7 +95,7 @@ def history(
 
 @commands.command()
 def verify(data: DataOption, as_json: AsJson = False) -> None:
-    """Fold the log anew and compare with the graph that answers queries: equal, or exit code 7 and the first difference."""
+    """Fold the log again and compare with the graph that answers queries: equal, or exit code 7 and the first difference."""
     result = run(followed(data, "/graph/verify", "folding the log …"))
     if as_json:
         print_json(result)
@@ -110,7 +112,7 @@ def verify(data: DataOption, as_json: AsJson = False) -> None:
         )
     if not as_json:
         facts.print(
-            f"[green]✓[/] equal: {result['events']:,} events folded anew give the same graph ({result['revision']})"
+            f"[green]✓[/] equal: {result['events']:,} events folded again give the same graph ({result['revision']})"
         )
 
 
@@ -118,15 +120,15 @@ def verify(data: DataOption, as_json: AsJson = False) -> None:
 def rebuild(
     data: DataOption,
     to: Annotated[
-        str, typer.Option("--to", help="The store to build it in: sqlite or neo4j. Without it, as it is.")
+        str, typer.Option("--to", help="The store to build it in: sqlite or neo4j. By default the present one.")
     ] = "",
-    view: Annotated[str, typer.Option("--view", help="Which view: graph or search.")] = "graph",
+    view: Annotated[str, typer.Option("--view", help="The view: graph or search.")] = "graph",
     back: Annotated[bool, typer.Option("--back", help="Go back to the version before the last rebuild.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Build a view anew from the log, beside the one that answers, and switch over."""
+    """Build a view again from the log, beside the one that answers, and switch over."""
     if back and to:
-        raise Rejected("--back goes to the previous version, wherever that is: leave --to out")
+        raise Rejected("--back goes to the previous version, in its own store: leave out --to")
     query = urlencode({"view": view, "to": to, "back": str(back).lower()})
     done = run(followed(data, f"/graph/rebuild?{query}", "building …"))
     if as_json:
@@ -142,7 +144,7 @@ def rebuild(
 
 
 async def followed(data: Path, path: str, first: str) -> Any:
-    """The result of a long request; its steps are shown meanwhile."""
+    """Return the result of a long request, and show its steps meanwhile."""
     result = None
     async with open_client(data) as client:
         with console.status(first) as status:

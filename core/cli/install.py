@@ -29,14 +29,14 @@ Unconfined = Annotated[
     bool, typer.Option("--unconfined", help="Run an archive that is not one of the bundled apps without a sandbox.")
 ]
 HandOver = Annotated[
-    bool, typer.Option("--hand-over", help="Let it have what another author's app of its name has stored.")
+    bool, typer.Option("--hand-over", help="Give it the data of another author's app with the same name.")
 ]
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the command line says already. `yes`: every grant is approved, and nothing is asked."""
+    """The answers given on the command line. `yes`: approve every grant, and ask nothing."""
 
     yes: bool = False
     unconfined: bool = False
@@ -45,8 +45,8 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What is installed: an archive, or by `bundled` the app of that name that comes with the node, which finds in
-    `files` what was fetched for it."""
+    """What to install: an archive, or with `bundled` the app of that name that comes with the node; its fetched files are
+    in `files`."""
 
     files: Path
     archive: bytes | None = None
@@ -56,12 +56,12 @@ class Source:
         if not self.bundled:
             return await client.ask("POST", "/apps/review", data=self.archive)
         with suppress(NotFound):  # a node of another version may have other apps
-            await asyncio.to_thread(fetch_app, self.bundled, self.files)  # here its progress is seen
+            await asyncio.to_thread(fetch_app, self.bundled, self.files)  # fetched here so that its progress is visible
         return await client.ask("POST", f"/apps/review?bundled={self.bundled}")
 
 
 def source_at(path: Path, files: Path) -> Source:
-    """The archive or the folder at `path`, which is packed; else the bundled app of that name. Raises `Rejected`."""
+    """Return the archive at `path`, or its folder packed, or else the bundled app of that name. Raises `Rejected`."""
     from core.apps import packed
 
     if path.is_file():
@@ -80,7 +80,7 @@ def install(
     archive: Archive, data: DataOption, files: FilesOption, yes: Yes = False, unconfined: Unconfined = False, hand_over: HandOver = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Show what an app asks for, ask for each grant, and install it; over another version of it, upgrade it."""
+    """Show what an app asks for, ask for each grant, and install it; upgrade it if another version is installed."""
     begin(archive, data, files, Answers(yes, unconfined, hand_over), as_json, only_upgrade=False)
 
 
@@ -88,7 +88,7 @@ def upgrade(
     archive: Archive, data: DataOption, files: FilesOption, yes: Yes = False, unconfined: Unconfined = False, hand_over: HandOver = False,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Show what another version of an installed app changes, ask for the grants that are new, and put it in its place."""
+    """Show what another version of an installed app changes, ask for the new grants, and replace the installed version."""
     begin(archive, data, files, Answers(yes, unconfined, hand_over), as_json, only_upgrade=True)
 
 
@@ -107,8 +107,8 @@ def begin(archive: Path, data: Path, files: Path, answers: Answers, as_json: boo
 async def install_from(
     client: Client, source: Source, answers: Answers, *, say: Say, only_upgrade: bool = False
 ) -> dict[str, Any]:
-    """Review on the terminal, then install with each step shown; what is missing and comes with PCloud first, each with
-    a review of its own. Returns `{"name", "version", "approved", "rejected"}`."""
+    """Review on the terminal, then install with each step shown; first install missing bundled apps, each with
+    its own review. Return `{"name", "version", "approved", "rejected"}`."""
     review = await source.review(client)
     if only_upgrade and review["kind"] == "install":
         raise Conflict(f"{review['name']} is not installed: use `pcloud app install`")
@@ -118,11 +118,11 @@ async def install_from(
 
 
 async def install_needed(client: Client, review: dict[str, Any], files: Path, yes: bool, say: Say) -> bool:
-    """Install what the app lacks and comes with PCloud, what that lacks before it; whether there was anything."""
+    """Install missing bundled apps, and before each what it lacks itself; return True if there were any."""
     for name in review["needed"]:
         source = Source(files, bundled=name)
         if (needed := await source.review(client))["kind"] == "same":
-            continue  # came along with another one
+            continue  # was installed together with another one
         say(f"{plain(review['name'])} needs {plain(name)}, which comes with PCloud:")
         if not yes and not confirm(f"  install {name} first?", default=True, otherwise="`--yes` installs it"):
             raise Rejected(f"{review['name']} is not installed: it can't work without {name}")
@@ -135,7 +135,7 @@ async def install_needed(client: Client, review: dict[str, Any], files: Path, ye
 async def install_reviewed(client: Client, review: dict[str, Any], answers: Answers, say: Say) -> dict[str, Any]:
     name = plain(review["name"])
     if review["kind"] == "same":
-        say(f"[green]✓[/] {name} {plain(review['version'])} is installed already, from this very archive")
+        say(f"[green]✓[/] {name} {plain(review['version'])} is already installed from this archive")
         return {"name": review["name"], "version": review["version"], "approved": [], "rejected": []}
     show_review(review, say)
     hand_over = answers.hand_over or handed_over(review, yes=answers.yes)
@@ -143,7 +143,7 @@ async def install_reviewed(client: Client, review: dict[str, Any], answers: Answ
     approved = [grant for grant in asked if allowed(grant, name, yes=answers.yes, say=say)]
     if not asked and not answers.yes and (review["kind"] == "upgrade" or review["warnings"]):
         confirm_unasked(review)
-    # The bytes that were reviewed are the ones that are installed.
+    # Exactly the reviewed bytes are installed.
     query = {
         "archive": review["archive"], "approve": ",".join(grant["id"] for grant in approved),
         "unconfined": str(answers.unconfined).lower(), "hand-over": str(hand_over).lower(),
@@ -175,26 +175,24 @@ def show_review(review: dict[str, Any], say: Say) -> None:
 
 
 def called(signer: dict[str, Any] | None) -> str:
-    """What the signer wrote beside the signature: anybody may write anything."""
+    """Return the signer's name from beside the signature: anyone may write anything there."""
     return f" (whose holder writes: “{plain(signer['name'])}”)" if signer and signer["name"] else ""
 
 
 def handed_over(review: dict[str, Any], *, yes: bool) -> bool:
-    """Whether the archive is to get what another author's app of its name has stored; raises `Rejected` when the owner says no."""
-    if (before := review["takes_from"]) is None or yes:  # without an answer the node refuses it
+    """Return True if the archive gets the data of another author's app with its name. Raises `Rejected` if the owner says no."""
+    if (before := review["takes_from"]) is None or yes:  # without an answer the node refuses
         return False
-    here = "was here before, and left what it stored" if review["left"] else "is here now"
+    here = "was here before, and its data is still stored" if review["left"] else "is here now"
     console.print(f"  [bold red]! another author's app of this name {here}: that app {plain(before['text'])}[/]")
-    if confirm("    let this one have what it stored?", otherwise="`--hand-over` lets it"):
+    if confirm("    give its data to this app?", otherwise="`--hand-over` gives it"):
         return True
     name = review["name"]
-    raise Rejected(
-        f"{name} is not installed: to have what the other one stored forgotten, `pcloud app remove {name} --forget`"
-    )
+    raise Rejected(f"{name} is not installed: to forget the other app's data, use `pcloud app remove {name} --forget`")
 
 
 def confirm_unasked(review: dict[str, Any]) -> None:
-    """Where no grant is asked for, an upgrade is a decision all the same; raises `Rejected` when the owner says no."""
+    """Without requested grants, an upgrade is still a decision: ask. Raises `Rejected` if the owner says no."""
     if not confirm(f"{review['kind'].capitalize()} {review['name']}?", default=True, otherwise="`--yes` does it"):
         raise Rejected(
             f"{review['name']} is not {'upgraded' if review['kind'] == 'upgrade' else 'installed'}: you said no"
@@ -202,7 +200,7 @@ def confirm_unasked(review: dict[str, Any]) -> None:
 
 
 def allowed(grant: dict[str, Any], name: str, *, yes: bool, say: Say) -> bool:
-    """What the owner says to one grant; raises `Rejected` when the app can't do without it."""
+    """Ask the owner about one grant. Raises `Rejected` if the app can't work without a rejected one."""
     need = "optional" if grant["optional"] else "required"
     why = f"\n      because: {plain(grant['reason'])}" if grant["reason"] else ""
     say(f"  · {plain(grant['text'])} [dim]({need})[/]{why}")
@@ -214,7 +212,7 @@ def allowed(grant: dict[str, Any], name: str, *, yes: bool, say: Say) -> bool:
 
 
 async def show_steps(client: Client, method: str, path: str, say: Say) -> Any:
-    """Say each step; returns the result, or raises the error, that comes last."""
+    """Show each step; return the result, or raise the error, that comes last."""
     result: Any = None
     async for record in client.lines(method, path):
         if "step" in record:

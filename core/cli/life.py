@@ -16,12 +16,12 @@ from pcloud.errors import Conflict, NotFound, Rejected
 __all__ = ["Name", "grant", "grants", "pause", "remove", "restart", "resume", "revoke", "rollback", "segment", "show"]
 
 Name = Annotated[str, typer.Argument(help="The app's name.")]
-Which = Annotated[str, typer.Argument(help="The grant: its id, or as much of it as tells it apart, or its target.")]
+Which = Annotated[str, typer.Argument(help="The grant: its id, a unique beginning of it, or its target.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 
 
 def show(name: Name, data: DataOption, as_json: AsJson = False) -> None:
-    """One app: its state, grants, triggers, the steps that it went through."""
+    """Show one app: its state, grants, triggers, and the steps of its life so far."""
     detail = ask(data, "GET", f"/apps/{segment(name)}")
     if as_json:
         print_json(detail)
@@ -61,19 +61,19 @@ def rollback(name: Name, data: DataOption, yes: Yes = False) -> None:
 
 
 def pause(name: Name, data: DataOption) -> None:
-    """Stop an app until it is resumed; its triggers keep their places."""
+    """Stop an app until it is resumed; its triggers keep their positions."""
     ask(data, "POST", f"/apps/{segment(name)}/pause")
     console.print(f"[green]✓[/] {plain(name)} is paused")
 
 
 def resume(name: Name, data: DataOption) -> None:
-    """Let a paused app go on, or try again to start one that failed."""
+    """Let a paused app continue, or try again to start one that failed."""
     ask(data, "POST", f"/apps/{segment(name)}/resume")
     console.print(f"[green]✓[/] {plain(name)} is running")
 
 
 def restart(name: Name, data: DataOption) -> None:
-    """End an app's process and start it anew."""
+    """End an app's process and start it again."""
     ask(data, "POST", f"/apps/{segment(name)}/restart")
     console.print(f"[green]✓[/] {plain(name)} is running")
 
@@ -82,9 +82,9 @@ def remove(
     name: Name,
     data: DataOption,
     yes: Yes = False,
-    forget: Annotated[bool, typer.Option("--forget", help="Also forget what it stored, for good.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Also delete what it stored, for good.")] = False,
 ) -> None:
-    """Stop an app and take it away; what it stored is kept, unless it is to be forgotten, also when it was removed before."""
+    """Stop and remove an app. Its data is kept, unless --forget deletes it, which also works after a removal."""
     fate = "What it stored is kept."
     if forget:
         fate = (
@@ -103,7 +103,7 @@ def remove(
 
 
 def grants(name: Name, data: DataOption, as_json: AsJson = False) -> None:
-    """What an app may do, and what was refused."""
+    """List what an app may do, and what was refused."""
     found = ask(data, "GET", f"/apps/{segment(name)}")["grants"]
     if as_json:
         print_json(found)
@@ -122,7 +122,7 @@ def grant(name: Name, which: Which, data: DataOption) -> None:
 
 
 def revoke(name: Name, which: Which, data: DataOption) -> None:
-    """Withdraw a grant, at once; an app that can't do without it is paused."""
+    """Withdraw a grant, with immediate effect; an app that can't work without it is paused."""
     decide(data, name, which, approved=False)
 
 
@@ -158,5 +158,5 @@ def ask(data: Path, method: str, path: str) -> Any:
 
 
 def segment(text: str) -> str:
-    """A name as one segment of a path, whatever stands in it."""
+    """Return a name as one segment of a path, with any characters."""
     return quote(text, safe="")

@@ -1,4 +1,4 @@
-"""`pcloud app limits`: how much of the machine an app may use, and the owner's word on it."""
+"""`pcloud app limits`: how much of the machine an app may use, and the owner's changes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,23 @@ UNITS = {"": 1, "B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 def limits(
     name: Name,
     data: DataOption,
-    memory: Annotated[str | None, typer.Option("--memory", help="All its processes together, as 2GiB.")] = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", help="For all its processes together, such as 2GiB.")
+    ] = None,
     processes: Annotated[int | None, typer.Option("--processes", help="Processes and threads at once.")] = None,
     disk: Annotated[
-        str | None, typer.Option("--disk", help="Its data folder, as 4GiB; none: as much as there is.")
+        str | None, typer.Option("--disk", help="Size of its data folder, such as 4GiB; none: no limit.")
     ] = None,
     graph: Annotated[
         str | None,
-        typer.Option("--graph", help="What it writes into the graph, with all changes, as 4GiB; none: no bound."),
+        typer.Option("--graph", help="What it writes into the graph, with all changes, such as 4GiB; none: no limit."),
     ] = None,
-    reset: Annotated[bool, typer.Option("--reset", help="What its manifest says, but for what is named here.")] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Return to the manifest's limits, except those given here.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show how much of the machine an app may use, or change it. A running app starts again with that; --graph holds at once."""
+    """Show how much of the machine an app may use, or change it. A change restarts a running app; --graph applies at once."""
     said = {
         "memory": None if memory is None else bytes_of(memory),
         "processes": processes,
@@ -65,11 +69,11 @@ def limits(
 
 
 def bytes_of(text: str, *, none: bool = False) -> int:
-    """`2GiB`, `512 MiB` or `1048576` in bytes; raises `Rejected`. `none`: that word is 0."""
+    """Return `2GiB`, `512 MiB` or `1048576` in bytes. Raises `Rejected`. `none`: accept that word as 0."""
     if none and text.lower() == "none":
         return 0
     if (found := SIZE.fullmatch(text.strip())) is None:
-        raise Rejected(f"{text!r} is no size: use one as 512MiB or 2GiB{', or none' if none else ''}")
+        raise Rejected(f"{text!r} is not a size: use one such as 512MiB or 2GiB{', or none' if none else ''}")
     return int(float(found[1]) * UNITS[(found[2] or "")[:1].upper()])
 
 

@@ -1,4 +1,4 @@
-"""`pcloud metrics`: what Prometheus would read, on the terminal."""
+"""`pcloud metrics`: the node's metrics, as Prometheus reads them, on the terminal."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["metrics"]
 
 def metrics(
     data: DataOption,
-    words: Annotated[str, typer.Argument(help="Show only the lines that have this in them.")] = "",
+    words: Annotated[str, typer.Argument(help="Show only lines that contain this.")] = "",
 ) -> None:
-    """What the node measures of itself, in Prometheus' text form, such as `pcloud metrics lag`."""
+    """Print the node's metrics, in Prometheus' text form. To filter: `pcloud metrics lag`."""
 
     async def work() -> str:
         async with open_client(data) as client:

@@ -1,6 +1,6 @@
-"""`pcloud nats …`: the nats CLI with this node's address and credentials, which never stand on a command line.
+"""`pcloud nats …`: the nats CLI with this node's address and credentials, which are never on a command line.
 
-They are the inspector's, who sees everything and changes nothing, unless `--write` asks for core's own.
+They are the inspector's, who reads everything and changes nothing, unless `--write` selects core's own.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def nats(
     context: typer.Context,
     data: DataOption,
     write: Annotated[
-        bool, typer.Option("--write", help="With core's own credentials, which may change and delete everything.")
+        bool, typer.Option("--write", help="Use core's own credentials, which may change and delete everything.")
     ] = False,
 ) -> None:
-    """Inspect the log with the nats CLI, such as `pcloud nats stream info GRAPH`. Nothing can be changed without --write."""
+    """Inspect the log with the nats CLI, for example `pcloud nats stream info GRAPH`. Without --write, nothing can be changed."""
     words = context.args
     if words in ([], ["--help"], ["-h"]):
         print(context.get_help())
@@ -59,7 +59,7 @@ def nats(
 
 
 def refuse_what_writes(words: Sequence[str]) -> None:
-    """What looks like reading and is not, where the CLI's own error would not say why."""
+    """Refuse commands that look like reading but write, where the CLI's own error would not explain it."""
     if tuple(words[:2]) in PAGES:
         stream = next((word for word in words[2:] if not word.startswith("-")), "GRAPH")
         raise Rejected(

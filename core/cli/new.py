@@ -1,6 +1,6 @@
-"""`pcloud app new` and `pcloud app lock`: an app that works, to change into one's own, and the lock of what it needs.
+"""`pcloud app new` and `pcloud app lock`: writes a working app to start from, and the lock of its packages.
 
-The template is itself an app, `word-counter`: nothing in it is filled in but its name and the SDK's wheel.
+The template is itself an app, `word-counter`: only its name and the SDK's wheel are filled in.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pcloud.subject import check_app
 __all__ = ["lock", "new"]
 
 TEMPLATE = "word-counter"
-# The SDK is on no registry: its wheel lies in the app's folder, and pyproject.toml names it.
+# The SDK is not on a registry: its wheel is in the app's folder, and pyproject.toml names it.
 WHEELS = "wheels"
 WHEEL = "pcloud_sdk.whl"
 LOCK = "requirements.lock"
@@ -45,9 +45,9 @@ def new(
 
 
 def write_app(name: str, folder: Path) -> list[str]:
-    """Write the template under this name; the paths of its files. Raises `Conflict` for a folder that holds something."""
+    """Write the template under this name; return the paths of its files. Raises `Conflict` for a folder that is not empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise Conflict(f"{folder} is there already and not empty: name another folder with --to")
+        raise Conflict(f"{folder} already exists and is not empty: name another folder with --to")
     from core.graph.schema.names import pascal
 
     wheel = lay_sdk_wheel(folder / WHEELS)
@@ -76,7 +76,7 @@ def lock(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Pin what an app's pyproject.toml asks for in requirements.lock, by version and hash. The SDK itself comes with the node."""
+    """Pin the packages of an app's pyproject.toml in requirements.lock, by version and hash. The SDK itself comes with the node."""
     project, target = folder / "pyproject.toml", folder / LOCK
     if not project.exists():
         raise Rejected(f"{folder} has no pyproject.toml: an app that needs no Python packages needs no lock")
@@ -89,10 +89,10 @@ def lock(
 
 
 def compile_lock(project: Path, target: Path) -> None:
-    """Raises `Unavailable` with uv's words when a package can't be found."""
+    """Raises `Unavailable` with uv's message if a package can't be found."""
     import uv
 
-    # nkeys has no wheels, so an app gets it from the node as it gets the SDK.
+    # nkeys has no wheels, so an app gets it from the node, like the SDK.
     without = ("--no-emit-package", "pcloud-sdk", "--no-emit-package", "nkeys")
     words = [
         uv.find_uv_bin(), "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes",

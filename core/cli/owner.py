@@ -1,4 +1,4 @@
-"""`pcloud owner …`: the browsers that are signed in, and the credential."""
+"""`pcloud owner …`: the signed-in browsers, and the credential."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ commands = typer.Typer(
 
 @commands.command()
 def sessions(data: DataOption, as_json: AsJson = False) -> None:
-    """The browsers that are signed in, and when each was last used."""
+    """List the signed-in browsers, and when each was last used."""
     found = graphql(data, "{ sessions }")["sessions"]
     if as_json:
         print_json(found)
@@ -36,9 +36,9 @@ def end(
     id: Annotated[str, typer.Argument(help="The session's id, as `owner sessions` shows it.")] = "",
     all: Annotated[bool, typer.Option("--all", help="End all sessions.")] = False,
 ) -> None:
-    """Sign a browser out, on all pages and at once."""
+    """Sign a browser out on all pages, with immediate effect."""
     if bool(id) == all:
-        raise Rejected("name one session by its id, as `pcloud owner sessions` shows it, or say --all")
+        raise Rejected("name one session by its id, as `pcloud owner sessions` shows it, or use --all")
     if all:
         ended = graphql(data, "mutation { endSessions }")["endSessions"]["ended"]
     else:
@@ -49,7 +49,7 @@ def end(
 @commands.command()
 def credential(data: DataOption, as_json: AsJson = False) -> None:
     """Replace the credential by a new one, which ends all sessions. Asks for the present one; devices stay paired."""
-    present = ask_secret("The present credential", otherwise="`pcloud owner reset` needs none")
+    present = ask_secret("The present credential", otherwise="`pcloud owner reset` works without it")
     query = "mutation($present: String!) { changeCredential(present: $present) }"
     show(graphql(data, query, {"present": present})["changeCredential"]["credential"], as_json)
 
@@ -57,10 +57,10 @@ def credential(data: DataOption, as_json: AsJson = False) -> None:
 @commands.command()
 def reset(
     data: DataOption,
-    revoke_devices: Annotated[bool, typer.Option("--revoke-devices", help="Revoke all paired devices too.")] = False,
+    revoke_devices: Annotated[bool, typer.Option("--revoke-devices", help="Also revoke all paired devices.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a new credential in place of one that was lost, which ends all sessions. Devices stay paired, unless you say otherwise."""
+    """Replace a lost credential, which ends all sessions. Devices stay paired, unless --revoke-devices is given."""
 
     async def work() -> Any:
         async with open_client(data) as client:
@@ -97,5 +97,5 @@ def graphql(data: Any, query: str, variables: dict[str, Any] | None = None) -> d
 
 
 def told(seconds: float) -> str:
-    """A time as `2026-05-01 09:30`, of this machine's clock."""
+    """Return a time as `2026-05-01 09:30`, by this machine's clock."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))

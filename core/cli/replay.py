@@ -1,4 +1,4 @@
-"""`pcloud replay`: events of the past through a trigger again, watched, halted and given up."""
+"""`pcloud replay`: sends events of the past through a trigger again; shows, pauses, resumes and cancels replays."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ def replay(
     ] = "start",
     type: Annotated[str, typer.Option("--type", help="Only events of this type, APP/TYPE.")] = "",
     id: Annotated[str, typer.Option("--id", help="Only events of the entity with this id.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many events match.")] = False,
-    pause: Annotated[bool, typer.Option("--pause", help="Halt the replay that is under way.")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the one that was halted.")] = False,
-    cancel: Annotated[bool, typer.Option("--cancel", help="Give the one that is under way up.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print how many events match.")] = False,
+    pause: Annotated[bool, typer.Option("--pause", help="Pause the replay in progress.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the paused replay.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel the replay in progress.")] = False,
     wait: Annotated[
         bool | None,
-        typer.Option("--wait/--no-wait", help="Stay until it is over; on a terminal unless told otherwise."),
+        typer.Option("--wait/--no-wait", help="Wait until it is over; the default on a terminal."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send events of the past through a trigger again, beside what is new."""
+    """Send events of the past through a trigger again, in parallel to new ones."""
     wanted = [name for name, asked in (("pause", pause), ("resume", resume), ("cancel", cancel)) if asked]
     if len(wanted) + dry_run > 1:
         raise Rejected("use one of --dry-run, --pause, --resume and --cancel")
     stay = not as_json and console.is_terminal if wait is None else wait
     if wanted:
         answer = run(ask(data, STEER[wanted[0]], {"trigger": trigger}))
-        verb = {"pause": "is halted", "resume": "goes on", "cancel": "is given up"}[wanted[0]]
+        verb = {"pause": "is paused", "resume": "continues", "cancel": "is cancelled"}[wanted[0]]
         said = f"the replay through {plain(trigger)} {verb}: {progress_of(answer)}"
     else:
         variables = {"trigger": trigger, "from": start, "type": type, "id": id, "dryRun": dry_run}
@@ -80,7 +80,7 @@ def progress_of(shown: dict[str, Any]) -> str:
 
 
 def watch(trigger: str, data: Path) -> None:
-    """A progress bar until it is over, or somebody halts it. Leaving with Ctrl-C leaves the replay going on."""
+    """Show a progress bar until the replay is over or paused. Ctrl-C leaves the replay running."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
 
     async def work() -> dict[str, Any]:
@@ -96,7 +96,7 @@ def watch(trigger: str, data: Path) -> None:
     try:
         shown = run(work())
     except KeyboardInterrupt:
-        console.print("The replay goes on; --pause halts it, --cancel gives it up.")
+        console.print("The replay continues; --pause pauses it, --cancel cancels it.")
         return
     console.print(f"{plain(shown['state'])}: {progress_of(shown)}")
 

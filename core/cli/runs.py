@@ -1,4 +1,4 @@
-"""`pcloud runs …` and `pcloud call`: the event processor's work, seen and steered."""
+"""`pcloud runs …` and `pcloud call`: shows and controls the work of the event processor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pcloud.errors import NotFound, Rejected
 
 __all__ = ["call", "commands", "parse_arguments"]
 
-commands = typer.Typer(invoke_without_command=True, help="What the event processor does and did.")
+commands = typer.Typer(invoke_without_command=True, help="The work of the event processor.")
 QUERY = "query($app: String, $state: String, $first: Int) { runs(app: $app, state: $state, first: $first) }"
 SHOW = "query($id: String!) { run(id: $id) }"
 RETRY = "mutation($id: String!) { retryRun(id: $id) }"
@@ -30,24 +30,24 @@ DISMISS_ALL = "mutation($app: String, $trigger: String) { dismissRuns(app: $app,
 STATES = ("NEW", "IN_PROGRESS", "DONE", "FAILED")
 PACKAGES = re.compile(r'"[^"]*/site-packages/')
 WHOLE = 32  # hex digits of a run's id
-SHORT = 12  # as many as a list shows
-WIDEST = 160  # letters of a run's arguments
+SHORT = 12  # the digits that a list shows
+WIDEST = 160  # letters of a run's arguments in a list
 
 
 @commands.callback()
 def list_runs(
     context: typer.Context,
     data: DataOption,
-    app: Annotated[str | None, typer.Option(help="Of this app only.")] = None,
+    app: Annotated[str | None, typer.Option(help="Only of this app.")] = None,
     state: Annotated[str | None, typer.Option(help="NEW, IN_PROGRESS, DONE or FAILED.")] = None,
-    first: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 50,
+    first: Annotated[int, typer.Option(min=1, max=1000, help="At most this many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List runs, newest first: what the event processor does and did."""
+    """List runs, newest first: the work of the event processor, past and present."""
     if context.invoked_subcommand:
         return
     if state and state.upper() not in STATES:
-        raise Rejected(f"{state!r} is no state of a run: use {', '.join(STATES)}")
+        raise Rejected(f"{state!r} is not a state of a run: use {', '.join(STATES)}")
     found = run(fetch_runs(data, app=app, state=state and state.upper(), first=first))
     if app and not found:
         run(check_app(data, app, lambda: fetch_runs(data, app=app, first=1)))
@@ -68,14 +68,14 @@ async def fetch_runs(data: Path, *, app: str | None = None, state: str | None = 
 
 
 async def check_app(data: Path, app: str, any_of_it: Callable[[], Awaitable[Any]]) -> None:
-    """Raises `NotFound` for an app that is not installed and of which there is nothing at all."""
+    """Raises `NotFound` for an app that is not installed and has no runs at all."""
     if not await any_of_it():
         async with open_client(data) as client:
             await client.ask("GET", f"/apps/{segment(app)}")
 
 
 def concerning(entry: dict[str, Any]) -> str:
-    """What a run is about: its event's entity, or else its arguments that are texts or numbers."""
+    """Return what a run is about: its event's entity, or else those of its arguments that are texts or numbers."""
     plain_args = (f"{key}={value}" for key, value in entry["args"].items() if isinstance(value, str | int | float))
     return entry["entity"] or textwrap.shorten(" ".join(plain_args), WIDEST, placeholder=" …")
 
@@ -85,13 +85,13 @@ def tries(entry: dict[str, Any]) -> str:
 
 
 def when(entry: dict[str, Any]) -> str:
-    """The last moment that is known of a run, in local time."""
+    """Return the last known time of a run, in local time."""
     moment = entry["ended"] or entry["started"] or entry["created"]
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)) if moment else ""
 
 
 def steer(query: str, id: str, data: Path) -> str:
-    """Have a failed run retried or dismissed; `id` may be its beginning. Returns the whole id."""
+    """Retry or dismiss a failed run; `id` may be its beginning. Return the whole id."""
 
     async def work() -> str:
         whole = id if len(id) >= WHOLE else whole_id(id, await fetch_runs(data, state="FAILED"))
@@ -103,7 +103,7 @@ def steer(query: str, id: str, data: Path) -> str:
 
 
 def steer_all(query: str, app: str | None, trigger: str | None, data: Path) -> int:
-    """Have all failed runs retried or dismissed; how many those were."""
+    """Retry or dismiss all failed runs; return their number."""
 
     async def work() -> int:
         async with open_client(data) as client:
@@ -114,7 +114,7 @@ def steer_all(query: str, app: str | None, trigger: str | None, data: Path) -> i
 
 
 def whole_id(beginning: str, among: Sequence[dict[str, Any]], state: str = "FAILED") -> str:
-    """The id of the one run that begins so; raises `NotFound` or `Rejected`. `state`: of those that are looked among."""
+    """Return the id of the one run that begins so. Raises `NotFound` or `Rejected`. `state`: of the runs in `among`."""
     fitting = [entry["id"] for entry in among if entry["id"].startswith(beginning)]
     kind = "failed run" if state else "run"
     if not fitting:
@@ -125,10 +125,8 @@ def whole_id(beginning: str, among: Sequence[dict[str, Any]], state: str = "FAIL
     return fitting[0]
 
 
-Id = Annotated[str, typer.Argument(help="The run's id, or as much of its beginning as tells it apart.")]
-IdOrNone = Annotated[
-    str | None, typer.Argument(help="The run's id, or as much of its beginning as tells it apart; none with --all.")
-]
+Id = Annotated[str, typer.Argument(help="The run's id, or a unique beginning of it.")]
+IdOrNone = Annotated[str | None, typer.Argument(help="The run's id, or a unique beginning of it; left out with --all.")]
 All = Annotated[bool, typer.Option("--all", help="All failed runs.")]
 OfApp = Annotated[str | None, typer.Option("--app", help="With --all: of this app only.")]
 OfTrigger = Annotated[str | None, typer.Option("--trigger", help="With --all: of this trigger only, APP/TRIGGER.")]
@@ -136,7 +134,7 @@ OfTrigger = Annotated[str | None, typer.Option("--trigger", help="With --all: of
 
 @commands.command()
 def show(id: Id, data: DataOption, as_json: AsJson = False) -> None:
-    """Show one run: its error with traceback, and what led to it, back to who began it."""
+    """Show one run: its error with traceback, and what caused it, back to its origin."""
 
     async def work() -> Any:
         whole = id if len(id) >= WHOLE else whole_id(id, await fetch_runs(data), state="")
@@ -187,9 +185,9 @@ def dismiss(
 
 
 def one(id: str | None, all: bool, app: str | None, trigger: str | None) -> str | None:
-    """The id, or None for all; raises `Rejected` when it is not clear which."""
+    """Return the id, or None for all. Raises `Rejected` if it is not clear which."""
     if all == (id is not None):
-        raise Rejected("name one run by its id, or say --all")
+        raise Rejected("name one run by its id, or use --all")
     if not all and (app or trigger):
         raise Rejected("--app and --trigger go with --all")
     return id
@@ -199,11 +197,11 @@ def say_count(count: int, what: str) -> None:
     if count:
         console.print(f"[green]✓[/] {count:,} failed {'run is' if count == 1 else 'runs are'} {what}")
     else:
-        console.print("No failed run is kept that this is about.")
+        console.print("No failed run matches.")
 
 
 def plain_line(text: str) -> str:
-    """A line of a traceback: its indentation says something, but not where on the node the app's packages are."""
+    """Return a line of a traceback with its indentation, but without the node's path to the app's packages."""
     text = PACKAGES.sub('"', text)
     return " " * (len(text) - len(text.lstrip())) + plain(text)
 
@@ -213,7 +211,7 @@ def call(
     data: DataOption,
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="The arguments; a VALUE is JSON, or else a text."),
+        typer.Argument(metavar="[KEY=VALUE]...", help="The arguments; a VALUE is JSON, otherwise a text."),
     ] = None,
     actions: Annotated[
         list[str] | None,
@@ -224,7 +222,7 @@ def call(
 ) -> None:
     """Call an action and print its answer as JSON."""
     if "/" not in target:
-        raise Rejected(f"{target!r} names no action: write APP/ACTION, such as object-store/usage")
+        raise Rejected(f"{target!r} is not an action: write APP/ACTION, such as object-store/usage")
 
     async def work() -> Any:
         async with open_client(data) as client:
@@ -235,21 +233,23 @@ def call(
 
 
 def parse_actions(pairs: list[str]) -> dict[str, str]:
-    """`['webhook=photos/note']` as `{"webhook": "photos/note"}`; raises `Rejected` for what is no pair."""
+    """Parse `['webhook=photos/note']` to `{"webhook": "photos/note"}`. Raises `Rejected` for a malformed pair."""
     split = {pair: pair.partition("=") for pair in pairs}
     for pair, (key, _, action) in split.items():
         if not key or not action:
-            raise Rejected(f"{pair!r} names no action: write KEY=APP/ACTION, such as webhook=image-importer/new-object")
+            raise Rejected(
+                f"{pair!r} is not an action: write KEY=APP/ACTION, such as webhook=image-importer/new-object"
+            )
     return {key: action for key, _, action in split.values()}
 
 
 def parse_arguments(pairs: list[str]) -> dict[str, Any]:
-    """`['size=3', 'name=Ada']` as `{"size": 3, "name": "Ada"}`; raises `Rejected` for what is no pair."""
+    """Parse `['size=3', 'name=Ada']` to `{"size": 3, "name": "Ada"}`. Raises `Rejected` for a malformed pair."""
     parsed: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise Rejected(f"{pair!r} is no argument: write KEY=VALUE, such as image=0190…")
+            raise Rejected(f"{pair!r} is not an argument: write KEY=VALUE, such as image=0190…")
         try:
             parsed[key] = json.loads(value)
         except ValueError:

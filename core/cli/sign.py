@@ -1,6 +1,6 @@
 """`pcloud app sign` and `pcloud app pack --sign`: puts a developer's signature into an archive.
 
-Keys stay with the programs that keep them where that is possible: an ssh key signs by `ssh-keygen`, which asks for its
+If possible, keys stay with the programs that keep them: an ssh key signs by `ssh-keygen`, which asks for its
 passphrase, or the agent. A minisign key file is read here.
 """
 
@@ -36,10 +36,10 @@ SSH_PUBLIC = ("ssh-", "ecdsa-")
 
 
 def sign(
-    archive: Annotated[Path, typer.Argument(help="The archive; it is changed in its place.")],
+    archive: Annotated[Path, typer.Argument(help="The archive; it is changed in place.")],
     key: Annotated[
         Path,
-        typer.Argument(help="A minisign or ssh key, or a signature that one has made."),
+        typer.Argument(help="A minisign or ssh key, or a signature made by one."),
     ],
     public: Annotated[
         Path | None,
@@ -47,7 +47,7 @@ def sign(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sign an archive, or put a signature into it that minisign or ssh-keygen has made of it."""
+    """Sign an archive, or add a signature that minisign or ssh-keygen has made of it."""
     from core.apps.signing.signature import signer_of
 
     try:
@@ -66,7 +66,7 @@ def sign(
 
 
 def signed(archive: bytes, key: Path, public: Path | None = None) -> bytes:
-    """The archive with a signature made with the key in the file, or with the signature that the file holds."""
+    """Return the archive with a signature made with the key in the file, or with the signature that the file holds."""
     from core.apps.signing import minisign
     from core.apps.signing.signature import attach_signature, split_signature
 
@@ -85,11 +85,13 @@ def signed(archive: bytes, key: Path, public: Path | None = None) -> bytes:
                 f"{key} is a signature of minisign: name the key that made it with --public-key minisign.pub"
             )
         return attach_signature(content, _text_of(public) + text)
-    raise Rejected(f"{key} holds no key and no signature: make a key with `minisign -G` or `ssh-keygen -t ed25519`")
+    raise Rejected(
+        f"{key} holds neither a key nor a signature: make a key with `minisign -G` or `ssh-keygen -t ed25519`"
+    )
 
 
 def _comment(content: bytes) -> str:
-    """What minisign signs beside the content: which app and version it is."""
+    """Return what minisign signs beside the content: the app and its version."""
     from core.apps import read_archive
 
     manifest = read_archive(content).manifest
@@ -97,13 +99,13 @@ def _comment(content: bytes) -> str:
 
 
 def _text_of(file: Path) -> str:
-    """With one line end at its end, as the tools write it."""
+    """Return the text with one line end at its end, as the tools write it."""
     try:
         return file.read_text("ascii").strip() + "\n"
     except OSError as error:
         raise Rejected(f"{file} can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise Rejected(f"{file} is no text: name the file of a key, or of a signature") from error
+        raise Rejected(f"{file} is not a text: name the file of a key, or of a signature") from error
 
 
 def _signed_by_ssh(content: bytes, key: Path) -> str:
@@ -118,7 +120,7 @@ def _signed_by_ssh(content: bytes, key: Path) -> str:
                 check=True, stdout=subprocess.DEVNULL,
             )  # fmt: skip
         except FileNotFoundError as error:
-            raise Rejected("ssh-keygen is not there: install OpenSSH's client, or sign with minisign") from error
+            raise Rejected("ssh-keygen was not found: install OpenSSH's client, or sign with minisign") from error
         except subprocess.CalledProcessError as error:
-            raise Rejected(f"ssh-keygen did not sign with {key}: it has said why above") from error
+            raise Rejected(f"ssh-keygen did not sign with {key}: its reason is printed above") from error
         return file.with_suffix(".sig").read_text("ascii")

@@ -1,6 +1,6 @@
-"""How the command line talks to a person: one console for words (standard error), plain printing for facts (standard output).
+"""How the command line talks to people: one console for messages (standard error), plain printing for facts (standard output).
 
-Texts that come from apps pass through `plain`, so that none can colour, move or hide what the owner reads before agreeing to it.
+Texts from apps pass through `plain`, so that they can't colour, move or hide what the owner reads before a decision.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ FilesOption = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
 
-# Delete and the C1 codes, of which U+009B begins a command to the terminal.
+# Delete and the C1 codes; of these, U+009B begins a terminal command.
 CODES = re.compile(r"[\x7f-\x9f]")
 
 Result = TypeVar("Result")
@@ -76,20 +76,20 @@ def run(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def plain(text: object) -> str:
-    """`text` on one line, without control characters, as rich prints it literally."""
+    """Return `text` on one line, without control characters, so that rich prints it literally."""
     words = " ".join(str("" if text is None else text).split())
     return escape("".join(letter if letter.isprintable() else "\ufffd" for letter in words))
 
 
 def say_error(message: str) -> None:
-    """A message may hold what an app said, such as its last words."""
+    """Print an error. Its message may hold text of an app, such as its last output."""
     shown = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in message)
     console.print(f"[bold red]error:[/] {escape(shown)}", soft_wrap=True)
 
 
 def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:
-    """Ask on the terminal. Where nobody can answer, raises `Rejected`, naming what to do `otherwise`."""
-    # An event loop that runs would keep Ctrl-C to itself until the question is answered.
+    """Ask on the terminal. Without a terminal to answer, raises `Rejected` that names what to do `otherwise`."""
+    # A running event loop would hold Ctrl-C back until the question is answered.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return typer.confirm(question, default=default, err=True)
@@ -97,13 +97,13 @@ def confirm(question: str, *, otherwise: str, default: bool = False) -> bool:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         console.print()
-        raise Rejected(f"nobody answered the question {question.strip()!r}: {otherwise}") from error
+        raise Rejected(f"the question {question.strip()!r} was not answered: {otherwise}") from error
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def ask_secret(what: str, *, otherwise: str) -> str:
-    """Read a secret that is not shown: from the terminal, or the first line of standard input. Raises `Rejected`."""
+    """Read a secret without showing it: from the terminal, or the first line of standard input. Raises `Rejected`."""
     secret = getpass.getpass(f"{what}: ") if sys.stdin.isatty() else sys.stdin.readline()
     if not secret.strip():
         raise Rejected(f"nothing was typed for {what[0].lower() + what[1:]}: {otherwise}")
@@ -111,7 +111,7 @@ def ask_secret(what: str, *, otherwise: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """To a terminal without the control codes that JSON lets through; what reads it finds the same there."""
+    """Print JSON to a terminal without the control codes that JSON allows; parsers read the same value."""
     seen = sys.stdout.isatty()
     encoder = json.JSONEncoder(indent=2 if seen else None, default=str, ensure_ascii=False)
     for text in encoder.iterencode(value):
@@ -123,7 +123,7 @@ def print_json(value: Any) -> None:
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str, notes: Sequence[str] | None = None
 ) -> None:
-    """A table on standard output, with a note indented below each row that has one, or `empty` on standard error."""
+    """Print a table on standard output, with a note indented below each row that has one, or `empty` on standard error."""
     cells = [[plain(value) for value in row] for row in rows]
     if not cells:
         console.print(empty)

@@ -1,4 +1,4 @@
-"""`pcloud undo`: take a transaction back."""
+"""`pcloud undo`: undoes a transaction."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def undo(
     data: DataOption,
     as_json: AsJson = False,
 ) -> None:
-    """Append the inverse of a transaction; refused, with the reasons, where later changes stand on it."""
+    """Append the inverse of a transaction; refused, with the reasons, if later changes depend on it."""
 
     async def work() -> Any:
         async with open_client(data) as client:
@@ -30,10 +30,10 @@ def undo(
         print_json(done)
         return
     if done["repeated"]:
-        facts.print(f"nothing to do: it had been undone before  [dim]{plain(done['revision'])}[/]")
+        facts.print(f"nothing to do: it is already undone  [dim]{plain(done['revision'])}[/]")
         return
     facts.print(
         f"[green]✓[/] undone: {done['entities']:,} entities are as they were before  [dim]{plain(done['revision'])}[/]"
     )
     for one in done["leftOut"]:
-        facts.print(f"  [yellow]left out[/] the link {plain(one)}: its other end is not there to take it")
+        facts.print(f"  [yellow]left out[/] the link {plain(one)}: its other end is gone, or taken")

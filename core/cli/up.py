@@ -26,11 +26,11 @@ def up(
     data: DataOption,
     files: FilesOption,
     listen: Annotated[
-        str, typer.Option(help="HOST:PORT of the web address; port 0 takes a free one.")
+        str, typer.Option(help="HOST:PORT of the web address; port 0 selects a free one.")
     ] = DEFAULT_LISTEN,
     domain: Annotated[str, typer.Option(help="The cloud's domain: apps are at APP.DOMAIN.")] = DEFAULT_DOMAIN,
     unconfined: Annotated[
-        bool, typer.Option("--unconfined", help="Run installed archives that are not bundled without a sandbox.")
+        bool, typer.Option("--unconfined", help="Run apps without a sandbox, including those that are not bundled.")
     ] = False,
     graph: Annotated[
         str, typer.Option(help="Where the graph is: sqlite, in the data folder, or neo4j://USER@HOST:7687.")
@@ -42,7 +42,7 @@ def up(
         ),
     ] = None,
     log_format: Annotated[
-        LogFormat, typer.Option(help="How the log is written, to standard error: text, or json, an object a line.")
+        LogFormat, typer.Option(help="The form of the log on standard error: text, or json with one object per line.")
     ] = LogFormat.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
@@ -71,7 +71,7 @@ def up(
 
 
 def allow_open_files() -> None:
-    """As many as this user may have: many systems begin with 1024, which two apps that open connections without end would take."""
+    """Raise the limit to this user's maximum: many systems begin with 1024, which two apps that keep opening connections exhaust."""
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
     if now != resource.RLIM_INFINITY and now < enough:
@@ -79,7 +79,7 @@ def allow_open_files() -> None:
 
 
 def announce(address: str, token: str | None, link: str, data: Path, warning: str) -> None:
-    """What a person needs to know at the start; on standard output, so that a script can read it too."""
+    """Print what a person needs to know at the start; on standard output, so that a script can read it too."""
     if warning:
         print(f"{warning}\n", flush=True)
     if token:
@@ -100,7 +100,7 @@ def announce_private(link: str) -> None:
 def signin_link(
     data: DataOption,
     private: Annotated[
-        bool, typer.Option("--private", help="At the address that other programs on this machine can't guess.")
+        bool, typer.Option("--private", help="Use the address that other programs on this machine can't guess.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -118,7 +118,7 @@ def signin_link(
 
 
 def status(data: DataOption, as_json: AsJson = False) -> None:
-    """The node, its log, its views and their lag, apps and runs."""
+    """Show the node, its log, its views and their lag, apps and runs."""
 
     async def work() -> Any:
         async with open_client(data) as client:
@@ -133,15 +133,15 @@ def status(data: DataOption, as_json: AsJson = False) -> None:
 
 
 def status_lines(answer: dict[str, Any], data: Path) -> Iterator[tuple[str, str]]:
-    """What each line is of, and its text for the terminal."""
+    """Yield a label and a text for each line on the terminal."""
     yield "node", f"up at {plain(answer['address'])}, {answer['disk_free'] / 2**30:,.1f} GB free on {plain(data)}"
     for problem in filter(None, (answer["problem"], answer["warning"])):
         yield "", f"[bold red]{plain(problem)}[/]"
     yield "log", f"{answer['events']:,} events at {plain(answer['nats'])}, epoch {plain(answer['epoch'])}"
     for name, view in answer["views"].items():
         lag = f"{view['lag']:,} behind" if view["lag"] else "up to date"
-        anew = f"; being built anew: {view['building']}" if view.get("building") else ""
-        yield "view", f"{name:<6} at {view['sequence']:,}, {lag}{anew}"
+        rebuilding = f"; being rebuilt: {view['building']}" if view.get("building") else ""
+        yield "view", f"{name:<6} at {view['sequence']:,}, {lag}{rebuilding}"
     for app in answer["apps"]:
         problem = f"  [red]{plain(app['error'])}[/]" if app["error"] else ""
         yield "app", f"{plain(app['name'])} {plain(app['version'])} {plain(app['state'])}{problem}"

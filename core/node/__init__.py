@@ -1,4 +1,4 @@
-"""One node: `bootstrap` opens its parts in order, and `node` is what runs then.
+"""One node: `bootstrap` opens its parts in order, and `node` is the running node.
 
-Here are also its views, its data folder, the disk guard and the log of the process.
+The other files are its views, its data folder, the disk guard and the log of the process.
 """

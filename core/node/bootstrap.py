@@ -1,8 +1,8 @@
-"""Puts a node together: the one place that names the concrete adapters, and the order in which they start and stop.
+"""Assembles a node: the only place that names the concrete adapters, and the order in which they start and stop.
 
     folder → nats-server → log → directory, graph, search, runs (each with its loop) → views, commands → calls, processor → API → apps → web
 
-They stop in the reverse order: first nobody new is let in, then apps finish what they do, then the views, last the log.
+They stop in the reverse order: first the web lets no new requests in, then apps finish their work, then the views stop, last the log.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ __all__ = ["Node", "open_node"]
 
 @asynccontextmanager
 async def open_node(settings: NodeSettings) -> AsyncIterator[Node]:
-    """Start everything, yield the node, stop everything. Raises the reason when a part can't start or can't go on."""
+    """Start everything, yield the node, stop everything. Raises the reason if a part can't start or can't continue."""
     async with side_tasks() as group, AsyncExitStack() as stack:
         tracer = stack.enter_context(open_tracer(settings.traces))
         folder = stack.enter_context(open_folder(settings.data, reserve=settings.disk_reserve))
@@ -185,7 +185,7 @@ async def open_platform(
 
 
 def end_who_may_not_be_here(lasting: Lasting, changed: Changed) -> None:
-    """On every node, whichever one took the right away."""
+    """Disconnect on every node, no matter which node revoked the right."""
     if changed.touches("Device", "Owner", "Session"):
         lasting.review()
 
@@ -230,4 +230,4 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     await web.UnixSite(admin, node.folder.admin_socket).start()
     node.folder.admin_socket.chmod(0o600)
     for rebuilds in node.views.rebuilds.values():
-        stack.callback(rebuilds.stop)  # first of all: the socket waits for those who wait for it
+        stack.callback(rebuilds.stop)  # first: the socket waits for requests that wait for a rebuild

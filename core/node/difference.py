@@ -11,7 +11,7 @@ _PARTS = ("fields", "links")
 
 
 def first_difference(section: str, graph: Mapping[str, Any], log: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Between the same page of the graph and of what the log gives: `{"entity", "field", "graph", "log"}`, or None."""
+    """Compare the same page of the graph and of the log's fold: return `{"entity", "field", "graph", "log"}`, or None if they are equal."""
     if graph == log:
         return None
     for key in sorted({*graph, *log}):
@@ -26,7 +26,7 @@ def first_difference(section: str, graph: Mapping[str, Any], log: Mapping[str, A
 
 
 def _field(mine: Any, theirs: Any) -> tuple[str, Any, Any]:
-    """The name of the first field that differs, and both values; '' where the whole entity is missing on one side."""
+    """Return the name of the first field that differs, and both values; '' if the whole entity is missing on one side."""
     if not isinstance(mine, dict) or not isinstance(theirs, dict):
         return "", mine, theirs
     for part in _PARTS:

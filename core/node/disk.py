@@ -1,7 +1,7 @@
-"""Keeps the log from ever meeting a full disk: below the reserve, the node takes nothing new and says why.
+"""Keeps the log from ever meeting a full disk: below the reserve, the node accepts nothing new and says why.
 
-A full disk is worse than a refused write: nats-server stops, and even a purge fails. Reading goes on; so does everything once there is
-room again. Nothing new means: no transaction, no durable call, no new run; what is under way is ended and recorded.
+A full disk is worse than a refused write: nats-server stops, and even a purge fails. Reads continue, and writes continue once there is
+room again. Nothing new means: no transaction, no durable call, no new run; work in progress is finished and recorded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LOOK_SECONDS = 5.0
 
 
 class DiskGuard:
-    """Stands before the log (`EventStore.admit_when(guard.check)`), and closes it while the disk has less than `reserve` bytes free."""
+    """Guards the log (`EventStore.admit_when(guard.check)`): refuses while the disk has less than `reserve` bytes free."""
 
     def __init__(self, folder: DataFolder, reserve: int):
         self._folder = folder
@@ -28,16 +28,16 @@ class DiskGuard:
 
     @property
     def problem(self) -> str:
-        """Why nothing is written now; '' when all is well."""
+        """Why nothing is written now; '' if all is well."""
         return self._problem
 
     def check(self) -> None:
-        """Raises `Unavailable` with the reason when nothing new is to be stored."""
+        """Raises `Unavailable` with the reason if nothing new may be stored."""
         if self._problem:
             raise Unavailable(self._problem)
 
     async def watch(self) -> None:
-        """Look every few seconds, until cancelled."""
+        """Check every few seconds, until cancelled."""
         while True:
             self.look()
             await asyncio.sleep(LOOK_SECONDS)
@@ -48,7 +48,7 @@ class DiskGuard:
         if free < self._reserve:
             problem = (
                 f"the disk of {self._folder.root} has {free // 2**20} MB free, and PCloud keeps {self._reserve // 2**20} MB in reserve: "
-                "make room; it goes on by itself"
+                "make room; it continues by itself"
             )
         if bool(problem) != bool(self._problem):
             log.warning("%s", problem or "there is room on the disk again")

@@ -1,4 +1,4 @@
-"""The node's data folder: where each part lives in it, and that only one node uses it.
+"""The node's data folder: where each part is stored, and the lock that lets only one node use it.
 
     nats/      the embedded nats-server: configuration, credentials, streams
     graph/     the SQLite graph view, and how much each app has written
@@ -52,7 +52,7 @@ class DataFolder:
         return self.runtime / "admin.sock"
 
     def key(self, name: str) -> bytes:
-        """The 32 random bytes called `name`, made at first use; a key that is half written never exists."""
+        """Return the 32 random bytes called `name`, made at first use; a half-written key never exists."""
         path = self.secrets / name
         if not path.exists():
             part = path.with_suffix(".part")
@@ -68,19 +68,19 @@ class DataFolder:
 
     @property
     def room(self) -> Room:
-        """For what is written beside what is in use."""
+        """Check the room for files written beside those in use."""
         return Room(self.free_bytes, self.reserve)
 
     def usage(self) -> tuple[int, int]:
-        """Free and all bytes of the disk."""
+        """Return the free bytes and all bytes of the disk."""
         usage = shutil.disk_usage(self.root)
         return usage.free, usage.total
 
 
 def runtime_folder(root: Path) -> Path:
-    """Where the node's sockets are: `run/` in the data folder, or, where that path is too long for a socket, a private one in /tmp.
+    """Return the folder of the node's sockets: `run/` in the data folder, or, if that path is too long for a socket, a private one in /tmp.
 
-    TMPDIR plays no part: it can be too long as well, and the node and a command that looks for it need not have the same one.
+    TMPDIR is not used: it can be too long as well, and the node and a command that looks for it may have different ones.
     """
     inside = root.absolute() / "run"
     if len(os.fsencode(inside)) <= LONGEST_SOCKET_FOLDER:
@@ -91,9 +91,9 @@ def runtime_folder(root: Path) -> Path:
 
 @contextmanager
 def open_folder(root: Path, *, reserve: int) -> Iterator[DataFolder]:
-    """Make the folder where it is missing and hold its lock.
+    """Make the folder if it is missing, and hold its lock.
 
-    Raises `Rejected` when another node uses it or it can't be written, `Unavailable` when the disk is too full to start.
+    Raises `Rejected` if another node uses it or it can't be written, `Unavailable` if the disk is too full to start.
     """
     folder = DataFolder(root, reserve)
     try:
@@ -129,7 +129,7 @@ def open_folder(root: Path, *, reserve: int) -> Iterator[DataFolder]:
         if folder.free_bytes() < reserve:
             free, need = folder.free_bytes() // 2**20, reserve // 2**20
             raise Unavailable(
-                f"the disk of {root} has {free} MB free, and a node wants {need} MB: make room, then start again"
+                f"the disk of {root} has {free} MB free, and a node needs {need} MB: make room, then start again"
             )
         yield folder
     finally:

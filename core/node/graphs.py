@@ -1,5 +1,5 @@
-"""Where the apps' part of the graph is: in a file of this node's, or, with `--graph neo4j://…`, on a server. Core's own types are in the
-directory, whichever it is."""
+"""Where the apps' part of the graph is stored: in a file of this node, or, with `--graph neo4j://…`, on a server. In both cases core's own
+types are in the directory."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 __all__ = ["Graphs", "open_graphs"]
 
 log = logging.getLogger("pcloud.node")
-# Folding what was appended while this node was away may take long after a view was deleted.
+# After a view was deleted, folding what it has missed may take long.
 CATCH_UP = 3600.0
 AGAIN = 10.0  # seconds until a graph that could not be built is tried again
 
 
 @dataclass(frozen=True, slots=True)
 class Graphs:
-    """`view`: the apps' types, folded by `folding`. `answers`: what questions about any type go to; `loop` waits for it."""
+    """`view`: the apps' types, folded by `folding`. `answers`: the graph that answers queries about any type; `loop` waits for it."""
 
     view: GraphSwitch
     folding: ProjectionLoop[Any]
@@ -52,7 +52,7 @@ class Graphs:
 
     @property
     def problem(self) -> str:
-        """Why the apps' types can't be asked now; '' when they can."""
+        """Why the apps' types can't be queried now; '' if they can."""
         return self.loop.problem
 
 
@@ -60,12 +60,12 @@ async def open_graphs(
     stack: AsyncExitStack, group: asyncio.TaskGroup, folder: DataFolder, store: EventStore, directory: Directory,
     directory_loop: ProjectionLoop[Any], server: GraphServer | None,
 ) -> Graphs:  # fmt: skip
-    """Open the view, and fold what it has missed; a server that does not answer is not waited for."""
+    """Open the view, and fold what it has missed; do not wait for a server that does not answer."""
     place = folder.graph.parent
-    shutil.rmtree(place / "core", ignore_errors=True)  # core's own types were there, before the directory had them
+    shutil.rmtree(place / "core", ignore_errors=True)  # the former place of core's own types
     stores: dict[str, VersionStore[Any]] = {"sqlite": SqliteVersions(place)}
     if server is not None:
-        from projections.graph.neo4j import Neo4jVersions  # its driver takes a quarter of a node's start
+        from projections.graph.neo4j import Neo4jVersions  # importing its driver takes a quarter of a node's start
 
         stores["neo4j"] = Neo4jVersions(neo4j_settings(folder, store, server), NO_TYPES, store)
     kind = "sqlite" if server is None else "neo4j"
@@ -74,7 +74,7 @@ async def open_graphs(
     )
     stack.push_async_callback(graph.close)
     target = PatientTarget(graph)
-    # Handed what the directory has folded, so the log is read once, and what is allowed is never older than what is shown.
+    # Fed with what the directory has folded, so that the log is read once, and permissions are never older than the shown data.
     folding = ProjectionLoop(HandedLog(store, directory_loop), target, behind=directory_loop)
     run_beside(stack, group, "graph", fold_when_there(target, folding))
     last = await store.last_sequence()
@@ -89,8 +89,8 @@ async def open_graphs(
 
 
 def neo4j_settings(folder: DataFolder, store: EventStore, server: GraphServer) -> Neo4jSettings:
-    """The node keeps its name over restarts, so that it goes on folding without waiting for its own lease; the graph belongs to the
-    cloud, whatever log that has."""
+    """The node keeps its name over restarts, so that it continues to fold without waiting for its own lease; the graph belongs to the
+    cloud, on any log."""
     from projections.graph.neo4j import Neo4jSettings, parse_address
 
     address, user = parse_address(server.address)
@@ -105,9 +105,9 @@ async def fold_when_there(target: PatientTarget, loop: ProjectionLoop[Any]) -> N
 
 
 async def keep_rebuilt(rebuilds: Rebuilds, kind: str) -> None:
-    """Bring the graph into the store that was asked for, beside the one that answers until then; a server that is away is waited for."""
+    """Build the graph in the chosen store, beside the one that answers until then; wait while a server is down."""
     while kind_of(rebuilds.chosen.current) != kind:
-        log.warning("the graph is in %s, and is built in %s now", kind_of(rebuilds.chosen.current), kind)
+        log.warning("the graph is in %s, and is being built in %s", kind_of(rebuilds.chosen.current), kind)
         try:
             await rebuilds.rebuild(kind)
         except Rejected:

@@ -1,7 +1,7 @@
-"""What the node says while it runs, on standard error: a line of text for people, or a JSON object a line for log shippers.
+"""The node's log while it runs, on standard error: a line of text for people, or a JSON object per line for log shippers.
 
 A JSON line has `time` (RFC 3339, UTC), `level`, `logger`, `message`, and where they are known `app`, `run`, `tx`, `trace`
-and `error` (a traceback). A line break never stands within a line.
+and `error` (a traceback). A line never contains a line break.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class LogFormat(StrEnum):
 
 
 def set_up_logs(form: LogFormat, *, verbose: bool) -> None:
-    """For the whole process; at its start."""
+    """Set up the whole process; call it at the start."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if form is LogFormat.JSON else logging.Formatter(TEXT))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
@@ -34,7 +34,7 @@ def set_up_logs(form: LogFormat, *, verbose: bool) -> None:
 
 
 class JsonLines(logging.Formatter):
-    """A record as one JSON object. `extra={"app": …}` of a record comes before what the task is about."""
+    """Formats a record as one JSON object. A record's own `extra={"app": …}` overrides the fields of the running task."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -56,7 +56,7 @@ class JsonLines(logging.Formatter):
 
 
 def current_trace() -> str:
-    """The trace that the running task belongs to; '' where traces are off."""
+    """Return the trace that the running task belongs to; '' if traces are off."""
     if (traces := sys.modules.get("opentelemetry.trace")) is None:
         return ""
     context = traces.get_current_span().get_span_context()

@@ -1,4 +1,4 @@
-"""A running node: its parts, and what is asked of it as a whole."""
+"""A running node: its parts, and its operations as a whole."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ log = logging.getLogger("pcloud.node")
 
 @dataclass(slots=True)
 class Node:
-    """A running node. `address`: of its web server. `new_owner_token`: the owner's credential, when this start has made it."""
+    """A running node. `address`: of its web server. `new_owner_token`: the owner's credential, if this start has made it."""
 
     settings: NodeSettings
     folder: DataFolder
@@ -71,17 +71,17 @@ class Node:
 
     @property
     def problem(self) -> str:
-        """Why this node takes no writes or starts no runs; '' when it does."""
+        """Why this node accepts no writes or starts no runs; '' if it does."""
         return self.disk.problem or self.processor.problem or self.views.graphs.problem
 
     @property
     def private_address(self) -> str:
-        """Its address that other programs on this machine can't guess; '' when it has none."""
+        """An address that other programs on this machine can't guess; '' without such an address."""
         port = self.address.rpartition(":")[2]
         return f"http://{self.domains.unguessable}:{port}" if self.domains.unguessable else ""
 
     def sign_in_link(self, address: str) -> str:
-        """A link at this node's `address` that signs one browser in, once, within ten minutes."""
+        """Return a link at this node's `address` that signs one browser in, once, within ten minutes."""
         host = address.removeprefix("http://")
         return f"{address}/signin?code={self.statements.link_code(host, self.sessions.credential)}"
 
@@ -120,7 +120,7 @@ class Node:
         return await verify_views(self.store, self.views.directory, self.views.graphs, self.folder, progress)
 
     async def rebuild(self, view: str, to: str, back: bool, progress: Callable[[str, str], None]) -> dict[str, Any]:
-        """Build `view` anew beside the one in use, in the store `to` ('': as it is), or go back to the previous."""
+        """Rebuild `view` beside the one in use, in the store `to` ('': the same store), or go back to the previous version."""
         rebuilds = self.views.rebuilds.get(view)
         if rebuilds is None:
             raise Rejected(f"the view {view!r} can't be rebuilt: use one of {', '.join(self.views.rebuilds)}")
@@ -132,7 +132,7 @@ class Node:
         return {"view": view, **asdict(done)}
 
     async def run_until_stopped(self) -> None:
-        """Until SIGTERM or SIGINT."""
+        """Run until SIGTERM or SIGINT."""
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

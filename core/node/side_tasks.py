@@ -1,4 +1,4 @@
-"""The tasks that run beside a node's servers: one task group; the first one that fails stops the node with its reason."""
+"""The tasks that run beside a node's servers: one task group; the first task that fails stops the node with its reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["first_reason", "run_beside", "side_tasks"]
 
 @asynccontextmanager
 async def side_tasks() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group whose failure comes out as its first PCloud error, so that the command line can say it in one sentence."""
+    """A task group that raises its first PCloud error when it fails, so that the command line can print it in one sentence."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group
@@ -29,12 +29,12 @@ async def side_tasks() -> AsyncIterator[asyncio.TaskGroup]:
 def run_beside(
     stack: AsyncExitStack, group: asyncio.TaskGroup, name: str, work: Coroutine[Any, Any, Any]
 ) -> asyncio.Task[Any]:
-    """Start `work`; it is cancelled, and its end waited for, when the stack gets back to this point."""
+    """Start `work`; cancel it, and wait for its end, when the stack unwinds to this point."""
     task = group.create_task(work, name=name)
 
     async def end() -> None:
         task.cancel()
-        with suppress(BaseException):  # a failure is the group's to tell
+        with suppress(BaseException):  # the group reports failures
             await task
 
     stack.push_async_callback(end)
@@ -42,7 +42,7 @@ def run_beside(
 
 
 def first_reason(error: BaseException) -> PCloudError | None:
-    """The first PCloud error within nested groups."""
+    """Return the first PCloud error within nested groups."""
     if isinstance(error, PCloudError):
         return error
     if isinstance(error, BaseExceptionGroup):

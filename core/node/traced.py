@@ -1,6 +1,6 @@
-"""The parts of core that a trace goes through and that need not know of it: the log, the API, the views' loops.
+"""Adds traces to parts of core that know nothing of them: the log, the API, the views' loops.
 
-Each is wrapped only where traces are wanted, so that without them nothing is done at all.
+Each part is wrapped only if traces are wanted, so that they cost nothing otherwise.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from pcloud.event import StoredEvent
 
 __all__ = ["TracedLog", "api_extensions", "log_with", "trace_folding"]
 
-LONGEST = 80  # of an operation's name in its span's
-# An event that a view takes later than this is being folded anew: its trace is history.
+LONGEST = 80  # letters of an operation's name in its span's name
+# An event that a view folds later than this is folded again, in a rebuild: its trace is over.
 LIVE = 60.0
 
 
 def log_with(tracer: Tracer, store: Any) -> Any:
-    """The log for whoever writes it; itself without traces."""
+    """Return the log for its writers, with spans; without traces the log itself."""
     return store if tracer is NO_TRACES else TracedLog(store, tracer)
 
 
 def api_extensions(tracer: Tracer) -> list[Callable[[], Extension]]:
-    """Those of the API."""
+    """Return the extensions for the API."""
     return [] if tracer is NO_TRACES else [partial(OperationSpan, tracer)]
 
 
 class TracedLog:
-    """The log as `core.graph.command.Commands` writes it: each append is a span, and each event tells it to whom it concerns."""
+    """The log as `core.graph.command.Commands` writes it: each append is a span, and each event carries its traceparent."""
 
     def __init__(self, store: Any, tracer: Tracer) -> None:
         self._store, self._tracer = store, tracer
@@ -60,7 +60,7 @@ class TracedLog:
 
 
 class OperationSpan(Extension):
-    """Each query and mutation is a span, below the one that the request names. What could not be begun has no operation's name."""
+    """Each query and mutation is a span, below the span that the request names. The span of a refused operation has no name of it."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
@@ -83,8 +83,8 @@ class OperationSpan(Extension):
 
 
 def trace_folding(tracer: Tracer, view: str, loop: Any) -> Callable[[], None]:
-    """A span for each traced transaction that `view` takes, from when it was stored to when the view had it. Returns what
-    ends that."""
+    """Make a span for each traced transaction that `view` folds, from its storage to the moment when the view has it. Return the function
+    that stops this."""
     if tracer is NO_TRACES:
         return lambda: None
 

@@ -1,6 +1,6 @@
-"""Folds the log anew, beside the graph that answers queries, and compares the two page by page.
+"""Folds the log again, beside the graph that answers queries, and compares the two page by page.
 
-Neither memory nor callers pay for it: the graph stands still for one page at a time, and both are at the same event then.
+This costs little memory and hardly delays callers: the graph pauses for one page at a time, while both are at the same event.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Tell = Callable[[str, str], None]
 async def verify_views(
     store: EventStore, directory: Directory, graphs: Graphs, folder: DataFolder, progress: Tell
 ) -> dict[str, Any]:
-    """The directory and the graph: as `verify_graph` gives it, and `view`, in which of them the difference is. Raises `Unavailable` where
+    """Compare the directory and the graph: return the result of `verify_graph` and `view`, the one that differs. Raises `Unavailable` if
     there is no room for a second graph."""
     progress("folded", "the directory")
     if difference := await verify_directory(store, directory):
@@ -48,10 +48,10 @@ async def verify_views(
 
 
 async def verify_directory(store: EventStore, directory: Directory) -> dict[str, Any] | None:
-    """The first difference between the directory and the same fold of the log; None where there is none."""
+    """Return the first difference between the directory and the same fold of the log; None if they are equal."""
     refold = Directory(builtin_catalog())
     difference = None
-    for _ in range(ATTEMPTS):  # it may have gone on meanwhile
+    for _ in range(ATTEMPTS):  # the log may have grown meanwhile
         await refold.catch_up(store)
         mine, theirs = await directory.graph.dump(), await refold.graph.dump()
         found = (first_difference(section, mine[section], theirs[section]) for section in ("nodes", "tombstones"))
@@ -65,14 +65,15 @@ async def verify_graph(
     store: EventStore, graph: GraphSwitch, scratch: Path, progress: Tell, *, builtin: Catalog = NO_TYPES
 ) -> dict[str, Any]:
     """`{"equal", "revision", "events", "difference"}`: the last is None or `{"entity", "field", "graph", "log"}`. `scratch`: a folder
-    with room for a second graph, which is gone afterwards. `builtin`: types that the graph has without any app.
+    with room for a second graph, which is deleted afterwards. `builtin`: types that the graph has without any app.
 
-    What is forgotten meanwhile is missing in what is read, and explained further on: then the rest is read too, and compared again.
+    Events that are forgotten meanwhile are missing in what is read, and a later event explains them: then the rest is read too, and
+    compared again.
     """
     with tempfile.TemporaryDirectory(dir=scratch, prefix="verify-") as folder:
         refold = await open_sqlite_graph(Path(folder) / "graph.sqlite", builtin)
         try:
-            await refold.begin_filling()  # and never ends: nothing but its pages is asked for
+            await refold.begin_filling()  # never ended: only its pages are read
             compared = _Comparison(store, graph, refold, progress)
             await compared.catch_up()
             difference = None
@@ -102,7 +103,7 @@ class _Comparison:
         self._progress("folded", f"{at:,} of {max(at, self._graph.checkpoint.sequence):,} events")
 
     async def run(self) -> dict[str, Any] | None:
-        """The first difference between the two, each page at one event."""
+        """Return the first difference between the two, each page at one event."""
         done: set[str] = set()
         while left := {*self._refold.sections, *self._graph.view.sections} - done:
             section = min(left)
@@ -124,7 +125,7 @@ class _Comparison:
             after = list(mine)[-1]
 
     async def _page(self, section: str, after: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """Of the graph, and the first difference. Another node may be folding into the same graph: then it is looked at again."""
+        """Return a page of the graph, and the first difference. If another node is folding into the same graph, compare again."""
         mine: dict[str, Any] = {}
         found = None
         for _ in range(ATTEMPTS):
@@ -137,7 +138,7 @@ class _Comparison:
         return mine, found
 
     async def _whole(self) -> dict[str, Any] | None:
-        """What is of no entity: the catalog, and the running hash."""
+        """Compare what belongs to no entity: the catalog, and the running hash."""
         async with self._graph.turn:
             await self.catch_up()
             mine, theirs = self._graph, self._refold

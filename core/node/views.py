@@ -28,15 +28,15 @@ from projections.written import Written, open_written
 
 __all__ = ["Views", "open_views"]
 
-# Search commits are dear, so it waits so long for more events, and longer while they come, unless somebody waits for it.
+# Search commits are expensive: wait this long for more events, and longer while they come, unless a request waits for the view.
 SEARCH_GATHER = 0.2
-# Many runs end at a time, and nobody waits for the view of them.
+# Many runs end at a time, and no request waits for their view.
 RUNS_GATHER = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The views with the loops that keep them."""
+    """The views with the loops that keep them up to date."""
 
     directory: Directory
     directory_loop: ProjectionLoop[Any]
@@ -50,12 +50,12 @@ class Views:
 
     @property
     def rebuilds(self) -> dict[str, Rebuilds]:
-        """Of what can be built beside what is in use, by its name."""
+        """By its name, each view that can be rebuilt beside the one in use."""
         return {"graph": self.graphs.rebuilds, "search": self.search_rebuilds}
 
     @property
     def graph(self) -> GraphReader:
-        """What questions about any type go to."""
+        """The graph that answers queries about any type."""
         return self.graphs.answers
 
     @property
@@ -99,6 +99,6 @@ async def open_views(
 
 
 async def keep_search(store: EventStore, search: SearchSwitch, loop: ProjectionLoop[Any]) -> None:
-    """A new index takes what the graph holds first, and then only what is new on the log."""
+    """Fill a new index with the contents of the graph first, and then only with new events of the log."""
     await search.view.begin(store.epoch)
     await loop.run()

@@ -33,7 +33,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[No
         for path in sorted(photos.glob("*.*g")):
             client.upload_file(str(path), node.device["s3"]["bucket"], path.name)
         client.put_object(
-            Bucket=node.device["s3"]["bucket"], Key="broken.jpg", Body=b"\xff\xd8\xff\xe0 this is no picture"
+            Bucket=node.device["s3"]["bucket"], Key="broken.jpg", Body=b"\xff\xd8\xff\xe0 this is not a picture"
         )
         expected = len(list(photos.glob("*.*g")))
         wait_until(lambda: settled(node, expected), what="every photograph's processing")

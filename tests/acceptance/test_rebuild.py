@@ -140,7 +140,7 @@ def test_a_change_is_taken_back_from_the_command_line(node: NodeProcess) -> None
     assert "created by you" in told and entry["tx"] in told
     assert node.json("undo", entry["tx"], "--json")["entities"] == 1
     assert node.graphql(GET, {"id": note["id"]})["getNotes_Note"] is None
-    assert "undone before" in node.cli("undo", entry["tx"]).stdout
+    assert "already undone" in node.cli("undo", entry["tx"]).stdout
     as_of = "query($id: ID!, $at: String) { getNotes_Note(id: $id, asOf: $at) { text } }"
     then = node.graphql(as_of, {"id": note["id"], "at": entry["revision"]})
     assert then["getNotes_Note"] == {"text": "by mistake"}

@@ -1,6 +1,6 @@
-"""An answer whose head and body leave in one write.
+"""A response whose head and body are sent in one write.
 
-aiohttp checks a response's headers, joins them and sends head and body apart: a third of the server's work for a small
+aiohttp checks a response's headers, joins them and sends head and body separately: a third of the server's work for a small
 answer. Figures: docs/explanation/decisions.md.
 """
 
@@ -21,16 +21,16 @@ LARGE = 2**16
 
 
 def answer(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
-    """A 200 with this body. `headers`: of core's own making, with no line break in them. What each answer of a server says besides stands
-    in the request's `always`, where it has that."""
+    """Return a 200 with this body. `headers`: made by core itself, without line breaks. Headers of every answer of a server are
+    in the request's `always`, if it has that."""
     if request.version != HttpVersion11 or not request.keep_alive or request.method == "HEAD":
         return web.Response(body=body, headers=headers)
     return Answer(body, headers, getattr(request, "always", b""))
 
 
 class Answer(web.StreamResponse):
-    """To a request that leaves its connection open. Sent by `prepare`, with a head of its `headers` and a length; `write_eof` returns when
-    the client has taken enough of it."""
+    """Answers a request that leaves its connection open. `prepare` sends it, with its `headers` and a length; `write_eof` returns once
+    the client has read enough of it."""
 
     def __init__(self, body: bytes, headers: Mapping[str, str], always: bytes = b"") -> None:
         super().__init__(headers=headers)
@@ -54,7 +54,7 @@ class Answer(web.StreamResponse):
             head = b"HTTP/1.1 200 OK\r\n%b%bDate: %b\r\nContent-Length: %d\r\n\r\n" % (
                 headers, self._always, date, len(body),
             )  # fmt: skip
-            # A large body is not copied to stand behind its head.
+            # A large body is not copied behind its head.
             for part in (head + body,) if len(body) < LARGE else (head, body):
                 request.transport.write(part)
             self._writer = request.writer

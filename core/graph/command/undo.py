@@ -110,7 +110,7 @@ class Undoing:
                 raise only.refusal(tx)
             if plan.reasons:
                 raise Conflict(
-                    f"{tx} can't be undone, as later changes stand on it: {_few(plan.reasons)}. Undo those first"
+                    f"{tx} can't be undone, as later changes depend on it: {_few(plan.reasons)}. Undo those first"
                 )
             await staging.apply(plan.changes)
             if not staging.events():

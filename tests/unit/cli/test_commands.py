@@ -72,10 +72,10 @@ def pcloud(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     [
         (["bogus"], "No such command"),
         (["app", "instal"], "Did you mean"),
-        (["runs", "--state", "LOST"], "is no state of a run"),
+        (["runs", "--state", "LOST"], "is not a state of a run"),
         (["up", "--listen", "here"], "is not an address to listen on"),
-        (["graph", "query", "{ a }", "--variables", "["], "is no JSON"),
-        (["graph", "query", "{ a }", "--variables", "[]"], "is no JSON object"),
+        (["graph", "query", "{ a }", "--variables", "["], "is not JSON"),
+        (["graph", "query", "{ a }", "--variables", "[]"], "is not a JSON object"),
         (["graph", "history", "nonsense"], "names no entity"),
         (["call", "usage"], "write APP/ACTION"),
         (["app", "pack", "."], "app.yaml"),

@@ -17,8 +17,8 @@ def test_a_size_is_read_as_people_write_it(text, size):
 
 
 @pytest.mark.parametrize("text", ["", "GiB", "-1GiB", "none", "1e9", "2 gigs", "½GiB"])
-def test_what_is_no_size_is_told(text):
-    with pytest.raises(Rejected, match="is no size"):
+def test_malformed_size_is_refused(text):
+    with pytest.raises(Rejected, match="is not a size"):
         bytes_of(text)
 
 

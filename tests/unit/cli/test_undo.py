@@ -28,4 +28,4 @@ def test_a_mark_stands_for_what_happened_alone(
     undo.undo("0" * 32, Path())
     told = "".join(capsys.readouterr())
     assert "abc.7" in told
-    assert ("✓" in told, "undone before" in told) == (not repeated, repeated)
+    assert ("✓" in told, "already undone" in told) == (not repeated, repeated)
