@@ -41,7 +41,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[No
 
 
 def settled(node: NodeProcess, images: int) -> bool:
-    """Whether all images are there, each with its run of both triggers, and nothing is under way."""
+    """Return True if all images exist, each with its run of both triggers, and nothing is in progress."""
     status = node.status()
     runs, views = status["runs"], status["views"]
     done = runs.get("DONE", 0) >= 3 * images and runs.get("FAILED", 0) >= 1
@@ -53,7 +53,7 @@ def settled(node: NodeProcess, images: int) -> bool:
     )
 
 
-@pytest.fixture(scope="module")  # it holds this thread's event loop, which later modules may want
+@pytest.fixture(scope="module")  # it holds this thread's event loop, which later modules may need
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
@@ -75,7 +75,7 @@ def gallery(house: NodeProcess, browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A home in which PCloud is installed as the page says, out of a copy of this clone."""
+    """A home in which PCloud is installed as the page says, from a copy of this clone."""
     folder = tmp_path_factory.mktemp("machine")
     made = Home(folder / "home", copy_source(folder / "clone"))
     made.follow("Install PCloud")

@@ -1,4 +1,4 @@
-"""The console in a real browser: a stranger's archive is reviewed, installed, watched, replayed, and what it was allowed taken back."""
+"""The console in a real browser: a stranger's archive is reviewed, installed, watched and replayed, and its grants are withdrawn."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ app = App()
 async def read_note(note: str) -> str:
     text = (await app.graph.query("query($id: ID!) { getNote(id: $id) { text } }", {"id": note}))["getNote"]["text"]
     if text == "smudged":
-        raise ValueError(f"nobody can read {text!r}")
+        raise ValueError(f"can not read {text!r}")
     app.log.info("read %s", text)
     return text
 
@@ -67,7 +67,7 @@ WRITE = "mutation($text: String!) { addDiary_Note(input: [{text: $text}]) { coun
 CLEAN = (
     'mutation { updateDiary_Note(input: {filter: {text: {allofterms: "smudged"}}, set: {text: "clear"}}) { count } }'
 )
-# As a file manager does it: a file that is dragged in from outside, and let go of.
+# Like a file manager: drag a file in from outside, and drop it.
 DROP = """([name, data]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0))
   const transfer = new DataTransfer()
@@ -86,7 +86,7 @@ def archive(folder: Path, manifest: str, **files: str) -> bytes:
 
 
 def reader_archive(folder: Path, version: str = "1.0.0", manifest: str = READER) -> bytes:
-    """An app that needs the SDK alone, with the lock of one that does too."""
+    """An app that needs only the SDK, with the lock of another such app."""
     folder.mkdir()
     (folder / "app.yaml").write_text(manifest.replace("VERSION", version))
     (folder / "reader.py").write_text(PROGRAM)
@@ -97,7 +97,7 @@ def reader_archive(folder: Path, version: str = "1.0.0", manifest: str = READER)
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    """A node with the diary, which has notes and no program."""
+    """A node with the diary, which has notes but no program."""
     folder = tmp_path_factory.mktemp("console")
     with NodeProcess(folder / "node") as node:
         node.install_archive(archive(folder / "diary", DIARY, schema_graphql=NOTE))
@@ -108,7 +108,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
 
 @pytest.fixture
 def console(cloud: NodeProcess, browser: Browser) -> Iterator[Page]:
-    """The console in a browser that has just signed in by a link; whatever its policy refuses is an error."""
+    """The console in a browser that has just signed in by a link; anything that its policy refuses is an error."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     refused: list[str] = []
@@ -135,7 +135,7 @@ def answer(page: Page, text: str, yes: str) -> None:
 
 
 def show(page: Page, path: str) -> None:
-    """Another page of the console, as by its address."""
+    """Open another page of the console by its address."""
     page.goto(re.sub(r"(://[^/]+).*", rf"\1{path}", page.url))
 
 
@@ -161,7 +161,7 @@ def test_a_dropped_archive_is_reviewed_installed_and_seen_running(
     drop(console, "reader.tar.gz", reader_archive(tmp_path / "reader"))
     expect(console.get_by_text("“it would correct what is misspelt”")).to_be_visible()
     expect(console.get_by_text("Not signed")).to_be_visible()
-    expect(console.get_by_role("button", name="Install", exact=True)).to_be_disabled()  # until all is decided on
+    expect(console.get_by_role("button", name="Install", exact=True)).to_be_disabled()  # until each grant is decided
     answer(console, "see, add, change and delete all notes", "Don’t allow")
     console.get_by_role("button", name="Install", exact=True).click()
     expect(console.get_by_role("heading", name="Reader is running")).to_be_visible(timeout=60_000)
@@ -183,20 +183,20 @@ def grants(node: NodeProcess) -> list[dict[str, str]]:
 
 @pytest.fixture
 def reader(cloud: NodeProcess, tmp_path: Path) -> NodeProcess:
-    """The cloud with the reader installed and everything granted."""
+    """The cloud with the reader installed and all of its grants approved."""
     if "reader" not in installed(cloud):
         cloud.install_archive(reader_archive(tmp_path / "installed"))
     wait_until(lambda: installed(cloud)["reader"] == "RUNNING", what="the reader")
     return cloud
 
 
-def test_a_failed_run_shows_its_traceback_and_what_led_to_it_and_is_retried(console: Page, reader: NodeProcess) -> None:
+def test_failed_run_shows_traceback_and_cause_and_is_retried(console: Page, reader: NodeProcess) -> None:
     reader.graphql(WRITE, {"text": "smudged"})
     show(console, "/runs?state=FAILED")
     console.get_by_role("link", name="read-note").click()
     expect(console.get_by_role("heading", name="Why it failed")).to_be_visible()
     traceback = console.locator("pre", has_text="Traceback (most recent call last)")
-    expect(traceback).to_contain_text("ValueError: nobody can read 'smudged'")
+    expect(traceback).to_contain_text("ValueError: can not read 'smudged'")
     expect(console.get_by_text("You began it")).to_be_visible()
     reader.graphql(CLEAN)
     console.get_by_role("button", name="Retry").click()
@@ -258,10 +258,8 @@ def test_an_upgrade_shows_only_what_is_new_and_is_rolled_back(
     expect(console.get_by_text("Version 1.0.0")).to_be_visible(timeout=60_000)
 
 
-def test_what_is_no_archive_is_refused_with_the_reason_and_the_refusal_is_kept(
-    console: Page, cloud: NodeProcess
-) -> None:
-    drop(console, "holiday.tar.gz", b"no archive at all")
+def test_file_that_is_not_an_archive_is_refused_and_recorded(console: Page, cloud: NodeProcess) -> None:
+    drop(console, "holiday.tar.gz", b"not an archive at all")
     expect(console.get_by_role("alert")).to_contain_text("holiday.tar.gz can’t be installed")
     show(console, "/activity?kind=archive")
     expect(console.get_by_role("main").get_by_text("Rejected").first).to_be_visible()
@@ -318,7 +316,7 @@ def test_a_removed_app_is_gone_from_the_list(console: Page, reader: NodeProcess)
     assert "reader" not in installed(reader)
 
 
-def test_what_an_apps_page_tried_is_told_with_the_app_beside_you(console: Page, cloud: NodeProcess) -> None:
+def test_refused_call_of_an_apps_page_names_you_and_the_app(console: Page, cloud: NodeProcess) -> None:
     AppPage(cloud, "diary").call("reader/read-note", note="first")
     show(console, "/activity")
     line = console.get_by_role("listitem").filter(has_text="You, through diary tried to call reader/read-note")

@@ -1,4 +1,4 @@
-"""The log as its owner sees it with the nats CLI, and as an app does not see it."""
+"""The log as its owner sees it with the nats CLI, and what an app can't see of it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_nats_sub_shows_an_event_as_it_happens(house: NodeProcess) -> None:
         for line in listening.stdout:
             if "Subscribing" in line:
                 break
-        # The CLI says so before the server has heard of it, so the first change may pass unseen.
+        # The CLI reports this before the server has the subscription, so the first change may be missed.
         shown = ""
         for number in range(20):
             house.graphql(TITLE.replace("50 mm", f"{number} mm"))
@@ -91,7 +91,7 @@ def test_nats_sub_shows_an_event_as_it_happens(house: NodeProcess) -> None:
     assert "Pcloud-Kind: updated" in shown and "Pcloud-Actor: person:owner" in shown and '"lens":' in shown
 
 
-def test_nats_subscribe_direct_reads_the_past_without_changing_anything(house: NodeProcess) -> None:
+def test_nats_subscribe_direct_reads_the_past_and_changes_nothing(house: NodeProcess) -> None:
     count = str(house.status()["events"])
     said = pcloud_nats(house, "subscribe", "--stream", "GRAPH", "--direct", "--all", "--count", count)
     assert said.count("Pcloud-Kind: created") >= 1 and "Pcloud-Actor: app:image-importer" in said
@@ -135,7 +135,7 @@ def test_streams_and_consumers_read_as_documentation(house: NodeProcess) -> None
         assert key in " ".join(info.split())
 
 
-def test_without_the_nats_cli_its_exact_installation_is_told(house: NodeProcess) -> None:
+def test_missing_nats_cli_error_names_its_installation(house: NodeProcess) -> None:
     bare = {**environment(house), "PATH": "/nowhere"}
     program = str(Path(sys.executable).parent / "pcloud")
     result = subprocess.run(
@@ -147,7 +147,7 @@ def test_without_the_nats_cli_its_exact_installation_is_told(house: NodeProcess)
 
 
 async def connect_as(app: str, house: NodeProcess, url: str, errors: list[str]) -> Client:
-    """The bus with the app's own key, as its process has it."""
+    """Connect to the bus with the app's own key, as its process does."""
 
     async def note(error: Exception) -> None:
         errors.append(str(error))
@@ -159,7 +159,7 @@ async def connect_as(app: str, house: NodeProcess, url: str, errors: list[str]) 
 
 
 async def denied(client: Client, errors: list[str]) -> str:
-    """The server's next refusal. Its answers come in order, so one PONG after the attempt is enough to have seen it."""
+    """Return the server's next refusal. Its answers come in order, so one PONG after the attempt proves that the refusal has arrived."""
     errors.clear()
     async with asyncio.timeout(PATIENCE):
         while not errors:
@@ -221,7 +221,7 @@ def test_a_wrong_key_gets_no_connection(house: NodeProcess, tmp_path: Path) -> N
     asyncio.run(attempt())
 
 
-def test_events_of_the_past_are_replayed_as_the_how_to_says_and_change_nothing(house: NodeProcess) -> None:
+def test_past_events_replay_as_in_the_how_to_and_change_nothing(house: NodeProcess) -> None:
     faces = "{ queryImageImporter_Image { id faceDetector_segments { id } } }"
     dry, real, *_ = [words[1:] for words in commands("replay-history.md")]
     before = house.graphql(faces)

@@ -1,4 +1,4 @@
-"""The installed wheel on a machine without the clone: what it holds, the demo, what is fetched on first use."""
+"""The installed wheel on a machine without the clone: its contents, the demo, and files fetched on first use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_BYTES = 4_000_000
 UNWANTED = re.compile(
     r"(^|/)(node_modules|__pycache__|weights|\.[a-z]+_cache|src)/|\.test\.ts$|(^|/)test_\w+\.py$|\.map$"
 )
-TEMPLATE = "core/cli/templates/app/tests/test_app.py"  # it is what `pcloud app new` writes
+TEMPLATE = "core/cli/templates/app/tests/test_app.py"  # `pcloud app new` writes it
 
 
 def test_the_wheel_holds_all_that_runs_and_nothing_else(home: Home) -> None:

@@ -1,4 +1,4 @@
-"""A node of the installed wheel, its upgrade, and an app that is written there."""
+"""A node of the installed wheel, its upgrade, and an app written there."""
 
 from __future__ import annotations
 

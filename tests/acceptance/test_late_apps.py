@@ -1,4 +1,4 @@
-"""Apps that come after the data, and apps that ask for too much: what the owner sees on the terminal and in the graph."""
+"""Apps installed after the data, and apps that ask for too much: what the owner sees on the terminal and in the graph."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def faces(node: NodeProcess) -> dict[str, int | None]:
     return {row["place"].rpartition("/")[2]: row["faceDetector_faceCount"] for row in rows}
 
 
-def test_a_face_detector_installed_after_the_photographs_finds_all_their_faces(node: NodeProcess, photos: Path) -> None:
+def test_face_detector_installed_late_finds_all_faces(node: NodeProcess, photos: Path) -> None:
     node.install("object-store", "image-importer")
     upload(node, photos, *PEOPLE)
     query = "{ queryImageImporter_Image { place } }"
@@ -42,8 +42,8 @@ def test_a_face_detector_installed_after_the_photographs_finds_all_their_faces(n
     wait_until(lambda: faces(node) == dict.fromkeys(PEOPLE, 1), what="every face")
 
 
-def test_an_archive_that_asks_for_too_much_is_refused_on_the_terminal(node: NodeProcess, tmp_path: Path) -> None:
-    """The owner answers "no" to the one grant that the app can't do without."""
+def test_required_grant_refused_on_the_terminal_stops_the_installation(node: NodeProcess, tmp_path: Path) -> None:
+    """The owner answers "no" to the one required grant of the app."""
     node.install("object-store", "image-importer")
     (tmp_path / "curious").mkdir()
     (tmp_path / "curious" / "app.yaml").write_text(CURIOUS)
@@ -56,7 +56,7 @@ def test_an_archive_that_asks_for_too_much_is_refused_on_the_terminal(node: Node
 
 
 def on_a_terminal(node: NodeProcess, typed: str, *arguments: str) -> tuple[str, int]:
-    """What `pcloud` shows to somebody who sits at a terminal and types this, and its exit code."""
+    """Return the output of `pcloud` at a terminal where this is typed, and its exit code."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "PCLOUD_DATA_FOLDER": str(node.data), "COLUMNS": "200", "TERM": "dumb"}
     process = subprocess.Popen(
@@ -68,7 +68,7 @@ def on_a_terminal(node: NodeProcess, typed: str, *arguments: str) -> tuple[str, 
     try:
         while piece := os.read(ours, 4096):
             said += piece
-    except OSError:  # how Linux tells that the other end is closed
+    except OSError:  # how Linux reports that the other end is closed
         pass
     finally:
         os.close(ours)

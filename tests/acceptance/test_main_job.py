@@ -1,4 +1,4 @@
-"""The main job, whole: photographs put into S3 become faces, search hits and a gallery."""
+"""The complete main job: photographs uploaded to S3 become faces, search hits and a gallery."""
 
 from __future__ import annotations
 

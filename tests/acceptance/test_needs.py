@@ -1,4 +1,4 @@
-"""An app that builds on others brings along those that come with PCloud, and what they build on."""
+"""Installing an app also installs the bundled apps that it needs, and those that they need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.node_process import ROOT, NodeProcess
 
 
-def test_an_app_on_an_empty_node_brings_along_what_it_needs_and_what_that_needs(tmp_path: Path) -> None:
+def test_install_on_an_empty_node_includes_needed_apps(tmp_path: Path) -> None:
     with NodeProcess(tmp_path / "node") as node:
         said = node.cli("app", "install", str(ROOT / "apps" / "face-detector"), "--yes").stderr
         running = [app["name"] for app in node.json("app", "list", "--json") if app["state"] == "RUNNING"]

@@ -1,4 +1,4 @@
-"""A whole node rebuilds its views while clients read and write, goes back, takes a change back, and heals what was damaged."""
+"""A whole node rebuilds its views while clients read and write, goes back, undoes a change, and repairs damage."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pcloud.subject import Ref, new_id
 from tests.crashes.quick_node import QuickNode
 from tests.node_process import NodeProcess, wait_until
 
-COUNT = 20_000  # as many as make a reading process worth its start
+COUNT = 20_000  # enough to make a reading process worth its start
 AT_ONCE = 1_000
 SCHEMA = """
 type Note { text: String! @search(by: [term, exact]) stars: Int @search(by: [int]) topic: Topic @hasInverse(field: notes) }
@@ -31,7 +31,7 @@ MANIFEST = "name: notes\nversion: 1.0.0\nschema: schema.graphql\n"
 ADD = "mutation($input: [AddNotes_NoteInput!]!) { addNotes_Note(input: $input) { count notes_Note { id text } } }"
 GET = "query($id: ID!) { getNotes_Note(id: $id) { text topic { name } } }"
 SEARCH = "query($text: String!) { search(text: $text) { total } }"
-MEMORY = 150 * 2**20  # more than this, a rebuild must not take
+MEMORY = 150 * 2**20  # a rebuild must not take more than this
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
 
 
 async def fill(node: NodeProcess) -> None:
-    """Straight onto its log, from which it folds, as from another node of its cluster."""
+    """Append directly to its log, as another node of its cluster would; it folds from there."""
     async with open_client(node.data) as client:
         found = await client.ask("GET", "/nats?write=true")
     known = Credentials(found["NATS_USER"], found["NATS_PASSWORD"])
@@ -65,7 +65,7 @@ async def fill(node: NodeProcess) -> None:
 
 
 class Clients:
-    """One that writes and reads what it wrote, one that reads and searches; every answer that is no success is kept."""
+    """One client writes and reads its writes, one reads and searches; every failed answer is recorded."""
 
     def __init__(self, node: NodeProcess) -> None:
         self._node, self._stop = node, threading.Event()
@@ -115,7 +115,7 @@ def memory(node: NodeProcess) -> int:
     return psutil.Process(node.process.pid).memory_info().rss
 
 
-def test_nobody_notices_a_rebuild(node: NodeProcess) -> None:
+def test_rebuild_disturbs_no_client(node: NodeProcess) -> None:
     before = memory(node)
     with Clients(node) as clients:
         graph = node.json("graph", "rebuild", "--json")
@@ -146,7 +146,7 @@ def test_a_change_is_taken_back_from_the_command_line(node: NodeProcess) -> None
     assert then["getNotes_Note"] == {"text": "by mistake"}
 
 
-def test_what_was_changed_behind_its_back_is_named_and_damage_is_healed(node: NodeProcess) -> None:
+def test_foreign_change_is_named_and_damage_is_repaired(node: NodeProcess) -> None:
     (note,) = node.graphql(ADD, {"input": [{"text": "as it is"}]})["addNotes_Note"]["notes_Note"]
     folder = node.data / "graph"
     current = json.loads((folder / "versions.json").read_text())["current"]

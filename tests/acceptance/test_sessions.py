@@ -1,4 +1,4 @@
-"""Signing in and out in real browsers: the console's page of sessions, the way out on every page, and the credential."""
+"""Signing in and out in real browsers: the console's page of sessions, signing out on every page, and the credential."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def signed_in(cloud: NodeProcess, context: BrowserContext) -> Page:
 
 @pytest.fixture
 def laptop(cloud: NodeProcess, browser: Browser) -> Iterator[Page]:
-    """A browser on the console's page of sessions; whatever the page's policy refuses is an error."""
+    """A browser on the console's page of sessions; anything that the page's policy refuses is an error."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = signed_in(cloud, context)
     refused: list[str] = []
@@ -63,8 +63,8 @@ def expect_signed_out(page: Page, address: str) -> None:
     expect(page.get_by_role("heading", name="Sign in to your cloud")).to_be_visible()
 
 
-def test_a_browser_that_is_ended_is_out_at_once(cloud: NodeProcess, laptop: Page, phone: Page) -> None:
-    """On all of its pages: what it shows says so by itself, and what it asks for leads to the sign-in."""
+def test_ended_browser_session_is_signed_out_at_once(cloud: NodeProcess, laptop: Page, phone: Page) -> None:
+    """On all of its pages: the open page shows it by itself, and new requests lead to the sign-in."""
     phone.goto(address(cloud, "console", "/runs"))
     expect(phone.get_by_role("heading", name="Runs")).to_be_visible()
     phone_row = row(laptop, "Firefox on an Android phone")
@@ -86,7 +86,7 @@ def test_all_others_are_ended_after_a_question(cloud: NodeProcess, laptop: Page,
 
 
 def test_signing_out_is_on_every_page(cloud: NodeProcess, phone: Page) -> None:
-    """Core's own, the console, GraphiQL, an app's, and core's page on an app's origin; each signs out of all."""
+    """Core's own page, the console, GraphiQL, an app's page, and core's page on an app's origin; each signs out of all."""
     for app, path, button in (
         ("", "/", phone.get_by_role("button", name="Sign out")),
         ("", "/graphql", phone.get_by_role("button", name="Sign out")),

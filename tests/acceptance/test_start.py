@@ -1,4 +1,4 @@
-"""Starting a node where it can't: one clear sentence, an exit code that is not 0, and nothing damaged."""
+"""Starting a node where it can't run: one clear sentence, an exit code other than 0, and nothing damaged."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_owners_credential_is_shown_once_and_works_after_a_restart(node: Nod
 
 
 def test_a_command_without_a_node_says_so(tmp_path: Path) -> None:
-    environment = {**os.environ, "PCLOUD_DATA_FOLDER": str(tmp_path / "nobody")}
+    environment = {**os.environ, "PCLOUD_DATA_FOLDER": str(tmp_path / "empty")}
     result = subprocess.run([str(PCLOUD), "status"], capture_output=True, text=True, env=environment, timeout=PATIENCE)
     assert result.returncode == 6
     assert "no node runs on the data folder" in result.stderr.replace("\n", " ")

@@ -284,7 +284,7 @@ async def test_attack_send_of_a_device_that_may_no_more_is_refused(core: Core, t
     await core.run_of("NEW")
     await write(core, "Device", "phone", kind, **values)
     await come_up(core)
-    await refused(core, id, "takes the scope 'manage'" if way == "view" else "is no longer paired")
+    await refused(core, id, "needs the scope 'manage'" if way == "view" else "is no longer paired")
 
 
 async def test_a_send_of_a_device_is_made_for_what_it_may_still(core: Core) -> None:

@@ -1,5 +1,5 @@
-"""A node that is up soon, for tests that kill it often: forked off a process that has imported all of it, with apps that count as
-started when they have stayed up for a moment, and one that fails is soon tried again. What a kill does is the same, only sooner.
+"""A node that starts fast, for tests that kill it often: forked from a process that has imported all modules. Its apps count as
+started when they have stayed up for a moment, and a failed one is retried soon. A kill has the same effect, only sooner.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class QuickNode(NodeProcess):
 
 
 class Forked:
-    """What a test does with `subprocess.Popen`."""
+    """The part of `subprocess.Popen` that tests use."""
 
     def __init__(self, process: ForkServerProcess, stdout: TextIO) -> None:
         assert process.pid
@@ -55,7 +55,7 @@ class Forked:
 
 
 def run(arguments: list[str], said: Connection, log: Path) -> None:
-    """`pcloud`, in a process that was just forked."""
+    """Run `pcloud` in a process that was just forked."""
     with log.open("a") as file:
         os.dup2(file.fileno(), 2)
     os.dup2(said.fileno(), 1)

@@ -1,5 +1,5 @@
 """kill -9 of the node, of nats-server, of weed and of apps while photographs stream in: after a restart nothing acknowledged is missing
-and nothing is there twice."""
+and nothing is stored twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ IMAGES = "{ queryImageImporter_Image(first: 100) { place sha256 faceDetector_fac
 
 
 def pictures(photos: Path) -> dict[str, bytes]:
-    """COUNT different small pictures, every other one with a face."""
+    """Return COUNT different small pictures, every second one with a face."""
     made: dict[str, bytes] = {}
     for number in range(COUNT):
         source = Image.open(photos / ("astronaut.jpg" if number % 2 else "cat.jpg")).convert("RGB")
@@ -33,7 +33,7 @@ def pictures(photos: Path) -> dict[str, bytes]:
 
 
 def put_until_acknowledged(s3: dict[str, str], key: str, data: bytes) -> None:
-    """As a phone does: again until the store has said yes."""
+    """Like a phone: retry until the store acknowledges it."""
     client = boto3.client(
         "s3", endpoint_url=s3["endpoint"], aws_access_key_id=s3["access_key"], aws_secret_access_key=s3["secret_key"],
         region_name="us-east-1",
@@ -51,7 +51,7 @@ def put_until_acknowledged(s3: dict[str, str], key: str, data: bytes) -> None:
 
 
 def process_of(node: NodeProcess, *words: str) -> int:
-    """The process below the node whose command line holds these words."""
+    """Return the process below the node whose command line holds these words."""
 
     def find() -> int | None:
         for pid in node.children():

@@ -1,6 +1,6 @@
-"""kill -9 between the steps of signing in, signing out and changing the credential: each has happened or not, and nobody is in by half.
+"""kill -9 between the steps of signing in, signing out and changing the credential: each has happened or not, and no session is half open.
 
-The node kills itself at a step, where no test could do it in time: just before the event is written, and after it, before the answer.
+The node kills itself at a step that a test could not hit in time: just before the event is written, and after it, before the answer.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.forked import FORKS
 
 
 class DyingNode(QuickNode):
-    """Dies `before` or `after` the next event that is written while the file `dies` is there, which says which."""
+    """Dies `before` or `after` the next event that is written while the file `dies` exists, as the file says."""
 
     def launch(self, arguments: list[str]) -> Forked:
         said, theirs = FORKS.Pipe(duplex=False)
@@ -56,7 +56,7 @@ def run_dying(arguments: list[str], said: Connection, log: Path, dies: Path) -> 
 
 @pytest.fixture
 async def node(tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[DyingNode]:
-    """At one address, whenever it starts: a link is for that alone."""
+    """Always at the same address: a link is valid only for that."""
     node = DyingNode(tmp_path / "node", "--listen", f"127.0.0.1:{unused_tcp_port}")
     await asyncio.to_thread(node.start)
     yield node
@@ -65,7 +65,7 @@ async def node(tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[DyingNode]
 
 @contextlib.asynccontextmanager
 async def dying(node: DyingNode, moment: str) -> AsyncIterator[None]:
-    """What is asked within gets no answer, as the node dies of it; after it, the node runs again."""
+    """Requests within the block get no answer, as the node dies of them; after the block, the node runs again."""
     node.dies.write_text(moment)
     with pytest.raises(aiohttp.ClientError):
         yield
@@ -94,7 +94,7 @@ async def test_killed_while_a_link_is_redeemed_it_was_used_or_not(node: DyingNod
         if moment == "before":
             assert (await browser.visit(link))[0] == 200 and len(await sessions(node)) == 1
             return
-        assert (await browser.visit(link))[0] == 403, "it is used up, although nobody has its session"
+        assert (await browser.visit(link))[0] == 403, "it is used up, although no browser has its session"
         assert len(await sessions(node)) == 1, "which the owner sees, and can end"
         await signed_in(node, browser)
         await asyncio.to_thread(node.cli, "owner", "end", "--all")
@@ -112,8 +112,8 @@ async def test_killed_while_signing_out_the_session_has_ended_or_not(node: Dying
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_killed_while_the_credential_changes_one_of_them_holds(node: DyingNode, moment: str) -> None:
-    """After it, the owner does not have the new one: a reset on the machine makes another."""
+async def test_kill_during_credential_change_leaves_one_valid(node: DyingNode, moment: str) -> None:
+    """Killed after the change, the owner does not have the new credential: a reset on the machine makes another."""
     change = "mutation($present: String!) { changeCredential(present: $present) }"
     bearer = {"Authorization": f"Bearer {node.token}"}
     body = {"query": change, "variables": {"present": node.token}}

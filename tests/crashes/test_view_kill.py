@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a rebuild and of a fold: one whole version is always in use, and in the end it is what the log says."""
+"""kill -9 in the middle of a rebuild and of a fold: one whole version is always in use, and in the end it equals the log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.crashes.viewing_process import open_views, viewing_process
 from tests.waiting import PATIENCE
 
 COUNT = 12_000
-# What the process has said last when it is killed, and how often it has said such a thing by then.
+# The last message of the process before it is killed, and how often it has sent such a message by then.
 MOMENTS = [
     ("folded", 1), ("folded", 8), ("built", 1), ("folded", 12), ("built", 2), ("switched", 1), ("built", 4), ("indexed", 1),
     ("switched", 2), ("folded", 25), ("built", 6), ("switched", 3),
@@ -25,23 +25,23 @@ MOMENTS = [
 
 
 class Killer:
-    """Runs the process again and again. Each time that it says something, one more event is written: there is always one to fold."""
+    """Runs the process again and again. At each of its messages, one more event is written, so there is always one to fold."""
 
     def __init__(self, store: EventStore, folder: Path, settings: ConnectionSettings) -> None:
         self._store, self._folder, self._settings, self.written = store, folder, settings, 0
         self._loop = asyncio.get_running_loop()
 
     async def write(self) -> None:
-        event = Event(Ref("house", "Image", f"n{self.written}"), Kind.CREATED, Change(set={"title": "sea anew"}))
+        event = Event(Ref("house", "Image", f"n{self.written}"), Kind.CREATED, Change(set={"title": "sea breeze"}))
         self.written += 1
         await self._store.append(Transaction(new_id().replace("-", ""), (event,), "owner"))
 
     def kill_at(self, what: str, count: int) -> int:
-        """Kill it when it has said `what` so often; returns the highest sequence that it had folded."""
+        """Kill it when it has sent `what` this often; return the highest sequence that it had folded."""
         folded = 0
         with viewing_process(self._folder, self._settings) as (process, said):
             while count:
-                assert said.poll(60), f"the process says nothing any more (its exit code: {process.exitcode})"
+                assert said.poll(60), f"the process sends no more messages (its exit code: {process.exitcode})"
                 heard, sequence = said.recv()
                 folded = max(folded, sequence if heard == "folded" else 0)
                 count -= heard == what
@@ -50,7 +50,7 @@ class Killer:
         return folded
 
 
-async def test_killed_while_it_folds_and_rebuilds_it_ends_equal(tmp_path: Path) -> None:
+async def test_view_killed_during_fold_and_rebuild_ends_equal(tmp_path: Path) -> None:
     async with (
         open_server(ServerSettings(tmp_path / "nats")) as server,
         open_store(ConnectionSettings(server.url, server.core)) as store,
@@ -71,7 +71,7 @@ async def test_killed_while_it_folds_and_rebuilds_it_ends_equal(tmp_path: Path) 
             assert verified["events"] == last
             count = len(await views.graph.fetch(Select(IMAGE, ("id",))))
             assert count == COUNT * 3 // 10 + killer.written
-            found = await views.search.search(SearchQuery("anew", {IMAGE: frozenset({"title"})}, first=1))
+            found = await views.search.search(SearchQuery("breeze", {IMAGE: frozenset({"title"})}, first=1))
             assert found.total == killer.written
             files = {path.name for path in (tmp_path / "views" / "graph").glob("*.sqlite")}
             assert len(files) <= 3

@@ -1,6 +1,7 @@
-"""A process that keeps a node's views of a log, and builds them anew again and again, to be killed at any moment.
+"""A process that keeps a node's views of a log, and rebuilds them again and again, to be killed at any moment.
 
-It says where it is after each batch and at each step of a rebuild. It is forked off one that has imported all of it: soon up, ten times.
+It reports its position after each batch and at each step of a rebuild. It is forked from a process that has imported all
+modules, so it starts fast, ten times.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Viewed:
 
 @asynccontextmanager
 async def open_views(folder: Path, store: EventStore) -> AsyncIterator[Viewed]:
-    """As a node does."""
+    """Open the views as a node does."""
     for part in ("graph", "search"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     graph, rebuilds = await open_view(
@@ -70,7 +71,7 @@ async def open_views(folder: Path, store: EventStore) -> AsyncIterator[Viewed]:
 
 @contextmanager
 def viewing_process(folder: Path, settings: ConnectionSettings) -> Iterator[tuple[ForkServerProcess, Connection]]:
-    """The process, and what it says: ("folded", "indexed", "built" or "switched", a sequence). It is killed at the end of the block."""
+    """The process, and its messages: ("folded", "indexed", "built" or "switched", a sequence). It is killed at the end of the block."""
     said, theirs = FORKS.Pipe(duplex=False)
     process = FORKS.Process(target=_run, args=(folder, settings, theirs), daemon=True)
     process.start()
@@ -98,7 +99,7 @@ async def _view(folder: Path, settings: ConnectionSettings, say: Callable[[str, 
         await views.graph_loop.wait_for(1, timeout=None)
         while True:
             for rebuilds in (views.graph_rebuilds, views.search_rebuilds):
-                with suppress(Conflict):  # what the process before this one was building is being finished
+                with suppress(Conflict):  # the rebuild of the process before this one is being finished
                     await rebuilds.rebuild(tell=built)
                     say("switched", views.graph.checkpoint.sequence)
                 await rebuilds.idle()

@@ -1,4 +1,4 @@
-"""A real server that is killed, a connection that loses answers, and short ways to say what is appended."""
+"""A real server that is killed, a connection that loses answers, and short ways to write what is appended."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def kill(server: EmbeddedServer):
 
 
 class LossyWire:
-    """Stands between a client and the server. `deaf`: what the server says is thrown away; `mute`: what the client
-    says is, counted in `swallowed`; `cut`: all connections break."""
+    """Sits between a client and the server. `deaf`: drop what the server sends; `mute`: drop what the client sends,
+    counted in `swallowed`; `cut`: break all connections."""
 
     def __init__(self, target: str) -> None:
         address = urlsplit(target)

@@ -1,4 +1,4 @@
-"""kill -9 of nats-server while everybody writes and reads: nothing acknowledged is lost, nothing is there twice."""
+"""kill -9 of nats-server under writes and reads: no acknowledged event is lost, and no event is stored twice."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from eventstore import open_store
 KILLS = 4
 
 
-async def test_everything_acknowledged_is_there_once_and_appends_in_flight_are_resolved(store, make, kill):
-    """Alone, in groups and as transactions of several events; an append that was interrupted is answered all the
-    same."""
+async def test_acknowledged_events_are_stored_once_and_open_appends_resolved(store, make, kill):
+    """Single events, groups, and transactions of several events; an interrupted append is still answered."""
     acknowledged: dict[str, tuple[int, ...]] = {}
     stop = asyncio.Event()
 

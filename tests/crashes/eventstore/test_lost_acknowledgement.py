@@ -1,4 +1,4 @@
-"""The server stores a transaction, its acknowledgement never arrives, and another writer is quicker than the second
+"""The server stores a transaction, its acknowledgement never arrives, and another writer is faster than the second
 attempt."""
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ async def stored(store, ref) -> int:
 
 
 @pytest.mark.parametrize("events", [1, 3], ids=["alone", "batch"])
-async def test_it_is_found_though_others_have_written_after_it(store, behind, wire, make, events):
-    """The entity's last event is another writer's by then: whoever looks at the last one only calls this a conflict."""
+async def test_stored_transaction_is_found_after_later_writes(store, behind, wire, make, events):
+    """The entity's last event is another writer's by then: a check of only the last event would call this a conflict."""
     transaction = make.tx(*(make.event(f"a{number}") for number in range(events)))
     wire.deaf = True
     appending = asyncio.create_task(behind.append(transaction))
@@ -45,7 +45,7 @@ async def test_it_is_found_though_others_have_written_after_it(store, behind, wi
     appended = await appending
     assert appended.sequences == tuple(range(1, events + 1)) and last == 1
     assert appended.revision.sequence == events
-    # And it is there once.
+    # And it is stored once.
     assert [event.tx async for event in store.read(1, answer.sequences[-1])].count(transaction.tx) == events
 
 
@@ -63,8 +63,8 @@ async def test_a_group_whose_acknowledgement_is_lost_is_resolved_one_by_one(stor
     assert [answer.sequences for answer in answers] == [(places[transaction.tx],) for transaction in transactions]
 
 
-async def test_one_that_never_arrived_and_is_too_late_is_a_conflict(store, behind, wire, make):
-    """Searching must not find what is not there, either."""
+async def test_transaction_that_never_arrived_is_a_late_conflict(store, behind, wire, make):
+    """The search must not find a transaction that is not on the log, either."""
     wire.mute = True
     appending = asyncio.create_task(behind.append(make.tx(make.event("a"))))
     while not wire.swallowed:

@@ -1,5 +1,5 @@
-"""The node is killed, or its server can't be kept alive: nothing is left behind, nothing is in the way, somebody is
-told."""
+"""The node is killed, or its server can't be kept alive: nothing is left behind or blocks the next start, and the failure is
+reported."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ asyncio.run(main())
 
 
 async def start_node(folder: Path) -> tuple[asyncio.subprocess.Process, psutil.Process]:
-    """Another process that runs the server, and the server's own process."""
+    """Return another process that runs the server, and the server's own process."""
     node = await asyncio.create_subprocess_exec(
         sys.executable, "-c", NODE, str(folder), stdout=asyncio.subprocess.PIPE, cwd=Path(__file__).parents[3]
     )
@@ -54,8 +54,8 @@ async def test_the_server_goes_with_a_killed_node(tmp_path):
     assert await gone(server)
 
 
-async def test_a_server_that_outlived_its_node_is_not_in_the_way(tmp_path):
-    """As on systems that let it live, or when it hangs: it holds the port and the files."""
+async def test_server_that_outlived_its_node_does_not_block_the_next(tmp_path):
+    """As on systems that let it live, or if it hangs: it holds the port and the files."""
     async with open_server(ServerSettings(tmp_path)) as server:
         url = server.url
     left = await asyncio.create_subprocess_exec(str(find_binary(None)), "-c", str(tmp_path / "nats.conf"))
@@ -68,8 +68,8 @@ async def test_a_server_that_outlived_its_node_is_not_in_the_way(tmp_path):
             assert await store.last_sequence() == 0
 
 
-async def test_a_server_that_ends_while_it_is_looked_at_is_not_in_the_way(tmp_path, monkeypatch):
-    """The kernel has told it to, since its node is gone."""
+async def test_server_that_ends_during_the_check_does_not_block(tmp_path, monkeypatch):
+    """The kernel ends it, since its node is gone."""
     left = await asyncio.create_subprocess_exec("sleep", "60")
     process = psutil.Process(left.pid)
     left.kill()

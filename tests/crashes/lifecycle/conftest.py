@@ -17,7 +17,7 @@ from tests.crashes.quick_node import QuickNode
 
 @pytest.fixture(scope="module")
 def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    """One node for all. Another app there, without a process, has the same lock, so that the packages are built and compiled once."""
+    """One node for all tests. Another app on it, without a process, has the same lock, so that the packages are built and compiled once."""
     folder = tmp_path_factory.mktemp("lives")
     with QuickNode(folder / "node") as node:
         life = Life(node, folder / "keeper")
@@ -32,7 +32,7 @@ def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
 
 @pytest.fixture
 def life(lives: Life) -> Life:
-    """Without the app, and without anything that it left."""
+    """The node without the app and without its leftovers."""
     if lives.node.process and lives.node.process.poll() is not None:
         lives.node.start()
     if lives.detail():

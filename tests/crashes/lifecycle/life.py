@@ -1,8 +1,8 @@
-"""kill -9 of the node at every step of an app's life: after a restart the app is on its way to the end, or as it was before, and
+"""kill -9 of the node at every step of an app's life: after a restart the operation continues to its end, or the app is as before, and
 nothing was done twice.
 
-The steps are not named here: they are those that the node tells, one after the other, while it installs, upgrades, rolls back or
-removes a small app. The node is killed when it has told the first one, at the next try the second one, and so on.
+The steps are not listed here: the node reports them, one after the other, while it installs, upgrades, rolls back or
+removes a small app. The node is killed when it has reported the first step, at the next attempt the second step, and so on.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Life:
         self.broken = archive(folder, "2.0.1", end="raise SystemExit('broken')")
 
     def do(self, method: str, path: str, data: bytes | None = None, *, kill: int = -1, at: str = "") -> list[str]:
-        """Have it done; the steps that were told. Killed once `kill` steps were told, or the step `at`."""
+        """Do it, and return the reported steps. The node is killed once `kill` steps, or the step `at`, have been reported."""
         told: list[str] = []
 
         async def work(client: Client) -> None:
@@ -99,7 +99,7 @@ class Life:
                         told.append(record["step"])
                         if len(told) - 1 == kill or record["step"] == at:
                             self.node.kill()
-                            return  # what it had told beyond that is on its way still
+                            return  # steps that it had reported beyond that are still arriving
             except PCloudError:
                 if kill < 0 and not at:
                     raise
@@ -110,14 +110,14 @@ class Life:
         return told
 
     def killed(self, method: str, path: str, data: Callable[[], bytes | None] = lambda: None) -> Iterator[str]:
-        """Do it again and again, each time killed a step later, until it is through; each time started again, and settled. Whoever
-        iterates brings the app back to where it began."""
+        """Do it again and again, each time killed a step later, until it completes; each time restarted, and settled. The caller
+        returns the app to its first state between two rounds."""
         number = 0
         while True:
             told = self.do(method, path, data(), kill=number)
             assert self.node.process
             if self.node.process.poll() is None:
-                assert number > 0, "no step was told"
+                assert number > 0, "no step was reported"
                 return
             self.node.start()
             wait_until(lambda: self.state() not in ON_THE_WAY, what=f"the end after a kill at {told[-1]}")
@@ -140,7 +140,7 @@ class Life:
         return (self.detail() or {"state": ""})["state"]
 
     def version(self) -> str:
-        """Of the app that runs, '' when there is none; fails for one that is there and does not run."""
+        """The version of the running app, '' if the app is not installed; fails if it is installed and does not run."""
         detail = self.detail()
         assert detail is None or detail["state"] == "RUNNING", detail
         return detail["version"] if detail else ""
@@ -149,13 +149,13 @@ class Life:
         return sum(entry["kind"] == kind for entry in self.node.graphql(ENTRIES)["queryKeeper_Entry"])
 
     def works(self, text: str) -> None:
-        """It takes calls, its trigger runs, and each note has its one echo."""
+        """Check that it takes calls, that its trigger runs, and that each note has exactly one echo."""
         wait_until(lambda: self.call("keeper/note", {"text": text}), what="a call")
         notes, echoes = wait_until(self.echoed, what="the echo of a note")
         assert echoes == notes
 
     def echoed(self) -> tuple[list[str], list[str]] | None:
-        """The notes, and those of which there is an echo, one each time; None while one has none."""
+        """Return the notes, and the note of each echo; None while a note lacks its echo."""
         found = self.node.graphql(ENTRIES)
         notes = sorted(note["id"] for note in found["queryKeeper_Note"])
         echoes = sorted(entry["about"] for entry in found["queryKeeper_Entry"] if entry["kind"] == "echo")

@@ -11,7 +11,7 @@ def test_an_installation_killed_at_any_step_goes_on_or_never_was(life: Life) -> 
     for step in life.killed("POST", "/apps?approve=all", lambda: life.first):
         seen.append(step)
         assert life.version() or "register" not in seen, f"killed at {step}"
-        if life.version():  # the node may be further than it has told when the kill comes
+        if life.version():  # the node may be further than its last reported step when the kill comes
             installed += 1
             assert life.count("begin") == installed, f"the init action was made twice, killed at {step}"
             life.works(step)

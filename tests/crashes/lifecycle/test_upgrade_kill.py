@@ -1,4 +1,4 @@
-"""kill -9 at every step of an upgrade, and while one that does not work is taken back."""
+"""kill -9 at every step of an upgrade, and while a failed one is rolled back."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.crashes.lifecycle.life import ON_THE_WAY, Life, archive
 from tests.waiting import wait_until
 
 
-def test_an_upgrade_killed_at_any_step_goes_on_or_never_was(life: Life) -> None:
+def test_upgrade_killed_at_any_step_continues_or_never_happened(life: Life) -> None:
     """Each time to the next version, which has an init action of its own."""
     life.install(life.first)
     upgrades = 0
@@ -19,7 +19,7 @@ def test_an_upgrade_killed_at_any_step_goes_on_or_never_was(life: Life) -> None:
         seen.append(step)
         before, now = f"{upgrades + 1}.0.0", life.version()
         assert now != before or "register" not in seen, f"killed at {step}"
-        upgrades += now != before  # the node may be further than it has told when the kill comes
+        upgrades += now != before  # the node may be further than its last reported step when the kill comes
         assert now == f"{upgrades + 1}.0.0"
         assert (life.count("grow"), life.count("begin")) == (upgrades, 1), f"an init action, killed at {step}"
         life.works(step)

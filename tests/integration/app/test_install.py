@@ -141,7 +141,7 @@ async def test_a_rejected_required_grant_keeps_the_app_out(platform, make_app):
     async def reject(grants):
         return {}
 
-    with pytest.raises(Forbidden, match="needs what was not granted: read notes/Note"):
+    with pytest.raises(Forbidden, match="requires grants that were rejected: read notes/Note"):
         await platform.apps.install(make_app("uses: [{read: notes/Note}]\n"), approve=reject)
     assert await platform.store.last_sequence() == before
 

@@ -224,7 +224,7 @@ async def test_a_refused_new_grant_leaves_the_version_before_running(platform, m
     async def refuse(grants):
         return {}
 
-    with pytest.raises(Forbidden, match=r"needs what was not granted: network api\.example\.org:443"):
+    with pytest.raises(Forbidden, match=r"requires grants that were rejected: network api\.example\.org:443"):
         await platform.apps.install(
             make_app("uses: [{network: 'api.example.org:443'}]\n", version="2.0.0"), approve=refuse
         )

@@ -120,7 +120,7 @@ def test_a_durable_call_goes_on_with_its_trace(node: NodeProcess, collector: Col
     wait_until(lambda: begun in paths(), what=f"the trace; it has {paths()}")
 
 
-def test_what_is_no_traceparent_begins_a_new_trace(node: NodeProcess, collector: Collector) -> None:
+def test_malformed_traceparent_begins_a_new_trace(node: NodeProcess, collector: Collector) -> None:
     for wrong in ("nonsense", f"00-{'0' * 32}-{CALLER}-01", "00-" + "x" * 32 + f"-{CALLER}-01"):
         name = f"Odd{abs(hash(wrong))}"
         ask(node, ADD.replace("AddNote", name), {"text": "seven"}, traceparent=wrong)

@@ -74,7 +74,7 @@ def test_what_has_no_value_is_left_out_or_is_its_default() -> None:
 
 
 @pytest.mark.parametrize("given", GOOD, ids=str)
-def test_the_readers_themselves_take_what_is_good(given: dict[str, Any]) -> None:
+def test_readers_accept_valid_values_without_the_library(given: dict[str, Any]) -> None:
     """Otherwise each request would go to the library, and nothing were gained."""
     ours, _ = variables()
     assert ours._read({"n": 1, **given}) is not None

@@ -106,7 +106,7 @@ NEWER += "type Extra {\n  name: String!\n}\n"
         (NEWER.replace(" POOR", ""), ""),
     ],
 )
-def test_what_a_rollback_has_hidden_comes_back_as_it_was_or_not_at_all(after: str, word: str) -> None:
+def test_hidden_fields_return_unchanged_or_not_at_all(after: str, word: str) -> None:
     """What was stored meanwhile is still there."""
     hidden = beyond(catalog(NEWER), Catalog())
     found = remade(hidden, catalog(BEFORE), catalog(after))

@@ -53,11 +53,11 @@ def test_a_schema_points_only_to_what_was_asked_for():
         catalog_of(schema, "call: a/b")
 
 
-def test_everything_that_is_missing_is_named_at_once():
+def test_all_missing_needs_are_named_together():
     manifest = Manifest(
         "x", "1.0.0",
         uses=[
-            Use(read="gone/Type"), Use(call="role:mail/send"), Use(call="store/fly"), Use(call="nobody/home"),
+            Use(read="gone/Type"), Use(call="role:mail/send"), Use(call="store/fly"), Use(call="absent/home"),
             Use(call="role:object-storage/get-object"), Use(read="other/Optional", optional=True), Use(read="images/Image"),
         ],
     )  # fmt: skip
@@ -66,7 +66,7 @@ def test_everything_that_is_missing_is_named_at_once():
         check_needs(missing_needs(manifest, {"store": STORE}, INSTALLED, {"post": post, "store": STORE}), manifest)
     assert str(error.value) == (
         "x needs what is not installed: the type gone/Type; an app that provides the role mail (the app post, which comes "
-        "with PCloud, has it); the action fly of store; the app nobody. Install the app that has it first"
+        "with PCloud, has it); the action fly of store; the app absent. Install the app that has it first"
     )
 
 
@@ -106,18 +106,18 @@ def schema(text: str):
         ),
     ],
 )
-def test_an_upgrade_that_does_more_than_add_is_refused_with_what_it_does(old, new, words):
+def test_upgrade_with_incompatible_changes_is_refused_with_reasons(old, new, words):
     with pytest.raises(Rejected, match=words):
         check_additive("notes", schema(BEFORE), schema(BEFORE.replace(old, new)))
 
 
-def test_all_that_is_not_an_addition_is_named_at_once():
+def test_all_incompatible_changes_are_named_together():
     after = schema("type Other { a: Int }")
     with pytest.raises(Rejected, match=r"the type Note is gone; the type Topic is gone\. An upgrade may add"):
         check_additive("notes", schema(BEFORE), after)
 
 
-def test_types_and_fields_that_may_be_empty_or_have_a_default_may_be_added():
+def test_new_types_and_optional_or_default_fields_are_accepted():
     more = BEFORE.replace("at: DateTime", "at: DateTime @search more: Int size: Int! @default(value: 3)")
     check_additive("notes", schema(BEFORE), schema(more.replace("{ A B }", "{ A B C }") + "type Further { a: Int! }"))
 
@@ -169,7 +169,7 @@ def test_a_grant_says_that_actions_are_handed_over_with_the_call():
     ]
 
 
-def test_an_action_goes_to_none_that_does_not_declare_it():
+def test_action_argument_needs_a_declaration_of_the_receiver():
     store = Manifest("store", "1.0.0", provides=["object-storage"], actions=[Action("watch", {"webhook": "String!"})])
     args = {"webhook": {"action": "images/new-object"}}
     manifest = Manifest("images", "1.0.0", init=[Init("role:object-storage/watch", args)])

@@ -125,7 +125,7 @@ def test_a_zip_that_lies_about_a_size_is_refused():
         read_archive(bytes(data))
 
 
-def test_a_tar_header_that_claims_to_be_huge_is_refused_without_reading_it():
+def test_huge_tar_header_is_refused_without_reading_it():
     info = tarfile.TarInfo("pax")
     info.type, info.size = tarfile.XHDTYPE, 2**33
     data = gzip.compress(info.tobuf(tarfile.USTAR_FORMAT if info.size < 2**33 else tarfile.GNU_FORMAT) + bytes(2048))
@@ -150,7 +150,7 @@ def test_each_bound_holds(make_archive):
 @pytest.mark.parametrize(
     "data", [b"", b"hello", b"\x1f\x8b", b"\x1f\x8bgarbage", b"PK\x03\x04", gzip.compress(b"no tar", mtime=0)]
 )
-def test_what_is_no_archive_is_refused(data):
+def test_file_that_is_not_an_archive_is_refused(data):
     with pytest.raises(Rejected):
         read_archive(data)
 
@@ -185,7 +185,7 @@ def test_a_wrong_manifest_is_refused_with_its_line(make_archive):
         read_archive(make_archive([("app.yaml", b"name: tiny\nversion: 1.0.0\ncolour: red\n")]))
 
 
-def test_a_schema_that_is_not_there_is_named(make_archive):
+def test_missing_schema_file_is_named(make_archive):
     with pytest.raises(Rejected, match=r"'schema\.graphql', which is not in the archive"):
         read_archive(make_archive([("app.yaml", MANIFEST + b"schema: schema.graphql\n")]))
 

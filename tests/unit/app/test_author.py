@@ -29,13 +29,13 @@ def test_what_a_signer_calls_himself_does_not_count() -> None:
     assert all("Ada" not in text for text in (str(ADA), ADA.short, str(EVE), EVE.short))
 
 
-def test_another_author_is_told_loudly() -> None:
+def test_another_author_is_warned_about_loudly() -> None:
     assert all(word in changed_author(ADA, EVE) for word in ("ANOTHER KEY", "SHA256:ada", "RWQeve"))
     assert "IS NOT SIGNED" in changed_author(ADA, UNSIGNED)
     assert "DOES NOT COME WITH PCLOUD" in changed_author(OURS, EVE)
 
 
-def test_the_short_form_of_a_key_is_of_the_part_that_nobody_chooses() -> None:
+def test_short_form_of_a_key_uses_its_unchosen_part() -> None:
     """The first letters of a minisign key are a number that its maker may set to any."""
     keys = [
         "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
@@ -53,7 +53,7 @@ def test_a_title_is_the_same_however_it_is_dressed_up(title: str) -> None:
     assert "NOT that app" in warning and "RWQeve" in warning
 
 
-def test_a_changed_copy_of_what_comes_with_pcloud_is_told() -> None:
+def test_changed_copy_of_a_bundled_app_is_reported() -> None:
     manifest = Manifest("photos", "1.0.0", title="Snaps")
     (warning,) = warn_of_namesakes(manifest, UNSIGNED, {"photos": manifest}, {})
     assert warning == "This is NOT “Snaps” as it comes with PCloud: somebody has changed it."
@@ -94,7 +94,7 @@ MORE = Trigger("look", TriggerOn("library/Book", "deleted"), "look")
         ({}, {}, "changes its files, and nothing of what is said here"),
     ],
 )  # fmt: skip
-def test_what_another_version_does_otherwise_is_told(
+def test_differences_of_another_version_are_listed(
     before: dict[str, object], after: dict[str, object], told: str
 ) -> None:
     assert changes_of(manifest(**before), manifest(**after), [], []) == [told]

@@ -35,12 +35,12 @@ def test_the_same_wish_and_a_smaller_one_stay_as_they_were_decided(state, fields
         Use(network="internet", optional=True),
     ],
 )
-def test_a_wish_for_more_is_asked_anew(use):
+def test_request_for_more_is_asked_again(use):
     [carried] = carry_over(wishes(use), [replace(grant, state="approved") for grant in wishes(OLD)])
     assert carried.state == "pending"
 
 
-def test_what_was_rejected_and_is_needed_now_is_asked_anew():
+def test_rejected_grant_that_became_required_is_asked_again():
     held = [replace(grant, state="rejected") for grant in wishes(OLD)]
     [carried] = carry_over(wishes(Use(read="library/Book", fields=["tagger/tags"])), held)
     assert carried.state == "pending"

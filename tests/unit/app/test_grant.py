@@ -32,11 +32,11 @@ def test_each_use_becomes_a_grant_that_waits():
     assert [grant.id for grant in grants] == [grant.id for grant in requested_grants(MANIFEST)]
 
 
-def test_a_grant_without_an_answer_is_rejected_and_only_an_optional_one_may_be():
+def test_unanswered_grant_is_rejected_and_must_be_optional():
     grants = requested_grants(MANIFEST)
     needed = {grant.id: True for grant in grants if not grant.optional}
     assert [grant.state for grant in decide(grants, needed)] == ["approved", "approved", "approved", "rejected"]
-    with pytest.raises(Forbidden, match="needs what was not granted: extend image-importer/Image"):
+    with pytest.raises(Forbidden, match="requires grants that were rejected: extend image-importer/Image"):
         decide(grants, {id_: True for id_ in needed if id_ != grants[1].id})
 
 
@@ -49,7 +49,7 @@ def test_the_owner_reads_plain_words():
     ]
 
 
-def test_the_owner_reads_the_names_that_apps_go_by_and_what_their_types_and_actions_are_about():
+def test_grant_texts_use_app_titles_and_descriptions():
     words = Words(
         titles={"image-importer": "Image importer", "tagger": "Image importer", "s3": "Store"},
         types={"image-importer/Image": "A picture\nof yours."},
@@ -62,7 +62,7 @@ def test_the_owner_reads_the_names_that_apps_go_by_and_what_their_types_and_acti
         "see all images that Image importer keeps, with what Image importer (tagger) added to them (tags)"
         " (“A picture of yours.”)"
     )
-    assert describe(get, words) == f"ask Store (s3), or what takes its place, to “get object” (“{'x' * 119}…”)"
+    assert describe(get, words) == f"ask Store (s3), or the app that replaces it, to “get object” (“{'x' * 119}…”)"
     assert describe(send, words) == "ask mailer to “send”"
 
 

@@ -21,7 +21,7 @@ def test_the_newest_lines_are_kept_within_the_bound(tmp_path: Path) -> None:
     assert [line.partition(" ")[2] for line in log.tail(2)] == ["line 198", "line 199"]
 
 
-def test_a_full_disk_loses_lines_and_stops_nobody() -> None:
+def test_full_disk_loses_lines_and_blocks_no_app() -> None:
     """Whoever reads an app's output must go on reading it: an app whose pipe is full hangs."""
     log = AppLog(Path("/dev/full"), limit=10**6, longest=100)
     for _ in range(3):

@@ -110,9 +110,7 @@ def test_a_copy_that_finds_no_room_says_what_to_do_and_leaves_nothing(
     assert snapshots.exists("a" * 64)
 
 
-def test_a_full_disk_is_told_as_one_to_make_room_on(
-    data: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_error_asks_to_make_room(data: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(original: int, copy: int) -> None:
         with open("/dev/full", "wb", buffering=0) as file:  # noqa: PTH123 - the kernel's own full disk
             file.write(b"x")

@@ -52,7 +52,7 @@ async def test_one_that_is_too_long_or_breaks_off_leaves_nothing(staged, tmp_pat
     assert list((tmp_path / "staged").iterdir()) == []
 
 
-async def test_one_for_which_there_is_no_room_says_what_to_do_and_leaves_nothing(staged, tmp_path, monkeypatch):
+async def test_archive_without_room_fails_with_advice_and_no_leftovers(staged, tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
         broken.setattr("core.apps.archive.staging.Path.open", open_full)
         for work in (staged.receive(pieces(b"one", b"two")), asyncio.to_thread(staged.put, b"one")):

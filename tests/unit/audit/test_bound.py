@@ -8,7 +8,7 @@ from typing import Any
 from core.access.audit.log import Audit
 
 
-async def test_a_flood_of_refusals_becomes_a_few_records_and_one_that_counts_the_rest() -> None:
+async def test_flood_of_refusals_becomes_few_records_and_one_count() -> None:
     written: list[Mapping[str, Any]] = []
 
     async def write(record: Mapping[str, Any]) -> None:

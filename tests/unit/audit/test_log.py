@@ -9,7 +9,7 @@ from core.access.audit import Audit
 from pcloud.errors import Unavailable
 
 
-async def test_a_record_that_can_not_be_written_keeps_none_of_the_later_ones_away() -> None:
+async def test_unwritable_record_does_not_block_later_ones() -> None:
     """Calls wait for the queue once it is full: it must always be worked off."""
     errors: list[Exception] = [Unavailable("the log is away"), UnicodeEncodeError("utf-8", "x", 0, 1, "surrogate")]
     written: list[Mapping[str, Any]] = []

@@ -99,7 +99,7 @@ async def test_a_role_that_another_app_holds_gives_no_right(log: Log) -> None:
     assert set(callers_of(log.directory, "archive")) == {"person:owner", "app:photos"}
 
 
-async def test_a_revoked_device_and_one_with_a_right_of_its_own_have_no_right(log: Log) -> None:
+async def test_revoked_and_limited_devices_have_no_right(log: Log) -> None:
     for id, rights in (("phone", None), ("watcher", "metrics")):
         await log.write("Device", id, name=id, state="active", **({"rights": rights} if rights else {}))
     assert others(callers_of(log.directory, "store")) == {"device:phone": {"get": 0, "put": 0}}
@@ -121,7 +121,7 @@ async def test_a_device_has_the_rights_of_its_scopes(log: Log) -> None:
     assert callers_of(log.directory, "bytes")["device:manage"] == {"get-object": 0}
 
 
-async def test_an_action_that_was_handed_over_is_a_right_while_its_giver_has_it(log: Log) -> None:
+async def test_handed_over_action_is_a_right_while_its_giver_has_it(log: Log) -> None:
     await log.app(Manifest(name="importer", version="1.0.0"))
     await log.write("Capability", "c1", giver="photos", receiver="importer", action="store/get")
     assert not others(callers_of(log.directory, "store"))
@@ -141,7 +141,7 @@ async def test_a_right_that_was_handed_over_ends_with_its_givers_removal(log: Lo
     assert not others(callers_of(log.directory, "store"))
 
 
-async def test_any_right_of_now_allows_a_call_and_every_bound_has_to_have_one(log: Log) -> None:
+async def test_any_current_right_allows_a_call_for_each_limit(log: Log) -> None:
     get, internal = ActionName("store", "get"), ActionName("store", CALLERS_CHANGED)
 
     def may(caller: Caller, name: ActionName = get) -> bool:
@@ -196,7 +196,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["get", "put"]), st.booleans(), st.in
 
 @given(STEPS, st.lists(st.integers(0, 30), max_size=12), st.integers(0, 3))
 @settings(max_examples=300)
-def test_what_was_lost_is_heard_of_in_the_end(steps: list[Any], delays: list[int], failures: int) -> None:
+def test_every_lost_right_is_eventually_notified(steps: list[Any], delays: list[int], failures: int) -> None:
     """Whatever is decided while the app asks, however often it fails, and whenever it asks by itself."""
 
     async def story() -> None:
@@ -230,7 +230,7 @@ def test_what_was_lost_is_heard_of_in_the_end(steps: list[Any], delays: list[int
         notices.FIRST = first
 
 
-async def test_nothing_is_told_that_was_not_lost(log: Log) -> None:
+async def test_app_is_not_notified_of_gained_rights(log: Log) -> None:
     app = App(log)
     made = Notices(log.directory, app.call)
     task = asyncio.create_task(made.run())

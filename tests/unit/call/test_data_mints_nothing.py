@@ -162,7 +162,7 @@ def test_the_sdk_names_no_action_for_any_argument(args: dict[str, Any], durable:
     assert bodies[0]["args"] == args and bodies[0].keys() <= {"args", "key"}
 
 
-def test_what_is_named_beside_the_arguments_is_minted() -> None:
+def test_action_handed_over_beside_the_arguments_is_minted() -> None:
     """The properties above could not fail if nothing ever were."""
     parts = Parts()
     TAKING = {"webhook": "Action!"}

@@ -51,7 +51,7 @@ class Minted(Granted):
 @pytest.mark.parametrize(
     "caller", [NOTES, Caller("person", "owner", through="notes"), Caller("device", "d", through="notes")]
 )
-def test_an_app_and_its_pages_call_their_own_actions_and_none_of_a_name_that_only_begins_so(
+def test_app_and_its_pages_call_only_their_own_actions(
     caller: Caller,
 ) -> None:
     demand(Granted(), caller, ActionName.parse("notes/keep"))
@@ -64,13 +64,13 @@ def test_the_owner_calls_everything() -> None:
 
 
 @pytest.mark.parametrize("app", ["note", "notes", "notes-two-more"])
-def test_the_directory_takes_no_name_that_only_begins_so_for_the_apps_own(app: str) -> None:
+def test_directory_does_not_match_an_app_by_name_prefix(app: str) -> None:
     directory = Directory(Catalog())
     assert not directory.may_call(app, str(KEEP))
     assert directory.may_call("notes-two", str(KEEP))
 
 
-async def test_a_capability_holds_while_its_giver_may_call_and_for_its_receiver_alone() -> None:
+async def test_capability_works_for_its_receiver_while_the_giver_may_call() -> None:
     granted = Minted(("notes", str(KEEP)))
     capabilities = Capabilities(b"k" * 32, granted, granted)  # type: ignore[arg-type]
     text = await capabilities.mint(NOTES, "desk", KEEP)

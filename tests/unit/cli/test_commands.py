@@ -82,9 +82,7 @@ def pcloud(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_command_line_is_exit_code_2_and_says_what_is_wrong(
-    arguments: list[str], words: str, tmp_path: Path
-) -> None:
+def test_wrong_command_line_exits_2_and_says_what_is_wrong(arguments: list[str], words: str, tmp_path: Path) -> None:
     result = pcloud(*arguments, cwd=tmp_path)
     assert result.returncode == 2, result.stderr
     assert words in result.stderr and "Traceback" not in result.stderr
@@ -107,16 +105,16 @@ def test_ctrl_c_is_exit_code_130_without_a_traceback() -> None:
     assert process.returncode == 130 and "Traceback" not in said
 
 
-def test_a_reader_that_leaves_early_is_no_traceback() -> None:
+def test_closed_output_pipe_gives_no_traceback() -> None:
     read, write = os.pipe()
     os.close(read)
     command = [str(Path(sys.executable).parent / "pcloud"), "--help"]
-    with os.fdopen(write, "w") as nobody:
-        result = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    with os.fdopen(write, "w") as closed:
+        result = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert "Traceback" not in result.stderr and "BrokenPipe" not in result.stderr
 
 
-def test_a_command_that_only_asks_a_node_imports_nothing_heavy() -> None:
+def test_client_command_imports_no_heavy_modules() -> None:
     heavy = ("graphql", "nats", "tantivy", "core.apps", "core.node.bootstrap")
     script = f"import sys, core.cli.commands; print([name for name in {heavy} if name in sys.modules])"
     result = subprocess.run(

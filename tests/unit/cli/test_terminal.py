@@ -89,7 +89,7 @@ def test_a_run_is_named_by_as_much_of_its_id_as_tells_it_apart() -> None:
         whole_id("ef", failed)
 
 
-def test_ctrl_c_at_a_question_ends_the_command_there_though_a_loop_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_at_a_question_ends_the_command_in_a_running_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     answered: list[object] = []
     monkeypatch.setattr("typer.confirm", lambda *_, **__: signal.raise_signal(signal.SIGINT))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.graph.command.identity import transaction_of_key
 
 
-def test_a_key_of_before_people_had_ids_still_means_its_transaction() -> None:
+def test_old_key_without_person_id_finds_its_transaction() -> None:
     """As the program made them then: from `owner`, `owner as photos` and `device:d`."""
     assert transaction_of_key("person:owner", "k") == "bb31117ade2c06c4bdab1d18edb8aa9e"
     assert transaction_of_key("person:owner", "k", "photos") == "972543e72c941d6702db44822c507c81"

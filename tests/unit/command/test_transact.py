@@ -63,7 +63,7 @@ class Counted:
 
 
 @pytest.mark.parametrize(("through", "counts"), [("", "person:owner"), ("notes", "app:notes")])
-async def test_events_count_with_their_size_for_whoever_causes_them(through: str, counts: str) -> None:
+async def test_events_count_by_size_against_their_cause(through: str, counts: str) -> None:
     """What an app's page writes with the owner's session counts for the app."""
     log, quota = Log(), Counted()
     commands = Commands(log, Graph(), SlowView(), SlowView(), quota)  # type: ignore[arg-type]
@@ -79,7 +79,7 @@ async def test_events_count_with_their_size_for_whoever_causes_them(through: str
     assert not log.appended
 
 
-async def test_a_change_that_is_stored_and_not_shown_yet_is_not_reported_as_undone() -> None:
+async def test_stored_change_not_yet_shown_is_reported_as_stored() -> None:
     """Who is told "try again" and has no key would do it twice."""
     log, graph = Log(), Graph()
     commands = Commands(log, graph, SlowView(), SlowView())  # type: ignore[arg-type]

@@ -40,7 +40,9 @@ def test_public_addresses_are_dialled(address: str, home: bool) -> None:
 
 
 @given(st.ip_addresses())
-def test_what_python_calls_private_is_never_dialled(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
+def test_addresses_that_python_calls_private_are_never_dialled(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> None:
     """Its list is another one than ours, and shorter in places."""
     if (
         address.is_private

@@ -19,7 +19,7 @@ from tests.integration.egress.world import granted
     "text",
     ["api.example.org:443", "*.example.org:443", "internet", "nas:445", "nas.local:445", "xn--bcher-kva.example:1"],
 )
-def test_what_can_be_asked_for_is_told_in_words(text: str) -> None:
+def test_allowed_network_grants_are_described(text: str) -> None:
     parse_network(text)
     [grant] = granted(text)
     assert describe(grant).startswith("connect to ")
@@ -75,7 +75,7 @@ def test_the_internet_is_every_name_but_those_of_the_home() -> None:
     assert not permit(granted("fritz.box:80"), "fritz.box", 80).home, "anyone may register it"
 
 
-def test_only_approved_network_grants_count_and_older_kinds_are_worth_nothing() -> None:
+def test_only_approved_network_grants_of_present_kinds_count() -> None:
     for grant in granted("host", "peers", "127.0.0.1:22"):
         with pytest.raises(Forbidden, match="was not granted"):
             permit([grant], "api.example.org", 443)

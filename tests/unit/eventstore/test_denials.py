@@ -39,17 +39,17 @@ def test_a_denial_is_the_apps_whose_key_was_proved(line: str, what: str, subject
 
 
 @pytest.mark.parametrize("key", [KEY[:-1], f"{KEY}A", f"{KEY[:-1]}1", KEY.lower(), f"A{KEY[1:]}"])
-def test_a_key_that_is_no_whole_key_is_nobodys(key: str) -> None:
+def test_malformed_key_identifies_no_app(key: str) -> None:
     found = parse_denial(denied('Publish Violation - Subject "x"').replace(KEY, key))
     assert found is not None and (found.nkey, found.user, found.subject) == ("", "", "x")
 
 
-def test_of_somebody_who_was_not_let_in_nobody_knows_who_it_was() -> None:
+def test_refused_sign_in_has_no_identity() -> None:
     found = parse_denial(f'{HEAD} - authentication error - Nkey "{OTHER}"')
     assert found is not None and (found.nkey, found.user, found.what) == ("", "", "signin")
 
 
-def test_a_name_can_not_hold_another_ones_denial() -> None:
+def test_client_name_can_not_forge_a_denial() -> None:
     """The server quotes what a client calls itself; this is the worst that fits in."""
     forged = f'x\\"\\n{HEAD} - \\"APPS/nkey:{OTHER}\\" - Publish Violation - Subject \\"a\\"'
     assert parse_denial(denied("Something else", name=forged)) is None
@@ -58,7 +58,7 @@ def test_a_name_can_not_hold_another_ones_denial() -> None:
 
 
 @pytest.mark.parametrize("line", ["", "[1] 2026/11/22 19:07:34.926051 [INF] Server is ready", denied("Slow Consumer")])
-def test_other_lines_are_none(line: str) -> None:
+def test_other_lines_are_ignored(line: str) -> None:
     assert parse_denial(line) is None
 
 

@@ -56,7 +56,7 @@ def test_between_two_files_the_old_one_may_still_be_written(path: Path, reader: 
     assert reader.lines() == ["half", "three"]
 
 
-def test_a_line_that_was_cut_when_the_disk_was_full_is_no_part_of_the_next(path: Path, reader: Tail) -> None:
+def test_line_cut_by_a_full_disk_is_not_joined_to_the_next(path: Path, reader: Tail) -> None:
     say(path, "two\ncu")
     assert reader.lines() == ["two"]
     rotate(path)
@@ -82,7 +82,7 @@ def test_it_can_begin_at_a_whole_line_before_the_end(path: Path) -> None:
         reader.close()
 
 
-def test_of_more_than_is_read_at_a_look_the_rest_comes_next_also_after_a_rotation(path: Path) -> None:
+def test_long_tail_continues_next_time_even_after_rotation(path: Path) -> None:
     reader = Tail(path, most=10)
     reader.open()
     said = [f"line {number}" for number in range(20)]

@@ -22,7 +22,7 @@ def test_the_app_through_which_somebody_acts_comes_back_from_the_log() -> None:
         assert (event.actor, event.through) == ("person:owner", through)
 
 
-def test_an_event_of_before_people_had_ids_is_read_as_the_first_persons() -> None:
+def test_old_event_without_person_id_is_read_as_the_owners() -> None:
     """Its digest stays what it was: checkpoints of that time hold."""
     event = event_from_wire(1, 0.0, "graph.notes.Note.n", OLD, b'{"v":1}')
     assert (event.actor, event.through) == ("person:owner", "")
@@ -33,6 +33,6 @@ def test_an_event_of_before_people_had_ids_is_read_as_the_first_persons() -> Non
     )
 
 
-def test_an_app_that_is_no_header_is_refused() -> None:
+def test_app_name_that_is_not_a_header_value_is_refused() -> None:
     with pytest.raises(Rejected, match="through"):
         Transaction("a" * 32, (EVENT,), "person:owner", through="photos\r\nPcloud-Actor: person:owner")

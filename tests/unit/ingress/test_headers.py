@@ -31,7 +31,7 @@ def test_a_client_cannot_say_what_only_core_says(name: str) -> None:
 @pytest.mark.parametrize(
     "cookie", ["pcloud_1a2b=x", " pcloud_1a2b=x", "a=b; Domain=localhost", "a=b; domain=.example.org"]
 )
-def test_an_app_sets_no_cookie_of_cores_and_none_for_other_hosts(cookie: str) -> None:
+def test_app_sets_no_cookies_of_core_or_other_hosts(cookie: str) -> None:
     assert "Set-Cookie" not in returning_headers({"Set-Cookie": cookie})
 
 

@@ -35,7 +35,7 @@ def test_our_own_hosts_are_known(host: str, app: str) -> None:
         "photos.localhost/", "photos.localhost#", "photos .localhost", "photos.localhost\n", "192.168.1.4:8080",
     ],
 )  # fmt: skip
-def test_a_host_that_is_not_ours_is_nobodys(host: str) -> None:
+def test_foreign_host_belongs_to_no_origin(host: str) -> None:
     assert Domains("localhost").app_of(host) is None
 
 

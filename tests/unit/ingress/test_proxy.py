@@ -60,7 +60,7 @@ async def test_a_status_that_ends_no_request_is_no_answer(status: str) -> None:
     assert (await asked(head.encode()))[0] == 503
 
 
-async def test_of_several_referrer_policies_none_is_looser_than_ours() -> None:
+async def test_referrer_policies_are_never_looser_than_ours() -> None:
     head = (
         b"HTTP/1.1 200 OK\r\nReferrer-Policy: same-origin\r\nReferrer-Policy: unsafe-url\r\nContent-Length: 0\r\n\r\n"
     )

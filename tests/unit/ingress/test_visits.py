@@ -27,7 +27,7 @@ def test_a_visitor_acts_through_the_app_while_the_visit_lasts() -> None:
     assert refused == ["notes", "photos"]
 
 
-def test_what_an_app_signs_itself_is_no_visit() -> None:
+def test_visit_signed_by_the_app_itself_is_refused() -> None:
     """It has the key by which it checks its visitors."""
     visits = Visits()
     with visits.open("photos", KEY, PHONE) as header:

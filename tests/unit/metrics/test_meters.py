@@ -73,7 +73,7 @@ def test_facts_come_out_by_their_labels() -> None:
     assert read["pcloud_log_up"] == {(): 1}
 
 
-def test_while_the_log_is_away_the_rest_is_told() -> None:
+def test_other_metrics_are_reported_while_the_log_is_down() -> None:
     read = told(Meters(), Facts(disk_free=5))
     assert read["pcloud_log_up"] == {(): 0} and read["pcloud_disk_free_bytes"] == {(): 5}
     assert {metric.name for metric in families(Facts())} >= {"pcloud_trigger_pending", "pcloud_app_up"}

@@ -20,7 +20,7 @@ def test_the_folder_and_its_parts_are_the_owners_alone(tmp_path: Path) -> None:
         assert len(key) == 32 and folder.key("session.key") == key and folder.key("other.key") != key
 
 
-def test_a_second_user_of_the_folder_is_refused_until_the_first_has_left(tmp_path: Path) -> None:
+def test_folder_is_refused_until_its_first_user_has_left(tmp_path: Path) -> None:
     with (
         open_folder(tmp_path / "node", reserve=0),
         pytest.raises(Rejected, match="another node runs on the data folder"),
@@ -59,7 +59,7 @@ def test_a_socket_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
         folder.runtime.unlink()
 
 
-def test_sockets_of_a_long_path_are_in_a_private_temporary_folder_of_their_own(tmp_path: Path) -> None:
+def test_long_path_moves_sockets_to_a_private_temporary_folder(tmp_path: Path) -> None:
     short, one, other = Path("/srv/n"), tmp_path / ("a" * 90), tmp_path / ("b" * 90)
     assert runtime_folder(short) == short / "run"
     assert runtime_folder(one) != runtime_folder(other)
@@ -87,6 +87,6 @@ def test_addresses_to_listen_on_are_read(text: str, expected: tuple[str, int]) -
 
 
 @pytest.mark.parametrize("text", ["", "host", "host:", "host:x", "h:65536", "h:-1"])
-def test_what_is_no_address_to_listen_on_is_refused(text: str) -> None:
+def test_malformed_listen_address_is_refused(text: str) -> None:
     with pytest.raises(Rejected, match="HOST:PORT"):
         parse_listen(text)

@@ -26,7 +26,7 @@ def test_a_line_says_when_how_grave_who_and_what() -> None:
     assert set(said) == {"time", "level", "logger", "message"}
 
 
-def test_a_line_says_what_the_task_is_about_and_what_it_was_given_comes_first() -> None:
+def test_log_line_has_task_fields_and_its_own_come_first() -> None:
     with About(app="photos", run="r1"), About(tx="t1", run="r2"):
         assert {name: line()[name] for name in ("app", "run", "tx")} == {"app": "photos", "run": "r2", "tx": "t1"}
         assert line(app="other")["app"] == "other"

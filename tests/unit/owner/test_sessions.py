@@ -90,7 +90,7 @@ async def test_one_event_of_a_new_credential_ends_all_sessions_everywhere(cloud:
     assert verify_owner(cloud.directory, new) and not verify_owner(cloud.directory, TOKEN)
 
 
-async def test_who_checked_the_old_credential_begins_no_session_after_the_change(cloud: Cloud) -> None:
+async def test_old_credential_begins_no_session_after_the_change(cloud: Cloud) -> None:
     """The check and the session's event are two steps, and the change may come between them."""
     await change_credential(cloud.directory, cloud.commands, None)
     assert await cloud.sessions.begin(FIREFOX, credential_name(TOKEN)) is None
@@ -174,7 +174,7 @@ async def test_a_session_that_has_ended_is_not_seen_any_more(cloud: Cloud) -> No
     assert cloud.events == before
 
 
-async def test_signing_in_and_out_is_stored_while_the_disk_is_nearly_full(cloud: Cloud) -> None:
+async def test_sign_in_and_out_are_stored_on_a_nearly_full_disk(cloud: Cloud) -> None:
     """Who is to make room has to get in; who ends a session has a reason."""
     session = await cloud.begin()
     await cloud.sessions.end(session.id)

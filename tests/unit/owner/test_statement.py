@@ -92,7 +92,7 @@ def test_a_way_is_for_its_host_alone_however_they_are_put_together(hosts: list[s
     assert statements.entry_in(made, hosts[1], way) == statements.entry_in(made, hosts[0] + way, "") == ""
 
 
-def test_bytes_that_are_no_text_are_refused_and_not_a_failure(statements: Statements) -> None:
+def test_undecodable_bytes_are_refused_without_an_error(statements: Statements) -> None:
     stray = b"\xff.\xff".decode(errors="surrogateescape")  # as aiohttp hands a header's bytes on
     assert statements.session_in(stray, HOST) == statements.link_in(stray, HOST, "") == ""
     assert len(token_hash(stray)) == len(way_of(stray)) == 64

@@ -47,7 +47,7 @@ def test_what_does_not_fit_is_refused_by_name_and_type(type_: str, value: Any) -
     assert f"it must be {type_}" in refused.value.message
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_argument_errors_are_named_together() -> None:
     with pytest.raises(Rejected) as refused:
         check_arguments("a/b", {"one": "ID!", "two": "Int"}, {"two": "x", "three": 3, "four": 4})
     message = refused.value.message
@@ -55,7 +55,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         assert part in message
 
 
-def test_an_optional_argument_that_is_not_given_is_not_made_up() -> None:
+def test_missing_optional_argument_stays_missing() -> None:
     assert check_arguments("a/b", {"it": "Int"}, {}) == {}
 
 

@@ -24,7 +24,7 @@ class Delivery:
 @pytest.mark.parametrize(
     ("until", "only", "taken", "passed"), [(7, "", [5, 6, 7], []), (7, "b", [6], [5, 7]), (4, "", [], [])]
 )
-async def test_a_replay_takes_what_is_up_to_its_end_and_of_its_entity_alone(
+async def test_replay_covers_only_its_range_and_its_entity(
     until: int, only: str, taken: list[int], passed: list[int]
 ) -> None:
     """What comes later is the live consumer's: it would be done twice."""
@@ -48,7 +48,7 @@ async def test_a_replay_takes_what_is_up_to_its_end_and_of_its_entity_alone(
 
 
 @pytest.mark.parametrize(("tx", "ends"), [("tx1", "device"), ("tx2", "unknown")])
-async def test_another_event_in_the_place_of_the_one_that_is_gone_is_nobodys_cause(tx: str, ends: str) -> None:
+async def test_another_event_at_a_lost_events_sequence_is_not_a_cause(tx: str, ends: str) -> None:
     """A log that was restored may hold something else at that sequence."""
     event = SimpleNamespace(
         sequence=7,

@@ -32,7 +32,7 @@ def test_pauses_grow_are_spread_and_bounded(failures: int, draw: float) -> None:
 
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(1, 4))
-async def test_never_more_than_allowed_run_and_nobody_is_forgotten(cancelled: list[bool], limit: int) -> None:
+async def test_slots_bound_runs_and_serve_every_waiter(cancelled: list[bool], limit: int) -> None:
     slots, running, most, ended = Slots(limit), 0, 0, 0
 
     async def work() -> None:
@@ -96,7 +96,7 @@ async def test_the_same_thing_happens_in_order_and_others_beside_it() -> None:
     assert seen == ["b1", "a1", "a2", "a3"]
 
 
-def test_a_run_goes_on_with_the_attempt_that_was_under_way_and_its_first_arguments() -> None:
+def test_run_resumes_its_open_attempt_with_its_first_arguments() -> None:
     fresh = Run("r", "app", "act", attempts=5, args={"it": "new"}, created=9.0)
     before = Run("r", "app", "act", state="IN_PROGRESS", attempt=3, args={"it": "old"}, created=1.0)
     assert resume(fresh, before).attempt == 2

@@ -10,7 +10,7 @@ from core.work.processor.runaway import Runaways
 from pcloud.errors import Conflict
 
 
-async def test_a_runaway_app_is_paused_once_at_a_time_and_the_owner_is_told() -> None:
+async def test_runaway_app_is_paused_once_and_the_owner_notified() -> None:
     records: list[Any] = []
     paused: list[tuple[str, str]] = []
     gate, second = asyncio.Event(), asyncio.Event()

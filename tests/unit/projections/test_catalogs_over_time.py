@@ -51,7 +51,7 @@ async def answers(index: TantivySearch, graph: GraphStore) -> Any:
 
 @settings(max_examples=25)
 @given(st.data())
-def test_a_search_index_that_followed_every_change_answers_as_one_made_anew(data: st.DataObject) -> None:
+def test_search_index_that_followed_changes_equals_a_new_one(data: st.DataObject) -> None:
     log = data.draw(logs())
     ends = data.draw(cuts(log))
 
@@ -64,19 +64,19 @@ def test_a_search_index_that_followed_every_change_answers_as_one_made_anew(data
                 await graph.apply(EPOCH, log.events[start:end])
                 await live.apply(EPOCH, log.events[start:end])
                 start = end
-            anew = await open_tantivy_search(Path(folder) / "anew", graph)
-            await anew.apply(EPOCH, log.events)
+            fresh = await open_tantivy_search(Path(folder) / "fresh", graph)
+            await fresh.apply(EPOCH, log.events)
             try:
-                assert await answers(live, graph) == await answers(anew, graph)
-                assert live.checkpoint == anew.checkpoint
+                assert await answers(live, graph) == await answers(fresh, graph)
+                assert live.checkpoint == fresh.checkpoint
             finally:
                 await live.close()
-                await anew.close()
+                await fresh.close()
 
     asyncio.run(run())
 
 
-async def test_what_an_upgrade_brought_is_hidden_by_a_rollback_and_is_back_with_the_next_upgrade(
+async def test_rollback_hides_new_fields_until_the_next_upgrade(
     tmp_path: Path,
 ) -> None:
     log = Log()
@@ -108,9 +108,7 @@ async def test_what_an_upgrade_brought_is_hidden_by_a_rollback_and_is_back_with_
 
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "in one batch"])
-async def test_a_field_that_changed_its_kind_and_back_is_counted_as_the_graph_has_it(
-    tmp_path: Path, at_once: bool
-) -> None:
+async def test_field_changed_in_kind_and_back_counts_as_in_the_graph(tmp_path: Path, at_once: bool) -> None:
     """The graph drops the values with the kind; the index must not keep them for the day on which the old kind is back."""
     log = Log()
     log.install("shelf", SHELF)
@@ -137,7 +135,7 @@ async def test_a_field_that_changed_its_kind_and_back_is_counted_as_the_graph_ha
         await index.close()
 
 
-async def test_a_new_field_that_must_have_a_value_has_its_default_from_the_upgrade_on(tmp_path: Path) -> None:
+async def test_new_required_field_has_its_default_from_the_upgrade_on(tmp_path: Path) -> None:
     log = Log()
     log.install("shelf", SHELF)
     log.write(create(A, title="One"), create(f"{BOOK}/b", title="Two"))
@@ -156,7 +154,7 @@ async def test_a_new_field_that_must_have_a_value_has_its_default_from_the_upgra
         await graph.close()
 
 
-async def test_a_field_that_may_be_empty_stays_empty_although_it_has_a_default(tmp_path: Path) -> None:
+async def test_optional_field_stays_empty_despite_its_default(tmp_path: Path) -> None:
     log = Log()
     log.install("shelf", SHELF)
     log.write(create(A))
@@ -166,7 +164,7 @@ async def test_a_field_that_may_be_empty_stays_empty_although_it_has_a_default(t
     assert await graph.fetch(Select(BOOK, ("mood",))) == [{"mood": None}]
 
 
-async def test_a_type_that_is_hidden_is_not_found_and_comes_back_as_it_became(tmp_path: Path) -> None:
+async def test_hidden_type_is_not_found_and_returns_updated(tmp_path: Path) -> None:
     note = TypeDef("shelf/Note", {"text": FieldDef("text", "String", search=("term",))})
     larger = Catalog({**SHELF.types, note.name: note})
     log = Log()

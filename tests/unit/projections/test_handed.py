@@ -98,7 +98,7 @@ def ahead() -> Ahead:
     return Ahead()
 
 
-async def test_it_reads_the_log_until_it_meets_what_is_handed_over_and_then_no_more(store: Store, ahead: Ahead) -> None:
+async def test_reader_stops_reading_the_log_at_the_handed_over_entries(store: Store, ahead: Ahead) -> None:
     store.put(1, 2, 3, 4)
     reader = Reader(HandedLog(store, ahead))
     await reader.until(4)
@@ -155,7 +155,7 @@ async def test_who_is_too_slow_goes_back_to_the_log_and_misses_nothing(store: St
     await reader.stop()
 
 
-async def test_what_comes_in_halves_of_a_transaction_comes_once(store: Store, ahead: Ahead) -> None:
+async def test_split_transaction_is_delivered_once(store: Store, ahead: Ahead) -> None:
     """The log is read in threes, and what is handed over begins in the middle of one."""
     made = store.put(1, 2, 3, 4, 5)
     reader = Reader(HandedLog(store, ahead))

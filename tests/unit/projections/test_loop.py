@@ -149,7 +149,7 @@ async def test_a_loop_starts_after_its_checkpoint(log: Log) -> None:
 
 
 @pytest.mark.parametrize("checkpoint", [Checkpoint("other", 1, 0), Checkpoint("e", 9, 0)])
-async def test_a_view_that_is_not_on_this_log_is_corrupt(log: Log, checkpoint: Checkpoint) -> None:
+async def test_view_of_another_log_is_corrupt(log: Log, checkpoint: Checkpoint) -> None:
     store = Store()
     store.put(write(log, 1))
     with pytest.raises(Corrupt, match="not on the log"):
@@ -172,7 +172,7 @@ async def test_callbacks_come_in_order_and_before_those_who_wait(log: Log) -> No
     assert heard == ["one 1", "two 1", "waited", "two 2"]
 
 
-async def test_who_waits_too_long_is_told_where_the_view_is(log: Log) -> None:
+async def test_wait_timeout_names_the_views_position(log: Log) -> None:
     store, target = Store(), Target()
     loop = ProjectionLoop(store, target)
     async with running(loop):
@@ -227,7 +227,7 @@ async def test_a_loop_behind_another_folds_only_what_that_one_has(log: Log) -> N
 
 
 @pytest.mark.parametrize("where", ["target", "log"])
-async def test_a_failure_ends_the_loop_with_its_reason_and_frees_those_who_wait(log: Log, where: str) -> None:
+async def test_failure_ends_the_loop_and_its_waiters_with_the_reason(log: Log, where: str) -> None:
     store, target = Store(), Target()
     loop = ProjectionLoop(store, target)
     async with running(loop) as task:

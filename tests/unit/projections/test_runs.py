@@ -47,7 +47,7 @@ async def test_the_last_record_of_a_run_is_its_state(view: RunsView) -> None:
     assert await view.counts(app="other") == {"NEW": 0, "IN_PROGRESS": 0, "DONE": 0, "FAILED": 0}
 
 
-async def test_a_message_that_is_no_run_is_passed_over(view: RunsView) -> None:
+async def test_message_that_is_not_a_run_is_skipped(view: RunsView) -> None:
     foreign = RunEntry(2, "run.x.y.z", NOW, b"hello")
     checkpoint = await view.apply("e", [entry(1, "a"), foreign, entry(3, "b")])
     assert checkpoint.sequence == 3

@@ -32,11 +32,11 @@ class Log:
             self.written[actor.removeprefix("app:")] += size + EVENT
 
 
-async def test_an_app_beyond_its_quota_is_refused_with_what_to_do_and_others_go_on() -> None:
+async def test_app_beyond_its_graph_quota_is_refused_with_advice() -> None:
     log = Log(noisy=MIB, quiet=MIB)
     await log.write("app:noisy", MIB - EVENT)
     with pytest.raises(
-        Unavailable, match=r"noisy has written 1.0 MiB .* may write 1 MiB .*pcloud app limits noisy --graph"
+        Unavailable, match=r"noisy has written 1.0 MiB .* its quota is 1 MiB .*pcloud app limits noisy --graph"
     ):
         await log.write("app:noisy", 1)
     assert [told[:2] for told in log.told] == [("noisy", "graph")]

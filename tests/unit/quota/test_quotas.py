@@ -32,7 +32,7 @@ def test_after_the_told_time_it_passes() -> None:
     assert bucket.take(10, wait) == 0.0
 
 
-def test_an_app_beyond_its_quota_is_told_when_to_come_again_and_others_are_not_touched() -> None:
+def test_app_beyond_its_quota_is_refused_with_a_retry_time() -> None:
     clock = Clock(0.0)
     quotas = Quotas(SETTINGS, clock=clock)
     quotas.events("app:noisy", 1000)
@@ -52,7 +52,7 @@ def test_the_owner_devices_and_the_platform_are_never_refused() -> None:
             quotas.calls(actor)
 
 
-def test_a_window_of_refusals_is_told_once() -> None:
+def test_refusals_are_reported_once_per_window() -> None:
     told: list[tuple[str, str]] = []
     clock = Clock(0.0)
     refusals = Refusals(lambda app, kind, what: told.append((app, kind)), window=60, clock=clock)

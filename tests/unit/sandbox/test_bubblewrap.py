@@ -54,7 +54,7 @@ def test_what_to_do_names_the_setting_that_forbids_it(tmp_path: Path, name: str,
     assert said in remedy(tmp_path)
 
 
-def test_a_machine_without_a_sandbox_says_why_and_what_to_do_on_one_line() -> None:
+def test_missing_sandbox_is_explained_on_one_line() -> None:
     warning = Machine(why_not="bwrap does not work here: no").warning
     assert "WITHOUT a sandbox" in warning and "bwrap does not work here: no" in warning and "namespaces" in warning
     assert "\n" not in warning and not Machine(bubblewrap="/usr/bin/bwrap").warning

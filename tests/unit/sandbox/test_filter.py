@@ -76,5 +76,5 @@ def test_the_second_numbering_of_x86_64_is_closed():
     assert verdict("x86_64", 0x40000000 | 56, NEWUSER) == ERROR | errno.ENOSYS
 
 
-def test_an_architecture_that_is_not_known_gets_no_filter():
+def test_unknown_architecture_gets_no_filter():
     assert system_call_filter("sparc") == b""

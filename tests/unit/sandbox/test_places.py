@@ -23,7 +23,7 @@ from core.apps.sandbox.user import FAR, NEAR, free_users, give, own_user
         ("0 1000 1\n1 100000 2147483000", FAR),
     ],
 )
-def test_users_are_chosen_far_from_people_and_within_what_the_machine_maps(uid_map, users):
+def test_app_users_are_far_from_people_and_within_the_map(uid_map, users):
     assert free_users(uid_map) == users
 
 
@@ -64,7 +64,7 @@ def test_groups_are_made_below_the_one_that_core_is_in(tmp_path):
     )
 
 
-def test_a_hierarchy_that_can_not_be_written_is_none(tmp_path):
+def test_unwritable_cgroup_hierarchy_is_not_used(tmp_path):
     assert find_cgroups(tmp_path, "4:memory:/mine\n8:pids:/\n") is None
     assert find_cgroups(tmp_path, "0::/user.slice\n") is None
 
@@ -79,7 +79,7 @@ def test_the_kernels_counts_are_read_in_both_versions(tmp_path):
 
 
 @pytest.mark.parametrize("root", [True, False])
-def test_what_is_the_sandboxs_own_whoever_core_is(root):
+def test_sandbox_namespaces_for_root_and_other_users(root):
     words = list(namespaces(root=root))
     for word in (
         "--unshare-net",
@@ -115,7 +115,7 @@ def test_nothing_but_data_is_bound_writable(tmp_path):
     assert words[-4:] == ["--remount-ro", "/", "--chdir", "/"]
 
 
-def test_a_log_takes_so_many_lines_and_bytes_in_a_window():
+def test_log_bounds_lines_and_bytes_per_window():
     rate = LogRate(lines=1, size=100)
     assert [rate.admits(10, 1000.0) for _ in range(12)].count(True) == 10
     assert rate.take_dropped() == 2 and rate.take_dropped() == 0

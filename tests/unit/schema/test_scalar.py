@@ -49,7 +49,7 @@ def test_a_time_keeps_its_moment_and_sorts_as_text(moment: datetime, minutes: in
         ("Float", 10**400), ("Boolean", 1), ("String", 1), ("ID", True), ("Enum", "C"),
     ],
 )  # fmt: skip
-def test_what_is_none_of_its_kind_is_refused_with_its_place(kind: str, value: Any) -> None:
+def test_value_of_another_kind_is_refused_with_its_place(kind: str, value: Any) -> None:
     with pytest.raises(Rejected, match="here"):
         canonical(kind, value, ("A", "B"), place="here")
 

@@ -132,7 +132,7 @@ def test_what_is_wrong_is_named_with_its_place(old: str, new: str, place: str, r
 @pytest.mark.parametrize(
     "text", ["", "[]", "a", "a: b\n---\nc: d", "\x00", "[" * 100_000, "- " * 2000, b"\xff", "a: " + "b" * 70_000]
 )
-def test_what_is_no_manifest_at_all_is_refused(text: str | bytes) -> None:
+def test_text_that_is_not_a_manifest_is_refused(text: str | bytes) -> None:
     with pytest.raises(Rejected, match=r"^app\.yaml"):
         load_manifest(text)
 

@@ -35,12 +35,12 @@ def test_the_standard_variables_switch_traces_on_and_off(variables: dict[str, st
 
 
 @pytest.mark.parametrize("wrong", [{"OTEL_TRACES_EXPORTER": "zipkin"}, {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc"}])
-def test_what_is_not_here_is_refused_instead_of_left_out(wrong: dict[str, str]) -> None:
+def test_unsupported_exporter_or_protocol_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(Rejected, match=r"only by otlp|only by http/protobuf"):
         traces_wanted({**ENDPOINT, **wrong})
 
 
-def test_a_span_goes_on_with_the_trace_it_is_given_and_those_within_it_do() -> None:
+def test_span_continues_the_given_trace_for_inner_spans_too() -> None:
     spans = InMemorySpanExporter()
     with open_telemetry("1", spans) as tracer:
         with tracer.span("outer", "server", PARENT) as outer, tracer.span("inner", pcloud__run="r") as inner:
@@ -56,7 +56,7 @@ def test_a_span_goes_on_with_the_trace_it_is_given_and_those_within_it_do() -> N
 
 
 @pytest.mark.parametrize("wrong", ["nonsense", "00-1-2-01", PARENT.upper() + "x", f"00-{'0' * 32}-{'2' * 16}-01"])
-def test_what_is_no_traceparent_begins_a_new_trace(wrong: str) -> None:
+def test_malformed_traceparent_begins_a_new_trace(wrong: str) -> None:
     spans = InMemorySpanExporter()
     with open_telemetry("1", spans) as tracer, tracer.span("one", parent=wrong):
         pass
@@ -71,7 +71,7 @@ def test_a_caller_who_does_not_sample_is_obeyed() -> None:
     assert spans.get_finished_spans() == ()
 
 
-def test_an_error_is_told_by_its_code_and_never_by_its_words() -> None:
+def test_span_records_an_errors_code_without_its_message() -> None:
     spans = InMemorySpanExporter()
     with pytest.raises(Conflict), open_telemetry("1", spans) as tracer, tracer.span("one"):
         raise Conflict("a secret")
@@ -85,7 +85,7 @@ def test_the_service_is_pcloud_unless_it_is_named(monkeypatch: pytest.MonkeyPatc
     assert resource("1").attributes["service.name"] == "home"
 
 
-def test_without_traces_nothing_is_wrapped_and_nothing_of_opentelemetry_is_loaded() -> None:
+def test_without_traces_opentelemetry_is_not_loaded() -> None:
     store = object()
     assert log_with(NO_TRACES, store) is store
     assert api_extensions(NO_TRACES) == []

@@ -145,7 +145,7 @@ def walking_while(place: Path, change: Iterator[None]) -> list[Step]:
     return steps
 
 
-def test_a_folder_that_is_moved_away_meanwhile_leads_nobody_out(tmp_path: Path) -> None:
+def test_folder_moved_during_a_walk_does_not_lead_outside(tmp_path: Path) -> None:
     """Where it is moved to, `..` is a folder outside."""
     (tmp_path / "data" / "a" / "b" / "c").mkdir(parents=True)
     (tmp_path / "data" / "z").mkdir()
