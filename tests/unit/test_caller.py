@@ -1,4 +1,4 @@
-"""Who acts is two: rights and quotas follow the app, names the person."""
+"""A caller through an app is two: the app for rights and quotas, the person for names."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_caller_is_known_again_from_a_record() -> None:
     directory = Directory(builtin_catalog())
     for one in (OWNER, PAGE, Caller("app", "evil")):
         assert caller_now(directory, one.actor, one.through) == one
-    assert caller_now(directory, "owner") == OWNER  # as records said before people had ids
+    assert caller_now(directory, "owner") == OWNER  # as in records from before people had ids
     with pytest.raises(Corrupt):
         caller_now(directory, "anyone")
 

@@ -21,7 +21,7 @@ async def test_a_known_document_is_not_read_again() -> None:
     assert await documents.get(1, SCHEMA, "{ b }") is first
     assert await documents.get(2, SCHEMA, "{ b }") is not first, "another schema"
     await documents.get(1, SCHEMA, "{ a { b } }")
-    assert await documents.get(1, SCHEMA, "{ b }") is not first, "the least recently used one has left"
+    assert await documents.get(1, SCHEMA, "{ b }") is not first, "the least recently used one is dropped"
 
 
 HOSTILE = [

@@ -1,4 +1,4 @@
-"""The hub hands out every event once and in order, from memory or from the log, however far behind a subscriber is."""
+"""The hub hands out every event once and in order, from memory or from the log, even to a subscriber far behind."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ def variables(schema: GraphQLSchema = SCHEMA, text: str = OPERATION) -> tuple[Va
 @pytest.mark.parametrize("given", GOOD, ids=str)
 def test_good_values_are_what_the_library_makes_of_them(given: dict[str, Any]) -> None:
     ours, theirs = variables()
-    for _ in range(2):  # the readers are there the second time
+    for _ in range(2):  # the second time uses the cached readers
         found, wanted = ours.read(given), theirs(given)
         assert repr(found.coerced) == repr(wanted.coerced)  # the order too, and 2.0 is not 2
         assert {name: one.value for name, one in found.sources.items() if name in given} == {
@@ -75,7 +75,7 @@ def test_what_has_no_value_is_left_out_or_is_its_default() -> None:
 
 @pytest.mark.parametrize("given", GOOD, ids=str)
 def test_readers_accept_valid_values_without_the_library(given: dict[str, Any]) -> None:
-    """Otherwise each request would go to the library, and nothing were gained."""
+    """Otherwise each request would go to the library, and the readers would save nothing."""
     ours, _ = variables()
     assert ours._read({"n": 1, **given}) is not None
 

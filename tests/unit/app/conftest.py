@@ -1,4 +1,4 @@
-"""Archives made by hand, since the packer refuses to make the bad ones."""
+"""Archives made by hand, since the packer refuses to make invalid ones."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_zip(entries: Iterable[tuple[str, bytes]]) -> bytes:
 
 @pytest.fixture(params=[make_tar, make_zip], ids=["tar", "zip"])
 def make_archive(request: pytest.FixtureRequest) -> Callable[..., bytes]:
-    """Both formats hold to the same rules."""
+    """Both formats follow the same rules."""
     return request.param
 
 

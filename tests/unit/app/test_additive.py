@@ -1,4 +1,4 @@
-"""Which schemas may take the place of one by which entities are stored already."""
+"""Which schemas may replace one that entities are already stored by."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ NEWER += "type Extra {\n  name: String!\n}\n"
     ],
 )
 def test_hidden_fields_return_unchanged_or_not_at_all(after: str, word: str) -> None:
-    """What was stored meanwhile is still there."""
+    """What was stored meanwhile still exists."""
     hidden = beyond(catalog(NEWER), Catalog())
     found = remade(hidden, catalog(BEFORE), catalog(after))
     if word:

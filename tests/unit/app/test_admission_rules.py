@@ -1,4 +1,4 @@
-"""Whether an app may come in, given what is installed."""
+"""Whether an app may be installed beside the installed ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an archive may not be, whatever its format; each case is refused before anything is written."""
+"""Invalid archives in every format; each is refused before anything is written."""
 
 from __future__ import annotations
 

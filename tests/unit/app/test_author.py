@@ -1,4 +1,4 @@
-"""Who made an app, which apps it could be taken for, and what another version of it does otherwise."""
+"""Who made an app, which apps it could be mistaken for, and what another version of it changes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_another_author_is_warned_about_loudly() -> None:
 
 
 def test_short_form_of_a_key_uses_its_unchosen_part() -> None:
-    """The first letters of a minisign key are a number that its maker may set to any."""
+    """The first letters of a minisign key are a number that its maker may choose."""
     keys = [
         "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3",
         "RWQf6LRCGA9i5000000000000000000000000000000000000000000O",

@@ -1,4 +1,4 @@
-"""The apps that come with PCloud, as folders in a clone and as archives in a wheel: the same bytes, also of what is fetched."""
+"""The apps that come with PCloud, as folders in a clone and as archives in a wheel: the same bytes, fetched files included."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LISTED = [
 
 @pytest.fixture
 def whole(tmp_path: Path) -> Path:
-    """The app's folder as in a clone that is set up."""
+    """The app's folder as in a clone after `just setup`."""
     folder = tmp_path / "clone" / "dogs"
     (folder / "weights").mkdir(parents=True)
     (folder / "app.yaml").write_text("name: dogs\nversion: 1.0.0\n")
@@ -51,7 +51,7 @@ def shipped(tmp_path: Path, whole: Path) -> Path:
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FetchedFiles:
-    """Without a network, and nothing fetched yet."""
+    """No network, and nothing fetched yet."""
     monkeypatch.setenv("UV_NO_INDEX", "1")
     return FetchedFiles(tmp_path / "cache")
 

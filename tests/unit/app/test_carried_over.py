@@ -1,4 +1,4 @@
-"""What an upgrade may take for decided: what the owner said to the very same wish."""
+"""What an upgrade may take as decided: the owner's answer to exactly the same request."""
 
 from __future__ import annotations
 

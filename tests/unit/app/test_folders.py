@@ -1,4 +1,4 @@
-"""Code is in its place whole, or not at all."""
+"""Code is put in place completely or not at all."""
 
 from __future__ import annotations
 

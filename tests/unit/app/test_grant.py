@@ -1,4 +1,4 @@
-"""What an app asks for, what the owner is told, and what holds afterwards."""
+"""What an app asks for, what the owner reads, and what is granted afterwards."""
 
 from __future__ import annotations
 

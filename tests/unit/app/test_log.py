@@ -1,4 +1,4 @@
-"""An app's captured output: bounded, and no reason to stop anybody."""
+"""An app's captured output: bounded, and never a reason to block the app."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_newest_lines_are_kept_within_the_bound(tmp_path: Path) -> None:
 
 
 def test_full_disk_loses_lines_and_blocks_no_app() -> None:
-    """Whoever reads an app's output must go on reading it: an app whose pipe is full hangs."""
+    """Reading an app's output must not stop: an app whose pipe is full hangs."""
     log = AppLog(Path("/dev/full"), limit=10**6, longest=100)
     for _ in range(3):
         log.write(b"lost")
@@ -46,7 +46,7 @@ def test_it_goes_on_when_there_is_room_again(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("lines", [0, 1, 15, 1000])
 async def test_following_goes_on_exactly_after_the_newest_lines(tmp_path: Path, lines: int) -> None:
-    """Over its turns to a new file: each holds eleven lines or so."""
+    """Also across rotations: each file holds about eleven lines."""
     log = AppLog(tmp_path / "app.log", limit=350, longest=100)
     for number in range(18):
         log.write(b"%06d" % number)

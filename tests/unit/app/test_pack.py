@@ -1,4 +1,4 @@
-"""The same files are the same bytes, and what does not belong stays out."""
+"""The same files give the same bytes, and files that do not belong to the app are left out."""
 
 from __future__ import annotations
 

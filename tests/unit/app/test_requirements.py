@@ -1,4 +1,4 @@
-"""What is taken out of a lock goes with its hashes; the rest stays as it is."""
+"""A package that is removed from a lock goes with its hashes; the rest stays unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies of an app's data folder: the same content in the same room, all of it or nothing."""
+"""Copies of an app's data folder: the same content in the same space, all of it or nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def snapshots(data: Path, tmp_path: Path) -> Snapshots:
 
 @contextmanager
 def no_file_longer_than(size: int) -> Iterator[None]:
-    """For this process: what would be beyond is an error, as on a full disk."""
+    """For this process: writing beyond the size is an error, as on a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -116,7 +116,7 @@ def test_full_disk_error_asks_to_make_room(data: Path, snapshots: Snapshots, mon
             file.write(b"x")
 
     (data / "one").write_bytes(b"x")
-    monkeypatch.setattr("core.apps.tree.copied.FICLONE", 0)  # also where blocks could be shared
+    monkeypatch.setattr("core.apps.tree.copied.FICLONE", 0)  # also if blocks could be shared
     monkeypatch.setattr("core.apps.tree.copied.copy_content", full)
     with pytest.raises(Unavailable, match="No space left on device; make room there, then do this again"):
         snapshots.take("a" * 64)

@@ -24,7 +24,7 @@ def staged(tmp_path):
 
 
 def open_full(self: Path, mode: str) -> BinaryIO:
-    """The kernel's own full disk."""
+    """Open `/dev/full`, the kernel's own full disk."""
     return open("/dev/full", "wb")  # noqa: PTH123
 
 

@@ -1,4 +1,4 @@
-"""The record of an app that an earlier PCloud installed."""
+"""The record of an app that an earlier version of PCloud installed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit log behind the callers' backs."""
+"""The audit log, written in the background."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pcloud.errors import Unavailable
 
 
 async def test_unwritable_record_does_not_block_later_ones() -> None:
-    """Calls wait for the queue once it is full: it must always be worked off."""
+    """Calls wait for the queue once it is full, so it must always be drained."""
     errors: list[Exception] = [Unavailable("the log is away"), UnicodeEncodeError("utf-8", "x", 0, 1, "surrogate")]
     written: list[Mapping[str, Any]] = []
 

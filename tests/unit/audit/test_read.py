@@ -12,7 +12,7 @@ from pcloud.errors import Rejected
 
 
 class Records:
-    """A stream whose first records are gone already."""
+    """A stream whose first records are already gone."""
 
     def __init__(self, records: list[dict[str, Any]], oldest: int = 7) -> None:
         self.records = dict(enumerate(records, oldest))

@@ -1,4 +1,4 @@
-"""What the bench says: the one object of `--json`, charts that are SVG, and the same household each time."""
+"""The output of the bench: one object for `--json`, charts in SVG, and the same household each time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may call an app, and that an app that has to know hears of each right that was lost, however the telling goes."""
+"""Who may call an app, and that an app with `callers-changed` learns of each lost right, even after failures."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ async def test_any_current_right_allows_a_call_for_each_limit(log: Log) -> None:
 
 
 class App:
-    """The store as core sees it: it asks when it is told, after `delays` of the loop; it fails as often as `failures` says."""
+    """The store as core sees it: it asks when it is notified, after `delays` of the loop; it fails `failures` times."""
 
     def __init__(self, log: Log, delays: Sequence[int] = (), failures: int = 0) -> None:
         self.log, self.delays, self.failures = log, list(delays), failures
@@ -197,7 +197,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["get", "put"]), st.booleans(), st.in
 @given(STEPS, st.lists(st.integers(0, 30), max_size=12), st.integers(0, 3))
 @settings(max_examples=300)
 def test_every_lost_right_is_eventually_notified(steps: list[Any], delays: list[int], failures: int) -> None:
-    """Whatever is decided while the app asks, however often it fails, and whenever it asks by itself."""
+    """With any decisions while the app asks, any number of failures, and any questions that it asks by itself."""
 
     async def story() -> None:
         log = Log()

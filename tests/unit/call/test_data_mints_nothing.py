@@ -1,4 +1,4 @@
-"""No value of an argument, template, field, object key or header becomes a capability, whatever it says."""
+"""No value of an argument, template, field, object key or header ever becomes a capability."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ arguments = st.fixed_dictionaries(
 
 
 class Parts:
-    """Everything around `Calls`: who may call all, what was sent to the app, stored and written."""
+    """Everything around `Calls`: a directory that allows every call, and records of what was sent to the app, stored and written."""
 
     def __init__(self) -> None:
         self.bodies: list[Any] = []
@@ -89,7 +89,7 @@ def test_no_value_of_an_argument_mints_anything(args: dict[str, Any], caller: Ca
 
 @given(arguments, st.sampled_from(CALLERS))
 def test_no_value_of_a_durable_call_mints_anything(args: dict[str, Any], caller: Caller) -> None:
-    """Also of one that was stored before actions had a place of their own."""
+    """Also of a call stored before actions had a field of their own."""
 
     async def made() -> None:
         await parts.calls.send(caller, TARGET, args, key="k")
@@ -163,7 +163,7 @@ def test_the_sdk_names_no_action_for_any_argument(args: dict[str, Any], durable:
 
 
 def test_action_handed_over_beside_the_arguments_is_minted() -> None:
-    """The properties above could not fail if nothing ever were."""
+    """Without this, the properties above would pass even if nothing were ever minted."""
     parts = Parts()
     TAKING = {"webhook": "Action!"}
 

@@ -1,4 +1,4 @@
-"""Who may call what, and for how long what was handed over holds."""
+"""Who may call what, and how long a handed-over action stays valid."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEEP = ActionName.parse("notes-two/keep")
 
 
 class Granted:
-    """Pairs of app and target, which a test may take away."""
+    """Pairs of app and target, which a test may remove."""
 
     def __init__(self, *pairs: tuple[str, str]) -> None:
         self.pairs = set(pairs)
@@ -35,7 +35,7 @@ class Granted:
 
 
 class Minted(Granted):
-    """The capabilities too, as `Capabilities` writes them."""
+    """With capabilities, as `Capabilities` writes them."""
 
     def __init__(self, *pairs: tuple[str, str]) -> None:
         super().__init__(*pairs)

@@ -1,4 +1,4 @@
-"""The command line as a whole: what it promises to scripts."""
+"""The command line as a whole: its promises to scripts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.cli.commands import cli
 from pcloud.errors import PCloudError
 from tests.waiting import PATIENCE
 
-# They print a person words about what was done, and no facts; or JSON and nothing else.
+# They print messages about what was done, and no facts; or only JSON.
 WITHOUT_FACTS = {
     *("up", "nats", "metrics", "runs retry", "runs dismiss", "device revoke", "owner end"),
     *(f"app {what}" for what in ("remove", "rollback", "pause", "resume", "restart", "grant", "revoke")),

@@ -1,4 +1,4 @@
-"""What the command line prints: literally what there is, in order, and safe to look at."""
+"""What the command line prints: the literal text, in order, and safe for the terminal."""
 
 from __future__ import annotations
 

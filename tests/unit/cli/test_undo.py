@@ -1,4 +1,4 @@
-"""`pcloud undo` says what it did, and never that it did what it did not."""
+"""`pcloud undo` reports exactly what it did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids that are derived must stay the same for ever: what was done under a key is found by it."""
+"""Derived ids must stay the same for ever: the result of a key is found by them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from core.graph.command.identity import transaction_of_key
 
 
 def test_old_key_without_person_id_finds_its_transaction() -> None:
-    """As the program made them then: from `owner`, `owner as photos` and `device:d`."""
+    """As old versions derived them: from `owner`, `owner as photos` and `device:d`."""
     assert transaction_of_key("person:owner", "k") == "bb31117ade2c06c4bdab1d18edb8aa9e"
     assert transaction_of_key("person:owner", "k", "photos") == "972543e72c941d6702db44822c507c81"
     assert transaction_of_key("device:d", "k") == "4f0ca3bf3bbcb9c1b2798aafa82aa38c"

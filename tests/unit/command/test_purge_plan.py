@@ -1,4 +1,4 @@
-"""Whatever the log holds, and wherever a reader was when events were purged: it folds to what it would have without the purge."""
+"""For any log, and any position of a reader when events were purged: its fold equals the fold without the purge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.projections.logs import logs
 
 
 class Purged:
-    """A log from which is forgotten, and a reader that stops anywhere and goes on later."""
+    """A log with forgotten entities, and a reader that stops anywhere and continues later."""
 
     def __init__(self, log: Log) -> None:
         self.log = log

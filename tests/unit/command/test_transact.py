@@ -1,4 +1,4 @@
-"""What a writer is told when the log and the view do not go along."""
+"""What a writer receives when the log or the view does not keep up."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class Graph:
 
 class SlowView:
     async def check(self) -> None:
-        """It is there."""
+        """The types can be shown."""
 
     async def wait_for(self, sequence: int, timeout: float = 10.0) -> None:
         raise Unavailable("the view 'graph' is at 6 and did not reach 7 within 10 s: try again")
 
 
 class Counted:
-    """A quota that remembers what was counted, and for whom."""
+    """A quota that records what was counted, and for which app."""
 
     def __init__(self) -> None:
         self.counted: list[tuple[str, int, int]] = []
@@ -64,7 +64,7 @@ class Counted:
 
 @pytest.mark.parametrize(("through", "counts"), [("", "person:owner"), ("notes", "app:notes")])
 async def test_events_count_by_size_against_their_cause(through: str, counts: str) -> None:
-    """What an app's page writes with the owner's session counts for the app."""
+    """Writes of an app's page with the owner's session count for the app."""
     log, quota = Log(), Counted()
     commands = Commands(log, Graph(), SlowView(), SlowView(), quota)  # type: ignore[arg-type]
 
@@ -80,7 +80,7 @@ async def test_events_count_by_size_against_their_cause(through: str, counts: st
 
 
 async def test_stored_change_not_yet_shown_is_reported_as_stored() -> None:
-    """Who is told "try again" and has no key would do it twice."""
+    """A caller without a key that receives "try again" would write it twice."""
     log, graph = Log(), Graph()
     commands = Commands(log, graph, SlowView(), SlowView())  # type: ignore[arg-type]
     changes: list[Any] = [NodeChange(NOTE, "add", set={"text": "x"})]

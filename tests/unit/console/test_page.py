@@ -1,4 +1,4 @@
-"""The console's page: its own unit tests and types, that its lock names no host, and that nothing in it asks for one."""
+"""The console's page: its own unit tests and types, and that neither its lock nor its files name another host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WEB = Path(__file__).parents[3] / "core" / "front" / "console" / "web"
 
 
 def npm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The locked Node's npm where there is one, else the system's."""
+    """Run the locked Node's npm if it is installed, else the system's."""
     environment = {**os.environ, "LC_ALL": "en_US.UTF-8", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return subprocess.run(["npm", *arguments], cwd=WEB, env=environment, capture_output=True, text=True, timeout=110)
 

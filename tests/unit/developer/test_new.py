@@ -1,4 +1,4 @@
-"""`pcloud app new`: what it writes is an app, under the name that was asked for."""
+"""`pcloud app new`: it writes a valid app under the given name."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_new_app_is_less_than_thirty_lines() -> None:
 
 def test_a_lock_leaves_out_what_the_node_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_app("ink-blots", tmp_path / "ink")
-    # The versions that are in the cache already, so that the test depends on no release of today.
+    # The versions that are already in the cache, so that the test does not depend on new releases.
     monkeypatch.setenv("UV_CONSTRAINT", str(TEMPLATE / "requirements.lock"))
     target = tmp_path / "ink" / "requirements.lock"
     target.unlink()

@@ -1,4 +1,4 @@
-"""Signatures of archives: whose tools' signatures hold, and that a single changed byte is found."""
+"""Signatures of archives: which tools' signatures are accepted, and that a single changed byte is detected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.apps.signing.signature import NAMESPACE, Signer, attach_signature, sig
 from pcloud.errors import Rejected
 
 MANIFEST = b"name: tiny\nversion: 1.0.0\n"
-# Of the test suite of https://github.com/jedisct1/rust-minisign-verify: what is signed is the word "test".
+# From the test suite of https://github.com/jedisct1/rust-minisign-verify: the signed content is the word "test".
 PUBLISHED_KEY = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 PUBLISHED = {
     "legacy": (
@@ -60,7 +60,7 @@ def run(*words: str | Path) -> str:
 
 
 def signed_by_ssh(tmp_path: Path, content: bytes, *options: str, namespace: str = NAMESPACE) -> tuple[str, str]:
-    """The signature and the key's fingerprint, both as OpenSSH's own program gives them."""
+    """Return the signature and the key's fingerprint, both from OpenSSH's own program."""
     key, file = tmp_path / "key", tmp_path / "content"
     if not key.exists():
         run("ssh-keygen", "-q", "-N", "", "-C", "somebody@somewhere", "-f", key, *options)
@@ -176,7 +176,7 @@ def test_no_byte_of_the_content_can_be_changed_under_a_signature(signed: dict[st
             found = signer_of(bytes(other))
         except Rejected:
             return
-        # Only bytes that make it no archive at all, or one without a signature, get here; never the signer.
+        # Only changes that destroy the archive or remove its signature get here; they never change the signer.
         assert found is None
 
     changed()

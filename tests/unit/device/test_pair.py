@@ -1,4 +1,4 @@
-"""What a device may do is what it was paired for."""
+"""A device may do only what it was paired for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from projections.directory import Directory, Records
 
 
 def devices(**more: Any) -> Devices:
-    """One device, as the log tells of it."""
+    """One device, as folded from the log."""
     fields = {"name": "phone", "state": "active", "tokenHash": token_hash("t"), **more}
     records = Records().after([Ref("core", "Device", "d")], lambda ref: fields)
     directory = Directory(builtin_catalog())

@@ -45,7 +45,7 @@ def grant(sequence: int, id: str, state: str, kind: Kind = Kind.CREATED, **value
 
 
 class Log:
-    """As much of the event store as opening a directory needs."""
+    """The part of the event store that opening a directory needs."""
 
     epoch = EPOCH
 

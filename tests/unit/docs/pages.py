@@ -1,4 +1,4 @@
-"""The pages that people read, their blocks of code, and the checks that a block goes through by its language."""
+"""The pages that people read, their blocks of code, and the checks of a block by its language."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PAGES = sorted(
         *ROOT.glob("examples/*/README.md"),
     ]
 )
-# Programs that a page may tell a person to run besides ours.
+# Programs apart from ours that a page may tell a person to run.
 OTHER_PROGRAMS = frozenset(
     {
         "python",
@@ -63,13 +63,13 @@ OTHER_PROGRAMS = frozenset(
 
 
 def blocks(page: Path) -> list[Example]:
-    """Every block of code of a page, ready to be evaluated."""
+    """Return every block of code of a page, ready to be evaluated."""
     parsers = [CodeBlockParser(language, evaluate) for language, evaluate in LANGUAGES.items()]
     return list(Sybil(parsers, path=str(ROOT), encoding="utf-8").parse(page).examples())
 
 
 def python(example: Example) -> None:
-    """It runs, and so every name that it imports exists; an app's own `app.run()` stands under `__main__`."""
+    """Run it, which checks that every imported name exists; an app's own `app.run()` is under `__main__`."""
     exec(compile(str(example.parsed), example.path, "exec"), {"__name__": "page", "__file__": example.path})
 
 
@@ -78,7 +78,7 @@ def yaml(example: Example) -> None:
 
 
 def graphql_block(example: Example) -> None:
-    """A schema is parsed beside the bundled apps' types; an operation is checked against a view that was granted them."""
+    """Parse a schema together with the bundled apps' types; check an operation against a view with grants for them."""
     text = str(example.parsed)
     catalog = installed_catalog()
     if not graphql.parse(text).definitions[0].kind.startswith("operation"):
@@ -109,7 +109,7 @@ def console(example: Example) -> None:
 
 
 def commands_in(block: str) -> Iterator[list[str]]:
-    """The words of each command that stands behind a `$`."""
+    """Yield the words of each command after a `$`."""
     for line in block.splitlines():
         if line.startswith("$ "):
             words: list[str] = []
@@ -122,7 +122,7 @@ def commands_in(block: str) -> Iterator[list[str]]:
 
 
 def check_command(words: Sequence[str], *, mention: bool = False) -> None:
-    """What a page tells a person to type exists: the command with these options, the task, or a known other program.
+    """Check that what a page tells a person to type exists: the command with these options, the task, or a known program.
     A `mention` may leave arguments out."""
     program, arguments = words[0].rpartition("/")[2], list(words[1:])
     if program == "pcloud":
@@ -133,30 +133,30 @@ def check_command(words: Sequence[str], *, mention: bool = False) -> None:
                 raise
     elif program == "just":
         tasks = set(re.findall(r"^([\w-]+)[^:=\n]*:(?!=)", (ROOT / "justfile").read_text(), re.MULTILINE))
-        assert not arguments or arguments[0] in tasks, f"`just {arguments[0]}` is no task of the justfile"
+        assert not arguments or arguments[0] in tasks, f"`just {arguments[0]}` is not a task of the justfile"
     else:
-        assert program in OTHER_PROGRAMS, f"{program!r} is no program that a page may ask for"
+        assert program in OTHER_PROGRAMS, f"{program!r} is not a program that a page may use"
 
 
 def check_pcloud(arguments: list[str]) -> None:
-    """Have the command line read it as far as it goes without running anything."""
+    """Have the command line parse it without running anything."""
     command: Any = typer.main.get_command(cli)
     name = "pcloud"
     while True:
         try:
             context = command.make_context(name, arguments)
-        except typer.Exit:  # what `--version` asked for is done
+        except typer.Exit:  # `--version` exits here
             return
         rest = [*getattr(context, "_protected_args", ()), *context.args]
         if not hasattr(command, "commands") or not rest:
             return
         name, arguments = rest[0], rest[1:]
-        assert name in command.commands, f"`{context.command_path} {name}` is no command"
+        assert name in command.commands, f"`{context.command_path} {name}` is not a command"
         command = command.commands[name]
 
 
 def pcloud_spans(text: str) -> list[list[str]]:
-    """The commands that stand within a sentence, such as `pcloud status`."""
+    """Return the commands within a sentence, such as `pcloud status`."""
     return [shlex.split(span) for span in re.findall(r"`(pcloud [^`…]+)`", text)]
 
 
@@ -174,12 +174,12 @@ def go(example: Example) -> None:
 
 
 def checked(example: Example, command: list[str], suffix: str) -> None:
-    """What a language's own checker thinks of the block; whether it works stands in a test of its own."""
+    """Run the language's own checker on the block; whether the block works is tested separately."""
     with tempfile.NamedTemporaryFile("w", suffix=suffix) as file:
         file.write(str(example.parsed))
         file.flush()
         done = subprocess.run([*command, file.name], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout == "", "it is not formatted as the language has it"
+    assert done.stdout == "", "it is not formatted in the language's standard form"
 
 
 def ini(example: Example) -> None:

@@ -1,4 +1,4 @@
-"""Every block of code that a person may copy from a page is right: it runs, is loaded, or is read by what it is meant for."""
+"""Every block of code that a person may copy from a page is valid: it runs, loads, or is parsed by its tool."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLES = [(page.relative_to(ROOT), example) for page in PAGES for example in b
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what a reader of the tutorials has: the bundled apps and the app made there."""
+    """A folder as a reader of the tutorials has it: the bundled apps and the app made there."""
     (tmp_path / "apps").symlink_to(ROOT / "apps")
     for folder in ("word-counter", "camera-count", "FOLDER"):
         (tmp_path / folder).mkdir()

@@ -1,4 +1,4 @@
-"""The reference is complete: what exists in the code stands in it, and what is generated is what the code says now."""
+"""The reference is complete: it lists what exists in the code, and its generated pages are up to date."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pcloud.environment import Environment
 from tests.unit.docs.pages import PAGES, ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
-# Told by code to code: no option of the command line sets it.
+# Set only by code: no option of the command line sets it.
 NOT_THE_USERS = {"disk_reserve"}
 
 

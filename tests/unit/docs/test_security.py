@@ -1,4 +1,4 @@
-"""What the page on security promises names tests, and those are there."""
+"""The promises of the page on security name tests, and those tests exist."""
 
 from __future__ import annotations
 

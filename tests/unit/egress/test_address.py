@@ -43,7 +43,7 @@ def test_public_addresses_are_dialled(address: str, home: bool) -> None:
 def test_addresses_that_python_calls_private_are_never_dialled(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
-    """Its list is another one than ours, and shorter in places."""
+    """Python's list differs from ours, and is shorter in places."""
     if (
         address.is_private
         or address.is_loopback

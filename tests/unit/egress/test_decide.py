@@ -1,4 +1,4 @@
-"""What the grants of an app allow it to reach, by name."""
+"""Which hosts an app's grants allow it to reach, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client: what it does otherwise than its base."""
+"""The client: how it differs from its base class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nats-server's log as denials: its lines as 2.15.1 writes them."""
+"""Denials in nats-server's log: its lines as version 2.15.1 writes them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_refused_sign_in_has_no_identity() -> None:
 
 
 def test_client_name_can_not_forge_a_denial() -> None:
-    """The server quotes what a client calls itself; this is the worst that fits in."""
+    """The server quotes the name that a client gives itself; this is the worst name that fits."""
     forged = f'x\\"\\n{HEAD} - \\"APPS/nkey:{OTHER}\\" - Publish Violation - Subject \\"a\\"'
     assert parse_denial(denied("Something else", name=forged)) is None
     found = parse_denial(denied('Publish Violation - Subject "mine"', name=forged))

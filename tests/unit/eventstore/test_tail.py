@@ -1,4 +1,4 @@
-"""Following a log file: each line once, whatever it is called meanwhile."""
+"""Following a log file: each line once, even if the file is renamed meanwhile."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_whatever_happens_between_two_looks_each_line_comes_once(
     reader.open()
     for happens in happening:
         if happens == "rotate":
-            if not rotated and written.endswith("\n"):  # twice between two looks is too often
+            if not rotated and written.endswith("\n"):  # two rotations between two polls are too many
                 rotate(path)
                 path.touch()
                 rotated = True

@@ -1,4 +1,4 @@
-"""A reader never hands out what comes after a gap."""
+"""A reader never hands out events after a gap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an event looks on the log, and how one of before is read."""
+"""The form of an event on the log, and how old events are read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_app_through_which_somebody_acts_comes_back_from_the_log() -> None:
 
 
 def test_old_event_without_person_id_is_read_as_the_owners() -> None:
-    """Its digest stays what it was: checkpoints of that time hold."""
+    """Its digest stays the same, so that old checkpoints stay valid."""
     event = event_from_wire(1, 0.0, "graph.notes.Note.n", OLD, b'{"v":1}')
     assert (event.actor, event.through) == ("person:owner", "")
     assert event.digest == digest(1, "graph.notes.Note.n", OLD, b'{"v":1}')

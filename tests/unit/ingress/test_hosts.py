@@ -1,4 +1,4 @@
-"""Whose origin a host is: core's, an app's, or nobody's."""
+"""Which origin a host belongs to: core's, an app's, or neither."""
 
 from __future__ import annotations
 

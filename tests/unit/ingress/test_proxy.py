@@ -1,4 +1,4 @@
-"""What an app's web server may answer, whatever it is."""
+"""What core passes on from an app's web server, for any answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.waiting import PATIENCE
 
 
 async def asked(answer: bytes, *, again: bool = False) -> tuple[int, aiohttp.typedefs.LooseHeaders]:
-    """Status and headers that a browser gets of an app that answers so, once or for ever; 503 stands for `Unavailable`."""
+    """Return status and headers that a browser gets from an app with this answer, once or always; 503 stands for `Unavailable`."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

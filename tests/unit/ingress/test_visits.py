@@ -1,4 +1,4 @@
-"""An app speaks for those who visit it, while they do."""
+"""An app acts for its visitors only while they visit it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_visitor_acts_through_the_app_while_the_visit_lasts() -> None:
 
 
 def test_visit_signed_by_the_app_itself_is_refused() -> None:
-    """It has the key by which it checks its visitors."""
+    """The app has the key with which it checks its visitors."""
     visits = Visits()
     with visits.open("photos", KEY, PHONE) as header:
         claims = verify_user(KEY, header, "photos")

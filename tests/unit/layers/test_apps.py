@@ -1,4 +1,4 @@
-"""Apps are third parties: of PCloud they import the SDK alone. import-linter can't see them, since each is a project of its own."""
+"""Apps are third parties: from PCloud they import only the SDK. import-linter can't see them, since each is a separate project."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ APPS = sorted(path.parent for path in ROOT.glob("apps/*/app.yaml"))
 
 
 def imported(file: Path) -> set[str]:
-    """The top-level packages that a file imports by an absolute name, wherever in it."""
+    """Return the top-level packages that a file imports by an absolute name, anywhere in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):

@@ -1,4 +1,4 @@
-"""What is counted comes out as Prometheus reads it."""
+"""Counts are written in the form that Prometheus reads."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_facts_come_out_by_their_labels() -> None:
         work=[ConsumerReport("work_faces", about, 7, 2, 0)], refused={("faces", "calls"): 5},
     )  # fmt: skip
     read = told(Meters(), facts)
-    assert read["pcloud_trigger_pending"] == {("faces", "live", "new"): 4}  # labels by their names
+    assert read["pcloud_trigger_pending"] == {("faces", "live", "new"): 4}  # labels in the order of their names
     assert read["pcloud_work_pending"] == {("faces",): 7} and read["pcloud_work_active"] == {("faces",): 2}
     assert read["pcloud_view_lag_seconds"] == {("graph",): 1.5}
     assert read["pcloud_runs"] == {("faces", "FAILED"): 3}

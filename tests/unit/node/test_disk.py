@@ -1,4 +1,4 @@
-"""The guard before the log: closed below the reserve, open again by itself."""
+"""The guard of the log: closed below the reserve, open again by itself."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MB = 2**20
 
 
 class Disk(DataFolder):
-    """A folder on a disk with as much room as a test says."""
+    """A folder on a disk with the room that a test sets."""
 
     free = 1000 * MB
 
@@ -58,5 +58,5 @@ async def test_it_goes_on_by_itself_once_there_is_room(folder: Disk, monkeypatch
 def test_a_node_does_not_start_on_a_disk_that_is_too_full(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="make room, then start again"), open_folder(tmp_path / "n", reserve=2**62):
         pass
-    with open_folder(tmp_path / "n", reserve=0):  # the refusal has given the lock back
+    with open_folder(tmp_path / "n", reserve=0):  # the refusal has released the lock
         pass

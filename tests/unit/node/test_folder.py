@@ -1,4 +1,4 @@
-"""The data folder: private, used by one node at a time, and its sockets at paths that a socket can have."""
+"""The data folder: private, used by one node at a time, and its sockets at paths short enough for a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log as JSON, an object a line, whatever is said."""
+"""The log as JSON, one object per line, for any message."""
 
 from __future__ import annotations
 

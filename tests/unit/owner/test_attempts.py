@@ -1,4 +1,4 @@
-"""How long wrong credentials wait, by a clock that the tests move."""
+"""How long wrong credentials have to wait, by a clock that the tests move."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A browser's own words about itself, as the owner reads them; nothing that it sends comes through."""
+"""Descriptions of browsers for the owner; no text that a browser sends is shown."""
 
 from __future__ import annotations
 

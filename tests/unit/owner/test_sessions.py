@@ -1,4 +1,4 @@
-"""Sessions in the directory: when one runs, what ends it, and how little the log gets to hear of it."""
+"""Sessions in the directory: how long one lasts, what ends it, and how few events it writes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Cloud:
         self.sessions = self.another_node()
 
     def another_node(self) -> Sessions:
-        """On the same log, with nothing in memory."""
+        """Another node on the same log, with nothing in memory."""
         return Sessions(self.directory, self.commands, lambda: self.now)
 
     async def begin(self, id: str = "") -> Session:
@@ -175,7 +175,7 @@ async def test_a_session_that_has_ended_is_not_seen_any_more(cloud: Cloud) -> No
 
 
 async def test_sign_in_and_out_are_stored_on_a_nearly_full_disk(cloud: Cloud) -> None:
-    """Who is to make room has to get in; who ends a session has a reason."""
+    """The owner must be able to sign in to make room, and to end a session."""
     session = await cloud.begin()
     await cloud.sessions.end(session.id)
     await change_credential(cloud.directory, cloud.commands, TOKEN)

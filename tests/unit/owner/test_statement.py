@@ -1,4 +1,4 @@
-"""What core signs for a browser: each for one purpose and one host, some for a time, and nobody else can make one."""
+"""What core signs for a browser: each for one purpose and one host, some for a time, and only core can make one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which events a replay takes, and what a chain of causes believes."""
+"""Which events a replay covers, and which causes a chain accepts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Delivery:
 async def test_replay_covers_only_its_range_and_its_entity(
     until: int, only: str, taken: list[int], passed: list[int]
 ) -> None:
-    """What comes later is the live consumer's: it would be done twice."""
+    """Later events belong to the live consumer, and would run twice."""
     held: list[int] = []
     acknowledged: list[int] = []
 
@@ -49,7 +49,7 @@ async def test_replay_covers_only_its_range_and_its_entity(
 
 @pytest.mark.parametrize(("tx", "ends"), [("tx1", "device"), ("tx2", "unknown")])
 async def test_another_event_at_a_lost_events_sequence_is_not_a_cause(tx: str, ends: str) -> None:
-    """A log that was restored may hold something else at that sequence."""
+    """A restored log may hold another event at that sequence."""
     event = SimpleNamespace(
         sequence=7,
         tx=tx,

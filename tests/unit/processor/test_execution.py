@@ -1,4 +1,4 @@
-"""Pauses, slots and order: the parts of a run's life that need no server."""
+"""Pauses, slots and order: the parts of a run that need no server."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_run_resumes_its_open_attempt_with_its_first_arguments() -> None:
 
 
 class Log:
-    """RUNS, as far as the journal writes it."""
+    """The part of RUNS that the journal writes."""
 
     def __init__(self) -> None:
         self.states: list[str] = []

@@ -1,4 +1,4 @@
-"""Which events a trigger is about, and which triggers can't be."""
+"""Which events a trigger matches, and which triggers are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Apps whose runs lead to each other without end."""
+"""Apps whose runs cause each other without end."""
 
 from __future__ import annotations
 

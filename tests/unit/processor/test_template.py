@@ -1,4 +1,4 @@
-"""Arguments of triggers: what a template gives, and what it may not do."""
+"""Arguments of triggers: the result of a template, and what a template may not do."""
 
 from __future__ import annotations
 

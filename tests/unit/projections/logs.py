@@ -25,7 +25,7 @@ STARS_AS_TEXT = Catalog(
     },
 )
 NOTE = "critic/Note"
-# Each adds what an upgrade may add: a type, fields that may be empty, fields with a default, of an app's own types and of another's.
+# Each adds what an upgrade may add: a type, optional fields, fields with a default, on an app's own types and on another app's.
 _SHELF_2 = Catalog(
     {
         **SHELF.types,
@@ -135,7 +135,7 @@ _app = st.sampled_from(["install", "upgrade", "upgrade", "reshape", "remove", "s
 
 @st.composite
 def logs(draw: st.DrawFn, most: int = 20) -> Log:
-    """Transactions whose parts need not make sense together: a store must fold whatever the log holds."""
+    """Transactions whose parts need not fit together: a store must fold any log."""
     log = Log()
     log.install("shelf", SHELF)
     if draw(st.booleans()):
@@ -161,7 +161,7 @@ def logs(draw: st.DrawFn, most: int = 20) -> Log:
 
 @st.composite
 def libraries(draw: st.DrawFn) -> Log:
-    """Logs that leave much to ask about: full shelves, well linked, then changed a little."""
+    """Logs with much to query: full shelves, well linked, then changed a little."""
     log = Log()
     log.install("shelf", SHELF)
     parts: list[tuple[str, Kind, Change]] = []
@@ -189,7 +189,7 @@ def libraries(draw: st.DrawFn) -> Log:
 
 
 def cuts(log: Log) -> st.SearchStrategy[list[int]]:
-    """Where to cut the log into batches: positions at which transactions end."""
+    """Cuts of the log into batches: positions at which transactions end."""
     ends = [index + 1 for index, event in enumerate(log.events) if event.ends_transaction]
     return st.lists(st.sampled_from(ends), unique=True).map(lambda chosen: sorted({*chosen, ends[-1]}))
 

@@ -1,4 +1,4 @@
-"""Catalogs come, grow, shrink and come back; whatever is written meanwhile, folding and searching are the same as from the start."""
+"""Catalogs come, grow, shrink and come back; with any writes meanwhile, folding and searching give the same result as from the start."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ KEPT = FieldDef("kept", "Boolean", required=True, default=True, search=("bool",)
 
 
 async def answers(index: TantivySearch, graph: GraphStore) -> Any:
-    """All that a caller who may see everything can be told."""
+    """Return everything that a caller with full access can find."""
     types = {
         name: frozenset({*SEARCHED, "name", "text", "book.title"})
         for name in graph.catalog.types
@@ -109,7 +109,7 @@ async def test_rollback_hides_new_fields_until_the_next_upgrade(
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["one by one", "in one batch"])
 async def test_field_changed_in_kind_and_back_counts_as_in_the_graph(tmp_path: Path, at_once: bool) -> None:
-    """The graph drops the values with the kind; the index must not keep them for the day on which the old kind is back."""
+    """The graph drops the values with the kind; the index must not keep them until the old kind returns."""
     log = Log()
     log.install("shelf", SHELF)
     log.install("critic", CRITIC)

@@ -1,4 +1,4 @@
-"""The fold is deterministic: however the log is cut, whatever comes twice, each store ends with what the model has."""
+"""The fold is deterministic: for any cuts of the log, and with repeated events, each store ends equal to the model."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_every_question_is_answered_as_the_model_does(log: Log, questions: list[
 
 
 async def pages(graph: ModelGraph | SqliteGraph, select: Select) -> list[str]:
-    """All ids, page after page."""
+    """Return all ids, page after page."""
     question = replace(select, first=2, offset=0, cursor=True, children=())
     found: list[str] = []
     while rows := await graph.fetch(question):

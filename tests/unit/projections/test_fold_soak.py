@@ -1,4 +1,4 @@
-"""The properties of the fold, tried for many more logs than `test_fold.py` has time for."""
+"""The properties of the fold, checked with many more logs than `test_fold.py` has time for."""
 
 from __future__ import annotations
 

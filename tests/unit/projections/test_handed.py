@@ -1,4 +1,4 @@
-"""A log that is handed over by the loop ahead: each entry once and in order, whoever is quicker, and whatever is lost on the way."""
+"""A log that is handed over by the loop ahead: each entry once and in order, with either loop ahead and with losses between them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Ahead:
 
 
 class Reader:
-    """Reads in the background what it is given leave for."""
+    """Reads in the background as far as the test allows."""
 
     def __init__(self, log: HandedLog[Entry], after: int = 0) -> None:
         self.seen: list[int] = []
@@ -156,7 +156,7 @@ async def test_who_is_too_slow_goes_back_to_the_log_and_misses_nothing(store: St
 
 
 async def test_split_transaction_is_delivered_once(store: Store, ahead: Ahead) -> None:
-    """The log is read in threes, and what is handed over begins in the middle of one."""
+    """The log is read in threes, and the handed-over part begins in the middle of one."""
     made = store.put(1, 2, 3, 4, 5)
     reader = Reader(HandedLog(store, ahead))
     await reader.until(3)

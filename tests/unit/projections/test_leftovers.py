@@ -1,4 +1,4 @@
-"""What is dropped when a version of a view has taken another one's place."""
+"""What is dropped when one version of a view has replaced another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from projections.leftovers import Leftovers
 
 
 class Shelf:
-    """Of names alone. `meanwhile`: what others do while one is dropped."""
+    """A shelf of names only. `meanwhile`: what others do while one is dropped."""
 
     def __init__(self, *names: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         self.there, self._meanwhile = list(names), meanwhile

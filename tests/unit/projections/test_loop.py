@@ -1,4 +1,4 @@
-"""The loop: whole transactions in order, callbacks before those who wait, and a clear end when something fails."""
+"""The loop: whole transactions in order, callbacks before waiters, and a clear end after a failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.contracts.projections.shelf import BOOK, Log, create
 
 
 class Store:
-    """A log in memory whose readers are given what `put` has added, list by list."""
+    """A log in memory whose readers receive what `put` has added, list by list."""
 
     epoch = "e"
 
@@ -262,8 +262,8 @@ async def test_the_reader_is_held_up_while_the_target_is_slow(log: Log) -> None:
 
 @pytest.mark.parametrize("ticks", range(8))
 async def test_no_cancellation_is_lost_while_it_gathers(log: Log, ticks: int) -> None:
-    """Before Python 3.12 `asyncio.wait_for` swallows one that comes in the moment of the result; then a node that is
-    told to stop waits for its view for ever."""
+    """Before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes at the moment of the result; then a
+    stopping node waits for its view for ever."""
     store, target = Store(), Target()
     loop = ProjectionLoop(store, target, gather=60)
     task = asyncio.create_task(loop.run())

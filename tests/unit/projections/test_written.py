@@ -1,4 +1,4 @@
-"""What each app has written: the same however the log is read, and after whatever was purged from it."""
+"""How much each app has written: the same for any way of reading the log, and after any purge."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from projections.checkpoint import START
 from projections.written import Written, open_written
 
 ACTORS = ("app:notes", "app:photos", "app:core", "owner", "device:phone")
-# An entity, who writes it, and how many bytes; or None: the entity is forgotten and purged.
+# An entity, its writer, and how many bytes; or None: the entity is forgotten and purged.
 STORIES = st.lists(st.tuples(st.integers(0, 3), st.sampled_from((*ACTORS, None)), st.integers(1, 5000)), max_size=40)
 
 
 class Tellers:
-    """Of a graph that has forgotten every transaction."""
+    """The tellers of a graph that has forgotten every transaction."""
 
     async def transactions(self, events: Any) -> list[Any]:
         return []
@@ -48,7 +48,7 @@ def event(
 def play(
     story: Sequence[tuple[int, str | None, int]], interrupted: bool
 ) -> tuple[list[StoredEvent], list[StoredEvent]]:
-    """All events that ever were, and those that are still on the log. `interrupted`: what is forgotten first is not purged then."""
+    """Return all events ever written, and those still on the log. `interrupted`: the first forgotten entity is not purged then."""
     ever: list[StoredEvent] = []
     there: list[StoredEvent] = []
     for id, actor, size in story:
@@ -115,7 +115,7 @@ async def test_it_goes_on_where_it_was_saved_and_begins_again_on_another_log(tmp
     await view.save()
     again = await open_written(tmp_path / "written.json", Log("e", events))
     assert (again.checkpoint.sequence, again.bytes_of("notes")) == (5, 50)
-    await again.apply("e", events)  # those that it has are passed over
+    await again.apply("e", events)  # known events are skipped
     assert again.bytes_of("notes") == 100
     with pytest.raises(Corrupt):
         await again.apply("f", events)

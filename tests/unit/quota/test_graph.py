@@ -17,7 +17,7 @@ MIB = 2**20
 
 
 class Log:
-    """What is written, and how much may be."""
+    """What is written, and how much is allowed."""
 
     def __init__(self, **allowed: int) -> None:
         self.written: Counter[str] = Counter()

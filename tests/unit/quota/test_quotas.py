@@ -90,4 +90,4 @@ def test_large_events_count_as_many() -> None:
 def test_what_is_shared_counts_as_often_as_it_is_written() -> None:
     one = {"text": "x" * 1000}
     assert size_of([one] * 50) > 50_000
-    assert size_of([one] * 50_000, 10_000) < 1_000_000  # of 50,000,000: it stops
+    assert size_of([one] * 50_000, 10_000) < 1_000_000  # of 50,000,000: the count stops early

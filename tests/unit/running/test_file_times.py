@@ -1,4 +1,4 @@
-"""What a run says of a file that takes too long, and when it fails for it."""
+"""What a test run reports about a file that takes too long, and when it fails because of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests import running
 pytest_plugins = ["pytester"]
 QUIET = ("-o", "asyncio_default_fixture_loop_scope=function")
 
-# The time is spent below the worker, as that of a node is, and in a fixture that outlives the tests.
+# The time is spent in a child of the worker, like that of a node, and in a fixture that outlives the tests.
 BUSY = """
 import subprocess, sys, pytest
 BURN = "import time\\nwhile time.process_time() < 3: pass"

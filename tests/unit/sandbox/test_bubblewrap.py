@@ -1,4 +1,4 @@
-"""Which bubblewrap is tried first, and what is said where none works."""
+"""Which bubblewrap is tried first, and what is reported if none works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What core takes from the other end of a sandbox's door, which the app may have got hold of."""
+"""What core accepts from the other end of a sandbox's door, which the app may have taken over."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pcloud.errors import Unavailable
 
 @contextmanager
 def given(kind: str) -> Iterator[int]:
-    """A descriptor of this kind."""
+    """Yield a descriptor of this kind."""
     with ExitStack() as stack:
         if kind == "connected":
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

@@ -14,7 +14,7 @@ NEWUSER = 0x10000000
 
 
 def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
-    """What the kernel would do with a call."""
+    """Return what the kernel would do with a call."""
     filter_ = system_call_filter(machine)
     padded = (*arguments, *(0,) * (6 - len(arguments)))
     data = struct.pack("=iIQ6Q", number, ARCHITECTURES[machine] if architecture is None else architecture, 0, *padded)

@@ -1,4 +1,4 @@
-"""Who an app is on this machine, and where its control groups would be."""
+"""An app's user on this machine, and the place of its control groups."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_giving_a_folder_never_follows_a_link(tmp_path, monkeypatch):
     given = []
 
     def chown(path, *ids, follow_symlinks=True, **options):
-        # A descriptor is of the folder itself.
+        # The descriptor refers to the folder itself.
         given.append(
             (str(Path(f"/proc/self/fd/{path}").readlink()) if isinstance(path, int) else str(path), follow_symlinks)
         )
@@ -92,7 +92,7 @@ def test_sandbox_namespaces_for_root_and_other_users(root):
         assert word in words
     assert words[words.index("--cap-drop") + 1] == "ALL"
     added = {word for before, word in itertools.pairwise(words) if before == "--cap-add"}
-    # The starter needs them to become another user, and gives them up.
+    # The starter needs these to become another user, and drops them.
     assert added == ({"CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP"} if root else set())
     assert ("--disable-userns" in words) == (not root)
 

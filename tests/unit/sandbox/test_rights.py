@@ -1,4 +1,4 @@
-"""What the sandbox's first program has left when it becomes the app; run in a process of its own."""
+"""Which rights the sandbox's first program still has when it becomes the app; run in a separate process."""
 
 from __future__ import annotations
 

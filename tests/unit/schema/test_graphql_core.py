@@ -1,4 +1,4 @@
-"""What PCloud relies on in graphql-core and Ariadne without their promise, so that an update that changes it says so in plain words."""
+"""What PCloud uses of graphql-core and Ariadne beyond their public API: an update that changes it fails here with a plain message."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_names_are_suggested() -> None:
 def test_fields_are_the_dict_that_was_kept() -> None:
     class Fields(dict[str, GraphQLField]):
         def items(self) -> Any:
-            raise AssertionError(f"{CHANGED} keep_fields: all fields are made when one is asked for")
+            raise AssertionError(f"{CHANGED} keep_fields: all fields are made when one is read")
 
     type_ = GraphQLObjectType("Query", fields={})
     kept = Fields(a=GraphQLField(GraphQLString, resolve=lambda *_: "x"))
@@ -55,7 +55,7 @@ def test_fields_are_the_dict_that_was_kept() -> None:
 
 
 class Ready(Executor[Any]):
-    """As `core.graph.api.execute` makes one: without the library's own state."""
+    """Like the executor of `core.graph.api.execute`: without the library's own state."""
 
     def __init__(self, context: Any) -> None:
         self.context = context

@@ -1,4 +1,4 @@
-"""A schema is accepted whole or refused with the exact place and what to write instead."""
+"""A schema is accepted completely, or refused with the exact place and what to write instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One spelling of each value on the log, whoever writes it."""
+"""One spelling of each value on the log, for every writer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views: names never meet, hidden things are not there, and every generated schema is valid GraphQL."""
+"""Views: names are unique, hidden types and fields do not exist, and every generated schema is valid GraphQL."""
 
 from __future__ import annotations
 

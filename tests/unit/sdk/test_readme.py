@@ -1,4 +1,4 @@
-"""The SDK's README keeps its word: the example is whole, short, and its parts fit together."""
+"""The example in the SDK's README is complete and short, and its parts fit together."""
 
 from __future__ import annotations
 

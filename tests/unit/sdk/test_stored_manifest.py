@@ -1,4 +1,4 @@
-"""Manifests of before actions were handed over in a form of their own."""
+"""Manifests from before handed-over actions had a form of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks is believed only with this node's signature, for this app, and not for ever."""
+"""A visitor's identity is accepted only with this node's signature, for this app, and for a limited time."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ def test_one_changed_character_is_enough(at: int, character: str) -> None:
         user = verify_user(KEY, changed, "photos", now=0)
     except Forbidden:
         return
-    assert user == USER  # base64's last character has bits that mean nothing
+    assert user == USER  # base64's last character has unused bits

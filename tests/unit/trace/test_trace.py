@@ -1,4 +1,4 @@
-"""When traces are on, and that they cost nothing and load nothing when they are off."""
+"""When traces are on, and that they cost and load nothing when they are off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trees as apps may make them: every shape is counted, copied and removed, and nobody is led out of the folder."""
+"""Trees as apps may make them: every shape is counted, copied and removed, and no walk leaves the folder."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def dig(place: Path, levels: int, name: str = "n") -> None:
 
 
 def seen(place: Path) -> dict[str, tuple[int, int]]:
-    """By path, mode and size of everything that is kept."""
+    """Return mode and size by path, for everything that is kept."""
     found, at = {}, []
     for step in walk(place):
         if step.kind == "leave":
@@ -137,7 +137,7 @@ def test_attributes_sockets_and_holes_stop_no_copy(tmp_path: Path) -> None:
 
 
 def walking_while(place: Path, change: Iterator[None]) -> list[Step]:
-    """The steps, with one change after each."""
+    """Return the steps, with one change after each."""
     steps = []
     for step in walk(place):
         steps.append(step)
@@ -146,7 +146,7 @@ def walking_while(place: Path, change: Iterator[None]) -> list[Step]:
 
 
 def test_folder_moved_during_a_walk_does_not_lead_outside(tmp_path: Path) -> None:
-    """Where it is moved to, `..` is a folder outside."""
+    """At its new place, `..` is a folder outside."""
     (tmp_path / "data" / "a" / "b" / "c").mkdir(parents=True)
     (tmp_path / "data" / "z").mkdir()
     (tmp_path / "outside").mkdir()
@@ -180,7 +180,7 @@ def test_a_folder_that_becomes_a_link_is_not_entered(tmp_path: Path) -> None:
         (tmp_path / "data" / "a").symlink_to(tmp_path / "outside")
         yield
 
-    (tmp_path / "data" / "b").touch()  # a step between the listing and the entering
+    (tmp_path / "data" / "b").touch()  # a change between listing and entering
     assert "secret" not in {step.name for step in walking_while(tmp_path / "data", change())}
     remove_tree(tmp_path / "data")
     assert (tmp_path / "outside" / "secret").exists()
