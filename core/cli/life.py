@@ -82,9 +82,9 @@ def remove(
     name: Name,
     data: DataOption,
     yes: Yes = False,
-    forget: Annotated[bool, typer.Option("--forget", help="Also delete what it stored, for good.")] = False,
+    forget: Annotated[bool, typer.Option("--forget", help="Also forget what it stored, for good.")] = False,
 ) -> None:
-    """Stop and remove an app. Its data is kept, unless --forget deletes it, which also works after a removal."""
+    """Stop and remove an app. Its data is kept, unless --forget is given, which also works after a removal."""
     fate = "What it stored is kept."
     if forget:
         fate = (

@@ -98,7 +98,7 @@ class Draft:
         for id in ids:
             target.pop(id, None)
 
-    # --- what it comes to --------------------------------------------------------------------------------------------------------
+    # --- the result --------------------------------------------------------------------------------------------------------------
 
     def event(self) -> Event | None:
         """Return the event, or None if nothing changes. Raises `Rejected` if a required field would be without a value."""
