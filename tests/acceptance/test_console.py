@@ -143,7 +143,7 @@ def installed(node: NodeProcess) -> dict[str, str]:
     return {app["name"]: app["state"] for app in node.status()["apps"]}
 
 
-def test_an_app_without_what_it_needs_is_not_installed(console: Page, cloud: NodeProcess, tmp_path: Path) -> None:
+def test_app_without_a_required_grant_is_not_installed(console: Page, cloud: NodeProcess, tmp_path: Path) -> None:
     drop(console, "reader.tar.gz", reader_archive(tmp_path / "reader"))
     expect(console.get_by_role("heading", name="It needs to")).to_be_visible()
     answer(console, "See all notes that Diary keeps", "Don’t allow")
@@ -224,7 +224,7 @@ def test_a_dry_run_counts_and_changes_nothing_and_the_replay_does_it(console: Pa
     assert read() == before + 1
 
 
-def test_what_was_granted_is_withdrawn_and_given_back(console: Page, reader: NodeProcess) -> None:
+def test_grant_is_withdrawn_and_given_again(console: Page, reader: NodeProcess) -> None:
     show(console, "/apps/reader")
     console.get_by_role("button", name="Withdraw: See all notes that Diary keeps").click()
     dialog = console.get_by_role("dialog", name="Withdraw what Reader needs?")
@@ -285,7 +285,7 @@ def test_every_page_fits_a_phone(console: Page, reader: NodeProcess, path: str) 
     assert console.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_it_is_worked_by_keyboard_alone(console: Page, reader: NodeProcess) -> None:
+def test_console_works_with_only_the_keyboard(console: Page, reader: NodeProcess) -> None:
     show(console, "/")
     expect(console.get_by_role("article").filter(has_text="Reader")).to_be_visible()
     console.keyboard.press("Tab")

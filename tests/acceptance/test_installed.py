@@ -42,7 +42,7 @@ def test_the_version_is_the_wheels(home: Home) -> None:
     assert home.run("pcloud", "--version").stdout.strip() == f"pcloud {version}"
 
 
-def test_the_demo_fetches_what_it_needs_and_tells_its_story(home: Home) -> None:
+def test_demo_fetches_its_files_and_runs_to_its_end(home: Home) -> None:
     said = home.run("pcloud", "demo", "--exit", "--json")
     facts = json.loads(said.stdout.splitlines()[-1])
     assert (facts["images"], facts["segments"], facts["gallery_status"]) == (7, 4, 200)

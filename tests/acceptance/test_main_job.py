@@ -15,7 +15,7 @@ from tests.node_process import NodeProcess, wait_until
 FACES = """query { queryImageImporter_Image(first: 100) { place faceDetector_faceCount faceDetector_segments { x y width height } } }"""
 
 
-def test_every_photograph_is_an_image_with_the_faces_that_are_in_it(house: NodeProcess) -> None:
+def test_every_photograph_becomes_an_image_with_its_faces(house: NodeProcess) -> None:
     rows = house.graphql(FACES)["queryImageImporter_Image"]
     faces = {row["place"].rpartition("/")[2]: row["faceDetector_faceCount"] for row in rows}
     people = {"astronaut.jpg", "astronaut.png", "astronaut-upright.jpg", "admiral.jpg"}

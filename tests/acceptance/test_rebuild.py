@@ -185,7 +185,7 @@ def test_foreign_change_is_named_and_damage_is_repaired(node: NodeProcess) -> No
         assert any(view in line for line in logged), f"nothing says that {view} was damaged: {logged}"
 
 
-def test_a_node_that_is_stopped_goes_on_building_at_its_next_start(node: NodeProcess) -> None:
+def test_stopped_node_continues_a_rebuild_at_its_next_start(node: NodeProcess) -> None:
     names = node.data / "graph" / "versions.json"
 
     def named() -> dict[str, str]:

@@ -78,7 +78,7 @@ def test_ended_browser_session_is_signed_out_at_once(cloud: NodeProcess, laptop:
     expect(laptop.get_by_role("heading", name="Sessions")).to_be_visible()
 
 
-def test_all_others_are_ended_after_a_question(cloud: NodeProcess, laptop: Page, phone: Page) -> None:
+def test_all_other_sessions_end_after_a_confirmation(cloud: NodeProcess, laptop: Page, phone: Page) -> None:
     laptop.get_by_role("button", name="End all others").click()
     laptop.get_by_role("dialog").get_by_role("button", name="End them").click()
     expect(laptop.get_by_text("1 browser signed in")).to_be_visible()

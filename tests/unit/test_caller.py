@@ -14,7 +14,7 @@ from projections.directory import Directory
 PAGE = Caller("person", "owner", through="evil")
 
 
-def test_who_acts_through_an_app_has_its_authority_and_its_own_name() -> None:
+def test_caller_through_an_app_has_the_apps_authority_and_its_own_name() -> None:
     assert (PAGE.actor, PAGE.authority, PAGE.view_app) == ("person:owner", "app:evil", "evil")
     assert (OWNER.actor, OWNER.authority, OWNER.view_app) == ("person:owner", "person:owner", "")
     app = Caller("app", "evil")
@@ -32,7 +32,7 @@ def test_who_acts_through_an_app_has_its_authority_and_its_own_name() -> None:
     ],
 )
 @pytest.mark.parametrize("through", ["", "evil"])
-def test_a_device_may_what_it_was_paired_for(scopes: tuple[Scope, ...], may: tuple[Scope, ...], through: str) -> None:
+def test_device_may_do_what_it_was_paired_for(scopes: tuple[Scope, ...], may: tuple[Scope, ...], through: str) -> None:
     device = Caller("device", "d", through, scopes=frozenset(scopes))
     every: tuple[Scope, ...] = ("view", "upload", "manage")
     assert tuple(scope for scope in every if device.may(scope)) == may
@@ -54,7 +54,7 @@ def test_a_caller_is_known_again_from_a_record() -> None:
         caller_now(directory, "anyone")
 
 
-async def test_a_device_of_a_record_has_the_scopes_of_now_while_it_is_paired() -> None:
+async def test_recorded_device_has_its_current_scopes_while_paired() -> None:
     directory = Directory(builtin_catalog())
 
     async def device(sequence: int, **values: object) -> None:

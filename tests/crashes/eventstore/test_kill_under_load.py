@@ -41,7 +41,7 @@ async def test_acknowledged_events_are_stored_once_and_open_appends_resolved(sto
     assert {tx: tuple(sequences) for tx, sequences in stored.items()} == acknowledged
 
 
-async def test_a_transaction_is_there_whole_or_not_at_all(store, make, kill):
+async def test_transaction_is_stored_whole_or_not_at_all(store, make, kill):
     sizes = [2, 50, 400]
     results: list[int] = []
 

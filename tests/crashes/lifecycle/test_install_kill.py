@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.crashes.lifecycle.life import Life
 
 
-def test_an_installation_killed_at_any_step_goes_on_or_never_was(life: Life) -> None:
+def test_installation_killed_at_any_step_continues_or_never_happened(life: Life) -> None:
     installed = 0
     seen: list[str] = []
     for step in life.killed("POST", "/apps?approve=all", lambda: life.first):

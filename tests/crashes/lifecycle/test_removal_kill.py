@@ -6,7 +6,7 @@ from tests.crashes.lifecycle.life import Life
 from tests.waiting import wait_until
 
 
-def test_a_removal_killed_at_any_step_goes_on(life: Life) -> None:
+def test_removal_killed_at_any_step_continues(life: Life) -> None:
     life.install(life.first)
     life.works("before")
     seen: list[str] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.crashes.lifecycle.life import Life
 
 
-def test_a_rollback_killed_at_any_step_goes_on(life: Life) -> None:
+def test_rollback_killed_at_any_step_continues(life: Life) -> None:
     life.install(life.first)
     life.install(life.second)
     seen: list[str] = []

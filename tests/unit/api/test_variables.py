@@ -58,7 +58,7 @@ def variables(schema: GraphQLSchema = SCHEMA, text: str = OPERATION) -> tuple[Va
 
 
 @pytest.mark.parametrize("given", GOOD, ids=str)
-def test_good_values_are_what_the_library_makes_of_them(given: dict[str, Any]) -> None:
+def test_valid_values_are_read_as_by_the_library(given: dict[str, Any]) -> None:
     ours, theirs = variables()
     for _ in range(2):  # the second time uses the cached readers
         found, wanted = ours.read(given), theirs(given)
@@ -68,7 +68,7 @@ def test_good_values_are_what_the_library_makes_of_them(given: dict[str, Any]) -
         }
 
 
-def test_what_has_no_value_is_left_out_or_is_its_default() -> None:
+def test_missing_value_is_left_out_or_defaulted() -> None:
     ours, _ = variables()
     assert ours.read({"outer": []}).coerced == {"outer": [], "n": 7}
 

@@ -55,7 +55,7 @@ def test_the_same_schema_breaks_nothing() -> None:
         ("enum Kind", "type More { name: String! }\nenum Kind"),
     ],
 )
-def test_what_is_added_and_may_be_empty_breaks_nothing(old: str, new: str) -> None:
+def test_added_optional_fields_are_compatible(old: str, new: str) -> None:
     assert breaks(BEFORE.replace(old, new)) == []
 
 
@@ -84,7 +84,7 @@ def test_what_is_added_and_may_be_empty_breaks_nothing(old: str, new: str) -> No
         ('extend type Book @from(app: "library") {\n  read: Boolean\n}\n', "", "the fields on Book are gone"),
     ],
 )
-def test_what_would_make_stored_data_or_queries_wrong_is_named(old: str, new: str, word: str) -> None:
+def test_changes_that_break_data_or_queries_are_named(old: str, new: str, word: str) -> None:
     found = breaks(BEFORE.replace(old, new, 1))
     assert any(re.search(word, one) for one in found), found
 
@@ -116,6 +116,6 @@ def test_hidden_fields_return_unchanged_or_not_at_all(after: str, word: str) -> 
         assert found == []
 
 
-def test_what_is_hidden_stays_known_over_a_second_rollback() -> None:
+def test_hidden_fields_stay_known_after_a_second_rollback() -> None:
     hidden = beyond(catalog(BEFORE), beyond(catalog(NEWER), Catalog()))
     assert "stars" in hidden.types["notes/Note"].fields and "notes/Extra" in hidden.types

@@ -38,14 +38,14 @@ def catalog_of(schema: str, uses: str):
     return own_catalog(read_archive(make_tar([("app.yaml", manifest), ("schema.graphql", schema.encode())])), INSTALLED)
 
 
-def test_a_schema_extends_only_what_was_asked_for():
+def test_schema_extends_only_requested_types():
     schema = 'extend type Image @from(app: "images") { faceCount: Int }'
     assert set(catalog_of(schema, "extend: images/Image").extensions) == {"images/Image"}
     with pytest.raises(Rejected, match=r"extends images/Image: add `- extend: images/Image`"):
         catalog_of(schema, "read: images/Image")
 
 
-def test_a_schema_points_only_to_what_was_asked_for():
+def test_schema_points_only_to_requested_types():
     schema = 'extend type Image @from(app: "images")\ntype Face { image: Image }'
     catalog = catalog_of(schema, "read: images/Image")
     assert catalog.types["faces/Face"].fields["image"].target == "images/Image"
@@ -128,14 +128,14 @@ def test_a_role_is_held_by_one_app():
         check_roles(Manifest("other", "1.0.0", provides=["object-storage"]), {"store": STORE})
 
 
-def test_who_needs_an_app_by_name_or_by_role_is_named():
+def test_apps_that_need_another_by_name_or_role_are_named():
     optional = Manifest("maybe", "1.0.0", uses=[Use(read="images/Image", optional=True), Use(network="internet")])
     installed = {"store": STORE, "images": IMPORTER, "maybe": optional}
     assert dependents("store", installed) == ["images"]
     assert dependents("images", installed) == []
 
 
-def test_the_review_says_what_follows_without_being_asked_for():
+def test_review_lists_implied_rights():
     init = Init(
         "role:object-storage/create-bucket-with-webhook", {"bucket": "a", "webhook": {"action": "images/new-object"}}
     )

@@ -24,7 +24,7 @@ def test_only_the_same_key_and_pcloud_itself_are_certainly_the_same(one: Author,
     assert bool(changed_author(one, other)) == (one is not UNSIGNED and one is not other)
 
 
-def test_what_a_signer_calls_himself_does_not_count() -> None:
+def test_signers_own_name_does_not_count() -> None:
     assert ADA.is_same(ADA_AGAIN) and not changed_author(ADA, ADA_AGAIN)
     assert all("Ada" not in text for text in (str(ADA), ADA.short, str(EVE), EVE.short))
 

@@ -61,9 +61,7 @@ def fetch(files: FetchedFiles) -> None:
     (files.folder / "files" / f"{SHA256[:12]}-dog.bin").write_bytes(WEIGHTS)
 
 
-def test_a_shipped_app_with_its_fetched_files_is_the_one_of_the_clone(
-    whole: Path, shipped: Path, files: FetchedFiles
-) -> None:
+def test_shipped_app_with_fetched_files_equals_the_clones(whole: Path, shipped: Path, files: FetchedFiles) -> None:
     fetch(files)
     bundled = BundledApps(shipped, ArchiveBounds(), files)
     assert list(bundled.manifests()) == ["dogs"]

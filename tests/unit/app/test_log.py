@@ -29,7 +29,7 @@ def test_full_disk_loses_lines_and_blocks_no_app() -> None:
     log.close()
 
 
-def test_it_goes_on_when_there_is_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_continues_when_there_is_room_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = AppLog(tmp_path / "app.log", limit=100, longest=100)
     log.write(b"x" * 50)
 
@@ -45,7 +45,7 @@ def test_it_goes_on_when_there_is_room_again(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("lines", [0, 1, 15, 1000])
-async def test_following_goes_on_exactly_after_the_newest_lines(tmp_path: Path, lines: int) -> None:
+async def test_following_continues_right_after_the_newest_lines(tmp_path: Path, lines: int) -> None:
     """Also across rotations: each file holds about eleven lines."""
     log = AppLog(tmp_path / "app.log", limit=350, longest=100)
     for number in range(18):

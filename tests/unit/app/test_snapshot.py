@@ -93,9 +93,7 @@ def test_modes_times_and_links_are_kept_and_no_link_is_followed(
     assert not (data / "pipe").exists()
 
 
-def test_a_copy_that_finds_no_room_says_what_to_do_and_leaves_nothing(
-    data: Path, snapshots: Snapshots, tmp_path: Path
-) -> None:
+def test_copy_without_room_fails_with_advice_and_no_leftovers(data: Path, snapshots: Snapshots, tmp_path: Path) -> None:
     (data / "one").write_bytes(b"x")
     (data / "two").write_bytes(b"x" * MIB)
     with (
@@ -122,7 +120,7 @@ def test_full_disk_error_asks_to_make_room(data: Path, snapshots: Snapshots, mon
         snapshots.take("a" * 64)
 
 
-def test_one_that_can_not_be_put_back_leaves_the_data_as_it_is(
+def test_failed_restore_leaves_the_data_unchanged(
     data: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (data / "version").write_text("1")

@@ -33,14 +33,14 @@ async def pieces(*given: bytes) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def test_what_comes_in_pieces_is_a_file_named_by_its_hash(staged, tmp_path):
+async def test_archive_in_pieces_becomes_a_file_named_by_its_hash(staged, tmp_path):
     place = await staged.receive(pieces(b"one", b"two"))
     assert place.read_bytes() == b"onetwo" and place.name == hashlib.sha256(b"onetwo").hexdigest()
     assert staged.place(place.name) == place == staged.put(b"onetwo")
     assert list((tmp_path / "staged").iterdir()) == [place]
 
 
-async def test_one_that_is_too_long_or_breaks_off_leaves_nothing(staged, tmp_path):
+async def test_too_long_or_aborted_archive_leaves_nothing(staged, tmp_path):
     async def broken() -> AsyncIterator[bytes]:
         yield b"one"
         raise ConnectionResetError

@@ -16,7 +16,7 @@ OLD = {
 NEW = {"webhook": {"action": "images/new"}}
 
 
-def test_what_was_done_by_an_old_init_action_is_not_done_again() -> None:
+def test_work_of_an_old_init_action_is_not_repeated() -> None:
     previous = {
         "version": "1", "archive": "a", "manifest": OLD, "schema": "", "catalog": "", "at": "",
         "earlier": json.dumps({"version": "0", "archive": "b", "manifest": OLD, "schema": "", "catalog": "", "at": ""}),

@@ -48,7 +48,7 @@ async def test_pages_follow_each_other_without_gap_or_double() -> None:
     assert found == list(range(2499, -1, -1))
 
 
-async def test_a_page_holds_what_an_app_did_and_what_was_done_to_it() -> None:
+async def test_page_has_an_apps_own_calls_and_calls_to_it() -> None:
     store = records(30)
     assert {record["actor"] for record in (await read_audit(store, app="faces")).records} == {"app:faces"}
     assert len((await read_audit(store, app="store")).records) == 30

@@ -26,7 +26,7 @@ def test_json_is_one_object_of_ratios_rates_and_trigger_times() -> None:
     assert as_object([Figure("idle", "MB", (5.0,), bound=6)], compared)["figures"]["idle"]["holds"] is True
 
 
-def test_what_could_not_be_measured_is_said() -> None:
+def test_missing_measurement_is_reported() -> None:
     assert Figure("rebuild", "events/s", (), 10_000, least=True).row() == ("rebuild", "not measured", "", "≥ 10,000")
     assert Figure("trigger", "ms", (12.34, 12.36), 10).row() == ("trigger", "12.3 ms", "12.3 – 12.4", "≤ 10 ✗")
 

@@ -85,7 +85,7 @@ async def test_capability_works_for_its_receiver_while_the_giver_may_call() -> N
         capabilities.resolve(DESK, name)
 
 
-async def test_what_is_given_by_two_or_to_two_are_different_tokens() -> None:
+async def test_each_giver_and_receiver_has_its_own_token() -> None:
     granted = Minted(("notes", str(KEEP)), ("desk", str(KEEP)))
     capabilities = Capabilities(b"k" * 32, granted, granted)  # type: ignore[arg-type]
     given = [(NOTES, "desk"), (NOTES, "shelf"), (DESK, "shelf"), (OWNER, "shelf")]
@@ -107,7 +107,7 @@ async def test_what_is_given_by_two_or_to_two_are_different_tokens() -> None:
         ("capability:" + "x" * 32, {"manage"}),
     ],
 )
-def test_a_device_calls_what_it_was_paired_for(target: str, scopes: set[str], through: str) -> None:
+def test_device_calls_only_within_its_scopes(target: str, scopes: set[str], through: str) -> None:
     for scope in ("view", "upload", "manage"):
         device = Caller("device", "d", through, scopes=frozenset({scope}))  # type: ignore[arg-type]
         if scope in scopes:

@@ -16,7 +16,7 @@ from pcloud.errors import NotFound, Rejected
 @pytest.mark.parametrize(
     "hostile", ["\x1b[2K\x1b[1Agone", "a\rb", "first\nsecond", "\u202eevil", "[bold]b[/] [/]", "\x9b2J"]
 )
-def test_what_an_app_says_of_itself_stays_one_harmless_line(hostile: str) -> None:
+def test_apps_own_text_stays_one_harmless_line(hostile: str) -> None:
     shown = Text.from_markup(plain(hostile)).plain
     assert shown.isprintable()
     assert (
@@ -33,7 +33,7 @@ def test_an_error_with_an_apps_last_words_is_harmless(capsys: pytest.CaptureFixt
     assert "".join(rest).isprintable() and len(rest) == 1
 
 
-def test_markup_in_a_text_is_shown_as_it_is() -> None:
+def test_markup_in_a_text_is_printed_literally() -> None:
     assert Text.from_markup(plain("it may [red]read[/] all")).plain == "it may [red]read[/] all"
 
 

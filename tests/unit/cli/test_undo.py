@@ -13,7 +13,7 @@ from core.cli import undo
 
 
 @pytest.mark.parametrize("repeated", [False, True])
-def test_a_mark_stands_for_what_happened_alone(
+def test_check_mark_is_printed_only_for_an_undo(
     repeated: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Client:

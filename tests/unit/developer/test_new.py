@@ -30,7 +30,7 @@ def test_a_new_app_is_an_archive_that_is_taken(tmp_path: Path) -> None:
     assert "addInkBlots_Note" in (tmp_path / "ink" / "tests" / "test_app.py").read_text()
 
 
-def test_the_archive_of_a_new_app_holds_only_what_it_runs(tmp_path: Path) -> None:
+def test_archive_of_a_new_app_has_only_its_program(tmp_path: Path) -> None:
     write_app("ink-blots", tmp_path / "ink")
     assert set(packed(tmp_path / "ink").files) == {
         "app.py", "app.yaml", "schema.graphql", "pyproject.toml", "requirements.lock",
@@ -61,7 +61,7 @@ def test_a_new_app_is_less_than_thirty_lines() -> None:
     assert sum(bool(line.strip()) for text in texts for line in text.splitlines()) < 30
 
 
-def test_a_lock_leaves_out_what_the_node_brings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_leaves_out_packages_of_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_app("ink-blots", tmp_path / "ink")
     # The versions that are already in the cache, so that the test does not depend on new releases.
     monkeypatch.setenv("UV_CONSTRAINT", str(TEMPLATE / "requirements.lock"))

@@ -104,7 +104,7 @@ def test_a_signature_of_the_real_minisign_travels_within_the_archive(
     assert read_archive(archive).content == read_archive(ARCHIVES[kind]).content
 
 
-def test_the_real_minisign_verifies_what_is_signed_here(tmp_path: Path) -> None:
+def test_real_minisign_verifies_our_signature(tmp_path: Path) -> None:
     secret = minisign.read_secret_key(minisign_keys(tmp_path).read_text(), lambda: "")
     assert secret.public == (tmp_path / "minisign.pub").read_text().splitlines()[1]
     content, text = split_signature(attach_signature(tarball(), minisign.sign(secret, tarball(), "tiny 1.0.0")))
@@ -128,7 +128,7 @@ def test_a_signature_of_the_real_ssh_keygen_travels_within_the_archive(
     assert read_archive(archive).content == read_archive(ARCHIVES[kind]).content
 
 
-def test_the_real_ssh_keygen_verifies_what_a_signed_archive_holds(tmp_path: Path) -> None:
+def test_real_ssh_keygen_verifies_a_signed_archive(tmp_path: Path) -> None:
     text, _ = signed_by_ssh(tmp_path, tarball(), "-t", "ed25519")
     content, found = split_signature(attach_signature(tarball(), text))
     (tmp_path / "found.sig").write_text(found)

@@ -163,7 +163,7 @@ async def test_an_event_of_another_epoch_is_refused() -> None:
         await directory.apply("epoch2", [app(2, "desk")])
 
 
-async def test_listeners_hear_what_changed_after_it_has() -> None:
+async def test_listeners_are_called_after_the_change() -> None:
     directory, heard = Directory(builtin_catalog()), []
 
     def listen(changed: Changed) -> None:

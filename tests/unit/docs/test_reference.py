@@ -33,7 +33,7 @@ def page(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(pages()))
-def test_a_generated_page_is_what_the_code_says(name: str) -> None:
+def test_generated_pages_match_the_code(name: str) -> None:
     assert page(name) == pages()[name], "run `python infra/generate_reference.py` and read what has changed"
 
 
@@ -43,7 +43,7 @@ def commands(node: Any, path: str = "pcloud") -> Iterator[tuple[str, Any]]:
         yield from commands(child, f"{path} {name}")
 
 
-def test_every_command_and_each_of_its_arguments_says_what_it_is() -> None:
+def test_every_command_and_argument_is_described() -> None:
     silent = [
         f"{path} {parameter.name}"
         for path, node in commands(typer.main.get_command(cli))

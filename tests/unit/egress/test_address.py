@@ -28,7 +28,7 @@ def test_special_and_own_addresses_are_never_dialled(address: str, home: bool) -
 @pytest.mark.parametrize(
     "address", ["10.1.2.3", "172.16.0.1", "192.168.1.77", "fd00::1", "93.184.216.99", "2a00:1234::99"]
 )
-def test_a_machine_of_the_home_is_dialled_only_where_it_was_approved(address: str) -> None:
+def test_home_machine_is_dialled_only_with_a_grant(address: str) -> None:
     assert "your home" in refusal(address, OWN, home=False) or "same network" in refusal(address, OWN, home=False)
     assert refusal(address, OWN, home=True) == ""
 

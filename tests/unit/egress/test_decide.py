@@ -66,7 +66,7 @@ def test_a_name_is_granted_exactly_or_below_a_domain_with_its_port() -> None:
     assert [allowed(*one, *grants) for one in no] == [False] * len(no)
 
 
-def test_the_internet_is_every_name_but_those_of_the_home() -> None:
+def test_internet_grant_excludes_names_of_the_home() -> None:
     assert allowed("anything.example", 1, "internet")
     for home in ("nas", "nas.local", "router.lan", "x.home.arpa", "db.internal", "tv.home"):
         assert is_home(home) and not allowed(home, 445, "internet")

@@ -76,7 +76,7 @@ async def take(denials: object, until: str) -> list[Denial]:
     raise AssertionError
 
 
-async def test_following_goes_on_over_a_rotation_and_counts_what_is_the_same(tmp_path: Path) -> None:
+async def test_following_survives_rotation_and_counts_repeats(tmp_path: Path) -> None:
     path = tmp_path / "nats.log"
     path.write_text(line("before"))
     async with aclosing(follow_denials(path, look=0.005)) as denials:
@@ -95,7 +95,7 @@ async def test_following_goes_on_over_a_rotation_and_counts_what_is_the_same(tmp
     assert [(denial.subject, denial.count) for denial in found] == [("same", 3), ("half", 1), ("old", 1), ("new", 1)]
 
 
-async def test_of_a_flood_only_the_newest_is_read(tmp_path: Path) -> None:
+async def test_only_the_newest_part_of_a_flood_is_read(tmp_path: Path) -> None:
     path = tmp_path / "nats.log"
     path.write_text("")
     async with aclosing(follow_denials(path, look=0.005)) as denials:

@@ -64,7 +64,7 @@ def test_line_cut_by_a_full_disk_is_not_joined_to_the_next(path: Path, reader: T
     assert reader.lines() == ["cu", "three"]
 
 
-def test_one_that_comes_later_is_read_from_its_start(tmp_path: Path) -> None:
+def test_file_that_appears_later_is_read_from_its_start(tmp_path: Path) -> None:
     reader = Tail(tmp_path / "later.log", most=1000)
     reader.open()
     assert reader.lines() == []
@@ -73,7 +73,7 @@ def test_one_that_comes_later_is_read_from_its_start(tmp_path: Path) -> None:
     reader.close()
 
 
-def test_it_can_begin_at_a_whole_line_before_the_end(path: Path) -> None:
+def test_tail_can_begin_at_a_line_before_the_end(path: Path) -> None:
     for back, found in ((0, []), (3, []), (4, ["two"]), (7, ["two"]), (8, ["one", "two"]), (99, ["one", "two"])):
         path.write_text("one\ntwo\n")
         reader = Tail(path, most=1000)
@@ -94,7 +94,7 @@ def test_long_tail_continues_next_time_even_after_rotation(path: Path) -> None:
     reader.close()
 
 
-def test_of_a_flood_only_whole_lines_of_the_newest_are_read(path: Path) -> None:
+def test_flood_is_read_in_whole_lines_from_its_newest_part(path: Path) -> None:
     reader = Tail(path, most=100, newest=True)
     reader.open()
     say(path, "half")
@@ -106,7 +106,7 @@ def test_of_a_flood_only_whole_lines_of_the_newest_are_read(path: Path) -> None:
 
 
 @given(st.lists(st.one_of(st.text("ab\n", max_size=30), st.sampled_from(["rotate", "look"])), max_size=30))
-def test_whatever_happens_between_two_looks_each_line_comes_once(
+def test_each_line_is_read_once_for_any_changes_between_polls(
     tmp_path_factory: pytest.TempPathFactory, happening: list[str]
 ) -> None:
     path = tmp_path_factory.mktemp("log") / "some.log"

@@ -15,7 +15,7 @@ def delivered(place: int) -> Delivered:
 
 
 @given(st.integers(0, 50), st.sets(st.integers(1, 20), min_size=1))
-def test_all_up_to_the_first_gap_and_nothing_after_it(place: int, missing_or_not: set[int]) -> None:
+def test_reader_stops_at_the_first_gap(place: int, missing_or_not: set[int]) -> None:
     places = sorted(place + step for step in missing_or_not)
     unbroken = [one for index, one in enumerate(places) if one == place + index + 1]
     if not unbroken:

@@ -14,7 +14,7 @@ EVENT = Event(Ref("notes", "Note", "n"), Kind.CREATED, Change(set={"text": "hell
 OLD = {"Pcloud-Kind": "created", "Pcloud-Tx": f"{'a' * 32} 1/1", "Pcloud-Actor": "owner", "Nats-Msg-Id": "x.1"}
 
 
-def test_the_app_through_which_somebody_acts_comes_back_from_the_log() -> None:
+def test_through_app_is_read_back_from_the_log() -> None:
     for through in ("", "photos"):
         [message] = messages_of(Transaction("a" * 32, (EVENT,), "person:owner", through=through))
         assert ("Pcloud-Through" in message.headers) == bool(through)

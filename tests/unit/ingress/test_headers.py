@@ -24,7 +24,7 @@ def test_no_cookie_header_is_left_when_nothing_is_in_it() -> None:
     ["Pcloud-User", "pcloud-user", "Pcloud_User", "PCLOUD-RUN", "X-Forwarded-Host", "X_Forwarded_For", "Authorization", "Host",
      "Connection", "Transfer-Encoding"],
 )  # fmt: skip
-def test_a_client_cannot_say_what_only_core_says(name: str) -> None:
+def test_client_cannot_set_cores_own_headers(name: str) -> None:
     assert dict(passing_headers(CIMultiDict({name: "forged", "Accept": "text/html"}))) == {"Accept": "text/html"}
 
 

@@ -63,7 +63,7 @@ def test_localhost_has_an_unguessable_domain_of_each_node() -> None:
         ("photos.cloud-x.localhost:8080", "http://console.cloud-x.localhost:8080/", True),
     ],
 )
-def test_links_stay_at_the_domain_at_which_a_request_came(host: str, console: str, shared: bool) -> None:
+def test_links_keep_the_requests_domain(host: str, console: str, shared: bool) -> None:
     domains = Domains("localhost", "cloud-x.localhost")
     request = make_mocked_request("GET", "/", {"Host": host})
     assert domains.address(request, "console") == console and domains.shared_site(host) == shared

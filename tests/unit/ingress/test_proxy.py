@@ -45,7 +45,7 @@ async def asked(answer: bytes, *, again: bool = False) -> tuple[int, aiohttp.typ
 
 
 @pytest.mark.parametrize("line", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"])
-async def test_an_app_that_never_comes_to_its_answer_is_cut_off(line: bytes) -> None:
+async def test_app_that_never_answers_is_cut_off(line: bytes) -> None:
     async with asyncio.timeout(PATIENCE):
         assert (await asked(line * 1000, again=True))[0] == 503
 

@@ -19,7 +19,7 @@ from pcloud.subject import Ref
 
 
 @given(st.lists(st.floats(0, 1000), max_size=30))
-def test_a_distribution_is_what_the_library_makes_of_the_same_values(values: list[float]) -> None:
+def test_distribution_equals_the_librarys(values: list[float]) -> None:
     registry = CollectorRegistry()
     theirs = Histogram("x", "x", buckets=CALL_SECONDS, registry=registry)
     ours = Distribution(CALL_SECONDS)
@@ -42,7 +42,7 @@ def told(meters: Meters, facts: Facts) -> dict[str, dict[tuple[str, ...], float]
     return found
 
 
-def test_what_failed_is_counted_and_not_timed() -> None:
+def test_failures_are_counted_but_not_timed() -> None:
     meters = Meters()
     event = Event(Ref("photos", "Image", "a"), Kind.CREATED)
     for actor, outcome in (("person:owner", "OK"), ("device:1", "OK"), ("device:2", "OK"), ("app:photos", "CONFLICT")):

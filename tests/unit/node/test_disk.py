@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Disk:
     return Disk(tmp_path)
 
 
-def test_below_the_reserve_nothing_new_is_taken_and_the_reason_is_said(folder: Disk) -> None:
+def test_below_the_reserve_writes_are_refused_with_the_reason(folder: Disk) -> None:
     guard = DiskGuard(folder, 256 * MB)
     guard.look()
     guard.check()
@@ -40,7 +40,7 @@ def test_below_the_reserve_nothing_new_is_taken_and_the_reason_is_said(folder: D
         guard.check()
 
 
-async def test_it_goes_on_by_itself_once_there_is_room(folder: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_guard_reopens_by_itself_once_there_is_room(folder: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "LOOK_SECONDS", 0.001)
     guard = DiskGuard(folder, 256 * MB)
     folder.free = 0

@@ -33,7 +33,7 @@ def test_log_line_has_task_fields_and_its_own_come_first() -> None:
     assert "app" not in line()
 
 
-async def test_what_one_task_is_about_is_not_told_of_another() -> None:
+async def test_log_fields_of_one_task_do_not_leak_to_another() -> None:
     async def other() -> dict[str, str]:
         return line()
 

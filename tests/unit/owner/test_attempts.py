@@ -39,11 +39,11 @@ def test_other_sources_and_other_kinds_of_credential_do_not_wait(attempts: Attem
         ("fe80::1%eth0", "fe80::/64"), ("::1", "::/64"), ("", ""), (None, ""),
     ],
 )  # fmt: skip
-def test_all_addresses_of_one_party_are_one_source(address: str | None, network: str) -> None:
+def test_addresses_of_one_party_are_one_source(address: str | None, network: str) -> None:
     assert network_of(address) == network
 
 
-def test_what_is_remembered_is_bounded(attempts: Attempts) -> None:
+def test_remembered_sources_are_bounded(attempts: Attempts) -> None:
     for number in range(MOST_SOURCES + 50):
         attempts.wrong(f"10.0.{number // 250}.{number % 250}", "token")
     assert len(attempts._turns) == MOST_SOURCES

@@ -76,7 +76,7 @@ async def test_an_id_begins_one_session_whether_or_not_that_still_runs(cloud: Cl
     assert await cloud.another_node().begin(FIREFOX, credential_name(TOKEN), "s1") is None
 
 
-async def test_of_many_that_begin_with_one_id_one_does(cloud: Cloud) -> None:
+async def test_only_one_of_many_starts_with_the_same_id_wins(cloud: Cloud) -> None:
     begun = await asyncio.gather(*(cloud.sessions.begin("", credential_name(TOKEN), "s1") for _ in range(8)))
     assert len([session for session in begun if session]) == 1
 
@@ -104,7 +104,7 @@ async def test_a_wrong_credential_changes_nothing(cloud: Cloud) -> None:
     assert verify_owner(cloud.directory, TOKEN) and cloud.sessions.running(session.id)
 
 
-async def test_of_two_changes_at_once_the_one_that_answers_holds(cloud: Cloud) -> None:
+async def test_of_two_concurrent_changes_the_answered_one_holds(cloud: Cloud) -> None:
     changes = [change_credential(cloud.directory, cloud.commands, TOKEN) for _ in range(2)]
     answers = await asyncio.gather(*changes, return_exceptions=True)
     made = [answer for answer in answers if isinstance(answer, str)]
@@ -135,7 +135,7 @@ async def test_the_one_that_was_unused_for_longest_makes_room(cloud: Cloud, monk
     assert {session.id for session in cloud.sessions.list()} == {first.id, third.id, fourth.id} and second
 
 
-async def test_what_ended_long_ago_is_deleted_when_one_begins(cloud: Cloud) -> None:
+async def test_old_ended_sessions_are_deleted_when_one_begins(cloud: Cloud) -> None:
     ended, expired = await cloud.begin(), await cloud.begin()
     await cloud.sessions.end(ended.id)
     cloud.now += KEPT_SECONDS + 1

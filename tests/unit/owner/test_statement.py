@@ -56,7 +56,7 @@ def test_no_statement_serves_for_another_purpose(statements: Statements) -> None
     assert statements.entry_in(cookie, HOST, way) == statements.entry_in(link, HOST, way) == ""
 
 
-def test_what_another_key_or_an_earlier_version_signed_is_refused(statements: Statements) -> None:
+def test_statement_of_another_key_or_version_is_refused(statements: Statements) -> None:
     assert statements.session_in(Statements(b"x" * 32, "epoch").session_value("s1", HOST), HOST) == ""
     claims = base64.urlsafe_b64encode(b'{"sub":"owner","host":"localhost:8080","exp":2000000000}').rstrip(b"=")
     signature = base64.urlsafe_b64encode(hmac.digest(KEY, claims, "sha256")).rstrip(b"=")

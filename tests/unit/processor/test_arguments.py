@@ -29,7 +29,7 @@ from pcloud.errors import Rejected
         ("JSON!", {"any": [1, {"thing": None}]}, {"any": [1, {"thing": None}]}),
     ],
 )
-def test_what_fits_passes(type_: str, value: Any, checked: Any) -> None:
+def test_matching_arguments_pass(type_: str, value: Any, checked: Any) -> None:
     assert check_arguments("a/b", {"it": type_}, {"it": value}) == {"it": checked}
 
 
@@ -41,7 +41,7 @@ def test_what_fits_passes(type_: str, value: Any, checked: Any) -> None:
         ("[ID!]", "a"), ("[ID!]", [None]), ("JSON!", None),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_refused_by_name_and_type(type_: str, value: Any) -> None:
+def test_mismatched_argument_is_refused_by_name_and_type(type_: str, value: Any) -> None:
     with pytest.raises(Rejected) as refused:
         check_arguments("a/b", {"it": type_}, {"it": value})
     assert f"it must be {type_}" in refused.value.message

@@ -58,7 +58,7 @@ async def test_slots_bound_runs_and_serve_every_waiter(cancelled: list[bool], li
     assert not slots.busy
 
 
-async def test_history_stands_back_for_what_is_live_but_never_stops() -> None:
+async def test_history_yields_to_live_events_but_never_stops() -> None:
     live = Slots(4)
     history = Slots(4, first=live)
     gate, running, most = asyncio.Event(), 0, 0
@@ -151,7 +151,7 @@ async def test_a_slow_run_is_seen_on_its_way_and_never_goes_back() -> None:
     assert log.states[0] == "NEW"
 
 
-async def test_what_ends_while_one_is_written_is_written_together() -> None:
+async def test_runs_that_end_during_a_write_are_written_together() -> None:
     class Counted(Log):
         writes = 0
 

@@ -85,7 +85,7 @@ def test_an_id_stays_the_text_that_it_is(id: str) -> None:
         "a {{ event.id is nothing_known }}",
     ],
 )
-def test_what_is_more_than_an_expression_is_refused_before_any_event(template: str) -> None:
+def test_non_expressions_are_refused_before_any_event(template: str) -> None:
     with pytest.raises(Rejected, match="the argument it"):
         compile_arguments({"it": template})
 
@@ -103,7 +103,7 @@ def test_what_is_more_than_an_expression_is_refused_before_any_event(template: s
         "{{ {'a': [event.nope]} }}",
     ],
 )
-def test_what_only_an_event_shows_to_be_wrong_names_the_argument(template: str) -> None:
+def test_error_at_an_event_names_the_argument(template: str) -> None:
     with pytest.raises(Rejected, match="the argument it can't be rendered"):
         render(template)
 

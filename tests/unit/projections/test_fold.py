@@ -56,7 +56,7 @@ def test_any_split_at_transaction_ends_folds_alike(data: st.DataObject) -> None:
 
 @settings(max_examples=25)
 @given(st.data())
-def test_what_is_delivered_twice_changes_nothing(data: st.DataObject) -> None:
+def test_repeated_delivery_changes_nothing(data: st.DataObject) -> None:
     log = data.draw(logs())
     ends = [0, *data.draw(cuts(log))]
 
@@ -73,7 +73,7 @@ def test_what_is_delivered_twice_changes_nothing(data: st.DataObject) -> None:
 
 @settings(max_examples=20)
 @given(st.data())
-def test_a_store_that_is_opened_again_goes_on_where_it_was(data: st.DataObject) -> None:
+def test_reopened_store_continues_where_it_was(data: st.DataObject) -> None:
     log = data.draw(logs())
     ends = data.draw(cuts(log))
 

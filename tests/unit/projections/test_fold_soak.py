@@ -21,8 +21,8 @@ QUESTIONS = (libraries(), st.lists(selects(), min_size=3, max_size=8), st.data()
     ("rule", "strategies"),
     [
         (test_fold.test_any_split_at_transaction_ends_folds_alike, DATA),
-        (test_fold.test_what_is_delivered_twice_changes_nothing, DATA),
-        (test_fold.test_a_store_that_is_opened_again_goes_on_where_it_was, DATA),
+        (test_fold.test_repeated_delivery_changes_nothing, DATA),
+        (test_fold.test_reopened_store_continues_where_it_was, DATA),
         (test_fold.test_every_question_is_answered_as_the_model_does, QUESTIONS),
     ],
 )

@@ -113,7 +113,7 @@ async def test_reader_stops_reading_the_log_at_the_handed_over_entries(store: St
     assert not ahead.callbacks
 
 
-async def test_while_the_loop_ahead_has_not_folded_anything_the_log_is_read(store: Store, ahead: Ahead) -> None:
+async def test_log_is_read_until_the_loop_ahead_has_folded(store: Store, ahead: Ahead) -> None:
     store.put(*range(1, 50))
     reader = Reader(HandedLog(store, ahead), after=20)
     await reader.until(49)
@@ -133,7 +133,7 @@ async def test_gaps_of_a_purge_are_no_loss(store: Store, ahead: Ahead) -> None:
     await reader.stop()
 
 
-async def test_who_is_too_slow_goes_back_to_the_log_and_misses_nothing(store: Store, ahead: Ahead) -> None:
+async def test_slow_reader_returns_to_the_log_and_misses_nothing(store: Store, ahead: Ahead) -> None:
     reader = Reader(HandedLog(store, ahead, most=10))
     ahead.hand(store.put(1))
     await reader.until(1)
@@ -167,7 +167,7 @@ async def test_split_transaction_is_delivered_once(store: Store, ahead: Ahead) -
 
 
 @pytest.mark.parametrize("seed", range(30))
-async def test_at_any_pace_each_comes_once_in_order(store: Store, ahead: Ahead, seed: int) -> None:
+async def test_each_entry_comes_once_and_in_order_at_any_pace(store: Store, ahead: Ahead, seed: int) -> None:
     chance = random.Random(seed)
     reader = Reader(HandedLog(store, ahead, most=chance.choice((1, 5, 50))))
     sequence, waiting = 0, list[Entry]()

@@ -98,7 +98,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_transaction_is_held_back_until_its_end_is_there(log: Log) -> None:
+async def test_transaction_is_held_back_until_its_end_arrives(log: Log) -> None:
     store, target = Store(), Target()
     loop = ProjectionLoop(store, target)
     first, second = write(log, 1), write(log, 3)
@@ -113,7 +113,7 @@ async def test_a_transaction_is_held_back_until_its_end_is_there(log: Log) -> No
     assert store.closed
 
 
-async def test_a_transaction_whose_end_was_purged_ends_where_the_next_begins(log: Log) -> None:
+async def test_transaction_with_a_purged_end_ends_at_the_next(log: Log) -> None:
     store, target = Store(), Target()
     loop = ProjectionLoop(store, target)
     headless, other = write(log, 3)[:2], write(log, 1)
@@ -156,7 +156,7 @@ async def test_view_of_another_log_is_corrupt(log: Log, checkpoint: Checkpoint) 
         await ProjectionLoop(store, Target(checkpoint)).run()
 
 
-async def test_callbacks_come_in_order_and_before_those_who_wait(log: Log) -> None:
+async def test_callbacks_run_in_order_and_before_waiters(log: Log) -> None:
     store, target = Store(), Target()
     loop = ProjectionLoop(store, target)
     heard: list[str] = []
@@ -183,7 +183,7 @@ async def test_wait_timeout_names_the_views_position(log: Log) -> None:
         await loop.wait_for(1, timeout=0)
 
 
-async def test_gathering_folds_together_what_comes_within_its_time(log: Log) -> None:
+async def test_gathering_folds_events_within_its_time_together(log: Log) -> None:
     store, target = Store(), Target()
     loop = ProjectionLoop(store, target, gather=0.05)
     folded = asyncio.Event()
@@ -196,7 +196,7 @@ async def test_gathering_folds_together_what_comes_within_its_time(log: Log) -> 
     assert [len(batch) for batch in target.batches] == [5]
 
 
-async def test_gathering_ends_as_soon_as_someone_waits_or_a_batch_is_full(log: Log) -> None:
+async def test_gathering_ends_at_a_waiter_or_a_full_batch(log: Log) -> None:
     store, target = Store(), Target()
     loop = ProjectionLoop(store, target, gather=3600)
     async with running(loop):
@@ -212,7 +212,7 @@ async def test_gathering_ends_as_soon_as_someone_waits_or_a_batch_is_full(log: L
     assert len(target.batches) >= 2
 
 
-async def test_a_loop_behind_another_folds_only_what_that_one_has(log: Log) -> None:
+async def test_loop_behind_another_never_passes_it(log: Log) -> None:
     store, first, second = Store(), Target(), Target()
     ahead = ProjectionLoop(store, first)
     loop = ProjectionLoop(store, second, behind=ahead)

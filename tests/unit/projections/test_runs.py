@@ -93,7 +93,7 @@ async def test_a_run_that_is_dismissed_or_long_done_is_gone(view: RunsView) -> N
     assert await ids(view) == "c"
 
 
-async def test_the_view_goes_on_where_it_was(view: RunsView) -> None:
+async def test_view_continues_where_it_was(view: RunsView) -> None:
     await view.apply("e", [entry(1, "a")])
     await view.close()
     again = await open_runs(view.path)
@@ -107,7 +107,7 @@ async def test_the_view_goes_on_where_it_was(view: RunsView) -> None:
     await again.close()
 
 
-async def test_what_makes_no_sense_is_rejected(view: RunsView) -> None:
+async def test_invalid_query_is_rejected(view: RunsView) -> None:
     for wanted in ({"first": 0}, {"first": 100_000}, {"after": "garbage"}):
         with pytest.raises(Rejected):
             await view.list(**wanted)  # pyright: ignore[reportArgumentType]
@@ -115,7 +115,7 @@ async def test_what_makes_no_sense_is_rejected(view: RunsView) -> None:
         decode_run(b"no run")
 
 
-def test_a_record_comes_back_as_it_was_written() -> None:
+def test_record_is_read_as_written() -> None:
     run = Run(
         "a", "faces", "detect", state="FAILED", args={"image": "x"}, error=RunError("REJECTED", "no face"), ended=NOW
     )
@@ -128,9 +128,7 @@ steps = st.lists(st.tuples(st.sampled_from("abcd"), st.sampled_from((*STATES, ""
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(steps, max_size=4))
-async def test_the_tally_is_what_the_table_holds_whatever_came(
-    tmp_path: Path, batches: list[list[tuple[str, str]]]
-) -> None:
+async def test_tally_matches_the_table_for_any_records(tmp_path: Path, batches: list[list[tuple[str, str]]]) -> None:
     path = tmp_path / f"{uuid.uuid4().hex}.sqlite"
     opened, number = await open_runs(path), 0
     for batch in batches:

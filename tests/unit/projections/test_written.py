@@ -78,7 +78,7 @@ def folded(events: Sequence[StoredEvent], path: Path, cut: int = 0) -> Written:
 
 @settings(max_examples=200)
 @given(STORIES, st.booleans(), st.integers(0, 40))
-def test_a_purged_log_folds_to_what_the_whole_one_did(
+def test_purged_log_folds_to_the_same_as_the_whole(
     tmp_path_factory: pytest.TempPathFactory, story: list[tuple[int, str | None, int]], interrupted: bool, cut: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "written.json"
@@ -108,7 +108,7 @@ class Log:
                 yield one
 
 
-async def test_it_goes_on_where_it_was_saved_and_begins_again_on_another_log(tmp_path: Path) -> None:
+async def test_view_continues_after_a_save_and_restarts_on_another_log(tmp_path: Path) -> None:
     events = [event(number, number, "app:notes", 10) for number in range(1, 11)]
     view = await open_written(tmp_path / "written.json", Log("e", events))
     await view.apply("e", events[:5])

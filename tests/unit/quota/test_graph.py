@@ -64,7 +64,7 @@ async def test_more_room_holds_at_the_next_write() -> None:
 
 
 @given(st.lists(st.integers(1, MIB), max_size=30))
-def test_writes_at_the_same_time_share_what_is_left(sizes: list[int]) -> None:
+def test_concurrent_writes_share_the_remaining_quota(sizes: list[int]) -> None:
     async def all_at_once() -> Log:
         log = Log(noisy=4 * MIB)
         await asyncio.gather(*(log.write("app:noisy", size) for size in sizes), return_exceptions=True)

@@ -72,7 +72,7 @@ def test_refusals_are_reported_once_per_window() -> None:
     assert told == [("noisy", "calls")] * 2
 
 
-def test_what_is_larger_than_a_burst_passes_once_the_bucket_is_full() -> None:
+def test_write_larger_than_a_burst_passes_with_a_full_bucket() -> None:
     clock = Clock(0.0)
     quotas = Quotas(QuotaSettings(events=10, events_burst=100), clock=clock)
     quotas.events("app:large", 1000)
@@ -87,7 +87,7 @@ def test_large_events_count_as_many() -> None:
         quotas.events("app:large", 1, 900_000)
 
 
-def test_what_is_shared_counts_as_often_as_it_is_written() -> None:
+def test_shared_values_count_each_time_they_are_written() -> None:
     one = {"text": "x" * 1000}
     assert size_of([one] * 50) > 50_000
     assert size_of([one] * 50_000, 10_000) < 1_000_000  # of 50,000,000: the count stops early

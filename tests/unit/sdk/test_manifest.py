@@ -41,7 +41,7 @@ settings: {detector: blazeface, on: yes}
 """
 
 
-def test_a_right_manifest_is_read_as_it_is_meant() -> None:
+def test_valid_manifest_is_read_completely() -> None:
     manifest = load_manifest(FACES)
     assert manifest.name == "face-detector"
     assert manifest.triggers[0].on.event == ["created", "updated"]
@@ -121,7 +121,7 @@ def test_an_internal_action_has_the_arguments_that_pcloud_gives() -> None:
         ("uses:", "\tuses:", "4:1", "found character"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_place(old: str, new: str, place: str, reason: str) -> None:
+def test_manifest_error_is_named_with_its_place(old: str, new: str, place: str, reason: str) -> None:
     assert old in FACES
     with pytest.raises(Rejected) as refused:
         load_manifest(FACES.replace(old, new, 1), "apps/face/app.yaml")

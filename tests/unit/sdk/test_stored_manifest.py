@@ -10,7 +10,7 @@ from pcloud.stored_manifest import upcast_manifest
 OLD, NEW = "action:images/new-object", {"action": "images/new-object"}
 
 
-def test_an_init_action_of_then_hands_over_what_it_did() -> None:
+def test_old_init_action_hands_over_the_same_actions() -> None:
     old = Manifest(
         "images", "1.0.0", init=[Init("role:store/watch", {"bucket": "images", "webhook": OLD}), Init("x/y")]
     )

@@ -33,7 +33,7 @@ def test_anybody_else_is_turned_away(key: bytes, header: str, app: str, now: flo
 
 
 @given(st.integers(0, len(sign_user(KEY, USER)) - 1), st.characters(max_codepoint=255))
-def test_one_changed_character_is_enough(at: int, character: str) -> None:
+def test_one_changed_character_invalidates_the_signature(at: int, character: str) -> None:
     header = sign_user(KEY, USER)
     changed = header[:at] + character + header[at + 1 :]
     try:
