@@ -1,4 +1,4 @@
-"""The applications that come with PCloud: which there are, and whether an archive is exactly one of them."""
+"""The apps that come with PCloud: their names, and whether an archive is exactly one of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class BundledApps:
         self._files = files
 
     def manifests(self) -> Mapping[str, Manifest]:
-        """Of all of them, by name; one that can't be read is left out."""
+        """The manifests of all bundled apps, by name; unreadable ones are left out."""
         found: dict[str, Manifest] = {}
         for name, source in self._sources().items():
             try:

@@ -180,4 +180,4 @@ async def test_an_app_has_so_many_connections_and_no_more(world, travel, monkeyp
         return sorted(said)
 
     assert await one.do(open_many, port) == ["", "", "x", "x", "x"]
-    assert any("has 3 connections outside already" in why for _, why in world.book.refusals())
+    assert any("has 3 outside connections open already" in why for _, why in world.book.refusals())
