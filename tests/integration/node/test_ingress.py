@@ -46,7 +46,7 @@ async def test_the_app_learns_the_address_that_the_browser_used(front: FrontDoor
 async def test_a_host_that_is_not_ours_is_refused(front: FrontDoor, host: str) -> None:
     async with front.request("/", headers={"Host": host, "Authorization": f"Bearer {TOKEN}"}) as answer:
         assert answer.status == 400
-        assert "no address of this cloud" in (await answer.json())["errors"][0]["message"]
+        assert "is not an address of this cloud" in (await answer.json())["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("app", ["", "photos"])
