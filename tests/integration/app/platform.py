@@ -79,7 +79,7 @@ class Recorder:
 
     def run(self, token: str, app: str) -> RunContext:
         if token != f"{app}-token":
-            raise Forbidden(f"this is no open run of {app}")
+            raise Forbidden(f"this is not an open run of {app}")
         return RunContext("run1")
 
     def callers(self, app: str) -> Mapping[str, Mapping[str, int]]:

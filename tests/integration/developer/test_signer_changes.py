@@ -1,4 +1,4 @@
-"""An upgrade that another key has signed, or none, is said to be so where the owner decides."""
+"""If another key has signed an upgrade, or no key, the owner is warned when deciding."""
 
 from __future__ import annotations
 
