@@ -203,7 +203,7 @@ class Apps:
         self._aftercare.start()
 
     async def stop_all(self) -> None:
-        """End every process, politely first; what was in progress is gone on with at the next start."""
+        """Stop every process, with SIGTERM first; work in progress continues at the next start."""
         self._arrivals.stop()
         await self._aftercare.stop()
         await self._local.stop_all()

@@ -38,11 +38,12 @@ AS_ASKED = (
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """`folder`: holds a folder per app. `runtime`: for the gateways' sockets, short, 0700. `sdk`: the `pcloud`
-    package that apps get. `bundled`: the folder of the apps that come with PCloud (their content may run unconfined
-    without being asked for). `files`: where what they fetch on first use is kept. `overrides`: settings by app that
-    replace those of its manifest. `init_seconds`: how long an init action is retried. `nats_url`: where apps find the
-    bus. `machine`: what there is to make sandboxes of; `unconfined`: make none."""
+    """`folder`: holds a folder per app. `runtime`: for the gateways' sockets; a short path, mode 0700. `sdk`: the
+    `pcloud` package that apps get. `bundled`: the folder of the apps that come with PCloud (unmodified, they may run
+    unconfined without confirmation). `files`: where files that they fetch on first use are kept. `overrides`:
+    settings by app that replace those of its manifest. `init_seconds`: how long an init action is retried.
+    `nats_url`: where apps find the bus. `machine`: the machine's means of sandboxing; `unconfined`: run apps without
+    sandboxes."""
 
     folder: Path
     runtime: Path

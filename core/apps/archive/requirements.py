@@ -41,17 +41,17 @@ def check_lock(text: str, file: str) -> None:
 
 
 def leave_out(text: str, names: Collection[str]) -> str:
-    """A checked lock without the packages called so, and without its comments; '' when nothing is left."""
+    """Return a checked lock without the packages in `names` and without comments; '' if nothing is left."""
     return "".join(f"{line}\n" for name, line in _lines(text) if name not in names)
 
 
 def keep_only(text: str, names: Collection[str]) -> str:
-    """A checked lock with the packages called so alone, and without its comments."""
+    """Return a checked lock with only the packages in `names`, without comments."""
     return "".join(f"{line}\n" for name, line in _lines(text) if name in names)
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Each line of a checked lock with the package that it belongs to."""
+    """Yield each line of a checked lock with the package that it belongs to."""
     name = ""
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):

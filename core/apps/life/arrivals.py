@@ -43,12 +43,12 @@ class Arrivals:
             raise
 
     async def bundled(self, name: str) -> bytes:
-        """The archive of an app that comes with PCloud, for which files may have to be fetched; raises `NotFound` or why
-        they can't be."""
+        """Return the archive of an app that comes with PCloud, fetching missing files; raises `NotFound`, or the reason
+        why they can't be fetched."""
         return await asyncio.to_thread(self._admission.bundled.archive, name, self._keep_fetching)
 
     def stop(self) -> None:
-        """End what is being fetched."""
+        """Stop fetching files."""
         self._stopping = True
 
     def _keep_fetching(self, what: str, done: int, total: int) -> None:

@@ -28,7 +28,7 @@ class Inside:
 
 
 class InsideConnector(DiallingConnector):
-    """An aiohttp client with it talks to one app."""
+    """An aiohttp connector to one app; the host of an address is ignored."""
 
     def __init__(self, address: Inside, *, limit: int = 100):
         super().__init__(address.connect, limit=limit)
