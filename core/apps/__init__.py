@@ -1,15 +1,16 @@
 """Apps, from an archive to a running process and back.
 
     archive    an app as one file, read without trusting it
-    signing    who made it
-    review     whether it may come in, and what the owner reads first
-    life       arrival, installation, pause, upgrade, rollback, removal, step by step
-    process    its folders, environment, door to core and process on this node
-    sandbox    what keeps it apart from the machine and from other apps
-    egress     which hosts outside it may reach
-    tree       folders that an app fills, walked without trusting them
+    signing    who made an archive
+    review     whether an app may be installed, and what the owner reads first
+    life       arrival, installation, pause, upgrade, rollback and removal, step by step
+    process    an app's folders, environment, connection to core and process on this node
+    sandbox    what separates an app from the machine and from other apps
+    egress     which outside hosts an app may reach
+    tree       reading and removing folders that an app fills, without trusting them
 
-`Apps` is what the owner asks; `protocols` is what apps need of the rest of core; `record` is how an app stands in the log.
+`Apps` is the interface for the owner's requests; `protocols` names what apps need from the rest of core; `record`
+writes an app's state to the log.
 """
 
 from core.apps.apps import Apps

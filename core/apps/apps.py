@@ -1,7 +1,7 @@
-"""The applications of this cloud, as this node sees and runs them: what the owner asks for, and the node's own life.
+"""The apps of this cloud, as this node runs them: the owner's requests, and start and stop with the node.
 
-What is installed stands in the log alone (`core/App`, `core/Grant`); this node's part of it can be made again from
-there. An app that was on its way in, up, back or out when the node died is gone on with at the next start.
+The log alone records what is installed (`core/App`, `core/Grant`); this node's files can be made again from it. If
+the node dies during an installation, upgrade, rollback or removal, the next start continues it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ log = logging.getLogger("pcloud.app")
 
 
 class Apps:
-    """`start_all` begins, `stop_all` ends; in between at most one thing at a time is done to each app."""
+    """Call `start_all` first and `stop_all` last; in between, work on one app is serialized."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Apps:
         on_limit: Callable[[str, str, str], None] = lambda app, kind, detail: None,
         egress: Egress | None = None,
     ):
-        # Apps have another working folder than core.
+        # Core and the apps have different working folders.
         settings = replace(settings, folder=settings.folder.absolute(), runtime=settings.runtime.absolute())
         self._nodes = AppNodes(directory, commands)
         reach = Reach(directory, Ports(settings.folder), egress or Egress())
@@ -87,17 +87,17 @@ class Apps:
 
     @property
     def warning(self) -> str:
-        """One line for the owner where apps run without a sandbox, with what to do; '' where they run in one."""
+        """A one-line warning, with what to do, if apps run without a sandbox; '' if they run in one."""
         return self._parts.settings.warning
 
-    # --- coming and going ---------------------------------------------------------------------------------------------
+    # --- installing and removing ---------------------------------------------------------------------------------------------
 
     async def review(self, archive: bytes | Path) -> Review:
-        """What the owner has to know before this archive (in memory, or `staged`) is installed; see `Arrivals.review`."""
+        """Return what the owner has to know before installing this archive (in memory, or `staged`); see `Arrivals.review`."""
         return await self._arrivals.review(archive)
 
     async def bundled(self, name: str) -> bytes:
-        """The archive of an app that comes with PCloud; raises `NotFound`."""
+        """Return the archive of an app that comes with PCloud; raises `NotFound`."""
         return await self._arrivals.bundled(name)
 
     async def list_bundled(self) -> list[dict[str, str]]:
@@ -108,13 +108,13 @@ class Apps:
         self, archive: bytes | Path, *, approve: Approve, unconfined: bool = False, hand_over: bool = False,
         progress: Progress = quiet,
     ) -> App:  # fmt: skip
-        """Check, ask for what is new, and bring the app up, or up to this version; see `Arrivals.install`."""
+        """Check the archive, ask for new grants, and install the app or upgrade it to this version; see `Arrivals.install`."""
         return await self._arrivals.install(
             archive, approve=approve, unconfined=unconfined, hand_over=hand_over, progress=progress
         )
 
     async def rollback(self, name: str, *, progress: Progress = quiet) -> App:
-        """Back to the version before the last upgrade; raises `Conflict` when there is none."""
+        """Return to the version before the last upgrade; raises `Conflict` if the app was not upgraded."""
 
         def work(app: App) -> Coroutine[Any, Any, None]:
             check_can_roll_back(app)
@@ -123,10 +123,12 @@ class Apps:
         return await self._do(name, work)
 
     async def remove(self, name: str, *, forget: bool = False, progress: Progress = quiet) -> None:
-        """Stop the app and take it out; its data, in the graph and in its own folder, stays unless it is to be forgotten: also
-        that of an app which was removed before.
+        """Stop the app and uninstall it.
 
-        Raises `NotFound`, or `Conflict` while another app can't do without it.
+        Its data, in the graph and in its own folder, is kept unless `forget` is set; `forget` also works for an app
+        that was removed earlier.
+
+        Raises `NotFound`, or `Conflict` if another app requires this one.
         """
         async with self._local.deciding:
             check_can_go(name, {other.name: other.manifest for other in self._nodes.all()})
@@ -136,20 +138,20 @@ class Apps:
             task = self._local.begin(name, self._removals.go_on(app, progress))
         await asyncio.shield(task)
 
-    # --- standing still and going on ----------------------------------------------------------------------------------
+    # --- pausing and resuming ----------------------------------------------------------------------------------
 
     async def pause(self, name: str, reason: str = "you paused it") -> App:
-        """Stop the app, keep its places in the log; it stays PAUSED until it is resumed. `reason`: what the owner reads."""
+        """Stop the app and keep its positions in the log; it stays PAUSED until it is resumed. `reason` is shown to the owner."""
 
         def work(app: App) -> Coroutine[Any, Any, None]:
             if app.state not in (AppState.RUNNING, AppState.PAUSED):
-                raise Conflict(f"{name} is {app.state}: only an app that runs can be paused")
+                raise Conflict(f"{name} is {app.state}: only a running app can be paused")
             return self._pauses.pause(app, reason)
 
         return await self._do(name, work)
 
     async def resume(self, name: str) -> App:
-        """Let a paused app go on, or try again what FAILED or was given up on its way."""
+        """Resume a paused app, or retry one that FAILED or whose installation was abandoned."""
 
         def work(app: App) -> Coroutine[Any, Any, None]:
             if app.state is AppState.PAUSED:
@@ -163,25 +165,29 @@ class Apps:
         return await self._do(name, work)
 
     async def restart(self, name: str) -> App:
-        """End the app's process and start it anew; raises `Conflict` for an app that does not run."""
+        """Stop the app's process and start a new one; raises `Conflict` if the app is not running."""
         return await self._do(name, self._pauses.restart)
 
     async def set_grant(self, name: str, grant_id: str, approved: bool) -> App:
-        """Give or withdraw one grant, at once: the view changes and open connections are cut. Without one that it can't
-        do without the app is paused; it goes on when that is given again. Raises `NotFound`."""
+        """Approve or withdraw one grant, at once: the app's view changes and its open connections are closed.
+
+        Withdrawing a required grant pauses the app; approving it again resumes it. Raises `NotFound`.
+        """
         return await self._decisions.set_grant(name, grant_id, approved)
 
     async def set_limits(self, name: str, changes: Mapping[str, Any]) -> App:
-        """Other limits than the manifest asks for: `memory`, `processes`, `disk` and `graph` (0: none); None is the
-        manifest's again. A running app starts again with them, but for `graph`, which holds at once; a paused one stays
-        paused. Raises `Rejected`, `NotFound` or `Conflict`."""
+        """Set limits in place of the manifest's: `memory`, `processes`, `disk` and `graph` (0: unlimited); None
+        restores the manifest's value.
+
+        A running app restarts with the new limits, except for `graph`, which applies at once; a paused one stays
+        paused. Raises `Rejected`, `NotFound` or `Conflict`.
+        """
         return await self._decisions.set_limits(name, changes)
 
     # --- the node's life ----------------------------------------------------------------------------------------------
 
     async def start_all(self) -> None:
-        """Start every installed app and go on with what was interrupted. One that can't be started is tried again by
-        itself."""
+        """Start every installed app and continue what was interrupted. Retry apps that can't be started."""
         await asyncio.to_thread(end_leftovers, self._parts.settings.folder, self._parts.settings.machine.cgroups)
         await asyncio.to_thread(self.staged.clear)
         apps = self._nodes.all()
@@ -197,16 +203,16 @@ class Apps:
         self._aftercare.start()
 
     async def stop_all(self) -> None:
-        """End every process, politely first; what was in progress is gone on with at the next start."""
+        """Stop every process, with SIGTERM first; work in progress continues at the next start."""
         self._arrivals.stop()
         await self._aftercare.stop()
         await self._local.stop_all()
 
     async def settled(self) -> None:
-        """Wait until what `start_all` began is done."""
+        """Wait until the work that `start_all` began is done."""
         await self._local.settled()
 
-    # --- what others ask ----------------------------------------------------------------------------------------------
+    # --- queries ----------------------------------------------------------------------------------------------
 
     async def list(self) -> list[AppStatus]:
         """All apps by name."""
@@ -214,7 +220,7 @@ class Apps:
         return [self._status(app) for app in apps]
 
     async def vitals(self) -> list[AppVitals]:
-        """How each app on this node is, by name."""
+        """Measurements of each app on this node, by name."""
         instances = [instance for _, instance in sorted(self._local.instances.items())]
         return await asyncio.to_thread(lambda: [vitals_of(instance) for instance in instances])
 
@@ -223,36 +229,35 @@ class Apps:
         return self._nodes.get(name)
 
     async def detail(self, name: str) -> dict[str, Any]:
-        """All that the owner may want to know of one app, as JSON."""
+        """Everything about one app that the owner may want to see, as JSON."""
         app = await self.get(name)
         return {**self._status(app).as_dict(), **await detail_of(app, self._parts, self._upgrades)}
 
     async def logs(self, name: str, lines: int = 100) -> list[str]:
-        """The newest lines that the app said, oldest first."""
+        """The newest lines of the app's log, oldest first."""
         await self.get(name)
         return await asyncio.to_thread(tail, self._parts.folders(name).log, lines)
 
     def follow(self, name: str, lines: int = 100) -> AsyncIterator[str | None]:
-        """The same, then each line as it comes, for ever; None when there is nothing new for a moment."""
+        """Yield the newest lines, then each new line without end; None if no line arrived for a moment."""
         return follow(self._parts.folders(name).log, lines)
 
     def web_address(self, name: str) -> tuple[str, int] | Inside | None:
-        """Where the app's own web server listens on this node; None for an app without one, or while it is not
-        running."""
+        """The address of the app's own web server on this node; None if it has no server or is not running."""
         return self._local.web_address(name)
 
     def web_key(self, name: str) -> bytes:
-        """The key that signs who visits the app's pages; raises `NotFound`."""
+        """The key that signs the identity of visitors to the app's pages; raises `NotFound`."""
         return self._local.web_key(name)
 
     def web_names(self) -> list[tuple[str, str, str]]:
-        """Name, title and author of each app on this node that has pages, by title."""
+        """Name, title and author of each app on this node that has web pages, by title."""
         return self._local.web_names()
 
     # --- within -------------------------------------------------------------------------------------------------------
 
     def _pause_later(self, name: str, reason: str) -> None:
-        """Asked for by the app's own instance, which ends meanwhile; what is being done to the app comes first."""
+        """Pause on behalf of the app's own instance, which is ending; running work on the app finishes first."""
 
         async def pause() -> App:
             await self._local.idle(name)
@@ -272,7 +277,7 @@ class Apps:
         return status_of(app, self._local.instances.get(app.name), trouble)
 
     async def _do(self, name: str, work: Callable[[App], Coroutine[Any, Any, None]]) -> App:
-        """Something to one app, whoever waits for it."""
+        """Run `work` on one app to its end, even if the caller is cancelled."""
         async with self._local.deciding:
             app = await self.get(name)
             self._local.check_idle(name)
@@ -283,7 +288,7 @@ class Apps:
         return await self.get(name)
 
     def _begin(self, app: App) -> None:
-        """Bring the app to where its node says, however often that takes."""
+        """Bring the app to its recorded state, with as many attempts as that takes."""
         name, waiting = app.name, app.state not in (AppState.INSTALLING, AppState.UPGRADING)
         self._local.begin(name, self._local.keep_trying(name, lambda: self._see_to(name)), waiting=waiting)
 
@@ -291,19 +296,19 @@ class Apps:
         self._local.begin(app.name, self._pauses.restart(app), waiting=True)
 
     async def _see_to(self, name: str) -> None:
-        """Once. Raises why it is to be tried again."""
+        """Make one attempt; raises the reason to try again."""
         app = self._nodes.find(name)
         try:
             if app is not None:
                 await self._go_on(app)
         except Exception:
-            # What failed for good, and is written down, has been told.
+            # A final failure is recorded and has been logged.
             if (now := self._nodes.find(name)) and is_stranded(now, started=self._local.started(name)):
                 raise
         self._local.troubles.pop(name, None)
 
     async def _start(self, app: App) -> None:
-        """What a node does for each app when it starts."""
+        """Run a node's start-up steps for one app."""
         instance = await self._local.make(app)
         try:
             await Installation(instance, self._parts, quiet, recorded=False).start()

@@ -1,4 +1,4 @@
-"""One app as its page shows it: grants in words, the steps that it went through, its triggers, the way back."""
+"""One app as its page in the console shows it: grants in words, its recorded steps, its triggers, and what a rollback would lose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from projections.directory import App
 
 __all__ = ["detail_of"]
 
-# Steps that are shown, the newest.
+# Number of steps shown, the newest.
 STEPS = 200
 SHOWN = ("version", "state", "step", "error")
 
@@ -52,7 +52,7 @@ async def detail_of(app: App, parts: AppParts, upgrades: Upgrades) -> dict[str, 
 
 
 async def history_of(app: App, parts: AppParts) -> list[dict[str, Any]]:
-    """The newest steps, oldest first, from the log."""
+    """Return the newest steps from the log, oldest first."""
     ref = app_ref(app.name)
     last = await parts.store.last_event(ref)
     found: deque[dict[str, Any]] = deque(maxlen=STEPS)

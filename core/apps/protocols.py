@@ -1,4 +1,4 @@
-"""What the app manager needs of the rest of core, and nothing more; `core.node.bootstrap` hands the real ones in."""
+"""The protocols of the services that apps need from the rest of core; `core.node.bootstrap` passes the real ones in."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ class Commands(Protocol):
     async def write(self, actor: str, changes: Sequence[NodeChange], *, key: str | None = None) -> Revision: ...
 
     async def forget_types(self, actor: str, app: str, progress: Callable[[int], None] = ...) -> int:
-        """Take the entities of the app's types out of every view and out of the log, and its fields from others'; how
-        many there were. The app's catalog must be known still."""
+        """Remove the entities of the app's types from every view and from the log, and its fields from others'
+        entities; returns the number of entities. The app's catalog must still be known."""
         ...
 
 
 class GraphQuota(Protocol):
     def used(self, app: str) -> int:
-        """Bytes that the app has written into the graph."""
+        """Bytes that the app has written to the graph."""
         ...
 
     def problem(self, app: str) -> str:
-        """Why the app's writes are refused now, '' when they are not."""
+        """Why the app's writes are refused now, '' if they are accepted."""
         ...
 
 
 class BusUsers(Protocol):
-    """The embedded nats-server, as far as apps sign in there."""
+    """The embedded nats-server's users, as far as apps sign in there."""
 
     async def set_app_users(self, users: Mapping[str, str]) -> None: ...
 
 
 class Archives(Protocol):
-    """Archives by their sha256; from file to file, never whole in memory. `sweep`: removes what killed uploads left."""
+    """Archives by their sha256, copied from file to file and never held in memory whole. `sweep` removes the remains of killed uploads."""
 
     async def put(self, name: str, source: bytes | Path) -> None: ...
     async def fetch(self, name: str, target: Path) -> None: ...
@@ -74,7 +74,7 @@ class Answer(Protocol):
 
 
 class OpenRuns(Protocol):
-    """The runs that are open now, by the token that an app gives back."""
+    """The open runs, by the token that an app returns."""
 
     def open(self, context: RunContext, app: str) -> str: ...
     def close(self, token: str) -> None: ...
@@ -95,34 +95,37 @@ class Calls(Protocol):
     ) -> str: ...  # fmt: skip
 
     def callers(self, app: str) -> Mapping[str, Mapping[str, int]]:
-        """Who may call which of the app's actions, and since when; raises `Forbidden` for an app that need not know."""
+        """Return who may call which of the app's actions, and since when; raises `Forbidden` for an app that does not need to know."""
         ...
 
     async def callers_told(self) -> None:
-        """Wait, for some seconds at most, until the apps that need to know have heard who lost a right to call them."""
+        """Wait, for a few seconds at most, until the apps concerned have received the loss of a caller's rights."""
         ...
 
     def run(self, token: str, app: str) -> RunContext:
-        """Raises `Forbidden` unless `token` stands for an open run of `app`."""
+        """Return the run's context; raises `Forbidden` unless `token` belongs to an open run of `app`."""
         ...
 
     def lost(self, app: str) -> None:
-        """The app's process on this node has ended: what it was working on fails now."""
+        """The app's process on this node has ended: fail the calls that it was working on."""
         ...
 
 
 class Visits(Protocol):
-    """Who visits the apps' own web servers now; `core.front.ingress.visits.Visits` is one."""
+    """The current visitors of the apps' own web servers; implemented by `core.front.ingress.visits.Visits`."""
 
     def visitor(self, app: str, header: str) -> Caller:
-        """Who `header` says visits `app`; raises `Forbidden` for what core did not say, or not of a visit of now."""
+        """Return the visitor of `app` that `header` names; raises `Forbidden` if core did not sign it or the visit is over."""
         ...
 
 
 class Processor(Protocol):
-    """The event processor: `attach` makes the consumers of the app's triggers, or finds them; `detach` removes them.
-    `suspend`: as before `attach`, the places in the log stay. `retire`: gives up those of triggers of another version.
-    `run_init`: an init action as a run, once for each number of an installation."""
+    """The event processor.
+
+    `attach` creates the consumers of the app's triggers, or finds them; `detach` removes them. `suspend` undoes
+    `attach` and keeps the positions in the log. `retire` gives up the positions of triggers of another version.
+    `run_init` runs an init action once for each installation number.
+    """
 
     async def attach(self, app: App) -> None: ...
     async def detach(self, app: str, *, forget: bool = False) -> None: ...
@@ -138,5 +141,5 @@ class Api(Protocol):
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse: ...
 
     async def disconnect(self, whom: Callable[[Caller], bool]) -> None:
-        """Close the open connections of these callers."""
+        """Close the open connections of the callers that match."""
         ...

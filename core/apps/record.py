@@ -1,4 +1,4 @@
-"""How an installed app is written to the log: the node `core/App`; `projections.directory` reads it."""
+"""How an installed app is written to the log, as the node `core/App`; `projections.directory` reads it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def app_ref(name: str) -> Ref:
 
 
 def app_values(manifest: Manifest, archive: str, schema: str, catalog: str) -> dict[str, Any]:
-    """The fields of an app's node that follow from its archive; None takes away what another one left there."""
+    """The fields of an app's node that follow from its archive; None clears what another version left in a field."""
     return {
         "name": manifest.name,
         "version": manifest.version,

@@ -1,4 +1,4 @@
-"""What the app manager is told at its start."""
+"""The settings of the app manager."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["AppSettings", "Supervision"]
 
 @dataclass(frozen=True, slots=True)
 class Supervision:
-    """How processes are watched; seconds and bytes. `healthy`: running this long forgets earlier failures. `settle`:
-    running this long counts as started during an installation, and `start` bounds the wait for it. `log_lines`,
-    `log_rate`: lines and bytes that an app may say each second, on average over ten."""
+    """How processes are supervised; seconds and bytes. `healthy`: running this long resets the count of failures.
+    `settle`: running this long counts as started during an installation, and `start` bounds the wait for it.
+    `log_lines`, `log_rate`: lines and bytes that an app may log each second, on average over ten seconds."""
 
     stop: float = 10.0
     back_off: float = 0.5
@@ -38,11 +38,12 @@ AS_ASKED = (
 
 @dataclass(frozen=True, slots=True)
 class AppSettings:
-    """`folder`: holds a folder per app. `runtime`: for the gateways' sockets, short, 0700. `sdk`: the `pcloud`
-    package that apps get. `bundled`: the folder of the apps that come with PCloud (their content may run unconfined
-    without being asked for). `files`: where what they fetch on first use is kept. `overrides`: settings by app that
-    replace those of its manifest. `init_seconds`: how long an init action is retried. `nats_url`: where apps find the
-    bus. `machine`: what there is to make sandboxes of; `unconfined`: make none."""
+    """`folder`: holds a folder per app. `runtime`: for the gateways' sockets; a short path, mode 0700. `sdk`: the
+    `pcloud` package that apps get. `bundled`: the folder of the apps that come with PCloud (unmodified, they may run
+    unconfined without confirmation). `files`: where files that they fetch on first use are kept. `overrides`:
+    settings by app that replace those of its manifest. `init_seconds`: how long an init action is retried.
+    `nats_url`: where apps find the bus. `machine`: the machine's means of sandboxing; `unconfined`: run apps without
+    sandboxes."""
 
     folder: Path
     runtime: Path
@@ -61,15 +62,15 @@ class AppSettings:
 
     @property
     def confines(self) -> bool:
-        """Apps run in sandboxes."""
+        """Return True if apps run in sandboxes."""
         return self.machine.confines and not self.unconfined
 
     @property
     def warning(self) -> str:
-        """One line for the owner where apps run without a sandbox, with what to do; '' where they run in one."""
+        """A one-line warning, with what to do, if apps run without a sandbox; '' if they run in one."""
         return AS_ASKED if self.unconfined else self.machine.warning
 
     @property
     def sandbox(self) -> str:
-        """What keeps apps apart: bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
+        """The kind of sandbox: bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
         return self.machine.kind if self.confines else "unconfined"

@@ -1,4 +1,4 @@
-"""How one app is doing: what the log says of it and what its process does on this node."""
+"""The status of one app: its state in the log and its process on this node."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["AppStatus", "status_of"]
 
 @dataclass(frozen=True, slots=True)
 class AppStatus:
-    """`state`: as in the log (INSTALLING, UPGRADING, RUNNING, PAUSED, FAILED, REMOVING), `step` the newest
-    on its way there; `previous`: the version that a rollback leads to, '' for none. `process`: starting, running, backing-off,
-    stopped or failed, '' for an app without one; `reason`: why it is not running. `seconds`: how long it has been
-    so. `restarts`: since the node started. `author`: who made it, in few words.
-    `sandbox`: bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
+    """`state`: as in the log (INSTALLING, UPGRADING, RUNNING, PAUSED, FAILED, REMOVING), `step`: the newest step
+    towards it; `previous`: the version that a rollback returns to, '' if it has no earlier one. `process`: starting,
+    running, backing-off, stopped or failed, '' for an app without one; `reason`: why it is not running. `seconds`:
+    time in this process state. `restarts`: since the node started. `author`: who made it, in few words. `sandbox`:
+    bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
 
     name: str
     title: str

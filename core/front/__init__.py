@@ -1,4 +1,5 @@
-"""What listens: the web server and which origin a request is for (`http`, `ingress`), the console, the administration socket, metrics.
+"""Everything that listens: the web server and the origins that it serves (`http`, `ingress`), the console, the
+administration socket, metrics.
 
-Cookies are set in `ingress.signin`. What a request means is decided by those below; here it finds its way.
+Cookies are set in `ingress.signin`. This wing routes requests; the wings below decide what they do.
 """

@@ -1,6 +1,6 @@
-"""The administration socket: what the CLI asks of the node beyond GraphQL.
+"""The administration socket: the CLI's access to the node beyond GraphQL.
 
-It is a unix socket in the node's private folder (mode 0700): who can open it is the owner.
+It is a unix socket in the node's private folder (mode 0700): only the owner can open it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pcloud.errors import NotFound, PCloudError, Rejected
 __all__ = ["admin_application"]
 
 log = logging.getLogger("pcloud.admin")
-# Archives are no part of it: they are written to the disk as they come.
+# Archives are excepted: they are streamed to the disk.
 LARGEST_BODY = 64 * 2**20
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -30,7 +30,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell an error in the form in which the API tells its own."""
+    """Return an error in the form of the API's own errors."""
     try:
         return await handler(request)
     except PCloudError as error:
@@ -38,7 +38,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 def admin_application(node: Any) -> web.Application:
-    """Routes over a `core.node.node.Node`."""
+    """Routes over a `core.node.bootstrap.Node`."""
     routes = web.RouteTableDef()
 
     @routes.get("/graphql")  # a websocket, for subscriptions
@@ -94,20 +94,20 @@ def admin_application(node: Any) -> web.Application:
     async def run(request: web.Request) -> web.StreamResponse:
         command = {"retry": node.processor.retry, "dismiss": node.processor.dismiss}.get(request.match_info["what"])
         if command is None:
-            raise NotFound("a run can be retried or dismissed")
+            raise NotFound("unknown action: a run can be retried or dismissed")
         await command(request.match_info["id"])
         return web.json_response({"id": request.match_info["id"]})
 
     @routes.get("/nats")
     async def nats(request: web.Request) -> web.StreamResponse:
-        """Environment variables for the nats CLI; they travel over the private socket only. Core's own credentials for
-        `?write=true`, else those that can only look."""
+        """Environment variables for the nats CLI; they only travel over this private socket. Core's own credentials
+        with `?write=true`, else read-only ones."""
         user = node.server.core if request.query.get("write") == "true" else node.server.inspector
         return web.json_response({"NATS_URL": node.server.url, "NATS_USER": user.user, "NATS_PASSWORD": user.password})
 
     @routes.post("/signin-link")
     async def link(request: web.Request) -> web.StreamResponse:
-        """`?private=true`: at the address that other programs on this machine can't guess."""
+        """With `?private=true`, the link has the address that other programs on this machine can't guess."""
         private = request.query.get("private") == "true"
         if private and not node.private_address:
             raise Rejected(
@@ -117,8 +117,8 @@ def admin_application(node: Any) -> web.Application:
 
     @routes.post("/owner/reset")
     async def reset(request: web.Request) -> web.StreamResponse:
-        """A new credential without the present one, which ends all sessions; `?devices=true`: revokes the devices as well. `kept`: why
-        the storage keys of a device could not be revoked, by its id."""
+        """Make a new credential without the present one, which ends all sessions; `?devices=true` revokes the devices
+        as well. `kept`: why a device's storage keys could not be revoked, by the device's id."""
         credential = await node.change_credential()
         active = [one["id"] for one in node.devices.list() if one["state"] == "active"]
         kept: dict[str, str] = {}
@@ -126,7 +126,7 @@ def admin_application(node: Any) -> web.Application:
         for id in revoked:
             try:
                 await node.devices.revoke(id)
-            except PCloudError as error:  # the token is gone nevertheless, and the new credential has to be told
+            except PCloudError as error:  # the token is revoked anyway, and the new credential must be returned
                 kept[id] = error.message
         return web.json_response(
             {"credential": credential, "devices": len(active), "revoked": len(revoked), "kept": kept}

@@ -1,6 +1,6 @@
-"""The routes of the administration that are about apps; the command line and the console are built on them.
+"""The administration's routes for apps, which the command line and the console use.
 
-What takes long answers with a line for each step, `{"step", "detail"}`, and last `{"result"}` or `{"error"}`.
+Long operations answer with a line for each step, `{"step", "detail"}`, and a last line `{"result"}` or `{"error"}`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Progress = Callable[[str, str], None]
 
 
 def app_routes(node: Any) -> web.RouteTableDef:
-    """Over a `core.node.node.Node`."""
+    """Routes over a `core.node.bootstrap.Node`."""
     routes = web.RouteTableDef()
 
     @routes.get("/apps")
     async def apps(request: web.Request) -> web.StreamResponse:
-        """`?bundled=true`: those that come with PCloud, installed or not."""
+        """With `?bundled=true`: the apps that come with PCloud, installed or not."""
         if request.query.get("bundled") == "true":
             return web.json_response(await node.apps.list_bundled())
         return web.json_response([asdict(status) for status in await node.apps.list()], dumps=dumps)
@@ -44,15 +44,16 @@ def app_routes(node: Any) -> web.RouteTableDef:
 
     @routes.post("/apps/review")
     async def review(request: web.Request) -> web.StreamResponse:
-        """Of the archive in the body, or `?bundled=NAME`; it is kept aside under the answer's `archive`."""
+        """Review the archive in the body, or `?bundled=NAME`; it is then staged under the answer's `archive`."""
         archive = await archive_of(node, request)
         async with archive_audited(node.audit, archive.name):
             return web.json_response((await node.apps.review(archive)).as_dict(), dumps=dumps)
 
     @routes.post("/apps")
     async def install(request: web.Request) -> web.StreamResponse:
-        """`?archive=SHA256` of one that was reviewed, with `approve`: all, or ids of grants, which are approved for these bytes alone; or
-        the archive in the body, with all or none. `hand-over=true`: it gets what another author's app of its name has stored."""
+        """Install a reviewed archive with `?archive=SHA256` and `approve`: all, or ids of grants, which are approved
+        for these bytes alone; or install the archive in the body with `approve` all or none. `hand-over=true`: it
+        gets the data that another author's app of its name has stored."""
         approved = request.query.get("approve", "")
         if approved not in ("", "all") and "archive" not in request.query:
             raise Rejected("grants are approved for one archive: name the reviewed one with ?archive=SHA256")
@@ -67,7 +68,7 @@ def app_routes(node: Any) -> web.RouteTableDef:
                         archive, approve=approve, unconfined=unconfined, hand_over=hand_over, progress=progress
                     )
             finally:
-                # One that was reviewed waits on, for another try.
+                # A reviewed archive stays staged for another attempt.
                 if "archive" not in request.query:
                     node.apps.staged.drop(archive)
             return {"app": app.name, "version": app.version, "state": app.state.value}
@@ -102,7 +103,8 @@ def app_routes(node: Any) -> web.RouteTableDef:
 
     @routes.post("/apps/{name}/limits")
     async def limits(request: web.Request) -> web.StreamResponse:
-        """`{"memory", "processes", "disk", "graph"}`, those that change: bytes, a count; null is what the manifest says."""
+        """`{"memory", "processes", "disk", "graph"}`: the limits that change, in bytes or as a count; null restores the
+        manifest's value."""
         changes = await request.json()
         if not isinstance(changes, dict):
             raise Rejected('say which limits change: {"memory": 1073741824}')
@@ -113,8 +115,8 @@ def app_routes(node: Any) -> web.RouteTableDef:
     @routes.delete("/apps/{name}")
     async def remove(request: web.Request) -> web.StreamResponse:
         name, forget = request.match_info["name"], request.query.get("forget") == "true"
-        if not forget:  # of what was removed before, something may be left
-            await node.apps.get(name)  # what is not there is no line of an answer that has begun
+        if not forget:  # an app that was removed earlier may have left data
+            await node.apps.get(name)  # raises NotFound before the answer begins
 
         async def work(progress: Progress) -> Any:
             await node.apps.remove(name, forget=forget, progress=progress)
@@ -134,19 +136,19 @@ def app_routes(node: Any) -> web.RouteTableDef:
 
 
 async def archive_of(node: Any, request: web.Request) -> Path:
-    """The file of an archive that waits, is bundled, or comes in the body; its name is its sha256."""
+    """Return the file of an archive that is staged, bundled, or in the body; its name is its sha256."""
     staged = node.apps.staged
     if sha256 := request.query.get("archive", ""):
         return await asyncio.to_thread(staged.place, sha256)
     if bundled := request.query.get("bundled", ""):
         return await asyncio.to_thread(staged.put, await node.apps.bundled(bundled))
     if not request.body_exists:
-        raise NotFound("there is no archive: send one as the body, or name a reviewed one with ?archive=SHA256")
+        raise NotFound("the request has no archive: send one as the body, or name a reviewed one with ?archive=SHA256")
     return await staged.receive(request.content.iter_chunked(PIECE))
 
 
 async def follow(request: web.Request, lines: Any) -> web.StreamResponse:
-    """`{"line"}` for each until the client leaves."""
+    """Send `{"line"}` for each line until the client disconnects."""
     response = await prepared(request)
     with suppress(ConnectionError):
         async for line in lines:
@@ -164,7 +166,7 @@ def number(text: str) -> int:
 
 
 def approver(approved: str) -> Callable[[Sequence[Grant]], Awaitable[Mapping[str, bool]]]:
-    """The owner's answer to each grant, by the grant's id: 'all', or the ids that were approved, with commas."""
+    """Return the owner's answer to each grant, by its id. `approved`: 'all', or the approved ids, separated by commas."""
     ids = set(approved.split(","))
 
     async def approve(grants: Sequence[Grant]) -> Mapping[str, bool]:

@@ -1,4 +1,4 @@
-"""What every answer to the world says: core's own, the apps' and a refusal by aiohttp's parser."""
+"""The headers of every HTTP answer: core's own, the apps' and a refusal by aiohttp's parser."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from core.front.ingress.pages import NOTHING
 
 __all__ = ["Arriving"]
 
-ALWAYS = CIMultiDict(SAFE)  # whose names are hashed already
-# One without a policy is no page and may do nothing.
+ALWAYS = CIMultiDict(SAFE)  # their names are hashed already
+# An answer without a policy is not a page and gets the strictest one.
 UNLESS_SAID = {"Referrer-Policy": "same-origin", "Content-Security-Policy": NOTHING}
 
 
 class Arriving(HookedRequest):
-    """A request of the world's. `always`: the same headers for `core.graph.api.answer`."""
+    """A request from the network. `always`: the same headers for `core.graph.api.answer`."""
 
     always: ClassVar[bytes] = "".join(f"{name}: {value}\r\n" for name, value in (SAFE | UNLESS_SAID).items()).encode()
 

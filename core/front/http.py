@@ -1,6 +1,6 @@
-"""The node's web server: finds out for which origin a request is and who asks, then hands it to the API or to an app.
+"""The node's web server: determines the origin and the caller of each request, then passes it to the API or to an app.
 
-It answers nothing without credentials but the sign-in page and `/healthz`, which says only that the node is up.
+Without credentials it serves only the sign-in page and `/healthz`, which says only that the node is up.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ from projections.directory import Session
 __all__ = ["Front", "WebApps", "error_response"]
 
 log = logging.getLogger("pcloud.http")
-LARGEST_BODY = 2**40  # bodies are streamed to apps, which have bounds of their own; the API has a small one of its own
+LARGEST_BODY = 2**40  # bodies are streamed to apps, which set their own bounds; the API has a small bound
 
-# Who was refused: the app whose page was asked for ('' core's own), the path, and why.
+# Receives refusals: the app whose page was requested ('' for core's own), the path, and the reason.
 Refused = Callable[[str, str, str], None]
 
 
-async def nobody(token: str) -> bool:
-    """No token is."""
+async def never(token: str) -> bool:
+    """No token is valid."""
     return False
 
 
 def bearer(request: web.Request) -> str:
-    """The token that the request brings; '' without one."""
+    """Return the request's bearer token; '' without one."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
 class WebApps(Protocol):
-    """What the front needs to know of the installed apps."""
+    """What the web server needs to know about the installed apps."""
 
     def web_address(self, name: str) -> tuple[str, int] | Inside | None: ...
     def web_key(self, name: str) -> bytes: ...
@@ -62,7 +62,8 @@ class WebApps(Protocol):
 
 
 class Front:
-    """`authenticate`: the caller that a bearer token belongs to now, or None. `watches`: whether a token is good for `/metrics` alone."""
+    """`authenticate` returns the caller to whom a bearer token belongs now, or None. `watches` returns True if a token
+    is valid for `/metrics` alone."""
 
     def __init__(
         self,
@@ -78,7 +79,7 @@ class Front:
         lasting: Lasting,
         refused: Refused = lambda app, path, why: None,
         metrics: Metrics | None = None,
-        watches: Callable[[str], Awaitable[bool]] = nobody,
+        watches: Callable[[str], Awaitable[bool]] = never,
     ):
         self._api = api
         self._apps = apps
@@ -95,14 +96,14 @@ class Front:
         self._attempts = Attempts()
 
     def runner(self, **settings: Any) -> web.ServerRunner:
-        """For `web.TCPSite`. There is no `web.Application`: which address means what is said here, and its router and signals would
-        cost each request a tenth of its time. `settings`: the runner's own."""
+        """A runner for `web.TCPSite`, without a `web.Application`: routes are decided here, and the application's
+        router and signals would cost each request a tenth of its time. `settings`: the runner's own."""
         loop = asyncio.get_running_loop()
 
         def arriving(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Arriving:
             return Arriving(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
 
-        serve: Any = self.serve  # its requests are those that `arriving` makes
+        serve: Any = self.serve  # its requests are made by `arriving`
         return web.ServerRunner(web.Server(serve, request_factory=arriving, access_log=None), **settings)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -119,10 +120,10 @@ class Front:
         if app is None:
             self._refused("", request.path, f"came for the host {request.host!r}, which is not ours")
             domain = self._domains.first
-            raise Rejected(f"{request.host!r} is no address of this cloud: use {domain} or APP.{domain}")
+            raise Rejected(f"{request.host!r} is not an address of this cloud: use {domain} or APP.{domain}")
         try:
             if from_elsewhere(request):
-                raise Forbidden("this request comes from a page of another origin, which may only lead here by a link")
+                raise Forbidden("this request comes from a page of another origin, which may only link to this page")
             if request.path == SIGN_OUT:
                 return await self._sign_in.leave(request)
             if app == CONSOLE:
@@ -135,7 +136,7 @@ class Front:
     async def _own_origin(self, request: web.Request) -> web.StreamResponse:
         path = request.path
         if request.headers.get("Service-Worker"):
-            raise Forbidden("no service worker is served here: it would see what other pages of this origin send")
+            raise Forbidden("service workers are not served here: one would see what other pages of this origin send")
         if path == "/healthz":
             return web.json_response({"up": True})
         if path == "/signin":
@@ -161,12 +162,12 @@ class Front:
         return answer
 
     async def _wrong(self, request: web.Request, credential: str) -> None:
-        """Write a wrong credential down, and return when it may be answered."""
+        """Record a wrong credential, and return when the answer may be sent."""
         self._refused("", request.path, f"a wrong {credential}, from {request.remote}")
         await self._attempts.slow(request.remote, credential)
 
     async def _caller(self, request: web.Request) -> Caller:
-        """Who asks at core's own origin: by bearer token, or by session from a page of this very origin."""
+        """Return the caller at core's own origin: by bearer token, or by session from a page of this origin."""
         if token := bearer(request):
             if caller := self._authenticate(token):
                 return caller
@@ -185,7 +186,7 @@ class Front:
         )
 
     async def _graph(self, request: web.Request, caller: Caller) -> web.StreamResponse:
-        """An answer is soon there; a websocket lasts as long as its caller's right to be here."""
+        """A GraphQL answer is short; a websocket lasts as long as its caller may be here."""
         if "Upgrade" not in request.headers:
             return await self._api.http(request, caller)
         with self._lasting.request(lambda: self._still(request, caller)):
@@ -266,10 +267,10 @@ button{{font:inherit;padding:.45rem 1rem;border:1px solid #8886;border-radius:.5
 
 
 async def go_on(request: web.Request) -> None:
-    """Tell a client that asks first to send its body."""
+    """Tell a client that sent `Expect: 100-continue` to send its body."""
     if request.version == HttpVersion11:
         if request.headers["Expect"].lower() != "100-continue":
-            raise web.HTTPExpectationFailed(text="only `Expect: 100-continue` is known here")
+            raise web.HTTPExpectationFailed(text="only `Expect: 100-continue` is supported here")
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 

@@ -1,4 +1,4 @@
-"""Answers of one JSON object a line, so that a terminal or a page can show each step as it happens."""
+"""Answers with one JSON object per line, so that a terminal or a page can show each step as it happens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINES = {"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"}
 async def as_lines(
     request: web.Request, work: Callable[[Callable[[str, str], None]], Awaitable[Any]]
 ) -> web.StreamResponse:
-    """Answer with a line for each step that `work` reports, and last its result or error. The work goes on if the client leaves."""
+    """Answer with a line for each step that `work` reports, and last its result or error. The work continues if the client disconnects."""
     response = await prepared(request)
     steps: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
@@ -54,7 +54,7 @@ def dumps(value: Any) -> str:
 
 
 async def prepared(request: web.Request) -> web.StreamResponse:
-    """The beginning of an answer of lines."""
+    """Return the started answer, before its first line."""
     response = web.StreamResponse(headers=LINES)
     await response.prepare(request)
     return response

@@ -1,1 +1,1 @@
-"""The owner, with a credential and browser sessions (`owner`), and the devices that were paired (`device`)."""
+"""The owner, with a credential and browser sessions (`owner`), and the owner's paired devices (`device`)."""

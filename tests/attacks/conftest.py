@@ -1,4 +1,4 @@
-"""A cloud with two apps of the same code: `other`, who minds its own business, and `attacker`, who does what the tests tell it."""
+"""A cloud with two apps of the same code: `other`, which is honest, and `attacker`, which does what the tests order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CODE = Path(__file__).parent / "attacker"
 
 
 class Cloud(NodeProcess):
-    """A node whose apps can be told what to do."""
+    """A node whose apps run code for the tests."""
 
     def call(self, target: str, *, actions: dict[str, str] | None = None, **args: Any) -> Any:
         async def work(client: Any) -> Any:
@@ -31,8 +31,8 @@ class Cloud(NodeProcess):
         return self._with_client(work)
 
     def attack(self, attack: Callable[..., Any], *args: Any, app: str = "attacker") -> Any:
-        """Run a function of a test inside an app, in a process of its own, and return what it returns there. It sees its arguments and
-        what it imports itself, nothing else."""
+        """Run a function of a test inside an app, in a separate process, and return its result. It sees its arguments
+        and its own imports, nothing else."""
         source = textwrap.dedent(inspect.getsource(attack))
         passed = json.dumps(json.dumps(args))
         code = (
@@ -55,7 +55,7 @@ class Cloud(NodeProcess):
         return packed(folder).data
 
     def serves_others(self) -> None:
-        """Another app answers, and the API."""
+        """Check that another app answers, and the API."""
         assert self.call("other/greet", name="Ada")["args"] == {"name": "Ada"}
         assert self.graphql("{ revision }")["revision"]
 
@@ -88,7 +88,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 @pytest.fixture
 def others_are_served(cloud: Cloud) -> Iterator[None]:
-    """Whatever an attack does, the others go on."""
+    """Whatever an attack does, the other apps keep running."""
     yield
     cloud.serves_others()
 
@@ -101,7 +101,7 @@ async def front() -> AsyncIterator[FrontDoor]:
 
 
 def refused(code: str, action: Callable[[], Any]) -> str:
-    """The message of the error with this code that `action` raises."""
+    """Return the message of the error with this code that `action` raises."""
     with pytest.raises(PCloudError) as caught:
         action()
     assert caught.value.code == code, caught.value

@@ -1,4 +1,4 @@
-"""Core's web address as a page of an app, and as a device, see it."""
+"""Core's web address as seen by a page of an app, and by a device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = tuple[int, Any]
 
 
 class Page:
-    """What scripts of the page of `app` can do in the browser of the owner, who is signed in there."""
+    """The rights of scripts on the page of `app` in the browser of the owner, who is signed in there."""
 
     def __init__(self, node: NodeProcess, app: str) -> None:
         port = urlsplit(node.address).port
@@ -34,14 +34,14 @@ class Page:
         return self.post("/_pcloud/graphql", {"query": query, "variables": variables or {}})
 
     def call(self, target: str, **args: Any) -> Answer:
-        """As scripts call actions: with the owner's session, on the page's own origin."""
+        """Call an action as scripts do: with the owner's session, on the page's own origin."""
         app, _, action = target.rpartition("/")
         query = "mutation($app: String!, $action: String!, $args: JSON) { callAction(app: $app, action: $action, args: $args) }"
         return self.graphql(query, {"app": app, "action": action, "args": args})
 
     def ask_server(self, path: str, body: Any, *, visitor: str = "pass") -> dict[str, Any]:
-        """Have the app's own web server ask its gateway: for the visitor whom core names, for nobody (`drop`), or for whom `visitor`
-        pretends. `status`, `body`, and `visitor`: what core said of who visits."""
+        """Let the app's own web server ask its gateway: for the visitor whom core names, without a visitor (`drop`), or
+        for the one that `visitor` makes up. `status`, `body`, and `visitor`: core's statement about the visitor."""
         return self.post("/do", {"path": path, "body": body, "visitor": visitor})[1]
 
     def post(self, path: str, body: Any) -> Answer:
@@ -64,7 +64,7 @@ class Page:
 
 
 def device_asks(node: NodeProcess, token: str, query: str, variables: dict[str, Any], *, through: str = "") -> Answer:
-    """What a paired device's GraphQL request is answered, at core's own address or through an app."""
+    """The answer to a paired device's GraphQL request, at core's own address or through an app."""
     address = urlsplit(node.address)
     connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=60)
     headers = {

@@ -1,4 +1,5 @@
-"""Hostile archives against a real node's upload: each is refused with a clear message, leaves nothing behind, and stands in the audit log."""
+"""Hostile archives against a real node's upload: each is refused with a clear message, leaves nothing behind, and is
+recorded in the audit log."""
 
 # ruff: noqa: E501 - a case is easier to read on one line
 
@@ -39,7 +40,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
 
 @pytest.fixture(autouse=True)
 def others_are_served(node: NodeProcess) -> Iterator[None]:
-    """Whatever was uploaded, the node answers, and nothing new lies on its disk."""
+    """Whatever was uploaded, the node answers, and its disk holds no new files."""
     before = held(node)
     yield
     assert node.graphql("{ revision }")["revision"]
@@ -55,7 +56,7 @@ def held(node: NodeProcess) -> set[str]:
 
 
 def upload(node: NodeProcess, data: bytes, path: str = "/apps?approve=all") -> tuple[str, str]:
-    """Code and message of the refusal."""
+    """Return code and message of the refusal."""
 
     async def send(client: Any) -> None:
         if path.startswith("/apps?"):
@@ -121,8 +122,8 @@ def lying_zip() -> bytes:
 
 
 def endless_gzip() -> bytes:
-    """Two gigabytes of zeros in two megabytes: one piece, fully flushed so that it can stand there many times. The checksum at the end
-    is wrong, which only a reader notices who has swallowed the bomb."""
+    """Two gigabytes of zeros in two megabytes: one piece, fully flushed so that it can be repeated many times. The
+    checksum at the end is wrong, which a reader notices only after reading the whole bomb."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     piece = bytes(2**22)
     first, again = (packer.compress(piece) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
@@ -214,7 +215,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "YAML nested without end": (lambda: with_manifest(BASE + b"title: " + b"[" * 20_000), "app.yaml"),
     "a manifest that is a list": (lambda: with_manifest(b"- name\n- tiny\n"), "app.yaml"),
     "a manifest of two documents": (lambda: with_manifest(BASE + b"---\n" + BASE), "app.yaml"),
-    "a manifest that is no text": (lambda: with_manifest(b"\xff\xfe\x00name"), "UTF-8"),
+    "a manifest that is not text": (lambda: with_manifest(b"\xff\xfe\x00name"), "UTF-8"),
     "a key twice": (lambda: with_manifest(BASE + b"name: other\n"), "app.yaml"),
     "a name that is a path": (lambda: with_manifest(b"name: ../evil\nversion: 1.0.0\n"), "app.yaml"),
     "a name of another script": (lambda: with_manifest("name: \u0440hotos\nversion: 1.0.0\n".encode()), "app.yaml"),

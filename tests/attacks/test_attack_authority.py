@@ -1,4 +1,4 @@
-"""Attacks by text that reads like an action: no argument, object name or field becomes a right of whoever passes it on."""
+"""Attacks by text that reads like an action: no argument, object name or field becomes a right of the app that passes it on."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.node_process import wait_until
 
 pytestmark = pytest.mark.usefixtures("others_are_served")
 
-OWN_OF_THE_STORE, OF_ANOTHER, OF_NOBODY = "action:object-store/get-object", "action:other/secret", "action:photos/x"
+OWN_OF_THE_STORE, OF_ANOTHER, UNKNOWN = "action:object-store/get-object", "action:other/secret", "action:photos/x"
 WATCH = "role:object-storage/create-bucket-with-webhook"
 
 
 @pytest.fixture(scope="module")
 def store(cloud: Cloud) -> Iterator[Cloud]:
-    """With the object store, and `keeper`, who has a bucket whose objects it is told of."""
+    """A node with the object store, and `keeper`, which has a bucket and is notified of its objects."""
     cloud.install("object-store")
     told = """
   - name: told
@@ -73,11 +73,11 @@ def minted(cloud: Cloud) -> set[str]:
 
 
 def test_an_attack_by_an_objects_name_mints_nothing(store: Cloud) -> None:
-    """Neither a capability of the store itself, nor a refusal that holds the bucket up."""
+    """Neither a capability of the store itself, nor a refusal that blocks the bucket."""
     before = minted(store)
-    put(store, OWN_OF_THE_STORE, OF_NOBODY, "holiday.jpg")
-    wait_until(lambda: len(given(store, "told")) == 3, seconds=15, what="being told of three objects")
-    assert {args["key"] for args in given(store, "told")} == {OWN_OF_THE_STORE, OF_NOBODY, "holiday.jpg"}
+    put(store, OWN_OF_THE_STORE, UNKNOWN, "holiday.jpg")
+    wait_until(lambda: len(given(store, "told")) == 3, seconds=15, what="a notice of three objects")
+    assert {args["key"] for args in given(store, "told")} == {OWN_OF_THE_STORE, UNKNOWN, "holiday.jpg"}
     assert minted(store) == before
 
 
@@ -93,7 +93,7 @@ def test_an_attack_by_a_field_in_a_template_mints_nothing(store: Cloud) -> None:
 
 
 @pytest.mark.parametrize("way", ["call", "send"])
-@pytest.mark.parametrize("text", ["action:attacker/secret", OF_ANOTHER, OF_NOBODY])
+@pytest.mark.parametrize("text", ["action:attacker/secret", OF_ANOTHER, UNKNOWN])
 def test_an_attack_by_an_argument_that_reads_like_an_action_is_text(cloud: Cloud, way: str, text: str) -> None:
     before = minted(cloud)
     status, body = cloud.attack(ask, "POST", f"/{way}/other/greet", {"args": {"name": text}}, {})

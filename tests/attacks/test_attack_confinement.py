@@ -1,4 +1,4 @@
-"""Attacks on a machine where nothing was set up for sandboxes: what runs there unconfined, and whether the owner knows it."""
+"""Attacks on a machine that was not prepared for sandboxes: what runs there unconfined, and whether the owner knows it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from tests.attacks.conftest import Cloud
 from tests.node_process import PCLOUD, ROOT, NodeProcess
 
 WARNING = "Apps run WITHOUT a sandbox"
-# Where no namespaces can be made, as in many containers: without the right to make them as root, and in a user namespace of his own
-# for an ordinary user, who else gets one.
+# As on machines without namespaces, such as many containers: without the right to make them as root, and in a user
+# namespace of its own for an ordinary user, who otherwise gets one.
 POWERLESS = [*(["unshare", "--user", "--map-root-user"] if os.getuid() else []), "setpriv", "--bounding-set=-sys_admin"]
 
 
 @pytest.fixture(autouse=True)
 def others_are_served() -> None:
-    """No other apps run here."""
+    """Other apps do not run here."""
 
 
 class Powerless(Cloud):
-    """A node that can make no sandbox. `first`: its first line on standard output."""
+    """A node that can't make sandboxes. `first`: its first line on standard output."""
 
     first = ""
     before = POWERLESS

@@ -1,4 +1,4 @@
-"""Attacks on what surrounds a node, by apps in real sandboxes with a grant for hosts outside: names that lead back in, and ways around."""
+"""Attacks on what surrounds a node, by apps in real sandboxes with a grant for outside hosts: names that lead back in, and ways around."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def own_addresses() -> list[str]:
-    """Those of this machine that something can be asked at."""
+    """Those addresses of this machine at which something answers."""
     found = [one.address for card in psutil.net_if_addrs().values() for one in card if one.family == socket.AF_INET]
     return sorted(set(found))
 
 
 def read(name: str, port: int) -> str:
-    """What a host that the app knows by name says."""
+    """Return the answer of a host that the app knows by name."""
     import socket
 
     try:
@@ -59,7 +59,7 @@ def read(name: str, port: int) -> str:
 
 
 def connect(target: str) -> str:
-    """The status that the proxy answers to CONNECT, and what follows."""
+    """Return the status that the proxy answers to CONNECT, and what follows."""
     import os
     import socket
     from urllib.parse import urlsplit
@@ -72,7 +72,7 @@ def connect(target: str) -> str:
 
 
 def socks(command: int, kind: int, address: list[int], port: int) -> int:
-    """The code that the proxy answers to a request of SOCKS5."""
+    """Return the code that the proxy answers to a request of SOCKS5."""
     import os
     import socket
     from urllib.parse import urlsplit
@@ -124,7 +124,7 @@ async def test_attack_rebinding_name_is_resolved_once_and_that_is_dialled(
 
 
 async def test_attack_wide_grant_reaches_no_machine_of_the_home(world: World, travel: Callable[..., Any]) -> None:
-    """Only a grant that names the machine does, and no name that a stranger can register."""
+    """Only a grant that names the machine allows it, and no name that a stranger can register."""
     home = "10.77.0.1"  # nothing answers there
     world.names = {name: [[home]] for name in ("nas.local", "nas", "api.example.test")}
     wide = await travel("internet", "*.example.test:445")
@@ -208,7 +208,7 @@ async def test_attack_by_udp_leaves_no_sandbox(world: World, travel: Callable[..
 async def test_attack_by_connections_without_a_question_is_bounded(
     world: World, travel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Clients that say nothing, or a head without end, lose their connection."""
+    """Clients that send nothing, or a head without end, lose their connection."""
     monkeypatch.setattr("core.apps.egress.proxy.READ_SECONDS", 0.5)
     one = await travel("internet")
 
@@ -231,7 +231,7 @@ async def test_attack_by_connections_without_a_question_is_bounded(
     assert await one.do(bother, "GET / HTTP/1.1\r\n\r\n", 1) == "HTTP/1.1 400"
 
 
-# --- grants that went ----------------------------------------------------------------------------------------------------------
+# --- withdrawn grants ----------------------------------------------------------------------------------------------------------
 
 
 async def test_attack_withdrawn_grant_cuts_an_open_connection(world: World, travel: Callable[..., Any]) -> None:
@@ -296,7 +296,7 @@ async def platform(world: World, tmp_path: Any, machine: Any) -> AsyncIterator[P
 
 
 async def inside(platform: Platform, action: Callable[..., Any], *args: Any) -> Any:
-    """What a function returns in the app `tiny`."""
+    """Return the result of a function in the app `tiny`."""
     address = platform.apps.web_address("tiny")
     assert isinstance(address, Inside)
     reader, writer = await asyncio.open_connection(sock=await address.connect())
@@ -355,7 +355,7 @@ async def test_attack_grant_of_the_machines_network_from_before_gives_nothing(
 async def test_attack_owner_who_withdraws_ends_what_is_open_at_once(
     platform: Platform, world: World, make_app: Callable[..., bytes]
 ) -> None:
-    """Before the app, which may take its time to end, is started with the grants of now."""
+    """Before the app, which may be slow to end, is started with the current grants."""
     ended = asyncio.Event()
 
     async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

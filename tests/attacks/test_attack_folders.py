@@ -1,4 +1,4 @@
-"""Attacks by the shape of a data folder: nested beyond what a path or a recursion can hold, and closed to its owner."""
+"""Attacks by the shape of a data folder: nested deeper than a path or a recursion can hold, and closed to its owner."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_attack_nested_folders_prevent_neither_upgrade_nor_rollback_nor_forgetti
 
 
 def test_attack_closed_folders_hide_nothing_from_an_ordinary_user(folder: Path) -> None:
-    """As root, core sees everything; as an ordinary user it is the app's own user, who may be forbidden to look."""
+    """As root, core sees everything; as an ordinary user it is the app's own user, which may be denied access."""
     script = ["-m", "tests.attacks.closed_folders", str(folder)]
     command = as_user(folder.parent, script) if os.getuid() == 0 else [sys.executable, *script]
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}

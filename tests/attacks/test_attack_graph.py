@@ -35,7 +35,7 @@ type Item {
 }
 type Shelf { label: String! @search(by: [term]) items: [Item!] @hasInverse(field: shelf) }
 """
-# What is hidden from the spy: a type, and fields of three sorts on a type that it sees.
+# Hidden from the spy: a type, and fields of three sorts on a type that it sees.
 VAULT = """
 type Secret { word: String! @search(by: [term, exact]) code: String! @id item: Item! @hasInverse(field: secrets) level: Int @search(by: [int]) }
 extend type Item @from(app: "shop") {
@@ -51,7 +51,7 @@ ITEM = "code name kind price madeAt tags id _cursor _version"
 
 
 async def fill(cloud: Cloud, *, secrets: bool) -> None:
-    """Three items; with `secrets`, the vault and what it knows of each, written before and after."""
+    """Three items; with `secrets`, the vault and its data on each item, written before and after."""
     await cloud.install("shop", SHOP)
     if secrets:
         uses = [grant("vault", "extend", "shop/Item"), grant("vault", "read", "shop/Item")]
@@ -72,7 +72,7 @@ async def fill(cloud: Cloud, *, secrets: bool) -> None:
 
 
 class Pair:
-    """The two clouds. `same` asks both the same and tells what the first and the second answered."""
+    """The two clouds. `same` sends both the same request and returns the first and the second answer."""
 
     def __init__(self, full: Cloud, bare: Cloud):
         self.full, self.bare = full, bare
@@ -103,7 +103,7 @@ class Pair:
 
 
 def without_places(shown: str) -> str:
-    """Sequences, revisions and times become their rank: places in the log differ, their order may not."""
+    """Replace sequences, revisions and times by their rank: places in the log differ, their order may not."""
     shown = re.sub(r'"(_cursor|tx|cause|time)": "[^"]*"', r'"\1": "…"', shown)
     places = re.findall(r'"(?:_version|revision)": "?(?:[A-Za-z0-9]+[:.-])?(\d+)"?', shown)
     ranks = {place: rank for rank, place in enumerate(sorted(set(places), key=int))}
@@ -128,7 +128,7 @@ def pair(loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFacto
         for name in ("full", "bare"):
             (folder / name).mkdir()
         async with open_cloud(folder / "full") as full, open_cloud(folder / "bare") as bare:
-            # The same entities have the same ids then, by which equals are ordered.
+            # Both then have the same ids, which order equal entities.
             bare.store.id_key = full.store.id_key
             await fill(full, secrets=True)
             await fill(bare, secrets=False)
@@ -170,7 +170,7 @@ TYPE = [
     "fragment F on {0} {{ id }} {{ queryItem {{ ...F }} }}", "query($a: {0}Filter) {{ queryItem {{ id }} }}", "query($a: Add{0}Input) {{ revision }}",
     '{{ __type(name: "{0}") {{ name fields {{ name }} }} }}', '{{ __type(name: "{1}Filter") {{ inputFields {{ name }} }} }}',
 ]  # fmt: skip
-UNKNOWN = "zzqq"  # a name of which nothing is near, as nothing may be near to a hidden one
+UNKNOWN = "zzqq"  # a name without a near match, as a hidden one may not have any
 
 
 @pytest.mark.parametrize("form", FIELD)
@@ -212,7 +212,7 @@ SEEN = [
     '{ search(text: "b", count: ["kind"]) { total hits { id score } facets { field values { value count } } } }',
     '{ search(text: "bell") { total hits { id score } } }', '{ search(text: "", order: "madeAt") { hits { id score } } }',
     '{ nodeHistory(type: "Item", id: "<i1>") { kind actor change revision } }', '{ nodeHistory(type: "Item", id: "<i2>", first: 1) { kind revision } }',
-    '{ nodeHistory(type: "Item", id: "nobody") { kind } }', "{ __schema { types { name kind fields { name args { name } } inputFields { name } "
+    '{ nodeHistory(type: "Item", id: "unknown") { kind } }', "{ __schema { types { name kind fields { name args { name } } inputFields { name } "
     "enumValues { name } possibleTypes { name } } queryType { name } mutationType { fields { name } } directives { name } } }",
     "{ queryOwn { id about { name _version } } }", "{ __typename }", '{ queryItem(filter: {name: {regexp: ".*"}}) { code } }',
 ]  # fmt: skip
@@ -222,7 +222,7 @@ SEEN = [
 def test_attack_what_is_seen_is_the_same_whatever_is_hidden_beside_it(
     loop: asyncio.AbstractEventLoop, pair: Pair, query: str
 ) -> None:
-    """Counts, scores, order, versions, histories and the schema: none moves with what others keep about the same entities."""
+    """Counts, scores, order, versions, histories and the schema: none changes with what others store about the same entities."""
     full, bare = loop.run_until_complete(pair.answers(query))
     assert full == bare and '"errors"' not in full
 
@@ -289,10 +289,10 @@ GUESSES = [
 
 
 @pytest.mark.parametrize("form", GUESSES)
-async def test_attack_a_guessed_id_takes_the_same_way_whether_it_names_something_hidden_or_nothing(
+async def test_attack_a_guessed_id_of_hidden_and_missing_entities_takes_the_same_path(
     tmp_path: Path, form: str
 ) -> None:
-    """The very same SQL statements in the very same number: there is no path that only a hidden entity's id would take."""
+    """Exactly the same SQL statements in the same number: there is no path that only a hidden entity's id would take."""
     async with open_cloud(tmp_path) as cloud:
         await fill(cloud, secrets=True)
         hidden = (await cloud.ask("{ querySecret(first: 1) { id code } }", by="vault"))["querySecret"][0]
@@ -308,7 +308,7 @@ async def test_attack_a_guessed_id_takes_the_same_way_whether_it_names_something
                         {**one, "message": re.sub("[0-9a-f]{32}", "ID", one["message"].replace(guess, "ID"))}
                         for one in failed.errors
                     ]
-            # What is written itself follows from what the spy wrote; only how the guess was looked up may not differ.
+            # What is written follows from the spy's own input; only the look-up of the guess may not differ.
             told.append((json.dumps(answer), [one for one in counted.statements if "transactions" not in one]))
         assert len({answer for answer, _ in told}) == 1, told
         assert len({tuple(statements) for _, statements in told}) == 1
@@ -462,7 +462,7 @@ async def test_attack_a_subscription_says_nothing_of_hidden_changes(tmp_path: Pa
 
 
 async def test_attack_a_withdrawn_grant_ends_open_subscriptions_at_once_and_no_others(tmp_path: Path) -> None:
-    """Without waiting for another event, on which it would end anyway."""
+    """Without waiting for another event, which would end it anyway."""
     async with open_cloud(tmp_path) as cloud:
         await fill(cloud, secrets=True)
         async with (

@@ -1,4 +1,4 @@
-"""GraphQL bombs through the real API: each is refused with a clear error, and while it is, others are served."""
+"""GraphQL bombs through the real API: each is refused with a clear error, and meanwhile others are served."""
 # ruff: noqa: E501, UP031 - queries are easier to read on one line, and their braces not doubled
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from core.graph.api import ApiLimits
 from tests.integration.api.conftest import Cloud, Failed, open_cloud
 
 TYPES = 100
-LONGEST_PAUSE = 3.0  # seconds of this process that others may wait while a bomb is refused; what else the machine does is not counted
+LONGEST_PAUSE = 3.0  # seconds of this process that others may wait while a bomb is refused; other load of the machine does not count
 
 
 def schema() -> str:
@@ -64,7 +64,7 @@ def cloud(loop: asyncio.AbstractEventLoop, tmp_path_factory: pytest.TempPathFact
 
 
 class Meanwhile:
-    """Asks as another app all the while, and tells the longest time that it had to wait."""
+    """Sends requests as another app all the while, and records the longest time that it had to wait."""
 
     def __init__(self, cloud: Cloud):
         self._cloud, self.longest, self.answers = cloud, 0.0, 0
@@ -101,7 +101,7 @@ BOMBS: dict[str, Callable[[], tuple[str, Any]]] = {
     "depth of braces": lambda: ("{ queryT0 " + "{ ... " * 3000 + "{ id }" + "}" * 3000 + "}", None),
     "depth without end": lambda: ("{" * 15_000, None),
     "width": lambda: ("{ queryT0 { %s } }" % ("id " * 1_900), None),
-    "width in a fragment that nobody uses": lambda: ("{ revision } fragment F on T0 { %s }" % ("id " * 9_000), None),
+    "width in an unused fragment": lambda: ("{ revision } fragment F on T0 { %s }" % ("id " * 9_000), None),
     "width at each level": lambda: ("{ queryT0 { %s } }" % ("next { next { id id id } } " * 300), None),
     "size by cost": lambda: ("{ queryT0(first: 1000) { many(first: 1000) { many(first: 1000) { id } } } }", None),
     "page": lambda: ("{ queryT0(first: 1000000000) { id } }", None),
@@ -135,7 +135,7 @@ BOMBS: dict[str, Callable[[], tuple[str, Any]]] = {
     "a huge float in the text": lambda: ("{ queryT0(filter: {f: {eq: 1e9999}}) { id } }", None),
     "a huge number": lambda: ("query($n: Int) { queryT0(first: $n) { id } }", {"n": 10**30}),
     "a huge Int64": lambda: ("mutation($b: Int64) { addDoc(input: [{key: \"b\", big: $b}]) { count } }", {"b": "9" * 5_000}),
-    "a number that is none": lambda: ("query($n: Float) { queryT0(filter: {f: {eq: $n}}) { id } }", {"n": "NaN"}),
+    "not a number": lambda: ("query($n: Float) { queryT0(filter: {f: {eq: $n}}) { id } }", {"n": "NaN"}),
     "a time before time": lambda: ('mutation { addDoc(input: [{key: "t", at: "0000-00-00T99:99:99Z"}]) { count } }', None),
     "half a character": lambda: ('{ getDoc(key: "\\uD800") { id } }', None),
     "a pattern that doubles": lambda: ('{ queryDoc(filter: {text: {regexp: "((a{100}){100}){100}"}}) { id } }', None),
@@ -210,7 +210,7 @@ def test_attack_what_is_odd_but_allowed_is_answered_while_others_are_served(
 
 
 def test_attack_introspection_that_takes_too_long_ends(loop: asyncio.AbstractEventLoop, cloud: Cloud) -> None:
-    """As wide as one may ask: beyond its seconds it is refused, and others are served all the while."""
+    """As wide as allowed: beyond its seconds it is refused, and others are served all the while."""
     inner = " ".join(f"a{n}: fields {{ name args {{ name defaultValue type {{ name }} }} }}" for n in range(70))
     query = f"{{ __schema {{ types {{ {inner} }} }} }}"
 
@@ -259,7 +259,7 @@ BODIES = {
     ),
     "deep but balanced": (400, b'{"query": "{ revision }", "variables": {"a": ' + b"[" * 900 + b"]" * 900 + b"}}"),
     "too much": (413, b'{"query": "' + b" " * (5 * 2**20) + b'"}'),
-    "a query that is none": (400, b'{"query": {"a": 1}}'),
+    "a query that is not text": (400, b'{"query": {"a": 1}}'),
     "keys without end": (
         200,
         b'{"query": "{ revision }", "x": {' + b",".join(b'"%d": 1' % n for n in range(50_000)) + b"}}",
@@ -268,7 +268,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_attack_a_body_that_is_no_request_is_refused(loop: asyncio.AbstractEventLoop, cloud: Cloud, name: str) -> None:
+def test_attack_a_malformed_request_body_is_refused(loop: asyncio.AbstractEventLoop, cloud: Cloud, name: str) -> None:
     status, body = BODIES[name]
 
     async def post() -> None:
@@ -335,7 +335,7 @@ def test_attack_a_flood_of_subscriptions_is_refused_one_by_one_and_others_are_se
 def test_attack_a_flood_by_a_client_that_reads_nothing_fills_no_memory(
     loop: asyncio.AbstractEventLoop, cloud: Cloud
 ) -> None:
-    """Its refusals wait for it to read, and until then nothing more of it is read."""
+    """Its refusals wait for it to read, and until then no more of its messages are read."""
 
     async def flood() -> None:
         async with served(cloud, Caller("app", "bomber")) as (url, session), socket(url, session) as one:
@@ -400,7 +400,7 @@ MESSAGES = ["", "{", "1", "[]", '{"type": 1}', '{"type": "subscribe"}', '{"type"
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_attack_a_message_that_is_none_closes_the_socket_with_a_reason(
+def test_attack_a_malformed_message_closes_the_socket_with_a_reason(
     loop: asyncio.AbstractEventLoop, cloud: Cloud, message: str
 ) -> None:
     async def send() -> None:

@@ -1,4 +1,4 @@
-"""Attacks by pretending to be somebody else's app: in its place, with its title, after it was removed, or behind the owner's back."""
+"""Attacks by pretending to be another author's app: in its place, with its title, after it was removed, or behind the owner's back."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def review(node: NodeProcess, archive: bytes) -> dict[str, Any]:
 
 
 def install(node: NodeProcess, archive: bytes, query: str = "approve=all", *, body: bool = True) -> None:
-    """With the archive in the body, or one that was reviewed by its name."""
+    """Install with the archive in the body, or a reviewed one by its name."""
 
     async def work(client: Any) -> None:
         path = f"/apps?{query}" if body else f"/apps?archive={read_archive(archive).sha256}&{query}"
@@ -92,7 +92,7 @@ def remove(node: NodeProcess, name: str, *, forget: bool = False) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(cloud: NodeProcess) -> Iterator[None]:
-    """What a test installs is gone after it."""
+    """Remove what a test has installed."""
     yield
     names = {"diary", "library", "random-puppy", "puppies"}
     for name in sorted(names, key=lambda name: name == "library"):
@@ -113,7 +113,7 @@ def test_attack_a_changed_copy_of_a_bundled_app_is_not_bundled(cloud: NodeProces
     assert (app["version"], app["author"]) == ("1.0.0", "comes with PCloud")
 
 
-def test_attack_a_copy_under_another_name_is_told_from_the_original(cloud: NodeProcess, make: Maker) -> None:
+def test_attack_a_copy_under_another_name_differs_from_the_original(cloud: NodeProcess, make: Maker) -> None:
     """Before the real one is installed, and after it."""
     copy = make.changed_puppy(title="Random Puppy\u200b", name="puppies")
     for said in ("the app random-puppy, which comes with PCloud", "your app random-puppy, which comes with PCloud"):
@@ -137,7 +137,7 @@ def test_attack_another_authors_upgrade_gets_neither_grants_nor_data_unasked(clo
     for query in ("approve=", "approve=all"):
         assert "another author" in refused("FORBIDDEN", lambda query=query: install(cloud, hostile, query))
     assert "requires grants that were rejected" in refused("FORBIDDEN", lambda: install(cloud, hostile, "approve=&hand-over=true"))
-    # The same author's goes on with what the owner has decided.
+    # The same author's archive keeps the owner's decisions.
     told = review(cloud, make.app("diary", "1.1.0", more=uses, by="ada"))
     assert not told["warnings"] and not any(grant["new"] for grant in told["grants"])
 
@@ -155,7 +155,7 @@ def test_attack_a_removed_apps_data_goes_to_no_other_author(
     assert told["kind"] == "install" and told["takes_from"] and told["left"]["version"] == "1.0.0"
     assert "another author" in refused("FORBIDDEN", lambda: install(cloud, imposter))
     assert cloud.json("app", "list", "--json") == []
-    # The owner chooses: here, to have it forgotten first.
+    # The owner chooses: here, to forget it first.
     remove(cloud, "diary", forget=True)
     assert review(cloud, imposter)["takes_from"] is None
     install(cloud, imposter)
@@ -185,7 +185,7 @@ def test_attack_a_grant_is_approved_for_one_archive_alone(cloud: NodeProcess, ma
     for query in (f"approve={grant['id']}", "approve=x"):
         assert "one archive" in refused("REJECTED", lambda query=query: install(cloud, other, query))
     assert [app["name"] for app in cloud.json("app", "list", "--json")] == ["library"]
-    # The bytes that wait under the reviewed name are read again.
+    # The staged bytes under the reviewed name are read again.
     staged = cloud.data / "apps" / ".staged" / read_archive(shown).sha256
     staged.write_bytes(other)
     assert "not what was uploaded" in refused(
@@ -208,7 +208,7 @@ def test_attack_an_upgrade_that_asks_for_nothing_new_is_not_installed_unseen(clo
 
 
 def test_attack_what_a_signer_calls_himself_vouches_for_nothing(cloud: NodeProcess, make: Maker) -> None:
-    """The comment of a signature may say anything; it is shown as what its holder writes, after the whole key."""
+    """The comment of a signature may say anything; it is shown as its holder's words, after the whole key."""
     archive = make.app("diary")
     (make.folder / "app.tar.gz").write_bytes(archive)
     keys = ["-s", "secret", "-p", "public"]

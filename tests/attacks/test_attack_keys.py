@@ -1,4 +1,4 @@
-"""Attacks by what an object is called: no key keeps the other objects of its bucket from being imported."""
+"""Attacks by the key of an object: no key keeps the other objects of its bucket from being imported."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def bucket(store: Cloud) -> Any:
 
 
 def picture(number: int) -> bytes:
-    """One of its own, whose bytes are no other's."""
+    """A picture whose bytes are unique."""
     file = io.BytesIO()
     Image.effect_noise((64, 48), 20 + number).convert("RGB").save(file, "JPEG")
     return file.getvalue()

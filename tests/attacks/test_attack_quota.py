@@ -1,4 +1,4 @@
-"""Attacks on what all share: in a person's name an app can't use up more than in its own, nor another app's keys."""
+"""Attacks on shared resources: in a person's name an app can't use up more than in its own, nor another app's keys."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIARY = Caller("person", "owner", through="diary")
 
 @pytest.fixture
 async def core(tmp_path: Path) -> AsyncIterator[Core]:
-    """Two apps of one action, each of which may be called so often; time stands still."""
+    """Two apps of one action, each with a limited number of calls; time stands still."""
     quotas = Quotas(QuotaSettings(calls=0.1, calls_burst=MOST), clock=lambda: 0.0)
     async with (
         open_server(ServerSettings(tmp_path / "nats")) as server,
@@ -48,7 +48,7 @@ async def test_attack_calls_of_a_page_count_against_the_quota_of_its_app(core: C
 
 
 async def test_attack_a_key_of_one_app_is_no_key_of_anothers_for_the_same_person(core: Core) -> None:
-    """Else a durable call under a key that can be guessed would be taken for done before it is sent."""
+    """Otherwise a durable call under a guessed key would count as done before it is sent."""
     sent = [await core.calls.send(caller, "diary/work", {}, key="today") for caller in (PAGE, EVIL, DIARY, OWNER)]
     assert len(set(sent)) == len(sent)
     assert sent[2] == await core.calls.send(DIARY, "diary/work", {}, key="today")

@@ -1,4 +1,4 @@
-"""A durable call waits for its app, and is decided again when it is made: each test keeps one until its right has ended."""
+"""A durable call waits for its app, and is authorized again when it is made: each test keeps one until its right has ended."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def decide(core: Core, state: str, target: str, app: str = "evil") -> None
 
 
 async def refused(core: Core, id: str, message: str) -> Run:
-    """The run, once it has ended; the store, which is up by then, was not called."""
+    """Return the run, once it has ended; the store, which is up by then, was not called."""
     (run,) = await core.run_of("FAILED")
     assert (run.id, run.attempt) == (id, 1) and run.error is not None and run.error.code == "FORBIDDEN"
     assert message in run.error.message
@@ -166,7 +166,7 @@ async def test_attack_send_of_a_removed_app_is_refused(core: Core, caller: Calle
 
 
 async def test_attack_send_to_a_role_reaches_no_app_that_holds_it_no_more(core: Core) -> None:
-    """It goes to the holder of now, as its grant says."""
+    """It goes to the current holder, as its grant says."""
     await opened(core, f"{ROLE}/get-object")
     id = await core.calls.send(EVIL, f"{ROLE}/get-object", {"key": "a.jpg"})
     await core.run_of("NEW")
@@ -362,7 +362,7 @@ async def test_attack_old_send_without_any_right_is_refused(core: Core, caller: 
 
 @pytest.fixture(scope="module")
 def house(cloud: Cloud) -> Iterator[Cloud]:
-    """With `sender`, which goes on without what it asks for."""
+    """A node with `sender`, which runs without the grants that it asks for."""
     cloud.install_archive(
         cloud.installed("sender", **{"  - call: other/greet": "  - call: other/greet\n    optional: true"})
     )

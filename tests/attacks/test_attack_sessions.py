@@ -1,4 +1,4 @@
-"""Attacks with what has ended: a session's cookies on every origin, its open connections, its codes, an old credential."""
+"""Attacks with ended credentials: a session's cookies on every origin, its open connections, its codes, an old credential."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def sessions(browser: Browsing) -> list[dict[str, Any]]:
 
 
 async def console(browser: Browsing, query: str, **variables: Any) -> dict[str, Any]:
-    """What the console's page gets for an operation."""
+    """Return what the console's page gets for an operation."""
     body = {"query": query, "variables": variables}
     status, _, text = await browser.ask("POST", browser.host("console"), "/api/graphql", json=body)
     assert status == 200, text
@@ -71,7 +71,7 @@ async def refused_everywhere(browser: Browsing) -> None:
 async def test_attack_an_ended_session_is_refused_on_every_origin_at_once(
     house: NodeProcess, browser: Browsing
 ) -> None:
-    """A browser that was lost, ended from the console of another one: its cookies, and the connections that it still has open."""
+    """A lost browser, signed out from the console of another one: its cookies, and the connections that it still has open."""
     async with open_browsing(house.address) as lost:
         await sign_in(house, lost)
         sockets = [
@@ -114,7 +114,7 @@ async def test_attack_an_apps_own_websockets_and_streams_end_with_the_session(fr
 
 
 async def test_attack_a_session_that_is_over_by_its_time_is_refused(front: FrontDoor) -> None:
-    """Whatever the browser thinks of the cookie's age, and although nobody has ended it."""
+    """Whatever the browser thinks of the cookie's age, and although it was not ended by hand."""
     front.sessions._clock = lambda: front.session.expires + 1  # pyright: ignore[reportPrivateUsage]
     for app in ("", "console", "photos"):
         async with front.request("/", app=app) as answer:
@@ -153,7 +153,7 @@ async def test_attack_a_link_that_two_browsers_open_together_lets_one_in(house: 
 
 
 async def test_attack_an_apps_code_is_of_no_use_in_another_browser(house: NodeProcess, browser: Browsing) -> None:
-    """Whoever reads it in a log or over a shoulder, even at once and even before the owner's browser has used it."""
+    """For any reader of a log or over a shoulder, even at once and even before the owner's browser has used it."""
     host = browser.host("random-puppy")
     _, headers, _ = await browser.ask("GET", browser.host(), f"/signin?way={'0' * 64}&next={quote(f'http://{host}/')}")
     path = headers["Location"].removeprefix(f"http://{host}")
@@ -231,7 +231,7 @@ async def test_attack_an_apps_page_neither_sees_nor_ends_sessions(browser: Brows
 
 
 async def test_attack_nothing_in_the_log_signs_anybody_in(house: NodeProcess, browser: Browsing) -> None:
-    """Whoever reads every event, as a backup's thief may: no cookie, code or credential is in it, and no id is taken for one."""
+    """For a reader of every event, such as a backup's thief: no cookie, code or credential is in it, and no id is accepted as one."""
     link = house.json("signin-link", "--json")["link"]
     secrets = [
         house.token,

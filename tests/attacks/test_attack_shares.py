@@ -36,7 +36,7 @@ def call(store: Cloud, app: str, action: str, **args: Any) -> Any:
 
 
 def take(first: int) -> list[Any]:
-    """Ask for twenty credentials, eight at a time; the answers."""
+    """Ask for twenty credentials, eight at a time; return the answers."""
     from concurrent.futures import ThreadPoolExecutor
 
     from attacker.door import ask
@@ -71,7 +71,7 @@ def test_attack_by_making_buckets_without_end_ends_at_the_apps_share(store: Clou
 
 
 def hold(places: list[tuple[str, int]], count: int) -> int:
-    """Connections that a process keeps that stays behind, as far as core lets it; how many were opened."""
+    """Open connections in a process that stays behind, as far as core lets it; return their number."""
     import os
     import socket
     import time

@@ -1,4 +1,4 @@
-"""What somebody reads who has the disk: a thief, or who finds an old one. PCloud encrypts nothing of it; that is for the machine to do."""
+"""What a person with the disk can read: a thief, or the finder of an old one. PCloud encrypts none of it; that is the machine's task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.apps import packed
 from tests.node_process import NodeProcess
 
 NOTE = "the cellar key lies under the third flower pot"
-PICTURE = b"\xff\xd8\xff\xe0 a picture that nobody else may see"
+PICTURE = b"\xff\xd8\xff\xe0 a picture for the owner alone"
 ADD = "mutation($text: String!) { addDiary_Note(input: [{text: $text}]) { count } }"
 
 
@@ -59,7 +59,7 @@ def test_attack_a_thief_reads_what_is_stored(disk: Disk) -> None:
 
 
 def test_attack_a_thief_reads_the_nodes_own_keys(disk: Disk) -> None:
-    """Not held: those that sign sessions, open the log and the objects. Who has them needs nobody's credential."""
+    """Not held: those that sign sessions, open the log and the objects. A person who has them needs no credential."""
     keys = [file for file in (disk.folder / "secrets").iterdir() if file.is_file()]
     assert keys and disk.holds(disk.secrets["s3"].encode())
 

@@ -1,4 +1,4 @@
-"""Attacks by what an app or a device was handed by the object store: addresses and S3 keys that are kept after their right has ended."""
+"""Attacks with what an app or a device got from the object store: addresses and S3 keys that are kept after their right has ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BUCKET = "diary"
 
 @pytest.fixture(scope="module")
 def store(cloud: Cloud) -> Iterator[Cloud]:
-    """With the object store and `thief`, which may call everything of it that an app can ask for."""
+    """A node with the object store and `thief`, which may call everything of it that an app can ask for."""
     cloud.install("object-store")
     install(cloud, "thief", (*CALLS, *INTERNAL))
     yield cloud
@@ -66,7 +66,7 @@ def handed(store: Cloud) -> dict[str, Any]:
 
 
 def used(method: str, url: str) -> int:
-    """The status with which S3 answers; 0 where nothing listens."""
+    """Return the status with which S3 answers; 0 if it does not listen."""
     request = urllib.request.Request(url, method=method, data=b"dear diary" if method == "PUT" else None)
     try:
         return urllib.request.urlopen(request, timeout=10).status
@@ -101,7 +101,7 @@ def statuses(kept: dict[str, Any]) -> dict[str, int]:
 
 
 def first_answer(ask: Callable[[], int]) -> int:
-    """Asked without a pause from before the store is up."""
+    """Requested without a pause from before the store is up."""
     return wait_until(ask, what="an answer of the object store")
 
 
@@ -129,7 +129,7 @@ def test_attack_with_what_a_removed_app_kept_is_refused(kept: dict[str, Any]) ->
 def test_attack_with_an_address_withdrawn_while_the_store_slept_is_refused(kept: dict[str, Any]) -> None:
     store = kept["store"]
     store.cli("app", "pause", "object-store")
-    for verb in ("revoke", "grant"):  # given again before the store hears of anything
+    for verb in ("revoke", "grant"):  # given again before the store learns of it
         store.cli("app", verb, "keeper", f"{ROLE}/get-object")
     store.kill()
     store.start()

@@ -1,4 +1,4 @@
-"""Attacks by an app through the people who use it: its page, and its own web server, act in their name and with the app's grants alone."""
+"""Attacks by an app through the people who use it: its page, and its own web server, act in their name and with only the app's grants."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ def test_attack_a_web_server_that_drops_its_visitor_has_its_own_grants_alone(hou
     assert (change["actor"], change["through"]) == ("app:evil", "")
 
 
-def test_attack_a_web_server_names_nobody_who_does_not_visit_it_now(house: Cloud, page: Page) -> None:
-    """A visitor's name is good while core waits for the answer: not made up, not kept, not of another app's visit."""
+def test_attack_a_web_server_can_not_name_an_absent_visitor(house: Cloud, page: Page) -> None:
+    """A visitor's name is valid while core waits for the answer: not made up, not kept, not of another app's visit."""
     kept = page.ask_server("/graphql", {"query": "{ revision }"})["visitor"]
     assert kept
     for visitor in (kept, "person:owner", f"{kept[:-2]}xx"):
@@ -145,7 +145,7 @@ def test_attack_a_web_server_names_nobody_who_does_not_visit_it_now(house: Cloud
 
 @pytest.fixture(scope="module")
 def viewer(house: Cloud) -> str:
-    """The token of a device that may look, and no more."""
+    """The token of a device that may only view."""
     return house.json("device", "pair", "--name", "frame", "--scope", "view", "--json")["token"]
 
 

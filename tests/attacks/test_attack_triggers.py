@@ -21,7 +21,7 @@ STARS = 'extend type Book @from(app: "shelf") { stars: Int }'
 
 
 def spy(type: str = "shelf/Book", **on: Any) -> dict[str, Any]:
-    """An app whose trigger passes the id and the names of changed fields on: it needs no field of the entity."""
+    """An app whose trigger passes on the id and the names of changed fields: it needs no field of the entity."""
     args = {"book": "{{ event.id }}", "changed": "{{ event.changed }}"}
     trigger = {"name": "watch", "on": {"type": type, **on}, "action": "read", "args": args}
     action = {"name": "read", "args": {"book": "ID", "changed": "JSON"}, "seconds": 5.0}
@@ -43,7 +43,7 @@ async def decide(core: Core, state: str, *fields: str, app: str = "spy") -> None
 
 
 async def passed_by(core: Core, app: FakeApp, spied: list[str]) -> None:
-    """Wait until a trigger of an app that may see the books has had all of them, then look at what the spy has had."""
+    """Wait until a trigger of an app that may see the books has had all of them, then return what the spy has had."""
     last = await core.store.last_sequence()
     await until(lambda: core.loop.checkpoint.sequence >= last)
     honest = next(one for one in core.apps if one.name == "honest")

@@ -1,4 +1,4 @@
-"""Attacks on an app's own web server by whoever reaches its port without PCloud in between."""
+"""Attacks on an app's own web server by programs that reach its port without going through PCloud."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ app.run()
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Of an app whose handlers look at nobody."""
+    """An app whose handlers do not check the visitor."""
     folder, port = tmp_path_factory.mktemp("app"), free_port()
     (folder / "app.py").write_text(APP)
     (folder / "web.key").write_bytes(KEY)
@@ -81,9 +81,7 @@ SIGNED = sign_user(KEY, User("person:owner", "diary", 2e9))
         sign_user(KEY, User("person:owner", "diary", time.time() - 1)),
     ],
 )
-def test_attack_a_careless_web_server_answers_nobody_without_cores_signature(
-    address: str, header: str, method: str
-) -> None:
+def test_attack_a_careless_web_server_refuses_unsigned_requests(address: str, header: str, method: str) -> None:
     assert status(address, header, method) == 403
     assert status(f"{address}/nothing", header, method) == 403
     assert status(address, SIGNED, method) == 200

@@ -27,7 +27,7 @@ SAME_SITE = {**CROSS_SITE, "Sec-Fetch-Site": "same-site"}
 
 
 async def raw(front: FrontDoor, request: bytes) -> bytes:
-    """What the front answers to these very bytes, until it closes or has been silent for a moment."""
+    """Return the front's answer to these exact bytes, until it closes or has been silent for a moment."""
     reader, writer = await asyncio.open_connection("127.0.0.1", front.port)
     try:
         writer.write(request)
@@ -85,7 +85,7 @@ def test_attack_a_value_that_only_speaks_of_a_domain_is_the_apps_own() -> None:
 
 
 @pytest.mark.parametrize("where", ["before", "after", "header before", "header after"])
-async def test_attack_a_tossed_cookie_of_cores_name_signs_nobody_out_or_in(front: FrontDoor, where: str) -> None:
+async def test_attack_a_tossed_cookie_of_cores_name_changes_no_session(front: FrontDoor, where: str) -> None:
     """A page may set a cookie of the session's name for a path of its own: it must not hide the real one."""
     name = front.statements.cookie
     real, tossed = front.cookie(), f"{name}=tossed"
@@ -102,14 +102,14 @@ async def test_attack_a_tossed_cookie_of_cores_name_signs_nobody_out_or_in(front
 
 @pytest.mark.parametrize("app", ["photos", "asleep", "", "console"])
 async def test_attack_a_session_is_for_its_host_alone(front: FrontDoor, app: str) -> None:
-    """So that a session fixed by, or stolen at, one app's origin is of no use anywhere else."""
+    """So that a session fixed by, or stolen at, one app's origin is useless elsewhere."""
     stolen = {"Cookie": front.cookie("random-puppy")}
     async with front.request("/", app=app, signed_in=False, headers=stolen) as answer:
         assert answer.status == 401
 
 
 async def test_attack_a_session_given_before_signing_in_is_not_the_one_after(front: FrontDoor) -> None:
-    """Session fixation: signing in always makes a new session, and takes none from the request."""
+    """Session fixation: signing in always makes a new session, and accepts none from the request."""
     planted = f"{front.statements.cookie}=planted"
     async with front.request(front.link(), signed_in=False, headers={"Cookie": planted}) as answer:
         given = answer.headers["Set-Cookie"]
@@ -237,7 +237,7 @@ async def test_attack_no_other_page_opens_a_websocket_with_the_owners_session(
 
 
 async def test_attack_no_answer_invites_other_origins(front: FrontDoor) -> None:
-    """No CORS header from core, and none of an app's passes: a sloppy app can't open itself to the others."""
+    """Core sends no CORS header, and none of an app's passes: a careless app can't open itself to the others."""
     headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
     for app in ("", "photos"):
         async with front.request("/graphql", app=app, method="OPTIONS", headers=headers) as answer:
@@ -249,7 +249,7 @@ async def test_attack_no_answer_invites_other_origins(front: FrontDoor) -> None:
 # --- what every answer says --------------------------------------------------------------------------------------------------------
 
 EVERYWHERE = [("", "/"), ("", "/signin"), ("", "/graphql"), ("", "/healthz"), ("", "/none"), ("photos", "/"), ("photos", "/_pcloud/x"),
-              ("asleep", "/"), ("nobody", "/"), ("console", "/"), ("console", "/api/none")]  # fmt: skip
+              ("asleep", "/"), ("missing", "/"), ("console", "/"), ("console", "/api/none")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("app", "path"), EVERYWHERE)
@@ -273,7 +273,7 @@ async def test_attack_every_answer_is_kept_to_its_origin(
     [None, "default-src *", "default-src 'none'", "default-src 'self' https://evil.example; frame-ancestors *"],
 )
 def test_attack_an_apps_policy_only_takes_away_from_cores(policy: str | None) -> None:
-    """A browser enforces every policy that it is given, so core's own is always one of them."""
+    """A browser enforces every policy that it receives, so core's own is always one of them."""
     said = returning_headers(CIMultiDict({"Content-Security-Policy": policy} if policy else {}))
     policies = said.getall("Content-Security-Policy")
     assert policies[-1] == BOUNDARY and len(policies) == 2 and policies[0] == (policy or policies[0])
@@ -311,7 +311,7 @@ HOSTS = [
 
 @pytest.mark.parametrize("host", HOSTS)
 async def test_attack_a_host_that_is_not_ours_gets_no_page(front: FrontDoor, host: str) -> None:
-    """DNS rebinding among others: the name resolves to this machine, and is none of ours."""
+    """DNS rebinding among others: the name resolves to this machine, but is not one of ours."""
     answer = await raw(
         front,
         f"GET /graphql HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n".encode(),
@@ -339,7 +339,7 @@ FRAMINGS = {
 
 @pytest.mark.parametrize("framing", FRAMINGS)
 async def test_attack_no_request_is_smuggled_through_to_an_app(front: FrontDoor, framing: str) -> None:
-    """Whoever reads the second request as one of its own would have it without the checks of the first."""
+    """A server that reads the second request as one of its own would get it without the checks of the first."""
     smuggled = f"GET /smuggled HTTP/1.1\r\nHost: {front.host('photos')}\r\nPcloud-User: forged\r\n\r\n"
     head = f"POST /upload HTTP/1.1\r\nHost: {front.host('photos')}\r\nCookie: {front.cookie('photos')}\r\n"
     answer = await raw(front, f"{head}{FRAMINGS[framing]}\r\n0\r\n\r\n{smuggled}".encode())
@@ -354,7 +354,7 @@ PATHS = ["/%5fpcloud/graphql", "/_pcloud%2fgraphql", "//_pcloud/graphql", "/x/..
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_attack_no_path_leads_from_an_apps_origin_to_more_than_its_own_view(front: FrontDoor, path: str) -> None:
-    """Either core refuses it, or answers with the app's rights, or the app itself gets it as it stands."""
+    """Either core refuses it, or answers with the app's rights, or the app itself gets it unchanged."""
     request = f"POST {path} HTTP/1.1\r\nHost: {front.host('photos')}\r\nCookie: {front.cookie('photos')}\r\n"
     answer = await raw(front, f"{request}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
     status, body = int(answer[9:12]), answer.partition(b"\r\n\r\n")[2]
@@ -379,7 +379,7 @@ async def test_attack_a_path_without_credentials_reaches_nothing(front: FrontDoo
 @pytest.mark.parametrize(
     "target", ["http://evil.example/x", "http://127.0.0.1:1/x", "*", "evil.example:80", "@evil.example/", "?x"]
 )
-async def test_attack_a_target_that_is_no_path_is_carried_nowhere(front: FrontDoor, target: str) -> None:
+async def test_attack_a_target_other_than_a_path_is_not_forwarded(front: FrontDoor, target: str) -> None:
     for method in ("GET", "OPTIONS", "CONNECT"):
         request = f"{method} {target} HTTP/1.1\r\nHost: {front.host('photos')}\r\nCookie: {front.cookie('photos')}\r\n"
         answer = await raw(front, f"{request}Connection: close\r\n\r\n".encode())
@@ -443,7 +443,7 @@ async def many(front: FrontDoor, count: int, begin: bytes) -> AsyncIterator[None
         writer.close()
 
 
-async def test_attack_many_half_requests_keep_nobody_else_out(front: FrontDoor) -> None:
+async def test_attack_many_half_requests_do_not_block_other_clients(front: FrontDoor) -> None:
     half = f"POST /graphql HTTP/1.1\r\nHost: {front.host()}\r\nX-Slow: ".encode()
     async with many(front, 200, half), front.request("/graphql") as answer:
         assert answer.status == 200
@@ -459,7 +459,7 @@ async def test_attack_endless_headers_are_refused(front: FrontDoor, head: bytes)
         assert after.status == 200
 
 
-# --- what is told of it ------------------------------------------------------------------------------------------------------------
+# --- what is recorded ------------------------------------------------------------------------------------------------------------
 
 
 async def test_attack_what_the_front_refuses_stands_in_the_audit_log(node: NodeProcess) -> None:

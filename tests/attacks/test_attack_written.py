@@ -1,4 +1,4 @@
-"""Attacks by writing without end into the graph, whose log keeps everything."""
+"""Attacks by endless writing to the graph, whose log keeps everything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESOURCES = "resources: {memory: 268435456, processes: 48, disk: 67108864}"
 
 
 def write(mebibytes: int, key: str) -> dict[str, Any]:
-    """Notes of 64 KiB until so much is written, or one is refused."""
+    """Write notes of 64 KiB up to a total size, or until one is refused."""
     from attacker.door import ask
 
     query = "mutation ($text: String) { addNote(input: [{text: $text}]) { note { id } } }"
@@ -62,7 +62,7 @@ def test_attack_by_writing_without_end_ends_at_the_graph_quota(cloud: Cloud) -> 
 
 
 def test_attack_by_a_page_that_writes_counts_for_its_app(cloud: Cloud) -> None:
-    """What its page does with the owner's session is the app's doing."""
+    """What its page does with the owner's session counts for the app."""
     cloud.install_archive(bounded(cloud, "pager"))
     query = "mutation ($text: String) { addNote(input: [{text: $text}]) { note { id } } }"
     written = 0
@@ -86,7 +86,7 @@ def test_attack_by_killing_the_node_brings_no_room_back(cloud: Cloud) -> None:
 
 
 def test_attack_by_coming_back_after_forgetting_begins_at_nothing(cloud: Cloud) -> None:
-    """What is forgotten is given back; what is only removed is not."""
+    """Forgetting gives bytes back; removing alone does not."""
     cloud.cli("app", "remove", "scribe", "--yes")
     cloud.install_archive(bounded(cloud, "scribe"))
     assert detail(cloud, "scribe")["used"]["graph"] > 4 * MIB

@@ -12,7 +12,7 @@ import pytest
 from tests.integration.node.front import TOKEN, FrontDoor
 from tests.node_process import NodeProcess, wait_until
 
-# So many wrong ones in a row take at least so long: five are answered at once, then one a second.
+# The least time that this number of wrong ones in a row takes: five are answered at once, then one a second.
 ROW, SECONDS = 8, 2.0
 
 

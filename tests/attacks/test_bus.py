@@ -1,4 +1,4 @@
-"""Attacks on the bus, by an app's own user and by nobody's: what nats-server refuses, it says in its log, and so does the audit log."""
+"""Attacks on the bus, with an app's own user and without one: nats-server logs what it refuses, and the audit log records it."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_an_attack_by_listening_is_refused_and_written_down(cloud: Cloud, subjec
 
 
 def test_an_attack_by_a_reply_that_jetstream_would_take_purges_nothing(cloud: Cloud) -> None:
-    """With one account for all, whoever answers the attacker would have purged the stream."""
+    """With one account for all, an answer to the attacker would have purged the stream."""
     events = cloud.status()["events"]
     for reply in (
         "$JS.API.STREAM.PURGE.GRAPH",
@@ -107,7 +107,7 @@ def test_an_attack_by_a_reply_that_jetstream_would_take_purges_nothing(cloud: Cl
 
 
 def test_an_attack_on_another_apps_answer_is_refused(cloud: Cloud) -> None:
-    """Even with the token of a call that is under way."""
+    """Even with the token of a call in progress."""
 
     def answer_as_other() -> list[str]:
         import os
@@ -125,7 +125,7 @@ def test_an_attack_on_another_apps_answer_is_refused(cloud: Cloud) -> None:
 
 
 def test_an_attack_by_guessing_the_tokens_of_calls_answers_none(cloud: Cloud) -> None:
-    """Own replies may be published, and those nobody asked for are dropped. The call that carries the attack is under way meanwhile."""
+    """Own replies may be published, and those without a request are dropped. The call that carries the attack is in progress meanwhile."""
 
     def guess() -> int:
         import os
@@ -231,8 +231,8 @@ def test_an_attack_by_a_line_without_end_cuts_the_attacker_alone(cloud: Cloud) -
     assert cloud.attack(send_line) == "cut"
 
 
-def test_an_attack_on_the_audit_log_by_a_clients_name_accuses_nobody(cloud: Cloud) -> None:
-    """A client's name stands in the server's log: it is quoted there, whatever is in it."""
+def test_an_attack_on_the_audit_log_by_a_clients_name_accuses_no_other_app(cloud: Cloud) -> None:
+    """A client's name is written to the server's log: it is quoted there, whatever it contains."""
 
     def lie() -> list[str]:
 
@@ -251,7 +251,7 @@ def test_an_attack_on_the_audit_log_by_a_clients_name_accuses_nobody(cloud: Clou
     assert not [record for record in records if record["target"] == "lie" or record["actor"] in ("other", "app:other")]
 
 
-def test_an_attack_by_a_flood_of_refusals_neither_stops_the_bus_nor_fills_the_audit_log(cloud: Cloud) -> None:
+def test_an_attack_by_a_flood_of_refusals_stops_no_bus_and_fills_no_audit_log(cloud: Cloud) -> None:
     def flood() -> int:
         from attacker.bus import Bus
 
@@ -268,8 +268,8 @@ def test_an_attack_by_a_flood_of_refusals_neither_stops_the_bus_nor_fills_the_au
     assert int(after) - int(before) < 200
 
 
-def test_an_attack_by_a_flood_of_answers_keeps_nobody_else_waiting(cloud: Cloud) -> None:
-    """It may publish there; so nobody may be listening but for what was asked."""
+def test_an_attack_by_a_flood_of_answers_does_not_delay_others(cloud: Cloud) -> None:
+    """It may publish there; so core may only listen for answers to its own requests."""
 
     def flood() -> None:
         import os
@@ -302,10 +302,8 @@ def withdraw(cloud: Cloud, app: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["withdrawn", "removed"])
-async def test_an_attack_with_the_key_of_an_app_that_was_stopped_ends_and_nobody_elses_connection_does(
-    cloud: Cloud, how: str
-) -> None:
-    """Its user goes by a reload, whoever has taken the key along."""
+async def test_an_attack_with_a_stopped_apps_key_ends_only_its_connections(cloud: Cloud, how: str) -> None:
+    """Its user goes by a reload, even if its key was copied."""
     await asyncio.to_thread(cloud.install_archive, cloud.installed("guest"), hand_over=True)
     async with AsyncExitStack() as stack:
         thief, other = [await stack.enter_async_context(stolen(cloud, app)) for app in ("guest", "other")]

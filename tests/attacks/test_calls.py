@@ -1,4 +1,4 @@
-"""Attacks by calls and requests at the app's own gateway: asking for what was not granted, and pretending to be somebody else."""
+"""Attacks by calls and requests at the app's own gateway: asking for what was not granted, and pretending to be another app."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def ask(method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
 
 
 def code(answer: Any) -> tuple[int, str]:
-    """Status and error code of an answer of the gateway or of GraphQL."""
+    """Return status and error code of an answer of the gateway or of GraphQL."""
     status, body = answer
     error = body.get("error") or (body.get("errors") or [{}])[0]
     return status, error.get("code") or error.get("extensions", {}).get("code", "")
@@ -32,11 +32,9 @@ def graphql(cloud: Cloud, query: str, headers: dict[str, str] | None = None, app
 
 @pytest.mark.parametrize("way", ["call", "send"])
 @pytest.mark.parametrize(
-    "target", ["other/secret", "other/attack", "role:object-storage/usage", "core/anything", "nobody/there"]
+    "target", ["other/secret", "other/attack", "role:object-storage/usage", "core/anything", "missing/there"]
 )
-def test_an_attack_by_calling_what_was_not_granted_is_forbidden_at_once_and_written_down(
-    cloud: Cloud, way: str, target: str
-) -> None:
+def test_an_attack_by_a_call_without_a_grant_is_forbidden_and_recorded(cloud: Cloud, way: str, target: str) -> None:
     answer = cloud.attack(ask, "POST", f"/{way}/{target}", {"args": {}}, {"Pcloud-Timeout": "3000"})
     assert code(answer) == (403, "FORBIDDEN")
     record = cloud.audited(kind=way, target=target)
@@ -48,7 +46,7 @@ def test_an_attack_by_calling_what_was_not_granted_is_forbidden_at_once_and_writ
     ["other/*", "other/>", "other/greet.x", "*/greet", "other", "other/greet/x", "../other/greet", "%2e%2e/greet", "role:*/x",
      "other/greet%0d%0aPUB", "other/greet%00", "capability:", "action:other/secret", "OTHER/greet", "other/" + "x" * 5000, "x" * 300],
 )  # fmt: skip
-def test_an_attack_by_a_target_that_is_none_is_rejected(cloud: Cloud, target: str) -> None:
+def test_an_attack_by_a_malformed_target_is_rejected(cloud: Cloud, target: str) -> None:
     status, error = code(cloud.attack(ask, "POST", f"/call/{target}", {"args": {}}, {}))
     assert (status, error) in ((400, "REJECTED"), (403, "FORBIDDEN"), (404, "NOT_FOUND"))
 
@@ -85,7 +83,7 @@ def test_an_attack_by_forged_actor_and_cause_writes_as_the_attacker_without_a_ca
 
 
 @pytest.mark.parametrize("token", ["0" * 32, "f" * 32, "x", "x" * 5000, "../..", "*"])
-def test_an_attack_by_a_run_that_is_none_is_forbidden_and_written_down(cloud: Cloud, token: str) -> None:
+def test_an_attack_by_an_unknown_run_is_forbidden_and_recorded(cloud: Cloud, token: str) -> None:
     assert code(graphql(cloud, "{ __typename }", {"Pcloud-Run": token})) == (403, "FORBIDDEN")
     assert cloud.audited(kind="api", target="run")["outcome"] == "FORBIDDEN"
     assert code(cloud.attack(ask, "POST", "/call/other/greet", {"args": {}}, {"Pcloud-Run": token})) == (
@@ -96,7 +94,7 @@ def test_an_attack_by_a_run_that_is_none_is_forbidden_and_written_down(cloud: Cl
 
 
 def test_an_attack_with_another_apps_open_run_is_forbidden(cloud: Cloud) -> None:
-    """The other is betrayed: its token is known while its run is open."""
+    """The other app is betrayed: its token is known while its run is open."""
 
     def betray() -> None:
         import os
@@ -140,7 +138,7 @@ def test_an_attack_with_a_run_that_has_ended_is_forbidden(cloud: Cloud) -> None:
 
 
 def test_an_attack_with_a_stolen_capability_is_forbidden(cloud: Cloud) -> None:
-    """It is bound to whom it was given."""
+    """It is bound to the app that received it."""
     given = cloud.call("other/watch", actions={"webhook": "other/secret"})["args"]["webhook"]
     assert given.startswith("capability:")
     assert cloud.attack(ask, "POST", f"/call/{given}", {"args": {}}, {}, app="other")[0] == 200
@@ -178,9 +176,7 @@ def test_an_attack_by_another_apps_idempotency_key_neither_reads_nor_stops_it(cl
     ["{ queryOther_Note { text } }", "{ runs }", "{ audit }", 'mutation { callAction(app: "other", action: "secret") }',
      'mutation { replay(trigger: "other/x") }', "{ queryCore_App { name } }", '{ nodeHistory(type: "Other_Note", id: "x") { actor } }'],
 )  # fmt: skip
-def test_an_attack_by_asking_for_what_is_not_in_the_view_finds_nothing_and_is_written_down(
-    cloud: Cloud, query: str
-) -> None:
+def test_an_attack_by_a_query_beyond_the_view_finds_nothing_and_is_recorded(cloud: Cloud, query: str) -> None:
     answer = graphql(cloud, query)
     assert code(answer)[1] in ("REJECTED", "NOT_FOUND"), answer
     if code(answer)[1] == "REJECTED":
@@ -208,7 +204,7 @@ def test_an_attack_by_a_message_of_many_megabytes_is_rejected(cloud: Cloud, path
 @pytest.mark.parametrize(
     "body", [b"", b"[]", b"{", b'{"args": []}', b"\xff", b"[" * 100_000, b'{"args": {"name": ' + b"[" * 100_000]
 )
-def test_an_attack_by_a_body_that_is_none_is_rejected(cloud: Cloud, body: bytes) -> None:
+def test_an_attack_by_a_malformed_body_is_rejected(cloud: Cloud, body: bytes) -> None:
     def send(text: str) -> Any:
         from attacker.door import ask
 
@@ -218,7 +214,7 @@ def test_an_attack_by_a_body_that_is_none_is_rejected(cloud: Cloud, body: bytes)
 
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "1e9", "0", "x"])
-def test_an_attack_by_a_timeout_that_is_none_is_rejected(cloud: Cloud, seconds: str) -> None:
+def test_an_attack_by_an_invalid_timeout_is_rejected(cloud: Cloud, seconds: str) -> None:
     assert code(cloud.attack(ask, "POST", "/call/other/greet", {"args": {}}, {"Pcloud-Timeout": seconds})) == (
         400,
         "REJECTED",
@@ -234,8 +230,8 @@ def test_an_attack_on_the_administration_from_the_gateway_finds_nothing(cloud: C
         assert cloud.attack(ask, method, path, {}, {})[0] in (404, 405)
 
 
-def test_an_attack_by_half_requests_keeps_nobody_else_out(cloud: Cloud) -> None:
-    """Hundreds of connections that never finish what they began to say."""
+def test_an_attack_by_half_requests_does_not_block_others(cloud: Cloud) -> None:
+    """Hundreds of connections that never finish their requests."""
 
     def hang() -> int:
         import os

@@ -1,4 +1,4 @@
-"""Attacks by taking more than one's share: memory, processes, disk, log, descriptors, time."""
+"""Attacks by taking more than a fair share: memory, processes, disk, log, descriptors, time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEMORY, PROCESSES, DISK = 268_435_456, 48, 67_108_864  # as in the attacker's ma
 
 @pytest.fixture(autouse=True)
 def attacker_is_back(cloud: Cloud) -> Iterator[None]:
-    """Each attack begins with an app that runs, and an empty folder."""
+    """Each attack begins with a running app and an empty folder."""
 
     yield
     if state(cloud)["state"] == "PAUSED":
@@ -51,7 +51,7 @@ def state(cloud: Cloud, app: str = "attacker") -> dict[str, Any]:
 
 
 def steer(cloud: Cloud, command: str) -> bool:
-    """False while something else is being done to the app."""
+    """Return False while other work on the app is in progress."""
 
     async def ask(client: Any) -> None:
         await client.ask("POST", f"/apps/attacker/{command}")
@@ -197,9 +197,7 @@ def test_an_attack_by_one_large_file_ends_at_the_quota(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize("way", ["files", "deleted", "mapped", "sparse"])
-def test_an_attack_by_filling_the_disk_pauses_the_app_with_the_reason_and_is_written_down(
-    cloud: Cloud, way: str
-) -> None:
+def test_an_attack_by_filling_the_disk_pauses_the_app_and_is_recorded(cloud: Cloud, way: str) -> None:
     def fill(way: str) -> None:
         import ctypes
         import os
@@ -210,7 +208,7 @@ def test_an_attack_by_filling_the_disk_pauses_the_app_with_the_reason_and_is_wri
         if not stays_behind():
             return
         held = []
-        # More than the quota, less than the memory: where the node's folder lies in memory, files count as that as well.
+        # More than the quota, less than the memory: if the node's folder is in memory, files count as memory as well.
         for number in range(40):
             try:
                 file = open(f"/data/fill{number}", "wb", buffering=0)  # noqa: SIM115
@@ -239,7 +237,7 @@ def test_an_attack_by_filling_the_disk_pauses_the_app_with_the_reason_and_is_wri
 
 
 def test_an_attack_by_very_many_empty_files_pauses_the_app(cloud: Cloud) -> None:
-    """Each takes one of the disk's places for files, of which there are not many."""
+    """Each takes one inode, and a disk has a limited number of them."""
 
     def fill() -> None:
         from attacker.behind import stays_behind
@@ -303,7 +301,7 @@ def test_an_attack_by_opening_files_without_end_ends_at_its_number(cloud: Cloud)
     assert cloud.attack(open_all) < 10_000
 
 
-def test_an_attack_by_connections_to_the_bus_without_end_keeps_nobody_else_out(cloud: Cloud) -> None:
+def test_an_attack_by_endless_bus_connections_does_not_block_others(cloud: Cloud) -> None:
     def connect() -> int:
         import os
         import socket
@@ -347,7 +345,7 @@ def test_an_attack_by_spinning_processes_leaves_others_their_answers(cloud: Clou
         cloud.serves_others()
 
 
-def test_an_attack_by_a_flood_of_forbidden_calls_neither_stops_others_nor_fills_the_audit_log(cloud: Cloud) -> None:
+def test_an_attack_by_a_flood_of_forbidden_calls_stops_no_other_app(cloud: Cloud) -> None:
     def flood() -> int:
         import http.client
         import os

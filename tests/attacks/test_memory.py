@@ -1,4 +1,4 @@
-"""What an app does to have core's memory filled: by what it sends, and by what it asks for."""
+"""How an app tries to fill core's memory: by what it sends, and by what it asks for."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def write(path: str) -> str:
 
 
 def secrets_of(cloud: Cloud) -> list[str]:
-    """What must never be seen by an app, by its place on the host."""
+    """What an app must never see, by its place on the host."""
     data = cloud.data
     return [
         str(data), str(data / "secrets"), str(data / "nats" / "server.json"), str(data / "nats" / "nats.conf"),
@@ -67,10 +67,10 @@ def secrets_of(cloud: Cloud) -> list[str]:
     ]  # fmt: skip
 
 
-def test_an_attack_on_the_files_of_the_machine_of_core_and_of_other_apps_reads_nothing(cloud: Cloud) -> None:
+def test_an_attack_on_files_outside_the_app_reads_nothing(cloud: Cloud) -> None:
     (cloud.data / "apps" / "other" / "data" / "diary").write_text("other's secret")
     seen = {path: cloud.attack(read, path) for path in secrets_of(cloud)}
-    # The ways to its own environment and to Python are there, at the places where they were made; nothing beside them.
+    # The paths to its own environment and to Python exist, where they were made; nothing beside them.
     way = {str(cloud.data): "read ['apps']", str(cloud.data / "apps"): "read ['.environments']"}
     way |= {folder: f"read ['{name}']" for folder, name in way_to_python().items()}
     told = {
@@ -125,7 +125,7 @@ def test_an_attack_by_writing_outside_its_own_folders_writes_nothing(cloud: Clou
 
 
 def test_an_attack_by_links_in_its_own_data_leads_core_nowhere(cloud: Cloud) -> None:
-    """Core owns nothing in there afterwards that the app points at, and starts the app again."""
+    """Core then owns nothing in there that the app points at, and starts the app again."""
 
     def link() -> list[str]:
         import os
@@ -206,7 +206,7 @@ def test_an_attack_by_signals_reaches_its_own_processes_alone(cloud: Cloud) -> N
 
 
 def trace() -> dict[str, str]:
-    """What can be had of each process in sight that the app has not started, by its command line; and of an `own` one."""
+    """What can be had of each visible process that the app has not started, by its command line; and of an `own` one."""
     import ctypes
     import os
     import time
@@ -252,7 +252,7 @@ def trace() -> dict[str, str]:
 
 @pytest.mark.parametrize("web", [False, True])
 def test_an_attack_by_ptrace_on_what_surrounds_it_is_refused(cloud: Cloud, web: bool) -> None:
-    """bubblewrap's own process, the reaper, and where the app has pages the dialer too, are in sight and not in reach."""
+    """bubblewrap's own process, the reaper, and for an app with pages the dialer too, are visible but out of reach."""
     name = "guest" if web else "attacker"
     if web:
         cloud.install_archive(cloud.installed("guest", **{"attacker]": "attacker]\n  web: true"}))
@@ -316,7 +316,7 @@ def connect(targets: list[tuple[str, int]]) -> dict[str, str]:
 
 
 def test_an_attack_by_connecting_anywhere_reaches_nothing(cloud: Cloud) -> None:
-    """Not the node's web address, not nats-server, not a server of the machine's, by whatever address."""
+    """Not the node's web address, not nats-server, not a server of the machine, by any address."""
     with (
         socket.create_server(("0.0.0.0", 0)) as server,
         socket.create_server(("::", 0), family=socket.AF_INET6) as sixth,
@@ -347,7 +347,7 @@ def test_an_attack_on_every_loopback_port_finds_bus_and_gateway_alone(cloud: Clo
         found = []
         for port in range(1, 65536):
             with socket.socket() as one:
-                # A connection may meet itself, where its own port is the one it looks for.
+                # A connection may meet itself, if its own port is the one that it looks for.
                 if one.connect_ex(("127.0.0.1", port)) == 0 and one.getsockname() != one.getpeername():
                     found.append(port)
         return found
@@ -512,7 +512,7 @@ def test_an_attack_by_the_kernels_ways_out_is_refused_each(cloud: Cloud) -> None
 
 
 def test_an_attack_by_a_program_with_another_users_rights_gains_none(cloud: Cloud) -> None:
-    """Set-user-id programs of the machine run without that; a copy made here can't have the bit's effect."""
+    """Set-user-id programs of the machine run without that bit; a copy made here can't have the bit's effect."""
 
     def gain() -> list[int]:
         import os
@@ -572,7 +572,7 @@ def test_an_attack_by_typing_into_a_terminal_is_refused(cloud: Cloud) -> None:
 
 
 def test_an_attack_by_taking_the_bus_and_gateways_ports_fools_the_attacker_alone(cloud: Cloud) -> None:
-    """Its loopback is its own: whoever listens there in its place talks to itself."""
+    """Its loopback is its own: a program that listens there instead talks to itself."""
 
     def take() -> list[str]:
         import os

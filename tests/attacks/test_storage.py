@@ -31,7 +31,7 @@ CALLS = (
 
 @pytest.fixture(scope="module")
 def store(cloud: Cloud) -> Iterator[Cloud]:
-    """With the object store, and two more apps that may call it: `keeper` has a bucket, `thief` wants what is in it."""
+    """A node with the object store, and two more apps that may call it: `keeper` has a bucket, `thief` wants its content."""
     cloud.install("object-store")
     uses = "\n".join(f"  - call: role:object-storage/{name}" for name in CALLS)
     for name in ("keeper", "thief"):
@@ -53,8 +53,8 @@ def test_an_attack_on_the_store_by_an_app_without_a_grant_is_forbidden(store: Cl
         assert code(call(store, "attacker", action, bucket="diary", key="x")) == (403, "FORBIDDEN")
 
 
-def test_an_attack_on_weeds_inner_ports_reaches_none_from_any_sandbox_or_from_the_machine(store: Cloud) -> None:
-    """They listen in the store's own network, where nobody else is."""
+def test_an_attack_on_weeds_inner_ports_reaches_none(store: Cloud) -> None:
+    """They listen in the store's own network, where other apps are not."""
     from tests.attacks.test_sandbox import connect
 
     inner = {port for process in weed(store) for port in listening_inside(process)} - {BUS_PORT, GATEWAY_PORT}
@@ -73,7 +73,7 @@ def test_an_attack_on_weeds_inner_ports_reaches_none_from_any_sandbox_or_from_th
 
 
 def listening_inside(process: psutil.Process) -> set[int]:
-    """The ports on which something listens in a process's network namespace."""
+    """The ports on which servers listen in a process's network namespace."""
     found = set()
     for name in ("tcp", "tcp6"):
         with open(f"/proc/{process.pid}/net/{name}") as table:
@@ -109,7 +109,7 @@ def test_an_attack_by_a_key_that_leads_elsewhere_stays_in_its_bucket(store: Clou
 
 
 async def test_an_attack_on_s3_without_keys_or_with_another_apps_is_denied(store: Cloud) -> None:
-    """Nobody may list, read, write or make users; a key opens its own bucket alone."""
+    """Without keys, listing, reading, writing and making users are refused; a key opens only its own bucket."""
     await asyncio.to_thread(call, store, "thief", "create-bucket", bucket="lair")
     own = (await asyncio.to_thread(call, store, "thief", "issue-credentials", name="t", bucket="lair", write=True))[1][
         "result"

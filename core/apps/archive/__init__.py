@@ -1,1 +1,1 @@
-"""An app as one file: how large it may be, how it is read without trusting it, packed, and kept until it is installed."""
+"""An app as one file: its bounds, reading it without trusting it, packing it, and keeping it until it is installed."""

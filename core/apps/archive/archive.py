@@ -1,8 +1,8 @@
-"""Reads an application's archive (`.tar.gz` or `.zip`) and checks it whole, before anything changes.
+"""Reads an application's archive (`.tar.gz` or `.zip`) and checks all of it before anything changes.
 
-What comes out holds to the bounds, has only plain files inside its own folder, and a manifest whose references hold
-among themselves. Whether its schema fits what is installed, and whether what it asks for is there, is not known
-here: see `admission_rules`.
+A checked archive keeps to the bounds, has only plain files inside its own folder, and has a manifest whose
+references are consistent. Whether its schema fits the installed ones, and whether what it requires is installed, is
+decided in `admission_rules`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PIECE = 2**20
 
 @dataclass(frozen=True, slots=True)
 class CheckedArchive:
-    """`sha256`: of the archive's bytes. `content`: of its files' paths, modes and bytes, so the same however they
+    """`sha256`: of the archive's bytes. `content`: hash of its files' paths, modes and bytes, independent of how they
     were packed. `files`: sizes by path. `lock`: the text of its requirements.lock, '' without one."""
 
     manifest: Manifest
@@ -50,11 +50,11 @@ class CheckedArchive:
 
     @property
     def data(self) -> bytes:
-        """The whole archive, in memory."""
+        """Return the whole archive, in memory."""
         return self.source.read_bytes() if isinstance(self.source, Path) else self.source
 
     def unpack(self, folder: Path) -> None:
-        """Write all files below `folder`, which must not exist yet: 0644 or 0755, folders 0755."""
+        """Write all files below `folder`, which must not exist yet; modes are 0644 or 0755, folders 0755."""
         folder.mkdir(parents=True)
         with _members(self.source, self.bounds) as members:
             for member in members:
@@ -66,8 +66,11 @@ class CheckedArchive:
 
 
 def read_archive(source: bytes | Path, bounds: ArchiveBounds = ArchiveBounds()) -> CheckedArchive:  # noqa: B008 - frozen
-    """The archive, checked; a file is never whole in memory, and stays while what is given back
-    is used. Raises `Rejected` with the member, or the line of app.yaml, that is wrong."""
+    """Read and check the archive, without holding a whole file in memory.
+
+    If `source` is a path, the file must stay while the result is used. Raises `Rejected`, naming the member or the
+    line of app.yaml that is wrong.
+    """
     with _opened(source) as file:
         if (length := _length(file)) > bounds.packed:
             raise Rejected(f"the archive is {length} bytes long: at most {bounds.packed} are allowed")
@@ -100,7 +103,7 @@ def _length(file: IO[bytes]) -> int:
 
 
 def _scan(source: bytes | Path, bounds: ArchiveBounds) -> tuple[dict[str, str], dict[str, int], str]:
-    """One pass over everything: the two texts at the root, all sizes, and the hash of the content."""
+    """Read everything once: the manifest and lock, all sizes, and the hash of the content."""
     texts: dict[str, str] = {}
     files: dict[str, int] = {}
     hashes: list[tuple[str, bool, str]] = []
@@ -159,7 +162,7 @@ def _schema_text(manifest: Manifest, source: bytes | Path, files: Mapping[str, i
 
 @contextmanager
 def _members(source: bytes | Path, bounds: ArchiveBounds) -> Iterator[Iterator[Member]]:
-    """The plain files, with unique names."""
+    """Yield the plain files; their names are unique."""
     with _opened(source) as file:
         length, head = _length(file), file.read(len(GZIP))
         if head == GZIP:
@@ -185,7 +188,9 @@ def _unique(members: Iterator[Member | str], bounds: ArchiveBounds) -> Iterator[
             raise Rejected("the archive has a member without a name")
         count += 1
         if count > bounds.files:
-            raise Rejected(f"the archive holds more than {bounds.files} files: leave out what the app does not need")
+            raise Rejected(
+                f"the archive holds more than {bounds.files} files: leave out files that the app does not need"
+            )
         names.add_file(member.path)
         yield member
 

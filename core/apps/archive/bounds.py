@@ -1,4 +1,4 @@
-"""How large an application's archive may be, in every direction in which one could hurt a small computer."""
+"""How large an app's archive may be, in each measure that could exhaust a small computer."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ __all__ = ["ArchiveBounds"]
 
 @dataclass(frozen=True, slots=True)
 class ArchiveBounds:
-    """`packed`, `unpacked`: bytes. `ratio`: unpacked to packed, looked at only above `ratio_from` unpacked bytes,
-    since a small text may well shrink to a hundredth. `path`: bytes of one member's path, `depth` its components.
+    """`packed`, `unpacked`: bytes. `ratio`: unpacked to packed size, checked only above `ratio_from` unpacked bytes,
+    since a small text may compress to a hundredth. `path`: bytes of one member's path, `depth`: its components.
     `text`: bytes of app.yaml, the schema or the lock, which are read into memory."""
 
     packed: int = 256 * 2**20

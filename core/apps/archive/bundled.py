@@ -1,4 +1,4 @@
-"""The applications that come with PCloud: which there are, and whether an archive is exactly one of them."""
+"""The apps that come with PCloud: their names, and whether an archive is exactly one of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ARCHIVE = ".tar.gz"
 
 
 class BundledApps:
-    """`folder`: holds an archive or a folder per app; None: no app comes along. An app lists the files that come out of
+    """`folder` holds an archive or a folder per app; None: no apps are bundled. An app lists the files that come from
     packages in `from-packages.json`; those that its archive lacks are taken from `files`. Reads the disk: call it in a
     thread."""
 
@@ -37,7 +37,7 @@ class BundledApps:
         self._files = files
 
     def manifests(self) -> Mapping[str, Manifest]:
-        """Of all of them, by name; one that can't be read is left out."""
+        """The manifests of all bundled apps, by name; unreadable ones are left out."""
         found: dict[str, Manifest] = {}
         for name, source in self._sources().items():
             try:
@@ -50,9 +50,9 @@ class BundledApps:
         return found
 
     def archive(self, name: str, progress: FetchProgress = quiet) -> bytes:
-        """The whole archive. Raises `NotFound`, `Rejected` for one that can't be packed, or what `FetchedFiles` raises."""
+        """Return the whole archive. Raises `NotFound`, `Rejected` if it can't be packed, or the errors of `FetchedFiles`."""
         if name not in (manifests := self.manifests()):
-            raise NotFound(f"no app {name!r} comes with PCloud: {', '.join(manifests) or 'no app does'}")
+            raise NotFound(f"no app {name!r} comes with PCloud: {', '.join(manifests) or 'no app is bundled'}")
         stored = self._stored(name)
         lacking = self._lacking(stored)
         if lacking and self._files is None:
@@ -60,11 +60,11 @@ class BundledApps:
         return completed(stored, self._files.provide(lacking, progress)) if lacking and self._files else stored.data
 
     def packages(self, name: str) -> tuple[Package, ...]:
-        """What the app fetches files out of, also where its folder has them already. Raises `NotFound` or `Rejected`."""
+        """The packages from which the app fetches files, even if its folder has them already. Raises `NotFound` or `Rejected`."""
         return packages_of(self._stored(name))
 
     def sha256(self, name: str) -> str:
-        """Of the archive of an app that comes with PCloud; '' for another app, and before its files are fetched."""
+        """The sha256 of a bundled app's archive; '' for any other app, and before its files are fetched."""
         try:
             stored = self._stored(name)
         except (NotFound, Rejected):
@@ -76,7 +76,7 @@ class BundledApps:
         return hashlib.sha256(completed(stored, fetched)).hexdigest() if fetched else ""
 
     def holds(self, checked: CheckedArchive) -> bool:
-        """Whether these are exactly the files of the app of that name that comes with PCloud. Fetches nothing."""
+        """Return True if these are exactly the files of the bundled app of that name. Fetches nothing."""
         try:
             stored = self._stored(checked.manifest.name)
         except NotFound:
@@ -89,7 +89,7 @@ class BundledApps:
         return content_hash(hashes) == checked.content
 
     def _sources(self) -> dict[str, Path]:
-        """The archive or the folder of each app."""
+        """Return the archive or the folder of each app."""
         if self._folder is None:
             return {}
         archives = {file.name.removesuffix(ARCHIVE): file for file in self._folder.glob(f"*{ARCHIVE}")}
@@ -103,19 +103,19 @@ class BundledApps:
         return read_archive(source, self._bounds).manifest
 
     def _stored(self, name: str) -> CheckedArchive:
-        """The archive as far as it is here. Raises `NotFound` or `Rejected`."""
+        """Return the archive, without files that are not fetched yet. Raises `NotFound` or `Rejected`."""
         source = self._sources().get(name)
         if source is None:
             raise NotFound(f"no app {name!r} comes with PCloud")
         return packed(source, self._bounds) if source.is_dir() else read_archive(source, self._bounds)
 
     def _lacking(self, stored: CheckedArchive) -> list[Package]:
-        """The packages with the files that the archive lists and does not hold."""
+        """Return the packages with the files that the archive lists and does not hold."""
         return lacking_of(packages_of(stored), stored.files)
 
 
 def packages_of(stored: CheckedArchive) -> tuple[Package, ...]:
-    """What the archive lists."""
+    """Return the packages that the archive lists."""
     if LIST not in stored.files:
         return ()
     text = next(data for path, _, data in members(stored) if path == LIST)
@@ -128,13 +128,13 @@ def lacking_of(packages: Sequence[Package], here: Mapping[str, object]) -> list[
 
 
 def completed(stored: CheckedArchive, files: Mapping[str, bytes]) -> bytes:
-    """The archive with these files in it: byte for byte what packing a folder with all of them makes."""
+    """Return the archive with these files added, byte for byte as packing a folder with all of them."""
     added = ((path, False, data) for path, data in files.items())
     return packed_members(sorted((*members(stored), *added)))
 
 
 def members(stored: CheckedArchive) -> list[tuple[str, bool, bytes]]:
-    """Path, whether it is executable, and bytes of each file, of an archive that has been checked."""
+    """Return path, executable flag and bytes of each file of a checked archive."""
     with tarfile.open(fileobj=io.BytesIO(stored.data)) as tar:
         found = [(info.name, bool(info.mode & 0o100), tar.extractfile(info)) for info in tar if info.isfile()]
         return [(path, executable, file.read()) for path, executable, file in found if file is not None]

@@ -1,9 +1,8 @@
-"""One file of an archive, and which names it may have.
+"""One file of an archive, and the rules for its name.
 
-A name is refused unless it lies inside the archive whatever the system does with it: no absolute path, no `..`, no
-backslash, no control character, nothing that differs from another name only by case or Unicode form. Links and
-special files are refused by the two readers, whatever they point to: an app needs none, and a link is how an archive
-writes outside its folder.
+A name must lie inside the archive on every system: no absolute path, no `..`, no backslash, no control character,
+and no other name that differs only by case or Unicode form. Both readers refuse links and special files, whatever
+they point to: an app does not need them, and a link is how an archive writes outside its folder.
 """
 
 from __future__ import annotations
@@ -18,15 +17,14 @@ from pcloud.errors import Rejected
 
 __all__ = ["Member", "MemberNames", "member_path"]
 
-# What is not seen, or turns what is seen around: controls, surrogates, formats, ends of lines.
+# Invisible characters, and those that reorder text: controls, surrogates, formats, ends of lines.
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-JOINERS = frozenset({"\u200c", "\u200d"})  # which some scripts, and people's pictures, are written with
+JOINERS = frozenset({"\u200c", "\u200d"})  # some scripts, and pictures of people, are written with them
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """`path`: relative, with `/`. `size`: bytes as the archive claims, held to when it is read. `open`: its content,
-    once."""
+    """`path`: relative, with `/`. `size`: bytes as the archive claims, enforced when it is read. `open`: its content, once."""
 
     path: str
     size: int
@@ -35,8 +33,7 @@ class Member:
 
 
 def member_path(name: str, bounds: ArchiveBounds) -> str:
-    """The member's path without a leading `./` or a folder's trailing slash, '' for the root itself; raises
-    `Rejected`."""
+    """Return the member's path without a leading `./` or a folder's trailing slash, '' for the root itself; raises `Rejected`."""
     try:
         length = len(name.encode())
     except UnicodeEncodeError as error:
@@ -64,8 +61,7 @@ def member_path(name: str, bounds: ArchiveBounds) -> str:
 
 
 class MemberNames:
-    """The names seen so far; refuses a second file of the same name, as a case-insensitive or normalizing file
-    system sees it."""
+    """The names seen so far; refuses a second file that has the same name on a case-insensitive or normalizing file system."""
 
     def __init__(self) -> None:
         self._files: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Packs an application's folder (`pcloud.packing`), and reads back and checks what was packed like any other archive."""
+"""Packs an app's folder (`pcloud.packing`), then reads the archive back and checks it like any other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["EXCLUDED", "IGNORE_FILE", "Archive", "pack", "packed"]
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What `pack` made. `content`: the hash of the files in it (see `CheckedArchive`)."""
+    """The result of `pack`. `content`: the hash of the files in it (see `CheckedArchive`)."""
 
     path: Path
     name: str
@@ -27,8 +27,7 @@ class Archive:
 
 
 def pack(folder: Path, target: Path, bounds: ArchiveBounds = ArchiveBounds()) -> Archive:  # noqa: B008 - frozen
-    """Write the archive of `folder` to `target` (whole or not at all); raises `Rejected` for what no archive may
-    hold."""
+    """Write the archive of `folder` to `target`, whole or not at all; raises `Rejected` for content that an archive must not hold."""
     checked = packed(folder, bounds)
     part = target.with_name(f"{target.name}.part")
     try:
@@ -45,5 +44,5 @@ def pack(folder: Path, target: Path, bounds: ArchiveBounds = ArchiveBounds()) ->
 
 
 def packed(folder: Path, bounds: ArchiveBounds = ArchiveBounds()) -> CheckedArchive:  # noqa: B008 - frozen
-    """The archive of `folder` in memory, read back and checked."""
+    """Return the archive of `folder` in memory, read back and checked."""
     return read_archive(packed_folder(folder), bounds)

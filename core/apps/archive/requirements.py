@@ -1,7 +1,7 @@
-"""Checks an app's `requirements.lock`: pinned wheels with hashes and nothing else.
+"""Checks an app's `requirements.lock`: it may hold pinned wheels with hashes and nothing else.
 
-The lock is handed to `uv pip sync --require-hashes --no-build`. What is refused here is what such a file could say
-beyond that: options (another index, an editable folder), addresses and paths of its own.
+The lock is passed to `uv pip sync --require-hashes --no-build`. Everything else that such a file can contain is
+refused: options (another index, an editable folder), and addresses and paths.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MADE_BY = "make it with `uv pip compile --universal --generate-hashes`"
 
 
 def check_lock(text: str, file: str) -> None:
-    """Raises `Rejected` with the line that is no pinned requirement or its hash; an empty lock is fine."""
+    """Raises `Rejected` with the line that is not a pinned requirement or its hash; an empty lock is accepted."""
     waiting = 0  # the line of a requirement that has no hash yet
     for number, line in enumerate(text.splitlines(), 1):
         line = line.split(" #")[0].strip()
@@ -30,7 +30,7 @@ def check_lock(text: str, file: str) -> None:
             waiting = 0
         elif not _PINNED.fullmatch(line):
             raise Rejected(
-                f"{file}:{number}: {line[:80]!r} is no pinned requirement (name==version with hashes): {_MADE_BY}"
+                f"{file}:{number}: {line[:80]!r} is not a pinned requirement (name==version with hashes): {_MADE_BY}"
             )
         elif waiting:
             break
@@ -41,17 +41,17 @@ def check_lock(text: str, file: str) -> None:
 
 
 def leave_out(text: str, names: Collection[str]) -> str:
-    """A checked lock without the packages called so, and without its comments; '' when nothing is left."""
+    """Return a checked lock without the packages in `names` and without comments; '' if nothing is left."""
     return "".join(f"{line}\n" for name, line in _lines(text) if name not in names)
 
 
 def keep_only(text: str, names: Collection[str]) -> str:
-    """A checked lock with the packages called so alone, and without its comments."""
+    """Return a checked lock with only the packages in `names`, without comments."""
     return "".join(f"{line}\n" for name, line in _lines(text) if name in names)
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Each line of a checked lock with the package that it belongs to."""
+    """Yield each line of a checked lock with the package that it belongs to."""
     name = ""
     for line in text.splitlines():
         if not line.strip() or line.lstrip().startswith("#"):
@@ -62,5 +62,5 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _normalized(name: str) -> str:
-    """PEP 503."""
+    """Normalize a package name as in PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()

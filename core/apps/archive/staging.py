@@ -1,6 +1,7 @@
-"""Archives that were uploaded and are not installed yet: each a file of its own, kept for an hour, a few at most.
+"""Archives that were uploaded and are not installed yet: one file each, kept for an hour, and only a few at a time.
 
-So the owner decides on exactly the bytes that are installed, and uploads them once. Nothing here holds an archive in memory.
+The owner uploads an archive once and decides on exactly the bytes that are installed. An archive is never held in
+memory here.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ from pcloud.errors import NotFound, Rejected
 
 __all__ = ["STAGED", "Staged"]
 
-# Beside the apps' folders; no app can have this name.
+# Beside the apps' folders; an app can't have this name.
 STAGED = ".staged"
 AT_MOST = 4
 SECONDS = 3600.0
 SHA256 = re.compile(r"[0-9a-f]{64}")
-# While it comes in.
+# During the upload.
 PART = ".part"
 
 
 class Staged:
-    """`folder`: of nothing else. What was there before is dropped: a review does not outlive the node. `longest`: bytes of one."""
+    """`folder`: holds nothing else. Files left in it are dropped at the start: a review does not outlive the node.
+    `longest`: bytes of one archive."""
 
     def __init__(self, folder: Path, *, longest: int, at_most: int = AT_MOST, seconds: float = SECONDS):
         self._folder = folder
@@ -46,8 +48,8 @@ class Staged:
         self._folder.mkdir(parents=True, mode=0o700)
 
     async def receive(self, pieces: AsyncIterator[bytes]) -> Path:
-        """Write down what comes, piece by piece; its file is named by its sha256. Raises `Rejected` when it is too long,
-        `Unavailable` when there is no room."""
+        """Write the pieces to a file that is named by its sha256. Raises `Rejected` if it is too long, `Unavailable` if
+        the disk is full."""
         part = self._folder / f"{token_hex(8)}{PART}"
         digest, size = hashlib.sha256(), 0
         try:
@@ -62,7 +64,7 @@ class Staged:
             part.unlink(missing_ok=True)
 
     def put(self, data: bytes) -> Path:
-        """The same for what is in memory already; call it in a thread."""
+        """Stage an archive that is in memory already; call it in a thread."""
         part = self._folder / f"{token_hex(8)}{PART}"
         try:
             self._append(part, data)
@@ -71,16 +73,16 @@ class Staged:
             part.unlink(missing_ok=True)
 
     def place(self, sha256: str) -> Path:
-        """Of one that waits; raises `NotFound` for what was never uploaded, or is too old."""
+        """Return the file of a staged archive; raises `NotFound` if it was never uploaded or has expired."""
         self._drop_old()
         place = self._folder / sha256[:64]
         if not SHA256.fullmatch(sha256) or not place.exists():
-            raise NotFound(f"no uploaded archive {sha256[:12]!r} waits here (any more): upload it again")
+            raise NotFound(f"no uploaded archive {sha256[:12]!r} is kept here (any more): upload it again")
         return place
 
     @contextmanager
     def using(self, place: Path) -> Iterator[None]:
-        """It stays there meanwhile, however old it is."""
+        """Keep the file during this context, however old it is."""
         self._used[place.name] += 1
         try:
             yield
@@ -88,7 +90,7 @@ class Staged:
             self._used[place.name] -= 1
 
     def drop(self, place: Path) -> None:
-        """Unless somebody uses it still; then it goes when it is old."""
+        """Delete the file, unless it is still in use; then it is deleted when it expires."""
         if self._used[place.name] <= 0:
             place.unlink(missing_ok=True)
 
@@ -98,7 +100,7 @@ class Staged:
 
     def _keep(self, part: Path, sha256: str) -> Path:
         with writing("the archive", self._folder):
-            part.touch()  # of nothing, when nothing came
+            part.touch()  # an upload without content has no file yet
             place = part.replace(self._folder / sha256)
         self._drop_old(keep=sha256)
         return place

@@ -1,4 +1,4 @@
-"""Reads the members of a `.tar.gz`, trusting nothing it says.
+"""Reads the members of a `.tar.gz` without trusting its headers.
 
 The gzip stream is first inflated into a temporary file under the bounds, because a tar header may itself claim to be
 a gigabyte long; only then is the tar read, in pieces.
@@ -31,8 +31,8 @@ KINDS = {
 
 @contextmanager
 def open_tarball(file: IO[bytes], length: int, bounds: ArchiveBounds) -> Iterator[Iterator[Member | str]]:
-    """Its members in order: a `Member` for a file, a path for a folder. `length`: of the whole, in bytes.
-    Raises `Rejected` at the first that may not be."""
+    """Yield the members in order: a `Member` for a file, a path for a folder. `length`: bytes of the whole archive.
+    Raises `Rejected` at the first member that is not allowed."""
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as inflated:
         _inflate(file, length, inflated, bounds)  # type: ignore[arg-type]
         inflated.seek(0)
@@ -55,7 +55,7 @@ def _inflate(file: IO[bytes], length: int, target: IO[bytes], bounds: ArchiveBou
                 if total > most:
                     raise Rejected(
                         f"the archive inflates to more than {most // 2**20} MB from {length} bytes: "
-                        "that looks like a bomb; nothing was unpacked"
+                        "that looks like a decompression bomb; nothing was unpacked"
                     )
                 target.write(piece)
     except (OSError, EOFError, zlib.error) as error:
@@ -66,9 +66,11 @@ def _members(tar: tarfile.TarFile, inflated: IO[bytes], bounds: ArchiveBounds) -
     count = 0
     while (info := tar.next()) is not None:
         count += 1
-        # TarFile keeps every header it has read; this bound is what keeps that small.
+        # TarFile keeps every header that it has read; this bound limits that memory.
         if count > 2 * bounds.files:
-            raise Rejected(f"the archive holds more than {bounds.files} files: leave out what the app does not need")
+            raise Rejected(
+                f"the archive holds more than {bounds.files} files: leave out files that the app does not need"
+            )
         path = member_path(info.name, bounds)
         if info.sparse is not None or info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.DIRTYPE):
             kind = (
@@ -88,7 +90,7 @@ def _members(tar: tarfile.TarFile, inflated: IO[bytes], bounds: ArchiveBounds) -
 
 
 def _check_end(inflated: IO[bytes], offset: int) -> None:
-    """tarfile takes a damaged header for the end; a real end is followed by nothing but zeros."""
+    """tarfile treats a damaged header as the end; after a real end only zeros follow."""
     inflated.seek(offset)
     while piece := inflated.read(PIECE):
         if piece.strip(b"\0"):
@@ -102,15 +104,14 @@ def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
 
 
 class _Pieces:
-    """A file that refuses to be read in one large piece: tarfile reads a whole extended header, however long it
-    claims to be."""
+    """A file that refuses large reads: tarfile reads a whole extended header, however long it claims to be."""
 
     def __init__(self, file: tempfile.SpooledTemporaryFile[bytes]):
         self._file = file
 
     def read(self, size: int = -1) -> bytes:
         if size < 0 or size > PIECE:
-            raise Rejected(f"the archive's tar has a header of {size} bytes: that is no archive of an app")
+            raise Rejected(f"the archive's tar has a header of {size} bytes: that is not an app's archive")
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:

@@ -1,4 +1,4 @@
-"""Reads the members of a `.zip`, trusting nothing it says."""
+"""Reads the members of a `.zip` without trusting its headers."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 @contextmanager
 def open_zip(file: IO[bytes], length: int, bounds: ArchiveBounds) -> Iterator[Iterator[Member | str]]:
-    """Its members in order: a `Member` for a file, a path for a folder. `length`: of the whole, in bytes.
-    Raises `Rejected` at the first that may not be."""
+    """Yield the members in order: a `Member` for a file, a path for a folder. `length`: bytes of the whole archive.
+    Raises `Rejected` at the first member that is not allowed."""
     try:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             if len(infos) > 2 * bounds.files:
                 raise Rejected(
-                    f"the archive holds more than {bounds.files} files: leave out what the app does not need"
+                    f"the archive holds more than {bounds.files} files: leave out files that the app does not need"
                 )
             claimed = sum(info.file_size for info in infos)
             if claimed > max(bounds.ratio_from, length * bounds.ratio):
                 raise Rejected(
-                    f"the archive claims to hold {claimed} bytes in {length}: that looks like a bomb; "
+                    f"the archive claims to hold {claimed} bytes in {length}: that looks like a decompression bomb; "
                     "nothing was unpacked"
                 )
             yield _members(archive, infos, bounds)

@@ -1,7 +1,9 @@
-"""Which addresses core dials for an app: public ones, and the home's own where the owner approved a machine of the home by its name.
+"""Which addresses core dials for an app: public ones, and those of the home's network if the owner approved that
+machine by its name.
 
-By the registries of special addresses (https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry),
-written out here: what Python's `ipaddress` calls global differs between its versions.
+Written out here from the registries of special addresses
+(https://www.iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry), because what Python's
+`ipaddress` calls global differs between its versions.
 """
 
 from __future__ import annotations
@@ -29,12 +31,12 @@ _NEVER = {
 _HOME = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
 NEVER = tuple((ipaddress.ip_network(network), why) for network, why in _NEVER.items())
 PRIVATE = tuple(ipaddress.ip_network(network) for network in _HOME)
-# The only part of IPv6 that is given out: https://www.iana.org/assignments/ipv6-address-space
+# The only part of IPv6 that is allocated: https://www.iana.org/assignments/ipv6-address-space
 GIVEN_OUT = ipaddress.ip_network("2000::/3")
 
 
 def refusal(address: str, own: Sequence[Interface], *, home: bool) -> str:
-    """Why core does not dial this address, '' when it does. `own`: the machine's. `home`: a machine of the home was approved."""
+    """Why core does not dial this address, '' if it does. `own`: the machine's interfaces. `home`: a machine of the home was approved."""
     try:
         one = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -54,18 +56,18 @@ def refusal(address: str, own: Sequence[Interface], *, home: bool) -> str:
 
 
 def own_interfaces() -> list[Interface]:
-    """The addresses that this machine has now, each with its network."""
+    """Return this machine's current addresses, each with its network."""
     found: list[Interface] = []
     for card in psutil.net_if_addrs().values():
         for one in card:
             try:
                 address = ipaddress.ip_address(one.address.partition("%")[0])
-            except ValueError:  # of another kind than IP
+            except ValueError:  # not an IP address
                 continue
             found.append(ipaddress.ip_interface(f"{address}/{_prefix(one.netmask, address.max_prefixlen)}"))
     return found
 
 
 def _prefix(netmask: str | None, longest: int) -> int:
-    """Bits of the network's part."""
+    """Return the number of bits of the network part."""
     return int(ipaddress.ip_address(netmask)).bit_count() if netmask else longest

@@ -1,4 +1,4 @@
-"""What the grants of an app allow it to reach, by name. Pure decisions over the grants of now: nothing is kept, resolved or dialled."""
+"""Which hosts an app may reach, by name: pure decisions over its current grants, without state, resolving or dialling."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Destination", "exact_names", "needs_proxy", "permit"]
 
 
 class Destination(NamedTuple):
-    """`home`: a machine of the owner's home, approved by its name; it may have a private address."""
+    """`home`: a machine in the owner's home, approved by its name; it may have a private address."""
 
     host: str
     port: int
@@ -24,9 +24,9 @@ class Destination(NamedTuple):
 
 
 def permit(grants: Sequence[Grant], host: str, port: int) -> Destination:
-    """The destination that the approved grants allow; raises `Forbidden`. `host`: as `check_host` returns it."""
+    """Return the destination that the approved grants allow; raises `Forbidden`. `host`: as `check_host` returns it."""
     home = is_home(host)
-    # Of a machine of the home the review has spoken only where it is named.
+    # The review shows a machine of the home only where a grant names it.
     if not any(network.holds(host, port) and not (home and network.below) for network in _approved(grants)):
         asked = sorted(grant.target for grant in grants if grant.verb == "network" and grant.approved)
         raise Forbidden(f"{host}:{port} was not granted (granted: {', '.join(asked) or 'nothing'})")
@@ -34,17 +34,17 @@ def permit(grants: Sequence[Grant], host: str, port: int) -> Destination:
 
 
 def exact_names(grants: Sequence[Grant]) -> list[Destination]:
-    """The hosts and ports that are granted by name, sorted."""
+    """Return the hosts and ports that are granted by name, sorted."""
     return sorted({Destination(one.host, one.port, is_home(one.host)) for one in _approved(grants) if not one.below})
 
 
 def needs_proxy(grants: Sequence[Grant]) -> bool:
-    """Whether more is granted than names that a hosts file can list."""
+    """Return True if more is granted than names that a hosts file can list."""
     return any(network.below for network in _approved(grants))
 
 
 def _approved(grants: Sequence[Grant]) -> Iterator[Network]:
-    """A grant of the machine's network, which an earlier version gave, is worth nothing."""
+    """Skips grants of the machine's network from an earlier version: they allow nothing."""
     for grant in grants:
         if grant.verb == "network" and grant.approved:
             try:

@@ -1,6 +1,6 @@
-"""A destination dialled: its name resolved once, and one of those addresses connected that may be.
+"""Dials a destination: resolves its name once and connects to one of the permitted addresses of that answer.
 
-What a second look at the name would say does not matter: nothing looks twice, so a name that changes its mind in between gains nothing.
+The name is not resolved a second time, so a name whose answer changes in between gains nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ __all__ = ["Outside", "dial", "system_refusal", "system_resolve"]
 
 RESOLVE_SECONDS = 10.0
 CONNECT_SECONDS = 10.0
-# Of the addresses of one name; each may take its time to fail.
+# Number of addresses tried per name; each may take a while to fail.
 MOST_TRIED = 3
 
 
 async def system_resolve(host: str) -> Sequence[str]:
-    """The addresses of a name as this machine knows them, best first; raises `OSError`."""
+    """Return a name's addresses from this machine's resolver, best first; raises `OSError`."""
     found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -35,15 +35,15 @@ def system_refusal(address: str, home: bool) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The world as core sees it. `resolve`: a name's addresses. `refusal`: why an address is not dialled, '' when it is; told whether a
-    machine of the home was approved."""
+    """The network as core sees it. `resolve`: a name's addresses. `refusal`: why an address is not dialled, '' if it
+    is; receives whether a machine of the home was approved."""
 
     resolve: Callable[[str], Awaitable[Sequence[str]]] = system_resolve
     refusal: Callable[[str, bool], str] = system_refusal
 
 
 async def dial(to: Destination, outside: Outside) -> socket.socket:
-    """A connection; raises `Forbidden` when every address of the name is refused, `Unavailable` when none answers."""
+    """Return a connection; raises `Forbidden` if every address of the name is refused, `Unavailable` if none answers."""
     addresses = await _resolved(to, outside)
     refusals = {address: outside.refusal(address, to.home) for address in addresses}
     allowed = [address for address, why in refusals.items() if not why]

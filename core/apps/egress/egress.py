@@ -1,9 +1,10 @@
-"""The doors of an app to hosts outside: where its sandbox listens for them, and what core does with each connection there.
+"""One app's listeners for outside hosts inside its sandbox, and what core does with each connection there.
 
     app ── 127.1.0.1:465 (smtp.example.org in its /etc/hosts) ──┐
-    app ── 127.0.0.1:4281 (the proxy of HTTPS_PROXY) ───────────┴─ core: the grants of now → name resolved once → that address
+    app ── 127.0.0.1:4281 (the proxy of HTTPS_PROXY) ───────────┴─ core: the current grants → name resolved once → that address
 
-The grants are asked for at each connection, after it is in the book of open ones: one that is withdrawn either refuses it or cuts it.
+The grants are read at each connection, after it is listed among the open ones: a withdrawal either refuses it or
+cuts it.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ __all__ = ["PROXY_PORT", "Doors", "Egress"]
 
 log = logging.getLogger("pcloud.egress")
 PROXY_PORT = 4281
-# Longer than IMAP's IDLE is silent, up to 29 minutes (RFC 2177).
+# Longer than the silence of IMAP's IDLE, up to 29 minutes (RFC 2177).
 IDLE_SECONDS = 40 * 60.0
 Granted = Callable[[], Sequence[Grant]]
 
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """`hosts`: addresses by name, for /etc/hosts. `environment`: variables that lead programs to the proxy."""
+    """`hosts`: addresses by name, for /etc/hosts. `environment`: variables that point programs to the proxy."""
 
     openings: tuple[Opening, ...] = ()
     hosts: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -45,7 +46,7 @@ class Doors:
 
 
 class Egress:
-    """Of all apps on this node. `close()` it when core stops."""
+    """Egress of all apps on this node. `close()` it when core stops."""
 
     def __init__(self, outside: Outside | None = None, audit: Audit | None = None):
         self._outside = outside or Outside()
@@ -56,11 +57,12 @@ class Egress:
         self._flows.close()
 
     def total(self, app: str) -> Tally:
-        """What passed for an app since core's start."""
+        """Return an app's traffic since core's start."""
         return replace(self._flows.totals.get(app, Tally()))
 
     def doors(self, app: str, granted: Granted, beside: Sequence[str] = ()) -> Doors:
-        """For a start of the app. `granted`: its grants of now, asked at each connection. `beside`: hosts that need no proxy."""
+        """Prepare the listeners for a start of the app. `granted`: its current grants, read at each connection.
+        `beside`: hosts that need no proxy."""
         grants = granted()
         names = exact_names(grants)
         hosts = {name: host_address(number) for number, name in enumerate(dict.fromkeys(to.host for to in names))}
@@ -73,7 +75,7 @@ class Egress:
         return Doors(tuple(openings), hosts, proxy_variables([*hosts, *beside]))
 
     def recheck(self, granted: Callable[[str], Sequence[Grant]]) -> None:
-        """Cut the connections that the grants of now, by app, do not allow."""
+        """Cut the connections that the current grants, by app, do not allow."""
 
         def allowed(flow: Flow) -> bool:
             try:
@@ -135,7 +137,7 @@ class Egress:
 
 
 def proxy_variables(beside: Sequence[str]) -> dict[str, str]:
-    """In both spellings: programs differ in which they read. Node.js looks at them when NODE_USE_ENV_PROXY is set."""
+    """Both spellings of each variable, because programs differ in which they read. Node.js reads them if NODE_USE_ENV_PROXY is set."""
     http, socks = f"http://{LOOPBACK}:{PROXY_PORT}", f"socks5h://{LOOPBACK}:{PROXY_PORT}"
     around = ",".join(["localhost", LOOPBACK, "::1", "127.0.0.0/8", *beside])
     values = {"HTTP_PROXY": http, "HTTPS_PROXY": http, "ALL_PROXY": socks, "NO_PROXY": around}

@@ -1,7 +1,8 @@
-"""The connections that apps have outside: bounded, counted, cut when their grant goes, and written down.
+"""The outside connections of apps: bounded, counted, cut when their grant is withdrawn, and recorded in the audit log.
 
-A record of the audit log tells what went to and came from one destination in a minute or so; in it as many destinations as `MOST_TOLD`
-are told one by one, the others as one record, so that an app which calls everybody pushes nothing else out.
+An audit record covers one app and one destination for about a minute. In that time up to `MOST_TOLD` destinations
+get a record each and all others share one, so that an app which connects to very many hosts does not push other
+records out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ OTHERS = "other hosts"
 
 @dataclass(slots=True)
 class Tally:
-    """What passed: connections begun, bytes that the app sent and received."""
+    """Traffic: connections begun, bytes that the app sent and received."""
 
     connections: int = 0
     sent: int = 0
@@ -39,7 +40,7 @@ class Tally:
 
 @dataclass(slots=True, eq=False)
 class Flow:
-    """One connection, from before its destination is decided. `task`: serves it; cancelled, it closes both ends."""
+    """One connection, from before its destination is decided. `task` serves it; cancelling it closes both ends."""
 
     app: str
     host: str
@@ -61,7 +62,7 @@ class _Window:
 
 
 class Flows:
-    """Of all apps. `noted`: is given each record. `close()` it when core stops."""
+    """The connections of all apps. `noted` receives each record. `close()` it when core stops."""
 
     def __init__(self, noted: Callable[[Mapping[str, Any]], None]):
         self._noted = noted
@@ -72,9 +73,9 @@ class Flows:
 
     @contextmanager
     def open(self, app: str, host: str, port: int) -> Iterator[Flow]:
-        """Hold a place for a connection that the running task serves; raises `Unavailable` when the app has too many."""
+        """Reserve a place for a connection that the running task serves; raises `Unavailable` if the app has too many."""
         if self._count[app] >= MOST_FLOWS:
-            raise Unavailable(f"{app} has {MOST_FLOWS} connections outside already: it must close some first")
+            raise Unavailable(f"{app} has {MOST_FLOWS} outside connections open already: it must close some first")
         task = asyncio.current_task()
         assert task is not None
         flow = Flow(app, host, port, task)
@@ -87,7 +88,7 @@ class Flows:
             self._count[app] -= 1
 
     def passed(self, flow: Flow, sent: int, received: int) -> None:
-        """Bytes that went through; (0, 0) when the connection begins."""
+        """Count bytes that were passed on; (0, 0) when the connection begins."""
         new, flow.begun = not flow.begun, True
         to = f"{flow.host}:{flow.port}"
         for tally in (self.totals.setdefault(flow.app, Tally()), self._window(flow.app).tally(to)):

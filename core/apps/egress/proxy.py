@@ -1,7 +1,8 @@
-"""What a client asks of a proxy, in three forms on one port: CONNECT and absolute-form HTTP (RFC 9110, 9112), and SOCKS5 with names
-(RFC 1928). It reads the question and words the answer; it decides nothing.
+"""Parses a client's request to the proxy in three forms on one port: CONNECT and absolute-form HTTP (RFC 9110, 9112),
+and SOCKS5 with names (RFC 1928). It reads requests and writes answers, and makes no decisions.
 
-A plain HTTP request is passed on alone: its connection is closed after the answer, so that no second request can follow it elsewhere.
+A plain HTTP request is passed on alone: its connection is closed after the answer, so that a second request can't
+follow it to another host.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ READ_SECONDS = 30.0
 SOCKS, NO_PASSWORD, NO_METHOD, CONNECT, NAME = 5, 0, 255, 1, 3
 SUCCEEDED, NOT_ALLOWED, NOT_REACHED, NO_SUCH_COMMAND = 0, 2, 4, 7
 ADDRESS_BYTES = {1: 4, 4: 16}
-# What only concerns a client and its proxy (RFC 9110, 7.6.1), and what is said here in another way.
+# Headers that only concern a client and its proxy (RFC 9110, 7.6.1), and those that the proxy replaces.
 _NOT_PASSED = frozenset({"connection", "proxy-connection", "proxy-authorization", "keep-alive", "te", "host"})
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Where a client wants to go. `yes`: what it is answered once core is connected. `first`: what the host is sent before all else.
-    `no`: words the answer when it can't."""
+    """Where a client wants to connect. `yes`: the answer once core is connected. `first`: sent to the host before all
+    else. `no`: makes the answer for a failure."""
 
     host: str
     port: int
@@ -39,7 +40,7 @@ class Question:
 
 
 async def read_question(connection: socket.socket) -> Question:
-    """Raises `Rejected` or `Forbidden`, which the client has been told by then, or `TimeoutError`."""
+    """Raises `Rejected` or `Forbidden`, after answering the client, or `TimeoutError`."""
     client = _Client(connection)
     async with asyncio.timeout(READ_SECONDS):
         socks = await client.peek() == SOCKS
@@ -52,7 +53,7 @@ async def read_question(connection: socket.socket) -> Question:
 
 @dataclass(slots=True)
 class _Client:
-    """What a client sends, taken up to a place; what it sent beyond that is in `given`."""
+    """A client's bytes, read up to a delimiter; the rest is in `given`."""
 
     connection: socket.socket
     given: bytearray = field(default_factory=bytearray)
@@ -70,7 +71,7 @@ class _Client:
         return taken
 
     async def head(self) -> list[str]:
-        """The lines up to the empty one."""
+        """Return the lines up to the empty one."""
         while (end := self.given.find(b"\r\n\r\n")) < 0:
             if len(self.given) > HEAD_BYTES:
                 raise Rejected(f"a request's head has more than {HEAD_BYTES} bytes")
@@ -83,7 +84,7 @@ class _Client:
     async def _more(self) -> None:
         data = await asyncio.get_running_loop().sock_recv(self.connection, 4096)
         if not data:
-            raise Rejected("the client ended before its question did")
+            raise Rejected("the client closed the connection before its request was complete")
         self.given += data
 
 
@@ -97,7 +98,7 @@ async def _socks(client: _Client) -> Question:
         name = f"[{(await client.take(ADDRESS_BYTES.get(kind, 0))).hex()}]"
     port = int.from_bytes(await client.take(2), "big")
     if command != CONNECT:
-        raise Rejected("the proxy makes TCP connections alone: no UDP, and none from outside")
+        raise Rejected("the proxy makes outgoing TCP connections only: no UDP, and no connections from outside")
     return Question(_host(name), port, _socks_no, _socks_answer(SUCCEEDED), bytes(client.given))
 
 
@@ -138,7 +139,7 @@ def _host(name: str) -> str:
 
 def _port(digits: str) -> int:
     if not (digits.isascii() and digits.isdecimal() and 0 < int(digits[:6]) < 65536):
-        raise Rejected(f"{digits[:20]!r} is no port")
+        raise Rejected(f"{digits[:20]!r} is not a port")
     return int(digits)
 
 
@@ -156,5 +157,5 @@ def _socks_no(error: PCloudError) -> bytes:
 
 
 def _socks_answer(code: int) -> bytes:
-    """With an address that means nothing: which of core's own is used is nothing to the app."""
+    """A SOCKS answer with a placeholder address: the app does not need to know core's own."""
     return bytes([SOCKS, code, 0, 1, 0, 0, 0, 0, 0, 0])

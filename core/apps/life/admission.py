@@ -1,6 +1,6 @@
-"""Looks at an archive that somebody wants to install: what it would be here, who vouches for it, what it asks for anew.
+"""Examines an archive before installation: what it would become here, who signed it, and which new grants it asks for.
 
-Reads what is installed; changes nothing.
+It reads the installed apps and changes nothing.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ __all__ = ["Admission", "Candidate", "Consent"]
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """What the owner says besides the grants. `unconfined`: it may run without a sandbox; `hand_over`: it may have what another
-    author's app of its name has stored."""
+    """The owner's consent besides the grants. `unconfined`: the app may run without a sandbox; `hand_over`: it may take
+    over the stored data of another author's app of the same name."""
 
     unconfined: bool = False
     hand_over: bool = False
@@ -59,9 +59,9 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An archive, checked. `app`: what is there of it already; `left`: what was removed, and has left its data. `others`: the other
-    apps. `grants`: those that wait for the owner pending. `before`: the schema that it would replace. `takes_from`: the author whose
-    app's data and grants it would get, and who is not certainly its own."""
+    """A checked archive. `app`: the installed app of its name; `left`: a removed one that left data. `others`: the
+    other apps. `grants`: those that the owner has to decide are pending. `before`: the schema that it would replace.
+    `takes_from`: the author whose app's data and grants it would take over, if that is not certainly its own author."""
 
     checked: CheckedArchive
     kind: Literal["install", "upgrade", "same"]
@@ -88,8 +88,8 @@ class Admission:
         self.bundled = BundledApps(settings.bundled, settings.bounds, files)
 
     async def examine(self, archive: Path) -> Candidate:
-        """`archive`: named by its sha256. Raises `Rejected` or `Conflict` for what can't come in whatever the owner says. What is only
-        missing is told."""
+        """`archive`: named by its sha256. Raises `Rejected` or `Conflict` for what the owner can't consent to. What is
+        only missing is reported in the candidate."""
         checked = await asyncio.to_thread(read_archive, archive, self._parts.settings.bounds)
         if checked.sha256 != archive.name:
             raise Rejected(f"the archive {archive.name[:12]} is not what was uploaded under that name: upload it again")
@@ -104,7 +104,7 @@ class Admission:
         if app is not None and kind == "upgrade":
             check_dependents(manifest, app.manifest, manifests)
         check_roles(manifest, manifests)
-        plan_triggers(manifest)  # raises for one that can't work, before anything is installed
+        plan_triggers(manifest)  # raises for a trigger that can't work, before anything is installed
         author, takes_from = await asyncio.to_thread(self._authors, checked, archive, app, left)
         held = nodes.grants(manifest.name) if kind != "install" and takes_from is None else ()
         grants = carry_over(requested_grants(manifest), held)
@@ -113,7 +113,7 @@ class Admission:
         )  # fmt: skip
 
     def check(self, candidate: Candidate, consent: Consent) -> None:
-        """Raises `Rejected` for what is missing, `Forbidden` for what the owner would have to consent to."""
+        """Raises `Rejected` for missing requirements, `Forbidden` for what needs the owner's consent."""
         settings = self._parts.settings
         why_not = settings.machine.why_not or "this user can't set limits that hold"
         check_confinement(
@@ -132,7 +132,7 @@ class Admission:
         warnings = warn_of_namesakes(manifest, candidate.author, bundled, candidate.others)
         if app is not None and candidate.takes_from is not None and not (candidate.takes_from.bundled and warnings):
             warnings.insert(0, changed_author(candidate.takes_from, candidate.author))
-        # What the owner said before holds for every version.
+        # The owner's earlier consent holds for every version.
         resources = msgspec.structs.replace(manifest.resources, **(app.limits if app is not None else {}))
         return Review(
             archive=candidate.checked.sha256,
@@ -159,14 +159,15 @@ class Admission:
     async def _schemas(
         self, checked: CheckedArchive, app: App | None, kind: str, *, missing: bool
     ) -> tuple[Catalog, Catalog, Left | None]:
-        """What it declares, what the version before does, and who has left data, checked against each other and what is stored."""
+        """Return the schemas of the archive, of the version before and of the apps that left data, checked against each
+        other and the stored data."""
         nodes, name = self._parts.nodes, checked.manifest.name
         try:
             schema = own_catalog(checked, nodes.types_without(name))
         except Rejected:
             if not missing or kind == "upgrade":
                 raise
-            schema = Catalog()  # it builds on what is missing: that is told, and has to come first
+            schema = Catalog()  # it builds on missing types: those are reported, and must be installed first
         before = app.declares() if app is not None and kind == "upgrade" else Catalog()
         stored = await read_stored(self._parts.store, name) if kind != "same" else Stored()
         if kind == "install":
@@ -178,15 +179,18 @@ class Admission:
     def _authors(
         self, checked: CheckedArchive, archive: Path, app: App | None, left: Left | None
     ) -> tuple[Author, Author | None]:
-        """Its own, and the one from whom it would take over. A removed app's data is for its certain author alone; an app that is here
-        goes on with an archive of anybody's where its author was not known either. Reads the disk: call it in a thread."""
+        """Return the archive's author and the author from whom it would take over.
+
+        A removed app's data goes only to its certain author; an installed app whose author was not known accepts an
+        archive of any author. Reads the disk: call it in a thread.
+        """
         author = Author(self.bundled.holds(checked), signer_of(archive))
         before = app or left
         if before is None or before.archive == checked.sha256:
             return author, None
         from_whom = before.author if isinstance(before, Left) else Author.of(before)
         if not from_whom.known and before.archive == self.bundled.sha256(checked.manifest.name):
-            from_whom = Author(bundled=True)  # of before this was written down
+            from_whom = Author(bundled=True)  # from before authors were recorded
         if author.is_same(from_whom) or (app is not None and not from_whom.known):
             return author, None
         return author, from_whom
@@ -200,7 +204,7 @@ class Admission:
 
 
 def changes_in(candidate: Candidate) -> tuple[str, ...]:
-    """What an upgrade changes."""
+    """List what an upgrade changes."""
     if candidate.app is None or candidate.kind != "upgrade":
         return ()
     before, after = candidate.app.manifest, candidate.checked.manifest
@@ -209,8 +213,7 @@ def changes_in(candidate: Candidate) -> tuple[str, ...]:
 
 
 def kind_of(checked: CheckedArchive, app: App | None) -> Literal["install", "upgrade", "same"]:
-    """An app that FAILED on its way in is installed again, by whichever archive; raises `Conflict` for one on its way to
-    another version."""
+    """An app whose installation FAILED is installed again, with any archive; raises `Conflict` for an app on its way to another version."""
     if app is not None and app.state is AppState.UPGRADING:
         raise Conflict(f"{app.name} is being upgraded or rolled back right now: wait until that is done")
     if app is None or app.state not in (AppState.RUNNING, AppState.PAUSED):

@@ -1,9 +1,10 @@
-"""What is seen to by itself after anything was done to any app, and now and then:
+"""Corrects the state of apps after each change to any app, and at intervals:
 
-- an app that is on its way with nobody at work on it, as after an error of the log in the middle of an upgrade, is gone on with;
-- one that should run and does not is started, one that should stand still is stopped;
-- one that may reach a port which was not there when it started is started anew;
-- archives that no app needs any more are deleted.
+- continues an app's interrupted work that no task is doing, as after an error of the log in the middle of an
+  upgrade;
+- starts an app that should run and does not, and stops one that should not run;
+- restarts an app that may reach a port which did not exist when it started;
+- deletes archives that no app needs any more.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ EVERY = 30.0
 
 
 class Aftercare:
-    """`go_on`: have the app brought to where its node says, however often that takes. `restart`: with the ports of now."""
+    """`go_on`: bring the app to its recorded state, with as many attempts as that takes. `restart`: restart it with the current ports."""
 
     def __init__(self, parts: AppParts, go_on: Callable[[App], None], restart: Callable[[App], None]):
         self._parts = parts
@@ -42,7 +43,7 @@ class Aftercare:
             self._task = None
 
     def look(self) -> None:
-        """Something was done to an app."""
+        """Check soon: an app was changed."""
         self._wanted.set()
 
     async def _run(self) -> None:
@@ -51,9 +52,9 @@ class Aftercare:
                 await self._see_to_apps()
                 await self._parts.retention.clean()
             except PCloudError as error:
-                log.warning("apps could not be seen to, trying again in %.0f s: %s", EVERY, error)
+                log.warning("the state of the apps could not be corrected, trying again in %.0f s: %s", EVERY, error)
             except Exception:
-                log.exception("apps could not be seen to, trying again in %.0f s", EVERY)
+                log.exception("the state of the apps could not be corrected, trying again in %.0f s", EVERY)
             try:
                 async with asyncio.timeout(EVERY):
                     await self._wanted.wait()
@@ -73,12 +74,12 @@ class Aftercare:
                 if is_stranded(app, started=local.started(name)):
                     self._go_on(app)
                 elif name in running and local.lacks_ports(name, of=running):
-                    log.info("%s is started anew: it may reach a port that was not there before", name)
+                    log.info("restarting %s: it may reach a port that did not exist before", name)
                     self._restart(app)
 
 
 def is_stranded(app: App, *, started: bool) -> bool:
-    """Whether an app on which nobody is at work is not where its node says. `started`: here, now."""
+    """Return True if an app that no task is working on differs from its recorded state. `started`: it was started here by this process."""
     if app.state is AppState.RUNNING:
         return not started
     if app.state is AppState.PAUSED:

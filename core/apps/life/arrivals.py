@@ -1,4 +1,4 @@
-"""From an archive that somebody hands over to an app that runs: reviewed, decided on, registered, brought up."""
+"""From a new archive to a running app: reviewed, decided on, registered, and brought up."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Arrivals:
         self._stopping = False
 
     async def review(self, archive: bytes | Path) -> Review:
-        """What the owner has to know before this archive is installed, which waits under its sha256 from then on; raises
-        `Rejected` or `Conflict` when it can't be."""
+        """Return what the owner has to know before installing this archive, which is then staged under its sha256;
+        raises `Rejected` or `Conflict` if it can't be installed."""
         place = await self._staged_at(archive)
         try:
             with self._staged.using(place):
@@ -43,12 +43,12 @@ class Arrivals:
             raise
 
     async def bundled(self, name: str) -> bytes:
-        """The archive of an app that comes with PCloud, for which files may have to be fetched; raises `NotFound` or why
-        they can't be."""
+        """Return the archive of an app that comes with PCloud, fetching missing files; raises `NotFound`, or the reason
+        why they can't be fetched."""
         return await asyncio.to_thread(self._admission.bundled.archive, name, self._keep_fetching)
 
     def stop(self) -> None:
-        """End what is being fetched."""
+        """Stop fetching files."""
         self._stopping = True
 
     def _keep_fetching(self, what: str, done: int, total: int) -> None:
@@ -67,7 +67,7 @@ class Arrivals:
         self, archive: bytes | Path, *, approve: Approve, unconfined: bool = False, hand_over: bool = False,
         progress: Progress = quiet,
     ) -> App:  # fmt: skip
-        """See `_install`. An archive in memory is written down first, and goes with this call."""
+        """See `_install`. An archive in memory is staged first, and deleted at the end of this call."""
         place = await self._staged_at(archive)
         try:
             with self._staged.using(place):
@@ -80,12 +80,13 @@ class Arrivals:
         return app
 
     async def _install(self, archive: Path, approve: Approve, consent: Consent, progress: Progress) -> App:
-        """Check, ask for what is new, and bring the app up; returns when it runs. Over another version it is an upgrade;
-        the same archive again changes nothing.
+        """Check the archive, ask for new grants, and bring the app up; returns when it runs.
 
-        Nothing has changed when this raises `Rejected`, `Conflict` or `Forbidden` before the app is in the log; after
-        that a new app is FAILED with the reason, and installing it again goes on; of an upgraded one the version before
-        runs again. It also goes on when this call is cancelled.
+        Over another version it is an upgrade; installing the same archive again changes nothing.
+
+        If this raises `Rejected`, `Conflict` or `Forbidden` before the app is in the log, nothing has changed. After
+        that a new app becomes FAILED with the reason, and installing it again continues; of an upgraded app the
+        version before runs again. Cancelling this call does not stop the installation.
         """
         progress("check", f"{(await asyncio.to_thread(archive.stat)).st_size} bytes")
         candidate = await self._admission.examine(archive)
@@ -97,7 +98,7 @@ class Arrivals:
         progress("review", f"grants to decide on: {len(pending)}")
         answers = await approve(pending)
         decide(candidate.grants, answers)
-        # What takes long and can fail, while the version before still runs and other apps are not held up.
+        # Steps that take long and can fail, done while the version before still runs and without holding up other apps.
         if candidate.kind == "upgrade" and candidate.checked.manifest.run is not None:
             progress("prepare", "packages of the new version")
             await self._parts.local.environments.provide(candidate.checked.lock)
@@ -111,9 +112,9 @@ class Arrivals:
     async def _begin(
         self, archive: Path, answers: Mapping[str, bool], consent: Consent, progress: Progress
     ) -> asyncio.Task[None]:
-        """From here on it is in the log, or is put there before anything else is done to the app."""
+        """From here on the app is in the log, or it is written there before anything else is done to it."""
         async with self._parts.local.deciding:
-            # The owner may have taken an hour.
+            # The owner may have taken an hour to decide.
             candidate = await self._admission.examine(archive)
             self._admission.check(candidate, consent)
             grants = decide(candidate.grants, answers)
@@ -130,7 +131,7 @@ class Arrivals:
         return archive if isinstance(archive, Path) else await asyncio.to_thread(self._staged.put, archive)
 
     async def bring_in(self, app: App, progress: Progress) -> None:
-        """All steps of an installation; what fails is written down and raised, and leaves nothing running."""
+        """Run all steps of an installation; an error is recorded and raised, and leaves nothing running."""
         nodes, local = self._parts.nodes, self._parts.local
         try:
             instance = await local.make(app)
@@ -143,6 +144,6 @@ class Arrivals:
         await steps.running()
 
     async def try_again(self, app: App) -> None:
-        """One that FAILED, with the archive that it has."""
+        """Retry a FAILED app with the archive that it has."""
         await self._parts.nodes.become(app.name, AppState.INSTALLING, step="register")
         await self.bring_in(app, quiet)

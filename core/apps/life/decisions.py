@@ -1,4 +1,4 @@
-"""What the owner decides on an app that is here: its grants, and how much of the machine it may use. Each holds at once."""
+"""The owner's decisions on an installed app: its grants, and how much of the machine it may use. Each applies at once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Decisions"]
 
 
 class Life(Protocol):
-    """Whoever has an app stand still and go on."""
+    """Pauses, resumes and restarts an app."""
 
     async def pause(self, name: str, reason: str) -> App: ...
     async def resume(self, name: str) -> App: ...
@@ -50,7 +50,7 @@ class Decisions:
         if not lacking and app.state is AppState.PAUSED and app.error.startswith(WITHDRAWN):
             return await self._life.resume(name)
         if app.state is AppState.RUNNING and grant.verb in ("network", "call"):
-            # What its process reaches of the network is decided when that starts.
+            # The network that its process can reach is set when the process starts.
             return await self._life.restart(name)
         return app
 
@@ -65,7 +65,7 @@ class Decisions:
                 return app
             await nodes.set_limits(name, limits)
         after = nodes.get(name)
-        # What it may write is asked at each write; the rest holds from its process's start on.
+        # `graph` is checked at each write; the other limits apply from the process's start.
         same = msgspec.structs.replace(app.resources, graph=after.resources.graph) == after.resources
         if app.state is AppState.RUNNING and app.manifest.run is not None and not same:
             return await self._life.restart(name)

@@ -1,17 +1,18 @@
-"""The steps that bring an app from its node in the log to a running process, each of which can be done again.
+"""The steps that bring an app from its node in the log to a running process. Each step can be repeated.
 
     unpack        its archive, from the log's object bucket
     environment   its locked packages and the SDK
-    credentials   its key for the bus, the public half written to its node
+    credentials   its key for the bus; the public half is written to its node
     consumers     of its triggers
     process       its gateway and its process
-    settle        which has to stay up, and to listen if it has pages
+    settle        wait until the process has stayed up, and listens if it has pages
     init          its init actions, in order
-    running       its node says so
+    running       recorded on its node
 
-During an installation or upgrade each one is an event on the app's node before it begins. A node that dies in the
-middle finds the app INSTALLING (or UPGRADING) at its next start and begins again at the first step: what was done is
-found done. Before the first step nothing but an archive in the object bucket exists; see `Apps.install`.
+During an installation or upgrade each step is an event on the app's node, written before the step begins. If the
+node dies in the middle, its next start finds the app INSTALLING (or UPGRADING) and begins again at the first step:
+completed steps find their work done. Before the first step nothing but an archive in the object bucket exists; see
+`Apps.install`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ __all__ = ["Installation", "bring_up"]
 
 
 class Installation:
-    """One app on its way. `recorded`: each step is an event."""
+    """The installation of one app. `recorded`: each step is written as an event."""
 
     def __init__(self, instance: Instance, parts: AppParts, progress: Progress, *, recorded: bool):
         self._instance = instance
@@ -38,7 +39,7 @@ class Installation:
         self._recorded = recorded
 
     async def start(self) -> None:
-        """Everything up to a process that is being kept running; what a node does for each app when it starts."""
+        """Run every step up to a supervised process; a node's start does this for each app."""
         await self.step("unpack", self._app.archive[:12])
         await self._instance.unpack(self._parts.store.archives.fetch)
         await self.step("environment", self._app.name)
@@ -55,13 +56,13 @@ class Installation:
         await self._instance.settled()
 
     async def init(self, inits: Sequence[tuple[int, Init]]) -> None:
-        """These init actions, with their numbers, one after the other."""
+        """Run these init actions, with their numbers, one after the other."""
         for number, init in inits:
             await self.step("init", init.call)
             await self._init(number, init)
 
     async def running(self, error: str = "") -> None:
-        """The last step, and the end of the way."""
+        """Record the last step and the state RUNNING."""
         await self._parts.nodes.become(self._app.name, AppState.RUNNING, error, step="running", paused=None)
         self._progress("running", self._app.name)
 
@@ -77,8 +78,8 @@ class Installation:
         await self._parts.local.admit(self._app.name, public)
 
     async def _init(self, number: int, init: Init) -> None:
-        """In a run of its own that is the same after a kill, so that what was done is not done again; another one after
-        a removal, and for each upgrade."""
+        """Run it with an id that stays the same after a kill, so that a completed init action is not repeated; a new
+        installation or upgrade has another id."""
         app, seconds = self._app, self._parts.settings.init_seconds
         installation = "\0".join((app.installed_at, app.previous.at if app.previous else ""))
         try:
@@ -93,7 +94,7 @@ class Installation:
 async def bring_up(
     parts: AppParts, instance: Instance, progress: Progress, inits: Sequence[tuple[int, Init]], *, recorded: bool = True
 ) -> Installation:
-    """All steps but the last one, as events; leaves nothing running when one fails."""
+    """Run all steps but the last one, as events; leaves nothing running if one fails."""
     steps = Installation(instance, parts, progress, recorded=recorded)
     try:
         await steps.start()

@@ -1,4 +1,4 @@
-"""The installed apps as the log has them: nodes of `core/App` and `core/Grant`, read from the directory, written by commands."""
+"""The installed apps in the log: nodes of `core/App` and `core/Grant`, read from the directory and written by commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ACTOR = OWNER.actor
 
 
 class AppNodes:
-    """Every write is one transaction; it has been folded when the write returns."""
+    """Every write is one transaction, which has been folded when the write returns."""
 
     def __init__(self, directory: Directory, commands: Commands):
         self._directory = directory
@@ -57,7 +57,7 @@ class AppNodes:
         return self._directory.catalog
 
     def types_without(self, name: str) -> Catalog:
-        """All types that exist, less what this app itself declared before."""
+        """All types that exist, except those that this app declared before."""
         types: dict[str, TypeDef] = {}
         for type_name, type_ in self._directory.catalog.types.items():
             if not type_name.startswith(f"{name}/"):
@@ -68,7 +68,8 @@ class AppNodes:
     # --- writing ------------------------------------------------------------------------------------------------------
 
     async def register(self, checked: CheckedArchive, grants: Sequence[Grant], author: Author) -> App:
-        """The app, INSTALLING, with its decided grants; those of an earlier try that are not asked for any more go."""
+        """Register the app, INSTALLING, with its decided grants; grants of an earlier attempt that are not asked for
+        any more are deleted."""
         name = checked.manifest.name
         earlier = self.find(name)
         state = {
@@ -78,7 +79,7 @@ class AppNodes:
         return await self._put({**self._values(checked), **state}, grants)
 
     async def replace(self, app: App, checked: CheckedArchive, grants: Sequence[Grant], author: Author) -> App:
-        """Another version in the place of `app`, UPGRADING, which is remembered for a rollback."""
+        """Put another version in the place of `app`, UPGRADING; the version before is recorded for a rollback."""
         held = {grant.id: grant.state for grant in self.grants(app.name)}
         earlier = msgspec.structs.replace(app.previous, earlier="").to_json() if app.previous else ""
         previous = Previous(
@@ -92,8 +93,9 @@ class AppNodes:
         return await self._put({**self._values(checked), **state}, grants)
 
     async def restore(self, app: App, *, by_itself: bool) -> App:
-        """The version before in the place of `app`, UPGRADING; its grants as they are now, those that went with the
-        upgrade as they were. `by_itself`: the upgrade did not work, so the way back from before it is open again."""
+        """Put the version before in the place of `app`, UPGRADING. Its grants keep their current decisions; those that
+        the upgrade deleted return as they were. `by_itself`: the upgrade failed, so the earlier way back is
+        available again."""
         before = app.previous
         assert before is not None
         earlier = before.before() if by_itself else None
@@ -113,12 +115,12 @@ class AppNodes:
         )
 
     async def become(self, name: str, state: AppState, error: str = "", *, step: str = "", **more: Any) -> None:
-        """`step`: left as it is when not given."""
+        """`step`: left unchanged if not given."""
         values: dict[str, Any] = {"state": state.value, "error": error or None, **({"step": step} if step else {})}
         await self._set(name, **values, **more)
 
     async def step(self, name: str, step: str) -> None:
-        """Write down what is begun now."""
+        """Record the step that begins now."""
         await self._set(name, step=step)
 
     async def set_bus_key(self, name: str, public: str) -> None:
@@ -134,14 +136,14 @@ class AppNodes:
         await self._commands.write(ACTOR, [NodeChange(grant_ref(grant), "update", set={"state": grant.state})])
 
     async def bring_back(self, name: str, left: Left, catalog: Catalog) -> App:
-        """An app that was removed, on its way out once more, now with its data; `catalog`: all that it may have stored."""
+        """Recreate a removed app's node as REMOVING, so that its data is removed too; `catalog`: all types that it may have stored."""
         manifest = Manifest(name, left.version)
         values = app_values(manifest, left.archive, "", catalog.to_json())
         state = {"state": AppState.REMOVING.value, "step": "remove", "forget": True, "installedAt": _now()}
         return await self._put({**values, **state}, ())
 
     async def delete(self, name: str) -> None:
-        """The app with its grants and the capabilities that it gave or was given."""
+        """Delete the app with its grants and the capabilities that it gave or was given."""
         records = self._directory.records
         refs = [
             app_ref(name),
@@ -161,7 +163,7 @@ class AppNodes:
         return app_values(checked.manifest, checked.sha256, checked.schema_text, catalog)
 
     async def _put(self, values: dict[str, Any], grants: Sequence[Grant]) -> App:
-        """The node, with exactly these grants, in one transaction."""
+        """Write the node, with exactly these grants, in one transaction."""
         name = values["name"]
         kept = {grant.id for grant in grants}
         gone = [grant_ref(grant) for grant in self.grants(name) if grant.id not in kept]
@@ -178,7 +180,7 @@ class AppNodes:
 
 
 def _signed(author: Author) -> dict[str, Any]:
-    """How its node says who made it."""
+    """The fields of an app's node that record its author."""
     signer = msgspec.json.encode(asdict(author.signer)).decode() if author.signer else None
     return {"signer": signer, "bundled": author.bundled}
 

@@ -1,4 +1,4 @@
-"""What every change of an app's state needs: the log's nodes, this node's part of it, and the rest of core."""
+"""What every change of an app's state needs: the log's nodes, the app's process on this node, and the rest of core."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ class AppParts:
 
 
 def quiet(step: str, detail: str) -> None:
-    """For steps that nobody watches."""
+    """Ignore progress, if the caller does not show it."""

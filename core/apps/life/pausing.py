@@ -1,7 +1,7 @@
-"""An app stands still, goes on, or starts anew; nothing of it is lost.
+"""Pauses, resumes and restarts an app without losing anything of it.
 
-A paused app's triggers keep their places in the log, and its durable calls wait. It has no user on the bus. It is
-PAUSED until the owner says otherwise, over restarts of the node too.
+A paused app's triggers keep their positions in the log, and its durable calls wait. It has no user on the bus. It
+stays PAUSED until the owner resumes it, also over restarts of the node.
 """
 
 from __future__ import annotations
@@ -26,20 +26,19 @@ class Pauses:
         self._parts = parts
 
     async def pause(self, app: App, reason: str) -> None:
-        """The node first: what is written there holds, whatever happens to the rest."""
+        """Write the node first: the recorded state holds even if stopping fails."""
         await self._parts.nodes.become(app.name, AppState.PAUSED, reason, step="pause")
         await self.stop(app)
 
     async def stop(self, app: App) -> None:
-        """One whose node says that it is PAUSED."""
+        """Stop an app whose node says PAUSED."""
         await self._parts.processor.suspend(app.name)
         await self._parts.local.drop(app.name)
         await self._parts.local.expel(app.name)
         await self._parts.api.disconnect(lambda caller: caller.kind == "app" and caller.name == app.name)
 
     async def resume(self, app: App) -> None:
-        """Raises `Forbidden` while it lacks a grant that it can't do without, else why it does not start: then it
-        stays PAUSED."""
+        """Raises `Forbidden` if a required grant is missing, else the reason why the app does not start; it then stays PAUSED."""
         if lacking := await withdrawn(self._parts, app.name):
             raise Forbidden(f"{app.name} stays paused: {lacking}; grant that first")
         instance = await self._parts.local.make(app)
@@ -53,7 +52,7 @@ class Pauses:
         await steps.running()
 
     async def restart(self, app: App) -> None:
-        """With a new process and the grants of now; raises why it does not stay up: then it is tried on."""
+        """Start a new process with the current grants; raises the reason if it does not stay up, and attempts continue."""
         if app.state is not AppState.RUNNING:
             raise Conflict(f"{app.name} is {app.state}, so it can't be restarted: resume it")
         steps = Installation(await self._parts.local.make(app), self._parts, quiet, recorded=False)
@@ -62,7 +61,7 @@ class Pauses:
 
 
 async def withdrawn(parts: AppParts, name: str) -> str:
-    """Why an app with the grants of now can't run, '' when it can; in the words that it was asked for."""
+    """Why an app can't run with its current grants, in the words of the grants; '' if it can."""
     grants = parts.nodes.grants(name)
     lacking = [grant for grant in grants if grant.state != "approved" and not grant.optional]
     if not lacking:

@@ -1,8 +1,8 @@
-"""An app's way out: everything of it on this node stops, then its nodes leave the graph. Its data stays, unless it is to
-be forgotten.
+"""Removes an app: everything of it on this node stops, then its nodes leave the graph. Its data stays, unless the owner
+forgets it.
 
-Its own node goes last, so that a kill in between is noticed: the next start finds the app REMOVING and goes on. The
-owner's word on its data stands in that node from the first step.
+Its own node is deleted last, so that an interrupted removal is noticed: the next start finds the app REMOVING and
+continues. The owner's decision on its data is in that node from the first step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ACTOR = OWNER.actor
 
 
 def check_can_go(name: str, installed: Mapping[str, Manifest]) -> None:
-    """Raises `Conflict` while another app can't do without it."""
+    """Raises `Conflict` if another app requires this one."""
     if needed := dependents(name, installed):
         them = "that" if len(needed) == 1 else "those"
         raise Conflict(f"{name} is needed by {', '.join(needed)}: remove {them} first")
@@ -38,8 +38,8 @@ class Removals:
         self._parts = parts
 
     async def begin(self, name: str, *, forget: bool) -> App:
-        """From here on it is gone on with until it is done. One that was removed before comes back on its way out, now with its data.
-        Raises `NotFound`."""
+        """Record the removal, which continues from here until it is done. An app that was removed earlier becomes
+        REMOVING again, now with its data. Raises `NotFound`."""
         nodes = self._parts.nodes
         if forget and nodes.find(name) is None:
             stored = await read_stored(self._parts.store, name)
@@ -50,7 +50,7 @@ class Removals:
         return nodes.get(name)
 
     async def go_on(self, app: App, progress: Progress) -> None:
-        """Every step can be done again."""
+        """Every step can be repeated."""
         await self._step(app, "stop", progress)
         await self._stop(app)
         if app.forget:
@@ -73,7 +73,7 @@ class Removals:
     # --- within -------------------------------------------------------------------------------------------------------
 
     async def _stop(self, app: App) -> None:
-        # After a restart it is not attached yet, and what it left in the log has to go all the same.
+        # After a restart it is not attached yet, and its consumers in the log must be removed too.
         with suppress(Rejected):
             await self._parts.processor.attach(app)
         await self._parts.processor.detach(app.name, forget=app.forget)
@@ -82,7 +82,7 @@ class Removals:
         await self._parts.api.disconnect(lambda caller: caller.view_app == app.name)
 
     async def _forget_stored(self, name: str) -> None:
-        """What it has in the object storage; raises `Unavailable` while that does not run."""
+        """Remove its objects; raises `Unavailable` while the object storage does not run."""
         with suppress(NotFound):
             await self._parts.calls.call(CORE, "role:object-storage/forget-caller", {"caller": f"app:{name}"})
 

@@ -1,6 +1,6 @@
-"""Which archives the log's object bucket keeps: those that an app runs with or may go back to, and those on their way in.
+"""Which archives the log's object bucket keeps: those that an app runs with or may return to, and those being uploaded.
 
-All others are deleted. A deletion that a kill interrupted is finished by the next one.
+All others are deleted. The next deletion finishes one that a kill interrupted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Retention:
 
     @asynccontextmanager
     async def arriving(self, sha256: str) -> AsyncIterator[None]:
-        """It is kept meanwhile, and after that if an app has it."""
+        """Keep the archive during this context, and afterwards if an app uses it."""
         async with self._deleting:
             self._arriving[sha256] += 1
         try:
@@ -35,9 +35,9 @@ class Retention:
             self._arriving[sha256] -= 1
 
     async def clean(self) -> None:
-        """Delete what nobody needs. Raises `Unavailable`; the next time does the rest."""
+        """Delete archives that are not needed. Raises `Unavailable`; the next call deletes the rest."""
         async with self._deleting:
-            # In this order: one that stops arriving has an app by then, or none.
+            # In this order: when an archive stops arriving, either an app has it by then or it is not needed.
             found, arriving = await self._archives.names(), +self._arriving
             if unneeded := found - set(arriving):
                 needed = {archive for app in self._nodes.all() for archive in needed_archives(app)}
@@ -45,13 +45,13 @@ class Retention:
                     await self._archives.delete(name)
 
     async def sweep(self) -> None:
-        """Remove what uploads left that a kill interrupted; only before there are new ones."""
+        """Remove the remains of uploads that a kill interrupted; call it only before new uploads begin."""
         async with self._deleting:
             await self._archives.sweep()
 
 
 def needed_archives(app: App) -> set[str]:
-    """Of this version, of the one before, and while it is not certain that this one stays, of the one before that."""
+    """The archives of this version, of the one before, and of the one before that while this version is not yet settled."""
     before = app.previous
     found = {app.archive, *([before.archive] if before else ())}
     if before is not None and app.state is AppState.UPGRADING and (earlier := before.before()) is not None:

@@ -1,9 +1,9 @@
-"""Copies of an app's data folder, taken before an upgrade and put back by a rollback.
+"""Copies of an app's data folder, taken before an upgrade and restored by a rollback.
 
-A copy shares its blocks with the original where the file system can. Elsewhere it takes as much room again, so an upgrade
-is refused before anything has changed when there is none. The app must not
-be running: what is copied then is one state. A copy that has its name is complete, and putting one back can be done
-again after a kill at any point.
+A copy shares its blocks with the original if the file system supports that. Elsewhere it takes the same room again,
+so an upgrade without enough free room is refused before anything has changed. The app must not be running, so that a
+copy is one consistent state. A copy that has its final name is complete, and restoring one can be repeated after a
+kill at any point.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ __all__ = ["Snapshots"]
 
 PART = ".part"
 REPLACED = "data.replaced"
-# What a full disk would cost everybody is kept free.
+# Kept free, because a full disk would stop every app.
 RESERVE = 256 * 2**20
 
 
 class Snapshots:
-    """Those of one app: `data` is its own folder, `folder` holds the copies by the sha256 of the archive that wrote it."""
+    """The snapshots of one app. `data`: the app's own folder. `folder`: holds the copies, by the sha256 of the archive
+    that wrote the data."""
 
     def __init__(self, data: Path, folder: Path):
         self._data = data
@@ -37,7 +38,7 @@ class Snapshots:
         return self._place(archive).exists()
 
     def check_room(self) -> None:
-        """Raises `Unavailable` where a full copy would not fit."""
+        """Raises `Unavailable` if a full copy would not fit."""
         free = shutil.disk_usage(existing(self._data)).free
         with reading("the app's data", self._data):
             needed = tree_bytes([self._data], most=free - RESERVE)
@@ -48,8 +49,7 @@ class Snapshots:
             )
 
     def take(self, archive: str) -> None:
-        """Copy the data folder; one that was taken before under this name is replaced. Raises `Unavailable`, and leaves
-        nothing of it then."""
+        """Copy the data folder; replaces an earlier copy of this name. Raises `Unavailable` and then leaves no partial copy."""
         place = self._place(archive)
         part = place.with_name(f"{place.name}{PART}")
         try:
@@ -58,28 +58,31 @@ class Snapshots:
                 for left in self._folder.glob(f"{place.name}*"):
                     remove_tree(left)
                 copy_tree(self._data, part)
-                # All of it must be on the disk before the name says that it is complete.
+                # All of it must be on the disk before the name marks it as complete.
                 os.sync()
                 part.rename(place)
         finally:
             for left in self._folder.glob(f"{part.name}*"):
-                with suppress(OSError):  # the next one replaces it
+                with suppress(OSError):  # the next copy replaces it
                     remove_tree(left)
 
     def put_back(self, archive: str) -> bool:
-        """The copy in the place of the data folder, whose content is lost. False: there is no such copy, and the data
-        folder is as it was (or this was done before). Raises `Unavailable`, with the data folder as it was."""
+        """Replace the data folder, whose content is lost, by the copy.
+
+        Returns False if there is no such copy (or it was restored before); the data folder is then unchanged. Raises
+        `Unavailable`, with the data folder unchanged.
+        """
         place, replaced = self._place(archive), self._folder / REPLACED
         found = place.exists()
         if found:
             with writing("the app's data as it was before", self._data):
                 self._swap(place, replaced)
-        with suppress(OSError):  # `drop` comes to it as well
+        with suppress(OSError):  # `drop` removes it later
             remove_tree(replaced)
         return found
 
     def drop(self, *, keep: Iterable[str] = ()) -> None:
-        """Remove all copies but those for these archives; raises `Unavailable` for one that stays."""
+        """Remove all copies except those for these archives; raises `Unavailable` if one can't be removed."""
         kept = {self._place(archive).name for archive in keep}
         for entry in self._folder.glob("*"):
             if entry.name not in kept:
@@ -104,7 +107,7 @@ class Snapshots:
 
 
 def existing(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
+    """Return the path, or the nearest folder above it that exists."""
     while not path.exists():
         path = path.parent
     return path

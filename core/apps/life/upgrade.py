@@ -1,11 +1,13 @@
-"""Another version of an app in the place of the one that runs, and back.
+"""Replaces the running version of an app by another one, and back.
 
-An upgrade: stop · snapshot of the data folder · register (one transaction: version, schema, grants, and what a rollback
-needs) · then the steps of an installation · running. Killed before `register` it never was; after it, it goes on. When
-the new version does not stay up or one of its new init actions fails, it is taken back by itself.
+An upgrade: stop · snapshot of the data folder · register (one transaction: version, schema, grants, and what a
+rollback needs) · then the steps of an installation · running. Killed before `register`, the upgrade is undone;
+killed after it, it continues. If the new version does not keep running or one of its new init actions fails, it is
+rolled back automatically.
 
-A rollback: rollback · restore (the data folder) · register (the version before) · the steps · running. It goes on after
-a kill at any point. What the newer version wrote into types and fields that only it has stays in the log, unseen.
+A rollback: rollback · restore (the data folder) · register (the version before) · the steps · running. It continues
+after a kill at any point. What the newer version wrote into types and fields that only it has stays in the log,
+hidden.
 """
 
 from __future__ import annotations
@@ -31,9 +33,9 @@ from projections.graph.catalog import Catalog
 __all__ = ["Upgrades", "check_can_roll_back"]
 
 log = logging.getLogger("pcloud.app")
-# Nothing has changed yet while one of these is the last step.
+# Nothing has changed yet if one of these is the last step.
 BEFORE = frozenset({"stop", "snapshot"})
-# The version before is not in its place yet.
+# The version before is not yet back in place.
 BACK = frozenset({"rollback", "restore"})
 
 
@@ -44,7 +46,7 @@ class Upgrades:
     async def upgrade(
         self, app: App, checked: CheckedArchive, grants: Sequence[Grant], author: Author, progress: Progress
     ) -> None:
-        """Raises the reason when the version before runs again (or nothing has changed)."""
+        """Raises the reason if the version before runs again (or nothing has changed)."""
         snapshots = self._parts.snapshots(app.name)
         await asyncio.to_thread(snapshots.check_room)
         paused = (app.error or "you paused it") if app.state is AppState.PAUSED else None
@@ -63,7 +65,7 @@ class Upgrades:
         await self.go_on(new, progress)
 
     async def go_on(self, app: App, progress: Progress) -> None:
-        """With an upgrade or a rollback, wherever it was interrupted."""
+        """Continue an upgrade or a rollback at the step where it was interrupted."""
         if app.step in BEFORE:
             await self._back_out(app.name, "the upgrade was interrupted before anything changed", progress)
         elif app.step in BACK:
@@ -74,7 +76,7 @@ class Upgrades:
             await self._forward(app, progress)
 
     async def roll_back(self, app: App, progress: Progress, reason: str = "") -> None:
-        """`reason`: why it goes back by itself, '' when the owner asks."""
+        """`reason`: why the app is rolled back automatically, '' if the owner asked for it."""
         await self._step(app.name, "rollback", f"to {app.previous.version if app.previous else ''}", progress, reason)
         await self._halt(app.name)
         await self._restore(app, progress, reason)
@@ -94,7 +96,7 @@ class Upgrades:
         else:
             found.append("there is no copy of the app's data folder: the older version finds it as it is now")
         if gone := _triggers(app.manifest) - _triggers(before.manifest):
-            found.append(f"the places of the triggers {', '.join(sorted(gone))} in the log are given up")
+            found.append(f"the triggers {', '.join(sorted(gone))} lose their positions in the log")
         return found
 
     # --- within -------------------------------------------------------------------------------------------------------
@@ -103,13 +105,13 @@ class Upgrades:
         before = app.previous
         assert before is not None
         try:
-            # One of that name that is for other events has no place to keep.
+            # A trigger of the same name for other events has no position to keep.
             await self._parts.processor.retire(app.name, sorted(_moved(before.manifest, app.manifest)))
             instance = await self._parts.local.make(app)
             steps = await bring_up(self._parts, instance, progress, new_inits(before.manifest, app.manifest))
         except Exception as error:
-            log.error("%s %s does not work and is taken back: %s", app.name, app.version, error)
-            reason = f"{app.version} did not work and was taken back: {error}"
+            log.error("%s %s does not work and is rolled back: %s", app.name, app.version, error)
+            reason = f"{app.version} did not work and was rolled back: {error}"
             await self.roll_back(app, progress, reason)
             again = "is paused" if app.paused else "runs"
             message = f"{app.name} {app.version} did not work, {before.version} {again} again: {error}"
@@ -119,7 +121,7 @@ class Upgrades:
         await steps.running()
 
     async def _restore(self, app: App, progress: Progress, reason: str) -> None:
-        """The data folder, then the node: once that is the older version's, the data is, too."""
+        """Restore the data folder, then the node: once the node names the older version, its data is in place too."""
         before = app.previous
         assert before is not None
         await self._step(app.name, "restore", "its data folder", progress, reason)
@@ -130,7 +132,7 @@ class Upgrades:
         )
         newer, hidden = app.declares(), app.hides()
         old = await self._parts.nodes.restore(app, by_itself=bool(reason))
-        # What nobody has written into binds no later version. Nobody can any more.
+        # Fields without data bind no later version, and can no longer be written.
         older = Catalog.from_json(before.catalog or "{}")
         if reason and not await written_beyond(self._parts.store, app.name, newer, older):
             await self._parts.nodes.set_hidden(app.name, hidden)
@@ -154,9 +156,11 @@ class Upgrades:
         await steps.running(reason)
 
     async def _back_out(self, name: str, reason: str, progress: Progress) -> bool:
-        """The version before goes on, after an end before the new one was registered. True: that had been registered after
-        all, as with a log that did not answer in time, and runs now."""
-        # With this write what is read next is what the log has.
+        """Resume the version before, after a failure before the new one was registered.
+
+        Returns True if it had been registered after all (as when the log did not answer in time) and runs now.
+        """
+        # After this write, the next read returns what the log has.
         await self._parts.nodes.become(name, AppState.UPGRADING, reason)
         app = self._parts.nodes.get(name)
         if app.step not in BEFORE:
@@ -166,23 +170,24 @@ class Upgrades:
             await self._pause_again(app)
             return False
         await self._drop_snapshots(app)
-        # It is started like any app that should run and does not: however often that takes, and giving way to the owner.
+        # Start it like any app that should be running: with as many attempts as needed, and yielding to the owner.
         await self._parts.nodes.become(name, AppState.RUNNING, reason, step="running")
         return False
 
     async def _pause_again(self, app: App, reason: str = "") -> None:
-        """As it was before an upgrade that came to nothing."""
+        """Return to PAUSED after an upgrade that failed."""
         await self._drop_snapshots(app)
         why = f"{app.paused}; {reason}" if reason else app.paused
         await self._parts.nodes.become(app.name, AppState.PAUSED, why, step="pause", paused=None)
 
     async def _drop_snapshots(self, app: App) -> None:
-        """All but the one that the next rollback needs. One that stays is dropped with the next ones."""
+        """Drop all snapshots but the one that the next rollback needs. A snapshot that can't be dropped now is dropped
+        with the next ones."""
         keep = [app.previous.archive] if app.previous else []
         try:
             await asyncio.to_thread(lambda: self._parts.snapshots(app.name).drop(keep=keep))
         except Unavailable as error:
-            log.warning("%s: a copy of its data that nobody needs any more stays: %s", app.name, error)
+            log.warning("%s: an unneeded copy of its data can't be removed: %s", app.name, error)
 
     async def _halt(self, name: str) -> None:
         await self._parts.processor.suspend(name)
@@ -195,7 +200,7 @@ class Upgrades:
 
 
 def new_inits(before: Manifest, after: Manifest) -> list[tuple[int, Init]]:
-    """Those that the version before did not have, with their numbers: the others have been done."""
+    """The init actions that the version before did not have, with their numbers: the others have run."""
     done = Counter(msgspec.json.encode(init, order="sorted") for init in before.init)
     fresh: list[tuple[int, Init]] = []
     for number, init in enumerate(after.init):
@@ -208,7 +213,7 @@ def new_inits(before: Manifest, after: Manifest) -> list[tuple[int, Init]]:
 
 
 def check_can_roll_back(app: App) -> None:
-    """Raises `Conflict`."""
+    """Raises `Conflict` if the app has no version to return to or is busy."""
     if app.previous is None:
         raise Conflict(f"{app.name} {app.version} was not upgraded: there is no version to go back to")
     if app.state not in (AppState.RUNNING, AppState.PAUSED, AppState.FAILED):
@@ -220,6 +225,6 @@ def _triggers(manifest: Manifest) -> set[str]:
 
 
 def _moved(before: Manifest, after: Manifest) -> set[str]:
-    """Triggers of the same name for another type."""
+    """Names of triggers that listen to another type in the new version."""
     types = {trigger.name: trigger.on.type for trigger in before.triggers}
     return {trigger.name for trigger in after.triggers if types.get(trigger.name, trigger.on.type) != trigger.on.type}

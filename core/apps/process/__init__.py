@@ -1,4 +1,4 @@
-"""An app on this node: its folders, Python and environment, its door to core, its process and what that says.
+"""One app on this node: its folders, Python and environment, its connection to core, its process and the process's log.
 
-What happens when the process dies is decided in `supervisor`, and which variables it gets in `environment`.
+`supervisor` decides what happens when the process dies; `environment` decides which variables it gets.
 """

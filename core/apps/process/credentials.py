@@ -1,7 +1,8 @@
-"""The secrets of one app on this node: its key for the bus and the key that signs who visits its pages.
+"""The secrets of one app on this node: its key for the bus, and the key that signs the identity of visitors to its
+pages.
 
-Both are made here, once, and never leave this machine; of the bus key the public half goes into the app's node of
-the graph.
+Both are made here, once, and never leave this machine; only the public half of the bus key goes into the app's node
+of the graph.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ __all__ = ["bus_key", "web_key", "write_secret"]
 
 
 def bus_key(path: Path) -> str:
-    """The public half of the nkey whose seed is at `path`; made where there is none."""
+    """Return the public half of the nkey whose seed is at `path`; make the nkey if the file is missing."""
     if not path.exists():
         write_secret(path, nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
     try:
@@ -30,7 +31,7 @@ def bus_key(path: Path) -> str:
 
 
 def web_key(path: Path) -> bytes:
-    """The 32 bytes at `path`; made where there are none."""
+    """Return the 32 bytes at `path`; make them if the file is missing."""
     if not path.exists():
         write_secret(path, secrets.token_bytes(32))
     return path.read_bytes()

@@ -1,4 +1,4 @@
-"""The environment variables of an app's process: all that it has, whatever core's own environment holds."""
+"""The environment variables of an app's process. It gets these alone, whatever core's own environment holds."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from projections.directory import App
 
 __all__ = ["key_variables", "variables"]
 
-# All that an app gets of core's own.
+# All that an app gets from core's own environment.
 PASSED = ("LANG", "TZ", "SSL_CERT_FILE")
 
 
 def variables(
     app: App, ours: Mapping[str, str], *, settings: Mapping[str, Any], port: int, ports: Mapping[str, Published]
 ) -> dict[str, str]:
-    """What the manifest sets can't replace what core sets. `settings`: those that replace the manifest's. `port`: for its
-    pages, 0 for none; `ports`: for other apps, by name: it listens there on 127.0.0.1, and they find it at its address."""
+    """Variables that core sets win over the manifest's. `settings`: replace the manifest's. `port`: for its pages, 0
+    for none; `ports`: for other apps, by name: it listens there on 127.0.0.1, and they connect to its address."""
     run = app.manifest.run
     passed = {name: os.environ[name] for name in PASSED if name in os.environ}
     return {
@@ -32,7 +32,7 @@ def variables(
         **ours,
         "PCLOUD_APP": app.name,
         "PCLOUD_SETTINGS": msgspec.json.encode({**app.manifest.settings, **settings}).decode(),
-        # Output that waits in a buffer is lost with the process.
+        # Buffered output is lost if the process dies.
         "PYTHONUNBUFFERED": "1",
         **{f"PORT_{_capitals(name)}": str(one.port) for name, one in ports.items()},
         **{f"HOST_{_capitals(name)}": one.address for name, one in ports.items()},
@@ -45,6 +45,6 @@ def _capitals(name: str) -> str:
 
 
 def key_variables(folders: AppFolders, folder: Path) -> dict[str, str]:
-    """Where the app finds its keys, which lie in `folder` for it."""
+    """The paths of the app's keys, which lie in `folder` for it."""
     seed, web = folders.bus_seed.name, folders.web_key.name
     return {"NATS_NKEY_SEED_FILE": str(folder / seed), "PCLOUD_WEB_KEY_FILE": str(folder / web)}

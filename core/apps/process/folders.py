@@ -1,9 +1,9 @@
 """Where the parts of one app are on this node.
 
 code/<sha256>/   its archive, unpacked; read only for the app
-data/            its own (0700); stays when the app is removed
+data/            its own folder (0700); kept when the app is removed
 keys/            bus.seed, web.key (0600)
-log/app.log      what it said
+log/app.log      its output
 snapshots/       its data before an upgrade, until the next one
 archive.part     its archive, while it is unpacked
 """
@@ -21,14 +21,14 @@ from pcloud.subject import check_app
 
 __all__ = ["ENVIRONMENTS", "AppFolders"]
 
-# Beside the apps' folders; no app can have this name.
+# Beside the apps' folders; an app can't have this name.
 ENVIRONMENTS = ".environments"
 UNPACKING = ".part"
 
 
 @dataclass(frozen=True, slots=True)
 class AppFolders:
-    """`root`: of this app alone."""
+    """`root`: holds this app alone."""
 
     root: Path
 
@@ -69,28 +69,28 @@ class AppFolders:
             folder.chmod(0o700)
 
     def put_code(self, sha256: str, unpack: Callable[[Path], None]) -> None:
-        """Have `unpack` fill a folder beside its place, then rename it there: code that exists is complete."""
+        """Let `unpack` fill a folder beside the final one, then rename it: code that has its final name is complete."""
         place = self.code(sha256)
         part = place.with_suffix(UNPACKING)
         _remove(part)
         unpack(part)
-        # All of it must be on the disk before the name says that it is complete.
+        # All of it must be on the disk before the name marks it as complete.
         os.sync()
         part.rename(place)
 
     def drop_code(self, *, keep: str = "") -> None:
-        """Remove all unpacked archives but `keep` (a sha256); raises `Unavailable` for one that stays."""
+        """Remove all unpacked archives except `keep` (a sha256); raises `Unavailable` if one can't be removed."""
         kept = self.code(keep).name if keep else ""
         for entry in (self.root / "code").glob("*"):
             if entry.name != kept:
                 _remove(entry)
 
     def drop_secrets(self) -> None:
-        """Raises `Unavailable` where they stay."""
+        """Raises `Unavailable` if they can't be removed."""
         _remove(self.root / "keys")
 
     def forget(self) -> None:
-        """Nothing of the app is left on this node. Raises `Unavailable` for what stays: then do it again."""
+        """Remove everything of the app from this node. Raises `Unavailable` if something can't be removed: call it again."""
         _remove(self.root)
 
 

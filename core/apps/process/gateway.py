@@ -1,5 +1,5 @@
-"""An app's door to core: a socket of its own, so core knows who asks without any password. In a sandbox it is one on the sandbox's
-loopback, elsewhere a unix socket.
+"""An app's connection to core: a socket of its own, by which core knows the app without a password. In a sandbox it is
+a port on the sandbox's loopback, elsewhere a unix socket.
 
     POST /graphql                     the app's view of the graph
     GET  /graphql                     subscriptions (graphql-transport-ws)
@@ -7,9 +7,10 @@ loopback, elsewhere a unix socket.
     POST /send/<target>               {"args": {...}, "key": "..."}   202 {"id", "revision"}
     POST /callers                                                     200 {"callers": {caller: {action: since}}}
 
-A target is `app/action`, `role:ROLE/action` or `capability:TOKEN`. Both bodies may have `"actions": {"webhook": "app/action"}`,
-what is handed over. With `Pcloud-User`, as core gave it to the app's own web server, a request is the visitor's through the
-app, else the app's. What the caller may do is decided behind this door, not here.
+A target is `app/action`, `role:ROLE/action` or `capability:TOKEN`. Both bodies may have `"actions": {"webhook":
+"app/action"}`: actions that are passed on. With the header `Pcloud-User`, as core gave it to the app's own web
+server, the request is made by the visitor through the app, otherwise by the app itself. What the caller may do is
+decided behind this gateway, not here.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ __all__ = ["Gateway", "socket_path"]
 log = logging.getLogger("pcloud.app")
 # sun_path holds 108 bytes, the last of them a NUL.
 LONGEST_SOCKET = 107
-# The bus takes 1 MiB; JSON as a client may write it is longer.
+# The bus takes 1 MiB; the same arguments as a client's JSON may be longer.
 LARGEST_BODY = 4 * 2**20
-# What all requests of an app may have in memory together.
+# Bytes that all requests of one app may hold in memory together.
 MOST_HELD = 16 * 2**20
 BODY_SECONDS = 30.0
 LONGEST_TIMEOUT = 3600.0
@@ -53,7 +54,7 @@ class CallBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Gateway:
-    """`async with` it: listens at `path` from entry to exit, if there is one, and serves what `serve` is given."""
+    """Use it with `async with`: it listens at `path`, if given, from entry to exit, and serves the connections passed to `serve`."""
 
     def __init__(self, app: str, path: Path | None, api: Api, calls: Calls, visits: Visits):
         self._app = app
@@ -78,7 +79,7 @@ class Gateway:
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handle_signals=False)
         await self._runner.setup()
         if self.path is not None:
-            # A node that was killed leaves its sockets behind.
+            # A killed node leaves its sockets behind.
             self.path.unlink(missing_ok=True)
             await web.UnixSite(self._runner, self.path).start()
             self.path.chmod(0o600)
@@ -91,7 +92,7 @@ class Gateway:
                 self.path.unlink(missing_ok=True)
 
     async def serve(self, connection: socket.socket) -> None:
-        """Take over a connection that was accepted elsewhere; one too many is closed."""
+        """Serve a connection that was accepted elsewhere; close it if there are too many."""
         server = self._runner.server if self._runner else None
         if server is None or len(server.connections) >= MOST_CONNECTIONS:
             connection.close()
@@ -127,14 +128,14 @@ class Gateway:
 
     @contextlib.contextmanager
     def _holding(self, request: web.Request) -> Iterator[None]:
-        """Counts a request's body for as long as it is worked on; raises `Unavailable` for one too many. Nobody waits: an app may
-        call while it is called."""
+        """Count a request's body while it is worked on; raises `Unavailable` if the app's bodies are too large
+        together. It does not wait, because an app may call while it is being called."""
         size = LARGEST_BODY if request.content_length is None and request.body_exists else request.content_length or 0
         if size > LARGEST_BODY:
             raise web.HTTPRequestEntityTooLarge(LARGEST_BODY, size)
         if self._held + size > MOST_HELD:
             raise Unavailable(
-                f"{self._app} has calls with more than {MOST_HELD >> 20} MiB of arguments under way: end some first"
+                f"{self._app} has calls with more than {MOST_HELD >> 20} MiB of arguments in progress: end some first"
             )
         self._held += size
         try:
@@ -143,7 +144,7 @@ class Gateway:
             self._held -= size
 
     def _asker(self, request: web.Request) -> Caller:
-        """The app, or who visits it now; raises `Forbidden` for a visitor who does not."""
+        """Return the app, or its current visitor; raises `Forbidden` if the visit is not valid."""
         visitor = request.headers.get(USER_HEADER, "")
         if not visitor:
             return Caller("app", self._app)
@@ -157,7 +158,7 @@ class Gateway:
 
 
 def socket_path(folder: Path, app: str) -> Path:
-    """Where the app's gateway listens; raises `Rejected` when the path is too long for a socket."""
+    """Return the path of the app's socket; raises `Rejected` if it is too long for a socket."""
     path = folder / f"{app}.sock"
     if len(str(path).encode()) > LONGEST_SOCKET:
         raise Rejected(f"the socket {path} has a path of more than {LONGEST_SOCKET} bytes: use a shorter data folder")
@@ -168,7 +169,7 @@ def socket_path(folder: Path, app: str) -> Path:
 async def told(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Errors as the SDK reads them."""
+    """Answer errors in the form that the SDK reads."""
     try:
         return await handler(request)
     except PCloudError as error:
@@ -179,7 +180,7 @@ async def told(
         return json_response(error.status, {"error": {"code": code, "message": message}})
     except Exception:
         log.exception("a request of an app failed: %s %s", request.method, request.path)
-        error_body = {"error": {"code": "INTERNAL", "message": "core failed at this; its log says why"}}
+        error_body = {"error": {"code": "INTERNAL", "message": "an internal error in core; its log says why"}}
         return json_response(500, error_body)
 
 
@@ -196,7 +197,7 @@ async def read_body(request: web.Request) -> CallBody:
 
 
 def timeout_of(request: web.Request) -> float | None:
-    """The seconds that the app is ready to wait; None when it did not say."""
+    """The seconds that the app is ready to wait; None if it did not say."""
     text = request.headers.get("Pcloud-Timeout", "")
     if not text:
         return None

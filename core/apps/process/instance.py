@@ -1,6 +1,6 @@
-"""One app on this node: its code, environment and credentials, its door to core, and its process.
+"""One app on this node: its code, environment and credentials, its connection to core, and its process.
 
-Everything here can be done again, and finds what it did before. Nothing here writes the log.
+Every step can be repeated and finds its earlier results. This file does not write the log.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ __all__ = ["Instance"]
 
 log = logging.getLogger("pcloud.app")
 POLL = 0.05
-# Where an app in a sandbox listens: the network is its own.
+# Where an app in a sandbox listens: its network is separate, so the number is always free.
 WEB_PORT = 8080
 WARNING = (
     "{name} runs UNCONFINED: it can read and change every file that this user can, and use the whole network. "
@@ -51,8 +51,9 @@ WARNING = (
 
 
 class Instance:
-    """Made for one archive of one app; `stop` it before another is made. `on_limit`: told of each limit that the app
-    hits (memory, processes, disk, log), with a sentence. `on_pause`: told that the app has to be paused, and why."""
+    """Made for one archive of one app; call `stop` before another one is made. `on_limit` receives each limit that the
+    app hits (memory, processes, disk, log), with a sentence. `on_pause` receives the reason if the app has to be
+    paused."""
 
     def __init__(
         self, app: App, settings: AppSettings, environments: Environments, api: Api, calls: Calls,
@@ -74,7 +75,7 @@ class Instance:
         self._gateway: Gateway | None = None
         self._cell: Cell | None = None
         self._inside: Inside | None = None
-        self._reached: frozenset[Published] | None = None  # others' ports, once it is in its sandbox
+        self._reached: frozenset[Published] | None = None  # other apps' ports that it can reach, once its sandbox runs
         self._log: AppLog | None = None
         self._pausing: asyncio.Task[None] | None = None
         self.supervisor: Supervisor | None = None
@@ -82,7 +83,7 @@ class Instance:
     # --- steps of the installation, in order -------------------------------------------------------------------------
 
     async def unpack(self, fetch: Callable[[str, Path], Awaitable[None]]) -> None:
-        """Put the app's code in its place; `fetch` writes the archive of a sha256 to a file when it is not there yet."""
+        """Put the app's code in place; `fetch` writes the archive of a sha256 to a file if the code is missing."""
         self.folders.make()
         if not self.folders.code(self.app.archive).exists():
             try:
@@ -98,12 +99,12 @@ class Instance:
             self._environment = await self._environments.provide(self.lock())
 
     def provide_credentials(self) -> str:
-        """The public half of the app's bus key."""
+        """Return the public half of the app's bus key."""
         web_key(self.folders.web_key)
         return bus_key(self.folders.bus_seed)
 
     async def start(self) -> None:
-        """Open the gateway and keep the process running; nothing for an app without one."""
+        """Open the gateway and keep the process running; does nothing for an app without a process."""
         if self._gateway is None:
             path = None if self._settings.confines else socket_path(self._settings.runtime, self.app.name)
             self._gateway = await Gateway(self.app.name, path, self._api, self._calls, self._visits).__aenter__()
@@ -121,7 +122,7 @@ class Instance:
         self.supervisor.start()
 
     async def settled(self) -> None:
-        """Wait until the process stays up, and listens if it has pages; raises `Unavailable`."""
+        """Wait until the process has stayed up, and listens if it has pages; raises `Unavailable`."""
         if self.supervisor is None:
             return
         await self.supervisor.settled()
@@ -131,7 +132,7 @@ class Instance:
             await self._listening_on_its_port()
 
     async def stop(self) -> None:
-        """End the process and close the gateway. The process first: it may still say something on its way out."""
+        """End the process, then close the gateway, because the process may still use it while it stops."""
         if self.supervisor is not None:
             await self.supervisor.stop()
             self.supervisor = None
@@ -143,15 +144,15 @@ class Instance:
             gateway, self._gateway = self._gateway, None
             await gateway.__aexit__()
 
-    # --- what others ask ---------------------------------------------------------------------------------------------
+    # --- queries ---------------------------------------------------------------------------------------------
 
     @property
     def started(self) -> bool:
-        """Between `start` and `stop`."""
+        """True between `start` and `stop`."""
         return self._gateway is not None
 
     def lacks_ports(self, of: Collection[str]) -> bool:
-        """Whether it may reach a port of these apps that was not there when its process started."""
+        """Return True if it may reach a port of these apps that did not exist when its process started."""
         if self._reached is None:
             return False
         return any(port not in self._reached and port.app in of for port in self._reach.reaches(self.app.name))
@@ -162,11 +163,11 @@ class Instance:
 
     @property
     def outside(self) -> Tally:
-        """What it had to do with hosts outside since core's start."""
+        """Its traffic with outside hosts since core's start."""
         return self._reach.outside(self.app.name)
 
     def processes(self) -> list[int]:
-        """The numbers of its processes, as this machine counts. Reads /proc: call it in a thread."""
+        """The ids of its processes on this machine. Reads /proc: call it in a thread."""
         pid = self.supervisor.pid if self.supervisor is not None else None
         if pid is None:
             return []
@@ -179,7 +180,7 @@ class Instance:
 
     @property
     def web_address(self) -> tuple[str, int] | Inside | None:
-        """Where the app's own web server listens while its process runs."""
+        """The address of the app's own web server while its process runs."""
         running = self.supervisor is not None and self.supervisor.state is ProcessState.RUNNING
         if not running or not self.port:
             return None
@@ -206,7 +207,7 @@ class Instance:
         seconds = self._settings.supervision.start
         try:
             async with asyncio.timeout(seconds):
-                while not await answers(self.web_address):  # noqa: ASYNC110 - another process tells nobody
+                while not await answers(self.web_address):  # noqa: ASYNC110 - there is no event of another process
                     await asyncio.sleep(POLL)
         except TimeoutError as error:
             raise Unavailable(
@@ -228,7 +229,7 @@ class Instance:
         if self._settings.confines:
             return self._confined(run, ports)
         self.port = free_port() if run.web else 0
-        # Without a sandbox it listens on the host itself, where there is one 127.0.0.1 for all.
+        # Without a sandbox it listens on the host itself, where all apps share 127.0.0.1.
         ports = {name: port._replace(address=LOOPBACK) for name, port in ports.items()}
         await self._reach.ports.open(self.app.name, [], connect_host)
         own = {"PCLOUD_DATA": str(self.folders.data), "HOME": str(self.folders.data)}
@@ -264,12 +265,12 @@ class Instance:
             may_reach=self._reach.may_reach, on_limit=self._limit, on_over=self._full,
         )  # fmt: skip
         self._reached = frozenset(reaches)
-        # The sandbox's own start sees nothing that the manifest says.
+        # The command that starts the sandbox itself gets nothing from the manifest.
         bare = {"PATH": os.defpath, "PCLOUD_DATA": str(self.folders.data)}
         return Start(self._cell.command, bare, self.folders.root, self._cell)
 
     def _cache(self) -> Path:
-        """For this code in this environment."""
+        """The cache folder for this code in this environment."""
         assert self._environment is not None
         return self.folders.root / "cache" / f"{self.app.archive[:20]}-{self._environment.name}"
 
@@ -290,7 +291,7 @@ class Instance:
             self._on_limit(kind, detail)
 
     def _full(self, reason: str) -> None:
-        """End the process for good; whoever owns the app's state writes down that it is paused."""
+        """End the process for good; the caller behind `on_pause` records that the app is paused."""
         reason = f"{reason}: {more_room(self.app.name)}"
         if self._on_pause is not None:
             self._on_pause(reason)
@@ -298,15 +299,13 @@ class Instance:
             self._pausing = asyncio.create_task(self.supervisor.stop(reason))
 
     def _flooded(self) -> None:
-        log.warning(
-            "%s says too much at once, lines of its log are dropped", self.app.name, extra={"app": self.app.name}
-        )
+        log.warning("%s logs too much at once, some lines are dropped", self.app.name, extra={"app": self.app.name})
         if self._on_limit is not None:
-            self._on_limit("log", "it said too much at once: lines of its log were dropped")
+            self._on_limit("log", "it logged too much at once: some lines were dropped")
 
 
 async def answers(address: tuple[str, int] | Inside | None) -> bool:
-    """Whether something accepts connections there."""
+    """Return True if a server accepts connections at the address."""
     if address is None:
         return False
     try:
@@ -322,8 +321,8 @@ def _port_of(url: str) -> int:
 
 
 def free_port() -> int:
-    """A loopback port that nobody uses now. Somebody may take it before the app does: then the app ends and is
-    started with another."""
+    """Return a loopback port that is free now. If another program takes it before the app does, the app ends and is
+    started with another port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

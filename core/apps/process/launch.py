@@ -1,8 +1,10 @@
-"""Runs as the first program of an app's process and turns into the app or its sandbox: sees to it that it dies with core, that the
-kernel ends it before core when memory is short, and that it is counted in its control groups from its first instruction on.
+"""Runs as the first program of an app's process and then becomes the app or its sandbox. It makes the process die with
+core, makes it the kernel's first choice when memory is short, and puts it into its control groups before its first
+instruction.
 
-Called as `python -I -S launch.py PARENT GROUPS COMMAND…`, GROUPS being the groups' files, separated by `:`. A process of its own,
-because between fork and exec a program with threads may run no Python. Imports nothing of ours; nothing of ours may import it.
+Called as `python -I -S launch.py PARENT GROUPS COMMAND…`; GROUPS are the groups' files, separated by `:`. It is a
+separate process because a program with threads must not run Python between fork and exec. It imports none of our
+modules, and none of them may import it.
 """
 
 import ctypes
@@ -15,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 if __name__ == "__main__":
     parent, groups, command = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # Core may have died before the line above: then nobody is left to send the signal.
+    # Core may have died before the line above; then the signal will not arrive.
     if os.getppid() != parent:
         sys.exit(1)
     with open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123 - the less it imports, the sooner it runs

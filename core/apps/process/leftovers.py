@@ -1,8 +1,8 @@
-"""Finds and ends what a killed node left running.
+"""Finds and ends processes that a killed node left running.
 
-An app itself dies with core (see `launch`), and so does everything in a sandbox; a child that an unconfined app started may not. Such
-a process is known by the environment that its app was started with: `PCLOUD_DATA` below this node's own folder. Control groups stay
-until somebody removes them.
+An app itself dies with core (see `launch`), and so does everything in a sandbox; a child of an unconfined app may
+survive. Such a process is recognized by the environment that its app was started with: `PCLOUD_DATA` below this
+node's own folder. Control groups stay until they are removed here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ log = logging.getLogger("pcloud.app")
 
 
 def end_leftovers(folder: Path, cgroups: Cgroups | None = None, *, seconds: float = 5.0) -> int:
-    """Kill every process of an app below `folder` and wait until they are gone; how many there were. Their control groups go too."""
+    """Kill every process of an app below `folder`, wait until they are gone, and return their number. Removes their control groups too."""
     if cgroups is not None:
         cgroups.clean(node_id(folder))
     found = [process for process in psutil.process_iter() if process.pid != os.getpid() and _belongs(process, folder)]

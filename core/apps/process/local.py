@@ -1,6 +1,7 @@
-"""The apps' part of this node: which of them run here, who may sign in on the bus, and what is being done to each.
+"""The apps' part of this node: which apps run here, which may sign in on the bus, and the work in progress on each.
 
-To one app one thing is done at a time. What only waits, as for a start that failed, gives way to what the owner asks.
+Work on one app is serialized. Work that only waits, as before another attempt to start, yields to the owner's
+requests.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ LONGEST_PAUSE = 60.0
 
 
 class LocalApps:
-    """`stop_all` when the node stops. `on_limit`: told app, kind and sentence of each limit that an app hits; `on_pause`: told app and
-    reason when one has to be paused; `on_done`: told after anything was done to an app."""
+    """Call `stop_all` when the node stops. `on_limit` receives app, kind and sentence for each limit that an app hits;
+    `on_pause` receives app and reason if one has to be paused; `on_done` is called after any work on an app."""
 
     def __init__(
         self, settings: AppSettings, server: BusUsers, api: Api, calls: Calls, reach: Reach, visits: Visits,
@@ -43,9 +44,9 @@ class LocalApps:
             settings.folder / ENVIRONMENTS, settings.sdk, cache=settings.cache, seconds=settings.install_seconds
         )
         self.instances: dict[str, Instance] = {}
-        # Why an app that should run does not.
+        # Why an app that should run does not run, by its name.
         self.troubles: dict[str, str] = {}
-        # What is decided on the state of all apps is done before the next such decision.
+        # Held from a decision on the state of all apps until it is carried out.
         self.deciding = asyncio.Lock()
         self._server = server
         self._api = api
@@ -62,14 +63,14 @@ class LocalApps:
     # --- instances ----------------------------------------------------------------------------------------------------
 
     def new(self, app: App) -> Instance:
-        """One that is not known to anybody yet."""
+        """Return an instance that is not registered yet."""
         return Instance(
             app, self.settings, self.environments, self._api, self._calls, self._reach, self._visits,
             on_limit=partial(self._on_limit, app.name), on_pause=partial(self._on_pause, app.name),
         )  # fmt: skip
 
     async def make(self, app: App) -> Instance:
-        """A new one in the place of one that is stopped first."""
+        """Stop the app's instance, then make a new one in its place."""
         await self.drop(app.name)
         self.instances[app.name] = self.new(app)
         return self.instances[app.name]
@@ -82,7 +83,7 @@ class LocalApps:
         return name in self.instances and self.instances[name].started
 
     def lacks_ports(self, name: str, of: Collection[str]) -> bool:
-        """Whether the app may reach a port of these others that was not there when it started."""
+        """Return True if the app may reach a port of these others that did not exist when it started."""
         return name in self.instances and self.instances[name].lacks_ports(of)
 
     def web_address(self, name: str) -> tuple[str, int] | Inside | None:
@@ -105,7 +106,7 @@ class LocalApps:
     # --- the bus ------------------------------------------------------------------------------------------------------
 
     async def set_users(self, users: Mapping[str, str]) -> None:
-        """Exactly these apps may sign in, with these public keys."""
+        """Allow exactly these apps to sign in, with these public keys."""
         self._users = dict(users)
         await self._server.set_app_users(dict(self._users))
 
@@ -113,13 +114,13 @@ class LocalApps:
         await self.set_users({**self._users, name: public})
 
     async def expel(self, name: str) -> None:
-        """Its connections are cut, nobody else's."""
+        """Cut this app's connections to the bus, and only these."""
         await self.set_users({other: key for other, key in self._users.items() if other != name})
 
     # --- work ---------------------------------------------------------------------------------------------------------
 
     def begin(self, name: str, work: Coroutine[Any, Any, None], *, waiting: bool = False) -> asyncio.Task[None]:
-        """Have `work` done to the app, whoever waits for it. `waiting`: it gives way to anything else."""
+        """Do `work` on the app, even if the caller is cancelled. `waiting`: it yields to any other work."""
         task = asyncio.create_task(work, name=f"app {name}")
         self._work[name] = task
         task.add_done_callback(partial(_tell, name))
@@ -130,18 +131,18 @@ class LocalApps:
         return task
 
     def busy(self, name: str) -> bool:
-        """Whether anything is being done to the app, or waits to be."""
+        """Return True if work on the app is in progress or waiting."""
         task = self._work.get(name)
         return task is not None and not task.done()
 
     def check_idle(self, name: str) -> None:
-        """Raises `Conflict` while something is being done to the app that does not give way."""
+        """Raises `Conflict` while work on the app is in progress that does not yield."""
         task = self._work.get(name)
         if task is not None and not task.done() and task not in self._waiting:
             raise Conflict(f"{name} is being installed, upgraded or removed right now: wait until that is done")
 
     async def idle(self, name: str) -> None:
-        """Wait until nothing is being done to the app that does not give way."""
+        """Wait until no work on the app is in progress, except work that yields."""
         while (task := self._work.get(name)) is not None and not task.done() and task not in self._waiting:
             await asyncio.wait([task])
 
@@ -151,7 +152,7 @@ class LocalApps:
             await asyncio.wait([task])
 
     async def keep_trying(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Start an app that was running before, or go on with its removal, however often that takes."""
+        """Start an app that was running before, or continue its removal, with as many attempts as that takes."""
         pause = FIRST_PAUSE
         while True:
             try:
@@ -171,12 +172,12 @@ class LocalApps:
         self.instances.clear()
 
     async def settled(self) -> None:
-        """Wait until what was begun is done."""
+        """Wait until all work that was begun is done."""
         if tasks := [task for task in self._work.values() if not task.done()]:
             await asyncio.wait(tasks)
 
 
 def _tell(name: str, done: asyncio.Task[None]) -> None:
-    """Whoever began it may not wait for it any more."""
+    """Retrieve the task's error, because its caller may no longer wait for it."""
     if not done.cancelled() and (error := done.exception()) is not None:
         log.error("%s: %s", name, error)

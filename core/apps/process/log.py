@@ -1,6 +1,6 @@
-"""The captured output of one app: lines with the time they were read at, in a file that is turned over when it is full.
+"""The captured output of one app: lines with the time they were read at, in a file that is rotated when it is full.
 
-`app.log` is the newest, `app.log.1` the one before; together they never hold more than twice the bound.
+`app.log` is the newest, `app.log.1` the one before; together they never hold more than twice the limit.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 
 __all__ = ["TAIL", "WINDOW", "AppLog", "LogRate", "last_lines", "tail", "turned_over"]
 
-# So much of a file is looked at for its newest lines.
+# Bytes of a file that are searched for its newest lines.
 TAIL = 256 * 2**10
 WINDOW = 10.0
 
 
 class LogRate:
-    """How much an app may say: `lines` and `bytes` each second, on average over a window of ten. Pure."""
+    """How much an app may log: `lines` and `bytes` each second, on average over a window of ten seconds. Pure."""
 
     def __init__(self, lines: int, size: int):
         self._lines, self._bytes = lines * WINDOW, size * WINDOW
@@ -35,13 +35,13 @@ class LogRate:
         return True
 
     def take_dropped(self) -> int:
-        """How many lines were dropped since this was last asked."""
+        """Return the number of lines dropped since the last call."""
         dropped, self.dropped = self.dropped, 0
         return dropped
 
 
 class AppLog:
-    """`limit`: bytes after which the file is turned over. `longest`: bytes of one line, the rest goes on the next."""
+    """`limit`: bytes after which the file is rotated. `longest`: bytes of one line, the rest continues on the next."""
 
     def __init__(self, path: Path, *, limit: int, longest: int):
         self.path = path
@@ -55,28 +55,28 @@ class AppLog:
         self._file.close()
 
     def note(self, text: str) -> None:
-        """A line of the supervisor's own."""
+        """Add a line from the supervisor itself."""
         self.write(f"pcloud: {text}".encode())
 
     def write(self, line: bytes) -> None:
-        """One line without its end."""
+        """Add one line, given without its newline."""
         for start in range(0, max(len(line), 1), self._longest):
             stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             self._append(stamp.encode() + b" " + line[start : start + self._longest] + b"\n")
 
     def tail(self, lines: int) -> list[str]:
-        """The newest lines, oldest first."""
+        """Return the newest lines, oldest first."""
         return tail(self.path, lines)
 
     def _append(self, entry: bytes) -> None:
-        """Lines are lost while the disk is full. Nobody is stopped by that: an app whose output is not read hangs."""
+        """While the disk is full lines are lost, but output is still read: an app whose output is not read would hang."""
         with suppress(OSError):
             if self._size + len(entry) > self._limit:
                 self._turn_over()
             self._size += self._file.write(entry) or 0
 
     def _turn_over(self) -> None:
-        with suppress(FileNotFoundError):  # moved already, when there was no room for the new one then
+        with suppress(FileNotFoundError):  # rotated already, but the disk was too full for the new file
             self.path.replace(turned_over(self.path))
         before, self._file = self._file, self.path.open("ab", buffering=0)
         before.close()
@@ -84,7 +84,7 @@ class AppLog:
 
 
 def tail(path: Path, lines: int) -> list[str]:
-    """The newest lines of a log and of the one before it, oldest first; empty when there is none."""
+    """Return the newest lines of a log and of the one before it, oldest first; empty if the log does not exist."""
     found: list[str] = []
     for file in (path, turned_over(path)):
         if len(found) < lines:
@@ -93,12 +93,12 @@ def tail(path: Path, lines: int) -> list[str]:
 
 
 def turned_over(path: Path) -> Path:
-    """The file before that one."""
+    """Return the path of the previous, rotated file."""
     return path.with_name(f"{path.name}.1")
 
 
 def last_lines(path: Path, lines: int) -> Iterable[str]:
-    """Of one file."""
+    """Return the newest lines of one file."""
     if lines <= 0 or not path.exists():
         return []
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Reads an app's log on as it grows, over its turns to a new file."""
+"""Follows an app's log as it grows, across rotations."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ POLL = 0.2
 
 
 async def follow(path: Path, lines: int) -> AsyncIterator[str | None]:
-    """The newest lines, then each one that comes, for ever; None whenever there is nothing new for a moment, so that
-    whoever reads can look whether anybody still listens."""
+    """Yield the newest lines, then each new line, without end. Yields None if no line arrives for a moment, so that the
+    caller can check whether its client is still connected."""
     reader = Tail(path, most=TAIL)
     try:
         for line in await asyncio.to_thread(newest, reader, path, lines):
@@ -33,9 +33,9 @@ async def follow(path: Path, lines: int) -> AsyncIterator[str | None]:
 
 
 def newest(reader: Tail, path: Path, lines: int) -> list[str]:
-    """What is there now, as `tail` has it; the reader goes on after exactly these."""
+    """Return the newest lines, as `tail` does; the reader then continues exactly after them."""
     reader.open(TAIL)
     found, before = reader.lines(), turned_over(path)
-    if not reader.reads(before):  # it was turned over just now, and is what was found
+    if not reader.reads(before):  # it was rotated just now, and holds the lines that were found
         found = [*last_lines(before, lines - len(found)), *found]
     return found[max(0, len(found) - lines) :]

@@ -1,6 +1,6 @@
-"""What an app in its sandbox may reach beyond core: hosts outside, and ports of apps that it may call.
+"""What an app in its sandbox may reach beyond core: outside hosts, and ports of apps that it may call.
 
-Asked of the directory each time, so a withdrawn grant leads nowhere at once.
+The directory is read each time, so that withdrawing a grant takes effect at once.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ class Reach:
         directory.on_changed(self._changed)
 
     def doors(self, app: str, beside: Sequence[str]) -> Doors:
-        """To the hosts outside that it may reach. `beside`: hosts in its sandbox that are none of them."""
+        """Its listeners for the outside hosts that it may reach. `beside`: hosts in its sandbox that need no proxy."""
         return self._egress.doors(app, partial(self._directory.approved, app), beside)
 
     def outside(self, app: str) -> Tally:
-        """What it had to do with hosts outside since core's start."""
+        """Its traffic with outside hosts since core's start."""
         return self._egress.total(app)
 
     def reaches(self, app: str) -> list[Published]:
-        """The ports of others that `app` may use: those of each app of which it may call an action."""
+        """The ports of others that `app` may use: those of each app with an action that it may call."""
         return [self.ports.published(other.name, port) for other in self._callable(app) for port in _ports(other)]
 
     def may_reach(self, app: str, other: str) -> bool:
         return any(found.name == other for found in self._callable(app))
 
     def _changed(self, changed: Changed) -> None:
-        """Connections to hosts outside end with their grant."""
+        """Cut connections to outside hosts when their grant is withdrawn."""
         if changed.touches("Grant"):
             self._egress.recheck(self._directory.approved)
 

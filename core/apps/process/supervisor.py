@@ -1,8 +1,8 @@
-"""Keeps one app's process running: starts it, captures what it says, starts it again when it ends, stops it with all
-its children.
+"""Keeps one app's process running: starts it, captures its output, starts it again when it ends, stops it with all its
+children.
 
-It never gives up and never decides that an app is good: it reports. What the process is given (command, environment)
-is made anew for each start by whoever owns the supervisor, because a web app gets another port each time.
+It never gives up, and it reports without judging whether the app works. The supervisor's owner prepares the command
+and environment again for each start, because a web app gets another port each time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ POLL = 0.03
 LAST_WORDS = 1.0
 KILL_SECONDS = 5.0
 SIGNALLED = 128
-# After this many failures in a row the state says FAILED; starting goes on.
+# After this many failures in a row the state is FAILED; starting continues.
 CRASH_LOOP = 5
 
 
@@ -48,8 +48,7 @@ class ProcessState(StrEnum):
 
 
 class Confined(Protocol):
-    """The sandbox that one start's command makes. `descriptors`: open in the process. `joins`: its control groups' files. `pid`: the
-    app's own, within."""
+    """The sandbox of one start. `descriptors`: open in the process. `joins`: its control groups' files. `pid`: of the app inside."""
 
     @property
     def descriptors(self) -> Sequence[int]: ...
@@ -59,19 +58,19 @@ class Confined(Protocol):
     def pid(self) -> int | None: ...
 
     async def open(self, outer: int) -> None:
-        """The process has begun; raises when the app within can't."""
+        """The process has begun; raises if the app inside can't."""
         ...
 
     def send(self, number: signal.Signals) -> None:
-        """A signal to the app within."""
+        """Send a signal to the app inside."""
         ...
 
     def why(self, code: int) -> str:
-        """Why it ended, if the sandbox knows better than the exit code."""
+        """Why it ended, if the sandbox knows more than the exit code tells."""
         ...
 
     async def close(self) -> None:
-        """The process is gone, or never was."""
+        """Clean up: the process has ended or never began."""
         ...
 
 
@@ -86,8 +85,8 @@ class Start:
 
 
 class Supervisor:
-    """One app's process. `prepare` is asked before each start; what it raises counts as a failed start. `ended` is told
-    each time that the process is gone, `flooded` when it says so much at once that lines are dropped."""
+    """One app's process. `prepare` is called before each start; an error in it counts as a failed start. `ended` is
+    called each time the process has ended, `flooded` if it logs so much at once that lines are dropped."""
 
     def __init__(
         self,
@@ -118,20 +117,19 @@ class Supervisor:
 
     @property
     def pid(self) -> int | None:
-        """The app's own, as this machine counts."""
+        """The app's own process id on this machine."""
         if self._process is None:
             return None
         return self._confined.pid if self._confined else self._process.pid
 
     def start(self) -> None:
-        """Begin to keep it running; nothing when that is already so."""
+        """Begin to keep it running; does nothing if it already is."""
         if self._task is None:
             self.state = ProcessState.STARTING
             self._task = asyncio.create_task(self._keep(), name=f"app {self._name}")
 
     async def stop(self, reason: str = "") -> None:
-        """SIGTERM, then after the settings' bound SIGKILL, to the whole process group; returns when nothing of it is
-        left."""
+        """Send SIGTERM, and after the settings' time-out SIGKILL, to the whole process group; returns when the group is gone."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -139,8 +137,8 @@ class Supervisor:
         await self._become(ProcessState.STOPPED, reason)
 
     async def settled(self) -> None:
-        """Wait until one start has lasted; raises `Unavailable` with the last words when none does in time, or when it
-        failed several times in a row."""
+        """Wait until one start has lasted; raises `Unavailable` with the last lines of its log if no start lasts in
+        time, or if several in a row failed."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.start):
                 while self.failures < CRASH_LOOP:
@@ -175,12 +173,12 @@ class Supervisor:
             await asyncio.sleep(self._pause())
 
     def _pause(self) -> float:
-        """Exponential with full jitter above half (AWS, "Exponential backoff and jitter")."""
+        """Exponential back-off, with jitter over the upper half (AWS, "Exponential backoff and jitter")."""
         longest = min(self._settings.longest_back_off, self._settings.back_off * 2 ** min(self.failures - 1, 16))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
 
     async def _run_once(self) -> str:
-        """One life of the process; why it ended. Cancelled, it takes the process down with it."""
+        """Run the process once and return why it ended. If cancelled, it ends the process."""
         try:
             prepared = self._prepare()
             start = await prepared if inspect.isawaitable(prepared) else prepared
@@ -244,7 +242,7 @@ class Supervisor:
             return
         self.dropped += 1
         if self._rate.dropped == 1:
-            self._log.note(f"it says too much at once: lines are dropped for up to {WINDOW:.0f} s")
+            self._log.note(f"it logs too much at once: lines are dropped for up to {WINDOW:.0f} s")
             self._flooded()
 
     def _tell_dropped(self) -> None:
@@ -258,17 +256,17 @@ class Supervisor:
             else:
                 _signal_group(process.pid, number)
             deadline = time.monotonic() + seconds
-            # Nothing tells when the last member of a group is gone.
+            # The end of a group's last member is not signalled.
             while time.monotonic() < deadline and (process.returncode is None or _group_lives(process.pid)):  # noqa: ASYNC110
                 await asyncio.sleep(POLL)
         await process.wait()
-        # Its last words; somebody who left the group may hold the other end of the pipe for ever.
+        # Its last words. A process that left the group may hold the pipe open without end, so this is bounded.
         await asyncio.wait([reading], timeout=LAST_WORDS)
         reading.cancel()
 
 
 async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
-    """Finish it, whatever is cancelled meanwhile; the cancellation comes after it."""
+    """Finish the work even if this task is cancelled; the cancellation is raised after it."""
     ending = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
     while not ending.done():
@@ -281,7 +279,7 @@ async def _uninterrupted(work: Coroutine[Any, Any, None]) -> None:
 
 
 def _ending(code: int, *, confined: bool) -> str:
-    """bubblewrap tells of a signal as shells do."""
+    """bubblewrap reports a signal as shells do."""
     if confined and code > SIGNALLED:
         code = SIGNALLED - code
     if code < 0:
@@ -296,7 +294,7 @@ def _signal_group(group: int, number: signal.Signals) -> None:
 
 
 def _group_lives(group: int) -> bool:
-    """Whether a member is left that is more than a zombie: where nobody reaps orphans, those stay for ever."""
+    """Return True if a member is left that is not a zombie: without an init that reaps orphans, zombies stay."""
     try:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):

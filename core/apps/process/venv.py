@@ -1,8 +1,8 @@
-"""The Python environment of an app: its locked wheels and the node's own SDK, in a place of its own.
+"""The Python environment of an app: its locked wheels and the node's own SDK, in its own folder.
 
-An environment is known by what goes into it (lock, SDK, interpreter), so apps with the same lock share one, and a
-changed SDK makes new ones. It is built beside its place and renamed into it: one that exists is complete, whatever
-was killed. Wheels alone are installed, each against its hash; nothing of the archive is run.
+An environment is identified by what goes into it (lock, SDK, interpreter), so apps with the same lock share one, and
+a changed SDK makes new ones. It is built in a temporary folder and renamed, so that one under its final name is
+complete even after a kill. Only wheels are installed, each checked against its hash; no code of the archive runs.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["Environments", "sdk_hash"]
 BUILDING = ".building-"
 UNWANTED = shutil.ignore_patterns("__pycache__", "*.pyc", "dist", "*.toml", "*.md")
 OUTPUT = 4000
-# What the SDK needs and what is published as source only. It can't be installed from a lock of wheels, so it comes from
-# the node as the SDK does, also where a lock names it.
+# Dependencies of the SDK that are published as source only. A lock of wheels can't install them, so they come from the
+# node like the SDK itself, also if a lock names them.
 WITHOUT_WHEELS = ("nkeys",)
-# What a shell around core may have set and what would lead uv to another environment than the one it is told.
+# Variables that a shell around core may have set and that would lead uv to another environment than the one given.
 MISLEADING = (
     "VIRTUAL_ENV",
     "PYTHONPATH",
@@ -40,8 +40,8 @@ MISLEADING = (
 
 
 class Environments:
-    """All environments of this node, below `folder`. `sdk`: the folder of the `pcloud` package. `cache`: uv's, None
-    for its own default. `seconds` bounds one installation."""
+    """All environments of this node, below `folder`. `sdk`: the folder of the `pcloud` package. `cache`: uv's, None for
+    its own default. `seconds` bounds one installation."""
 
     def __init__(self, folder: Path, sdk: Path, *, cache: Path | None = None, seconds: float = 900.0):
         self._folder = folder
@@ -52,9 +52,10 @@ class Environments:
         self._building: dict[str, asyncio.Lock] = {}
 
     async def provide(self, lock: str) -> Path:
-        """The environment for a lock ('' for the SDK alone), built where it is missing; `bin/python` is in it.
+        """Return the environment for a lock ('' for the SDK alone), building it if it is missing; `bin/python` is in
+        it.
 
-        Raises `Unavailable` with uv's words when a wheel can't be had.
+        Raises `Unavailable` with uv's message if a wheel can't be downloaded.
         """
         path = self.path(lock)
         async with self._building.setdefault(path.name, asyncio.Lock()):
@@ -63,14 +64,14 @@ class Environments:
         return path
 
     def path(self, lock: str) -> Path:
-        """Where the environment for a lock is, or will be."""
+        """The path of the environment for a lock, even if it is not built yet."""
         if not self._sdk_hash:
             self._sdk_hash = "".join(sdk_hash(folder) for folder in self._from_node().values())
         parts = (leave_out(lock, WITHOUT_WHEELS), self._sdk_hash, sys.version, sysconfig.get_platform())
         return self._folder / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
 
     def clean(self, used: Iterable[str]) -> None:
-        """Remove what a killed node left half built, and the environments of locks that no app has any more."""
+        """Remove half-built environments that a killed node left, and the environments of locks that apps no longer use."""
         keep = {self.path(lock).name for lock in used}
         if self._folder.exists():
             for entry in self._folder.iterdir():
@@ -97,8 +98,7 @@ class Environments:
         file.write_text(lock)
         options = ("--quiet", "--no-build", "--require-hashes", "--python", str(building / "bin" / "python"))
         try:
-            # Hashes decide what is installed, so the cache is as good as the network and does not wait for one that is
-            # not there.
+            # Hashes decide what is installed, so the cache is as good as the network, and works without one.
             await self._uv("pip", "sync", "--offline", *options, str(file))
         except Unavailable:
             await self._uv("pip", "sync", *options, str(file))
@@ -107,12 +107,12 @@ class Environments:
         [packages] = building.glob("lib/python*/site-packages")
         for name, source in self._from_node().items():
             shutil.copytree(source, packages / name, ignore=UNWANTED, dirs_exist_ok=True)
-        # All of it must be on the disk before the name says that it is complete.
+        # All of it must be on the disk before the name marks it as complete.
         os.sync()
         building.rename(path)
 
     def _from_node(self) -> dict[str, Path]:
-        """The packages that apps get as this node has them, by name."""
+        """The packages that apps get from the node, by name."""
         return {"pcloud": self._sdk, **{name: _installed(name) for name in WITHOUT_WHEELS}}
 
     async def _uv(self, *arguments: str) -> None:
@@ -142,14 +142,14 @@ class Environments:
 
 
 def _installed(package: str) -> Path:
-    """The folder of a package of the node's own environment."""
+    """The folder of a package in the node's own environment."""
     found = importlib.util.find_spec(package)
     assert found is not None and found.origin is not None, f"{package} is among the node's own requirements"
     return Path(found.origin).parent
 
 
 def sdk_hash(folder: Path) -> str:
-    """The hash of all that apps would be given of a package."""
+    """The hash of all files of a package that apps would get."""
     digest = hashlib.sha256()
     for file in sorted(folder.rglob("*")):
         path = file.relative_to(folder)

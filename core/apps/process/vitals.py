@@ -1,4 +1,4 @@
-"""How the apps on this node are: whether they run, how often they had to be started again, what memory they hold."""
+"""Measurements of the apps on this node: whether they run, how often they were restarted, how much memory they use."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class AppVitals:
-    """`memory` in bytes; what processes share counts for each. `restarts`, `dropped` (lines of its log): since the
-    node or the app was last started by the owner. `outside`: what it had to do with hosts outside since the node's start."""
+    """`memory` in bytes; shared memory counts for each process. `restarts`, `dropped` (lines of its log): since the
+    node started or the owner last started the app. `outside`: its traffic with outside hosts since the node's start."""
 
     name: str
     up: bool
@@ -42,7 +42,7 @@ def vitals_of(instance: Instance) -> AppVitals:
 
 
 def resident(pids: Iterable[int]) -> int:
-    """Bytes in memory (resident set size, see proc(5)); of those that are gone, nothing."""
+    """Bytes in memory (resident set size, see proc(5)); processes that have ended count as 0."""
     total = 0
     for pid in pids:
         with suppress(OSError, ValueError, IndexError):

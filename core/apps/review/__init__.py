@@ -1,1 +1,1 @@
-"""Whether an archive may come in, and what the owner reads before deciding. Changes nothing."""
+"""Decides whether an archive may be installed, and prepares what the owner reads before deciding. Changes nothing."""

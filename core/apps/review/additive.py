@@ -1,5 +1,5 @@
-"""Whether a new version of an app's schema only adds to the one before: types, and fields that may be empty or have a
-default. Anything else would make stored data, or queries that others wrote, wrong.
+"""Checks that a new version of an app's schema only adds to the one before: types, and fields that may be empty or have
+a default. Any other change would invalidate stored data, or queries that others wrote.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["added_fields", "additions", "beyond", "breaking_changes", "losses", 
 
 
 def breaking_changes(before: Catalog, after: Catalog) -> list[str]:
-    """Each change that is no addition, as a sentence; empty when the new schema may take the old one's place."""
+    """Return each change that is not an addition, as a sentence; empty if the new schema may replace the old one."""
     return [
         *_breaking(before.types, after.types, extension=False),
         *_breaking(before.extensions, after.extensions, extension=True),
@@ -23,7 +23,7 @@ def breaking_changes(before: Catalog, after: Catalog) -> list[str]:
 
 
 def additions(before: Catalog, after: Catalog) -> list[str]:
-    """What the new schema adds, as phrases."""
+    """Return what the new schema adds, as phrases."""
     found: list[str] = []
     for old, new in ((before.types, after.types), (before.extensions, after.extensions)):
         for name, type_ in new.items():
@@ -36,7 +36,7 @@ def additions(before: Catalog, after: Catalog) -> list[str]:
 
 
 def added_fields(before: Catalog, after: Catalog) -> dict[str, set[str]]:
-    """By type, the fields that only the new schema has: all of a new type's."""
+    """Return, by type, the fields that only the new schema has; for a new type, all of them."""
     found: dict[str, set[str]] = {}
     for old, new in ((before.types, after.types), (before.extensions, after.extensions)):
         for name, type_ in new.items():
@@ -46,19 +46,19 @@ def added_fields(before: Catalog, after: Catalog) -> dict[str, set[str]]:
 
 
 def losses(now: Catalog, before: Catalog) -> list[str]:
-    """What is not shown any more when `before` takes the place of `now`: its newer types and fields, as phrases."""
+    """Return the newer types and fields that are hidden if `before` replaces `now`, as phrases."""
     return additions(before, now)
 
 
 def beyond(shown: Catalog, hidden: Catalog) -> Catalog:
-    """Both together; where both have a field, as it is shown. A hidden field without a default is none that must have a value any
-    more: entities that were made without it lack one."""
+    """Merge both; where both have a field, use the shown definition. A hidden field without a default becomes optional,
+    because entities created without it lack a value."""
     return Catalog(_joined(shown.types, hidden.types), _joined(shown.extensions, hidden.extensions))
 
 
 def remade(hidden: Catalog, before: Catalog, after: Catalog) -> list[str]:
-    """What of the hidden types and fields comes back as something else, as sentences. What stays hidden, and what is not hidden in
-    the version before, is no matter here."""
+    """Return which hidden types and fields would come back with another definition, as sentences. What stays hidden,
+    and what is not hidden in the version before, is not checked here."""
     types = _shown_again(hidden.types, before.types, after.types)
     extensions = _shown_again(hidden.extensions, before.extensions, after.extensions)
     return breaking_changes(Catalog(types, extensions), after)
@@ -115,7 +115,7 @@ def _field_breaks(path: str, old: FieldDef, new: FieldDef | None) -> Iterator[st
     if new.required and not old.required:
         yield f"the field {path} is required now: existing entries may lack it"
     if old.required and not new.required:
-        yield f"the field {path} may be empty now: whoever reads it relies on a value"
+        yield f"the field {path} may be empty now: its readers rely on a value"
     if new.is_id != old.is_id:
         yield f"the field {path} {'became' if new.is_id else 'is no longer'} an @id: ids of entries would change"
     if gone := [value for value in old.values if value not in new.values]:

@@ -1,7 +1,7 @@
-"""Whether an app may come in, judged by what is installed: its schema, the roles and actions it needs, who vouches for
-it.
+"""Decides whether an app may be installed next to what is installed: its schema, the roles and actions that it needs,
+and who signed it.
 
-Plain decisions over what was read before; nothing here changes anything.
+Pure decisions over data that was read before; nothing is changed here.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ ROLE = "role:"
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something that an app needs and that is not installed. `bundled`: the app that has it and comes with PCloud, ''
-    for none."""
+    """Something that an app needs and that is not installed. `bundled`: the app that has it and comes with PCloud, '' if none does."""
 
     what: str
     bundled: str = ""
@@ -41,10 +40,10 @@ class Missing:
 
 
 def own_catalog(archive: CheckedArchive, installed: Catalog) -> Catalog:
-    """What the app's schema declares, checked against all types that exist; raises `Rejected` with file, line and
+    """Return the catalog of the app's schema, checked against all existing types; raises `Rejected` with file, line and
     column.
 
-    A schema only touches types of other apps that the manifest asks for.
+    A schema may only use types of other apps that the manifest asks for.
     """
     manifest = archive.manifest
     if not archive.schema_text:
@@ -68,8 +67,7 @@ def own_catalog(archive: CheckedArchive, installed: Catalog) -> Catalog:
 def missing_needs(
     manifest: Manifest, installed: Mapping[str, Manifest], types: Catalog, bundled: Mapping[str, Manifest]
 ) -> list[Missing]:
-    """Everything that the app can't do without and that is not there: types, roles, actions. `bundled`: the manifests
-    of the apps that come with PCloud."""
+    """Return every required type, role and action that is missing. `bundled`: the manifests of the apps that come with PCloud."""
     missing: list[Missing] = []
     for use in manifest.uses:
         if use.optional:
@@ -100,7 +98,7 @@ def check_needs(missing: list[Missing], manifest: Manifest) -> None:
 
 
 def check_additive(name: str, before: Catalog, after: Catalog, hidden: Catalog | None = None) -> None:
-    """An upgrade's schema only adds, to what is stored and hidden too; raises `Rejected` naming each change that is none."""
+    """Check that an upgrade's schema only adds, also to data that is stored and hidden; raises `Rejected` naming each other change."""
     if breaks := list(dict.fromkeys([*breaking_changes(before, after), *remade(hidden or Catalog(), before, after)])):
         raise Rejected(
             f"{name} can't be upgraded to this version: {'; '.join(breaks)}. An upgrade may add types and fields that may "
@@ -109,7 +107,8 @@ def check_additive(name: str, before: Catalog, after: Catalog, hidden: Catalog |
 
 
 def check_stored(name: str, stored: Catalog, after: Catalog) -> None:
-    """What is stored of an app that was here before comes back as it was, or stays hidden; raises `Rejected` naming each change."""
+    """Check that the stored data of an earlier installation is shown as it was, or stays hidden; raises `Rejected`
+    naming each difference."""
     if breaks := remade(stored, Catalog(), after):
         raise Rejected(
             f"{name} was here before and its data was kept, which this version can't take over: {'; '.join(breaks)}. Install a "
@@ -118,15 +117,15 @@ def check_stored(name: str, stored: Catalog, after: Catalog) -> None:
 
 
 def refuse_to_hand_over(name: str, author: Author, before: Author) -> NoReturn:
-    """Raises `Forbidden`: what was stored here is another author's."""
+    """Raises `Forbidden`: the data stored under this name is another author's."""
     raise Forbidden(
-        f"what {name} has stored here is of another author: the app that stored it {before}, this archive {author}. Say --hand-over to "
-        f"let it have that, or have it forgotten first: `pcloud app remove {name} --forget`"
+        f"the data that {name} has stored here is another author's: the app that stored it {before}, this archive {author}. "
+        f"Say --hand-over to let this archive have it, or forget it first: `pcloud app remove {name} --forget`"
     )
 
 
 def check_dependents(manifest: Manifest, before: Manifest, installed: Mapping[str, Manifest]) -> None:
-    """No other app loses an action or a role that it can't do without; raises `Conflict` naming them."""
+    """Check that other apps keep the actions and roles that they require; raises `Conflict` naming the apps that would not."""
     after = {**installed, manifest.name: manifest}
     broken: list[str] = []
     for other in installed.values():
@@ -141,7 +140,7 @@ def check_dependents(manifest: Manifest, before: Manifest, installed: Mapping[st
 
 
 def check_roles(manifest: Manifest, installed: Mapping[str, Manifest]) -> None:
-    """A role has one holder; raises `Conflict`."""
+    """Check that a role has one holder; raises `Conflict`."""
     for name, other in installed.items():
         if name != manifest.name and (both := set(other.provides) & set(manifest.provides)):
             role = sorted(both)[0]
@@ -149,8 +148,8 @@ def check_roles(manifest: Manifest, installed: Mapping[str, Manifest]) -> None:
 
 
 def check_confinement(archive: CheckedArchive, *, bundled: bool, unconfined: bool, why_not: str) -> None:
-    """Without a sandbox that holds only the apps that come with PCloud start unasked; raises `Forbidden`. `why_not`:
-    there is none, '' when there is."""
+    """Check that an app which does not come with PCloud is confined or the owner agreed; raises `Forbidden`. `why_not`:
+    why a sandbox is not possible, '' if it is."""
     if archive.manifest.run is not None and not bundled and not unconfined and why_not:
         raise Forbidden(
             f"{archive.manifest.name} does not come with PCloud and there is no sandbox here ({why_not}): it would run "
@@ -159,7 +158,7 @@ def check_confinement(archive: CheckedArchive, *, bundled: bool, unconfined: boo
 
 
 def dependents(name: str, installed: Mapping[str, Manifest]) -> list[str]:
-    """The other apps that can't do without this one, sorted."""
+    """Return the other apps that require this one, sorted."""
     roles = set(installed[name].provides) if name in installed else set()
     return sorted(other for other, manifest in installed.items() if other != name and _needs(manifest, name, roles))
 
@@ -175,7 +174,7 @@ def _needs(manifest: Manifest, name: str, roles: set[str]) -> bool:
 
 
 def _who_has(target: str, bundled: Mapping[str, Manifest]) -> str:
-    """The bundled app that has this action, '' for none."""
+    """Return the bundled app that has this action, '' if none has."""
     owner, _, action = target.rpartition("/")
     for name, manifest in sorted(bundled.items()):
         holds = owner == name or (owner.startswith(ROLE) and owner.removeprefix(ROLE) in manifest.provides)
@@ -185,7 +184,7 @@ def _who_has(target: str, bundled: Mapping[str, Manifest]) -> str:
 
 
 def _lacking_action(target: str, manifest: Manifest, installed: Mapping[str, Manifest]) -> str:
-    """What is missing for a call to this target, '' when nothing is."""
+    """Return what is missing for a call to this target, '' if nothing is."""
     owner, _, action = target.rpartition("/")
     holders = _holders(owner, manifest, installed)
     if not holders:
@@ -198,14 +197,14 @@ def _lacking_action(target: str, manifest: Manifest, installed: Mapping[str, Man
 
 
 def _offered(target: str, manifest: Manifest, installed: Mapping[str, Manifest]) -> list[tuple[str, Action]]:
-    """The actions that a call to this target may reach, each with its app's name."""
+    """Return the actions that a call to this target may reach, each with its app's name."""
     owner, _, action = target.rpartition("/")
     holders = _holders(owner, manifest, installed)
     return [(holder.name, known) for holder in holders for known in holder.actions if known.name == action]
 
 
 def _holders(owner: str, manifest: Manifest, installed: Mapping[str, Manifest]) -> list[Manifest]:
-    """The apps that `app` or `role:ROLE` may mean."""
+    """Return the apps that `app` or `role:ROLE` may mean."""
     everyone = {**installed, manifest.name: manifest}
     if owner.startswith(ROLE):
         return [other for other in everyone.values() if owner.removeprefix(ROLE) in other.provides]

@@ -1,4 +1,4 @@
-"""What another version of an app does otherwise, as far as its manifest tells: phrases that come after "this version"."""
+"""How another version of an app differs, according to its manifest: phrases that follow "this version"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["changes_of"]
 
 
 def changes_of(before: Manifest, after: Manifest, added: Sequence[str], new_inits: Iterable[str]) -> list[str]:
-    """`added`: to the schema; `new_inits`: the calls that are made once. Never empty."""
+    """`added`: additions to the schema; `new_inits`: the calls that are made once. Never empty."""
     old, new = before.run or Run([]), after.run or Run([])
     found = [f"adds {phrase}" for phrase in added]
     if before.title != after.title:
@@ -27,8 +27,8 @@ def changes_of(before: Manifest, after: Manifest, added: Sequence[str], new_init
     found += [f"calls {call} once" for call in new_inits]
     found += _limits(before.resources, after.resources)
     if (old.command, old.env) != (new.command, new.env):
-        found.append("starts its program in another way")
-    return found or ["changes its files, and nothing of what is said here"]
+        found.append("starts its program differently")
+    return found or ["changes its files, and nothing that is listed here"]
 
 
 def _listed(before: Sequence[str], after: Sequence[str], more: str, less: str) -> Iterator[str]:
@@ -45,7 +45,7 @@ def _named(kind: str, before: Mapping[str, object], after: Mapping[str, object])
 
 
 def _uses(before: Manifest, after: Manifest) -> Iterator[str]:
-    """New grants are asked for one by one; what is said of the network is easily overlooked among them."""
+    """New grants are decided one by one; changes of network access are listed here too, because they are easily overlooked among them."""
     old, new = ({one for use in manifest.uses for one in use.asked()} for manifest in (before, after))
     yield from (f"asks for the network: {target}" for verb, target in sorted(new - old) if verb == "network")
     yield from (f"no longer asks for {target}" for _, target in sorted(old - new))

@@ -1,4 +1,4 @@
-"""How much of the machine an app may use: what its manifest asks for, unless the owner has said otherwise."""
+"""How much of the machine an app may use: the manifest's limits, unless the owner has set others."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ UNITS = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 def changed_limits(limits: Mapping[str, int], changes: Mapping[str, Any]) -> dict[str, int]:
-    """The owner's limits after these changes: None is what the manifest says, 0 of disk and graph as much as there is. Raises
-    `Rejected` for one that there is not, or that no app could have."""
+    """Return the owner's limits after these changes: None restores the manifest's value, 0 of disk or graph means
+    unlimited. Raises `Rejected` for an unknown limit or an impossible value."""
     for name, value in changes.items():
         if name not in LIMITS:
             raise Rejected(f"there is no limit {name!r}: use {', '.join(LIMITS)}")
@@ -32,18 +32,18 @@ def changed_limits(limits: Mapping[str, int], changes: Mapping[str, Any]) -> dic
 
 
 def graph_allowance(directory: Directory, name: str) -> int:
-    """Bytes that the app may write into the graph; 0 for no bound."""
+    """Bytes that the app may write to the graph; 0: unlimited."""
     app = directory.records.apps.get(name)
     return (app.resources if app is not None else Resources()).graph
 
 
 def more_room(app: str) -> str:
-    """What the owner can do for an app whose folder is full."""
+    """What the owner can do if an app's folder is full."""
     return f"give it more room with `pcloud app limits {app} --disk SIZE`, or make some, then resume it"
 
 
 def size(count: int) -> str:
-    """Bytes, as people say them."""
+    """Format bytes for people."""
     for unit, name in UNITS:
         if count >= unit:
             return f"{count / unit:.3g} {name}"
@@ -51,6 +51,6 @@ def size(count: int) -> str:
 
 
 def _said(limit: str, value: Any) -> str:
-    """In the units of `--memory`, `--disk` and `--graph`; what is no whole number as it was sent."""
+    """In the units of `--memory`, `--disk` and `--graph`; a value that is not a whole number as it was sent."""
     counts = isinstance(value, int) and not isinstance(value, bool)
     return size(value) if counts and limit != "processes" else repr(value)

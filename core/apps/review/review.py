@@ -1,4 +1,4 @@
-"""What the owner is shown before an app comes in: every grant in plain words, and what else would follow from it."""
+"""What the owner is shown before an app is installed: every grant in plain words, and the consequences that need no grant."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ __all__ = ["Review", "notes_of", "resources_of", "worded"]
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """`archive`: its sha256. `kind`: what installing it would be. `takes_from`: the author of whose app it would get data and grants,
-    if the owner says so; `left`: that app, when it is removed. `grants`: all, those that wait for the owner pending. `warnings`: what
-    speaks against it, as sentences. `notes`: what follows without being asked for, as phrases after "it will". `missing`: what has to
-    be installed first. `changes`: what an upgrade changes, as phrases after "this version". `sandbox`: in which one it would run;
-    `unconfined`: with all rights of this user. `words`: those that grants are told in."""
+    """`archive`: its sha256. `kind`: what installing it would be. `takes_from`: the author of the app whose data and
+    grants it would get with the owner's consent; `left`: that app, if it was removed. `grants`: all grants, those
+    that the owner has to decide pending. `warnings`: sentences. `notes`: consequences without a grant, as phrases
+    after "it will". `missing`: what has to be installed first. `changes`: what an upgrade changes, as phrases after
+    "this version". `sandbox`: the kind in which it would run; `unconfined`: it would run with all rights of this
+    user. `words`: the vocabulary in which grants are described."""
 
     archive: str
     kind: Literal["install", "upgrade", "same"]
@@ -56,12 +57,12 @@ class Review:
 
 
 def worded(grants: Iterable[Grant], words: Words) -> list[dict[str, Any]]:
-    """Each grant with what it means, and whether it waits for the owner."""
+    """Return each grant with its meaning, and whether the owner has to decide it."""
     return [{**asdict(grant), "text": describe(grant, words), "new": grant.state == "pending"} for grant in grants]
 
 
 def notes_of(manifest: Manifest, words: Words | None = None) -> list[str]:
-    """What the app does without a grant of its own."""
+    """What the app does without a grant."""
     notes = [f"provide “{role.replace('-', ' ')}” to other apps" for role in manifest.provides]
     if manifest.run is not None and manifest.run.web:
         notes.append("serve web pages to you, at an address of its own; a page can send away what it can see")
@@ -78,13 +79,13 @@ def _triggers(manifest: Manifest, words: Words) -> Iterator[str]:
         type_ = TypeName.parse(trigger.on.type)
         events = [trigger.on.event] if isinstance(trigger.on.event, str) else trigger.on.event
         whose = "it keeps" if type_.app == manifest.name else f"{words.app(type_.app)} keeps"
-        past = ", also for those that are there already" if trigger.replay == "all" else ""
+        past = ", also for those that exist already" if trigger.replay == "all" else ""
         yield (
             f"“{spoken(trigger.action.rpartition('/')[2])}” by itself when one of the {plural(type_.type)} that {whose} is "
             f"{' or '.join(events)}{past}"
         )
     if any(TypeName.parse(trigger.on.type).app != manifest.name for trigger in manifest.triggers):
-        yield "stop doing that where you withdraw what it may see, and go on where it was once you give it again"
+        yield "stop doing that if you withdraw what it may see, and continue where it stopped once you grant it again"
 
 
 def resources_of(resources: Resources) -> list[str]:
@@ -92,7 +93,7 @@ def resources_of(resources: Resources) -> list[str]:
     return [
         f"use up to {size(resources.memory)} of memory", f"run up to {resources.processes} processes",
         f"store {_room(resources.disk)} in its own folder",
-        f"write {_room(resources.graph)} into the graph, with every change that it makes",
+        f"write {_room(resources.graph)} to the graph, counting every change that it makes",
     ]  # fmt: skip
 
 

@@ -1,7 +1,8 @@
-"""What an app may have stored, and who left it there: read from the log, which keeps what its node said when that is long removed.
+"""What an app may have stored, and which app left it: read from the log, which keeps what the app's node held even
+after a removal.
 
-A later version may show such types and fields again, not make others of them, whether a rollback or a removal has hidden them. Only the
-author of what was removed gets it back unasked.
+A later version may show such types and fields again but not redefine them, whether a rollback or a removal has
+hidden them. Only the author of a removed app gets its data back without being asked.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """`catalog`: of what all versions declared that ran, or were taken back after something was written under them, the latest
-    definition of each field; nothing of before a removal that forgot the data. `left`: the app, while it is removed."""
+    """`catalog`: of everything declared by versions that ran, or that were rolled back after something was written
+    under them, the latest definition of each field; nothing from before a removal that forgot the data. `left`: the
+    app, while it is removed."""
 
     catalog: Catalog = field(default=Catalog())
     left: Left | None = None
@@ -49,7 +51,7 @@ async def read_stored(store: Store, name: str) -> Stored:
             node.pop(gone, None)
         node.update(event.change.set)
         if event.kind is Kind.DELETED:
-            # One that never ran may have written while it was tried.
+            # A version whose installation failed may have written while it was tried.
             forgotten = node.get("forget")
             kept = Catalog() if forgotten else beyond(_catalog(node, "catalog"), _known(node, kept))
             left = None if forgotten else _left(node, event)
@@ -60,7 +62,7 @@ async def read_stored(store: Store, name: str) -> Stored:
 
 
 async def written_beyond(store: Store, name: str, newer: Catalog, older: Catalog) -> bool:
-    """Whether anything was written into what only `newer` has, since it was registered. To be asked when it has been taken back."""
+    """Return True if something was written to types or fields that only `newer` has, since it was registered. Call it after a rollback."""
     registered = [event.sequence async for event in _events(store, name) if event.change.set.get("step") == "register"]
     last = await store.last_event(app_ref(name))
     if last is None or len(registered) < 2:
@@ -92,7 +94,7 @@ def _left(node: dict[str, object], removed: StoredEvent) -> Left:
 
 
 def _known(node: dict[str, object], kept: Catalog) -> Catalog:
-    """With what was taken back and has been written into."""
+    """Include rolled-back definitions under which something was written."""
     return beyond(kept, _catalog(node, "hidden"))
 
 

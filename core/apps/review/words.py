@@ -1,4 +1,4 @@
-"""What installed apps call themselves and what they have, for the words of a review. Reads only what it is given."""
+"""The titles of installed apps and of what they offer, for the words of a review. Reads only its arguments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["words_of"]
 
 
 def words_of(manifests: Mapping[str, Manifest], types: Catalog) -> Words:
-    """`manifests`: by the app's name, with that of the app in question; `types`: all that exist."""
+    """`manifests`: by the app's name, including the reviewed app; `types`: all that exist."""
     return Words(
         titles={name: one.title for name, one in manifests.items()},
         types={name: one.description for name, one in types.types.items()},

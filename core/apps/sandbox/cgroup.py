@@ -1,7 +1,8 @@
-"""Control groups: the kernel counts an app's memory and its processes together, and tells when it stopped the app from taking more.
+"""Control groups: the kernel limits an app's memory and processes as a whole, and reports when it enforced a limit.
 
-Groups are made below the one that core itself is in, so whatever bounds core bounds its apps as well. Version 1 (a hierarchy for memory,
-one for processes) and version 2 (one, delegated to core) are used as they are found; half of it is as good as none.
+Groups are made below the one that core itself is in, so whatever limits core limits its apps as well. Both version 1
+(one hierarchy for memory, one for processes) and version 2 (one, delegated to core) are used as found; only one of
+the two limits is not enough.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Cgroups:
 
 @dataclass(frozen=True, slots=True)
 class Cgroup:
-    """One app's. `make` before its start, `remove` after its end; both may be done again."""
+    """One app's group. Call `make` before its start and `remove` after its end; both can be repeated."""
 
     memory: Path
     pids: Path
@@ -61,7 +62,7 @@ class Cgroup:
 
     @property
     def entries(self) -> tuple[Path, ...]:
-        """Files; a process that writes 0 there is in the group."""
+        """Files of the group; a process that writes 0 to them joins it."""
         return tuple(folder / "cgroup.procs" for folder in self.folders)
 
     def make(self, limits: Limits) -> None:
@@ -71,7 +72,7 @@ class Cgroup:
             folder.mkdir()
         for file, value in self._settings(limits).items():
             file.write_text(str(value))
-        with suppress(OSError):  # where swap is not counted
+        with suppress(OSError):  # if swap is not counted
             if self.version == 1:
                 (self.memory / "memory.memsw.limit_in_bytes").write_text(str(limits.bytes))
             else:
@@ -88,11 +89,11 @@ class Cgroup:
                 _remove(folder)
 
     def killed(self) -> int:
-        """How many of its processes the kernel has ended for want of memory."""
+        """Number of its processes that the kernel killed for lack of memory."""
         return _value(self.memory / ("memory.oom_control" if self.version == 1 else "memory.events"), "oom_kill")
 
     def refused(self) -> int:
-        """How many processes it was not let have."""
+        """Number of times that the kernel refused a new process."""
         return _value(self.pids / "pids.events", "max")
 
     def members(self) -> list[int]:
@@ -100,7 +101,7 @@ class Cgroup:
 
 
 def find_cgroups(mount: Path = MOUNT, membership: str | None = None) -> Cgroups | None:
-    """Where core may make groups for memory and for processes; None where it can't."""
+    """Find where core may make groups for memory and processes; None if it can't."""
     text = Path("/proc/self/cgroup").read_text() if membership is None else membership
     own: dict[str, str] = {}
     for line in text.splitlines():
@@ -115,8 +116,8 @@ def find_cgroups(mount: Path = MOUNT, membership: str | None = None) -> Cgroups 
 
 
 def _delegated(folder: Path) -> Cgroups | None:
-    """Version 2: a group with processes hands no controllers on, so core goes into one beside those of its apps; done only where
-    nobody but core and what it started is in the group."""
+    """Version 2: a group with processes can't delegate controllers, so core moves into a group beside those of its
+    apps. Done only if the group contains nothing but core and what it started."""
     try:
         if not set(CONTROLLERS) <= set((folder / "cgroup.controllers").read_text().split()):
             return None
@@ -161,7 +162,7 @@ def _end(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """The kernel refuses for a moment after the last process has gone."""
+    """Remove the group; the kernel refuses for a moment after the last process has ended."""
     deadline = time.monotonic() + REMOVAL_SECONDS
     while True:
         try:

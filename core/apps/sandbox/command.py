@@ -1,9 +1,13 @@
 """bubblewrap's command line: what an app finds in its sandbox, and nothing else.
 
-/usr /lib* /bin /sbin   the machine's programs and libraries, read only       /app      its code, read only
-its Python environment  read only, at its own path                           /data     its own folder, which stays; /cache too
-/etc                    a few files without secrets                          /tmp      its own, in memory, bounded
-/run/pcloud             its keys and the starter, read only                  /proc     of its own processes
+/usr /lib* /bin /sbin   the machine's programs and libraries, read only
+its Python environment  read only, at its own path
+/etc                    a few files without secrets
+/run/pcloud             its keys and the starter, read only
+/app                    its code, read only
+/data                   its own folder, which is kept; /cache too
+/tmp                    its own, in memory, bounded
+/proc                   of its own processes
 """
 
 from __future__ import annotations
@@ -43,8 +47,8 @@ MADE = {
 
 @dataclass(frozen=True, slots=True)
 class Mounts:
-    """Folders outside. `etc`: what `write_etc` made. `cache`: what Python has compiled, so that it starts fast the next time; the app's
-    own, and counted with its data, at `/cache`."""
+    """Folders outside. `etc`: made by `write_etc`. `cache`: what Python has compiled, for a faster next start; it
+    belongs to the app, counts with its data, and is at `/cache` inside."""
 
     code: Path
     data: Path
@@ -55,7 +59,7 @@ class Mounts:
 
 
 def python() -> str:
-    """The interpreter without any environment; it is shown inside at its own path."""
+    """The interpreter outside any environment; it has the same path inside."""
     return os.path.realpath(sys.executable)
 
 
@@ -70,7 +74,7 @@ def write_etc(folder: Path, user: int, hosts: Mapping[str, str]) -> None:
 
 
 def namespaces(*, root: bool) -> Iterator[str]:
-    """Everything of its own. As root without a user namespace: the starter changes to another user instead."""
+    """Separate every namespace. Without a user namespace if core is root: the starter changes to another user instead."""
     yield from (
         "--unshare-net",
         "--unshare-pid",
@@ -89,7 +93,7 @@ def namespaces(*, root: bool) -> Iterator[str]:
 
 
 def program(mounts: Mounts, limits: Limits) -> Iterator[str]:
-    """The file system. Later ones lie over earlier ones; at last the root itself becomes read only."""
+    """The file system. Later mounts cover earlier ones; at last the root itself becomes read only."""
     yield from ("--ro-bind", "/usr", "/usr")
     for folder in SYSTEM:
         if Path(folder).is_symlink():
@@ -103,7 +107,7 @@ def program(mounts: Mounts, limits: Limits) -> Iterator[str]:
     for name in MADE:
         yield from ("--ro-bind", str(mounts.etc / name), f"/etc/{name}")
     yield from ("--proc", "/proc", "--dev", "/dev")
-    # Libraries choose their instructions by it; nothing else of /sys is there.
+    # Libraries choose their instructions by it; the rest of /sys is not mounted.
     yield from ("--ro-bind-try", "/sys/devices/system/cpu", "/sys/devices/system/cpu")
     for place in ("/tmp", "/dev/shm"):  # noqa: S108 - the app's own
         yield from ("--perms", "1777", "--size", str(limits.temporary), "--tmpfs", place)
@@ -119,9 +123,9 @@ def program(mounts: Mounts, limits: Limits) -> Iterator[str]:
 
 
 def _interpreter() -> Iterable[str]:
-    """A Python that is not the machine's lies elsewhere."""
+    """A Python that is not the machine's own lies elsewhere."""
     needed = {os.path.realpath(sys.base_prefix), str(Path(python()).parent.parent)}
-    # What an environment's link to it says may be another path to the same.
+    # An environment's link may name it by another path.
     needed.add(str(Path(sys.base_prefix).absolute()))
     outside: Sequence[str] = sorted(
         path for path in needed if path != "/usr" and not path.startswith("/usr/") and path != "/"
@@ -130,7 +134,7 @@ def _interpreter() -> Iterable[str]:
 
 
 def _way_to(*places: str) -> Iterator[str]:
-    """The folders above each: bubblewrap would make them for root alone."""
+    """The folders above each place: bubblewrap would make them readable for root only."""
     above = {str(folder) for place in places for folder in Path(place).parents}
     for folder in sorted(above - {"/"}):
         yield from ("--perms", "0755", "--dir", folder)

@@ -1,7 +1,9 @@
-"""Core's end of the channel to one sandbox: takes the listening sockets that the starter opened, and asks the dialer for connections.
+"""Core's end of the channel to one sandbox: receives the listening sockets that the starter opened, and asks the dialer
+for connections.
 
-The first message comes before the app's first instruction. Whatever comes later is taken for the app's own: at most one descriptor a
-message, and only a connected TCP socket is used; such a socket can lead nowhere but into the sandbox it was made in.
+The first message comes before the app's first instruction. Any later message may come from the app: at most one
+descriptor a message is accepted, and only a connected TCP socket is used; such a socket can lead only into the
+sandbox where it was made.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ ANSWER = struct.Struct("!II")
 
 
 class Opened(NamedTuple):
-    """`pid`: of the app, as core sees it. `listeners`: in the order in which they were asked for."""
+    """`pid`: of the app, as core sees it. `listeners`: in the order of the request."""
 
     pid: int
     listeners: list[socket.socket]
@@ -60,12 +62,12 @@ class Door:
         self._ours.close()
 
     async def opened(self, count: int, seconds: float) -> Opened:
-        """Wait for `count` listening sockets; raises `Unavailable` when the starter ends or says nothing."""
+        """Wait for `count` listening sockets; raises `Unavailable` if the starter ends or does not answer in time."""
         try:
             async with asyncio.timeout(seconds):
                 message = await self._receive(MOST_LISTENERS)
         except TimeoutError as error:
-            raise Unavailable(f"the sandbox did not open its doors within {seconds:.0f} s") from error
+            raise Unavailable(f"the sandbox did not open its listeners within {seconds:.0f} s") from error
         listeners = [socket.socket(fileno=number) for number in message.descriptors]
         if message.data != b"open" or len(listeners) != count or not message.pid:
             for listener in listeners:
@@ -76,14 +78,14 @@ class Door:
         return Opened(message.pid, listeners)
 
     def go(self) -> None:
-        """Have the starter become the app; raises `Unavailable`."""
+        """Let the starter become the app; raises `Unavailable`."""
         try:
             self._ours.send(b"go")
         except OSError as error:
             raise Unavailable("the sandbox ended before the app began; its log says why") from error
 
     async def dial(self, port: int, seconds: float = 5.0) -> socket.socket:
-        """A connection to a port inside; raises `Unavailable` when nobody listens there."""
+        """Return a connection to a port inside; raises `Unavailable` if no program listens there."""
         async with self._asking:
             number = next(self._numbers) & 0xFFFFFFFF
             try:
@@ -107,7 +109,7 @@ class Door:
                 os.close(descriptor)
             if answered == number:
                 raise Unavailable(f"port {port} in the sandbox: {os.strerror(reason or errno.ECONNREFUSED)}")
-        raise Unavailable("the sandbox gives answers that nobody asked for")
+        raise Unavailable("the sandbox sends answers without a request")
 
     async def _receive(self, most: int) -> Message:
         while True:
@@ -141,22 +143,22 @@ class Door:
 
 
 def _connected(descriptor: int) -> socket.socket:
-    """Raises `Unavailable` for anything but a connected TCP socket."""
+    """Raises `Unavailable` unless the descriptor is a connected TCP socket."""
     try:
         connection = socket.socket(fileno=descriptor)
     except OSError as error:
         os.close(descriptor)
-        raise Unavailable("the sandbox gave something that is no socket") from error
+        raise Unavailable("the sandbox sent a descriptor that is not a socket") from error
     try:
         if connection.getsockopt(socket.SOL_SOCKET, SO_DOMAIN) != socket.AF_INET:
-            raise Unavailable("the sandbox gave a socket that is not TCP")
+            raise Unavailable("the sandbox sent a socket that is not TCP")
         if connection.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_STREAM:
-            raise Unavailable("the sandbox gave a socket that is not TCP")
+            raise Unavailable("the sandbox sent a socket that is not TCP")
         connection.getpeername()
         connection.setblocking(False)
     except OSError as error:
         connection.close()
-        raise Unavailable("the sandbox gave a socket that is not connected") from error
+        raise Unavailable("the sandbox sent a socket that is not connected") from error
     except Unavailable:
         connection.close()
         raise

@@ -1,4 +1,4 @@
-"""The address of a web server within a sandbox: no other program can reach it, core by its dialer alone."""
+"""The address of a web server within a sandbox: only core can reach it, through the sandbox's dialer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Inside", "InsideConnector"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inside:
-    """One per running process and port."""
+    """One object per running process and port."""
 
     app: str
     port: int
@@ -28,7 +28,7 @@ class Inside:
 
 
 class InsideConnector(DiallingConnector):
-    """An aiohttp client with it talks to one app."""
+    """An aiohttp connector to one app; the host of an address is ignored."""
 
     def __init__(self, address: Inside, *, limit: int = 100):
         super().__init__(address.connect, limit=limit)

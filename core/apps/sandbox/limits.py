@@ -14,8 +14,8 @@ OVERHEAD_BYTES = 32 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`memory`: bytes, everything together that the app has in memory, its /tmp too. `processes`: processes and threads at once.
-    `disk`: bytes of its data folder, 0 for no quota. `files`: open at once in each process."""
+    """`memory`: bytes of everything that the app has in memory, its /tmp included. `processes`: processes and threads
+    at once. `disk`: bytes of its data folder, 0 for no quota. `files`: open at once in each process."""
 
     memory: int = 512 * 2**20
     processes: int = 64
@@ -24,7 +24,7 @@ class Limits:
 
     @property
     def tasks(self) -> int:
-        """What the kernel counts: the app's own and the sandbox's."""
+        """What the kernel counts: the app's processes and the sandbox's own."""
         return self.processes + OVERHEAD
 
     @property
@@ -33,5 +33,5 @@ class Limits:
 
     @property
     def temporary(self) -> int:
-        """Bytes of /tmp, and as much again of /dev/shm."""
+        """Bytes of /tmp, and the same again for /dev/shm."""
         return max(self.memory // 4, 2**20)

@@ -1,7 +1,7 @@
-"""What the addresses of a sandbox's own loopback are for. Linux has all of 127.0.0.0/8 there, without being asked.
+"""The use of each address on a sandbox's own loopback. Linux routes all of 127.0.0.0/8 there without any setup.
 
 127.0.0.1                  bus, gateway, the proxy, and what the app itself listens on
-127.1.0.1, 127.1.0.2, …    hosts outside that the app may reach, one address each, named in its /etc/hosts
+127.1.0.1, 127.1.0.2, …    outside hosts that the app may reach, one address each, named in its /etc/hosts
 127.64.0.0/10              ports that apps publish, one address for each app; the same on the machine's own loopback
 """
 
@@ -26,7 +26,7 @@ Listen = Callable[[socket, Open], Any]
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where core listens in a sandbox. `serve`: takes a listening socket, until cancelled, and what the app has open anywhere."""
+    """Where core listens in a sandbox. `serve` takes a listening socket and the app's open connections, and runs until cancelled."""
 
     address: str
     port: int
@@ -34,12 +34,12 @@ class Opening:
 
 
 def host_address(number: int) -> str:
-    """Of the host with this number, from 0."""
+    """The address of the host with this number, from 0."""
     return str(_HOSTS[number + 1])
 
 
 def published_address() -> str:
-    """One at random, for an app that publishes ports: core's own names never mean it, and hardly ever another app's."""
+    """A random address for an app that publishes ports; core's own names never use it, and other apps hardly ever do."""
     return str(_PUBLISHED[random.randrange(1, _PUBLISHED.num_addresses - 1)])  # noqa: S311 - not a secret
 
 

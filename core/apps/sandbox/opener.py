@@ -1,11 +1,13 @@
-"""Opens listening sockets in a sandbox's network from outside: those on ports below 1024.
+"""Opens listening sockets in a sandbox's network from outside, on ports below 1024.
 
-Called as `python -I -S opener.py PID CONTROL ADDRESSES`: a process in the sandbox, an inherited socket to core, JSON. Only who has rights
-over a network may listen there on such a port. Within the sandbox no program has any, not even the first one where bubblewrap has closed
-user namespaces to it; core has them, since the namespace that owns the network was made by core's user. So this program, which is not
-the app's and never runs a word of it, goes in (setns(2)), opens the sockets, hands them to core, and ends.
+Called as `python -I -S opener.py PID CONTROL ADDRESSES`: a process in the sandbox, an inherited socket to core,
+JSON. Listening on such a port takes rights over the network namespace. No program within the sandbox has them, not
+even the first one, if bubblewrap has disabled user namespaces for it; core has them, because core's user made the
+namespace that owns the network. So this program, which is not the app's and runs none of its code, enters the
+namespaces (setns(2)), opens the sockets, sends them to core, and ends.
 
-Plain Python without any import of ours, so that it has one thread: only such a process may change its user namespace.
+Plain Python that imports none of our modules, so that it has one thread: only such a process may change its user
+namespace.
 """
 
 import ctypes

@@ -1,11 +1,12 @@
-"""Ports that apps have for each other (`run.ports`): an address of this machine's loopback for each app, and a number for each port,
-chosen once and kept.
+"""Ports that apps publish for each other (`run.ports`): an address on this machine's loopback for each app, and a
+number for each port, chosen once and kept.
 
-The same address and number lead to the app from everywhere where they are open at all: on the host, and inside the sandbox of each app
-that was granted a call to it. So an address that one of them makes holds for the others. The app itself listens at that number on the
-127.0.0.1 of its own sandbox.
+The same address and number reach the app wherever they are open: on the host, and inside the sandbox of each app
+that was granted a call to it. So an address that one of them composes works for the others. The app itself listens
+at that number on the 127.0.0.1 of its own sandbox.
 
-The loopback address is no one of core's: browsers send the cookies of a host to each of its ports, and `localhost` has core's.
+The loopback address differs from all of core's: browsers send the cookies of a host to each of its ports, and
+`localhost` has core's.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pcloud.errors import Corrupt, Unavailable
 
 __all__ = ["Connect", "Ports", "Published", "connect_host"]
 
-# Below Linux's range of outgoing connections (from 32768), with room for those who use number + 10000 as well.
+# Below Linux's range of outgoing connections (from 32768), with room for programs that also use number + 10000.
 FREE = range(15_000, 22_768)
 TRIES = 200
 FILE, ADDRESS = "ports.json", "address"
@@ -43,7 +44,7 @@ class Published(NamedTuple):
 
 
 class Ports:
-    """Of all apps on this node; `folder` holds a folder for each."""
+    """The ports of all apps on this node; `folder` holds a folder for each."""
 
     def __init__(self, folder: Path):
         self._folder = folder
@@ -51,12 +52,12 @@ class Ports:
         self._listening: dict[str, list[asyncio.Task[None]]] = {}
 
     def published(self, app: str, name: str) -> Published:
-        """The app's port of that name; chosen at the first time. Raises `Corrupt`, or `Unavailable` when none is free."""
+        """Return the app's port of that name; choose it at the first call. Raises `Corrupt`, or `Unavailable` if none is free."""
         address = self._address(app)
         return Published(app, address, self._number(app, name, address))
 
     def _address(self, app: str) -> str:
-        """An address that can't be read is chosen again: what was made with it is known to hold no longer."""
+        """If the stored address can't be read, choose a new one; addresses composed with the old one stop working."""
         file = self._folder / app / ADDRESS
         kept = file.read_text().strip() if file.exists() else ""
         if not is_published(kept):
@@ -85,8 +86,8 @@ class Ports:
         raise Unavailable("no port of this machine is free for an app: end programs that listen on many")
 
     async def open(self, app: str, ports: Sequence[Published], connect: Connect) -> None:
-        """`connect` reaches the running app from now on, and the ports are open on the host. Raises `Unavailable` when another program
-        has one of them."""
+        """From now on `connect` reaches the running app, and the ports are open on the host. Raises `Unavailable` if
+        another program uses one of them."""
         await self.close(app)
         listeners = [_listen(one) for one in ports]
         self._connects[app] = connect
@@ -105,7 +106,7 @@ class Ports:
             await asyncio.wait(tasks)
 
     async def connect(self, app: str, number: int) -> socket.socket:
-        """A connection to an app's port; raises `Unavailable` while the app does not run."""
+        """Return a connection to an app's port; raises `Unavailable` while the app does not run."""
         if app not in self._connects:
             raise Unavailable(f"{app} does not run")
         return await self._connects[app](number)
@@ -117,7 +118,7 @@ async def _forward(listener: socket.socket, connect: Callable[[], Awaitable[sock
 
 
 async def connect_host(number: int) -> socket.socket:
-    """A connection to a program on this machine's own loopback; raises `Unavailable`."""
+    """Return a connection to a program on this machine's own loopback; raises `Unavailable`."""
     connection = socket.socket()
     connection.setblocking(False)
     try:
@@ -126,7 +127,7 @@ async def connect_host(number: int) -> socket.socket:
     except BaseException as error:
         connection.close()
         if isinstance(error, OSError):
-            raise Unavailable(f"nobody listens on port {number}: {error.strerror or error}") from error
+            raise Unavailable(f"no program listens on port {number}: {error.strerror or error}") from error
         raise
     return connection
 

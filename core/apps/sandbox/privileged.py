@@ -20,7 +20,7 @@ OPEN_SECONDS = 20.0
 
 
 async def open_privileged(pid: int, addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
-    """Listening sockets in the network of process `pid`, in this order; raises `Unavailable`."""
+    """Return listening sockets in the network of process `pid`, in this order; raises `Unavailable`."""
     return await asyncio.to_thread(_open, pid, addresses) if addresses else []
 
 

@@ -1,7 +1,9 @@
-"""A filter of system calls that no app needs and that have let programs out of sandboxes before, as classic BPF for bubblewrap.
+"""A seccomp filter, as classic BPF for bubblewrap, against system calls that apps do not need and that have let
+programs out of sandboxes before.
 
-It is a second line: what it refuses is not reachable with the rights that an app has, as long as the kernel has no flaw. New user
-namespaces above all: in one of its own a program has every capability, and with them most of the kernel's code.
+It is a second line of defence: unless the kernel has a flaw, an app's rights do not reach what the filter refuses.
+It matters most for new user namespaces: in one of its own a program has every capability, and with them access to
+most of the kernel's code.
 """
 
 from __future__ import annotations
@@ -17,15 +19,15 @@ ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 X32_BIT = 0x40000000
 CLONE_NEWUSER = 0x10000000
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
-# AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: those that a network namespace keeps apart. AF_VSOCK leads out of any to the machine that this
-# one is a guest of, AF_ALG into the kernel's cryptography; nobody needs the others.
+# AF_UNIX, AF_INET, AF_INET6, AF_NETLINK: those that a network namespace separates. AF_VSOCK leads out of any namespace
+# to the host of a virtual machine, AF_ALG into the kernel's cryptography; apps do not need the others.
 FAMILIES = (1, 2, 10, 16)
 NUMBERS = {
     "x86_64": {"ioctl": 16, "clone": 56, "unshare": 272, "socket": 41},
     "aarch64": {"ioctl": 29, "clone": 220, "unshare": 97, "socket": 198},
 }
 NOT_THERE = {
-    # clone3 keeps its flags where a filter can't look: told that it is not there, the C library uses clone.
+    # clone3 keeps its flags where a filter can't look: if the call fails as unknown, the C library uses clone.
     "x86_64": {"clone3": 435, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427},
     "aarch64": {"clone3": 435, "io_uring_setup": 425, "io_uring_enter": 426, "io_uring_register": 427},
 }
@@ -50,7 +52,7 @@ NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
 
 
 def system_call_filter(machine: str = "") -> bytes:
-    """The filter for this machine's architecture; b"" for one that is not known here."""
+    """Return the filter for this machine's architecture; b"" for an unknown one."""
     machine = machine or platform.machine()
     if machine not in ARCHITECTURES:
         return b""

@@ -1,11 +1,14 @@
-"""The first program inside a sandbox: opens the app's doors, hands them out to core, gives up all rights, and becomes the app.
+"""The first program inside a sandbox: opens the app's listeners, hands them to core, gives up all rights, and becomes
+the app.
 
-Called as `python -I -S starter.py ORDERS CONTROL`, two inherited file descriptors: a file with its orders as JSON, and a socket to core.
-It listens on the sandbox's own loopback and sends the listening sockets to core, so whoever connects to them talks to core directly.
-Then it waits for core's word: until then core opens what needs more rights (`opener`).
-Where core has to reach the app, a second process stays: the dialer, which connects to a port inside and sends the connected socket out.
+Called as `python -I -S starter.py ORDERS CONTROL`, two inherited file descriptors: a file with its orders as JSON,
+and a socket to core. It listens on the sandbox's own loopback and sends the listening sockets to core, so that a
+program that connects to them talks to core directly. Then it waits for core's go-ahead; until then core opens the
+privileged sockets (`opener`). If core has to reach the app, a second process stays: the dialer, which connects to a
+port inside and sends the connected socket out.
 
-Plain Python without any import of ours: the app's environment is not to be trusted with core's work, and it has to start fast.
+Plain Python that imports none of our modules: the app's environment must not be trusted with core's work, and the
+start has to be fast.
 """
 
 import ctypes
@@ -20,7 +23,7 @@ import sys
 LOOPBACK = "127.0.0.1"
 BACKLOG = 128
 GO = 2
-ASK = struct.Struct("!IH")  # number of the question, port
+ASK = struct.Struct("!IH")  # number of the request, port
 DIAL_SECONDS = 3.0
 PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 4, 24, 38
 CAPABILITY_VERSION_3 = 0x20080522
@@ -34,7 +37,7 @@ def main() -> None:
     with open(orders_file, "rb") as file:
         file.seek(0)
         orders = json.load(file)
-    # Before core knows of it: from then on a signal to its group arrives.
+    # Before core learns its number: from then on a signal to its group arrives.
     os.setsid()
     hand_over(control, orders["listen"])
     if not control.recv(GO):
@@ -60,14 +63,14 @@ def hand_over(control: socket.socket, addresses: list[tuple[str, int]]) -> None:
         listener.bind(tuple(address))
         listener.listen(BACKLOG)
         listeners.append(listener)
-    # The kernel adds who sends it: that is how core learns this process's number outside.
+    # The kernel adds the sender: that is how core learns this process's number outside.
     socket.send_fds(control, [b"open"], [listener.fileno() for listener in listeners])
     for listener in listeners:
         listener.close()
 
 
 def give_up_rights(orders: dict) -> None:
-    """What can't be had again: limits, capabilities, groups, user."""
+    """Give up, for good: limits, capabilities, groups, user."""
     for name, value in orders["limits"].items():
         number = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(number)[1]
@@ -76,7 +79,7 @@ def give_up_rights(orders: dict) -> None:
     if orders["user"]:
         for capability in range(LAST_CAPABILITY + 1):
             if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
-                break  # the kernel knows no more of them
+                break  # the kernel has no more capabilities
         os.setgroups([])
         os.setresgid(*[orders["user"]] * 3)
         os.setresuid(*[orders["user"]] * 3)
@@ -88,12 +91,13 @@ def give_up_rights(orders: dict) -> None:
 
 
 def stay_as_dialer(control: socket.socket) -> None:
-    """Forked twice, so that the app never meets it as its child."""
+    """Fork twice, so that the dialer is not the app's child."""
     child = os.fork()
     if child:
         os.waitpid(child, 0)
         return
-    # Nobody of the app's user may look into it or take its socket. Before the second fork: it holds when the app begins.
+    # Processes of the app's user must not inspect it or take its socket. Set before the second fork, so that it holds
+    # when the app begins.
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     if os.fork():
         os._exit(0)
@@ -108,7 +112,7 @@ def stay_as_dialer(control: socket.socket) -> None:
 
 
 def dial(control: socket.socket) -> None:
-    """Until core closes its end. Every question gets one answer: its number, and the connected socket if there is one."""
+    """Serve until core closes its end. Every request gets one answer: its number, and the connected socket if the connection succeeded."""
     while question := control.recv(ASK.size):
         number, port = ASK.unpack(question)
         with socket.socket() as connection:

@@ -1,7 +1,8 @@
-"""A user id for one app alone, chosen once and kept in its folder; only where core is root.
+"""A user id for one app alone, chosen once and kept in its folder; only used if core is root.
 
-From a range that neither people, system services nor containers use (https://systemd.io/UIDS-GIDS, "here be dragons"), at random: two
-nodes on one machine do not meet. In a container whose own range is smaller, the upper part of that.
+Chosen at random, so that two nodes on one machine do not collide, from a range that people, system services and
+containers do not use (https://systemd.io/UIDS-GIDS, "here be dragons"). In a container with a smaller range, from
+the upper part of that range.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NEAR = range(40_000, 60_000)
 
 
 def free_users(uid_map: str | None = None) -> range:
-    """The ids to choose from; empty where this process can't become another user. `uid_map`: /proc/self/uid_map."""
+    """The ids to choose from; empty if this process can't become another user. `uid_map`: /proc/self/uid_map."""
     if uid_map is None:
         if os.geteuid() != 0:
             return range(0)
@@ -34,7 +35,7 @@ def free_users(uid_map: str | None = None) -> range:
 
 
 def own_user(file: Path, users: range) -> int:
-    """The id that stands in `file`, else a new one, which is written there. 0 where `users` is empty."""
+    """Return the id in `file`, or choose one and write it there. 0 if `users` is empty."""
     if not users:
         return 0
     try:
@@ -50,7 +51,7 @@ def own_user(file: Path, users: range) -> int:
 
 
 def give(folder: Path, user: int) -> None:
-    """Make `user` the owner of a folder and of all in it, or of a file; links themselves, never what they lead to."""
+    """Make `user` the owner of a file, or of a folder and all in it; symbolic links themselves change owner, never their targets."""
     if user == 0 or folder.lstat().st_uid == user:
         return
     for step in walk(folder):
@@ -58,5 +59,5 @@ def give(folder: Path, user: int) -> None:
             os.chown(step.name, user, user, dir_fd=step.folder, follow_symlinks=False)
         elif step.kind == "enter" and step.name:
             os.chown(step.folder, user, user)
-    # Last: a folder that is given to the user is given whole, whatever was killed.
+    # Last: if the folder itself belongs to the user, everything in it does, even after a kill.
     os.chown(folder, user, user, follow_symlinks=False)

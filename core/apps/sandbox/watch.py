@@ -1,6 +1,8 @@
-"""Limits that no kernel keeps for us, looked at every few seconds: the data folder's size, and memory where there is no control group.
+"""Limits that the kernel does not enforce for us, checked every few seconds: the data folder's size, and memory without
+a control group.
 
-What the kernel does keep it reports here: how often it ended one of the app's processes, or refused it another.
+It also reports the limits that the kernel enforces: how often it killed one of the app's processes, or refused a new
+one.
 """
 
 from __future__ import annotations
@@ -21,15 +23,15 @@ __all__ = ["Watch"]
 
 EVERY = 1.0
 MOST_CALM = 10.0
-# Bytes per second that an app may write; what a good disk takes.
+# Bytes per second that an app may write; as much as a good disk takes.
 FASTEST = 500 * 2**20
-# A folder is measured for about this part of the time, but at least every `MOST_CALM` seconds.
+# Share of the time that is spent on measuring a folder, though it is measured at least every `MOST_CALM` seconds.
 SHARE = 0.05
 BLOCK = 512
 
 
 class Watch:
-    """`run` it beside the process. `folders`: what it may fill, its data first. `members`: the numbers of its processes."""
+    """`run` it beside the process. `folders`: those that the app may fill, its data first. `members`: the ids of its processes."""
 
     def __init__(
         self, limits: Limits, folders: Sequence[Path], cgroup: Cgroup | None, members: Callable[[], Iterable[int]],
@@ -51,7 +53,7 @@ class Watch:
             await asyncio.sleep(EVERY)
 
     def look(self) -> None:
-        """Tell what the kernel has reported since the last time; also the last time, when the process is gone."""
+        """Report what the kernel has counted since the last call; called once more after the process has ended."""
         if self._cgroup is None:
             return
         killed, refused = self._cgroup.killed(), self._cgroup.refused()
@@ -78,18 +80,18 @@ class Watch:
         if used > quota:
             self._on_over("disk", f"its data folder holds more than its quota of {_mib(quota)}")
         now = time.monotonic()
-        # The emptier, the later: half a quota is not filled in less time than it takes to notice. An app that makes measuring slow, by
-        # very many files or by keeping the disk busy, must not win time by it.
+        # The emptier the folder, the later the next check: the rest of a quota can't be filled sooner than it is
+        # noticed. An app that slows measuring down, by very many files or by keeping the disk busy, must not gain time.
         self._measure_at = now + min(MOST_CALM, max((now - began) / SHARE, (quota - used) / FASTEST))
 
     def _measure(self) -> int:
-        """Bytes; not all of them once it is more than the quota."""
+        """Return the bytes used; counting stops once they exceed the quota."""
         named = tree_bytes(self._folders, most=self._limits.disk)
         return named if named > self._limits.disk else named + _deleted_bytes(list(self._members()), self._folders[0])
 
 
 def _deleted_bytes(pids: list[int], data: Path) -> int:
-    """Files that have no name any more and are still open, or only in memory, take room as well."""
+    """Bytes of deleted files that are still open, or only in memory: they take room as well."""
     sizes: dict[int, int] = {}
     device = data.stat().st_dev
     for pid in pids:
@@ -105,8 +107,8 @@ def _deleted_bytes(pids: list[int], data: Path) -> int:
 
 
 def _mapped(pid: int, device: int) -> Iterable[tuple[int, int]]:
-    """Number and size of each such file that a process has in its address space; where the kernel does not let us look at the file
-    itself, what is mapped of it."""
+    """Number and size of each such file that a process has in its address space; if the kernel does not let us look at
+    the file itself, the mapped size."""
     with suppress(OSError), Path(f"/proc/{pid}/maps").open("rb") as maps:
         for line in maps:
             if not line.endswith(b" (deleted)\n"):
@@ -124,7 +126,7 @@ def _mapped(pid: int, device: int) -> Iterable[tuple[int, int]]:
 
 
 def _resident(pids: list[int]) -> int:
-    """Bytes in memory; what processes share counts once (proportional set size, see proc(5))."""
+    """Bytes in memory; shared memory counts once (proportional set size, see proc(5))."""
     total = 0
     for pid in pids:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Who made an app, as far as that can be known: it comes with PCloud, a key has signed it, or nothing tells."""
+"""Who made an app, as far as that can be known: it comes with PCloud, a key has signed it, or it is unsigned."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from projections.directory import App
 
 __all__ = ["Author", "changed_author"]
 
-# Of a key's end. Its beginning proves nothing: a minisign key begins with a number that its maker may choose.
+# Characters of a key's end. Its beginning proves nothing: a minisign key begins with a number that its maker may
+# choose.
 ENDING = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """As text: what comes after "the app", such as "comes with PCloud"."""
+    """Its text follows "the app", such as "comes with PCloud"."""
 
     bundled: bool = False
     signer: Signer | None = None
@@ -29,7 +30,7 @@ class Author:
 
     @classmethod
     def stored(cls, bundled: object, signer: object) -> Author:
-        """As the app's node says it."""
+        """Read the author from the app's node."""
         return cls(bool(bundled), msgspec.json.decode(str(signer), type=Signer) if signer else None)
 
     @property
@@ -50,7 +51,7 @@ class Author:
 
     @property
     def short(self) -> str:
-        """For where there is little room."""
+        """A short form for small spaces in the interface."""
         if self.bundled or self.signer is None:
             return "comes with PCloud" if self.bundled else "not signed"
         return f"signed by …{self.signer.key[-ENDING:]}"
@@ -61,7 +62,7 @@ class Author:
 
 
 def changed_author(before: Author, now: Author) -> str:
-    """What the owner has to know of a version whose author is not the known one of the version before; '' otherwise."""
+    """A warning about a version whose author is not the known author of the version before; '' if there is nothing to warn of."""
     if not before.known or now.is_same(before):
         return ""
     unsigned = "IS NOT SIGNED" if now.signer is None else "IS SIGNED WITH ANOTHER KEY"

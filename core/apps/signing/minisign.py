@@ -1,7 +1,9 @@
-"""Signatures of minisign (https://jedisct1.github.io/minisign/): verified, and made with a secret key's file.
+"""Signatures of minisign (https://jedisct1.github.io/minisign/): verifies them, and makes them with a secret key's
+file.
 
-Both forms are read: `ED`, over the BLAKE2b-512 of the content, and the older `Ed`, over the content itself. The text is the
-public key's two lines, then the signature's four: a signature alone names its key by eight bytes, which proves nothing.
+Both forms are read: `ED`, over the BLAKE2b-512 of the content, and the older `Ed`, over the content itself. The text
+is the public key's two lines, then the signature's four: a signature alone names its key by eight bytes, which
+proves nothing.
 """
 
 from __future__ import annotations
@@ -36,15 +38,15 @@ class SecretKey:
 
     @property
     def public(self) -> str:
-        """As minisign prints it: RWQ…"""
+        """The key as minisign prints it: RWQ…"""
         return base64.b64encode(PLAIN + self.id + self.key.public_key().public_bytes_raw()).decode()
 
 
 def verify(text: str, content: bytes) -> tuple[str, str]:
-    """The public key and the trusted comment of a signature that holds; raises `Rejected`."""
+    """Return the public key and the trusted comment of a valid signature; raises `Rejected`."""
     lines = text.removesuffix("\n").split("\n")
     if len(lines) != 6 or not (lines[0].startswith(BEGIN) and lines[2].startswith(BEGIN)):
-        raise Rejected("a minisign signature is its public key's two lines, then its own four")
+        raise Rejected("a minisign signature must be its public key's two lines, then its own four")
     key, signature = _decoded(lines[1], KEY_BYTES), _decoded(lines[3], SIGNATURE_BYTES)
     if key[:2] != PLAIN or signature[:2] not in (PLAIN, HASHED) or not lines[4].startswith(TRUSTED):
         raise Rejected("the minisign signature is of an unknown form: sign the archive with minisign 0.7 or newer")
@@ -60,15 +62,15 @@ def verify(text: str, content: bytes) -> tuple[str, str]:
         public.verify(_decoded(lines[5], 64), signature[10:] + comment.encode())
     except InvalidSignature:
         raise Rejected(
-            "the archive's signature does not hold: it, or the signature, was changed after it was signed; get it anew"
+            "the archive's signature is not valid: the archive or the signature was changed after signing; get it again"
         ) from None
     return lines[1], comment
 
 
 def sign(secret: SecretKey, content: bytes, comment: str) -> str:
-    """The text that `verify` reads, prehashed as minisign does it today; `comment` is signed too."""
+    """Return the text that `verify` reads, prehashed as minisign does it today; `comment` is signed too."""
     if not comment.isascii() or not comment.isprintable():
-        raise Rejected("a signature's comment is one line of plain ASCII")
+        raise Rejected("a signature's comment must be one line of plain ASCII")
     signature = secret.key.sign(hashlib.blake2b(content).digest())
     lines = (
         f"{BEGIN} minisign public key {secret.id[::-1].hex().upper()}",
@@ -89,7 +91,7 @@ def is_secret_key(text: str) -> bool:
 
 
 def read_secret_key(text: str, password: Callable[[], str]) -> SecretKey:
-    """The key in a file of `minisign -G`; `password` is asked for one that is encrypted. Raises `Rejected`."""
+    """Return the key in a file of `minisign -G`; calls `password` if it is encrypted. Raises `Rejected`."""
     raw = _decoded(text.strip().splitlines()[1], SECRET_BYTES)
     kind, derivation, checksum = raw[:2], raw[2:4], raw[4:6]
     if kind != PLAIN or derivation not in (b"Sc", b"\0\0") or checksum != b"B2":
@@ -107,7 +109,7 @@ def read_secret_key(text: str, password: Callable[[], str]) -> SecretKey:
 
 
 def _scrypt(password: str, salt: bytes, operations: int, memory: int, *, length: int) -> bytes:
-    """As libsodium chooses the parameters (`pickparams` of crypto_pwhash_scryptsalsa208sha256)."""
+    """scrypt with parameters chosen as libsodium does (`pickparams` of crypto_pwhash_scryptsalsa208sha256)."""
     operations, r = max(operations, 32768), 8
     most = operations // (r * 4) if operations < memory // 32 else memory // (r * 128)
     log = next(bits for bits in range(1, 64) if 2**bits > most // 2)

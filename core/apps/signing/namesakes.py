@@ -1,4 +1,4 @@
-"""Which apps a person could take an archive for: one that comes with PCloud, or one that is installed."""
+"""Finds the apps for which a person could mistake an archive: bundled ones and installed ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["plain_title", "warn_of_namesakes"]
 
 
 def plain_title(manifest: Manifest) -> str:
-    """What is left of a title when spaces, signs, capitals and invisible letters do not count."""
+    """The title without spaces, signs, capitals and invisible letters."""
     letters = unicodedata.normalize("NFKC", manifest.title or manifest.name).casefold()
     return "".join(letter for letter in letters if letter.isalnum())
 
@@ -21,7 +21,7 @@ def plain_title(manifest: Manifest) -> str:
 def warn_of_namesakes(
     manifest: Manifest, author: Author, bundled: Mapping[str, Manifest], installed: Mapping[str, App]
 ) -> list[str]:
-    """A sentence for each app of the same title, or of the same name where that comes with PCloud and this does not."""
+    """Return a sentence for each app of the same title, or of the same name if that app comes with PCloud and this one does not."""
     found: list[str] = []
     title = plain_title(manifest)
     if manifest.name in bundled and not author.bundled:

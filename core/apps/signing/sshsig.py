@@ -1,7 +1,7 @@
-"""Signatures of ssh keys as `ssh-keygen -Y sign` makes them (OpenSSH's PROTOCOL.sshsig): verified here, made there.
+"""Signatures of ssh keys as `ssh-keygen -Y sign` makes them (OpenSSH's PROTOCOL.sshsig); they are only verified here.
 
-The public key is part of the signature. Ed25519, ECDSA (nistp256, 384, 521) and RSA from 2048 bits with SHA-2; nothing
-older, and no keys that live in a security token.
+The public key is part of the signature. Supported: Ed25519, ECDSA (nistp256, 384, 521) and RSA from 2048 bits with
+SHA-2; nothing older, and no keys on a security token.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LEAST_RSA_BITS = 2048
 
 
 def verify(text: str, content: bytes, namespace: str) -> str:
-    """The fingerprint (`SHA256:…`) of the key whose signature holds; raises `Rejected`."""
+    """Return the fingerprint (`SHA256:…`) of the key if its signature is valid; raises `Rejected`."""
     blob = _dearmoured(text)
     if blob[:10] != MAGIC + struct.pack(">I", 1):
         raise Rejected("the archive's ssh signature is of an unknown version")
@@ -53,13 +53,13 @@ def verify(text: str, content: bytes, namespace: str) -> str:
         _check(key, algorithm, raw, message)
     except InvalidSignature:
         raise Rejected(
-            "the archive's signature does not hold: it, or the signature, was changed after it was signed; get it anew"
+            "the archive's signature is not valid: the archive or the signature was changed after signing; get it again"
         ) from None
     return "SHA256:" + base64.b64encode(hashlib.sha256(key).digest()).decode().rstrip("=")
 
 
 def _check(key: bytes, algorithm: bytes, raw: bytes, message: bytes) -> None:
-    """Raises `InvalidSignature`, or `Rejected` for a key of another kind than the signature, or one that is too weak."""
+    """Raises `InvalidSignature`, or `Rejected` if the key is too weak or of another kind than the signature."""
     (kind,) = _strings(key, 1, rest=True)
     try:
         public = load_ssh_public_key(kind + b" " + base64.b64encode(key))
@@ -75,7 +75,7 @@ def _check(key: bytes, algorithm: bytes, raw: bytes, message: bytes) -> None:
         public.verify(raw, message, padding.PKCS1v15(), RSA_HASHES[algorithm]())
     else:
         raise Rejected(
-            "the archive is signed with an ssh key that is not taken: use ed25519, ecdsa, or rsa from 2048 bits"
+            "the archive is signed with an ssh key that is not supported: use ed25519, ecdsa, or rsa from 2048 bits"
         )
 
 
@@ -90,7 +90,7 @@ def _dearmoured(text: str) -> bytes:
 
 
 def _strings(data: bytes, count: int, *, rest: bool = False) -> list[bytes]:
-    """So many strings, each behind its length (RFC 4251, 5), and nothing more unless a `rest` is allowed."""
+    """Read `count` strings, each behind its length (RFC 4251, 5); bytes after them are refused unless a `rest` is allowed."""
     found: list[bytes] = []
     at = 0
     for _ in range(count):
@@ -100,5 +100,5 @@ def _strings(data: bytes, count: int, *, rest: bool = False) -> list[bytes]:
         found.append(data[at + 4 : at + 4 + length])
         at += 4 + length
     if at > len(data) or (at < len(data) and not rest):
-        raise Rejected("the archive's ssh signature has another length than it says")
+        raise Rejected("the archive's ssh signature has another length than its header says")
     return found

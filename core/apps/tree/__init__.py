@@ -1,11 +1,14 @@
-"""Folders whose content is an app's: counted, copied, given away and removed, whatever the app has made of them.
+"""Folders whose content belongs to an app: counted, copied, given to another user and removed, safe against anything
+that the app does to them.
 
-walk     every folder and entry, one descriptor at a time       copied   the same tree in another place
-size     what it takes on the disk                              removed  nothing is left
+    walk     visits every folder and entry, one descriptor at a time
+    copied   copies the tree to another place
+    size     measures the tree on the disk
+    removed  removes the tree
 
-Nothing here takes a path below the first folder: names are relative to a descriptor, so neither the length of a path nor a folder that
-is replaced by a link leads elsewhere. Nothing recurses, so no depth is too much. Where core is the app's own user, what the app has
-closed to that user is opened first.
+Nothing here uses a path below the first folder: names are relative to a descriptor, so that neither a long path nor
+a folder replaced by a link leads elsewhere. There is no recursion, so any depth works. If core runs as the app's own
+user, folders and files that the app has closed to that user are opened first.
 """
 
 from core.apps.tree.copied import copy_tree

@@ -1,5 +1,5 @@
-"""The same tree in another place, in no more room than the original takes: blocks are shared where the file system can (btrfs, xfs), no
-hole in a file is filled, and a file with several names stays one file."""
+"""Copies a tree without taking more room than the original: blocks are shared if the file system can (btrfs, xfs),
+holes in a file stay holes, and a file with several names stays one file."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def copy_tree(source: Path, target: Path) -> None:
-    """Folders, plain files and symbolic links, with modes, times, extended attributes and (as root) owners; pipes and sockets are left
-    out. `target` must not exist, nor `target`.names, and only core may write there; at `source`, nothing may change meanwhile. A
-    `source` that is not there makes an empty folder. Raises `OSError`, and leaves what it has made."""
+    """Copy folders, plain files and symbolic links, with modes, times, extended attributes and (as root) owners; pipes
+    and sockets are left out.
+
+    Neither `target` nor `target`.names may exist, and only core may write there; `source` must not change meanwhile.
+    A missing `source` makes an empty folder. Raises `OSError` and leaves what it has made.
+    """
     target.mkdir(mode=0o700)
     names = target.with_name(f"{target.name}.names")
     names.mkdir(mode=0o700)
@@ -39,7 +42,7 @@ def copy_tree(source: Path, target: Path) -> None:
 
 
 class _Copying:
-    """`names`: a folder that has one more name for each file that has several, by its number: so none has to be remembered."""
+    """`names`: a folder with one extra name, its number, for each file that has several, so that none has to be kept in memory."""
 
     def __init__(self, target: Path, names: Path) -> None:
         self._now = os.open(target, FOLDER)
@@ -68,7 +71,7 @@ class _Copying:
 
     def _leave(self, step: Step) -> None:
         above = os.open("..", FOLDER, dir_fd=self._now) if step.name else os.dup(self._now)
-        # Last: its times would change with what is put into it, and it may be closed to its owner.
+        # Last: adding entries would change its times, and it may be closed to its owner.
         _keep(step.status, self._now)
         self._become(above)
 
@@ -118,7 +121,7 @@ def _fill(original: int, copy: int) -> None:
 
 
 def copy_content(original: int, copy: int) -> None:
-    """What was written and no hole, so that the copy takes no more room than the original."""
+    """Copy the written ranges and keep the holes, so that the copy takes no more room than the original."""
     for start, end in written(original):
         os.lseek(copy, start, os.SEEK_SET)
         while start < end and (count := os.sendfile(copy, original, start, end - start)):
@@ -127,7 +130,7 @@ def copy_content(original: int, copy: int) -> None:
 
 
 def written(file: int) -> Iterator[tuple[int, int]]:
-    """Where the file is no hole, as (start, end); all of it where the file system does not tell (lseek(2))."""
+    """The ranges of the file that are not holes, as (start, end); the whole file if the file system does not report holes (lseek(2))."""
     end, size = 0, os.fstat(file).st_size
     while end < size:
         try:
@@ -141,7 +144,7 @@ def written(file: int) -> Iterator[tuple[int, int]]:
 
 
 def _keep(status: os.stat_result, copy: int) -> None:
-    """Owner, mode and times. The owner first: a change of owner takes mode bits away."""
+    """Keep owner, mode and times. The owner first: a change of owner clears mode bits."""
     if os.geteuid() == 0:
         os.chown(copy, status.st_uid, status.st_gid)
     os.chmod(copy, stat.S_IMODE(status.st_mode))
@@ -157,7 +160,7 @@ def _keep_link(step: Step, folder: int) -> None:
 
 
 def _keep_attributes(original: int, copy: int) -> None:
-    """Those that this file system and this user can set."""
+    """Keep the attributes that this file system and this user can set."""
     with suppress(OSError):
         for name in os.listxattr(original):
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What the disk says when something is read, written or removed: no room, no right, broken. Told to whoever asked for it."""
+"""Turns the disk's errors on reading, writing and removing (full, forbidden, broken) into errors for the caller."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 @contextmanager
 def writing(what: str, folder: Path) -> Iterator[None]:
-    """An `OSError` within becomes `Unavailable`. `what`: that is being written below `folder`, as in "a copy of its data"."""
+    """Turn an `OSError` within into `Unavailable`. `what`: what is written below `folder`, such as "a copy of its data"."""
     try:
         yield
     except OSError as error:
-        remedy = "make room there" if error.errno in FULL else "look at that disk"
+        remedy = "make room there" if error.errno in FULL else "check that disk"
         raise Unavailable(
             f"{what} could not be written to {folder}: {error.strerror or error}; {remedy}, then do this again"
         ) from error
@@ -28,21 +28,19 @@ def writing(what: str, folder: Path) -> Iterator[None]:
 
 @contextmanager
 def reading(what: str, folder: Path) -> Iterator[None]:
-    """An `OSError` within becomes `Unavailable`. `what`: that is being looked at in `folder`."""
+    """Turn an `OSError` within into `Unavailable`. `what`: what is read in `folder`."""
     try:
         yield
     except OSError as error:
-        raise Unavailable(
-            f"{what} at {folder} can't be looked at: {error.strerror or error}; look at that disk"
-        ) from error
+        raise Unavailable(f"{what} at {folder} can't be read: {error.strerror or error}; check that disk") from error
 
 
 @contextmanager
 def removing(place: Path) -> Iterator[None]:
-    """An `OSError` within becomes `Unavailable`."""
+    """Turn an `OSError` within into `Unavailable`."""
     try:
         yield
     except OSError as error:
         raise Unavailable(
-            f"{place} could not be removed: {error.strerror or error}; look at that disk, then do this again"
+            f"{place} could not be removed: {error.strerror or error}; check that disk, then do this again"
         ) from error

@@ -1,4 +1,4 @@
-"""Descriptors of an app's folders and files: never through a link, and also of what the app has closed to its own user."""
+"""Opens an app's folders and files: never through a link, and also if the app has closed them to its own user."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import stat
 __all__ = ["FOLDER", "allow", "open_file", "open_folder", "open_up"]
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A file that is replaced by a pipe must not be waited for.
+# Do not wait on a file that was replaced by a pipe.
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 ITSELF = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-# An app that closes a folder again and again, as fast as it can, does not win all of these.
+# Bounds the attempts against an app that closes a folder again and again.
 TRIES = 100
 
 
 def open_folder(name: str | os.PathLike[str], dir_fd: int | None = None) -> int:
-    """A folder that can be listed, entered and changed. Raises `OSError`: `NotADirectoryError` for anything else."""
+    """Open a folder so that it can be listed, entered and changed. Raises `OSError`: `NotADirectoryError` for anything else."""
     folder = _open(name, FOLDER, stat.S_IRWXU, dir_fd)
     try:
         allow(folder, stat.S_IRWXU)
@@ -27,20 +27,20 @@ def open_folder(name: str | os.PathLike[str], dir_fd: int | None = None) -> int:
 
 
 def open_file(name: str, dir_fd: int) -> int:
-    """A file to read; raises `OSError`. Whether it is a plain file is for the caller to see."""
+    """Open a file for reading; raises `OSError`. The caller has to check that it is a plain file."""
     return _open(name, FILE, stat.S_IRUSR, dir_fd)
 
 
 def allow(descriptor: int, rights: int) -> None:
-    """Give the owner these rights; nothing where core is root, whom no mode keeps out."""
+    """Give the owner these rights; does nothing as root, who passes every mode."""
     mode = os.fstat(descriptor).st_mode
     if os.geteuid() and mode & rights != rights:
-        # The descriptor may be one that stands for a place alone (O_PATH), on which fchmod(2) does not work.
+        # The descriptor may be opened with O_PATH, for which fchmod(2) does not work.
         os.chmod(f"/proc/self/fd/{descriptor}", stat.S_IMODE(mode) | rights)  # noqa: PTH101
 
 
 def open_up(place: os.PathLike[str]) -> None:
-    """Let the owner of a folder into it: one that is closed to its owner can't be moved either. Raises `OSError`."""
+    """Give a folder's owner access to it: a folder that is closed to its owner can't be moved either. Raises `OSError`."""
     os.close(open_folder(place))
 
 

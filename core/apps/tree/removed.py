@@ -1,4 +1,4 @@
-"""Takes a tree away. Folders within folders are moved to the top before they are emptied, so no depth has to be remembered."""
+"""Removes a tree. Nested folders are moved to the top before they are emptied, so that no depth has to be remembered."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Take = Callable[[int, str], None]
 
 
 def remove_tree(place: Path) -> None:
-    """Nothing is left at `place`, a folder, file or link, when this returns; there may have been nothing. Raises `OSError`: then a part
-    may be gone, and doing it again does the rest."""
+    """Remove the folder, file or link at `place`, if it exists. Raises `OSError`; part of it may be gone then, and
+    another call removes the rest."""
     try:
         top = open_folder(place)
     except FileNotFoundError:
@@ -50,7 +50,7 @@ def _remove_folder(top: int, name: str, lift: Take) -> None:
 
 
 def _empty(folder: int, take: Take) -> None:
-    """`take` what is a folder, remove everything else, until nothing is left."""
+    """`take` each folder and remove everything else, until nothing is left."""
     while names := _some(folder):
         for name, is_folder in names:
             if is_folder:
@@ -61,12 +61,12 @@ def _empty(folder: int, take: Take) -> None:
 
 
 def _some(folder: int) -> list[tuple[str, bool]]:
-    """Names of what is in it, and whether that is a folder; at most `AT_ONCE`."""
+    """Names of its entries, and whether each is a folder; at most `AT_ONCE`."""
     with os.scandir(folder) as entries:
         return [(one.name, one.is_dir(follow_symlinks=False)) for one in itertools.islice(entries, AT_ONCE)]
 
 
 def _move(folder: int, name: str, top: int, new: str) -> None:
     if os.geteuid() and os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode & stat.S_IRWXU != stat.S_IRWXU:
-        os.close(open_folder(name, folder))  # one that is closed to its owner can't be moved either
+        os.close(open_folder(name, folder))  # a folder that is closed to its owner can't be moved either
     os.rename(name, new, src_dir_fd=folder, dst_dir_fd=top)

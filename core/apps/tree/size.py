@@ -1,4 +1,4 @@
-"""What folders take on the disk."""
+"""The size of folders on the disk."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from core.apps.tree.walk import walk
 __all__ = ["tree_bytes"]
 
 BLOCK = 512
-# What an entry counts at least: an empty file still takes one of the disk's places for files, of which there are not many.
+# The least that an entry counts: an empty file still takes an inode, and a disk has a limited number.
 ENTRY = 4096
 
 
 def tree_bytes(folders: Iterable[Path], most: float = float("inf")) -> int:
-    """Bytes, at least `ENTRY` for each folder and entry; a file with several names counts once. Counting ends once it is more than
-    `most`, which also bounds what is remembered meanwhile. Raises `OSError` for what can't be looked at."""
+    """Return bytes, at least `ENTRY` for each folder and entry; a file with several names counts once. Counting ends
+    once it exceeds `most`, which also bounds the memory used. Raises `OSError` for an entry that can't be read."""
     total, several = 0, set[tuple[int, int]]()
     for folder in folders:
         with closing(walk(folder)) as steps:

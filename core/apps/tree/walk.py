@@ -1,7 +1,8 @@
-"""Every folder and entry below a folder, depth first, with one descriptor open at a time.
+"""Visits every folder and entry below a folder, depth first, with one descriptor open at a time.
 
-Up again it goes by `..`, as fts(3) does. The app may move a folder while core is in it: then `..` is another one, which shows by its
-number, and the walk goes on from the first folder, down the way that it came, as far as that is still there.
+It returns upwards by `..`, as fts(3) does. The app may move a folder while core is in it: then `..` is another
+folder, which its inode number shows, and the walk restarts at the first folder, down the path that it came, as far
+as that still exists.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ __all__ = ["Step", "walk"]
 
 
 class Step(NamedTuple):
-    """`enter` and `leave` a folder, or an `entry` that is none. `folder`: the descriptor of the folder that was entered last and not left,
-    valid until the next step; not with `leave`. `name`: of the folder ('' for the first) or entry. `status`: of it, no link followed."""
+    """`enter` and `leave` a folder, or an `entry` that is not a folder. `folder`: the descriptor of the current folder,
+    valid until the next step; not with `leave`. `name`: of the folder ('' for the first) or entry. `status`: its
+    own, no link followed."""
 
     kind: Literal["enter", "entry", "leave"]
     folder: int
@@ -30,7 +32,7 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class _Level:
-    """A folder that was entered and not left. `waiting`: the names of folders in it that are still to be entered."""
+    """A folder that was entered and not left. `waiting`: the names of its folders that are still to be entered."""
 
     name: str
     status: os.stat_result
@@ -41,8 +43,9 @@ class _Level:
 
 
 def walk(place: Path) -> Generator[Step]:
-    """The folder at `place` and all below it; nothing when there is no such folder. What vanishes meanwhile is left out. Raises `OSError`
-    for what can't be looked at. Holds the names of folders that wait, and two numbers for each that it is in."""
+    """Walk the folder at `place` and all below it; yields nothing if there is no such folder. Entries that vanish
+    meanwhile are left out. Raises `OSError` for what can't be read. Keeps in memory the names of waiting folders,
+    and two numbers for each folder on the path."""
     try:
         walking = _Walking(place)
     except (FileNotFoundError, NotADirectoryError):
@@ -85,19 +88,19 @@ class _Walking:
                     yield Step("entry", self._now, entry.name, status)
 
     def _status(self, name: str) -> os.stat_result | None:
-        """None for what has vanished."""
+        """Return None if the entry has vanished."""
         for _ in range(TRIES):
             try:
                 return os.stat(name, dir_fd=self._now, follow_symlinks=False)
             except FileNotFoundError:
                 return None
-            except PermissionError:  # the app has closed the folder that core is in
+            except PermissionError:  # the app has closed core's current folder
                 allow(self._now, stat.S_IRWXU)
         raise PermissionError(f"the app closes the folder that holds {name!r} again and again")
 
     def _down(self, name: str) -> bool:
-        """False: it has vanished, or is no folder any more."""
-        if (status := self._status(name)) is None:  # as it is before it is opened for its owner
+        """False: it has vanished, or is not a folder any more."""
+        if (status := self._status(name)) is None:  # its status before it is opened for its owner
             return False
         try:
             inner = open_folder(name, self._now)
@@ -134,7 +137,7 @@ class _Walking:
         return False
 
     def _return(self) -> Iterator[Step]:
-        """Down the way that it came; folders that are not there any more are left."""
+        """Go down the same path again; folders that have vanished are left."""
         self._become(os.dup(self._first))
         for depth, level in enumerate(self._levels[1:], 1):
             try:

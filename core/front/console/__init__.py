@@ -1,7 +1,9 @@
-"""The console: the owner's own page at console.DOMAIN, where apps are reviewed, installed, watched, replayed and removed.
+"""The console: the owner's own page at console.DOMAIN, where apps are reviewed, installed, watched, replayed and
+removed.
 
-Here are the rules by which it is served (`console`) and its built files (`files`); the page itself is worked on in `web/`. It can do
-nothing that the command line could not: its API is the administration socket's, without what hands out credentials.
+`console` holds the rules by which it is served, `files` its built files; the page's source is in `web/`. It can do
+nothing that the command line could not: its API is the administration socket's, without the parts that give out
+credentials.
 """
 
 from core.front.console.console import CONSOLE, Console

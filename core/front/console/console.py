@@ -1,7 +1,7 @@
-"""Who may use the console, and what of the administration it offers to a browser.
+"""Who may use the console, and which parts of the administration it offers to a browser.
 
-Every page of it needs the owner's session of this very origin. Its API is further only for the console's own pages: neither an app's
-page nor a foreign site's reaches it, although the browser would send the cookie along from an app's origin of the same site.
+Every page needs the owner's session at this origin. Its API also accepts only the console's own pages: an app's page
+or a foreign site's is refused, although the browser would send the cookie from an app's origin of the same site.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from pcloud.errors import Forbidden, NotFound, Rejected
 __all__ = ["CONSOLE", "Console"]
 
 CONSOLE = "console"
-# What the administration socket offers beyond these is for the machine's own user: bus credentials and sign-in links.
+# The administration socket's other routes are for the machine's own user: bus credentials and sign-in links.
 OFFERED = frozenset({"apps", "call", "devices", "graph", "replay", "runs", "status"})
-# Archives are no part of it: they are written to the disk as they come.
+# Archives are excepted: they are streamed to the disk.
 LARGEST_BODY = 64 * 2**20
 NEVER_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class Console:
-    """`admin`: an application of the administration's routes, of its own for this console."""
+    """`admin`: an application with the administration's routes, made for this console."""
 
     def __init__(
         self, *, api: Api, admin: web.Application, sign_in: SignIn, lasting: Lasting, page: BuiltPage | None = None
@@ -44,7 +44,7 @@ class Console:
         admin.pre_freeze()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Any request to the console's origin."""
+        """Answer any request to the console's origin."""
         if request.path == "/_pcloud/signin":
             return self._sign_in.app_entry(request)
         if (session := self._sign_in.session(request)) is None:
@@ -75,7 +75,7 @@ class Console:
         return response
 
     async def _stay(self, request: web.Request, path: str, caller: Caller) -> web.StreamResponse:
-        """What may last: a websocket, and what the administration answers line by line."""
+        """Serve lasting requests: a websocket, and answers of the administration that come line by line."""
         if path != "/graphql":
             return await self._administer(request, path)
         if request.headers.get("Upgrade", "").lower() != "websocket":
@@ -93,5 +93,5 @@ class Console:
 
 
 def from_own_page(request: web.Request) -> bool:
-    """Whether a page of this very origin sends this, as far as the browser says; whoever does more than ask has to say it."""
+    """Return True if a page of this origin sends the request, according to the browser; requests that change something must say so."""
     return same_origin(request) and (not acts(request) or "Origin" in request.headers)

@@ -1,4 +1,4 @@
-"""The console's built files, and the policy under which a browser shows them: scripts, styles and requests of this origin alone."""
+"""The console's built files, and their content security policy: scripts, styles and requests of this origin only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 __all__ = ["POLICY", "BuiltPage"]
 
 FOLDER = Path(__file__).with_name("web") / "dist"
-# `svelte-trusted-html` makes the fixed text of our own templates into elements; nothing else may.
+# `svelte-trusted-html` turns the fixed text of our own templates into elements; no other policy may.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -37,7 +37,7 @@ NOT_BUILT = "The console's page is not built: run `just setup`, or `npm ci && np
 
 
 class BuiltPage:
-    """The files below `folder`; every other path is the page itself, which shows what the path names."""
+    """Serves the files below `folder`; every other path gets the page itself, which shows what the path names."""
 
     def __init__(self, folder: Path = FOLDER):
         self._folder = folder.resolve()
@@ -46,8 +46,8 @@ class BuiltPage:
         path = (self._folder / request.path.lstrip("/")).resolve()
         asset = path.is_relative_to(self._folder / "assets")
         if not path.is_relative_to(self._folder) or not path.is_file() or path.name.startswith("."):
-            if asset:  # of a page that was built earlier
-                raise web.HTTPNotFound(text="this file is not of the console that is served now: load the page again")
+            if asset:  # belongs to an earlier build of the page
+                raise web.HTTPNotFound(text="this file belongs to another version of the console: load the page again")
             path = self._folder / "index.html"
         if not path.is_file():
             return web.Response(status=503, text=NOT_BUILT, headers=SAFE)

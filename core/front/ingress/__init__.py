@@ -1,1 +1,1 @@
-"""The way in from a browser: core's own pages on its own origin, each web app on an origin of its own, one cookie for each."""
+"""The way in from a browser: core's own pages at its own origin, and each web app at a separate origin with a separate cookie."""

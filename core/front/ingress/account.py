@@ -1,7 +1,7 @@
-"""The pages of core's own on every app's origin: who is signed in there, the way out, and what is shown after it.
+"""Core's own pages on every app's origin: the account page, and the page after signing out.
 
-They need no script, and no app has a part in them; but an app's page can look like anything, so the pages that prove something are those
-of core's own origin and of the console.
+They need no script, and the app has no part in them; but an app's page can imitate anything, so only pages of core's
+own origin and of the console prove something.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ a:focus-visible,button:focus-visible{{outline:3px solid #2563eb;outline-offset:2
 
 
 def account_page(title: str, session: Session, console: str, home: str) -> web.Response:
-    """On the origin of the app called `title`. `console`, `home`: the addresses of the console and of core's own front page."""
+    """The account page on the origin of the app called `title`. `console`, `home`: the addresses of the console and of
+    core's own front page."""
     body = (
         f"<h1>{html.escape(title)}</h1><p>You are signed in as the owner of this cloud, in {html.escape(session.browser)} "
         f"({html.escape(session.device)}).</p>"
@@ -43,7 +44,7 @@ def account_page(title: str, session: Session, console: str, home: str) -> web.R
 
 def signed_out_page(home: str) -> web.Response:
     body = (
-        "<h1>You are signed out</h1><p>This browser no longer reaches your cloud, on this page and on all others.</p>"
+        "<h1>You are signed out</h1><p>This browser no longer has access to your cloud, on this page and on all others.</p>"
         f'<a class="first" href="{html.escape(home)}signin">Sign in again</a>'
     )
     return _page("Signed out", body)

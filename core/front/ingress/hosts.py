@@ -20,9 +20,10 @@ HOST = re.compile(r"(?P<name>\[::1\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 @dataclass(frozen=True, slots=True)
 class Domains:
-    """The domains of this cloud: core is at each, and an app at `<app>.<domain>`. `first`: where a request for an IP address goes on.
-    `unguessable`: one that other programs on this machine don't know, or ''. A browser sends its cookies of `localhost` to each port there,
-    so to any program that it is led to; those of a name that nobody knows it sends to core alone."""
+    """The domains of this cloud: core is at each, and an app at `<app>.<domain>`. `first`: where a request for an IP
+    address is redirected. `unguessable`: a domain that other programs on this machine don't know, or ''. A browser
+    sends its `localhost` cookies to each port there, so to any program that it is led to; the cookies of a secret
+    name reach core alone."""
 
     first: str
     unguessable: str = ""
@@ -32,30 +33,33 @@ class Domains:
         return (self.first, self.unguessable) if self.unguessable else (self.first,)
 
     def app_of(self, host: str) -> str | None:
-        """The app whose origin `host` (with or without port) is; '' for core's own; None for a host of another party.
+        """Return the app whose origin `host` (with or without port) is; '' for core's own; None for an unknown host.
 
-        Those are refused, which also stops DNS rebinding: a foreign name that resolves to this machine is not an origin of ours.
+        Unknown hosts are refused, which also stops DNS rebinding: a foreign name that resolves to this machine is
+        not an origin of ours.
         """
         found = _place(host, self.names)
         return None if found is None else found[0]
 
     def of(self, host: str) -> str:
-        """The domain that `host` belongs to."""
+        """Return the domain that `host` belongs to."""
         found = _place(host, self.names)
         return self.first if found is None else found[1]
 
     def shared_site(self, host: str) -> bool:
-        """Whether browsers take the apps' hosts beside `host` for one site. Those below a name without a dot, as localhost, they do not."""
+        """Return True if browsers treat the apps' hosts beside `host` as one site. They do not for hosts below a name
+        without a dot, such as localhost."""
         return "." in self.of(host)
 
     def address(self, request: web.Request, app: str = "") -> str:
-        """The front page of `app`, '' for core's, at the domain at which `request` came."""
+        """The front page of `app`, '' for core's, at the domain of the request."""
         port = f":{request.url.port}" if request.url.explicit_port else ""
         return f"{request.scheme}://{app and f'{app}.'}{self.of(request.host)}{port}/"
 
 
 def own_domains(domain: str, key: bytes | None) -> Domains:
-    """`domain` and, where that is localhost, one below it with 80 of the random bits of `key`. Without a key there is no such one."""
+    """Return `domain` and, if that is localhost, a domain below it with 80 of the random bits of `key`. Without a key
+    there is no unguessable domain."""
     if key is None or domain != DEFAULT_DOMAIN:
         return Domains(domain)
     return Domains(domain, f"cloud-{base64.b32encode(key)[:16].decode().lower()}.{domain}")
@@ -63,7 +67,7 @@ def own_domains(domain: str, key: bytes | None) -> Domains:
 
 @lru_cache(256)
 def _place(host: str, domains: tuple[str, ...]) -> tuple[str, str] | None:
-    """App and domain of a host."""
+    """Return app and domain of a host."""
     parts = HOST.fullmatch(host.lower())
     if parts is None:
         return None
@@ -75,7 +79,7 @@ def _place(host: str, domains: tuple[str, ...]) -> tuple[str, str] | None:
 
 
 def port_of(host: str) -> str:
-    """The port that `host` names; '' for the scheme's own."""
+    """Return the port that `host` names; '' for the scheme's default."""
     return host.rpartition(":")[2] if ":" in host and not host.endswith("]") else ""
 
 
@@ -84,14 +88,15 @@ def origin_of(request: web.Request) -> str:
 
 
 def acts(request: web.Request) -> bool:
-    """Whether a request does more than fetch: it changes something, or opens a websocket, over which anything may be asked."""
+    """Return True if a request does more than fetch: it changes something, or opens a websocket, over which anything may be asked."""
     return request.method not in ("GET", "HEAD") or "Upgrade" in request.headers
 
 
 def same_origin(request: web.Request) -> bool:
-    """Whether a browser's request comes from a page of the origin that it is sent to. Clients that are no browsers say nothing of it.
+    """Return True if a browser's request comes from a page of the origin that it is sent to. Clients other than
+    browsers do not say.
 
-    A websocket must say it: browsers always do, and its messages are bound by no other rule of theirs.
+    A websocket must say it: browsers always do, and they apply no other rule to its messages.
     """
     origins = request.headers.getall("Origin", [])
     if not origins:
@@ -102,9 +107,10 @@ def same_origin(request: web.Request) -> bool:
 
 
 def from_elsewhere(request: web.Request) -> bool:
-    """Whether a page of another origin makes this request, and not by leading the visitor here in the whole window.
+    """Return True if a page of another origin makes this request, except by leading the whole window here.
 
-    Fetch metadata: https://www.w3.org/TR/fetch-metadata/. Other clients send none, nor do browsers to plain http beyond this machine.
+    Fetch metadata: https://www.w3.org/TR/fetch-metadata/. Other clients send none, nor do browsers to plain http
+    beyond this machine.
     """
     if request.headers.get("Sec-Fetch-Site", "none") in ("same-origin", "none"):
         return False

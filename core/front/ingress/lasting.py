@@ -1,6 +1,7 @@
-"""Requests that may last: WebSockets, streams, and whatever is passed on to an app. Each ends as soon as who made it may not be here.
+"""Requests that may last: WebSockets, streams, and everything that is passed on to an app. Each ends as soon as its
+caller may not be here any more.
 
-Short answers of core's own are no part of it: who ends the own session still gets to know that it worked.
+Core's own short answers are excepted, so that a user who ends their own session still gets the answer.
 """
 
 from __future__ import annotations
@@ -15,15 +16,15 @@ Still = Callable[[], bool]
 
 
 class Lasting:
-    """The requests that are being answered on this node."""
+    """The requests that this node is answering."""
 
     def __init__(self) -> None:
         self._open: dict[asyncio.Task[object], Still] = {}
 
     @contextmanager
     def request(self, still: Still) -> Iterator[None]:
-        """Answer a request within; this task is cancelled when `still` is false at a `review`. It must be true now: nothing may be
-        waited for between its last check and this."""
+        """Answer a request within; this task is cancelled if `still` is false at a `review`. It must be true at the
+        start: do not await between its last check and this call."""
         task = asyncio.current_task()
         assert task is not None
         self._open[task] = still
@@ -33,7 +34,7 @@ class Lasting:
             del self._open[task]
 
     def review(self) -> None:
-        """Who may be here has changed, or time has passed."""
+        """Check all requests again, after a change of rights or as time passes."""
         for task, still in list(self._open.items()):
             if not still():
                 task.cancel()

@@ -1,4 +1,4 @@
-"""The policies of the pages that core itself writes: no scripts, and no styles but those that stand in the page."""
+"""The content security policies of core's own pages: no scripts, and no styles but those in the page itself."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import re
 
 __all__ = ["NOTHING", "sealed_policy"]
 
-# For answers that are no pages.
+# For answers that are not pages.
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 
 
 def sealed_policy(page: str, form_action: str = "'none'") -> str:
-    """The Content-Security-Policy for a page without scripts: its styles are named by their hashes, so nothing can be added."""
+    """The Content-Security-Policy for a page without scripts: its styles are named by their hashes, so others can't be added."""
     hashes = [hashlib.sha256(style.encode()).digest() for style in _STYLE.findall(page)]
     styles = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes) or "'none'"
     return f"default-src 'none'; style-src {styles}; base-uri 'none'; form-action {form_action}; frame-ancestors 'none'"

@@ -1,6 +1,6 @@
-"""Carries a browser's request to an app's own web server and its answer back, WebSockets too.
+"""Forwards a browser's request to an app's own web server and its answer back, WebSockets too.
 
-What passes of the headers is told in `headers`. What is added: `Pcloud-User`, signed for this app, saying who asks.
+`headers` decides which headers pass. `Pcloud-User` is added: the caller, signed for this app.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ MOST_PRELIMINARY = 16
 
 
 class Proxy:
-    """`async with` it; one client session serves all apps on this machine's own loopback, and each sandbox has its own."""
+    """Use it with `async with`; one client session serves all apps on this machine's own loopback, and each sandbox has
+    a session of its own."""
 
     async def __aenter__(self) -> Proxy:
         self._client = new_client()
@@ -40,7 +41,7 @@ class Proxy:
             await client.close()
 
     async def _client_for(self, address: tuple[str, int] | Inside) -> aiohttp.ClientSession:
-        """An app that was started anew has another sandbox, and what was kept open to the old one is closed."""
+        """A restarted app has a new sandbox; connections to the old one are closed."""
         if not isinstance(address, Inside):
             return self._client
         known, client = self._inside.get(address.app, (None, None))
@@ -54,7 +55,7 @@ class Proxy:
     async def forward(
         self, request: web.Request, address: tuple[str, int] | Inside, user: str, *, shared_site: bool = False
     ) -> web.StreamResponse:
-        """Have the app at `address` answer; it reads `user` in `Pcloud-User`. `shared_site`: see `passing_headers`."""
+        """Let the app at `address` answer; it reads `user` in `Pcloud-User`. `shared_site`: see `passing_headers`."""
         client = await self._client_for(address)
         url = target(request, address)
         headers = passing_headers(request.headers, shared_site=shared_site)
@@ -81,7 +82,7 @@ class Proxy:
         try:
             upstream = await client.ws_connect(url, headers=plain, protocols=protocols, max_msg_size=LARGEST_MESSAGE)
         except (OSError, aiohttp.ClientError) as error:
-            raise Unavailable(f"the app takes no WebSocket here ({type(error).__name__})") from error
+            raise Unavailable(f"the app does not accept a WebSocket here ({type(error).__name__})") from error
         async with upstream:
             downstream = web.WebSocketResponse(
                 protocols=[upstream.protocol] if upstream.protocol else (), max_msg_size=LARGEST_MESSAGE
@@ -99,7 +100,7 @@ class Proxy:
 
 
 class Answers(ResponseHandler):
-    """Cuts an app off that says again and again that its answer will come: aiohttp reads all of that before it lets others on."""
+    """Disconnects an app that sends informational answers without end: aiohttp reads all of them before other tasks run."""
 
     _preliminary = 0
 
@@ -121,16 +122,17 @@ def new_client(connector: aiohttp.BaseConnector | None = None) -> aiohttp.Client
 
 
 def target(request: web.Request, address: tuple[str, int] | Inside) -> URL:
-    """The request's path as it came, at the app's address; raises `Rejected` for one that is no path, as `http://other/` or `*`."""
+    """Return the request's path, unchanged, at the app's address; raises `Rejected` if it is not a path, such as `http://other/` or `*`."""
     path, _, query = request.raw_path.partition("?")
     if not path.startswith("/"):
-        raise Rejected("the request's target is no path: send GET /path")
+        raise Rejected("the request's target is not a path: send GET /path")
     host, port = (address.app, address.port) if isinstance(address, Inside) else address
     return URL.build(scheme="http", host=host, port=port, path=path, query_string=query, encoded=True)
 
 
 async def answered(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    """Hand an app's answer on as it comes; raises `Unavailable` for one that is none, such as a change of protocol that nobody wanted."""
+    """Pass an app's answer on as it arrives; raises `Unavailable` if it is not an answer, such as a change of protocol
+    without a request."""
     if not 200 <= answer.status <= 999:
         answer.close()
         raise Unavailable(f"the app's answer has the status {answer.status}")
@@ -141,7 +143,7 @@ async def answered(request: web.Request, answer: aiohttp.ClientResponse) -> web.
             await response.write(chunk)
         await response.write_eof()
     except (OSError, aiohttp.ClientError):
-        # The app or the browser has gone. Half an answer must not look like a whole one, so the connection is cut.
+        # The app or the browser has disconnected. Half an answer must not look complete, so the connection is cut.
         if request.transport is not None:
             request.transport.abort()
     return response

@@ -1,7 +1,8 @@
-"""Signing a browser in and out: by a one-time link, by the owner's credential, and onward to an app's own origin.
+"""Signs browsers in and out: by a one-time link, by the owner's credential, and from core's origin to an app's.
 
-A browser that comes to an app's origin without a session is sent to core's origin; signed in there, it comes back with a code for that
-app's host and this very browser. No cookie is ever shared between hosts, and all of them belong to one session.
+A browser without a session at an app's origin is sent to core's origin; once signed in there, it returns with a code
+for that app's host and this browser. A cookie is never shared between hosts; all cookies of a browser belong to one
+session.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ HINT = "<p>Use the credential that was shown when this cloud was first started, 
 
 
 class SignIn:
-    """`verify`: whether a text is the owner's credential."""
+    """`verify` returns True if a text is the owner's credential."""
 
     def __init__(
         self, sessions: Sessions, statements: Statements, domains: Domains, verify: Callable[[str], Awaitable[bool]]
@@ -58,7 +59,7 @@ class SignIn:
         self._verify = verify
 
     def session(self, request: web.Request) -> Session | None:
-        """The session with which a browser asks at this origin, if it has one that runs."""
+        """Return the running session of the browser at this origin, if it has one."""
         return next(self._of(request), None)
 
     def runs(self, session: str) -> bool:
@@ -77,7 +78,7 @@ class SignIn:
     # --- in ----------------------------------------------------------------------------------------------------------------------
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        """GET on core's origin: redeem a link's code, go onward if signed in, or ask for the credential."""
+        """GET on core's origin: redeem a link's code, continue to the app if signed in, or ask for the credential."""
         target = self.checked_target(request, request.query.get("next", ""))
         if code := request.query.get("code"):
             credential = self._sessions.credential
@@ -114,14 +115,14 @@ class SignIn:
         raise self._entered(request, target, session)
 
     async def _begin(self, request: web.Request, credential: str, id: str = "") -> Session | None:
-        """A new session, never one that the request brings: those end with it, as a browser has one."""
+        """Begin a new session and end the ones that the request brings, as a browser has one session."""
         before = [session.id for session in self._of(request)]
         return await self._sessions.begin(request.headers.get("User-Agent", ""), credential, id, replacing=before)
 
     def app_entry(self, request: web.Request) -> web.StreamResponse:
         """GET `/_pcloud/signin` on an app's origin: a code from core's origin becomes this host's cookie."""
         path = request.query.get("path", "/")
-        # Browsers take `//` and `/\\` for another host's address, and leave out tabs and line ends before they look.
+        # Browsers read `//` and `/\\` as another host's address, and drop tabs and line ends first.
         path = path if path.startswith("/") and path[1:2] not in ("/", "\\") and path.isprintable() else "/"
         code = request.query.get("code", "")
         for secret in self._cookies(request, self._statements.way_cookie(request.secure)):
@@ -133,9 +134,9 @@ class SignIn:
         raise self.from_app(request, path)
 
     def from_app(self, request: web.Request, path: str | None = None) -> web.HTTPSeeOther:
-        """Send a browser without a session at an app's origin to core's, with what it is known by when it comes back."""
+        """Send a browser without a session at an app's origin to core's, with a secret by which it is recognized when it returns."""
         name = self._statements.way_cookie(request.secure)
-        # Two pages that are opened at the same time go the same way.
+        # Two pages that are opened at the same time use the same secret.
         secret = next(self._cookies(request, name), "") or secrets.token_urlsafe(24)
         target = f"{request.scheme}://{request.host}{path or request.path_qs}"
         answer = web.HTTPSeeOther(
@@ -158,7 +159,7 @@ class SignIn:
         return target if ours and port_of(parts.netloc) == port_of(request.host) else "/"
 
     def onward(self, target: str, way: str, session: Session) -> str:
-        """Where a browser that is signed in goes: to an app's origin with a code, if it comes from there."""
+        """Return where a signed-in browser goes next: to an app's origin with a code, if it comes from there."""
         parts = urlsplit(target)
         if not way or not parts.netloc or not self._domains.app_of(parts.netloc):
             return target
@@ -177,13 +178,13 @@ class SignIn:
     # --- out ---------------------------------------------------------------------------------------------------------------------
 
     async def leave(self, request: web.Request) -> web.StreamResponse:
-        """POST on any origin, from a page of that very origin: the session ends on all of them."""
+        """POST on any origin, from a page of that origin: the session ends on all origins."""
         if request.method != "POST":
             raise web.HTTPMethodNotAllowed(request.method, ["POST"])
         if not same_origin(request) or "Origin" not in request.headers:
-            raise web.HTTPForbidden(text="this was sent from another site's page, which may not sign you out")
+            raise web.HTTPForbidden(text="this request was sent from another site's page, which may not sign you out")
         for session in list(self._of(request)):
-            with suppress(NotFound):  # it has just been ended from elsewhere
+            with suppress(NotFound):  # it has just been ended elsewhere
                 await self._sessions.end(session.id)
         answer = signed_out_page(self._domains.address(request))
         self._set_cookie(request, answer, self._statements.session_cookie(request.secure), "", 0)
@@ -195,14 +196,14 @@ class SignIn:
 
     def _ask(self, request: web.Request, target: str, note: str, status: int) -> web.StreamResponse:
         text = PAGE.format(next=html.escape(target), note=note)
-        # Browsers hold `form-action` against the redirects too that follow, and those lead to an app's origin.
+        # Browsers also apply `form-action` to the redirects that follow, and those lead to an app's origin.
         targets = f"'self' {request.scheme}://*.{self._domains.of(request.host)}:*"
         headers = {"Cache-Control": "no-store", "Content-Security-Policy": sealed_policy(text, targets)}
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
 
 async def read_form(request: web.Request) -> dict[str, str]:
-    """The first value of each field; raises HTTP's errors for what is no small form."""
+    """Return the first value of each field; raises HTTP's errors if the request is not a small form."""
     if request.content_type != FORM:
         raise web.HTTPUnsupportedMediaType(text=f"send the form as {FORM}")
     try:
@@ -211,9 +212,9 @@ async def read_form(request: web.Request) -> dict[str, str]:
             while piece := await request.content.read(LARGEST_FORM + 1 - len(raw)):
                 raw += piece
                 if len(raw) > LARGEST_FORM:
-                    raise web.HTTPRequestEntityTooLarge(LARGEST_FORM, len(raw), text="this is more than the form holds")
+                    raise web.HTTPRequestEntityTooLarge(LARGEST_FORM, len(raw), text="the form is too large")
     except TimeoutError as error:
-        raise web.HTTPRequestTimeout(text="the form did not come in time") from error
+        raise web.HTTPRequestTimeout(text="the form did not arrive in time") from error
     try:
         fields = parse_qs(raw.decode("utf-8", "surrogateescape"), max_num_fields=20, errors="surrogateescape")
     except ValueError as error:

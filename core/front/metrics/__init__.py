@@ -1,4 +1,4 @@
-"""What a node measures of itself, as Prometheus reads it."""
+"""A node's measurements of itself, for Prometheus."""
 
 from core.front.metrics.meters import Meters
 from core.front.metrics.scrape import Metrics

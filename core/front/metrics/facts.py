@@ -1,7 +1,7 @@
-"""What is looked up when somebody asks: where views, triggers, queues, apps and the disk stand.
+"""Facts looked up at a scrape: the state of views, triggers, queues, apps and the disk.
 
-Each look is bounded by the number of apps, triggers and streams, never by what is stored. The log's server is asked
-briefly: while it is away, the rest is told all the same, as that is when somebody looks.
+Each look-up is bounded by the number of apps, triggers and streams, never by the stored data. The log's server is
+asked with a short time-out: the other facts are reported even while it is away, because that is when people look.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PATIENCE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a view is behind its log: events, and seconds since the first of them was stored (0 where that is not known)."""
+    """How far a view is behind its log: events, and seconds since the first of them was stored (0 if unknown)."""
 
     events: int
     seconds: float
@@ -32,7 +32,7 @@ class Lag:
 
 @dataclass(slots=True)
 class Facts:
-    """`log_up`: whether the log's server has answered; without it what only it knows is missing."""
+    """`log_up`: the log's server has answered; otherwise the facts that only it knows are missing."""
 
     log_up: bool = False
     last: int = 0
@@ -53,7 +53,7 @@ class Facts:
 
 
 async def gather_facts(node: Any) -> Facts:
-    """From a `core.node.node.Node`."""
+    """Gather the facts of a `core.node.bootstrap.Node`."""
     facts = Facts(
         runs=node.views.runs.tally,
         refused=dict(node.quotas.refusals.counts),
@@ -66,7 +66,7 @@ async def gather_facts(node: Any) -> Facts:
         asyncio.to_thread(node.folder.usage), asyncio.to_thread(memory_of, node.server.pid), node.apps.vitals()
     )
     facts.disk_free, facts.disk_total = usage
-    # A server that dies meanwhile takes its time to be found out; what it said by then is kept.
+    # If the server dies meanwhile, noticing it takes time; the facts received until then are kept.
     with suppress(PCloudError, TimeoutError):
         async with asyncio.timeout(PATIENCE):
             await ask_the_log(node, facts)
@@ -100,7 +100,7 @@ async def lag(store: Any, loop: Any, last: int) -> Lag:
 
 
 def memory_of(pid: int | None) -> int:
-    """Bytes of memory that one process holds; 0 when it is not there."""
+    """Bytes of memory that one process holds; 0 if it does not exist."""
     from core.apps.process.vitals import resident
 
     return resident([pid]) if pid is not None else 0

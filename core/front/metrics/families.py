@@ -1,4 +1,4 @@
-"""The looked-up facts in Prometheus' form. docs/how-to/watch-a-node.md has each of them in a table; a test compares."""
+"""The looked-up facts as Prometheus metrics. docs/how-to/watch-a-node.md lists each of them in a table; a test compares."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Family = GaugeMetricFamily | CounterMetricFamily
 
 
 def families(facts: Facts) -> Iterator[Metric]:
-    """All of them, those without a value too: a scrape always tells the same names."""
+    """Yield all families, even without a value: every scrape has the same names."""
     yield from node(facts)
     yield from log(facts)
     yield from views(facts)

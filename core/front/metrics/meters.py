@@ -1,7 +1,7 @@
-"""What is counted as it happens: appends, events written, calls. Everything else is looked up when it is asked for.
+"""What is counted as it happens: appends, events written, calls. Everything else is looked up at a scrape.
 
-Counted in plain numbers, on the event loop alone: the client library's own counters lock at each step, which an append or a
-call would feel. They become Prometheus' families when somebody asks.
+Counted in plain numbers on the event loop: the client library's own counters take a lock at each step, which would
+slow appends and calls. A scrape turns them into Prometheus metrics.
 
 Labels are names of apps, outcomes and states, never ids, people or arguments: their number stays small.
 """
@@ -26,7 +26,7 @@ CALL_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0)
 
 
 class Distribution:
-    """How many values there were up to each bound, and their sum."""
+    """The number of values up to each bound, and their sum."""
 
     __slots__ = ("_bounds", "_counts", "_sum")
 
@@ -43,7 +43,7 @@ class Distribution:
 
 
 class Meters:
-    """Hand its methods to whoever does what they count. Process figures are the library's, in a registry of their own."""
+    """Its methods are callbacks for the code that does what they count. Process figures are the library's, in a separate registry."""
 
     def __init__(self) -> None:
         self._process = CollectorRegistry()
@@ -55,14 +55,14 @@ class Meters:
         self._seconds: dict[str, Distribution] = {}
 
     def appended(self, transaction: Transaction, seconds: float, outcome: str) -> None:
-        """As `EventStore.on_append` tells it."""
+        """Callback for `EventStore.on_append`."""
         self._appends[outcome] += 1
         if outcome == "OK":
             self._append.add(seconds)
             self._events[writer(transaction.actor, transaction.through)] += len(transaction.events)
 
     def called(self, app: str, seconds: float, outcome: str) -> None:
-        """As `Calls.on_called` tells it."""
+        """Callback for `Calls.on_called`."""
         self._calls[app, outcome] += 1
         if (known := self._seconds.get(app)) is None:
             known = self._seconds[app] = Distribution(CALL_SECONDS)
@@ -90,6 +90,6 @@ class Meters:
 
 
 def writer(actor: str, through: str) -> str:
-    """The app's name, also where somebody writes through it; else `person` or `device`: who they are, metrics do not tell."""
+    """Return the app's name, also if a person writes through it; else `person` or `device`, because metrics do not identify people."""
     kind, _, name = actor.partition(":")
     return name if kind == "app" else through or kind

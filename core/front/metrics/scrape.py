@@ -1,4 +1,4 @@
-"""Answers a scrape: what was counted and what is looked up now, in the form that the asker takes."""
+"""Answers a scrape with counted and looked-up metrics, in the format that the request accepts."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ __all__ = ["Metrics"]
 
 
 class Metrics:
-    """`node`: a `core.node.node.Node`. Scrapes that come together are answered one after the other: nobody can make
-    many looks at once of them."""
+    """`node`: a `core.node.bootstrap.Node`. Simultaneous scrapes are answered one after the other, so that they can't multiply the load."""
 
     def __init__(self, meters: Meters, node: Any) -> None:
         self._meters, self._node = meters, node
         self._turn = asyncio.Lock()
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Whoever calls this has made sure that the asker may know."""
+        """The caller has checked that the request is authorized."""
         body, content_type = await self.text(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
     async def text(self, accept: str = "") -> tuple[bytes, str]:
-        """The body and its content type. `accept`: of the request; Prometheus' text form unless it asks for OpenMetrics."""
+        """Return the body and its content type. `accept`: the request's header; Prometheus' text format unless it asks for OpenMetrics."""
         async with self._turn:
             facts = await gather_facts(self._node)
         encode, content_type = choose_encoder(accept)
@@ -39,7 +38,7 @@ class Metrics:
 
 
 class Together:
-    """What the encoder takes for a registry."""
+    """Passes for a registry to the encoder."""
 
     def __init__(self, meters: Meters, facts: Facts) -> None:
         self._meters, self._facts = meters, facts

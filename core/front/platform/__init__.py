@@ -1,1 +1,1 @@
-"""The platform's own GraphQL fields, which call the rooms below: audit log, calls, runs, sessions, undo."""
+"""The platform's own GraphQL fields, which call the wings below: audit log, calls, runs, sessions, undo."""

@@ -1,4 +1,4 @@
-"""What the owner sees of the audit log over GraphQL."""
+"""The audit log over GraphQL, for the owner."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["audit_fields"]
 
 SDL = """
 type Query {
-  # Who called what and who was refused what, newest first. The last one carries `_cursor` when `after` can go on from there. Kinds: call,
-  # send, api, bus, limit, archive, web, network. `app`: what that app did, and what was done to it.
+  # Calls and refusals, newest first. The last record carries `_cursor` if `after` can continue from there. Kinds: call, send, api, bus,
+  # limit, archive, web, network. `app`: what that app did, and what was done to it.
   audit(first: Int, after: String, app: String, kind: String): [JSON!]!
 }
 """
@@ -22,7 +22,7 @@ FIRST = 50
 
 
 def audit_fields(store: AuditRecords) -> list[PlatformFields]:
-    """For `Api.add_fields`; the owner's and the owner's devices' alone."""
+    """For `Api.add_fields`; only the owner and the owner's devices may use them."""
     query = QueryType()
 
     @query.field("audit")

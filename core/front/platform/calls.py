@@ -1,4 +1,4 @@
-"""`callAction`: how people, devices and an app's web pages call actions over GraphQL. Apps themselves have their gateway."""
+"""`callAction`: how people, devices and an app's web pages call actions over GraphQL. Apps themselves use their gateway."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["call_fields"]
 
 SDL = """
 type Mutation {
-  # Call an action and wait for its answer. `app` may be `role:ROLE`; `actions`: those to hand over, "app/action" by argument.
+  # Call an action and wait for its answer. `app` may be `role:ROLE`; `actions`: actions to pass on, "app/action" by argument.
   callAction(app: String!, action: String!, args: JSON, actions: JSON): JSON
 }
 """
@@ -27,10 +27,10 @@ def call_fields(calls: Calls) -> list[PlatformFields]:
     @mutation.field("callAction")
     async def call(_: Any, info: Any, app: str, action: str, args: Any = None, actions: Any = None) -> Any:
         if args is not None and not isinstance(args, dict):
-            raise Rejected('`args` is an object of names and values, such as {image: "0190…"}')
+            raise Rejected('`args` must be an object of names and values, such as {image: "0190…"}')
         if actions is not None and not is_actions(actions):
             raise Rejected(
-                '`actions` is an object of names and actions, such as {webhook: "image-importer/new-object"}'
+                '`actions` must be an object of names and actions, such as {webhook: "image-importer/new-object"}'
             )
         caller, revision = info.context.caller, info.context.headers.get("Pcloud-Revision", "")
         called = await calls.call(caller, f"{app}/{action}", args or {}, actions=actions or {}, revision=revision)

@@ -1,4 +1,4 @@
-"""Sessions and the credential over GraphQL, for a person in the own full view alone: no device and no app's page sees or ends them."""
+"""Sessions and the credential over GraphQL, only for a person in their own full view: devices and apps' pages can't see or end sessions."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ __all__ = ["owner_fields"]
 
 SDL = """
 type Query {
-  # The sessions that run, the newest first: [{id, browser, device, created, seen, expires, current}], times in unix seconds; `current`:
-  # whether the request comes with it.
+  # The running sessions, newest first: [{id, browser, device, created, seen, expires, current}], times in unix seconds; `current`:
+  # true for the session of this request.
   sessions: JSON!
 }
 type Mutation {
   # Sign one browser out, on all origins and at once. Answers {ended: 1}.
   endSession(id: ID!): JSON!
-  # Sign all browsers out; with `others: true` all but the one that asks. Answers {ended}: how many.
+  # Sign all browsers out; with `others: true` all but the calling one. Answers {ended}: how many.
   endSessions(others: Boolean = false): JSON!
-  # Replace the owner's credential, which ends all sessions. Answers {credential}: the new one, told only now.
+  # Replace the owner's credential, which ends all sessions. Answers {credential}: the new one, returned only now.
   changeCredential(present: String!): JSON!
 }
 """
 
 
 def owner_fields(sessions: Sessions, change: Callable[[str], Awaitable[str]]) -> list[PlatformFields]:
-    """For `Api.add_fields`. `change`: replaces the credential, given the present one."""
+    """For `Api.add_fields`. `change` replaces the credential, given the present one."""
     query, mutation = QueryType(), MutationType()
 
     @query.field("sessions")

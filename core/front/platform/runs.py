@@ -1,4 +1,4 @@
-"""What the owner sees of the event processor, and tells it, over GraphQL."""
+"""The event processor over GraphQL, for the owner: runs, triggers and replays."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ __all__ = ["processor_fields"]
 
 SDL = """
 type Query {
-  # Runs, newest first; the last one carries `_cursor` when `after` can go on from there. State: NEW, IN_PROGRESS, DONE or FAILED.
+  # Runs, newest first; the last one carries `_cursor` if `after` can continue from there. State: NEW, IN_PROGRESS, DONE or FAILED.
   runs(app: String, state: String, trigger: String, first: Int, after: String): [JSON!]!
-  # How many runs there are in each state.
+  # The number of runs in each state.
   runCounts(app: String): JSON!
   # One run with its `chain`: what led to it, back to the person, device or app that began it; each {kind, id, actor, through,
   # time, what}.
   run(id: String!): JSON!
-  # Triggers of the apps that are at work, with the state and progress of their history or newest replay.
+  # Triggers of the running apps, with the state and progress of their history or newest replay.
   triggers(app: String): [JSON!]!
 }
 type Mutation {
-  # Have a FAILED run made again; all of them; take one off the list; all of them. `app`, `trigger` ("app/trigger"): only its own.
+  # Retry a FAILED run, or all of them; dismiss one from the list, or all of them. `app`, `trigger` ("app/trigger"): only theirs.
   retryRun(id: String!): JSON!
   retryRuns(app: String, trigger: String): Int!
   dismissRun(id: String!): JSON!
   dismissRuns(app: String, trigger: String): Int!
   # Send events of the past through `app/trigger` again. `from`: 'start', a sequence of the log, or a time.
   replay(trigger: String!, from: String, type: String, id: String, dryRun: Boolean): JSON!
-  # Halt the replay (or first history) of `app/trigger`, go on with it, or give it up; each answers as `triggers`.
+  # Pause the replay (or first history) of `app/trigger`, resume it, or cancel it; each answers as `triggers`.
   pauseReplay(trigger: String!): JSON!
   resumeReplay(trigger: String!): JSON!
   cancelReplay(trigger: String!): JSON!
@@ -43,7 +43,7 @@ FIRST = 50
 
 
 def processor_fields(processor: Processor) -> list[PlatformFields]:
-    """For `Api.add_fields`; the owner's and the owner's devices' alone."""
+    """For `Api.add_fields`; only the owner and the owner's devices may use them."""
     return [PlatformFields(SDL, (_queries(processor), _run_commands(processor), _replay_commands(processor)))]
 
 
@@ -126,5 +126,5 @@ def _replay_commands(processor: Processor) -> MutationType:
 
 
 def _shown(run: Run) -> dict[str, Any]:
-    """All fields of the record, those without a value too."""
+    """All fields of the record, including those without a value."""
     return {name: msgspec.to_builtins(getattr(run, name)) for name in Run.__struct_fields__}

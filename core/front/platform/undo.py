@@ -1,4 +1,4 @@
-"""The mutation `undo`: of people and their devices, and through an app's page for what was done through that app."""
+"""The mutation `undo`, for people and their devices, and through an app's page for transactions made through that app."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["undo_fields"]
 
 SDL = """
 type Mutation {
-  # Appends the inverse of a transaction (`tx` of `nodeHistory`). Answers {tx, revision, entities, leftOut, repeated}: how many entities
-  # it was about, links that nobody is there to take any more (not through an app), and whether it had been undone before. Through an app
-  # only of what was done through it, as long as it may write all of it.
+  # Appends the inverse of a transaction (`tx` of `nodeHistory`). Answers {tx, revision, entities, leftOut, repeated}: the number of
+  # entities that it changed, links left out because the entity at their other end no longer exists (not through an app), and whether it
+  # had been undone before. Through an app only for transactions made through it, as long as it may write all of it.
   undo(tx: String!): JSON!
 }
 """
@@ -32,7 +32,7 @@ def undo_fields(undoing: Undoing) -> list[PlatformFields]:
         done = await undoing.undo(caller.actor, tx, OneView(info.context.view) if caller.through else None)
         return {
             "tx": tx, "revision": str(done.revision), "entities": done.result.get("entities", 0),
-            # It names what others have made, of which the app may know nothing.
+            # The answer names what others have made, which the app may not know.
             "leftOut": [] if caller.through else done.result.get("leftOut", []), "repeated": done.repeated,
         }  # fmt: skip
 

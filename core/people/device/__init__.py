@@ -1,1 +1,1 @@
-"""The owner's devices: each has a token of its own for the API and keys of its own for S3, revocable one by one."""
+"""The owner's devices: each has its own token for the API and its own keys for S3, revocable one by one."""

@@ -1,7 +1,7 @@
-"""Pairing: gives a device what it needs to back pictures up and to ask, and takes it away again.
+"""Pairing: gives a device the credentials to back up pictures and to query, and revokes them.
 
-The log holds the token's hash, never a secret. Its keys are held by the device in the object storage, which ends them with it: see
-`core.work.call.notices`.
+The log holds the token's hash, never a secret. The object storage records which device holds the keys, and revokes
+them when the device is revoked: see `core.work.call.notices`.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ class Devices:
     async def pair(
         self, name: str, graphql: str, scopes: Collection[str] = ("manage",), bucket: str = BACKUP_BUCKET
     ) -> dict[str, Any]:
-        """What the device gets: `{"id", "graphql", "token", "scopes"}`, and where it may add files
-        `"s3": {"endpoint", "access_key", "secret_key", "bucket"}`.
+        """Return what the device gets: `{"id", "graphql", "token", "scopes"}`, and if it may add files `"s3":
+        {"endpoint", "access_key", "secret_key", "bucket"}`.
 
-        The device is written first: a node that dies in between leaves one without keys, never keys without a device.
+        The device is written first: if the node dies in between, a device without keys is left, never keys without a
+        device.
         """
         check_name(name)
         known, ref, token = checked_scopes(scopes), Ref("core", "Device", new_id()), new_token("device")
@@ -60,13 +61,11 @@ class Devices:
             answer = await self.calls.call(OWNER, ISSUE, wanted)
         except NotFound as error:
             advice = "install the apps object-store and image-importer first"
-            raise NotFound(
-                f"there is nothing yet that a device could back up to: {advice} ({error.message})"
-            ) from error
+            raise NotFound(f"a device can't back up anything yet: {advice} ({error.message})") from error
         return {part: answer.result[part] for part in ("endpoint", "access_key", "secret_key", "bucket")}
 
     async def pair_watcher(self, name: str, metrics: str) -> dict[str, Any]:
-        """What Prometheus gets: `{"id", "metrics", "token"}`. The token opens the address of the metrics, and nothing else."""
+        """Return what Prometheus gets: `{"id", "metrics", "token"}`. The token gives access to the metrics' address alone."""
         check_name(name)
         id, token = new_id(), new_token("metrics")
         fields = {**told(name, token), "rights": WATCHER}
@@ -74,7 +73,7 @@ class Devices:
         return {"id": id, "metrics": metrics, "token": token}
 
     def list(self) -> list[dict[str, Any]]:
-        """All devices by name, the revoked ones too."""
+        """All devices by name, including revoked ones."""
         devices = sorted(self.directory.records.devices.values(), key=lambda device: device.name)
         return [
             {
@@ -88,7 +87,7 @@ class Devices:
         ]
 
     async def revoke(self, id: str) -> None:
-        """Take a device's token and keys away, at once effective; raises `NotFound`."""
+        """Revoke a device's token and keys, effective at once; raises `NotFound`."""
         ref = Ref.make("core", "Device", id)
         if id not in self.directory.records.devices:
             raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
@@ -98,14 +97,14 @@ class Devices:
         await self.calls.callers_told()
 
     def by_token(self, token: str) -> Caller | None:
-        """The device whose token this is. A device with a right of its own can't ask anything else."""
+        """Return the device to which the token belongs. A device for metrics can't use the API."""
         device = self.directory.device_with(token_hash(token))
         if device is None or not device.asks:
             return None
         return Caller("device", device.id, scopes=frozenset(device.scopes))
 
     async def watches(self, token: str) -> bool:
-        """Whether the token was made for reading the metrics."""
+        """Return True if the token was made for reading the metrics."""
         device = self.directory.device_with(token_hash(token)) if token else None
         return device is not None and device.rights == WATCHER
 
@@ -113,18 +112,18 @@ class Devices:
 def check_name(name: str) -> None:
     """Raises `Rejected`."""
     if not name.strip() or len(name) > LONGEST_NAME:
-        raise Rejected(f"a device's name has 1 to {LONGEST_NAME} characters, such as 'Ada’s phone'")
+        raise Rejected(f"a device's name must have 1 to {LONGEST_NAME} characters, such as 'Ada’s phone'")
 
 
 def checked_scopes(scopes: Collection[str]) -> list[str]:
-    """Without repetitions, in their order; raises `Rejected`."""
+    """Return the scopes without repetitions, in order; raises `Rejected`."""
     if not scopes or set(scopes) - set(SCOPES):
-        raise Rejected(f"a device is paired for {', '.join(SCOPES)}, one of them or more, not for {list(scopes)}")
+        raise Rejected(f"a device's scopes must be one or more of {', '.join(SCOPES)}, not {list(scopes)}")
     return [scope for scope in SCOPES if scope in scopes]
 
 
 def told(name: str, token: str) -> dict[str, Any]:
-    """What the log says of any device: never the token itself."""
+    """The fields of any device in the log: never the token itself."""
     return {
         "name": name.strip(),
         "tokenHash": token_hash(token),

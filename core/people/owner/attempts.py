@@ -1,10 +1,10 @@
 """Slows wrong credentials down.
 
-A right one is let in at once, however many wrong ones came before it: it has 160 random bits, so it can't be guessed, and a lock would
-only keep its owner out. A wrong one waits for its answer, which bounds what trying costs this node. Codes that a person types, which are
-short, must be locked after a few tries instead: none exist yet.
+A right one is accepted at once, however many wrong ones came before: it has 160 random bits, so it can't be guessed,
+and a lock would only keep its owner out. The answer to a wrong one is delayed, which limits what guessing costs this
+node. Short codes that a person types would have to be locked after a few tries instead: none exist yet.
 
-This is the memory of one process. It decides nothing but how long a refusal takes, so each node may have its own.
+The state is in this process's memory. It decides only how long a refusal takes, so each node may have its own.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ MOST_SOURCES = 1_000
 
 
 class Attempts:
-    """From one source for one kind of credential, `at_once` wrong ones are answered without a wait and then one every `pace` seconds;
-    none waits more than `longest` seconds."""
+    """For one source and one kind of credential, the first `at_once` wrong ones are answered without a wait, and then
+    one every `pace` seconds; a wait is at most `longest` seconds."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Attempts:
         self._pace = pace
         self._longest = longest
         self._clock = clock
-        self._turns: dict[tuple[str, str], float] = {}  # when the next wrong one would be answered without any credit
+        self._turns: dict[tuple[str, str], float] = {}  # when the next wrong one would be answered if none were free
 
     async def slow(self, source: str | None, credential: str) -> None:
         """Return when a wrong `credential` (its kind) from `source` (the peer's address) may be answered."""
@@ -46,14 +46,14 @@ class Attempts:
         turn = max(self._turns.pop(key, 0.0), now) + self._pace
         wait = min(max(0.0, turn - now - self._credit), self._longest)
         if len(self._turns) >= MOST_SOURCES:
-            self._turns.pop(next(iter(self._turns)))  # the one that has been quiet for longest
+            self._turns.pop(next(iter(self._turns)))  # the source that has been quiet for longest
         self._turns[key] = min(turn, now + self._credit + self._longest)
         return wait
 
 
 def network_of(address: str | None) -> str:
-    """What one party is taken to hold: an IPv4 address, or the /64 of an IPv6 one. Only the connection tells it: `X-Forwarded-For` is
-    whatever its sender likes."""
+    """Return the network that counts as one party: an IPv4 address, or the /64 of an IPv6 one. Only the connection's
+    address is used, because `X-Forwarded-For` is under the sender's control."""
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:

@@ -1,6 +1,8 @@
-"""What a browser says of itself, in words. Only words of this file come out, so nothing that a stranger sends reaches the log.
+"""Describes a browser in words. Only words of this file are returned, so text that a stranger sends can't reach the
+log.
 
-Browsers say less and less: an iPad calls itself a Mac, and every Windows is Windows. It is a reminder for the owner, and proves nothing.
+Browsers reveal less and less: an iPad says that it is a Mac, and every Windows is just Windows. It is a reminder for
+the owner, and proves nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ __all__ = ["described"]
 
 LONGEST = 1000
 UNKNOWN = ("A program", "unknown device")
-# The first that fits: others name themselves besides the one that they are like.
+# The first match wins: browsers also name others that they resemble.
 BROWSERS = (
     ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser/", "Samsung Internet"), ("Vivaldi/", "Vivaldi"), ("DuckDuckGo/", "DuckDuckGo"),
     ("Firefox/", "Firefox"), ("FxiOS/", "Firefox"), ("CriOS/", "Chrome"), ("HeadlessChrome/", "Chrome"), ("Chrome/", "Chrome"),
@@ -24,7 +26,7 @@ DEVICES = (
 
 
 def described(agent: str) -> tuple[str, str]:
-    """The browser and the device of a `User-Agent`: `("Firefox", "Android phone")`."""
+    """Return the browser and the device of a `User-Agent`: `("Firefox", "Android phone")`."""
     agent = agent[:LONGEST]
     browser = next((name for mark, name in BROWSERS if mark in agent), UNKNOWN[0])
     device = next((name for pattern, name in DEVICES if re.search(pattern, agent)), UNKNOWN[1])

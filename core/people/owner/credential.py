@@ -1,6 +1,7 @@
 """The owner's credential: 160 random bits, shown once; the log holds only its SHA-256.
 
-A plain hash suffices because nobody can guess a random token of that length; a slow one would only slow each request down.
+A plain hash suffices because a random token of that length can't be guessed; a slow hash would only slow each
+request down.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ OWNER = Ref("core", "Owner", "owner")
 
 
 def new_token(prefix: str) -> str:
-    """A fresh credential such as `owner_7mq…`: letters and digits that are told apart easily when typed from a screen."""
+    """Return a new credential such as `owner_7mq…`, with letters and digits that are easy to distinguish when typed from a screen."""
     return f"{prefix}_{base64.b32encode(secrets.token_bytes(20)).decode().lower()}"
 
 
@@ -31,12 +32,12 @@ def token_hash(token: str) -> str:
 
 
 def credential_name(token: str) -> str:
-    """By which sessions and links say to which credential they go back."""
+    """Return the name by which sessions and links record their credential."""
     return Owner(OWNER.id, token_hash(token)).credential
 
 
 async def make_owner(directory: Directory, commands: Commands) -> str | None:
-    """Make the credential if there is none yet and return it; None when it was made before."""
+    """Make the credential and return it; return None if it was made before."""
     if directory.owner() is not None:
         return None
     token = new_token("owner")
@@ -46,11 +47,11 @@ async def make_owner(directory: Directory, commands: Commands) -> str | None:
 
 
 async def change_credential(directory: Directory, commands: Commands, present: str | None) -> str:
-    """Replace the credential and return the new one. With that one event the old one is refused, and every session and every link that
-    goes back to it has ended.
+    """Replace the credential and return the new one. The same event invalidates the old one and ends every session and
+    every link made with it.
 
-    `present`: the one that it replaces; None for who need not know it. Raises `Forbidden`, and `Conflict` where it is being changed from
-    elsewhere too.
+    `present`: the credential to replace; None for callers that need not know it. Raises `Forbidden`, and `Conflict`
+    if it is being changed elsewhere at the same time.
     """
     version = (await directory.graph.nodes([OWNER]))[OWNER].version
     if present is not None and not verify_owner(directory, present):

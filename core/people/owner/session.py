@@ -1,8 +1,8 @@
 """Browser sessions: one sign-in is one session, on core's origin and on those of all apps.
 
-A session is a node of core's own type `Session`, so whether it runs is the same on every node. The log gets an event when one begins, when
-it is ended, and at most once an hour with the times at which sessions were last used; what was used since then is the memory of this
-process, which shows it and decides nothing by it. What is over is deleted when the next session begins.
+A session is a node of core's own type `Session`, so its state is the same on every node. The log gets an event when
+a session begins, when it is ended, and at most once an hour with the times at which sessions were last used. Later
+use is in this process's memory, for display only. Ended sessions are deleted when the next one begins.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SESSION_SECONDS = 30 * 86400
 MOST = 100
 SEEN_SECONDS = 3600.0
 LOOK_SECONDS = 60.0
-# A link's code that was used says so as long as it could be tried again, with a good margin.
+# A used link's code is remembered as long as it could be tried again, with a good margin.
 KEPT_SECONDS = 86400
 MOST_SWEPT = 500
 PERSON = OWNER.name
 
 
 class Sessions:
-    """Of the people of this cloud; the maker closes what it is given."""
+    """The sessions of this cloud's people. The maker closes the objects passed in."""
 
     def __init__(self, directory: Directory, commands: Commands, clock: Callable[[], float] = time.time):
         self._directory, self._commands, self._clock = directory, commands, clock
@@ -43,22 +43,22 @@ class Sessions:
 
     @property
     def credential(self) -> str:
-        """The name of the credential that sessions go back to which begin now."""
+        """The name of the credential under which new sessions begin."""
         person = self._directory.records.owners.get(PERSON)
         return person.credential if person is not None else ""
 
     def running(self, id: str) -> Session | None:
-        """The session, if it has not ended."""
+        """Return the session, if it has not ended."""
         return self._directory.session(id, self._clock())
 
     def use(self, id: str) -> Session | None:
-        """The session of a request that has just come, if it has not ended."""
+        """Return the session of a request that has just arrived, if it has not ended, and note its use."""
         if (session := self.running(id)) is not None:
             self._used[id] = self._clock()
         return session
 
     def list(self) -> list[Session]:
-        """All that run, the newest first."""
+        """All running sessions, the newest first."""
         running = [session for id in self._directory.records.sessions if (session := self.running(id)) is not None]
         return sorted(running, key=lambda session: session.created, reverse=True)
 
@@ -71,8 +71,11 @@ class Sessions:
     async def begin(
         self, agent: str, credential: str, id: str = "", *, replacing: Sequence[str] = ()
     ) -> Session | None:
-        """Of a browser that calls itself `agent`, in place of those `replacing`; None if a session with this `id` was begun before, or
-        the credential is another one by now. Where there are too many, the one that was unused for longest ends."""
+        """Begin a session of a browser with the user agent `agent`, in place of those `replacing`.
+
+        Returns None if a session with this `id` was begun before, or the credential has changed since. If there are
+        too many, the one that was unused for longest ends.
+        """
         id, now, (browser, device) = id or new_id(), self._clock(), described(agent)
         fields = {
             "person": PERSON, "credential": credential, "browser": browser, "device": device,
@@ -89,20 +92,20 @@ class Sessions:
         return self.running(id)
 
     async def end(self, id: str) -> None:
-        """At once, on all origins; raises `NotFound` for one that does not run."""
+        """End a session at once, on all origins; raises `NotFound` if it is not running."""
         if self.running(id) is None:
-            raise NotFound(f"no session that runs has the id {id!r}: see `pcloud owner sessions`")
+            raise NotFound(f"no running session has the id {id!r}: see `pcloud owner sessions`")
         await self._write(self._ended([id], self._clock()))
 
     async def end_all(self, but: str = "") -> int:
-        """All, or all `but` one; returns how many that were."""
+        """End all sessions, or all `but` one; returns their number."""
         ids = [session.id for session in self.list() if session.id != but]
         if ids:
             await self._write(self._ended(ids, self._clock()))
         return len(ids)
 
     async def _write(self, changes: list[NodeChange]) -> None:
-        # Urgent: who ends a session has a reason, and who signs in may be the one to make room.
+        # Urgent: a person who ends a session has a reason, and a person who signs in may be the one to make room.
         await self._commands.write(OWNER.actor, changes, urgent=True)
 
     def _ended(self, ids: Iterable[str], now: float) -> list[NodeChange]:
@@ -124,17 +127,17 @@ class Sessions:
     # --- last used ---------------------------------------------------------------------------------------------------------------
 
     async def keep(self, look: Callable[[], Any]) -> None:
-        """Until cancelled: call `look` now and then, as sessions end with their time too, and write down when they were last used."""
+        """Run until cancelled: call `look` at intervals, because sessions also expire, and record when they were last used."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             look()
             try:
                 await self.write_seen()
             except PCloudError as error:
-                log.warning("when sessions were last used is not written down: %s", error.message)
+                log.warning("the times at which sessions were last used can't be recorded: %s", error.message)
 
     async def write_seen(self) -> None:
-        """Of all that were used since it was last written, when that is an hour old for one of them."""
+        """Record the last use of all sessions used since the last record, if that is an hour old for one of them."""
         used = self._used = {id: at for id, at in self._used.items() if self.running(id) is not None}
         records = self._directory.records.sessions
         if all(at < records[id].seen + SEEN_SECONDS for id, at in used.items()):

@@ -1,10 +1,11 @@
-"""What core signs for a browser to bring back: session cookies, and codes that sign it in.
+"""What core signs and a browser returns: session cookies, and codes that sign it in.
 
-Nothing here is stored, and nothing here decides alone: a statement names a session or a credential, and whether that holds is in the
-directory. So each node that has the cloud's key takes what another one has signed. A cookie is for one host; a code is for one host and
-a short time. The code of a link is used up by the session that it begins, since the log takes a session's id only once. The code that
-leads a signed-in browser to an app's origin is good for the one browser that asked for it there: it names a secret which that browser
-alone holds in a cookie, so that it needs no record.
+A statement is not stored and does not decide alone: it names a session or a credential, and the directory says
+whether that is valid. So each node that has the cloud's key accepts what another one has signed. A cookie is for one
+host; a code is for one host and a short time. A link's code is used up by the session that it begins, since the log
+accepts a session's id only once. The code that leads a signed-in browser to an app's origin is valid for the one
+browser that asked for it there: it names a secret which only that browser has, in a cookie, so that it needs no
+record.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ MOST_COOKIES = 64
 
 
 class Statements:
-    """`key`: 32 secret bytes of the cloud's. `cloud`: names the cookies; browsers ignore ports, so two clouds on one machine need two
-    names. A statement is what it tells, with dots, and the HMAC-SHA-256 of that with what it is for, which is not told again."""
+    """`key`: 32 secret bytes of the cloud. `cloud` is part of the cookies' names: browsers ignore ports, so two clouds
+    on one machine need two names. A statement is its fields, joined with dots, and the HMAC-SHA-256 of these with
+    their purpose, which is not part of the text."""
 
     def __init__(self, key: bytes, cloud: str, clock: Callable[[], float] = time.time):
         self._key, self._clock = key, clock
@@ -46,33 +48,34 @@ class Statements:
 
     @staticmethod
     def _named(name: str, secure: bool) -> str:
-        # Over https a browser takes this name only for the host itself: no page of a sibling host can set it.
+        # Over https a browser accepts this name only for the host itself: a page of a sibling host can't set it.
         return f"__Host-{name}" if secure else name
 
     def session_value(self, session: str, host: str) -> str:
-        """What the session's cookie holds at `host`."""
+        """The value of the session's cookie at `host`."""
         return self._sign(session, "session", host)
 
     def session_in(self, value: str, host: str) -> str:
-        """The session's id, whether or not it still runs; '' for a value that core has not signed for `host`."""
+        """Return the session's id, whether or not it still runs; '' for a value that core has not signed for `host`."""
         return self._read(value, "session", host)
 
     # --- codes -------------------------------------------------------------------------------------------------------------------
 
     def link_code(self, host: str, credential: str) -> str:
-        """A code that begins one session at `host` within ten minutes, if the credential is still the same."""
+        """Return a code that begins one session at `host` within ten minutes, if the credential is still the same."""
         return self._sign(f"{secrets.token_hex(16)}.{self._until(LINK_SECONDS)}", "link", host, credential)
 
     def link_in(self, code: str, host: str, credential: str) -> str:
-        """The id of the session that it begins; '' for a code that is too old, for another host, or from before another credential."""
+        """Return the id of the session that it begins; '' for a code that has expired, is for another host, or was made
+        with another credential."""
         return self._in_time(self._read(code, "link", host, credential))
 
     def entry_code(self, host: str, session: str, way: str) -> str:
-        """A code that takes the session to `host` within a minute, in the browser whose secret has the hash `way`."""
+        """Return a code that takes the session to `host` within a minute, in the browser whose secret has the hash `way`."""
         return self._sign(f"{session}.{self._until(ENTRY_SECONDS)}", "entry", host, way)
 
     def entry_in(self, code: str, host: str, way: str) -> str:
-        """The session's id; '' for a code that is too old, for another host or another browser."""
+        """Return the session's id; '' for a code that has expired, or is for another host or another browser."""
         return self._in_time(self._read(code, "entry", host, way))
 
     # --- signatures --------------------------------------------------------------------------------------------------------------
@@ -100,9 +103,10 @@ class Statements:
 
 
 def cookies_named(headers: list[str], name: str) -> Iterator[str]:
-    """The values of a request's `Cookie` headers that have this name.
+    """Yield the values of a request's `Cookie` headers that have this name.
 
-    All of them count: one that a page has set beside ours, for a path or a parent domain, neither signs in nor out.
+    All of them count: a cookie that a page has set beside ours, for a path or a parent domain, neither signs in nor
+    out.
     """
     pairs = (part.partition("=") for header in headers for part in header[:LONGEST_COOKIES].split(";"))
     values = (value.strip() for key, _, value in pairs if key.strip() == name)
@@ -110,5 +114,5 @@ def cookies_named(headers: list[str], name: str) -> Iterator[str]:
 
 
 def way_of(secret: str) -> str:
-    """How a browser's secret is named to others."""
+    """Return the hash by which others refer to a browser's secret."""
     return hashlib.sha256(secret.encode(errors="surrogateescape")).hexdigest()

@@ -70,7 +70,7 @@ async def test_attack_an_apps_page_opens_no_websocket_but_its_own(front: FrontDo
 async def test_attack_a_foreign_page_that_no_policy_binds_gets_no_further(
     front: FrontDoor, visitor: BrowserContext
 ) -> None:
-    """Where the policy that core puts on apps' pages does not hold, the checks of each request do."""
+    """Without the policy that core puts on apps' pages, the checks of each request hold."""
 
     async def evil(_: web.Request) -> web.Response:
         return web.Response(text=EVIL_PAGE, content_type="text/html")
@@ -113,7 +113,7 @@ async def test_attack_no_page_frames_core_or_an_app(front: FrontDoor, app_page: 
 
 
 async def test_attack_a_page_can_set_no_cookie_for_its_siblings(front: FrontDoor, app_page: Page) -> None:
-    """Cookie tossing: browsers take each name below localhost for a site of its own; core strips what passes all the same."""
+    """Cookie tossing: browsers treat each name below localhost as a separate site; core strips cookies that pass anyway."""
     name = front.statements.cookie
     await app_page.evaluate(
         f"""() => {{ for (const host of ['localhost', '.localhost', 'asleep.localhost'])
@@ -131,7 +131,7 @@ async def test_attack_a_page_can_set_no_cookie_for_its_siblings(front: FrontDoor
 
 
 async def test_attack_a_page_sends_nothing_out_of_its_origin(front: FrontDoor, app_page: Page) -> None:
-    """What an app's sandbox keeps it from telling the world, its page can't tell for it."""
+    """What an app's sandbox keeps it from sending, its page can't send for it."""
     heard: list[str] = []
 
     async def ear(request: web.Request) -> web.Response:
@@ -174,7 +174,7 @@ async def test_attack_an_inline_script_of_an_app_without_a_policy_does_not_run(
 
 
 async def test_attack_no_window_of_another_origin_is_at_hand(front: FrontDoor, app_page: Page) -> None:
-    """A page can open core's in a new window, and then has no hold of it: the windows are of different groups."""
+    """A page can open core's in a new window, and then has no handle to it: the windows are of different groups."""
     async with app_page.context.expect_page() as opened:
         await app_page.evaluate("url => { window.other = window.open(url) }", f"http://{front.host()}/")
     other = await opened.value

@@ -22,14 +22,14 @@ from core.front.ingress.headers import returning_headers
 from tests.integration.node.front import FrontDoor, served
 from tests.waiting import PATIENCE
 
-# What an app may say that allows itself most.
+# The most permissive policy that an app may send.
 LOOSE = "default-src * data: blob: 'unsafe-inline' 'unsafe-eval'"
 LEAVE = "url => { location.href = url }"
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(front: FrontDoor, browser: Browser) -> AsyncIterator[Page]:
-    """Of a browser that is signed in at the app `photos`."""
+    """A page of a browser that is signed in at the app `photos`."""
     context = await browser.new_context()
     page = await context.new_page()
     await page.goto(f"http://{front.host()}{front.link()}")
@@ -39,7 +39,7 @@ async def page(front: FrontDoor, browser: Browser) -> AsyncIterator[Page]:
 
 
 class Outside:
-    """A web server beyond the cloud. `heard`: the paths that were asked for."""
+    """A web server beyond the cloud. `heard`: the requested paths."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -70,7 +70,7 @@ def said(text: str, headers: dict[str, str] | None = None, **more: str) -> str:
 
 
 async def looked_at(page: Page, url: str, outside: Outside) -> list[str]:
-    """Visit a page, have it do a few things of its own, and lead away: what was heard outside until then."""
+    """Visit a page, let it do a few things of its own, and navigate away; return what was heard outside until then."""
     await page.goto(url)
     for number in range(5):
         await page.evaluate("url => fetch(url).then(() => {}, () => {})", f"/own/{number}")
@@ -81,7 +81,7 @@ async def looked_at(page: Page, url: str, outside: Outside) -> list[str]:
 
 
 def of_headers(outside: Outside) -> dict[str, tuple[str, dict[str, str]]]:
-    """By what it leads to: a page's text and headers."""
+    """How it contacts other hosts: a page's text and headers."""
     rules = json.dumps({"prefetch": [{"source": "list", "urls": [f"{outside.origin}/speculation"]}]})
     where = said(rules, type="application/speculationrules+json")
     reporting = f"img-src 'self'; report-uri {outside.origin}/report"
@@ -98,7 +98,7 @@ async def test_attack_no_header_of_an_app_sends_the_browser_elsewhere(
 ) -> None:
     text, headers = of_headers(outside)[path]
     assert await looked_at(page, f"http://{front.host('photos')}{said(text, headers)}", outside) == []
-    # The same page without core before it does it.
+    # The same page without core sends it.
     await page.goto(f"http://127.0.0.1:{front.app}{said(text, headers)}")
     await outside.hears(path)
 
@@ -136,7 +136,7 @@ async def test_attack_speculation_rules_in_a_page_without_a_policy_of_its_own_do
     assert await looked_at(page, url, outside) == []
 
 
-async def test_attack_speculation_rules_are_not_held_where_a_page_allows_itself_inline_scripts(
+async def test_attack_speculation_rules_pass_if_a_page_allows_inline_scripts(
     front: FrontDoor, page: Page, outside: Outside
 ) -> None:
     loose = {"Content-Security-Policy": LOOSE}
@@ -146,7 +146,7 @@ async def test_attack_speculation_rules_are_not_held_where_a_page_allows_itself_
 
 @pytest.mark.parametrize("policy", [LOOSE, "default-src 'none'; script-src 'self'; webrtc 'block'"])
 async def test_attack_webrtc_is_not_held_by_any_policy(front: FrontDoor, page: Page, policy: str) -> None:
-    """A page sends datagrams to any address, and what it sees in the user's name of a server."""
+    """A page sends datagrams to any address, and what it sees in the user's name to a server."""
     arrived = asyncio.Event()
 
     class Ear(asyncio.DatagramProtocol):
@@ -178,7 +178,7 @@ async def test_attack_leading_the_visitor_away_is_not_held(
 
 
 async def test_attack_a_page_has_no_use_of_the_machines_devices(front: FrontDoor, page: Page) -> None:
-    """Whatever the app's own header says; and every name is one that the browser knows."""
+    """Whatever the app's own header says; and the browser knows every name."""
     said_of_names: list[str] = []
     page.on("console", lambda message: said_of_names.append(message.text))
     allowed = {"Permissions-Policy": "camera=*, geolocation=*, usb=*, microphone=*", "Feature-Policy": "camera *"}

@@ -20,7 +20,7 @@ PORTS = "attacker]\n  web: true\n  ports: [trap]"
 
 
 def listen() -> dict[str, str]:
-    """Take every request to the published port and write down what came with it, for as long as the app runs."""
+    """Accept every request to the published port and record its headers, for as long as the app runs."""
     import http.server
     import os
 
@@ -51,7 +51,7 @@ def heard() -> list[str]:
 
 @pytest.fixture(scope="module")
 def trap(cloud: Cloud) -> Iterator[dict[str, str]]:
-    """Where the app `guest` publishes a port, by its own account."""
+    """The address where the app `guest` publishes a port, by its own account."""
     cloud.install_archive(cloud.installed("guest", **{"attacker]": PORTS}))
     yield cloud.attack(listen, app="guest")
     cloud.cli("app", "remove", "guest", "--yes")
@@ -89,7 +89,7 @@ async def test_attack_published_port_collects_no_session_of_a_browser(
 
 
 async def lead(page: Any, address: str) -> None:
-    """The page's own script leaves for another address, and arrives there or fails."""
+    """The page's own script navigates to another address, and arrives there or fails."""
     left = asyncio.Event()
     for event in ("requestfinished", "requestfailed"):
         page.on(event, lambda request: left.set() if request.url == address else None)
@@ -98,10 +98,10 @@ async def lead(page: Any, address: str) -> None:
         await left.wait()
 
 
-async def test_attack_published_port_is_none_of_the_hosts_that_core_answers(
+async def test_attack_published_port_is_at_no_host_that_core_answers(
     cloud: Cloud, trap: dict[str, str], visitor: BrowserContext
 ) -> None:
-    """A cookie that the app's port sets at its own address never comes back to core as a session."""
+    """A cookie that the app's port sets at its own address never returns to core as a session."""
     page = await visitor.new_page()
     await page.goto(f"http://{trap['host']}:{trap['port']}/")
     assert trap["host"] not in ("localhost", "127.0.0.1", "::1")
@@ -111,7 +111,7 @@ async def test_attack_published_port_is_none_of_the_hosts_that_core_answers(
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def stranger() -> AsyncIterator[tuple[int, list[str]]]:
-    """Another program on this machine that listens at localhost: its port, and the cookies that came."""
+    """Another program on this machine that listens at localhost: its port, and the cookies that arrived."""
     cookies: list[str] = []
 
     async def hear(request: web.BaseRequest) -> web.Response:

@@ -82,7 +82,7 @@ class Failed(AssertionError):
 
 @dataclass
 class Cloud:
-    """`ask` as the owner or as an app; answers the data, raises `Failed`."""
+    """`ask` as the owner or as an app; returns the data, raises `Failed`."""
 
     store: EventStore
     small: SmallViews
@@ -222,7 +222,7 @@ mutation($input: [AddImageInput!]!, $upsert: Boolean) {
 
 @pytest.fixture
 def image() -> Any:
-    """`image(3)`: the input of an Image whose values follow from its number."""
+    """`image(3)`: the input of an Image whose values derive from its number."""
 
     def make(number: int, **more: Any) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""Commands on a real log: what was decided on an old version is decided again, and only so often."""
+"""Commands on a real log: a decision on an old version is repeated, a limited number of times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALBUM = Ref("image-importer", "Album", "a")
 
 
 class Overtaken:
-    """A log on which somebody else is faster, as often as `times` says."""
+    """A log on which another writer is faster, as often as `times` says."""
 
     def __init__(self, store: EventStore, times: int, rival: Callable[[], Awaitable[object]]) -> None:
         self._store, self.times, self._rival = store, times, rival
@@ -58,7 +58,7 @@ async def test_an_overtaken_add_finds_what_the_other_added(cloud: Cloud) -> None
     assert log.attempts == 1
 
 
-async def test_who_is_always_overtaken_is_told(cloud: Cloud) -> None:
+async def test_a_command_that_is_always_overtaken_fails_with_a_conflict(cloud: Cloud) -> None:
     await cloud.commands.write("owner", [NodeChange(ALBUM, "add", set={"name": "0"})])
     count = iter(range(1, 100))
 

@@ -115,7 +115,7 @@ async def test_a_post_is_answered_with_its_revision(http: ClientSession, url: st
         (b'{"query": "' + b" " * 100_000 + b'"}', "application/json", 413),
     ],
 )
-async def test_bad_requests_are_told_with_a_code(
+async def test_bad_requests_get_an_error_code(
     http: ClientSession, url: str, body: bytes, kind: str, status: int
 ) -> None:
     async with http.post(url, data=body, headers={"Content-Type": kind}) as response:

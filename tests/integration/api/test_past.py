@@ -183,7 +183,7 @@ async def test_a_time_beyond_the_log_is_its_end_or_its_beginning(
         ("9999-12-31T23:59:59-01:00", "year in UTC must be from 1 to 9999"),
     ],
 )
-async def test_a_time_that_is_none_is_refused(cloud: Cloud, image: Any, at: str, why: str) -> None:
+async def test_an_invalid_time_is_refused(cloud: Cloud, image: Any, at: str, why: str) -> None:
     (id,) = await add(cloud, image(1))
     failed = await cloud.fails(GET, {"id": id, "at": at.format(epoch=cloud.store.epoch)}, by="image-importer")
     assert failed.code == "REJECTED" and why in failed.message

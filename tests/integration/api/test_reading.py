@@ -39,7 +39,7 @@ async def filled(cloud: Cloud, image: Any) -> Cloud:
 
 
 async def found(cloud: Cloud, where: dict[str, Any], by: str | Caller = APP) -> list[int]:
-    """The numbers of the images that pass."""
+    """The numbers of the images that match."""
     query = "query($f: ImageFilter) { queryImage(filter: $f, order: [{asc: width}]) { width } }"
     return [row["width"] - 100 for row in (await cloud.ask(query, {"f": where}, by=by))["queryImage"]]
 
@@ -214,7 +214,7 @@ async def test_one_is_found_by_its_id_or_its_id_field(filled: Cloud) -> None:
     assert await filled.ask("query($id: ID) { getImage(id: $id) { width } }", {"id": row["id"]}, by=APP) == {
         "getImage": {"width": 101}
     }
-    assert await filled.ask('{ getImage(id: "nobody") { width } }', by=APP) == {"getImage": None}
+    assert await filled.ask('{ getImage(id: "missing") { width } }', by=APP) == {"getImage": None}
     assert (await filled.fails("{ getImage { width } }", by=APP)).code == "REJECTED"
     assert (await filled.fails('{ getImage(id: "a b") { width } }', by=APP)).code == "REJECTED"
 
@@ -240,7 +240,7 @@ async def test_a_history_tells_what_happened_newest_first(filled: Cloud) -> None
     assert second["kind"] == "created" and second["change"]["set"]["camera"] == "Canon"
     all_of_it = (await filled.ask(query.replace('"Image"', '"ImageImporter_Image"'), {"id": id}))["nodeHistory"]
     assert all_of_it[0]["change"]["set"] == {"faceDetector_faceCount": 3}
-    assert (await filled.ask('{ nodeHistory(type: "Image", id: "nobody") { kind } }', by=APP)) == {"nodeHistory": []}
+    assert (await filled.ask('{ nodeHistory(type: "Image", id: "missing") { kind } }', by=APP)) == {"nodeHistory": []}
 
 
 SEARCH = """query($t: String!, $f: SearchFilter, $types: [String!], $c: [String!], $o: String) {

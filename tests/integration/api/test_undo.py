@@ -1,4 +1,4 @@
-"""`undo`: the inverse of a transaction, whole or not at all; refused with the reasons where later changes stand on it."""
+"""`undo`: the inverse of a transaction, whole or not at all; refused with the reasons if later changes depend on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def last_tx(cloud: Cloud) -> str:
 
 
 async def change(cloud: Cloud, query: str, variables: dict[str, Any] | None = None, by: str = APP) -> tuple[Any, str]:
-    """The answer, and the transaction that it was."""
+    """Return the answer, and the transaction of the undo."""
     return await cloud.ask(query, variables, by=by), await last_tx(cloud)
 
 
@@ -164,7 +164,7 @@ async def test_the_deleted_is_there_again_with_its_links_and_what_went_along(hou
     assert cover["getAlbum"]["cover"] == {"id": id}
 
 
-async def test_links_that_nobody_can_take_any_more_are_named(house: Cloud, image: Any) -> None:
+async def test_links_that_can_not_be_restored_are_named(house: Cloud, image: Any) -> None:
     (id, other), _ = await add(house, image(1), image(2))
     summer, _ = await album(house, "summer", id)
     tx = await delete(house, id)
@@ -180,10 +180,10 @@ async def test_links_that_nobody_can_take_any_more_are_named(house: Cloud, image
 async def test_what_was_made_again_is_left_alone(house: Cloud, image: Any) -> None:
     (id,), _ = await add(house, image(1, title="first"))
     tx = await delete(house, id)
-    await add(house, image(1, title="anew"))
+    await add(house, image(1, title="new again"))
     failed = await house.fails(UNDO, {"tx": tx})
     assert "made again" in failed.message
-    assert (await image_of(house, id))["title"] == "anew"
+    assert (await image_of(house, id))["title"] == "new again"
 
 
 async def test_what_was_deleted_and_made_again_since_is_another_one(house: Cloud, image: Any) -> None:
@@ -270,7 +270,7 @@ async def test_whom_it_was_taken_from_keeps_what_it_has_since(house: Cloud, sinc
     assert (await house.ask("query($id: ID!) { getBook(id: $id) { id } }", {"id": taker}, by="lib"))["getBook"] is None
 
 
-async def test_what_comes_back_takes_nothing_from_whoever_has_it_since(house: Cloud) -> None:
+async def test_a_restored_link_takes_nothing_from_its_present_holder(house: Cloud) -> None:
     await house.install("lib", BOOKS)
     wanted, _ = await book(house, "wanted")
     holder, _ = await book(house, "holder", sequel=wanted)
@@ -405,7 +405,7 @@ async def test_through_an_app_nothing_is_undone_that_it_may_not_write_any_more(h
 
 
 async def test_through_an_app_what_cascades_into_another_apps_types_is_not_undone(house: Cloud, image: Any) -> None:
-    """Its answer tells nothing of what the app does not see."""
+    """Its answer reveals nothing that the app does not see."""
     (id,), _ = await add(house, image(1))
     segment = "mutation($image: ImageRef!) { addImageSegment(input: [{x: 1, image: $image}]) { count } }"
     await house.ask(segment, {"image": {"id": id}}, by="face-detector")

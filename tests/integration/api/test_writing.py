@@ -118,8 +118,7 @@ async def test_deleting_cascades_across_apps(cloud: Cloud, image: Any) -> None:
 
 
 async def test_the_same_key_answers_the_first_result_also_after_the_duplicate_window(cloud: Cloud, image: Any) -> None:
-    """JetStream forgets message ids after two minutes: shortened to a moment here, and waited out on the server's own
-    word."""
+    """JetStream forgets message ids after two minutes: shortened to a moment here, until the server confirms it."""
     info = await cloud.store.js.stream_info("GRAPH")
     info.config.duplicate_window = 0.1
     await cloud.store.js.update_stream(info.config)
@@ -141,8 +140,7 @@ async def test_the_same_key_answers_the_first_result_also_after_the_duplicate_wi
 
 
 async def _forgotten(cloud: Cloud, sequence: int) -> None:
-    """Until the server takes the message id of `sequence` again: probed with a message that its expectation refuses
-    anyway."""
+    """Wait until the server accepts the message id of `sequence` again: probed with a message that its expectation refuses anyway."""
     from nats.js.errors import APIError
 
     stored = await cloud.store.js.get_msg("GRAPH", sequence)
@@ -183,7 +181,7 @@ async def test_a_replay_finds_and_updates_what_the_first_run_added(cloud: Cloud,
 
 
 async def test_a_replay_writes_again_what_was_changed_after_the_first_run(cloud: Cloud) -> None:
-    """The same request at the same place of the same run: in another generation it is no repetition."""
+    """The same request at the same place of the same run: in another generation it is not a repetition."""
     add = 'mutation { addAlbum(input: [{name: "found"}]) { album { id } } }'
     change = 'mutation { updateAlbum(input: {filter: {}, set: {name: "edited"}}) { count } }'
     for generation in (0, 1, 2):
@@ -195,7 +193,7 @@ async def test_a_replay_writes_again_what_was_changed_after_the_first_run(cloud:
         assert await cloud.ask("{ queryAlbum { name } }", by=APP) == {"queryAlbum": [{"name": "edited"}]}
 
 
-async def test_writers_of_one_entity_all_get_through_or_are_told(cloud: Cloud, image: Any) -> None:
+async def test_writers_of_one_entity_all_succeed_or_get_an_error(cloud: Cloud, image: Any) -> None:
     import asyncio
 
     await cloud.ask(ADD, {"input": [image(1)]}, by=APP)
@@ -221,7 +219,7 @@ async def test_a_transaction_has_its_bounds(cloud: Cloud) -> None:
 
 
 async def test_a_second_attempt_that_comes_to_another_write_converges(cloud: Cloud) -> None:
-    """As when a handler takes the time anew, or finds what its first attempt left and goes another way."""
+    """As if the handler reads the time again, or finds what its first attempt left and goes another way."""
     run = Caller("app", APP, run=RunContext("c" * 32))
     add = "mutation($n: String!) { addAlbum(input: [{name: $n}]) { album { id } } }"
     for name in ("at noon", "at one", "at one"):

@@ -1,4 +1,4 @@
-"""A node's app side on a folder of its own, and a tiny app to put into it."""
+"""The part of a node that runs apps, on a temporary folder, and a tiny app to install."""
 
 from __future__ import annotations
 

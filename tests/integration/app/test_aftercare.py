@@ -1,4 +1,4 @@
-"""What is seen to by itself: upgrades that stopped half-way, ports that appear, archives that nobody needs."""
+"""What the node corrects automatically: upgrades that stopped half-way, ports that appear, archives that are no longer needed."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ async def test_a_port_that_appears_is_there_for_an_app_that_was_started_before(t
 
         await until(heard)
         after = {status.name: status.pid for status in await platform.apps.list()}
-        assert after["other"] == before["other"], "nobody else is started anew"
+        assert after["other"] == before["other"], "no other app is restarted"
 
 
 async def test_archives_that_no_app_needs_are_deleted(tmp_path, make_app):

@@ -1,4 +1,4 @@
-"""Environments on the disk: complete or not there."""
+"""Environments on the disk are complete or absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An app's door: who asks is known by the socket, what is asked is handed on, and errors come out as the SDK reads them."""
+"""An app's gateway: the socket identifies the caller, requests are passed on, and errors have the form that the SDK reads."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ async def test_a_refusal_comes_with_code_and_message(door):
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"arguments": {}}', b'{"args": []}', b"\xff", b"[" * 100_000])
-async def test_a_body_that_is_none_is_refused(door, body):
+async def test_a_malformed_body_is_refused(door, body):
     client, _ = door
     async with client.post("/call/a/b", data=body) as answer:
         assert answer.status == 400 and (await answer.json())["error"]["code"] == "REJECTED"
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon", "99999"])
-async def test_a_time_that_is_none_is_refused(door, seconds):
+async def test_an_invalid_timeout_is_refused(door, seconds):
     client, _ = door
     async with client.post("/call/a/b", json={}, headers={"Pcloud-Timeout": seconds}) as answer:
         assert answer.status == 400

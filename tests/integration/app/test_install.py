@@ -160,7 +160,7 @@ async def test_what_can_not_be_installed_is_refused_before_anything_changes(plat
     before = await platform.store.last_sequence()
 
     async def never(grants):
-        raise AssertionError("nobody is asked about an app that can't be installed")
+        raise AssertionError("the owner is not asked about an app that can't be installed")
 
     with pytest.raises(Rejected, match=words):
         await platform.apps.install(make_app(more, **files), approve=never)
@@ -227,8 +227,8 @@ async def test_an_init_action_is_the_same_run_until_the_app_is_removed(platform,
     await platform.apps.install(archive, approve=approve_all)
     await platform.apps.remove("tiny")
     await platform.apps.install(archive, approve=approve_all)
-    first, again, anew = platform.recorder.tokens
-    assert first == again != anew
+    first, again, later = platform.recorder.tokens
+    assert first == again != later
 
 
 async def test_an_init_action_that_is_refused_fails_the_installation(platform, make_app):
@@ -321,7 +321,7 @@ async def test_a_removal_that_was_killed_is_finished_at_the_next_start(tmp_path,
 
 
 async def test_what_can_not_be_gone_on_with_at_the_start_is_tried_again(tmp_path, make_app, monkeypatch):
-    """Whatever it is that goes wrong, an error of core's own too: nobody else would start the app."""
+    """Whatever goes wrong, an error of core's own too: no other task would start the app."""
     monkeypatch.setattr("core.apps.process.local.FIRST_PAUSE", 0.01)
     async with open_platform(tmp_path / "node") as platform:
         await platform.apps.install(make_app(), approve=approve_all)
@@ -421,4 +421,4 @@ async def test_what_a_removed_app_left_is_forgotten_later_also_across_a_restart(
         await platform.apps.install(archive, approve=approve_all)
         assert await platform.graph.fetch(Select("tiny/Note", ("id",))) == []
         with pytest.raises(NotFound):
-            await platform.apps.remove("nobody", forget=True)
+            await platform.apps.remove("missing", forget=True)

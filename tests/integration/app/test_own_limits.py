@@ -1,4 +1,4 @@
-"""The owner's word on how much of the machine an app may use."""
+"""The owner's limits on how much of the machine an app may use."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def test_a_limit_that_no_app_could_have_is_refused(platform, make_app, cha
     with pytest.raises(Rejected, match=why):
         await platform.apps.set_limits("tiny", changes)
     with pytest.raises(NotFound):
-        await platform.apps.set_limits("nobody", {"processes": 2})
+        await platform.apps.set_limits("missing", {"processes": 2})
 
 
 FILL = """

@@ -1,4 +1,4 @@
-"""An app stands still and goes on; a grant is withdrawn and given again."""
+"""An app is paused and resumed; a grant is withdrawn and given again."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ async def test_withdrawing_what_it_needs_pauses_an_app_and_giving_it_again_resum
     )
     noted = platform.recorder.noted()
     assert "disconnect app:tiny" in noted and "disconnect person:owner tiny" in noted, "its connections are cut"
-    assert "disconnect app:other" not in noted and "disconnect person:owner" not in noted, "nobody else's are"
+    assert "disconnect app:other" not in noted and "disconnect person:owner" not in noted, "other connections stay"
     with pytest.raises(Forbidden, match="stays paused"):
         await platform.apps.resume("tiny")
     app = await platform.apps.set_grant("tiny", WEB, True)
     assert (app.state, app.error) == (AppState.RUNNING, "")
 
 
-async def test_withdrawing_what_it_can_do_without_leaves_it_running_anew(platform, make_app):
+async def test_withdrawing_an_optional_grant_restarts_it(platform, make_app):
     await platform.apps.install(make_app(ASKS), approve=approve_all)
     [before] = await platform.apps.list()
     app = await platform.apps.set_grant("tiny", MAIL, False)
@@ -77,7 +77,7 @@ async def test_withdrawing_what_it_can_do_without_leaves_it_running_anew(platfor
 async def test_only_an_apps_own_grants_can_be_decided(platform, make_app):
     await platform.apps.install(make_app(ASKS), approve=approve_all)
     await platform.apps.install(make_app(name="other"), approve=approve_all)
-    for name, grant in (("other", WEB), ("tiny", "nonsense"), ("nobody", WEB)):
+    for name, grant in (("other", WEB), ("tiny", "nonsense"), ("missing", WEB)):
         with pytest.raises(NotFound):
             await platform.apps.set_grant(name, grant, False)
 

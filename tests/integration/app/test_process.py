@@ -1,4 +1,4 @@
-"""Real processes: what they are given, what becomes of what they say, and that nothing of them is left."""
+"""Real processes: their environment, their output, and that nothing of them is left."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def test_a_killed_process_is_started_again(supervise):
     assert supervisor.pid != first and supervisor.failures == 1
 
 
-async def test_one_that_never_stays_up_is_told_with_its_last_words(supervise):
+async def test_a_process_that_never_stays_up_is_reported_with_its_last_words(supervise):
     # Long enough for Python to start and fail on a busy machine; it fails often enough long before `start`.
     quick = Supervision(back_off=0.01, longest_back_off=0.05, settle=5.0, start=60.0, stop=1.0)
     supervisor = supervise("raise SystemExit('no camera found')", quick)
@@ -89,7 +89,7 @@ async def test_one_that_never_stays_up_is_told_with_its_last_words(supervise):
         await supervisor.settled()
 
 
-async def test_a_command_that_is_not_there_is_told(supervise, tmp_path):
+async def test_a_missing_command_is_reported(supervise, tmp_path):
     log = AppLog(tmp_path / "other.log", limit=10_000, longest=1000)
     start = lambda: Start(("no-such-program",), {"PATH": "/usr/bin"}, tmp_path)  # noqa: E731
     supervisor = Supervisor("tiny", start, log, FAST, lambda: None)

@@ -1,4 +1,4 @@
-"""Another version in an app's place and back, on the real log and with real processes."""
+"""An app is upgraded and rolled back, on the real log and with real processes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def fields(platform) -> set[str]:
 
 
 async def never(grants):
-    assert grants == [], "nobody is asked again for what is decided"
+    assert grants == [], "the owner is not asked again about decided grants"
     return {}
 
 
@@ -126,7 +126,7 @@ def with_more(kind: str) -> str:
 
 
 async def test_what_a_removed_app_left_is_not_made_into_something_else(platform, versions):
-    """The data is kept, so the version that is installed next is held to the schemas that it was stored by."""
+    """The data is kept, so the next version is checked against the schemas under which the data was stored."""
     await platform.apps.install(versions("1.0.0"), approve=approve_all)
     await platform.apps.install(versions("1.1.0", schema=with_more("Int")), approve=approve_all)
     await platform.apps.rollback("tiny")
@@ -267,11 +267,11 @@ async def test_a_reviewed_archive_is_kept_aside_and_a_few_at_most(platform, make
 async def test_what_is_missing_is_named_with_the_bundled_app_that_has_it(tmp_path, make_app):
     make_app("provides: [object-storage]\nactions: [{name: get}]\n", name="store")
     async with open_platform(tmp_path / "node", bundled=tmp_path / "sources") as platform:
-        needy = make_app("uses: [{call: role:object-storage/get}, {read: nobody/Thing}]\n", name="needy")
+        needy = make_app("uses: [{call: role:object-storage/get}, {read: missing/Thing}]\n", name="needy")
         shown = (await platform.apps.review(needy)).as_dict()
         assert shown["needed"] == ["store"] and shown["missing"] == [
             "an app that provides the role object-storage (the app store, which comes with PCloud, has it)",
-            "the type nobody/Thing",
+            "the type missing/Thing",
         ]
         with pytest.raises(Rejected, match="needs what is not installed: an app that provides"):
             await platform.apps.install(needy, approve=never)

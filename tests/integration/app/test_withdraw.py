@@ -1,4 +1,4 @@
-"""A withdrawn grant on a whole node: the view is another one at once, and who was looking through it is cut off."""
+"""A withdrawn grant on a whole node: the view changes at once, and its subscribers are cut off."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_a_withdrawn_grant_changes_the_view_and_cuts_who_looks_through_it(
             last = [message async for message in cut]
         assert cut.closed and not any("next" in str(message.data) for message in last)
         await kept.send_json({"type": "ping"})
-        assert (await kept.receive_json())["type"] == "pong", "nobody else is cut off"
+        assert (await kept.receive_json())["type"] == "pong", "others are not cut off"
         with pytest.raises(PCloudError, match="queryNote"):
             node.graphql(QUERY, app="reader")
         assert node.graphql(QUERY, app="other") == {"queryNote": []}
@@ -81,7 +81,7 @@ def test_the_command_line_shows_an_app_its_grants_and_its_steps(node: NodeProces
     assert "approved: see all notes that notes keeps" in node.cli("app", "show", "reader").stdout
     for words, code in (
         (("rollback", "reader", "--yes"), 4), (("upgrade", str(node.data), "--yes"), 2), (("revoke", "reader", "zzz"), 3),
-        (("pause", "nobody"), 3), (("grants", "nobody"), 3),
+        (("pause", "missing"), 3), (("grants", "missing"), 3),
     ):  # fmt: skip
         assert node.cli("app", *words, check=False).returncode == code, words
     node.cli("app", "pause", "reader")

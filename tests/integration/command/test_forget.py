@@ -1,4 +1,4 @@
-"""Forgetting on a real log: what is forgotten is nowhere any more, and every view comes to the same as if it had never been purged."""
+"""Forgetting on a real log: forgotten data is gone everywhere, and every view arrives at the same state as without a purge."""
 
 from __future__ import annotations
 
@@ -171,11 +171,11 @@ async def test_whom_a_forgotten_one_took_stays_free(cloud: Cloud, tmp_path: Path
 
 
 class Death(BaseException):
-    """Not caught by anything."""
+    """Not caught by any handler."""
 
 
 class Dying(Erasure):
-    """A node that dies where it was to purge."""
+    """A node that dies just before it purges."""
 
     async def purge(self, ref: Ref, below: int) -> int:
         raise Death
@@ -193,7 +193,7 @@ class DyingLog:
 
 
 async def interrupted(cloud: Cloud, refs: Sequence[Ref]) -> None:
-    """Get as far as to have `forgotten` on the log and nothing purged."""
+    """Run until `forgotten` is on the log and nothing is purged."""
     commands = cloud.commands_on(DyingLog(cloud.store, Dying(cloud.store._connection)))  # pyright: ignore[reportPrivateUsage]
     with pytest.raises(Death):
         await commands.forget("owner", refs)
@@ -250,7 +250,7 @@ async def test_one_that_came_again_meanwhile_is_not_forgotten_by_finishing(cloud
 
 
 async def test_what_was_only_noted_is_left_alone(cloud: Cloud) -> None:
-    """Its writer may be at it on another node right now."""
+    """Its writer may be working on it on another node right now."""
     await cloud.commands.write("owner", [image("i")])
     await cloud.store.erasure.begin("note", [ref("i")])
     await cloud.commands.finish_forgetting()
@@ -310,7 +310,7 @@ async def test_a_view_that_read_only_a_part_before_the_purge_comes_to_the_same(
     await assert_a_refold_is_equal(cloud, tmp_path)
 
 
-async def test_a_search_index_made_anew_finds_the_same(cloud: Cloud, tmp_path: Path) -> None:
+async def test_a_rebuilt_search_index_finds_the_same(cloud: Cloud, tmp_path: Path) -> None:
     await cloud.commands.write("owner", [image("i"), image("j"), segment("s", "i")])
     await cloud.commands.forget("owner", [ref("i")])
     await cloud.search_loop.wait_for(await cloud.last())

@@ -1,4 +1,4 @@
-"""`pcloud app dev`: shows what happens, starts a changed app anew, and leaves nothing behind."""
+"""`pcloud app dev`: shows what happens, restarts a changed app, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Development:
             self.records.put(json.loads(line))
 
     def wait_for(self, kind: str, fits: Callable[[Record], bool] = lambda _: True) -> Record:
-        """The next record of a kind that fits; earlier ones of other kinds are passed over."""
+        """Return the next record of a matching kind; earlier ones of other kinds are skipped."""
         while True:
             try:
                 record = self.records.get(timeout=SECONDS)
@@ -88,7 +88,7 @@ def test_a_change_is_run_at_once_and_what_happens_is_shown(node: NodeProcess, fo
     assert node.json("app", "list", "--json") == []
 
 
-def test_a_mistake_is_told_and_the_next_change_mends_it(node: NodeProcess, folder: Path) -> None:
+def test_a_mistake_is_shown_and_the_next_change_mends_it(node: NodeProcess, folder: Path) -> None:
     with development(folder, "--data", str(node.data), "--keep") as dev:
         dev.wait_for("ready")
         manifest = folder / "app.yaml"
@@ -128,7 +128,7 @@ def test_a_node_that_is_still_coming_goes_with_it(folder: Path) -> None:
         assert psutil.wait_procs([node], timeout=SECONDS)[1] == [] and not data.parent.exists()
 
 
-def test_a_node_that_ended_is_told_without_the_folder_that_goes(folder: Path, tmp_path: Path) -> None:
+def test_an_ended_node_is_reported_without_its_temporary_folder(folder: Path, tmp_path: Path) -> None:
     with (tmp_path / "said").open("w") as said, development(folder, stderr=said) as dev:
         data = dev.wait_for("node")["data"]
         dev.wait_for("ready")

@@ -59,11 +59,11 @@ def test_waiting_for_events_that_do_not_come_says_what_came(cloud: Cloud, ink: s
     with pytest.raises(AssertionError, match="of 999 events of ink-blots/Note"):
         cloud.events("ink-blots/Note", 999, seconds=0.3)
     with pytest.raises(NotFound):
-        cloud.log("nobody")
+        cloud.log("missing")
 
 
 def test_the_testing_module_imports_nothing_of_the_node() -> None:
-    """In a process of its own, where nothing else has imported it."""
+    """In a separate process, which has imported nothing else."""
     code = (
         "import sys, pcloud.testing\n"
         "print([name for name in sys.modules if name.partition('.')[0] in ('core', 'eventstore', 'projections')])"

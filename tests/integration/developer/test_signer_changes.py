@@ -1,4 +1,4 @@
-"""An upgrade that another key has signed, or none, is said to be so where the owner decides."""
+"""If another key has signed an upgrade, or no key, the owner is warned when deciding."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def test_an_archive_that_was_changed_after_it_was_signed_is_refused(node: NodePr
     content[4] ^= 1  # the gzip header's time: still a good archive, but another one
     archive.write_bytes(content)
     refused = node.cli("app", "install", str(archive), "--yes", check=False)
-    assert refused.returncode == 2 and "signature does not hold" in " ".join(refused.stderr.split())
+    assert refused.returncode == 2 and "signature is not valid" in " ".join(refused.stderr.split())
     assert node.json("app", "list", "--json") == []

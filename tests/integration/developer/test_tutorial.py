@@ -21,7 +21,7 @@ def commands(page: str) -> list[list[str]]:
 
 
 def follow(steps: list[list[str]], folder: Path, **more: str) -> list[str]:
-    """Run the commands in order; what each has said. `cd` is for those behind it."""
+    """Run the commands in order; return the output of each. `cd` applies to those after it."""
     environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", **more}
     said = list[str]()
     for words in steps:
@@ -57,7 +57,7 @@ def test_signing_as_the_page_says(tmp_path: Path) -> None:
     key = home / ".ssh" / "id_ed25519"
     subprocess.run(["ssh-keygen", "-q", "-N", "", "-t", "ed25519", "-f", key], check=True, timeout=60)
     words = [[word.replace("~", str(home)) for word in step] for step in steps]
-    # A key without a password, since nobody is there to type one; and each tool signs what `pack` has made.
+    # A key without a password, since it can't be typed here; and each tool signs what `pack` has made.
     words = [[*step, "-W"] if step[:2] == ["minisign", "-G"] else step for step in words]
     pack = ["pcloud", "app", "pack", "word-counter"]
     steps = [one for step in words for one in ([pack, step] if step[0] != "pcloud" and "-G" not in step else [step])]

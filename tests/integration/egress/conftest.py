@@ -1,4 +1,4 @@
-"""Programs in real sandboxes with doors to a world outside."""
+"""Programs in real sandboxes with access to hosts outside."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["imprison", "machine"]
 
 
 class Traveller:
-    """A program that may reach what `grants` say now."""
+    """A program that may reach what the current `grants` allow."""
 
     def __init__(self, world: World, targets: tuple[str, ...]) -> None:
         self.egress: Egress = world.egress

@@ -38,7 +38,7 @@ async def test_a_named_host_is_reached_over_tls_that_the_app_checks_itself(world
 
 
 async def post_office(reader, writer):
-    """As much of SMTP as takes a letter (RFC 5321)."""
+    """As much of SMTP as is needed to accept a letter (RFC 5321)."""
     writer.write(b"220 smtp.example.test ready\r\n")
     while line := await reader.readline():
         word = line[:4].upper()
@@ -63,7 +63,7 @@ def send(port):
 
 
 async def test_mail_is_sent_over_tls_on_the_port_that_mail_has(world, travel, tmp_path):
-    """Port 465 is one that only an administrator of a network may open; the doors to it are there all the same."""
+    """Only an administrator of a network may open port 465; the listeners for it exist anyway."""
     world.names = {"smtp.example.test": [[PUBLIC]]}
     await world.serve(post_office, port=465, tls=certificates(tmp_path, "smtp.example.test"))
     one = await travel("smtp.example.test:465")
@@ -119,7 +119,7 @@ async def test_what_passed_is_counted_and_written_down(world, travel):
     assert record["what"] == "2 connections, 10 bytes sent, 10 received" and record["outcome"] == "OK"
 
 
-async def test_a_host_that_does_not_answer_ends_the_connection_with_the_reason_in_the_audit(world, travel):
+async def test_a_silent_host_ends_the_connection_with_the_reason_in_the_audit(world, travel):
     with socket.create_server((PUBLIC, 0)) as closed:
         port = closed.getsockname()[1]
     world.names = {"down.example.test": [[PUBLIC]]}
@@ -180,4 +180,4 @@ async def test_an_app_has_so_many_connections_and_no_more(world, travel, monkeyp
         return sorted(said)
 
     assert await one.do(open_many, port) == ["", "", "x", "x", "x"]
-    assert any("has 3 connections outside already" in why for _, why in world.book.refusals())
+    assert any("has 3 outside connections open already" in why for _, why in world.book.refusals())

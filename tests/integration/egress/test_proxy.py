@@ -19,7 +19,7 @@ BIN = Path(sys.executable).parent
 
 
 async def page(reader, writer):
-    """Answers with the head of the request, as it came."""
+    """Answers with the head of the request, unchanged."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     body = head.encode()
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
@@ -34,7 +34,7 @@ async def secure(world, tmp_path):
 
 
 def fetch(url):
-    """As any Python program does that was not written for PCloud."""
+    """Like any Python program that was not written for PCloud."""
     import ssl
     import urllib.error
     import urllib.request
@@ -121,7 +121,7 @@ def program(language: str) -> str:
 
 
 async def test_node_finds_the_proxy_by_its_environment(world, travel, secure, tmp_path):
-    """`fetch` of Node.js 24, and of 22.21 and later, looks at it where NODE_USE_ENV_PROXY is set, which core does."""
+    """`fetch` of Node.js 24, and of 22.21 and later, uses it if NODE_USE_ENV_PROXY is set, as core does."""
     one = await travel("*.example.test:" + str(secure), processes=64, memory=2**30)
     code = trust(one, tmp_path)
     (code / "ask.mjs").write_text(program("js"))
@@ -141,7 +141,7 @@ async def test_node_finds_the_proxy_by_its_environment(world, travel, secure, tm
 
 
 async def test_go_finds_the_proxy_by_its_environment(world, travel, secure, tmp_path):
-    """Its http.DefaultTransport looks at it always."""
+    """Its http.DefaultTransport always uses it."""
     one = await travel("*.example.test:" + str(secure), f"api.example.test:{secure}", processes=64, memory=2**30)
     code = trust(one, tmp_path)
     (tmp_path / "ask.go").write_text(program("go"))

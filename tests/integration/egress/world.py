@@ -31,7 +31,7 @@ Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 class Book:
-    """Stands in for the audit log: what it was given."""
+    """Stands in for the audit log: keeps the records."""
 
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
@@ -45,7 +45,7 @@ class Book:
         self.records.append(dict(record))
 
     def refusals(self) -> list[tuple[str, str]]:
-        """Target and reason of each."""
+        """Return target and reason of each."""
         return [(record["target"], record["what"]) for record in self.records if record["outcome"] != "OK"]
 
 
@@ -74,7 +74,7 @@ class World:
     async def serve(
         self, handle: Handle, address: str = PUBLIC, port: int = 0, tls: ssl.SSLContext | None = None
     ) -> int:
-        """A real server; its port."""
+        """Start a real server; return its port."""
 
         async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             self.heard.append(address)

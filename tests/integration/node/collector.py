@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector for tests: takes OTLP over HTTP as protobuf and keeps every span."""
+"""An OpenTelemetry collector for tests: accepts OTLP over HTTP as protobuf and keeps every span."""
 
 from __future__ import annotations
 

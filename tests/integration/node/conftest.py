@@ -39,7 +39,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[No
         client = s3_client(s3)
         for name in ("cat.jpg", "coffee.jpg"):
             client.upload_file(str(photos / name), s3["bucket"], name)
-        client.put_object(Bucket=s3["bucket"], Key="broken.jpg", Body=b"\xff\xd8\xff\xe0 this is no picture")
+        client.put_object(Bucket=s3["bucket"], Key="broken.jpg", Body=b"\xff\xd8\xff\xe0 not a real picture")
         wait_until(lambda: node.graphql(COUNT)["aggregateImageImporter_Image"]["count"] == 2, what="two images")
         wait_until(lambda: node.status()["runs"]["FAILED"] == 1, what="the broken file's failed run")
         yield node

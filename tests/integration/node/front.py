@@ -1,4 +1,4 @@
-"""The node's front on a real port, before an app's web server that tells what reached it; the API behind it only says who asks."""
+"""The node's front on a real port, before an app's web server that reports what reached it; the API behind it only reports the caller."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ DEVICES = {"device_right": Caller("device", "d1", scopes=frozenset({"manage"}))}
 
 
 class TellingApi:
-    """Answers with the caller that the front made out."""
+    """Answers with the caller that the front determined."""
 
     async def http(self, request: web.Request, caller: Caller) -> web.StreamResponse:
         return web.json_response({"kind": caller.kind, "name": caller.name, "through": caller.through})
 
 
 class OneApp:
-    """The app `photos` at `address`; the app `asleep` is installed and not there."""
+    """The app `photos` at `address`; the app `asleep` is installed but does not run."""
 
     def __init__(self, address: tuple[str, int], nowhere: tuple[str, int]):
         self.addresses = {"photos": address, "asleep": nowhere}
@@ -60,8 +60,9 @@ class OneApp:
 
 
 class FrontDoor:
-    """`port`: of the front. `app`: the port of the app `photos` itself. `session`: of the browser that is signed in. `first_chunk`: set
-    when the app has seen the beginning of an upload. `visits`: who visits the app now."""
+    """`port`: of the front. `app`: the port of the app `photos` itself. `session`: of the browser that is signed in.
+    `first_chunk`: set when the app has received the beginning of an upload. `visits`: the current visitors of the
+    app."""
 
     def __init__(
         self,
@@ -112,7 +113,7 @@ class FrontDoor:
         headers: dict[str, str] | None = None,
         **more: Any,
     ) -> Any:
-        """A request as a browser makes it that may be signed in at that host; redirects are not followed."""
+        """A request as a browser makes it, signed in at that host or not; redirects are not followed."""
         sent = self.headers(app, signed_in, headers or {})
         url = f"http://127.0.0.1:{self.port}{path}"
         return self.client.request(method, url, headers=sent, allow_redirects=False, **more)
@@ -176,7 +177,7 @@ def telling_app(first_chunk: asyncio.Event) -> web.Application:
         return socket
 
     async def said(request: web.Request) -> web.StreamResponse:
-        """What the query says: a page's text, its type and its headers."""
+        """Return what the query asks for: a page's text, its type and its headers."""
         response = web.Response(text=request.query["text"], content_type=request.query.get("type", "text/html"))
         response.headers.extend(json.loads(request.query.get("headers", "{}")))
         return response
@@ -203,7 +204,7 @@ def built_page(folder: Path) -> BuiltPage:
 
 
 def telling_admin() -> web.Application:
-    """Administration that only tells what it was asked."""
+    """An administration that only reports the requests it received."""
 
     async def told(request: web.Request) -> web.StreamResponse:
         return web.json_response({"admin": request.path_qs, "bytes": len(await request.read())})
@@ -242,7 +243,7 @@ async def open_front() -> AsyncIterator[FrontDoor]:
         return Caller("person", "owner") if verify_owner(directory, token) else DEVICES.get(token)
 
     async with served(web.Application()) as nowhere:
-        pass  # its port is free again, and nobody listens there
+        pass  # its port is free again, without a listener
     sign_in = SignIn(sessions, statements, Domains("localhost"), is_owner)
     api: Any = TellingApi()
     visits = Visits()

@@ -1,4 +1,4 @@
-"""A program in a terminal of its own, for those that behave otherwise in one."""
+"""Runs a program in a terminal of its own, for programs that behave differently in one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["shown_in_a_terminal"]
 def shown_in_a_terminal(
     words: Sequence[str], *, until: str, environment: Mapping[str, str], seconds: float = 20
 ) -> str:
-    """What the program shows until `until` has come or it has ended; then it is ended."""
+    """Return the program's output until `until` has come or it has ended; then end it."""
     controller, terminal = pty.openpty()
     process = subprocess.Popen(
         words, stdin=terminal, stdout=terminal, stderr=terminal, env=dict(environment), start_new_session=True

@@ -1,4 +1,4 @@
-"""An answer in one write says what any answer says, and every answer says what keeps it to its origin."""
+"""An answer in one write has the same headers as any answer, and every answer has those that keep it to its origin."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Sent:
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    """Answers by `answer`; at /plain as aiohttp would; at /large until the client has taken it."""
+    """Answers with `answer`; at /plain as aiohttp would; at /large until the client has read it."""
     Sent.done = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -57,7 +57,7 @@ async def port() -> AsyncIterator[int]:
 
 
 async def raw(port: int, sent: bytes) -> bytes:
-    """All that comes back until the server closes the connection."""
+    """Return everything received until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
     answered = await asyncio.wait_for(reader.read(), 20)

@@ -42,20 +42,20 @@ def test_a_run_is_listed_with_what_it_is_about(cloud: NodeProcess) -> None:
     ("words", "code"),
     [
         (["graph", "query", "{ nonsense }"], 2),
-        (["graph", "history", "nobody/Type/x"], 2),
+        (["graph", "history", "missing/Type/x"], 2),
         (["runs", "retry", "zzz"], 3),
-        (["runs", "--app", "nobody"], 3),
-        (["runs", "--app", "nobody", "--state", "done", "--json"], 3),
-        (["audit", "--app", "nobody"], 3),
-        (["app", "logs", "nobody"], 3),
+        (["runs", "--app", "missing"], 3),
+        (["runs", "--app", "missing", "--state", "done", "--json"], 3),
+        (["audit", "--app", "missing"], 3),
+        (["app", "logs", "missing"], 3),
         (["app", "logs", "../../x"], 3),
-        (["app", "remove", "nobody", "--yes"], 3),
-        (["device", "revoke", "nobody"], 3),
+        (["app", "remove", "missing", "--yes"], 3),
+        (["device", "revoke", "missing"], 3),
         (["device", "revoke", "a/b?c"], 2),
-        (["call", "nobody/action"], 3),
+        (["call", "missing/action"], 3),
         (["call", "object-store/usage", "bucket"], 2),
         (["call", "object-store/usage", "nonsense=1"], 2),
-        (["replay", "nobody/trigger"], 3),
+        (["replay", "missing/trigger"], 3),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -75,7 +75,7 @@ def test_a_query_and_a_call_print_json(cloud: NodeProcess) -> None:
     assert json.dumps(usage).startswith("{")
 
 
-def test_the_life_of_an_entity_is_told(cloud: NodeProcess) -> None:
+def test_the_history_of_an_entity_is_shown(cloud: NodeProcess) -> None:
     id = cloud.graphql("{ queryImageImporter_Image { id } }")["queryImageImporter_Image"][0]["id"]
     assert "created by image-importer" in cloud.cli("graph", "history", f"image-importer/Image/{id}").stdout
     entries = cloud.json("graph", "history", f"image-importer/Image/{id}", "--json")
@@ -89,7 +89,7 @@ def test_the_schema_is_printed_as_the_owner_and_as_an_app_sees_it(cloud: NodePro
     assert "__schema" in cloud.json("graph", "schema", "--json")
 
 
-def test_installing_asks_for_each_grant_and_says_how_to_go_on_where_nobody_answers(cloud: NodeProcess) -> None:
+def test_installing_asks_for_each_grant_and_needs_an_answer(cloud: NodeProcess) -> None:
     result = cloud.cli("app", "install", str(ROOT / "apps" / "photos"), check=False)
     assert result.returncode == 2 and "allow?" in result.stderr and "--yes" in result.stderr
     assert "photos" not in {app["name"] for app in cloud.json("app", "list", "--json")}

@@ -1,4 +1,4 @@
-"""Who reaches the console, what it serves, and what of the administration it offers."""
+"""Access to the console, what it serves, and which parts of the administration it offers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.integration.node.front import FrontDoor
 
 
 def own_page(front: FrontDoor) -> dict[str, str]:
-    """What a browser sends with a request of the console's own page."""
+    """The headers that a browser sends with a request of the console's own page."""
     return {"Origin": f"http://{front.host('console')}", "Sec-Fetch-Site": "same-origin"}
 
 
@@ -34,7 +34,7 @@ async def test_a_browser_without_a_session_signs_in_and_comes_back_to_the_same_p
         assert f"{front.statements.cookie}=" in answer.headers["Set-Cookie"]
 
 
-async def test_a_session_of_another_origin_of_the_cloud_is_none_of_the_consoles(front: FrontDoor) -> None:
+async def test_the_console_refuses_a_session_of_another_origin(front: FrontDoor) -> None:
     for app in ("", "photos"):
         cookie = {"Cookie": front.cookie(app)}
         async with front.request("/api/apps", app="console", signed_in=False, headers=cookie) as answer:

@@ -1,4 +1,4 @@
-"""Devices and secrets: what a device gets works until it is revoked, and no secret is ever in the log."""
+"""Devices and secrets: a device's credentials work until it is revoked, and a secret is never in the log."""
 
 from __future__ import annotations
 

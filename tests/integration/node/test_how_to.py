@@ -1,4 +1,4 @@
-"""The how-to pages, followed to the letter on a real node: every command of theirs does what the page says."""
+"""The how-to pages, followed to the letter on a real node: each of their commands does what the page says."""
 
 from __future__ import annotations
 

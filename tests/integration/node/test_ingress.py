@@ -1,4 +1,4 @@
-"""Between browser and app: what core adds, what it takes out, whom it refuses, and that it only passes bytes on."""
+"""Between browser and app: what core adds, what it removes, which requests it refuses, and that it only passes bytes on."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def test_the_app_learns_the_address_that_the_browser_used(front: FrontDoor
 async def test_a_host_that_is_not_ours_is_refused(front: FrontDoor, host: str) -> None:
     async with front.request("/", headers={"Host": host, "Authorization": f"Bearer {TOKEN}"}) as answer:
         assert answer.status == 400
-        assert "no address of this cloud" in (await answer.json())["errors"][0]["message"]
+        assert "is not an address of this cloud" in (await answer.json())["errors"][0]["message"]
 
 
 @pytest.mark.parametrize("app", ["", "photos"])
@@ -144,8 +144,8 @@ async def test_half_an_answer_does_not_look_like_a_whole_one(front: FrontDoor) -
 
 
 async def test_an_app_that_is_not_there_is_named(front: FrontDoor) -> None:
-    async with front.request("/", app="nobody") as answer:
-        assert answer.status == 404 and "nobody" in (await answer.json())["errors"][0]["message"]
+    async with front.request("/", app="missing") as answer:
+        assert answer.status == 404 and "missing" in (await answer.json())["errors"][0]["message"]
 
 
 async def test_the_front_page_lists_apps_as_text(front: FrontDoor) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus reads from a node, with which credentials, and what those open besides: nothing."""
+"""What Prometheus reads from a node, with which credentials, and that those open nothing else."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def value(read: dict[Sample, float], name: str, **labels: str) -> float:
     return read[name, tuple(sorted(labels.items()))]
 
 
-def test_nobody_reads_metrics_without_credentials(cloud: NodeProcess) -> None:
+def test_metrics_need_credentials(cloud: NodeProcess) -> None:
     for token in ("", "metrics_wrong", "owner_wrong"):
         answer = get(f"{cloud.address}/metrics", token)
         assert answer.status == 401
@@ -127,7 +127,7 @@ def test_the_metrics_are_what_happened(cloud: NodeProcess, watcher: dict[str, st
     assert value(after, "pcloud_append_seconds_sum") > value(before, "pcloud_append_seconds_sum")
 
 
-def test_a_views_lag_is_told_and_goes(cloud: NodeProcess, watcher: dict[str, str]) -> None:
+def test_a_views_lag_is_reported_until_it_ends(cloud: NodeProcess, watcher: dict[str, str]) -> None:
     def lags() -> list[float]:
         read = samples(get(watcher["metrics"], watcher["token"]).text)
         return [value(read, "pcloud_view_lag_events", view=view) for view in ("graph", "search", "runs")]

@@ -1,4 +1,4 @@
-"""A program that PCloud needs and that is not there: one clear sentence, an exit code that is not 0, nothing damaged."""
+"""If a program that PCloud needs is missing: one clear sentence, an exit code that is not 0, nothing damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node whose graph is on a Neo4j server: the same answers, and what goes on while the server is away."""
+"""A node whose graph is on a Neo4j server: the same answers, and what continues while the server is away."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AT_ONCE = 2.0  # seconds
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Neo4jServer]:
-    """One of this file's own: it is killed."""
+    """A server for this file alone, because it is killed."""
     server = Neo4jServer(tmp_path_factory.mktemp("neo4j"))
     server.start()
     yield server

@@ -73,7 +73,7 @@ async def test_core_has_a_page_on_each_apps_origin(front: FrontDoor) -> None:
         assert answer.status == 200 and "Photos &amp; &lt;more&gt;" in text and "signed in as the owner" in text
         assert 'action="/_pcloud/signout"' in text and f'href="http://{front.host("console")}/sessions"' in text
         assert "form-action 'self'" in answer.headers["Content-Security-Policy"]
-    async with front.request("/_pcloud/", app="nobody") as answer:
+    async with front.request("/_pcloud/", app="missing") as answer:
         assert answer.status == 404
     async with front.request("/_pcloud/", app="photos", signed_in=False, headers={"Accept": "text/html"}) as answer:
         assert answer.status == 303

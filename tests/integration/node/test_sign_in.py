@@ -1,4 +1,4 @@
-"""Signing a browser in: by a link, by the credential, and onward to an app; never elsewhere."""
+"""Signing a browser in: by a link, by the credential, and on to an app; never elsewhere."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_signing_in_never_leads_elsewhere(front: FrontDoor, target: str, w
 
 
 async def test_another_port_of_this_machine_gets_no_code(front: FrontDoor) -> None:
-    """Whoever listens there could bring the code back under its host's name."""
+    """A program that listens there could bring the code back under its host's name."""
     for host in (f"photos.localhost:{front.port + 1}", "photos.localhost", f"localhost:{front.port + 1}"):
         async with front.request(f"/signin?way=x&next={quote(f'http://{host}/', safe='')}") as answer:
             assert answer.headers["Location"] == "/"

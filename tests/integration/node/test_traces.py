@@ -35,7 +35,7 @@ def collector() -> Iterator[Collector]:
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[NodeProcess]:
-    """A node that sends its traces, with the app of `pcloud app new`, which refuses bad notes and puts others off."""
+    """A node that sends its traces, with the app of `pcloud app new`, which refuses bad notes and postpones others."""
     folder = tmp_path_factory.mktemp("traced")
     app = folder / "word-counter"
     shutil.copytree(ROOT / "core" / "cli" / "templates" / "app", app)
@@ -141,7 +141,7 @@ def test_only_an_operation_of_the_document_names_its_span(node: NodeProcess, col
     wait_until(lambda: collector.named("graphql query B"), what="the span")
 
 
-def test_a_failed_run_is_told_in_its_span_and_in_a_line_of_the_log(node: NodeProcess, collector: Collector) -> None:
+def test_a_failed_run_is_reported_in_its_span_and_in_the_log(node: NodeProcess, collector: Collector) -> None:
     trace = "c" * 32
     ask(node, ADD, {"text": "bad"}, traceparent=f"00-{trace}-{CALLER}-01")
 
@@ -164,7 +164,7 @@ def test_no_span_tells_what_is_in_the_graph(node: NodeProcess, collector: Collec
     assert "a-very-secret-text" not in told and "this note is bad" not in told and node.token not in told
 
 
-def test_a_collector_that_is_away_disturbs_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absent_collector_does_not_disturb_the_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "1")
     with NodeProcess(tmp_path / "node") as process:

@@ -48,7 +48,7 @@ type Book { title: String! @search(by: [exact, term]) pages: Int }
 
 @dataclass
 class Call:
-    """What a handler was given."""
+    """The input of a handler."""
 
     args: dict[str, Any]
     headers: dict[str, str]
@@ -108,7 +108,7 @@ class Installed:
 
 @dataclass
 class Core:
-    """Everything of one node that these tests need. Entering `started` starts it, leaving is its end."""
+    """Everything of one node that these tests need. Entering `started` starts it, leaving stops it."""
 
     server: EmbeddedServer
     store: EventStore
@@ -159,12 +159,12 @@ class Core:
         return app
 
     async def add(self, id: str, kind: str = "upsert", type: str = "Book", **fields: Any) -> int:
-        """Write one entity of the app `shelf`; its event's sequence."""
+        """Write one entity of the app `shelf`; return its event's sequence."""
         change = NodeChange(Ref("shelf", type, id), kind, set=fields)  # type: ignore[arg-type]
         return (await self.commands.write("owner", [change])).sequence
 
     async def run_of(self, state: str, count: int = 1, app: str | None = None) -> list[Run]:
-        """The runs in this state, once there are `count`."""
+        """Return the runs in this state, once there are `count`."""
 
         async def found() -> Any:
             page = await self.runs.list(app=app, state=state)
@@ -186,7 +186,7 @@ async def start_core(
     calls_settings: CallSettings = CALLS,
     quotas: Quotas | None = None,
 ) -> AsyncGenerator[Core]:
-    """A core on a log that runs already; leaving the block cancels all of it at once, like a death."""
+    """A core on a log that runs already; leaving the block cancels all of it at once, like a crash."""
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
         small = await stack.enter_async_context(open_small_views(store, folder / "graph.sqlite"))

@@ -1,4 +1,4 @@
-"""Calls on the real bus: who may, with what, and what happens when the other side is slow, silent or not there."""
+"""Calls on the real bus: permissions, arguments, and what happens if the other side is slow, silent or absent."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ async def test_a_call_reaches_the_action_and_its_answer_comes_back(core: Core) -
     assert len(app.calls[0].headers["Pcloud-Run"]) == 32
 
 
-async def test_without_a_grant_a_call_is_forbidden_at_once_and_reaches_nobody(core: Core) -> None:
+async def test_without_a_grant_a_call_is_forbidden_and_reaches_no_app(core: Core) -> None:
     await core.install(LIBRARY)
     await core.install(READER)
     app = await core.start_app("library", lend=lend)
-    for target in ("library/lend", "role:lending/lend", "library/nothing", "nobody/nothing"):
+    for target in ("library/lend", "role:lending/lend", "library/nothing", "missing/nothing"):
         with pytest.raises(Forbidden):
             await core.calls.call(APP, target, {"book": "b1"})
     with pytest.raises(Forbidden):
@@ -50,7 +50,7 @@ async def test_without_a_grant_a_call_is_forbidden_at_once_and_reaches_nobody(co
     assert app.calls == []
 
 
-async def test_a_grant_for_a_role_reaches_whoever_holds_it(core: Core) -> None:
+async def test_a_grant_for_a_role_reaches_its_holder(core: Core) -> None:
     await core.install(LIBRARY)
     await core.install(READER, granted=(("call", "role:lending/lend"),))
     await core.start_app("library", lend=lend)
@@ -63,7 +63,7 @@ async def test_a_grant_for_a_role_reaches_whoever_holds_it(core: Core) -> None:
     ("target", "args", "error", "named"),
     [
         ("library/nothing", {}, NotFound, "nothing"),
-        ("nobody/lend", {}, NotFound, "nobody"),
+        ("missing/lend", {}, NotFound, "missing"),
         ("role:cooking/lend", {}, NotFound, "cooking"),
         ("library/lend", {}, Rejected, "book: ID! is missing"),
         ("library/lend", {"book": "b1", "colour": 1}, Rejected, "colour is unknown"),

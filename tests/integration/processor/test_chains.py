@@ -1,4 +1,4 @@
-"""What led to a run, back to who began it; all failed runs at once; init actions; what an app leaves behind."""
+"""The causes of a run, back to its beginning; all failed runs at once; init actions; what an app leaves behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def add_as(core: Core, actor: str, id: str, **more: Any) -> None:
 
 
 async def test_the_chain_leads_from_a_run_back_to_the_phone(core: Core) -> None:
-    """A phone's write sets a trigger off, whose handler calls an action, which writes what sets the next trigger off."""
+    """A phone's write starts a trigger, whose handler calls an action, which writes what starts the next trigger."""
 
     async def first(call: Call) -> Any:
         if call.args["book"] == "b1":
@@ -156,7 +156,7 @@ async def test_an_init_action_without_a_grant_fails_at_once(core: Core) -> None:
         await run_init(core)
 
 
-async def test_an_app_whose_runs_have_no_end_is_told_of(core: Core) -> None:
+async def test_an_app_with_endless_runs_is_reported(core: Core) -> None:
     told: list[tuple[str, str]] = []
     core.processor.on_runaway(lambda app, reason: told.append((app, reason)))
 

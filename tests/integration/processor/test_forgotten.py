@@ -1,4 +1,4 @@
-"""What becomes of runs when an entity is forgotten, and of new ones where there is no room."""
+"""What happens to runs if an entity is forgotten, and to new ones if there is no room."""
 
 from __future__ import annotations
 

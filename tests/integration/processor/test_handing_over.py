@@ -1,4 +1,4 @@
-"""Actions that are handed over by durable calls, triggers and init actions, and texts of before that once were."""
+"""Actions that are passed on by durable calls, triggers and init actions, and texts that once meant actions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ AS_TEXT = {"webhook": "action:keeper/told"}
 
 
 class Store:
-    """The app `store`, which notes what it was given, and fails while it is told to."""
+    """The app `store`, which records its calls, and fails as long as it is set to."""
 
     def __init__(self) -> None:
         self.given: list[dict[str, Any]] = []
@@ -106,7 +106,7 @@ async def test_an_init_action_hands_over_also_where_an_older_core_left_its_run(c
 
 
 async def test_a_durable_call_of_before_hands_over_nothing(core: Core) -> None:
-    """What reads like an action there may be anyone's data."""
+    """Text there that reads like an action may be any user's data."""
     store = await start(core)
     for number, args in enumerate((AS_TEXT, {"webhook": "action:store/watch"})):
         job = {

@@ -1,4 +1,4 @@
-"""kill -9 of core in the middle of runs and durable calls: after a restart all of them go on, none is lost."""
+"""kill -9 of core in the middle of runs and durable calls: after a restart all of them continue, none is lost."""
 
 from __future__ import annotations
 

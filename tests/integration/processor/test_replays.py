@@ -1,4 +1,4 @@
-"""Replays: halted, gone on with, given up, replaced; and what the owner sees of them."""
+"""Replays: paused, resumed, cancelled, replaced; and what the owner sees of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEY = "reader/new-books"
 
 
 class Gate:
-    """A handler that lets through as many replayed events as it is told."""
+    """A handler that lets a set number of replayed events pass."""
 
     def __init__(self) -> None:
         self.places = asyncio.Semaphore(0)

@@ -1,4 +1,4 @@
-"""The other side as it really is: an app made with the SDK, in a process of its own, with its own user on the bus."""
+"""The real other side: an app made with the SDK, in a separate process, with its own user on the bus."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ begun = pathlib.Path(os.environ["PCLOUD_DATA"], "begun")
 @app.action
 async def greet(name: str) -> str:
     if not name:
-        raise Rejected("nobody to greet")
+        raise Rejected("a name is missing")
     return f"Hello, {name}"
 
 @app.action
@@ -75,7 +75,7 @@ async def test_an_sdk_app_answers_calls_and_its_errors_keep_their_codes(core: Co
     await core.install(MANIFEST)
     async with process(core, tmp_path):
         await until(lambda: _greeted(core))
-        with pytest.raises(Rejected, match="nobody to greet"):
+        with pytest.raises(Rejected, match="a name is missing"):
             await core.calls.call(OWNER, "reader/greet", {"name": ""})
 
 

@@ -1,4 +1,4 @@
-"""Durable calls: stored before the sender is answered, made until they end, their effects once."""
+"""Durable calls: stored before the sender is answered, made until they end, with their effects once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def test_the_same_key_is_one_run_also_after_the_queue_has_forgotten_it(cor
     ids = [await core.calls.send(OWNER, "keeper/new-object", {"key": "a.jpg"}, key="a/1") for _ in range(3)]
     await core.run_of("DONE")
     ids.append(await core.calls.send(OWNER, "keeper/new-object", {"key": "a.jpg"}, key="a/1"))
-    # What a sender would do that knows nothing of the run's record: put the call into the queue anew.
+    # What a sender would do without knowledge of the run's record: put the call into the queue again.
     from core.work.call import Job, encode_job
 
     job = Job(ids[0], "send", "keeper", "new-object", {"key": "a.jpg"}, "person:owner", created=2e9)
@@ -85,7 +85,7 @@ async def test_a_durable_call_is_tried_again_until_it_succeeds(core: Core, error
 async def test_one_that_fails_for_good_never_stops_the_next_one(core: Core) -> None:
     async def some(call: Call) -> Any:
         if call.args["key"] == "broken":
-            raise Rejected("this is no picture")
+            raise Rejected("this is not a picture")
 
     await core.install(KEEPER)
     await core.start_app("keeper", new_object=some)
@@ -94,7 +94,7 @@ async def test_one_that_fails_for_good_never_stops_the_next_one(core: Core) -> N
     await core.run_of("DONE", 2)
     (failed,) = await core.run_of("FAILED")
     assert failed.error is not None
-    assert failed.error.message == "keeper/new-object: this is no picture"
+    assert failed.error.message == "keeper/new-object: this is not a picture"
 
 
 async def test_a_capability_can_be_sent_to(core: Core) -> None:
@@ -116,7 +116,7 @@ async def test_a_capability_can_be_sent_to(core: Core) -> None:
 
 
 async def _once(batches: Any) -> Any:
-    """The first batch alone."""
+    """Only the first batch."""
     async for batch in batches:
         yield batch
         break
@@ -126,7 +126,7 @@ async def _once(batches: Any) -> Any:
 async def test_effects_happen_once_when_core_dies_between_effect_and_answer(
     server: EmbeddedServer, tmp_path: Path
 ) -> None:
-    """The handler writes, core dies before the answer, and the run is made again: its write finds itself."""
+    """The handler writes, core dies before the answer, and the run is repeated: its write finds the first one."""
     seeds: dict[str, bytes] = {}
     keys: list[str] = []
 

@@ -174,7 +174,7 @@ async def test_a_rejected_run_is_not_tried_again(core: Core) -> None:
     assert (run.attempt, len(app.calls)) == (1, 1)
 
 
-async def test_a_failing_neighbour_holds_nobody_up(core: Core) -> None:
+async def test_a_failing_app_does_not_delay_others(core: Core) -> None:
     async def some(call: Call) -> Any:
         if call.args["book"] == "bad":
             raise Unavailable("not now")
@@ -268,7 +268,7 @@ async def test_order_per_entity_holds_over_retries(core: Core) -> None:
 
 
 async def test_order_per_entity_holds_over_errors_of_core_s_own(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as a view that is late: the event must not be given back, as later ones would overtake it."""
+    """For example a late view: the event must not be given back, as later ones would overtake it."""
     from core.work.processor.trigger import TriggerLoop
 
     monkeypatch.setattr("core.work.processor.trigger.AGAIN", 0.05)
@@ -416,7 +416,7 @@ async def _gone(core: Core, id: str) -> bool:
 
 
 async def test_runs_in_progress_go_on_at_once_after_core_was_killed(server: EmbeddedServer, tmp_path: Path) -> None:
-    """The time for acknowledging is a minute, so that it is not what brings them back."""
+    """The acknowledgement time-out is a minute, so that it is not what brings them back."""
     seeds: dict[str, bytes] = {}
     patient = replace(QUICK, ack_wait=60.0)
 
@@ -484,7 +484,7 @@ async def test_when_runs_cannot_be_recorded_nothing_new_starts(core: Core) -> No
 
 
 async def test_when_the_record_of_runs_is_crowded_the_oldest_that_are_done_go(core: Core) -> None:
-    """They would stay for 90 days, and nothing new be started."""
+    """They would stay for 90 days, and new runs could not start."""
     info = await core.store.js.stream_info("RUNS")
     info.config.max_bytes = 200_000
     await core.store.js.update_stream(info.config)

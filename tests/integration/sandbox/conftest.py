@@ -23,7 +23,7 @@ def machine() -> Machine:
 
 @pytest.fixture
 async def imprison(tmp_path: Path, machine: Machine) -> AsyncIterator[Callable[..., Awaitable[Prisoner]]]:
-    """Start a program in a sandbox of its own. `without`: parts of the machine that are not to be used."""
+    """Start a program in a separate sandbox. `without`: parts of the machine that are not to be used."""
     ports, prisoners = Ports(tmp_path / "apps"), list[Prisoner]()
 
     async def imprison(

@@ -44,8 +44,8 @@ def inside() -> dict[str, Any]:
 
 
 def looked_into() -> dict[str, str]:
-    """What runs in sight and lets the app read its memory or take its sockets. Not the first process: that is bubblewrap's reaper,
-    which has no socket, and nothing in its memory that the app does not know."""
+    """Visible processes that let the app read their memory or take their sockets. Not the first process: that is
+    bubblewrap's reaper, which has no socket, and nothing in its memory that the app does not know."""
     import os
     from pathlib import Path
 
@@ -77,7 +77,7 @@ def breed() -> int:
 
 
 def ask_host() -> str:
-    """What a host outside says that the app knows by its name and the port that mail has."""
+    """The answer of an outside host that the app knows by its name, at the mail port."""
     import socket
 
     with socket.create_connection(("smtp.example.test", 465), timeout=10) as connection:
@@ -93,7 +93,7 @@ async def say_hello(listener: socket.socket, of_app: Open) -> None:
 
 
 def without_a_filter(bubblewrap: str) -> dict[str, Any]:
-    """What becomes of a new user namespace in a sandbox whose system calls are not filtered."""
+    """What happens to a new user namespace in a sandbox whose system calls are not filtered."""
     own = [*namespaces(root=False), "--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
     done = subprocess.run([bubblewrap, *own, "unshare", "--user", "true"], capture_output=True, text=True, timeout=20)
     return {"code": done.returncode, "err": done.stderr}

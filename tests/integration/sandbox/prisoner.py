@@ -1,4 +1,4 @@
-"""A program in a real sandbox that does what a test tells it, and core's side of it."""
+"""A program in a real sandbox that runs a test's functions, and core's side of it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def way_to_python() -> dict[str, str]:
 
 @dataclass
 class Prisoner:
-    """`limits`: what it has hit so far. `over`: why it is to be stopped for good."""
+    """`limits`: those that it has hit so far. `over`: why it has to be stopped for good."""
 
     plan: Plan
     machine: Machine
@@ -85,7 +85,7 @@ class Prisoner:
         return self
 
     async def do(self, action: Callable[..., Any] | str, *args: Any) -> Any:
-        """What a function, which sees nothing but its arguments, returns in there."""
+        """Return the result of a function inside, which sees nothing but its arguments."""
         code = action if isinstance(action, str) else source(action, args)
         reader, writer = await self._connect()
         writer.write(json.dumps(code).encode() + b"\n")
@@ -96,7 +96,7 @@ class Prisoner:
         return said["answer"]
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Once it listens."""
+        """Wait until it listens."""
         from pcloud.errors import Unavailable
 
         async with asyncio.timeout(PATIENCE):

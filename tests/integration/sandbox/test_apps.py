@@ -1,4 +1,4 @@
-"""Apps installed on a node that has sandboxes: what they are given, what holds them, what grants open."""
+"""Apps installed on a node with sandboxes: their environment, their limits, and what grants open."""
 
 from __future__ import annotations
 

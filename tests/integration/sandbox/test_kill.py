@@ -1,4 +1,4 @@
-"""Core is killed; nothing of its apps goes on, and nothing is in the way of its next start."""
+"""Core is killed; none of its apps' processes continue, and its next start is not disturbed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_core_that_is_killed_leaves_no_process_of_its_sandboxes(tmp_path, mach
     assert not any(Path(group).exists() for group in kept["groups"])
 
 
-def test_groups_that_were_made_for_nobody_go_at_the_next_start_and_another_nodes_stay(tmp_path, machine):
+def test_the_next_start_removes_unused_groups_of_this_node_only(tmp_path, machine):
     if machine.cgroups is None:
         return
     mine, others = (machine.cgroups.group(node_id(tmp_path / name), "tiny") for name in ("mine", "others"))

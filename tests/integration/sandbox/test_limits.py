@@ -1,4 +1,4 @@
-"""An app that takes more than it may have hurts itself alone, and core learns of it."""
+"""An app that takes more than it may harms only itself, and core learns of it."""
 
 # What runs within a sandbox imports little and fails on purpose.
 # ruff: noqa: PTH108, PTH123, SIM115
@@ -22,7 +22,7 @@ def often(monkeypatch):
 
 
 def breed():
-    """As many children as it is let have."""
+    """Start as many children as it is allowed."""
     import os
     import time
 
@@ -61,7 +61,7 @@ async def test_without_control_groups_the_apps_own_user_bounds_a_fork_bomb(impri
     assert await other.do("import os\npid = os.fork()\nif pid == 0: os._exit(0)\nanswer = os.waitpid(pid, 0)[1]") == 0
 
 
-async def test_memory_beyond_the_limit_ends_the_app_and_nobody_else(imprison, tmp_path):
+async def test_memory_beyond_the_limit_ends_only_the_app(imprison, tmp_path):
     other = await imprison("other")
     greedy = await imprison("greedy", memory=128 * MIB)
     assert await greedy.do(hold, 64 * MIB) == 64 * MIB
@@ -104,7 +104,7 @@ def fill(count, size):
             file.write(bytes(size))
 
 
-async def test_a_full_quota_is_told_with_the_figures(imprison):
+async def test_a_full_quota_is_reported_with_the_figures(imprison):
     prisoner = await imprison(disk=8 * MIB)
     await prisoner.do(fill, 7, MIB)
     await prisoner.do("answer = 1")
@@ -146,7 +146,7 @@ async def test_files_without_a_name_count_too(imprison):
     await until(lambda: prisoner.over)
 
 
-async def test_no_quota_is_none(imprison):
+async def test_without_a_quota_the_disk_is_unlimited(imprison):
     prisoner = await imprison(disk=0)
     await prisoner.do(fill, 12, MIB)
     await prisoner.do("answer = 1")

@@ -21,7 +21,7 @@ USER = 20001
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """One that the ordinary user owns, where everybody may go."""
+    """A folder that the ordinary user owns, below folders that are open to all users."""
     above = Path(tempfile.mkdtemp(prefix="pcloud-user-"))
     above.chmod(0o755)
     (above / "node").mkdir()
@@ -32,14 +32,13 @@ def folder() -> Iterator[Path]:
 
 
 def closed_folder(place: Path) -> Path | None:
-    """The first folder on the way to `place` that an ordinary user may not enter."""
+    """The first folder on the path to `place` that an ordinary user may not enter."""
     return next((folder for folder in reversed(place.parents) if not folder.stat().st_mode & stat.S_IXOTH), None)
 
 
 def as_user(above: Path, script: list[str]) -> list[str]:
-    """Run Python as the ordinary user, who finds this checkout at `above`/project and Python where it is.
-
-    Where they really are he may not be let in: both may lie in root's own folder, which an open one then covers for him.
+    """Run Python as the ordinary user, with this checkout at `above`/project and Python where it is. The user may not
+    be allowed into their real places: both may lie in root's own folder, which is then covered by an open one.
     """
     project, kept, base = above / "project", above / "python", Path(sys.base_prefix).resolve()
     project.mkdir()

@@ -1,4 +1,4 @@
-"""Ports that apps have for each other."""
+"""Ports that apps publish for each other."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ask(place, text):
 
 @pytest.fixture
 async def echo(imprison, tmp_path):
-    """An app with a port, and what leads to it."""
+    """An app with a port, and the connections to it."""
     port = Ports(tmp_path / "apps").published("echo", "line")
     import os
     import sys
@@ -87,7 +87,7 @@ async def test_much_goes_through_and_half_closed_ends_stay_usable(imprison, echo
     assert got == 200 * len(line)
 
 
-async def test_the_same_number_holds_after_a_start_anew_and_waits_for_the_app(imprison, echo):
+async def test_the_same_number_holds_after_a_restart_and_waits_for_the_app(imprison, echo):
     import os
     import signal
 
@@ -100,7 +100,7 @@ async def test_the_same_number_holds_after_a_start_anew_and_waits_for_the_app(im
             await asyncio.sleep(0.02)
 
 
-async def test_a_port_that_another_program_has_is_told(imprison, tmp_path):
+async def test_a_port_of_another_program_is_reported(imprison, tmp_path):
     port = Ports(tmp_path / "apps").published("echo", "line")
     with (
         socket.create_server(port[1:]),
@@ -132,7 +132,7 @@ def test_a_number_from_before_addresses_is_kept(tmp_path):
     assert port.port == 17000 and port.address.startswith("127.") and port.address != "127.0.0.1"
 
 
-def test_a_file_of_ports_that_is_none_is_told(tmp_path):
+def test_a_damaged_file_of_ports_is_reported(tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "ports.json").write_text("{")
     with pytest.raises(Corrupt, match=r"ports\.json can't be read"):

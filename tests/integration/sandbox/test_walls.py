@@ -125,7 +125,7 @@ async def test_its_environment_is_what_core_gave_and_nothing_else(imprison, monk
 
 
 async def test_a_librarys_path_in_the_manifest_is_not_used_outside(imprison, tmp_path):
-    """bubblewrap runs as root: nothing that an app says may be loaded into it."""
+    """bubblewrap runs as root: it must not load anything that an app names."""
     outside = {"LD_PRELOAD": "/nowhere/evil.so", "PYTHONPATH": "/app", "PORT": "8080", "PATH": "/usr/bin"}
     prisoner = await imprison(environment=outside)
     process = psutil.Process(prisoner.cell._outer)
@@ -227,7 +227,7 @@ async def test_the_dialer_can_not_be_looked_into(imprison):
     assert await (await imprison()).do(looked) == []
 
 
-async def test_a_sigterm_reaches_the_app_and_its_exit_code_is_told(imprison, tmp_path):
+async def test_a_sigterm_reaches_the_app_and_its_exit_code_is_reported(imprison, tmp_path):
     script = """
 import signal, sys, time
 def end(*_):
@@ -270,7 +270,7 @@ async def test_nothing_of_it_is_left_when_it_ends(imprison):
     assert not any(group.exists() for group in groups)
 
 
-async def test_a_program_that_is_not_there_is_told(imprison, tmp_path):
+async def test_a_missing_program_is_reported(imprison, tmp_path):
     from pcloud.errors import Unavailable
 
     # Whether it has failed often enough by the time that somebody looks is not what this is about.
@@ -279,7 +279,7 @@ async def test_a_program_that_is_not_there_is_told(imprison, tmp_path):
     await until(lambda: "'no-such-program' can't be started: No such file" in (tmp_path / "tiny.log").read_text())
 
 
-async def test_a_sandbox_that_does_not_come_up_is_told_with_its_last_words(imprison, tmp_path):
+async def test_a_sandbox_that_fails_to_start_is_reported_with_its_last_words(imprison, tmp_path):
     from dataclasses import replace
 
     from pcloud.errors import Unavailable

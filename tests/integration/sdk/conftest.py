@@ -80,7 +80,7 @@ async def bus(tmp_path: Path) -> AsyncGenerator[Bus, None]:
 
 @dataclass
 class FakeGateway:
-    """Answers what a test has put there, and keeps what it was asked."""
+    """Answers with what a test has set, and keeps the requests."""
 
     socket: Path
     answers: list[Callable[[web.Request, dict[str, Any]], Awaitable[web.StreamResponse]]] = field(default_factory=list)
@@ -165,7 +165,7 @@ def app(variables: dict[str, str]) -> App:
 
 @asynccontextmanager
 async def running(app: App) -> AsyncGenerator[asyncio.Task[None], None]:
-    """Until left, `app` takes calls."""
+    """While entered, `app` takes calls."""
     ready = asyncio.Event()
     task = asyncio.create_task(app.serve(ready.set))
     waiting = asyncio.create_task(ready.wait())

@@ -1,4 +1,4 @@
-"""The SDK is a package of its own: it is built from its folder alone, and works where nothing else of PCloud is."""
+"""The SDK is a separate package: it is built from its folder alone, and works without the rest of PCloud."""
 
 from __future__ import annotations
 

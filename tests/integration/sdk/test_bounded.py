@@ -1,4 +1,4 @@
-"""A function on untrusted input can do nothing worse than to be refused."""
+"""A function on untrusted input can at worst be refused."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ async def test_jobs_wait_for_a_cpu(jobs) -> None:
 
 
 async def test_a_job_costs_less_than_a_new_interpreter(jobs) -> None:
-    """About 2 ms on an idle machine, where one that has imported what it needs takes 100."""
+    """About 2 ms on an idle machine, while one that has to import what it needs takes 100."""
     await run_bounded(jobs.double, 1)
     taken, interpreters = list[float](), list[float]()
     for _ in range(5):

@@ -173,7 +173,7 @@ async def test_stopping_finishes_the_running_call_and_takes_no_other(app: App, b
         await started.wait()
         app.stop()
         while (await bus.call("fetch", {}, deadline=str(time.time() + 0.05))).headers.get("Status") != "503":
-            pass  # until nobody listens any more
+            pass  # until no app listens any more
         assert not task.done()
         go_on.set()
         assert (await call).body["result"] == "ball"

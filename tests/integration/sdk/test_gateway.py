@@ -1,4 +1,4 @@
-"""What an app asks of core, through a stand-in for its gateway on a real unix socket."""
+"""An app's requests to core, through a stand-in for its gateway on a real unix socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An app as a process of its own, as a node starts it."""
+"""An app as a separate process, as a node starts it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def page(request):
     return web.Response(text=app.user(request).actor)
 
 async def careless(request):
-    return web.Response(text="looks at nobody")
+    return web.Response(text="ignores its visitor")
 
 @app.unsigned
 async def open(request):

@@ -1,4 +1,4 @@
-"""What an app asks of PCloud while it answers a visitor, it asks for that visitor."""
+"""An app's requests to PCloud while it answers a visitor are made for that visitor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def visitor(name: str) -> str:
 
 @pytest.fixture
 def site(variables: dict[str, str], tmp_path: Path, unused_port: int) -> App:
-    """With pages that ask the graph: for the visitor, for the app itself, in a task of its own, and from a second visitor's midst."""
+    """With pages that query the graph: for the visitor, for the app itself, in a task of its own, and from within a second visit."""
     (tmp_path / "web.key").write_bytes(KEY)
     app = App({**variables, "PORT": str(unused_port), "PCLOUD_WEB_KEY_FILE": str(tmp_path / "web.key")})
 

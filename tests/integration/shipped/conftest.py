@@ -1,4 +1,4 @@
-"""A package index of the tests' own, with one package: as a folder, and over HTTP where it stalls."""
+"""A package index for the tests, with one package: as a folder, and over HTTP, where it stalls."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sha256(data: bytes) -> str:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that uv finds packages in, with one of them."""
+    """The folder in which uv finds packages, with one of them."""
     folder = tmp_path / "index"
     folder.mkdir()
     with zipfile.ZipFile(folder / NAME, "w") as wheel:

@@ -1,4 +1,4 @@
-"""Files out of packages: fetched by the real uv from an index of this test's own, whole or not at all, once for all."""
+"""Files from packages: fetched by the real uv from an index of this test, whole or not at all, once for all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A node fetches what a bundled app lacks when the app is first asked for, and does not hold a stop up for it."""
+"""A node fetches a bundled app's missing files when the app is first requested, and the download does not delay a stop."""
 
 from __future__ import annotations
 

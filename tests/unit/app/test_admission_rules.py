@@ -149,9 +149,9 @@ def test_review_lists_implied_rights():
         "provide “pictures” to other apps",
         "serve web pages to you, at an address of its own; a page can send away what it can see",
         "open the port s3 to apps that may call it",
-        "“look at book” by itself when one of the books that library keeps is created or updated, also for those that are there already",
-        "“watch” by itself when one of the images that it keeps is created, also for those that are there already",
-        "stop doing that where you withdraw what it may see, and go on where it was once you give it again",
+        "“look at book” by itself when one of the books that library keeps is created or updated, also for those that exist already",
+        "“watch” by itself when one of the images that it keeps is created, also for those that exist already",
+        "stop doing that if you withdraw what it may see, and continue where it stopped once you grant it again",
         "let whichever app provides “object storage” ask it to “new object” at any time",
         "let faces ask store, in its place, to “get” at any time",
     ]

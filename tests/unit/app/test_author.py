@@ -89,9 +89,9 @@ MORE = Trigger("look", TriggerOn("library/Book", "deleted"), "look")
         ({}, {"resources": Resources(disk=0)}, "asks to store as much as there is room for, not up to 1 GiB"),
         ({}, {"resources": Resources(graph=2**32)}, "asks to write up to 4 GiB into the graph, not up to 2 GiB"),
         ({"run": Run(["x"])}, {"run": Run(["x"], web=True)}, "serves web pages to you"),
-        ({"run": Run(["x"])}, {"run": Run(["y"])}, "starts its program in another way"),
+        ({"run": Run(["x"])}, {"run": Run(["y"])}, "starts its program differently"),
         ({"title": "Tiny"}, {"title": "Photos"}, "calls itself “Photos”, not “Tiny”"),
-        ({}, {}, "changes its files, and nothing of what is said here"),
+        ({}, {}, "changes its files, and nothing that is listed here"),
     ],
 )  # fmt: skip
 def test_differences_of_another_version_are_listed(

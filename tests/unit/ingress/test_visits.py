@@ -22,7 +22,7 @@ def test_a_visitor_acts_through_the_app_while_the_visit_lasts() -> None:
         assert visits.visitor("photos", other) == Caller("device", "d", through="photos", scopes=frozenset({"view"}))
         with pytest.raises(Forbidden):
             visits.visitor("notes", header)
-    with pytest.raises(Forbidden, match="names no visitor of photos"):
+    with pytest.raises(Forbidden, match="does not name a visitor of photos"):
         visits.visitor("photos", header)
     assert refused == ["notes", "photos"]
 

@@ -60,7 +60,7 @@ async def test_a_connected_tcp_socket_is_taken() -> None:
 
 @pytest.mark.parametrize("kind", ["unix", "datagram", "listening", "file"])
 async def test_nothing_else_is(kind: str) -> None:
-    with pytest.raises(Unavailable, match=r"no socket|not TCP|not connected"):
+    with pytest.raises(Unavailable, match=r"not a socket|not TCP|not connected"):
         await dialled(kind)
 
 
@@ -77,7 +77,7 @@ async def test_garbage_without_end_is_not_read_without_end() -> None:
     try:
         for _ in range(40):
             door.theirs.send(b"x" * 8)
-        with pytest.raises(Unavailable, match="sandbox"):
+        with pytest.raises(Unavailable, match="without a request"):
             await door.dial(80, 5.0)
     finally:
         door.close()

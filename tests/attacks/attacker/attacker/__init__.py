@@ -1,1 +1,1 @@
-"""An app without any library: it runs the Python that it is given, in a process of its own, and tells what that printed."""
+"""An app without any library: it runs the Python code that it receives in a separate process, and returns the output."""

@@ -1,4 +1,4 @@
-"""Takes calls from the bus, several at a time: `attack` runs code, `greet` and `secret` are what an honest app would have."""
+"""Answers calls from the bus, several at a time: `attack` runs code, `greet` and `secret` are what an honest app would have."""
 
 import json
 import os

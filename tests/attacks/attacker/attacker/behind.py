@@ -6,7 +6,7 @@ __all__ = ["stays_behind"]
 
 
 def stays_behind() -> bool:
-    """Forks: False where the call goes on, True in a process that has left it, whose output nobody waits for."""
+    """Fork: return False in the process of the call, True in a process that has left it, whose output is not waited for."""
     if os.fork():
         return False
     os.setsid()

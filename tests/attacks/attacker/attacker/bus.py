@@ -1,4 +1,5 @@
-"""The NATS protocol, spoken by hand: no library holds an attack back. https://docs.nats.io/reference/reference-protocols/nats-protocol"""
+"""The NATS protocol, spoken by hand so that no library restrains an attack.
+https://docs.nats.io/reference/reference-protocols/nats-protocol"""
 
 import base64
 import json
@@ -29,7 +30,7 @@ def own_seed() -> bytes:
 
 
 class Bus:
-    """One connection, signed in with the app's own key, or with `options` as they stand."""
+    """One connection, signed in with the app's own key, or with exactly these `options`."""
 
     def __init__(self, name: str = "attacker", **options: str) -> None:
         url = urlsplit(os.environ["NATS_URL"])
@@ -69,7 +70,7 @@ class Bus:
         self.send(f"SUB {subject} {queue} {self._sid}\r\n".encode())
 
     def settle(self) -> list[str]:
-        """Wait until the server has judged all that was sent; what it refused so far."""
+        """Wait until the server has judged everything that was sent; return what it has refused so far."""
         self.send(b"PING\r\n")
         while (message := self._next()) is not None:
             self.heard.append(message)
@@ -82,7 +83,7 @@ class Bus:
                 yield message
 
     def _next(self) -> Message | None:
-        """The next message; None at a PONG. Raises `EOFError` when the server has cut the connection."""
+        """Return the next message; None at a PONG. Raises `EOFError` if the server has cut the connection."""
         while True:
             line = self.file.readline()
             if not line:
@@ -108,7 +109,7 @@ class Bus:
 
 
 def crc16(data: bytes) -> int:
-    """CRC-16/XMODEM, with which nkeys end."""
+    """CRC-16/XMODEM, the checksum at the end of nkeys."""
     crc = 0
     for byte in data:
         crc ^= byte << 8

@@ -23,7 +23,7 @@ class OverUnix(http.client.HTTPConnection):
 def ask(
     method: str, path: str, body: Any = None, headers: dict[str, str] | None = None, url: str = ""
 ) -> tuple[int, Any]:
-    """Status and answer."""
+    """Return status and answer."""
     url = url or os.environ["PCLOUD_URL"]
     connection = (
         OverUnix(url[7:])

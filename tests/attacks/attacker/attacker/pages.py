@@ -1,5 +1,5 @@
-"""The app's own web server. `POST /do` asks the gateway what its body says, for the visitor whom PCloud named, for nobody, or for whom it
-is told to pretend."""
+"""The app's own web server. `POST /do` sends the request in its body to the gateway: for the visitor whom PCloud named,
+without a visitor, or for a visitor that it makes up."""
 
 import http.server
 import json
@@ -33,7 +33,7 @@ class Pages(http.server.SimpleHTTPRequestHandler):
 
 
 def serve_pages() -> None:
-    """In a thread, on the port that core has given; nothing without one."""
+    """Serve in a thread, on the port that core has given; do nothing without one."""
     if "PORT" in os.environ:
         pages = http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Pages)
         threading.Thread(target=pages.serve_forever, daemon=True).start()

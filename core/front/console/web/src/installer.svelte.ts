@@ -1,4 +1,4 @@
-/** An archive on its way in: uploaded, reviewed, installed. It goes on while other pages are looked at. */
+/** Uploads, reviews and installs an archive. It continues while other pages are shown. */
 import { ask, lines, upload, type Problem } from './node.ts'
 import { appPath, go } from './place.svelte.ts'
 import { session } from './session.svelte.ts'
@@ -15,7 +15,7 @@ class Installer {
   steps = $state.raw<Step[]>([])
   phase = $state<'idle' | 'installing' | 'done' | 'failed'>('idle')
   failure = $state.raw<Problem>()
-  /** Whether what was installed has pages. */
+  /** True if the installed app has pages. */
   pages = $state(false)
   #stop = new AbortController()
 
@@ -25,7 +25,7 @@ class Installer {
     return this.#taken(file.name, () => upload<Review>('/apps/review', file, (part) => (this.sent = part), this.#stop.signal))
   }
 
-  /** Show what an app asks for that comes with PCloud. */
+  /** Show what an app that comes with PCloud asks for. */
   takeBundled(name: string): Promise<void> {
     return this.#taken(name, () => ask<Review>('POST', `/apps/review?bundled=${encodeURIComponent(name)}`))
   }
@@ -50,7 +50,7 @@ class Installer {
     this.#stop.abort()
   }
 
-  /** The review of an archive, also after the page was loaded anew. */
+  /** The review of an archive, also after the page was reloaded. */
   open(archive: string): Review | undefined {
     if (this.review?.archive === archive) return this.review
     const kept = sessionStorage.getItem(KEPT + archive)
@@ -58,11 +58,11 @@ class Installer {
     return kept ? this.review : undefined
   }
 
-  /** `stored`: what becomes of what another author's app of this name has stored. */
+  /** `stored`: what happens to the data that another author's app of this name has stored. */
   async install(approved: string[], stored: '' | 'hand-over' | 'forget' = ''): Promise<void> {
     const review = this.review!
     Object.assign(this, { phase: 'installing', steps: [], failure: undefined, pages: false })
-    // Another archive may be reviewed meanwhile; this one goes on unseen.
+    // Another archive may be reviewed meanwhile; this one continues in the background.
     const seen = () => this.review === review
     const query = new URLSearchParams({ archive: review.archive, approve: approved.join(','), 'hand-over': String(stored === 'hand-over') })
     try {

@@ -1,4 +1,4 @@
-/** The page's way to the node: what the administration offers, below `/api` of the page's own origin. */
+/** The page's access to the node: the administration's routes, below `/api` of the page's own origin. */
 const API = '/api'
 const SECONDS = 30
 
@@ -9,7 +9,7 @@ export class Problem extends Error {
   }
 }
 
-/** Answers one question; throws `Problem`. */
+/** Sends one request and returns its answer; throws `Problem`. */
 export async function ask<Answer>(method: string, path: string, json?: unknown, seconds = SECONDS): Promise<Answer> {
   const response = await send(method, path, json, AbortSignal.timeout(seconds * 1000))
   return (await response.json().catch(() => null)) as Answer
@@ -22,7 +22,7 @@ export async function graph<Data>(query: string, variables: Record<string, unkno
   return body.data
 }
 
-/** What a long task says, line by line as it happens; throws `Problem` when the task says that it failed. */
+/** Yields the lines of a long task as they arrive; throws `Problem` if the task fails. */
 export async function* lines<Line extends object>(method: string, path: string, signal?: AbortSignal): AsyncGenerator<Line> {
   const response = await send(method, path, undefined, signal)
   if (!response.headers.get('Content-Type')?.includes('ndjson')) {
@@ -38,11 +38,11 @@ export async function* lines<Line extends object>(method: string, path: string, 
     }
   } catch (error) {
     if (error instanceof Problem || signal?.aborted) throw error
-    throw new Problem('The connection to your cloud was lost. What was begun goes on there.', 'OFFLINE')
+    throw new Problem('The connection to your cloud was lost. Work that was started continues there.', 'OFFLINE')
   }
 }
 
-/** Send a file and tell how much of it has arrived, from 0 to 1; throws `Problem`. */
+/** Send a file and report the part that has arrived, from 0 to 1; throws `Problem`. */
 export function upload<Answer>(path: string, file: Blob, progress: (part: number) => void, signal: AbortSignal): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
@@ -91,7 +91,7 @@ export function problemOf(status: number, text: string): Problem {
     if (body.errors?.[0]) return refused(body.errors[0])
     if (body.error) return new Problem(body.error.message, body.error.code)
   } catch {
-    // It is no JSON, so it is a sentence.
+    // Not JSON, so it is a sentence.
   }
   return new Problem(text.slice(0, 400) || `Your cloud answered ${status}.`, `HTTP_${status}`)
 }

@@ -1,11 +1,11 @@
-/** Which page is shown: the address says it, and only it. */
+/** The current page: the address alone decides it. */
 const now = () => ({ path: location.pathname, query: new URLSearchParams(location.search) })
 
 export const place = $state({ current: now() })
 
 addEventListener('popstate', () => (place.current = now()))
 
-/** Go to another page of the console; `replace`: in the place of this one in the browser's history. */
+/** Go to another page of the console; `replace`: replaces this one in the browser's history. */
 export function go(address: string, { replace = false } = {}): void {
   const moved = new URL(address, location.href).pathname !== location.pathname
   history[replace ? 'replaceState' : 'pushState'](null, '', address)
@@ -13,7 +13,7 @@ export function go(address: string, { replace = false } = {}): void {
   if (moved) scrollTo(0, 0)
 }
 
-/** Links within the console change the page without loading it anew. */
+/** Links within the console change the page without reloading it. */
 export function followed(event: MouseEvent): void {
   const link = (event.target as Element).closest('a')
   if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
@@ -25,5 +25,5 @@ export function followed(event: MouseEvent): void {
 export const appPath = (name: string) => `/apps/${encodeURIComponent(name)}`
 export const runPath = (id: string) => `/runs/${encodeURIComponent(id)}`
 export const replayPath = (trigger: string) => `${appPath(trigger.split('/')[0]!)}/replay/${encodeURIComponent(trigger.split('/')[1] ?? '')}`
-/** Where an app's own pages are. */
+/** The origin of an app's own pages. */
 export const originOf = (app: string) => `${location.protocol}//${app}.${location.host.replace(/^console\./, '')}/`

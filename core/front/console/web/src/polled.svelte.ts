@@ -1,4 +1,4 @@
-/** Something on the node that is asked for again every few seconds, while the page is looked at. */
+/** Data of the node that is loaded again every few seconds while the page is visible. */
 import { Problem } from './node.ts'
 import { session } from './session.svelte.ts'
 
@@ -15,10 +15,10 @@ export class Polled<Data> {
     this.#milliseconds = milliseconds
   }
 
-  /** Begin; returns what ends it. Whatever was there before is kept until the first answer. */
+  /** Begin; returns a function that stops it. Earlier data is kept until the first answer. */
   start(): () => void {
     const seen = () => document.visibilityState === 'visible' && void this.refresh()
-    // One question at a time: a slow node is not asked faster than it answers.
+    // One request at a time: a slow node is not asked faster than it answers.
     const timer = setInterval(() => this.#asking || seen(), this.#milliseconds)
     document.addEventListener('visibilitychange', seen)
     void this.refresh()
@@ -29,7 +29,7 @@ export class Polled<Data> {
     }
   }
 
-  /** Ask now. An answer to an earlier question never replaces one to a later. */
+  /** Load now. The answer to an earlier request never replaces the answer to a later one. */
   async refresh(): Promise<void> {
     const round = ++this.#round
     this.#asking++

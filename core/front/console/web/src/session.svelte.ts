@@ -1,4 +1,4 @@
-/** Whether the browser is still signed in, the credential that has just been made; and what was just done, with a way back. */
+/** The browser's session, a credential that was just made, and notices of what was just done, with undo. */
 import { Problem, signOut } from './node.ts'
 
 export interface Notice {
@@ -16,7 +16,7 @@ class Session {
   notices = $state.raw<Notice[]>([])
   #last = 0
 
-  /** Any error as a problem that can be shown; notes when it says that the session has ended. */
+  /** Turns any error into a problem that can be shown; notices if the session has ended. */
   told(error: unknown): Problem {
     const problem = error instanceof Problem ? error : new Problem(error instanceof Error ? error.message : String(error), '')
     if (problem.code === 'SIGNED_OUT') this.ended = true
@@ -27,7 +27,7 @@ class Session {
     if (await this.attempt(signOut)) this.ended = true
   }
 
-  /** Say what was done for a while. Returns the notice's end. */
+  /** Show a notice for a while. Returns a function that removes it. */
   say(text: string, { undo, bad = false }: { undo?: () => unknown; bad?: boolean } = {}): () => void {
     const id = ++this.#last
     const end = () => (this.notices = this.notices.filter((one) => one.id !== id))
@@ -36,7 +36,7 @@ class Session {
     return end
   }
 
-  /** Do something now and say how it went. Returns whether it worked. */
+  /** Do something now and show the outcome. Returns true if it worked. */
   async attempt(work: () => Promise<unknown>, done = '', undo?: () => unknown): Promise<boolean> {
     try {
       await work()
@@ -48,7 +48,7 @@ class Session {
     return true
   }
 
-  /** Do something only when nobody has taken it back within the time that it is shown. */
+  /** Do something unless the owner undoes it while its notice is shown. */
   later(work: () => Promise<unknown>, text: string, back: () => void): void {
     const timer = setTimeout(() => void this.attempt(work).then((worked) => worked || back()), SHOWN_MS)
     this.say(text, {

@@ -1,4 +1,4 @@
-/** What the node tells: apps, grants, runs, triggers and the audit log. */
+/** The node's answers: apps, grants, runs, triggers and the audit log. */
 export interface AppStatus {
   name: string
   title: string
@@ -36,7 +36,7 @@ export interface Signer {
   name: string
 }
 
-/** `text`: what comes after "the app": "comes with PCloud", "is signed with …", "is not signed". */
+/** `text`: follows "the app": "comes with PCloud", "is signed with …", "is not signed". */
 export interface Author {
   bundled: boolean
   signer: Signer | null
@@ -53,7 +53,7 @@ export interface Review {
   title: string
   description: string
   author: Author
-  /** Whose app's data and grants it would get, when that is another author's; `left`: that app, once it is removed. */
+  /** The other author whose app's data and grants it would take over; `left`: that app, if it was removed. */
   takes_from: Author | null
   left: { version: string; at: string } | null
   sandbox: string
@@ -63,7 +63,7 @@ export interface Review {
   notes: string[]
   resources: string[]
   missing: string[]
-  /** Bundled apps that have what is missing. */
+  /** Bundled apps that provide what is missing. */
   needed: string[]
   changes: string[]
 }
@@ -90,7 +90,7 @@ export interface HistoryStep {
   error?: string | null
 }
 
-/** `events`: so many of its type the newest replay passes, `remaining` are left; `matched`: so many match. `done`, `failed`: its runs. */
+/** `events`: number of events of its type that the newest replay passes, `remaining`: those left; `matched`: those that match. `done`, `failed`: its runs. */
 export interface Trigger {
   trigger: string
   type: string
@@ -106,15 +106,15 @@ export interface Trigger {
   problem: string
 }
 
-/** Bytes, and processes and threads at once; 0 of disk or graph is no limit. */
+/** Bytes, and processes and threads at once; 0 of disk or graph means no limit. */
 export type Limits = Record<'memory' | 'processes' | 'disk' | 'graph', number>
 
 export interface AppDetail extends AppStatus {
   grants: Grant[]
   limits: Limits
-  /** By its manifest. */
+  /** The manifest's limits. */
   limits_asked: Limits
-  /** Of its limits, as far as that is counted. */
+  /** What it uses of its limits, as far as that is counted. */
   used: { graph: number }
   history: HistoryStep[]
   previous: { version: string; lost?: string[] } | null

@@ -3,7 +3,7 @@ import { problemOf } from './node.ts'
 import { actorText, ago, amount, appState, argsText, dateOf, deed, duration, entityText, healthText, outcomeText, runState, sentence, stepText, tracebackText } from './words.ts'
 
 describe('states', () => {
-  test('a process that is not up says more than that its app is installed', () => {
+  test('the state of a process replaces that of its running app', () => {
     expect(appState({ state: 'RUNNING', process: 'running' })).toEqual(['Running', 'good'])
     expect(appState({ state: 'RUNNING', process: 'backing-off' })).toEqual(['Restarting', 'warn'])
     expect(appState({ state: 'RUNNING', process: '' })).toEqual(['Running', 'good'])
@@ -11,12 +11,12 @@ describe('states', () => {
     expect(appState({ state: 'SOMETHING_NEW', process: '' })).toEqual(['Something new', 'still'])
   })
 
-  test('health is said only of what runs', () => {
+  test('only a running app has health', () => {
     expect(healthText({ state: 'RUNNING', process: 'running', seconds: 7300, restarts: 1 })).toBe('Up for 2 h · 1 restart')
     expect(healthText({ state: 'PAUSED', process: 'stopped', seconds: 7300, restarts: 0 })).toBe('')
   })
 
-  test('a run that waits for its next try is no new one', () => {
+  test('a run that waits for its next attempt is not new', () => {
     expect(runState({ state: 'NEW', attempt: 0, next_attempt: null })[0]).toBe('Waiting')
     expect(runState({ state: 'NEW', attempt: 2, next_attempt: 5 })[0]).toBe('Trying again')
     expect(runState({ state: 'FAILED', attempt: 5, next_attempt: null })).toEqual(['Failed', 'bad'])
@@ -54,7 +54,7 @@ describe('words', () => {
     expect(deed({ ...record, kind: 'bus', action: '', target: 'graph.x', what: 'may not publish there', outcome: 'FORBIDDEN' })).toBe('graph.x: may not publish there')
   })
 
-  test('a traceback tells files as they are imported', () => {
+  test('a traceback names files as they are imported', () => {
     const told = 'File "/data/apps/.environments/1f/lib/python3.11/site-packages/pcloud/bus.py", line 4\nFile "/app/a.py", line 1\n\n'
     expect(tracebackText(told)).toBe('File "pcloud/bus.py", line 4\nFile "/app/a.py", line 1')
   })
@@ -67,7 +67,7 @@ describe('words', () => {
 })
 
 describe('what the node refuses', () => {
-  test('is said in its own words, whatever their form', () => {
+  test('is shown in its own words, whatever their form', () => {
     expect(problemOf(403, '{"errors":[{"message":"no","extensions":{"code":"FORBIDDEN"}}]}')).toMatchObject({ message: 'no', code: 'FORBIDDEN' })
     expect(problemOf(409, '{"error":{"message":"busy","code":"CONFLICT"}}')).toMatchObject({ message: 'busy', code: 'CONFLICT' })
     expect(problemOf(404, '404: Not Found')).toMatchObject({ message: '404: Not Found', code: 'HTTP_404' })

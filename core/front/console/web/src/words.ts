@@ -1,4 +1,4 @@
-/** How states, times, amounts and names are said to people. */
+/** Words for states, times, amounts and names. */
 import type { AppStatus, AuditRecord, Run, RunState } from './shapes.ts'
 
 export type Tone = 'good' | 'warn' | 'bad' | 'busy' | 'still'
@@ -14,13 +14,13 @@ const RUN_STATES: Record<RunState, [string, Tone]> = {
   NEW: ['Waiting', 'still'], IN_PROGRESS: ['Running', 'busy'], DONE: ['Done', 'good'], FAILED: ['Failed', 'bad'],
 }
 
-/** An app's state as one word: what its process does says more than that it is installed. */
+/** An app's state as one word: its process's state, if the app is running. */
 export function appState(app: Pick<AppStatus, 'state' | 'process'>): [string, Tone] {
   if (app.state === 'RUNNING' && PROCESSES[app.process]) return PROCESSES[app.process]!
   return APP_STATES[app.state] ?? [sentence(app.state), 'still']
 }
 
-/** How long it has been as it is, and how often it had to be started again. */
+/** How long it has been up, and how often it was restarted. */
 export function healthText(app: Pick<AppStatus, 'state' | 'process' | 'seconds' | 'restarts'>): string {
   const up = app.state === 'RUNNING' && app.process === 'running' ? `Up for ${duration(app.seconds)}` : ''
   const again = app.restarts ? `${amount(app.restarts, 'restart')}` : ''
@@ -34,9 +34,9 @@ export function runState(run: Pick<Run, 'state' | 'attempt' | 'next_attempt'>): 
 
 const STEPS: Record<string, string> = {
   check: 'Checking the archive', review: 'Reading what it asks for', archive: 'Keeping the archive', prepare: 'Getting the new version ready',
-  snapshot: 'Keeping a copy of its data', register: 'Writing it into the log', unpack: 'Unpacking it', environment: 'Setting up its packages',
-  credentials: 'Giving it keys of its own', consumers: 'Connecting its triggers', process: 'Starting it', settle: 'Seeing that it stays up',
-  init: 'Doing its first steps', running: 'Running', pause: 'Paused', rollback: 'Going back to what was there before', remove: 'Removing it',
+  snapshot: 'Keeping a copy of its data', register: 'Recording it in the log', unpack: 'Unpacking it', environment: 'Setting up its packages',
+  credentials: 'Making its keys', consumers: 'Connecting its triggers', process: 'Starting it', settle: 'Checking that it stays up',
+  init: 'Running its first actions', running: 'Running', pause: 'Paused', rollback: 'Going back to the earlier version', remove: 'Removing it',
   forget: 'Forgetting its data', removed: 'Removed',
 }
 
@@ -52,7 +52,7 @@ export function amount(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString()} ${count === 1 ? one : many}`
 }
 
-/** Seconds as a person says them: `40 ms`, `2.4 s`, `3 min`, `5 h`, `2 days`. */
+/** Seconds in readable units: `40 ms`, `2.4 s`, `3 min`, `5 h`, `2 days`. */
 export function duration(seconds: number): string {
   if (seconds < 1) return `${Math.max(1, Math.round(seconds * 1000))} ms`
   if (seconds < 10) return `${(Math.floor(seconds * 10) / 10).toLocaleString()} s`
@@ -80,7 +80,7 @@ export function exactly(time: number | string): string {
   return Number.isNaN(date.getTime()) ? '' : new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' }).format(date)
 }
 
-/** Who did something: `You`, a device, an app's name; and through which app, by its name, which no other app can have. */
+/** Who did something: `You`, a device, or an app's name; and the app through which, by its unique name. */
 export function actorText({ actor, through }: { actor: string; through?: string }): string {
   return through ? `${oneText(actor)}, through ${through}` : oneText(actor)
 }
@@ -106,7 +106,7 @@ export function deed(record: AuditRecord): string {
 }
 
 const OUTCOMES: Record<string, string> = {
-  OK: 'Worked', FORBIDDEN: 'Refused', REJECTED: 'Rejected', UNAVAILABLE: 'Not there', NOT_FOUND: 'Not found', CONFLICT: 'In conflict', CANCELLED: 'Given up',
+  OK: 'Worked', FORBIDDEN: 'Refused', REJECTED: 'Rejected', UNAVAILABLE: 'Unavailable', NOT_FOUND: 'Not found', CONFLICT: 'In conflict', CANCELLED: 'Cancelled',
 }
 
 export function outcomeText(outcome: string): [string, Tone] {
@@ -123,7 +123,7 @@ export function argsText(args: Record<string, unknown>): string {
   return Object.entries(args).map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`).join(' · ')
 }
 
-/** A traceback without where on the node an app's packages are: that says nothing, and is long. */
+/** A traceback without the path of the app's packages on the node, which is long and does not help. */
 export function tracebackText(traceback: string): string {
   return traceback.replaceAll(/"[^"\n]*\/site-packages\//g, '"').trimEnd()
 }
