@@ -1,4 +1,4 @@
-"""The one tree of errors, and how each is told over GraphQL and HTTP.
+"""The single tree of errors, with the status that each has in HTTP.
 
     PCloudError
     ├── Rejected      the request itself is wrong: malformed, unknown, beyond a bound      400
@@ -66,5 +66,5 @@ _BY_CODE: dict[str, type[PCloudError]] = {
 
 
 def error_from_code(code: str, message: str) -> PCloudError:
-    """The error that a peer reported as `code`; an unknown code gives the base class."""
+    """The error for the `code` that a peer reported; an unknown code gives the base class."""
     return _BY_CODE.get(code, PCloudError)(message)

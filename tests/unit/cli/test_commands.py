@@ -76,7 +76,7 @@ def pcloud(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         (["up", "--listen", "here"], "is no address to listen on"),
         (["graph", "query", "{ a }", "--variables", "["], "is no JSON"),
         (["graph", "query", "{ a }", "--variables", "[]"], "is no JSON object"),
-        (["graph", "history", "nonsense"], "names no entity"),
+        (["graph", "history", "nonsense"], "is not an entity"),
         (["call", "usage"], "write APP/ACTION"),
         (["app", "pack", "."], "app.yaml"),
     ],
