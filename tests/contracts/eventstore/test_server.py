@@ -80,7 +80,7 @@ async def test_a_second_node_on_the_same_folder_is_refused_and_the_first_lives_o
 
 
 async def test_a_missing_binary_is_named(tmp_path, monkeypatch):
-    with pytest.raises(Unavailable, match="there is no program '/nowhere/nats-server'"):
+    with pytest.raises(Unavailable, match="the program '/nowhere/nats-server' does not exist"):
         async with open_server(ServerSettings(tmp_path, binary="/nowhere/nats-server")):
             pass
     monkeypatch.setattr("eventstore.server.binary.shutil.which", lambda *_, **__: None)
@@ -159,7 +159,7 @@ async def test_the_same_users_again_change_nothing(server, tmp_path):
 async def test_users_that_the_server_refuses_change_nothing(server):
     seed, photos = new_nkey()
     await server.set_app_users({"photos": photos})
-    with pytest.raises(Unavailable, match="did not take its new users"):
+    with pytest.raises(Unavailable, match="did not accept its new users"):
         await server.set_app_users({"photos": photos, "broken": "no-nkey"})
     with pytest.raises(Rejected):
         await server.set_app_users({"bad.name": photos})

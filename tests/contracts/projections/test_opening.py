@@ -36,7 +36,7 @@ async def test_a_store_that_the_node_is_not_started_with_is_no_reason_not_to_sta
             assert views.graph.checkpoint.sequence >= COUNT
             again = await views.rebuilds.rebuild()
             assert again.version.startswith("sqlite-") and not views.rebuilds.chosen.building
-    assert "neo4j-1 of a view is in a store that this node has not" in caplog.text
+    assert "neo4j-1 of a view is in a store that this node doesn't have" in caplog.text
 
 
 async def test_going_back_into_a_store_that_there_is_not_is_refused(store: EventStore, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ async def test_what_turns_out_not_to_fit_is_dropped_before_the_reserve(
     async with house(tmp_path, store, room=Room(disk, RESERVE)) as views:
         rebuilds = views.rebuilds if view == "graph" else views.search_rebuilds
         disk.later, disk.after = RESERVE + MARGIN - 1, 2
-        with pytest.raises(Unavailable, match=r"was given up, because the disk ran short.*the one in use goes on"):
+        with pytest.raises(Unavailable, match=r"was abandoned because the disk ran short.*the one in use goes on"):
             await rebuilds.rebuild()
         assert versions(tmp_path) == ["graph.sqlite", "index-1"]
         assert rebuilds.chosen == Chosen(rebuilds.chosen.current)
@@ -102,4 +102,4 @@ async def test_what_was_half_built_is_dropped_where_it_can_not_be_finished(
         await views.rebuilds.idle()
         assert versions(tmp_path) == ["graph.sqlite", "index-1"]
         await goes_on(views, store)
-    assert "could not be built anew: there is no room" in caplog.text
+    assert "could not be rebuilt: there is no room" in caplog.text

@@ -25,7 +25,7 @@ async def add_picture(
 
 def test_the_name_is_the_functions_with_hyphens() -> None:
     assert Action(add_picture).name == "add-picture"
-    with pytest.raises(Rejected, match="no action name"):
+    with pytest.raises(Rejected, match="not an action name"):
         Action(add_picture, "Add Picture")
 
 
