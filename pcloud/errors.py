@@ -1,12 +1,12 @@
 """The single tree of errors, with the status that each has in HTTP.
 
     PCloudError
-    ├── Rejected      the request itself is wrong: malformed, unknown, beyond a bound      400
-    ├── NotFound      what was named does not exist (or not for this caller)               404
-    ├── Conflict      the state has moved on, or the same key came with another request    409
-    ├── Forbidden     the caller has not been granted this                                 403
-    ├── Unavailable   a part that is needed is not there now; trying again may help        503
-    └── Corrupt       stored data contradicts itself; a person has to look                 500
+    ├── Rejected      the request itself is wrong: malformed, unknown, beyond a limit    400
+    ├── NotFound      the named thing does not exist (or not for this caller)            404
+    ├── Conflict      the state has changed, or the same key came with another request   409
+    ├── Forbidden     the caller has not been granted this                               403
+    ├── Unavailable   a part that is needed is unavailable now; a retry may help         503
+    └── Corrupt       stored data contradicts itself; a person must look                 500
 
 A message says what was wrong, with what, and what to do. Adapters translate a driver's error into one of these and
 chain it.

@@ -93,7 +93,7 @@ def test_a_very_narrow_picture_has_a_thumbnail(tmp_path: Path) -> None:
 
 def test_a_broken_file_is_refused(tmp_path: Path, picture: Callable[..., Path]) -> None:
     broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    broken.write_bytes(b"\xff\xd8\xff\xe0 not an image")
     with pytest.raises(OSError):
         shrink(str(broken), SIZES)
     half = tmp_path / "half.png"

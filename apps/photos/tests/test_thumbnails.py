@@ -89,7 +89,7 @@ async def test_a_broken_picture_is_refused_and_not_tried_at_each_view(
     behind: Store, thumbnails: Thumbnails, clock: Clock, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
-    broken.write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    broken.write_bytes(b"\xff\xd8\xff\xe0 not an image")
     behind.add("b", broken)
     for _ in range(3):
         with pytest.raises(Rejected, match="images/b can't be shown"):
