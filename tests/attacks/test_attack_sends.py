@@ -249,7 +249,7 @@ async def test_attack_a_record_of_a_capability_calls_nothing_without_its_token(c
     (record,) = core.directory.records.capabilities
     for text in (record, f"capability:{record}", f"handed:{record}"):
         for way in (core.calls.call, core.calls.send):
-            with pytest.raises(Exception, match=r"no capability|no target|no app name"):
+            with pytest.raises(Exception, match=r"no capability|no target|not an app name"):
                 await way(Caller("app", "store"), text, {})
 
 

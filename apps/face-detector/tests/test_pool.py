@@ -57,7 +57,7 @@ async def test_a_killed_worker_is_not_the_picture_s_fault_and_is_replaced(portra
         while pool._resting:  # until the worker is taken
             await asyncio.sleep(0)
         os.kill(pid, signal.SIGKILL)
-        with pytest.raises(Unavailable, match="tried again"):
+        with pytest.raises(Unavailable, match="retried"):
             await running
         assert (await pool.detect(portrait)).faces
         assert only_worker(pool) != pid
