@@ -57,9 +57,9 @@ class Committer:
         self._settler = settler
         self._settings = settings
         self._waiting: deque[_Waiting] = deque()
-        self._bytes = 0  # touched by the waiting transactions
+        self._bytes = 0  # of the waiting transactions
         self._under_way: set[str] = set()  # touched by the transactions in flight
-        self._blocked = False  # all waiting ones wait for these
+        self._blocked = False  # all waiting ones wait for those in flight
         self._alone = 0
         self._batches = 0
         self._expected = 0  # how many were waiting or in flight when the last batch ended

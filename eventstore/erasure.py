@@ -73,8 +73,7 @@ class Erasure:
         """Remove the entity's events with a sequence lower than `below` from the log and return their number."""
         return await self._purge(STREAM, {"filter": ref.subject, "seq": below})
 
-    # --- in progress
-    # ---------------------------------------------------------------------------------------------------
+    # --- in progress --------------------------------------------------------------------------------------------------
 
     async def begin(self, id: str, refs: Sequence[Ref]) -> None:
         """Note that these entities are being forgotten, until `done`."""

@@ -284,8 +284,7 @@ class Rebuilds:
             log.error("view %s: %s; it is rebuilt beside the one in use", self.switch.name, error.message)
             self._damaged.set()
 
-    # --- the versions
-    # ----------------------------------------------------------------------------------------------------------
+    # --- the versions -------------------------------------------------------------------------------------------------
 
     def _choose(self, current: str, previous: str = "", building: str = "") -> None:
         chosen = Chosen(current, previous, building)

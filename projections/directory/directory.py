@@ -124,8 +124,7 @@ class Directory:
         if last > self.checkpoint.sequence:
             self.graph.stand_at(Checkpoint(source.epoch, last, 0))
 
-    # --- look-ups
-    # ----------------------------------------------------------------------------------------------------------------
+    # --- look-ups -----------------------------------------------------------------------------------------------------
 
     def app(self, name: str) -> App:
         """Raises `NotFound`."""

@@ -140,8 +140,7 @@ class Asker:
         text = f"number.{index_key(type_, name)}:[{low} TO {high}]"
         return Query.const_score_query(self._index.parse_query(text), 0.0)
 
-    # --- the answer
-    # ----------------------------------------------------------------------------------------------------------
+    # --- the answer ---------------------------------------------------------------------------------------------------
 
     def _ranked(
         self, searcher: tantivy.Searcher, asked: Query, query: SearchQuery, _: Mapping[str, Mapping[str, Searched]]

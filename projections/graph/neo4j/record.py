@@ -14,7 +14,7 @@ from projections.graph.neo4j.state import position
 
 __all__ = ["VERSION", "ensure_record"]
 
-VERSION = 2  # version of the fold that made it; 2: without core's own types
+VERSION = 2  # of the fold; 2: without core's own types
 
 
 async def ensure_record(session: neo4j.AsyncSession, names: Names, settings: Neo4jSettings) -> None:

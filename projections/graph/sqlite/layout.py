@@ -70,7 +70,7 @@ class Table:
     members: dict[str, Members]
     edges: dict[str, Edges]
     indexes: dict[str, str]  # name → CREATE INDEX
-    folding: frozenset[str] = frozenset()  # with which the fold finds what points to a removed row
+    folding: frozenset[str] = frozenset()  # those with which the fold finds what points to a removed row
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ class LevelPlan:
 
     def rows(self, records: Sequence[Record]) -> list[Row]:
         names = self._names
-        rows = [dict(zip(names, record, strict=False)) for record in records]  # the link's place in a record
+        rows = [dict(zip(names, record, strict=False)) for record in records]  # a record has more values than names
         for name, convert in self._converted:
             for row in rows:
                 row[name] = convert(row[name])

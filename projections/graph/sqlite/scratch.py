@@ -35,7 +35,7 @@ class ScratchGraph(SqliteGraph):
         self._address = f"file:{secrets.token_hex(8)}?mode=memory&cache=shared"
 
     def _acquire(self) -> Callable[[], None]:
-        return lambda: None  # the address is secret
+        return lambda: None  # this graph alone knows the address
 
     def _connect(self, *, cache_mb: int, write: bool) -> sqlite3.Connection:
         return open_connection(self._address, cache_mb=cache_mb, write=write)

@@ -134,8 +134,7 @@ def _value(field: FieldDef) -> st.SearchStrategy[Any]:
     return st.lists(value, max_size=2) if field.many else value
 
 
-# --- queries
-# ---------------------------------------------------------------------------------------------------------------------
+# --- queries ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)

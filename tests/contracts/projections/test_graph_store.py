@@ -499,8 +499,7 @@ async def test_a_field_whose_kind_changes_starts_empty(graph: GraphStore, log: L
     assert await ids(graph, Compare("pages", "anyofterms", "three")) == ["c"]
 
 
-# --- an answer's size
-# -------------------------------------------------------------------------------------------------------------
+# --- an answer's size -------------------------------------------------------------------------------------------------
 
 LETTERS = 10_000
 

@@ -128,8 +128,7 @@ def test_an_address_is_read() -> None:
     assert parse_address("neo4j+s://[::1]") == ("bolt+s://[::1]:7687", "neo4j")
 
 
-# --- which node folds
-# ------------------------------------------------------------------------------------------------------------
+# --- which node folds -------------------------------------------------------------------------------------------------
 
 
 async def test_two_nodes_that_fold_the_same_log_fold_each_event_once(

@@ -93,8 +93,7 @@ async def test_too_long_a_text_is_rejected(index: SearchIndex, library: Log, tex
         await find(index, text)
 
 
-# --- what a caller may see
-# -------------------------------------------------------------------------------------------------------
+# --- what a caller may see --------------------------------------------------------------------------------------------
 
 
 async def test_only_the_given_types_and_fields_are_matched(index: SearchIndex, library: Log) -> None:
@@ -153,8 +152,7 @@ async def test_a_part_is_not_found_by_its_whole(index: SearchIndex, library: Log
     assert await ids(index, "anna", {BOOK: ALL[BOOK]}) == ""
 
 
-# --- filters, counts, order
-# ------------------------------------------------------------------------------------------------------
+# --- filters, counts, order -------------------------------------------------------------------------------------------
 
 
 async def test_facets_filter_and_are_counted_among_the_rest(index: SearchIndex, library: Log) -> None:
