@@ -6,5 +6,5 @@
     ingest        photographs per second through the whole pipeline, against the bare detector called in a loop
     memory        proportional set size of the idle node with five apps, empty and full
 
-A figure is a median of many, with its spread; another machine gives others. Compare ratios.
+Each figure is a median of many, with its spread; it differs on other machines. Compare ratios.
 """

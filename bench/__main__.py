@@ -46,10 +46,10 @@ def main() -> None:
         return
     wanted = parts_of(options.only, quick=options.quick, write=options.write)
     if unknown := set(wanted).difference(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(unknown))}: choose of {', '.join((*GROUPS, *PARTS))}")
+        parser.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join((*GROUPS, *PARTS))}")
     whole, grown = set(PEERS) <= set(wanted), "growth" in wanted
     if options.write and not (whole or grown):
-        parser.error(f"--write wants {', '.join(PEERS)} together, or growth: the page shows one run")
+        parser.error(f"--write needs {', '.join(PEERS)} together, or growth: the page shows one run")
     if options.quick:
         console.print(LEFT_OUT)
     length, machine = QUICK if options.quick else THOROUGH, conditions()
@@ -80,13 +80,16 @@ def make_parser() -> argparse.ArgumentParser:
         help="write table and charts into docs/explanation/performance.md, and measure what they show",
     )
     parser.add_argument(
-        "--only", action="append", metavar="PART", help=f"only these, of {', '.join((*GROUPS, *PARTS))}; comma or again"
+        "--only",
+        action="append",
+        metavar="PART",
+        help=f"only these parts of {', '.join((*GROUPS, *PARTS))}; separate by commas, or repeat",
     )
     return parser
 
 
 def parts_of(only: list[str] | None, *, quick: bool, write: bool) -> list[str]:
-    """What is asked for; without a word, everything, or what is quick, or what is written."""
+    """The parts to measure: without an option all of them, or the quick ones, or those that `--write` needs."""
     if not only:
         return list(PEERS if quick else COMPARED if write else PARTS)
     named = [name for text in only for name in text.split(",")]
@@ -101,7 +104,7 @@ def show(figures: list[Figure]) -> None:
 
 
 def as_object(figures: list[Figure], compared: Comparison) -> dict[str, Any]:
-    """What the comparison comes to; where the house's own parts were measured, each figure of them by its name too."""
+    """The result of the comparison; with the platform's own parts, also each of their figures by its name."""
     shown: dict[str, Any] = {"ratios": compared.ratios, "rates": compared.rates, "trigger_ms": compared.trigger_ms}
     if not figures:
         return shown

@@ -1,7 +1,9 @@
-"""Appending events and folding them anew, against pyeventsourcing on SQLite and on PostgreSQL: the same images, the same durability.
+"""Appending events and folding them again, against pyeventsourcing on SQLite and on PostgreSQL: the same images, the
+same durability.
 
-Every append waits for the disk. PCloud's has 64 writers, as its peers on PostgreSQL have 16 and on SQLite, which has one writer, one. A
-rebuild reads the log from its beginning into an empty table; both commit what they folded together with where they stand.
+Every append waits for the disk. PCloud has 64 writers, its peer 16 on PostgreSQL and one on SQLite, which has one
+writer. A rebuild reads the log from its beginning into an empty table; both commit what they folded together with their
+position.
 """
 
 from __future__ import annotations
@@ -76,7 +78,7 @@ def unit_of(name: str) -> str:
 
 
 def ours(rows: list[dict[str, Any]], filled: Path, number: int) -> dict[str, float]:
-    """Appends to a log of their own; rebuilds from the one in `filled`."""
+    """Appends to a log of their own; rebuilds from the log in `filled`."""
     graph = filled / f"graph{number}.db"
     append = uvloop.run(timed_appends(rows))
     rebuild = uvloop.run(refold_sqlite(filled, graph))

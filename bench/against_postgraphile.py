@@ -1,7 +1,9 @@
-"""GraphQL over HTTP against PostGraphile 5 on PostgreSQL: the same graph, the same requests, the same durability, turn by turn.
+"""GraphQL over HTTP against PostGraphile 5 on PostgreSQL: the same graph, the same requests, the same durability,
+alternating.
 
-What counts is requests per second of processor time, that of all processes which serve: the node with its log and every view that it
-folds on one side, PostGraphile with PostgreSQL on the other. The load comes from a process of its own and is not counted.
+The result is requests per second of processor time, summed over all serving processes: on one side the node with its
+log and every view that it folds, on the other side PostGraphile with PostgreSQL. The load comes from a separate process
+and is not counted.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from bench.processor_time import processor_seconds
 __all__ = ["CONNECTIONS", "measure_against_postgraphile"]
 
 CONNECTIONS = {"get": 8, "nested": 8, "create": 64}
-WARM = 10  # seconds of each kind of request before any is counted: Node.js compiles what is hot for as long
+WARM = 10  # seconds of each kind of request before any is counted: Node.js needs that long to compile what is hot
 BOUNDS = {"get": 2.0, "nested": 5.0, "create": 1.5}
 SAID = {"get": "get by id", "nested": "50 images with segments with person", "create": "durable create"}
 
@@ -30,7 +32,7 @@ def measure_against_postgraphile(
     with open_postgraphile(house) as theirs, open_pcloud(folder, house) as (ours, _):
         for kind in CONNECTIONS:
             for server in (ours, theirs):
-                block(server, kind, 1, look=True)  # each answer looked into
+                block(server, kind, 1, look=True)  # every answer is checked
                 block(server, kind, min(WARM, 3 * seconds))
             for _ in range(rounds):
                 for server in (ours, theirs):

@@ -1,4 +1,4 @@
-"""`python bare_detector.py FILE…`: the bundled face detector called in a loop, with nothing of PCloud around it."""
+"""`python bare_detector.py FILE…`: the bundled face detector called in a loop, without PCloud."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Draws small charts as SVG, by hand: lines over logarithmic axes, and bars that compare. Each stands on a panel of its own, light or dark
-as its reader has it."""
+"""Draws small charts as SVG, by hand: lines over logarithmic axes, and bars that compare. Each has a panel of its own,
+light or dark like the reader's theme."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 __all__ = ["bars", "lines"]
 
-# Each stands out from the light panel and from the dark one.
+# Each colour stands out from the light panel and from the dark one.
 COLOURS = ("#3b82f6", "#d97706", "#059669", "#8b5cf6", "#ef4444", "#0891b2")
 STYLE = """<style>
   text { font-family: system-ui, sans-serif; font-size: 13px; fill: #334155 }
@@ -56,7 +56,7 @@ def lines(title: str, across: str, up: str, series: Mapping[str, Sequence[tuple[
 
 
 def bars(title: str, goals: str, rows: Sequence[tuple[str, float, float]]) -> str:
-    """`rows`: name, ratio, and the ratio that is the goal, drawn as a mark."""
+    """`rows`: name, ratio, and the goal for the ratio, drawn as a mark."""
     most = max(max(ratio, goal) for _, ratio, goal in rows) * 1.1
     height = 60 + 34 * len(rows) + 24
     parts = [_text(12, 22, title, weight=600)]

@@ -1,4 +1,4 @@
-"""How long the developer of an app waits for a test of it: `pcloud.testing` installs a new app, which reacts to what is stored."""
+"""How long an app developer waits for a test: `pcloud.testing` installs a new app, which reacts to stored data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def measure_developing(folder: Path) -> list[Figure]:
 
 
 def one_test(cloud: Cloud, app: Path) -> float:
-    """What `pcloud app new` makes, tested as it says; seconds."""
+    """Run the test of an app that `pcloud app new` has made; seconds."""
     write_app(app.name, app)
     began = time.perf_counter()
     cloud.install(app)

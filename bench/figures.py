@@ -1,4 +1,4 @@
-"""What a measurement gives: many values, of which the median and the spread are shown."""
+"""The result of a measurement: many values, of which the median and the spread are shown."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ __all__ = ["Figure"]
 
 @dataclass(frozen=True)
 class Figure:
-    """`values`: all that were measured, in `unit`; none: it was not measured, and is shown as that. `bound`: what the project holds
-    itself to; `least`: whether more is better."""
+    """`values`: all measured values, in `unit`; empty: it was not measured, and is shown so. `bound`: the project's own
+    goal; `least`: True if more is better."""
 
     name: str
     unit: str
@@ -46,5 +46,5 @@ class Figure:
 
 
 def _rounded(value: float) -> str:
-    """Three digits that count, as people write them: 0.0487, 12.5, 4,610."""
+    """Three significant digits, as people write them: 0.0487, 12.5, 4,610."""
     return f"{float(f'{value:.3g}'):,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"

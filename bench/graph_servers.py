@@ -27,18 +27,18 @@ from tests.node_process import NodeProcess, wait_until
 
 __all__ = ["SCHEMA", "GraphServer", "chosen", "fill_log", "open_pcloud", "open_postgraphile"]
 
-BODIES = 1_000  # different requests of a kind
-IMAGES, SEGMENTS = 50, 3  # of the nested query; the third level is the person
+BODIES = 1_000  # different requests of each kind
+IMAGES, SEGMENTS = 50, 3  # images of the nested query; the third level is the person
 SCALARS = "place mime title camera takenAt width height size latitude longitude"
 SCHEMA = Path(__file__).parent / "apps" / "household" / "schema.graphql"
-AT_ONCE = 1_000  # events of one transaction while a log is filled
+AT_ONCE = 1_000  # events in one transaction while a log is filled
 
 Body = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class GraphServer:
-    """`processes`: the roots of all that serves. `bodies`: by kind of request (get, nested, create)."""
+    """`processes`: the root processes of the server. `bodies`: by kind of request (get, nested, create)."""
 
     name: str
     url: str
@@ -48,7 +48,7 @@ class GraphServer:
 
 
 def chosen(house: Household) -> tuple[list[str], list[int], list[dict[str, Any]]]:
-    """The same for both: ids to get, where pages of the timeline begin, images to make."""
+    """The same for both: ids to get, offsets of timeline pages, images to create."""
     chance = random.Random(7)
     ids = [f"i{chance.randrange(house.images)}" for _ in range(BODIES)]
     offsets = [chance.randrange(200) for _ in range(BODIES)]
@@ -71,7 +71,7 @@ OUR_CREATE = (
 
 @contextmanager
 def open_pcloud(folder: Path, house: Household) -> Iterator[tuple[GraphServer, NodeProcess]]:
-    """A whole node, confined to nothing less than what a house has: every view is folded, search too."""
+    """A whole node with everything that a home has: every view is folded, including search."""
     with NodeProcess(folder / "pcloud") as node:
         node.install_archive(packed(Path(__file__).parent / "apps" / "household").data, unconfined=True)
         asyncio.run(fill_node(node, house))
@@ -90,7 +90,7 @@ def open_pcloud(folder: Path, house: Household) -> Iterator[tuple[GraphServer, N
 
 
 async def fill_node(node: NodeProcess, house: Household) -> None:
-    """Straight onto its log, from which it folds: as if the events had come from elsewhere in the cluster."""
+    """Directly onto its log, from which it folds: as if the events had come from elsewhere in the cluster."""
     async with open_client(node.data) as client:
         found = await client.ask("GET", "/nats?write=true")
     known = Credentials(found["NATS_USER"], found["NATS_PASSWORD"])

@@ -1,8 +1,9 @@
 """How each kind of work grows with the graph: from 10⁴ to 10⁶ entities, the same requests, on a real log.
 
-One process (`python -m bench.growth make FOLDER SIZE`) fills the log and makes the views from it, which is what a rebuild takes; another
-(`ask`) opens them, as a node that starts, and asks: what filling takes of memory is not what a node takes that has been filled.
- Times are medians of the processor's time of one request at a time (for a search, which has threads of its own, by the clock).
+One process (`python -m bench.growth make FOLDER SIZE`) fills the log and makes the views from it, as a rebuild does;
+another (`ask`) opens them, as a starting node does, and runs the queries, so that the memory for filling is not counted
+as the memory of a filled node. Times are medians of the processor's time of one request at a time (for a search, which
+has threads of its own, by the clock).
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ def in_its_process(step: str, folder: str, size: int) -> Found:
 
 
 def make(folder: Path, house: Household) -> Found:
-    """Log and views, where `open_cloud` looks for them."""
+    """Log and views, in the places where `open_cloud` looks for them."""
     uvloop.run(fill(folder, house))
     graph, search = folder / "graph.db", folder / "search"
     rates = (uvloop.run(refold_sqlite(folder, graph)).rate, uvloop.run(refold_search(folder, graph, search)).rate)

@@ -1,6 +1,7 @@
-"""A household's graph, the same for every peer and every run: images, segments of them, people whose those are.
+"""A household's graph, the same for every peer and every run: images, their segments, and the people on them.
 
-`HOUSE` sizes it. Every value follows from the seed, so two servers that were filled separately answer alike.
+`HOUSE` sets its size. Every value follows from the seed, so two servers that were filled separately give the same
+answers.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SEED = 5
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """How many of each. Ids are `i0…`, `s0…`, `p0…`."""
+    """The numbers of each. Ids are `i0…`, `s0…`, `p0…`."""
 
     images: int
     segments: int
@@ -39,7 +40,7 @@ class Household:
 
     @classmethod
     def of(cls, entities: int) -> Household:
-        """About so many entities altogether, in the usual proportions."""
+        """About this many entities altogether, in the usual proportions."""
         images = max(1, entities * 2 // 7)
         return cls(images, entities - images - 500 if entities > 1_000 else images, 500 if entities > 1_000 else 10)
 

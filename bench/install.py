@@ -1,4 +1,5 @@
-"""How long it takes to install an app: one that needs nothing, and one with PCloud's library whose packages are there already."""
+"""How long it takes to install an app: one without dependencies, and one with PCloud's library whose packages are there
+already."""
 
 from __future__ import annotations
 
@@ -40,7 +41,7 @@ def installs(node: NodeProcess, app: str) -> tuple[float, ...]:
 
 
 def named(app: str, name: str) -> bytes:
-    """The archive of an app of ours under another name."""
+    """The archive of a bundled app under another name."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / name
         shutil.copytree(APPS / app, copy, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,6 +1,6 @@
-"""Sends requests over and over from a process of its own: wrk, the same for every server.
+"""Sends requests repeatedly from a separate process: wrk, the same for every server.
 
-Requests are prepared beforehand, one body a line; connection after connection takes the next one, and begins anew at the end.
+Requests are prepared beforehand, one body a line; each connection takes the next one, and starts again at the end.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What came of it: `requests` in `seconds`; median and 99th percentile of an answer's time in milliseconds."""
+    """The result: `requests` in `seconds`; median and 99th percentile of the response time in milliseconds."""
 
     requests: int
     seconds: float
@@ -67,7 +67,8 @@ def run_load(
     headers: Mapping[str, str],
     look: bool = False,
 ) -> Load:
-    """`look`: into each answer, for errors, which costs the generator time of its own. Raises `RuntimeError` for any failed request."""
+    """`look`: check each answer for errors, which costs the generator time of its own. Raises `RuntimeError` for any
+    failed request."""
     with tempfile.TemporaryDirectory(prefix="pcloud-bench-load-") as folder:
         lines = Path(folder) / "bodies"
         lines.write_text("\n".join(json.dumps(body, separators=(",", ":")) for body in bodies) + "\n")

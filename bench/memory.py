@@ -1,4 +1,5 @@
-"""Memory of the idle node with all that it has started: the sum of proportional set sizes, so that shared pages count once."""
+"""Memory of the idle node with all its processes: the sum of proportional set sizes, so that shared pages count
+once."""
 
 from __future__ import annotations
 
@@ -17,12 +18,12 @@ __all__ = ["measure_empty", "measure_full", "resident"]
 
 ROOT = Path(__file__).parent.parent
 PHOTOS, SEGMENTS, A_TIME = 100_000, 250_000, 500
-# After this long without a request, apps have given back what they only need while they work.
+# After this long without a request, apps have freed what they need only while they work.
 IDLE_SECONDS = 75
 
 
 def resident(node: NodeProcess) -> dict[str, float]:
-    """Megabytes (2**20 bytes) of each process of the node, by what it is."""
+    """Megabytes (2**20 bytes) of each process of the node, by its role."""
     assert node.process
     parent = psutil.Process(node.process.pid)
     found: dict[str, float] = {}
@@ -43,8 +44,8 @@ def measure_empty(node: NodeProcess) -> Figure:
 def measure_full(folder: Path) -> Figure:
     """A node of its own with 100,000 images and 250,000 segments.
 
-    The images are there before the detector and the gallery come, which for this once are packed to take only what is new: no
-    picture stands behind these images.
+    The images exist before the detector and the gallery, which are packed here to react only to new ones: these images
+    have no picture files.
     """
     with NodeProcess(folder / "full") as node:
         node.install("object-store", "image-importer")

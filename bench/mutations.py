@@ -1,4 +1,4 @@
-"""How long a mutation takes to be acknowledged (with fsync), and a trigger to start its action after that."""
+"""How long a mutation takes until it is acknowledged (with fsync), and then a trigger until it starts its action."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def add_samples(node: NodeProcess) -> tuple[dict[str, float], list[float]]
             if number >= WARM_UP:
                 seconds.append(took)
                 acknowledged[payload["data"]["addProbe_Sample"]["probe_Sample"][0]["id"]] = now
-            await asyncio.sleep(0.005)  # one at a time, as a person's changes come, not a queue of them
+            await asyncio.sleep(0.005)  # one at a time, as a person's changes come, not in a queue
     return acknowledged, seconds
 
 

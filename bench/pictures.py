@@ -1,4 +1,5 @@
-"""Photographs for measurements: the freely usable ones of the demo, cut and scaled to as many different files as are wanted."""
+"""Photographs for measurements: the freely usable ones of the demo, cut and scaled into as many different files as
+needed."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ def photographs(count: int, *, seed: int, size: tuple[int, int] = MEGAPIXELS_2) 
         picture = source.crop((left, top, source.width - left, source.height - top)).resize(
             size, Image.Resampling.BICUBIC
         )
-        # Nothing alike, since a search forgives a typing error: it must not find the picture before.
+        # The titles are not similar: a search forgives a typing error and must not find an earlier picture.
         title = f"measured {hashlib.sha256(f'{seed} {number}'.encode()).hexdigest()[:12]}"
         exif = Image.Exif()
         exif[0x010E] = title

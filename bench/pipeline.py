@@ -51,7 +51,8 @@ async def upload_one_by_one(ask: Ask, s3: dict[str, str], pictures: list[tuple[s
 
 
 def measure_ingest(node: NodeProcess, s3: dict[str, str]) -> list[Figure]:
-    """Photographs per second until each has its faces counted, beside the detector alone: called in one loop, and in one on each core.
+    """Photographs per second until each has its faces counted, and of the detector alone: in one loop, and in one on
+    each core.
 
     The whole pipeline stores, imports, shrinks, indexes and finds faces; the loop only finds faces.
     """
@@ -78,7 +79,7 @@ async def ingest(ask: Ask, s3: dict[str, str], pictures: list[tuple[str, bytes]]
 
 
 def bare_rate(pictures: list[tuple[str, bytes]], loops: int) -> float:
-    """The face detector's own code on the same files, in `loops` processes at once, without anything of PCloud around it."""
+    """The face detector's own code on the same files, in `loops` processes at once, without PCloud."""
     with tempfile.TemporaryDirectory() as folder:
         for title, data in pictures:
             (Path(folder) / f"{title}.jpg").write_bytes(data)

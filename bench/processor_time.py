@@ -1,4 +1,4 @@
-"""What a server uses of the processor, all of its processes together: what a busy machine changes least."""
+"""The processor time of a server, for all of its processes together: it depends least on how busy the machine is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["processor_seconds"]
 
 
 def processor_seconds(pids: Iterable[int]) -> float:
-    """Seconds used so far by these processes and everything below them, those that have ended included."""
+    """Seconds used so far by these processes and all processes below them, including those that have ended."""
     total = 0.0
     for pid in pids:
         root = psutil.Process(pid)

@@ -1,6 +1,7 @@
 """Where the time of one request goes: the API in this process, a real log and graph behind it, under Python's profiler.
 
-The profiler makes small functions look dearer than they are: compare the shares of one run, not these times with others.
+The profiler makes small functions look more expensive than they are: compare the shares of one run, not these times
+with others.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ __all__ = ["print_profile"]
 OWNER = Caller("person", "owner")
 REQUESTS = {"get": 2_000, "nested": 200, "create": 1_000}
 AT_ONCE = {"get": 1, "nested": 1, "create": 64}
-# By the first that matches.
+# The first match counts.
 PARTS = (
     ("graph view: SQLite", ("sqlite3.", "projections/graph/sqlite")),
     ("graph view: fold", ("projections/",)),
@@ -76,7 +77,7 @@ def part_of(place: str) -> str:
 
 
 async def measure(folder: Path) -> dict[str, tuple[cProfile.Profile, float]]:
-    """By kind, its profile, and the processor's seconds of all requests without one."""
+    """By kind, its profile, and the processor seconds of all requests without the profiler."""
     async with open_cloud(folder) as cloud:
         await cloud.install("household", SCHEMA.read_text())
         await fill_log(cloud.store, SMALL)

@@ -1,7 +1,8 @@
-"""What it costs to build the views anew: `python -m bench.rebuild [EVENTS] [--keep FOLDER] [--json]`, of 1,000,000 events by default.
+"""The cost of rebuilding the views: `python -m bench.rebuild [EVENTS] [--keep FOLDER] [--json]`, of 1,000,000 events by
+default.
 
-The graph is rebuilt while a client reads and writes; then search. Rates are events of the log a second, also by the CPU time of this
-process alone, which tells what a quiet machine would do. `--keep`: the log is kept there, and used again.
+The graph is rebuilt while a client reads and writes; then search. Rates are events of the log a second, also by the CPU
+time of this process alone, which indicates the rate on a quiet machine. `--keep`: the log is kept there and used again.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ __all__ = ["measure"]
 
 
 class Client:
-    """Writes one entity, waits for it and reads it, again and again; any error ends the measurement."""
+    """Writes one entity, waits for it and reads it, repeatedly; any error ends the measurement."""
 
     def __init__(self, store: EventStore, graph: GraphSwitch, loop: ProjectionLoop[Any]) -> None:
         self._store, self._graph, self._loop = store, graph, loop
@@ -103,7 +104,7 @@ async def open_views(stack: AsyncExitStack, folder: Path, store: EventStore) -> 
 
 
 async def timed(rebuilds: Rebuilds) -> dict[str, float]:
-    """Events a second by the clock and by this process's CPU time; by how many MB it grew at most."""
+    """Events a second, by the clock and by this process's CPU time, and the MB by which it grew at most."""
     process = psutil.Process()
     before = most = process.memory_info().rss
     done = asyncio.Event()

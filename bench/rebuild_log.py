@@ -1,6 +1,6 @@
-"""A long log of a household: photographs, the faces in them, albums; to measure what folding it anew costs.
+"""A long log of a household: photographs, the faces in them, albums; to measure the cost of folding it again.
 
-Three events of ten make an image, five a segment of one, two change something that is there.
+Three events of ten make an image, five a segment of one, two change an existing entity.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ HOUSE = Catalog(
 
 
 def events(count: int, seed: int = 1) -> Iterator[Event]:
-    """`count` of them; each entity is changed at most once, so that any version expected is known."""
+    """`count` events; each entity is changed at most once, so that every expected version is known."""
     chance = random.Random(seed)
     made, changed = 0, 0
     for number in range(count):

@@ -1,7 +1,7 @@
-"""What it takes to make each view anew from one log: the graph on SQLite and on Neo4j, and the search index.
+"""The cost of making each view again from one log: the graph on SQLite and on Neo4j, and the search index.
 
-Rates are events of the log a second by the clock. Each view is made as a rebuild makes it: SQLite's file is filled and indexed at the end,
-search takes the graph as it stands. Nothing else goes on meanwhile; `bench.rebuild` has clients beside it.
+Rates are events of the log a second by the clock. Each view is made as in a rebuild: SQLite's file is filled and
+indexed at the end, search reads the current graph. Nothing else runs meanwhile; `bench.rebuild` has clients beside it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.neo4j_server import Neo4jServer
 
 __all__ = ["NO_NEO4J", "Stopwatch", "Timed", "fill", "open_log", "refold_neo4j", "refold_search", "refold_sqlite"]
 
-# A server that stays, as a household has it.
+# A long-running server, as in a home.
 LONG_LIVED = ["-XX:+UseParallelGC", "-Xms1g", "-Xmx1g"]
 LEASE_SECONDS = 60.0  # a rebuild's batches are large, and its machine is busy
 NO_NEO4J = "Neo4j is not set up here: `python infra/set_up_tests.py` fetches it, with Debian's Java and Maven"
@@ -61,7 +61,7 @@ async def open_log(folder: Path) -> AsyncIterator[EventStore]:
 
 
 async def fill(folder: Path, house: Household) -> int:
-    """The app's schema and the household, straight onto the log; its last sequence."""
+    """The app's schema and the household, written directly onto the log; returns its last sequence."""
     catalog = parse_schema("household", SCHEMA.read_text(), others=builtin_catalog())
     fields = {"name": "household", "version": "1", "state": "RUNNING", "catalog": catalog.to_json()}
     declared = Event(Ref("core", "App", "household"), Kind.CREATED, Change(set=fields))
@@ -103,8 +103,8 @@ async def refold_search(folder: Path, graph: Path, index: Path) -> Timed:
 
 
 async def refold_neo4j(folder: Path, room: Path) -> tuple[Timed, Timed] | None:
-    """Into a server of its own in `room`: all of it, and the later half, for which the JVM has compiled what is hot. None where Neo4j is
-    not set up."""
+    """Into a server of its own in `room`: all of it, and its second half, for which the JVM has compiled what is hot.
+    None if Neo4j is not set up."""
     if not (LIBRARY / "launcher.jar").exists():
         return None
     server = Neo4jServer(room, LONG_LIVED)

@@ -1,6 +1,7 @@
-"""What the sandbox's door adds to a call: the same app on two nodes side by side, one of which runs its apps unconfined.
+"""What the sandbox's door adds to a call: the same app on two nodes side by side, one of which runs its apps
+unconfined.
 
-Blocks of calls to one and to the other take turns, so that whatever else the machine does meets both.
+Blocks of calls to the two alternate, so that other work of the machine affects both.
 """
 
 from __future__ import annotations

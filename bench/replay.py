@@ -1,5 +1,5 @@
-"""How fast the past goes through a trigger that does nothing, run states included, and what that costs those who come
-now."""
+"""How fast past events pass through a trigger that does nothing, including run states, and how much that delays new
+events."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ __all__ = ["measure_replay"]
 APPS = Path(__file__).parent / "apps"
 TRIGGER = "replayed/each"
 EVENTS = 20_000  # the goal is about 100,000: PCLOUD_BENCH_EVENTS=100000
-TOGETHER = 1000  # of one mutation
+TOGETHER = 1000  # events in one mutation
 PAUSE = 0.1  # between two live events
-LOOK = 0.5  # between two looks at how far it is; the rate may be that much too low
+LOOK = 0.5  # between two looks at the progress; the rate may be that much too low
 ALONE = 50
 ADD = "mutation($input: [AddPast_ThingInput!]!) { addPast_Thing(input: $input) { past_Thing { id } } }"
 REPLAY = "mutation($trigger: String!) { replay(trigger: $trigger) }"
@@ -61,7 +61,7 @@ async def add_past(node: NodeProcess, events: int) -> None:
 
 
 async def replay(node: NodeProcess, events: int) -> tuple[float, dict[str, float]]:
-    """Events per second from asking to the end, and when each live event beside it was asked for, by id."""
+    """Events per second from the request to the end, and when each live event beside it was requested, by id."""
     async with open_client(node.data) as client:
         began = time.perf_counter()
         await client.graphql(REPLAY, {"trigger": TRIGGER})
@@ -76,7 +76,7 @@ async def replay(node: NodeProcess, events: int) -> tuple[float, dict[str, float
 
 
 async def look(client: Client, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """The trigger as the owner is shown it, once it is as `wanted`."""
+    """The trigger as the owner sees it, once it is as `wanted`."""
     while True:
         (trigger,) = (await client.graphql(STATE))["triggers"]
         if wanted(trigger):
@@ -85,7 +85,7 @@ async def look(client: Client, wanted: Callable[[dict[str, Any]], bool]) -> dict
 
 
 async def add_live(node: NodeProcess, most: int, stop: asyncio.Event | None = None) -> dict[str, float]:
-    """Add one thing after the other, as a person's changes come; when each was asked for, by id."""
+    """Add one thing after the other, as a person's changes come; returns when each was requested, by id."""
     asked: dict[str, float] = {}
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {node.token}"}) as session:
         while len(asked) < most and not (stop and stop.is_set()):
@@ -99,14 +99,14 @@ async def add_live(node: NodeProcess, most: int, stop: asyncio.Event | None = No
 
 
 def processor_time(node: NodeProcess) -> float:
-    """Seconds that core, nats-server and the apps have used so far: what a busy machine does not change."""
+    """Seconds that core, nats-server and the apps have used so far: a busy machine does not change them."""
     assert node.process
     times = [psutil.Process(pid).cpu_times() for pid in (node.process.pid, *node.children())]
     return sum(time.user + time.system for time in times)
 
 
 def all_started(node: NodeProcess, wanted: dict[str, float]) -> dict[str, float]:
-    """When each began; nothing while one has not."""
+    """When each began; empty until all have."""
     times = node.json("call", "replayed/times")
     return times if wanted.keys() <= times.keys() else {}
 

@@ -1,4 +1,4 @@
-"""Writes what was measured into `docs/explanation/performance.md`, between its marks, and the charts beside it."""
+"""Writes the results into `docs/explanation/performance.md`, between its marks, and the charts beside it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUSY = 0.75  # of a core, by others; the setup of a run alone leaves half of tha
 
 
 def conditions() -> str:
-    """Of this machine now: to be asked before anything is measured, as measuring is work too."""
+    """The state of this machine now. Call it before measuring, since measuring is work too."""
     cores, memory = psutil.cpu_count() or 1, psutil.virtual_memory().total / 2**30
     load = psutil.getloadavg()[0] / cores
     said = f"Measured {datetime.now(UTC):%Y-%m-%d} on {cores} cores with {memory:.0f} GB, where each had a load of {load:.1f} before."

@@ -1,7 +1,8 @@
-"""How soon after a change is acknowledged the action that it triggers begins: at a few paces, and behind a burst.
+"""How soon after the acknowledgement of a change the triggered action begins: at a few paces, and after a burst.
 
-To compare with: Hasura's event triggers ask their table once a second by default (HASURA_GRAPHQL_EVENTS_FETCH_INTERVAL); the first PCloud
-asked every thirty seconds. Those two are documented, not measured: who asks once in a while finds what came after half of it in the middle.
+To compare with: Hasura's event triggers poll their table once a second by default
+(HASURA_GRAPHQL_EVENTS_FETCH_INTERVAL); the first PCloud polled every thirty seconds. Those two are documented, not
+measured: a poller finds an event after half of its interval on average.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ __all__ = ["measure_triggers"]
 ADD = "mutation($input: [AddProbe_SampleInput!]!) { addProbe_Sample(input: $input) { probe_Sample { id } } }"
 CALL = 'mutation($action: String!) { callAction(app: "probe", action: $action, args: {}) }'
 PROBE = Path(__file__).parent / "apps" / "probe"
-TOGETHER = 1_000  # of a burst, in one mutation
+TOGETHER = 1_000  # events of a burst, in one mutation
 GOAL = 10.0
 POLLS = {"Hasura's documented poll of 1 s": 1_000.0, "the first PCloud's poll of 30 s": 30_000.0}
 
 
 def measure_triggers(folder: Path, seconds: dict[int, float], burst: int) -> tuple[list[Figure], dict[str, float]]:
-    """`seconds`: for how long, by events a second. Also median and p99 in milliseconds over all paces."""
+    """`seconds`: the duration, by events a second. Also median and p99 in milliseconds over all paces."""
     figures: list[Figure] = []
     paced: list[float] = []
     with NodeProcess(folder / "triggers") as node:
@@ -65,7 +66,7 @@ async def add(node: NodeProcess, session: aiohttp.ClientSession, texts: Sequence
 
 
 async def add_paced(node: NodeProcess, pace: int, seconds: float) -> dict[str, float]:
-    """When each was acknowledged, by id; each is sent at its time, whether or not the one before is answered."""
+    """When each was acknowledged, by id; each is sent at its time, even if the one before is not answered yet."""
     acknowledged: dict[str, float] = {}
     loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {node.token}"}) as session:
@@ -88,7 +89,8 @@ async def add_burst(node: NodeProcess, count: int) -> dict[str, float]:
 
 
 def delays(node: NodeProcess, acknowledged: dict[str, float], before: int = 0) -> tuple[float, ...]:
-    """Milliseconds. Waits for as many actions, `before` of them earlier ones: a number costs the node little, all their times much."""
+    """Milliseconds. Waits for this many actions, `before` of them earlier ones: their number costs the node little, all
+    their times much."""
     wait_until(lambda: call(node, "count") >= before + len(acknowledged), seconds=300, what="every sample's action")
     started: dict[str, float] = call(node, "times")
     return tuple(max(0.0, started[id] - at) * 1000 for id, at in acknowledged.items())

@@ -1,7 +1,9 @@
-"""How long it takes until a changed grant is what an app's queries are answered by, with 200 types, while another app's queries go on.
+"""How long it takes until a changed grant applies to an app's queries, with 200 types, while another app's queries go
+on.
 
-Measured on a real log, graph and API in this process: from the moment that the grant's event is asked for until the first query has been
-answered through the new view, so with the event's fsync. The other figure is the longest that a query of another app had to wait.
+Measured on a real log, graph and API in this process: from the request for the grant's event until the first query has
+been answered through the new view, so including the event's fsync. The other figure is the longest wait of another
+app's query.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from tests.integration.api.conftest import Cloud, grant, open_cloud
 
 __all__ = ["measure_view_swap"]
 
-APPS, TYPES = 4, 50  # of each app
+APPS, TYPES = 4, 50  # for each app
 SWAPS = 40
 QUERY = """{
   queryAType7(first: 1) { id name } queryDType30(first: 1) { count next { id } } search(text: "a") { total }
@@ -63,7 +65,7 @@ async def swap_views(folder: Path) -> tuple[tuple[float, ...], list[float]]:
 
 
 async def swap(cloud: Cloud, number: int) -> float:
-    """Withdraw one of the 200 grants, or give it back; the milliseconds until the view shows it."""
+    """Withdraw one of the 200 grants, or give it back; returns the milliseconds until the view shows it."""
     state = "rejected" if number % 2 == 0 else "approved"
     before = cloud.views.app("reader")
     began = time.perf_counter()

@@ -1,9 +1,9 @@
 """The log: every change of the graph, in order, in one replicated JetStream stream; and the embedded nats-server that
-holds it.
+stores it.
 
-Appends transactions, reads and follows them, hands them out to durable consumers. It folds nothing, and knows no
-schema: what an event means is the projections' affair. Beside GRAPH it keeps the queue of durable calls, the runs'
-states, the audit records and the apps' archives.
+Appends transactions, reads and follows them, delivers them to durable consumers. It folds nothing and knows no schema:
+the projections decide what an event means. Beside GRAPH it keeps the queue of durable calls, the runs' states, the
+audit records and the apps' archives.
 """
 
 from eventstore.consumer import ConsumerPosition, DurableConsumer

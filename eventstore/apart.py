@@ -1,6 +1,7 @@
-"""Reads a long stretch of the log by a process of its own: reading costs as much time as folding what was read, and there are two cores.
+"""Reads a long stretch of the log in a process of its own. Reading takes as long as folding what was read, and the
+machine has two cores.
 
-The process is a help, never a condition: where it fails, the rest is read here.
+The process is optional: if it fails, this process reads the rest.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from pcloud.event import StoredEvent
 __all__ = ["WORTH_IT", "read_apart"]
 
 log = logging.getLogger(__name__)
-WORTH_IT = 20_000  # events: it takes half a second to start
+WORTH_IT = 20_000  # events; starting the process takes half a second
 
 
 async def read_apart(wanted: Stretch) -> AsyncGenerator[list[StoredEvent], None]:
-    """The events, in lists; ends early, with a line in the log, when the process fails. The process ends with the generator."""
+    """Yield the events in lists. If the process fails, log that and end early. The process ends with the generator."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",

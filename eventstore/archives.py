@@ -1,8 +1,8 @@
 """ARCHIVES: the installed apps' archives, in an object bucket that every node has.
 
-Stored as the object stores of NATS are (ADR-20), so that its tools can read them: pieces under a subject of their own, then the
-entry that names them. An archive is there when its entry is; what a killed upload or deletion leaves are pieces that no entry
-names, which `sweep` removes.
+They are stored like NATS's object stores (ADR-20), so that its tools can read them: the pieces under a subject of their
+own, then the entry that names them. An archive exists once its entry does. A killed upload or deletion leaves pieces
+that no entry names; `sweep` removes those.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = ["Archives"]
 BUCKET, STREAM = "ARCHIVES", "OBJ_ARCHIVES"
 ENTRIES, PIECES = f"$O.{BUCKET}.M.", f"$O.{BUCKET}.C."
 PIECE = 512 * 2**10
-# So many pieces are on their way at once: the log syncs each one to the disk before it answers.
+# The number of pieces in flight: the log syncs each one to the disk before it answers.
 WINDOW = 8
 SECONDS = 30.0
 DIGEST = "SHA-256="
@@ -45,7 +45,7 @@ class Options(msgspec.Struct, frozen=True):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """As ADR-20 has it. `nuid`: under which the pieces are, `chunks` of them."""
+    """An entry as in ADR-20. `nuid`: the id under which the pieces are stored; `chunks`: their number."""
 
     name: str
     bucket: str
@@ -59,14 +59,15 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Archives:
-    """As `EventStore.archives`. Names are chosen by the caller: an archive's SHA-256. `admit` raises while nothing is to be stored."""
+    """Available as `EventStore.archives`. The caller chooses the names: an archive's SHA-256. `admit` raises while the
+    store accepts nothing."""
 
     def __init__(self, connection: Connection, admit: Callable[[], None]) -> None:
         self._connection = connection
         self._admit = admit
 
     async def put(self, name: str, source: bytes | Path) -> None:
-        """Store, over what had the name; a file is read piece by piece. Raises `Unavailable`."""
+        """Store an archive, replacing one of the same name; a file is read piece by piece. Raises `Unavailable`."""
         self._admit()
         before = await self._find(name)
         try:
@@ -80,11 +81,11 @@ class Archives:
             await self._purge(f"{PIECES}{before.nuid}")
 
     async def get(self, name: str) -> bytes:
-        """Raises `NotFound`, `Unavailable`, or `Corrupt` when it is not what was stored."""
+        """Raises `NotFound`, `Unavailable`, or `Corrupt` if the content differs from what was stored."""
         return b"".join([piece async for piece in self._read(name)])
 
     async def fetch(self, name: str, target: Path) -> None:
-        """Write it to a file, piece by piece; raises like `get`, then there is no such file."""
+        """Write the archive to a file, piece by piece; raises like `get`, and then leaves no such file."""
         try:
             with target.open("wb") as file:
                 async for piece in self._read(name):
@@ -94,19 +95,21 @@ class Archives:
             raise
 
     async def names(self) -> set[str]:
-        """Of all that are there."""
+        """The names of all stored archives."""
         return {
             base64.urlsafe_b64decode(subject.removeprefix(ENTRIES)).decode() for subject in await self._all(ENTRIES)
         }
 
     async def delete(self, name: str) -> None:
-        """Nothing happens when it is not there. The entry first: without its pieces it would be a broken promise."""
+        """Delete an archive; does nothing if it does not exist. The entry goes first: an entry without its pieces would
+        be broken."""
         if (entry := await self._find(name)) is not None:
             await self._purge(_entry(name))
             await self._purge(f"{PIECES}{entry.nuid}")
 
     async def sweep(self) -> int:
-        """Remove the pieces that no entry names; how many archives they were of. Not while one is being stored."""
+        """Remove the pieces that no entry names and return the number of archives that they belonged to. Don't call it
+        while an archive is being stored."""
         named = {entry.nuid for name in await self.names() if (entry := await self._find(name))}
         left = [subject for subject in await self._all(PIECES) if subject.removeprefix(PIECES) not in named]
         for subject in left:
@@ -159,7 +162,7 @@ class Archives:
         return entry if entry and not entry.deleted else None
 
     async def _all(self, prefix: str) -> list[str]:
-        """The subjects; the server names at most 100,000 at once, of which each would be an archive."""
+        """The subjects. The server lists at most 100,000 at once, and each would be an archive."""
         return list((await self._info({"subjects_filter": f"{prefix}>"})).get("subjects") or {})
 
     async def _last(self) -> int:
@@ -169,7 +172,7 @@ class Archives:
         try:
             return dict((await self._connection.api(f"STREAM.INFO.{STREAM}", request))["state"])
         except ApiError as error:
-            raise Unavailable(f"the archives can't be looked at: {error}") from error
+            raise Unavailable(f"the archives can't be listed: {error}") from error
 
     async def _purge(self, subject: str) -> None:
         try:

@@ -24,11 +24,11 @@ _KIND = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)*")
 
 
 async def record_audit(connection: Connection, record: Mapping[str, Any]) -> None:
-    """Store one record. Its `kind` (such as `call.refused`) becomes the subject `audit.<kind>`; raises `Rejected`
-    without."""
+    """Store one record. Its `kind` (such as `call.refused`) becomes the subject `audit.<kind>`; raises `Rejected` for
+    an invalid kind."""
     kind = record.get("kind", "")
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
-        raise Rejected(f"the audit record's kind {kind!r} is none: use words such as 'call.refused'")
+        raise Rejected(f"{kind!r} is not a kind of audit record: use words such as 'call.refused'")
     message = Message(f"audit.{kind}", {}, msgspec.json.encode(record))
     try:
         await until_answered(lambda: publish(connection, message, 5.0), "an audit record")
@@ -37,7 +37,7 @@ async def record_audit(connection: Connection, record: Mapping[str, Any]) -> Non
 
 
 async def audit_range(connection: Connection) -> tuple[int, int]:
-    """The oldest and the newest sequence; the first is above the second where there are none."""
+    """The oldest and the newest sequence; in an empty log, the first is above the second."""
     state = (await connection.api(f"STREAM.INFO.{STREAM}"))["state"]
     return int(state["first_seq"]) or 1, int(state["last_seq"])
 
@@ -45,9 +45,10 @@ async def audit_range(connection: Connection) -> tuple[int, int]:
 async def audit_records(
     connection: Connection, first: int, last: int, kind: str = ""
 ) -> AsyncGenerator[tuple[int, Mapping[str, Any]], None]:
-    """Those from sequence `first` to `last`, both included, of one kind or of all. What is no record is left out."""
+    """The records from sequence `first` to `last`, both included, of one kind or of all. Messages that are not records
+    are left out."""
     if kind and not _KIND.fullmatch(kind):
-        raise Rejected(f"the audit log has no kind {kind!r}: it is one of words such as 'call'")
+        raise Rejected(f"the audit log has no kind {kind!r}: use words such as 'call'")
     subjects = [f"audit.{kind}"] if kind else ["audit.>"]
     async with aclosing(read(connection, STREAM, first, last, subjects)) as messages:
         async for message in messages:

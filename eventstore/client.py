@@ -1,5 +1,5 @@
-"""nats-py's client, with a quicker reading of headers (a view that is built anew reads millions of them), and one that outlives a
-flush that was given up."""
+"""nats-py's client with two changes: it reads headers faster (rebuilding a view reads millions of them), and it
+survives a flush that was cancelled or timed out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["QuickClient"]
 
 
 class QuickClient(Client):
-    """Takes and leaves out the same header lines as its base does, decoding them at once instead of one by one."""
+    """Accepts and ignores the same header lines as its base class, but decodes them together instead of one by one."""
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
@@ -24,7 +24,8 @@ class QuickClient(Client):
         return found
 
     async def _process_pong(self) -> None:
-        """The answer to a flush whose caller was cancelled, or waited too long, still comes: the base fails at it, and connects anew."""
+        """Handle the late answer to a flush that was cancelled or timed out. The base class fails on it and
+        reconnects."""
         pongs: list[asyncio.Future[bool]] = self._pongs  # pyright: ignore
         if pongs and pongs[0].done():
             pongs[0] = asyncio.get_running_loop().create_future()
@@ -33,6 +34,6 @@ class QuickClient(Client):
 
 @lru_cache(256)
 def _known(name: str) -> str | None:
-    """The name by which a header is known, None for what is none; the same few come again and again."""
+    """Return a header's known name, or None for an invalid line; the same few lines come again and again."""
     name = name.strip()
     return name if name.isascii() and len(name.split(None, 1)) < 2 else None

@@ -1,14 +1,15 @@
-"""Group commit: while few write, each transaction goes alone; while many wait, they share atomic batches, and one
-fsync.
+"""Group commit: while few tasks write, each transaction is sent alone; while many wait, they share atomic batches and
+one fsync.
 
-Two transactions that touch one entity, or are the same, never share a batch: the server would refuse it (10164, and
-where it does not look, both would pass, since expected versions are checked against the state before the batch), and
-all its members would have to be sent again. So who touches what another one is writing waits for that, and then goes
-alone: most likely its version has passed. A batch that is refused, or unanswered, is settled one by one. Measured
-with an fsync per message: 64 writers 10,500/s instead of 4,700/s; 8 writers 3,700/s alone, 2,500/s in batches.
+Two transactions that touch the same entity, or are the same transaction, never share a batch. The server would refuse
+it (10164; where it does not check, both would pass, because expected versions are compared with the state before the
+batch), and all its members would have to be sent again. So a transaction that touches an entity in flight waits for the
+other one and is then sent alone: most likely its version has passed. A batch that is refused or unanswered is settled
+one transaction at a time. Measured with an fsync per message: 64 writers 10,500/s instead of 4,700/s; 8 writers 3,700/s
+alone, 2,500/s in batches.
 
-A batch costs the server milliseconds, however few share it. So after one, those who were in it are waited for, a moment:
-most writers come again as soon as they are answered.
+A batch costs the server milliseconds, even if few share it. So after a batch, the committer waits a moment for its
+writers: most of them write again as soon as they are answered.
 """
 
 from __future__ import annotations
@@ -28,18 +29,18 @@ from pcloud.errors import Unavailable
 
 __all__ = ["Committer"]
 
-ALONE = 8  # as many go alone at once
-GROUP = 16  # from as many waiting on, they share a batch
-BATCHES = 2  # the other is sent while one is stored, when there is
-TOGETHER = 0.005  # seconds that who waits is kept, at most, for those who shared the last batch
-SOON = 0.05  # seconds after which nobody reckons with them any more
-SECOND = 64  # waiting for it by then: two small ones cost two fsyncs, and together half as much again as one
+ALONE = 8  # transactions sent alone at the same time
+GROUP = 16  # from this many waiting on, they share a batch
+BATCHES = 2  # the second one is sent while the first is stored
+TOGETHER = 0.005  # seconds that a transaction waits, at most, for the writers of the last batch
+SOON = 0.05  # seconds after which those writers are no longer expected
+SECOND = 64  # waiting before a second one is sent: two small batches cost two fsyncs, merged they cost 1.5 times one
 BATCH_BYTES = 8 * 2**20
 
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """`touched`: the transaction and its entities. `late`: whether another one of these came first."""
+    """`touched`: the transaction and its entities. `late`: True if another transaction with one of these came first."""
 
     prepared: Prepared
     done: asyncio.Future[Appended]
@@ -48,20 +49,20 @@ class _Waiting:
 
 
 class Committer:
-    """Takes transactions from any task and answers each; so many may wait as the settings say, and no more: a queue without
-    a bound only turns a slow disk into a full memory. `close` waits for those under way."""
+    """Takes transactions from any task and answers each. The settings limit how many may wait, because a queue without
+    a limit turns a slow disk into a full memory. `close` waits for those in flight."""
 
     def __init__(self, connection: Connection, settler: Settler, settings: StoreSettings) -> None:
         self._connection = connection
         self._settler = settler
         self._settings = settings
         self._waiting: deque[_Waiting] = deque()
-        self._bytes = 0  # of those that wait
-        self._under_way: set[str] = set()  # what those touch that are being written
-        self._blocked = False  # all that wait, wait for those
+        self._bytes = 0  # of the waiting transactions
+        self._under_way: set[str] = set()  # touched by the transactions in flight
+        self._blocked = False  # all waiting ones wait for those in flight
         self._alone = 0
         self._batches = 0
-        self._expected = 0  # as many waited or were under way when the last batch ended
+        self._expected = 0  # how many were waiting or in flight when the last batch ended
         self._expected_until = 0.0
         self._patience: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,17 +70,17 @@ class Committer:
 
     @property
     def waiting(self) -> int:
-        """Transactions that are not sent yet."""
+        """The number of transactions that are not sent yet."""
         return len(self._waiting)
 
     async def append(self, prepared: Prepared) -> Appended:
-        """Append, alone or in company. When the caller is cancelled meanwhile, the transaction may still be stored. Raises
-        `Unavailable` when too many wait."""
+        """Append a transaction, alone or in a batch. If the caller is cancelled meanwhile, it may still be stored.
+        Raises `Unavailable` if too many wait."""
         if self._closed:
             raise Unavailable("the log is being closed: try again after the restart")
         if len(self._waiting) >= self._settings.max_waiting or self._bytes >= self._settings.max_waiting_bytes:
             raise Unavailable(
-                f"{len(self._waiting)} transactions wait for the log already: nothing was stored, try again in a moment"
+                f"{len(self._waiting)} transactions are already waiting for the log: nothing was stored, try again in a moment"
             )
         touched = frozenset((prepared.transaction.tx, *(message.subject for message in prepared.messages)))
         entry = _Waiting(prepared, asyncio.get_running_loop().create_future(), touched)
@@ -89,7 +90,8 @@ class Committer:
         return await entry.done
 
     async def close(self, patience: float = 10.0) -> None:
-        """Take nothing new, wait for what is under way, give up what is not settled after `patience` seconds."""
+        """Accept nothing new, wait for transactions in flight, and give up those that are not settled after `patience`
+        seconds."""
         self._closed = True
         self._expect(0)
         if self._tasks:
@@ -119,7 +121,8 @@ class Committer:
         self._start(self._commit_alone(entry))
 
     def _others_come(self) -> bool:
-        """Whether to wait for them; then this is looked at again when they are there, or have had their time."""
+        """Return True if it is worth waiting for the last batch's writers; checked again when they are back or their
+        time is over."""
         clock = asyncio.get_running_loop()
         if len(self._waiting) >= self._expected or clock.time() > self._expected_until:
             return False
@@ -141,7 +144,8 @@ class Committer:
         return entry
 
     def _gather(self) -> list[_Waiting]:
-        """The oldest waiting ones that may share a batch; the others keep their order. Late ones set out alone."""
+        """The oldest waiting transactions that may share a batch; the others keep their order. Late ones are sent
+        alone."""
         group: list[_Waiting] = []
         others: deque[_Waiting] = deque()
         taken = set(self._under_way)
@@ -151,7 +155,7 @@ class Committer:
             prepared = entry.prepared
             apart = not entry.touched.isdisjoint(taken)
             fits = count + len(prepared.messages) <= MAX_EVENTS and size + prepared.size <= BATCH_BYTES
-            # What follows must not overtake it: it may touch the same entities.
+            # Later ones must not overtake it: they may touch the same entities.
             taken |= entry.touched
             if not apart and entry.late and self._alone < ALONE:
                 self._send_alone(entry)
@@ -176,7 +180,7 @@ class Committer:
             except (ApiError, NoAnswer) as error:
                 await self._one_by_one(group, sent_before=isinstance(error, NoAnswer))
                 return
-            if ack.duplicate:  # a group of one event: its message id is known to the server
+            if ack.duplicate:  # a group of one event: the server knows its message id
                 await self._one_by_one(group, sent_before=False)
                 return
             last = ack.sequence - len(messages)
@@ -198,7 +202,7 @@ class Committer:
         self._blocked = False
 
     async def _one_by_one(self, group: list[_Waiting], *, sent_before: bool) -> None:
-        """They touch different entities, so they may be settled at once, a few at a time."""
+        """They touch different entities, so they can be settled concurrently, a few at a time."""
         entries = iter(group)
 
         async def settle_next() -> None:
@@ -243,5 +247,5 @@ def _fail(entry: _Waiting, error: BaseException) -> None:
     if isinstance(error, asyncio.CancelledError):
         error = Unavailable("the log was closed while the transaction was under way: whether it was stored is unknown")
     entry.done.set_exception(error)
-    # The caller may have been cancelled and fetch nothing.
+    # The caller may have been cancelled and never read it.
     entry.done.exception()

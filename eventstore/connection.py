@@ -34,11 +34,11 @@ RECONNECT_WAIT = 0.1
 
 
 class NoAnswer(Exception):
-    """No answer came: whether the server acted on the message is unknown."""
+    """No answer arrived: it is unknown whether the server acted on the message."""
 
 
 class ApiError(Exception):
-    """JetStream refused; nothing was stored. `code` is its own number (`nats errors lookup CODE`)."""
+    """JetStream refused the request; nothing was stored. `code` is its own number (`nats errors lookup CODE`)."""
 
     def __init__(self, code: int, description: str) -> None:
         super().__init__(f"{description} (NATS {code})")
@@ -48,7 +48,7 @@ class ApiError(Exception):
 
 @asynccontextmanager
 async def open_connection(settings: ConnectionSettings) -> AsyncGenerator[Connection]:
-    """Connect, and close at the end of the block; reconnects by itself in between. Raises `Unavailable`."""
+    """Connect, reconnect automatically, and close at the end of the block. Raises `Unavailable`."""
     connection = Connection()
     await connection.open(settings)
     try:
@@ -91,7 +91,7 @@ class Connection:
                     max_reconnect_attempts=-1,
                     reconnect_time_wait=RECONNECT_WAIT,  # pyright: ignore[reportArgumentType]
                     ping_interval=20,
-                    # Nothing is buffered while disconnected: it was sent now, or the sender hears that it was not.
+                    # Nothing is buffered while disconnected: a message is sent now, or the sender gets an error.
                     pending_size=0,
                     error_cb=note,
                     disconnected_cb=self._on_disconnect,
@@ -119,32 +119,33 @@ class Connection:
 
     @property
     def max_payload(self) -> int:
-        """Bytes that one message may have, headers included."""
+        """The most bytes that one message may have, including its headers."""
         return self.client.max_payload
 
     async def connected(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until there is a connection."""
+        """Wait up to `timeout` seconds for a connection."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
                 await self._connected.wait()
         return self._connected.is_set()
 
     async def subscribe(self, subject: str, callback: Callable[[Msg], Awaitable[None]]) -> Subscription:
-        """Call `callback` with each message, one after the other; survives reconnects. Raises `NoAnswer`."""
+        """Call `callback` with each message, one after the other; the subscription survives reconnects. Raises
+        `NoAnswer`."""
         try:
             return await self.client.subscribe(subject, cb=callback)  # pyright: ignore[reportUnknownMemberType]
         except (nats.errors.Error, OSError) as error:
             raise NoAnswer(f"no connection to NATS: {error!r}") from error
 
     def on_reconnect(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` after each reconnect; returns how to stop that."""
+        """Call `listener` after each reconnect; returns a function that stops it."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
     async def send(
         self, subject: str, body: bytes = b"", headers: Mapping[str, str] | None = None, reply: str = ""
     ) -> None:
-        """Publish without waiting for anybody; raises `NoAnswer` when there is no connection."""
+        """Publish without waiting for an answer; raises `NoAnswer` without a connection."""
         try:
             await self.client.publish(subject, body, reply=reply, headers=None if headers is None else dict(headers))
         except (nats.errors.Error, OSError) as error:
@@ -153,8 +154,8 @@ class Connection:
     async def ask(
         self, subject: str, body: bytes = b"", headers: Mapping[str, str] | None = None, timeout: float = 5.0
     ) -> Msg:
-        """Publish and wait for the answer. Raises `NoAnswer` on a time-out, without anybody there, or when the
-        connection breaks meanwhile."""
+        """Publish and wait for the answer. Raises `NoAnswer` on a timeout, without a responder, or if the connection
+        breaks meanwhile."""
         self._asked += 1
         reply = f"{self._inbox}{self._asked}"
         future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
@@ -174,7 +175,7 @@ class Connection:
     async def api(
         self, endpoint: str, request: Mapping[str, Any] | None = None, *, patience: float = 15.0
     ) -> dict[str, Any]:
-        """Ask `$JS.API.<endpoint>`, again and again while nobody answers: only for what may be repeated. Raises
+        """Ask `$JS.API.<endpoint>` repeatedly until it answers: only for requests that may be repeated. Raises
         `ApiError` for a refusal, `Unavailable` after `patience` seconds."""
         body = b"" if request is None else msgspec.json.encode(request)
         clock = asyncio.get_running_loop().time
@@ -215,5 +216,5 @@ class Connection:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(NoAnswer("the connection broke"))
-                # Somebody who gave up waiting does not fetch it.
+                # The caller that gave up waiting does not read it.
                 future.exception()

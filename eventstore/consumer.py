@@ -1,7 +1,7 @@
-"""A durable consumer of GRAPH: a place in the log that survives everybody, shared by all who pull it.
+"""A durable consumer of GRAPH: a place in the log that outlives its clients and is shared by all who pull from it.
 
-At least once: what is not acknowledged within `ack_wait` comes again, to whoever pulls then. What waits here, pulled
-and not yet handed out, is kept from coming again.
+Delivery is at least once: a message that is not acknowledged within `ack_wait` is delivered again, to any client that
+pulls then. Messages that were pulled and wait here are kept from being delivered again.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _KINDS: Mapping[int, type[PCloudError]] = {NOT_FOUND: NotFound, INVALID_RESET: R
 
 
 class ConsumerPosition(NamedTuple):
-    """`delivered`: sequence up to which it was handed out; `ack_floor`: up to which all is acknowledged; `ack_pending`:
-    handed out and not acknowledged; `pending`: not handed out yet."""
+    """`delivered`: the newest sequence that was delivered; `ack_floor`: up to here, all messages are acknowledged;
+    `ack_pending`: delivered and not acknowledged; `pending`: not delivered yet."""
 
     delivered: int
     ack_floor: int
@@ -42,7 +42,7 @@ class ConsumerPosition(NamedTuple):
 
 
 class Acknowledgeable:
-    """A message that comes again unless it is settled in time. `attempt` counts from 1, over all who pull."""
+    """A message that is delivered again unless it is settled in time. `attempt` counts from 1, over all clients."""
 
     __slots__ = ("_connection", "_reply", "attempt", "sequence")
 
@@ -53,15 +53,15 @@ class Acknowledgeable:
         self.sequence = message.sequence
 
     async def ack(self) -> None:
-        """Done with it. When this gets lost with the connection it comes again."""
+        """Acknowledge it. If the acknowledgement is lost with the connection, the message comes again."""
         await self._answer(b"+ACK")
 
     async def nak(self, delay: float = 0.0) -> None:
-        """Not now: again in `delay` seconds."""
+        """Deliver it again in `delay` seconds."""
         await self._answer(b"-NAK" + (msgspec.json.encode({"delay": int(delay * SECOND)}) if delay > 0 else b""))
 
     async def in_progress(self) -> None:
-        """Still at it: the time for acknowledging starts anew."""
+        """Report progress: the time for acknowledging starts again."""
         await self._answer(b"+WPI")
 
     async def _answer(self, word: bytes) -> None:
@@ -73,7 +73,7 @@ def consumer_config(
     name: str, subjects: Sequence[str], start: str | int, *, ack_wait: float, max_ack_pending: int, paused: bool,
     metadata: Mapping[str, str], description: str,
 ) -> dict[str, Any]:  # fmt: skip
-    """JetStream's configuration; raises `Rejected` for a start that is none."""
+    """JetStream's configuration; raises `Rejected` for an invalid `start`."""
     config: dict[str, Any] = {
         "durable_name": name,
         "name": name,
@@ -99,8 +99,8 @@ def consumer_config(
 
 
 async def ensure_consumer(connection: Connection, stream: str, config: Mapping[str, Any]) -> None:
-    """Make it, or find it: then its place, and whether it is paused, stay; its subjects, times and notes are brought up
-    to date. Raises `Unavailable` when the server refuses."""
+    """Make the consumer, or find it. A consumer that exists keeps its place and whether it is paused; its subjects,
+    times and metadata are updated. Raises `Unavailable` if the server refuses."""
     name = config["name"]
     try:
         try:
@@ -114,7 +114,7 @@ async def ensure_consumer(connection: Connection, stream: str, config: Mapping[s
             wanted = existing | {key: value for key, value in config.items() if key not in kept and key != "metadata"}
             wanted["metadata"] = (existing.get("metadata") or {}) | config["metadata"]
             if "filter_subject" in wanted:
-                # The server writes a single subject so; both at once are refused.
+                # The server stores a single subject in this form and refuses both at once.
                 del wanted["filter_subject"]
             if wanted == existing:
                 return
@@ -124,8 +124,8 @@ async def ensure_consumer(connection: Connection, stream: str, config: Mapping[s
 
 
 class DurableConsumer(Generic[Content]):
-    """Found by `EventStore.consumer` and the like. Any number of processes may pull the same one: each message goes to
-    one."""
+    """Found by `EventStore.consumer` and its siblings. Any number of processes may pull from the same consumer: each
+    message goes to one of them."""
 
     def __init__(
         self, connection: Connection, stream: str, name: str, ack_wait: float,
@@ -138,8 +138,8 @@ class DurableConsumer(Generic[Content]):
         self._wrap = wrap
 
     async def pull(self, batch: int = 64) -> AsyncGenerator[Content, None]:
-        """What comes, one by one, for ever; at most `batch` wait here. Leaving the loop gives those back.
-        Raises `NotFound` when the consumer was deleted, `Unavailable` when the server stays away."""
+        """Yield messages one by one, without end; at most `batch` wait here. Leaving the loop gives those back. Raises
+        `NotFound` if the consumer was deleted, `Unavailable` if the server does not come back."""
         while True:
             try:
                 async with Puller(self._connection, self._stream, self.name, batch) as puller:
@@ -158,21 +158,22 @@ class DurableConsumer(Generic[Content]):
                 await self.position()
 
     async def pause(self) -> None:
-        """Hand out nothing more until `resume`; over restarts too."""
+        """Deliver nothing more until `resume`, also after a restart."""
         await self._api("PAUSE", {"pause_until": FOR_EVER})
 
     async def resume(self) -> None:
         await self._api("PAUSE", {"pause_until": NOW})
-        # Those who wait would get their messages at the next heartbeat only. Any request wakes the server; this one asks
-        # for a place where nobody listens, so it takes nothing.
+        # Waiting clients would get their messages only at the next heartbeat. Any request wakes the server; this one
+        # names a reply subject without a subscriber, so it receives nothing.
         nowhere = f"_INBOX.{secrets.token_hex(16)}"
         with suppress(NoAnswer):
             subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self.name}"
             await self._connection.send(subject, b'{"batch":1,"expires":1000000}', reply=nowhere)
 
     async def reset(self, sequence: int, *, patience: float = 60.0) -> None:
-        """Go to `sequence`: that message is the next. Waits up to `patience` seconds for what is handed out: a late
-        acknowledgement would count for the new delivery. A pause stays a pause. Raises `Unavailable`."""
+        """Go to `sequence`: that message is the next one. Waits up to `patience` seconds for unacknowledged deliveries,
+        because a late acknowledgement would count for the new delivery. A paused consumer stays paused. Raises
+        `Unavailable`."""
         was_paused = await self.paused()
         if not was_paused:
             await self.pause()
@@ -194,7 +195,7 @@ class DurableConsumer(Generic[Content]):
         return bool((await self._api("INFO")).get("paused"))
 
     async def delete(self) -> None:
-        """Forget its place. Deleting what is gone is fine."""
+        """Delete the consumer and its place; does nothing if it no longer exists."""
         with suppress(NotFound):
             await self._api("DELETE")
 
@@ -207,7 +208,7 @@ class DurableConsumer(Generic[Content]):
             await asyncio.sleep(0.05)
 
     async def _keep(self, puller: Puller) -> None:
-        """Say "in progress" for what waits here, so that it does not come again before it was looked at."""
+        """Report progress for messages that wait here, so that they are not delivered again before they are handled."""
         while True:
             await asyncio.sleep(self._ack_wait / 3)
             for message in puller.buffered():
@@ -218,5 +219,5 @@ class DurableConsumer(Generic[Content]):
             return await self._connection.api(f"CONSUMER.{verb}.{self._stream}.{self.name}", request, patience=60.0)
         except ApiError as error:
             raise _KINDS.get(error.code, Unavailable)(
-                f"the consumer {self.name} of {self._stream} can't do that: {error}"
+                f"the consumer {self.name} of {self._stream} refuses this: {error}"
             ) from error

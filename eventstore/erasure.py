@@ -1,8 +1,9 @@
-"""Erasure: what takes an entity's events off the log, once its `forgotten` event stands there.
+"""Erasure: removes an entity's events from the log once its `forgotten` event is stored.
 
-What is being forgotten is noted in the key-value bucket FORGETTING before, and taken out after: so a node that dies between the event
-and the purge, or another one, finds what is left to do. A purge takes what lies *below* the event: without it, a late retry
-could bring the entity back. Bytes stay in the log's files until the server compacts them.
+The key-value bucket FORGETTING notes what is being forgotten: the note is written before and deleted after. So if a
+node dies between the event and the purge, it or another node finds the remaining work. A purge removes the events
+*below* the `forgotten` event: without that event, a late retry could bring the entity back. The bytes stay in the log's
+files until the server compacts them.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ __all__ = ["Erasure", "Pending"]
 
 STREAM = "GRAPH"
 NOTES = "KV_FORGETTING"
-PAGE = 100_000  # subjects that the server names at once
+PAGE = 100_000  # subjects that the server lists at once
 
 
 class Pending(NamedTuple):
-    """A note: which entities were to be forgotten, and when (seconds since 1970) that began."""
+    """A note: the entities to forget, and when (seconds since 1970) that began."""
 
     id: str
     refs: tuple[Ref, ...]
@@ -37,7 +38,7 @@ class Pending(NamedTuple):
 
 
 class Erasure:
-    """As `EventStore.erasure`."""
+    """Available as `EventStore.erasure`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -45,7 +46,7 @@ class Erasure:
     # --- the log -----------------------------------------------------------------------------------------------------
 
     async def events(self, ref: Ref) -> list[StoredEvent]:
-        """All events of one entity, oldest first, as the leader has them."""
+        """All events of one entity, oldest first, as stored by the leader."""
         found: list[StoredEvent] = []
         while True:
             after = found[-1].sequence if found else 0
@@ -55,7 +56,7 @@ class Erasure:
             found.append(event_or_blank(*message))
 
     async def entities(self, app: str) -> AsyncGenerator[Ref, None]:
-        """Every entity of the app's types that the log has an event of, whether it still exists or not."""
+        """Every entity of the app's types with an event on the log, whether or not it still exists."""
         offset = 0
         while True:
             request = {"subjects_filter": f"graph.{check_app(app)}.>", "offset": offset}
@@ -69,22 +70,22 @@ class Erasure:
                 return
 
     async def purge(self, ref: Ref, below: int) -> int:
-        """Take the entity's events with a sequence lower than `below` off the log; returns how many there were."""
+        """Remove the entity's events with a sequence lower than `below` from the log and return their number."""
         return await self._purge(STREAM, {"filter": ref.subject, "seq": below})
 
-    # --- what is under way -------------------------------------------------------------------------------------------
+    # --- in progress --------------------------------------------------------------------------------------------------
 
     async def begin(self, id: str, refs: Sequence[Ref]) -> None:
-        """Note that these are being forgotten, until `done`."""
+        """Note that these entities are being forgotten, until `done`."""
         body = msgspec.json.encode([str(ref) for ref in refs])
         message = Message(_note(id), {}, body)
         try:
             await until_answered(lambda: publish(self._connection, message, 5.0), f"the note {id}")
         except ApiError as error:
-            raise Unavailable(f"what is to be forgotten can't be noted: {error}; nothing was forgotten") from error
+            raise Unavailable(f"the erasure can't be noted: {error}; nothing was forgotten") from error
 
     async def pending(self) -> list[Pending]:
-        """What was begun and not done, oldest first."""
+        """Erasures that were begun and not finished, oldest first."""
         found: list[Pending] = []
         sequence = 0
         while True:

@@ -1,7 +1,8 @@
-"""Reads a stream in order, without gaps and without doubles, from any sequence on; over reconnects and server restarts.
+"""Reads a stream in order, without gaps and without duplicates, from any sequence on, across reconnects and server
+restarts.
 
-Each reading has a consumer of its own that remembers nothing: whenever a message is missing in its counting, or
-anything else is doubtful, a new one is made that starts right after the last message handed out.
+Each reading has a consumer of its own that stores nothing. If its count of messages has a gap, or anything else is
+doubtful, a new consumer is made that starts right after the last delivered message.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ LATER = 0.05
 async def follow(
     connection: Connection, stream: str, after: int, subjects: Sequence[str]
 ) -> AsyncGenerator[list[Delivered], None]:
-    """Everything after sequence `after`, as lists of what is there, at most 500; then waits for more. Never ends by
-    itself. Raises `Unavailable` when the server stays away."""
+    """Yield the messages after sequence `after` in lists of those that are there, at most 500, then wait for more.
+    Never ends by itself. Raises `Unavailable` if the server does not come back."""
     async with aclosing(_ordered(connection, stream, after, None, subjects)) as batches:
         async for batch in batches:
             yield batch
@@ -36,7 +37,7 @@ async def follow(
 async def read(
     connection: Connection, stream: str, first: int, last: int, subjects: Sequence[str]
 ) -> AsyncGenerator[Delivered, None]:
-    """From sequence `first` to `last`, both included, or to what is the stream's end meanwhile."""
+    """Read from sequence `first` to `last`, both included, or to the stream's end if that comes first."""
     async with aclosing(read_batches(connection, stream, first, last, subjects)) as batches:
         async for batch in batches:
             for message in batch:
@@ -46,7 +47,7 @@ async def read(
 async def read_batches(
     connection: Connection, stream: str, first: int, last: int, subjects: Sequence[str]
 ) -> AsyncGenerator[list[Delivered], None]:
-    """As `read`, in lists of what is there, at most 500."""
+    """Like `read`, in lists of at most 500."""
     if first > last:
         return
     async with aclosing(_ordered(connection, stream, first - 1, last, subjects)) as batches:
@@ -57,7 +58,7 @@ async def read_batches(
 async def _ordered(
     connection: Connection, stream: str, after: int, last: int | None, subjects: Sequence[str]
 ) -> AsyncGenerator[list[Delivered], None]:
-    """Ends after `last`, or where there is nothing more; with None it waits instead."""
+    """End after `last` or at the stream's end; with None, wait for more instead."""
     while True:
         name, pending = await _create(connection, stream, after, subjects)
         try:
@@ -80,7 +81,7 @@ async def _ordered(
 
 
 def _unbroken(batch: list[Delivered], place: int) -> list[Delivered]:
-    """The part that follows on `place` without a gap; raises `ConsumerLost` when that is nothing."""
+    """The part that follows `place` without a gap; raises `ConsumerLost` if that is empty."""
     for index, message in enumerate(batch):
         if message.place != place + index + 1:
             if index == 0:
@@ -90,11 +91,11 @@ def _unbroken(batch: list[Delivered], place: int) -> list[Delivered]:
 
 
 async def _create(connection: Connection, stream: str, after: int, subjects: Sequence[str]) -> tuple[str, int]:
-    """Its name, and how many messages it has to deliver."""
+    """Return the consumer's name and the number of messages that it will deliver."""
     name = f"reader_{secrets.token_hex(8)}"
     config: dict[str, Any] = {
         "name": name,
-        "description": "PCloud: somebody reads in order (a view, a subscription, a history); it remembers nothing and goes by itself.",
+        "description": "PCloud: a reading in order (a view, a subscription, a history); it stores nothing and expires by itself.",
         "metadata": {"pcloud_purpose": "reader"},
         "deliver_policy": "by_start_sequence",
         "opt_start_seq": after + 1,
@@ -112,7 +113,7 @@ async def _create(connection: Connection, stream: str, after: int, subjects: Seq
                 f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config}, patience=60.0
             )
         except ApiError as error:
-            # 5xx: the server is not ready yet; anything else is our own mistake.
+            # 5xx: the server is not ready yet; any other code is a mistake of ours.
             if error.code in {10008, 10009, 10074, 10194}:
                 await asyncio.sleep(LATER)
                 continue
@@ -121,6 +122,6 @@ async def _create(connection: Connection, stream: str, after: int, subjects: Seq
 
 
 async def _delete(connection: Connection, stream: str, name: str) -> None:
-    """It would go by itself half a minute later."""
+    """Delete it now; it would expire half a minute later."""
     with suppress(ApiError, PCloudError):
         await connection.api(f"CONSUMER.DELETE.{stream}.{name}", patience=0.0)

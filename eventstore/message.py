@@ -1,4 +1,4 @@
-"""Single messages of a stream, asked of its leader."""
+"""Single messages of a stream, read from its leader."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class StoredMessage(NamedTuple):
 
 
 async def get_message(connection: Connection, stream: str, request: Mapping[str, Any]) -> StoredMessage | None:
-    """`STREAM.MSG.GET`: `{last_by_subj}`, `{seq, next_by_subj}` or `{start_time, next_by_subj}`; None when there is
-    none."""
+    """`STREAM.MSG.GET`: `{last_by_subj}`, `{seq, next_by_subj}` or `{start_time, next_by_subj}`; None without such a
+    message."""
     try:
         answer = await connection.api(f"STREAM.MSG.GET.{stream}", request)
     except ApiError as error:
@@ -50,7 +50,7 @@ def parse_time(text: str) -> float:
     """RFC 3339 with up to nine decimals, as Go writes it."""
     match = _TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text!r} is no RFC 3339 time")
+        raise ValueError(f"{text!r} is not an RFC 3339 time")
     whole, fraction, zone = match.groups()
     seconds = int(datetime.fromisoformat(whole + zone).astimezone(UTC).timestamp())
     nanoseconds = int((fraction or "0").ljust(9, "0"))

@@ -1,8 +1,8 @@
-"""Appends one transaction until what happened is known.
+"""Appends one transaction and finds out whether it was stored.
 
-A refusal or a duplicate may be the echo of an attempt whose acknowledgement was lost. So before "conflict" is said, the
-entity's events after the expected version are searched on the leader for this very transaction: all of them, because
-another writer may have come after it. Only what stays unknown until the deadline is reported as such.
+A refusal or a duplicate may be the echo of an attempt whose acknowledgement was lost. So before reporting a conflict,
+the settler searches the entity's events after the expected version on the leader for this very transaction: all of
+them, because another writer may have come after it. It reports an unknown outcome only at the deadline.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from pcloud.revision import Revision
 __all__ = ["Prepared", "Settler", "prepare"]
 
 STREAM = "GRAPH"
-WRONG_SEQUENCE = 10071  # the entity has moved on
+WRONG_SEQUENCE = 10071  # the entity has changed since
 IN_FLIGHT = frozenset({10158, 10164})  # the same message, or another of its entity, is being replicated right now
 DUPLICATE_IN_BATCH = 10201
-# Not stored: no leader now, incomplete batch, too many open ones.
+# Not stored: no leader now, an incomplete batch, or too many open batches.
 TRY_AGAIN = frozenset({10008, 10009, 10167, 10176, 10194, 10210})
 TOO_LARGE = frozenset({10054, 10097, 10199})
-# Another writer's message in replication either lands or fails within milliseconds.
+# Another writer's message in replication is stored or fails within milliseconds.
 IN_FLIGHT_PATIENCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A transaction, checked and as messages; `size` in bytes."""
+    """A checked transaction as messages; `size` in bytes."""
 
     transaction: Transaction
     messages: Sequence[Message]
@@ -43,21 +43,21 @@ class Prepared:
 
 
 def prepare(transaction: Transaction, max_payload: int) -> Prepared:
-    """Raises `Rejected` for an event that is too large for the server (which would cut the connection)."""
+    """Raises `Rejected` for an event that is too large for the server (which would close the connection)."""
     messages = messages_of(transaction)
     sizes = [message.size for message in messages]
     # A batch adds three headers of its own.
     if max(sizes) > max_payload - 256:
         worst = messages[sizes.index(max(sizes))]
         raise Rejected(
-            f"the event of {worst.subject} has {max(sizes)} bytes, {max_payload - 256} is the most: "
-            "keep large content in the object storage and its place in the graph"
+            f"the event of {worst.subject} has {max(sizes)} bytes, more than {max_payload - 256}: "
+            "store large content in the object storage and its place in the graph"
         )
     return Prepared(transaction, messages, sum(sizes))
 
 
 class Settler:
-    """Knows how to bring one transaction to its end. Without state: any number may run at once."""
+    """Finds one transaction's outcome. It has no state: any number may run at once."""
 
     def __init__(self, connection: Connection, epoch: str, settings: StoreSettings) -> None:
         self._connection = connection
@@ -65,12 +65,12 @@ class Settler:
         self._settings = settings
 
     def appended(self, last: int, count: int, *, repeated: bool = False) -> Appended:
-        """The answer for `count` events in a row that end at sequence `last`."""
+        """The result for `count` consecutive events that end at sequence `last`."""
         return Appended(Revision(self._epoch, last), tuple(range(last - count + 1, last + 1)), repeated)
 
     async def settle(self, prepared: Prepared, *, sent_before: bool = False) -> Appended:
-        """Append. `sent_before`: an attempt was made whose outcome is unknown. Raises `Conflict` when an expected
-        version does not hold, `Unavailable` when the log refuses for its own reasons or the outcome stays unknown."""
+        """Append. `sent_before`: an earlier attempt has an unknown outcome. Raises `Conflict` if an expected version
+        does not hold, `Unavailable` if the log refuses for its own reasons or the outcome stays unknown."""
         clock = asyncio.get_running_loop().time
         start = clock()
         deadline = start + self._settings.append_timeout
@@ -92,7 +92,7 @@ class Settler:
                 return await self._refused(prepared, error, unknown=unknown)
 
     async def find(self, prepared: Prepared, *, after: int | None = None) -> Appended | None:
-        """This transaction among the first entity's events after its expected version, asked of the leader."""
+        """Search this transaction among the first entity's events after its expected version, on the leader."""
         event = prepared.transaction.events[0]
         sequence = event.expected if after is None else after
         while True:
@@ -111,7 +111,7 @@ class Settler:
     async def _acknowledged(self, prepared: Prepared, ack: Ack) -> Appended:
         if not ack.duplicate:
             return self.appended(ack.sequence, len(prepared.messages))
-        # The same transaction had been written before, perhaps with other events: its own header tells how many.
+        # The same transaction was written before, perhaps with other events: its own header says how many.
         first = await get_message(self._connection, STREAM, {"seq": ack.sequence})
         total = position_of(first.headers).total if first is not None else 1
         return self.appended(ack.sequence - 1 + total, total, repeated=True)
@@ -121,7 +121,7 @@ class Settler:
             return found
         tx = prepared.transaction.tx
         if error.code == DUPLICATE_IN_BATCH:
-            # Its first writing lies before the expected version: the writer has seen it without noticing.
+            # Its first copy lies before the expected version: the writer has read it without noticing.
             if found := await self.find(prepared, after=0):
                 return found
             raise Conflict(f"transaction {tx} has been written before, with other events: read again") from error

@@ -1,6 +1,7 @@
-"""Events as the process that reads a long stretch of the log hands them on, and what it is asked for; both live as long as one reading.
+"""The format in which the reading process passes events on, and the request that it gets; both live as long as one
+reading.
 
-JSON, as it is the one that has whole numbers of the digest's size, and read straight into events.
+JSON, because it supports whole numbers of the digest's size and decodes directly into events.
 """
 
 from __future__ import annotations

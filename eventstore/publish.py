@@ -1,5 +1,5 @@
-"""Sends messages to a stream and waits for the one acknowledgement: one alone by a plain publish, more as an atomic
-batch (ADR-50)."""
+"""Sends messages to a stream and waits for the single acknowledgement: one message by a plain publish, several as an
+atomic batch (ADR-50)."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Ack(NamedTuple):
-    """Stored: `sequence` of the last message. `duplicate`: it had been before, there."""
+    """Stored: `sequence` of the last message. `duplicate`: it had already been stored there."""
 
     sequence: int
     duplicate: bool = False
 
 
 async def publish(connection: Connection, message: Message, timeout: float) -> Ack:
-    """Raises `ApiError` when refused (nothing is stored) and `NoAnswer` when that is unknown."""
+    """Raises `ApiError` if refused (nothing is stored) and `NoAnswer` if the outcome is unknown."""
     answer = await connection.ask(message.subject, message.body, message.headers, timeout)
     return _ack(answer.data)
 
 
 async def publish_all(connection: Connection, messages: Sequence[Message], timeout: float) -> Ack:
-    """All or none, with sequences in a row. Raises like `publish`."""
+    """Store all messages or none, with consecutive sequences. Raises like `publish`."""
     if len(messages) == 1:
         return await publish(connection, messages[0], timeout)
-    # A new batch at every attempt: one that was interrupted stays open on the server for its ten idle seconds.
+    # A new batch for every attempt: an interrupted one stays open on the server for ten idle seconds.
     batch = uuid.uuid4().hex
     for place, message in enumerate(messages[:-1], 1):
         await connection.send(message.subject, message.body, _in_batch(message, batch, place))

@@ -1,8 +1,8 @@
-"""Pulls messages of one JetStream consumer: asks for more before the last ones are used up, never for more than fit.
+"""Pulls messages of one JetStream consumer: asks for more before the last ones are used up, and never for more than
+fit.
 
-The one loop under everything that reads: the ordered reading of a log, and the durable consumers of triggers and
-queues. It knows nothing of what a message means. Bound: at most `batch` messages are asked for or waiting here at any
-time.
+All reading uses this loop: the ordered reading of a log, and the durable consumers of triggers and queues. It does not
+interpret messages. At most `batch` messages are requested or waiting here at any time.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ __all__ = ["ConsumerLost", "Delivered", "Puller"]
 STOP_PATIENCE = 2.0
 EXPIRES = 60.0
 HEARTBEAT = 5.0
-# One request brings no more than this; a single message is never larger than half of it.
+# One request never returns more bytes than this; a single message is never larger than half of it.
 MAX_BYTES = 8 * 2**20
 SECOND = 10**9
 
 
 class ConsumerLost(Exception):
-    """The consumer is gone, silent, or was reached over a connection that broke: make sure of it, then pull anew."""
+    """The consumer is gone, silent, or was reached over a connection that broke: check it, then pull again."""
 
 
 class Delivered(NamedTuple):
-    """`attempt` from 1, `sequence` in the stream, `place` in the consumer's own counting, `time` in seconds since 1970,
-    `pending`: how many more there are, `reply`: where it is acknowledged."""
+    """`attempt` from 1, `sequence` in the stream, `place` in the consumer's own count, `time` in seconds since 1970,
+    `pending`: the number of messages left, `reply`: the subject for the acknowledgement."""
 
     subject: str
     headers: dict[str, str] | None
@@ -50,7 +50,7 @@ class Delivered(NamedTuple):
 
 
 class Puller:
-    """Use as `async with`; `take` gives what is there."""
+    """Use as `async with`; `take` returns what has arrived."""
 
     def __init__(self, connection: Connection, stream: str, consumer: str, batch: int) -> None:
         self._connection = connection
@@ -58,7 +58,7 @@ class Puller:
         self._inbox = f"_INBOX.{secrets.token_hex(16)}"
         self._batch = batch
         self._ready: deque[Delivered] = deque()
-        self._asked = 0  # asked for and not yet here
+        self._asked = 0  # requested and not yet arrived
         self._requests = 0
         self._wake = asyncio.Event()
         self._lost: str | None = None
@@ -81,7 +81,7 @@ class Puller:
         await self.stop()
 
     async def stop(self) -> None:
-        """Ask for nothing more, and wait until all that was on its way has come; again, it does nothing."""
+        """Request nothing more, and wait until every requested message has arrived; a second call does nothing."""
         self._lost = self._lost or "it was stopped"
         if self._stopped:
             return
@@ -91,8 +91,8 @@ class Puller:
                 await self._subscription.drain()
 
     async def take(self, most: int) -> list[Delivered]:
-        """At least one, at most `most`; waits for the first. Raises `ConsumerLost`, once all that came before is
-        taken."""
+        """At least one message, at most `most`; waits for the first. Raises `ConsumerLost` once all earlier messages
+        are taken."""
         while not self._ready:
             if self._lost is not None:
                 raise ConsumerLost(self._lost)
@@ -112,11 +112,11 @@ class Puller:
         return taken
 
     def buffered(self) -> tuple[Delivered, ...]:
-        """What is here and not taken yet."""
+        """The number of messages that have arrived and are not taken yet."""
         return tuple(self._ready)
 
     def drop(self) -> list[Delivered]:
-        """Take everything without waiting, and ask for nothing more."""
+        """Take everything without waiting, and request nothing more."""
         dropped = list(self._ready)
         self._ready.clear()
         return dropped
@@ -165,7 +165,7 @@ class Puller:
 
 
 def _passes(description: str) -> bool:
-    """Whether a 409 ends the request only, not the consumer."""
+    """Return True if a 409 ends only the request, not the consumer."""
     return any(
         part in description.lower() for part in ("batch completed", "maxbytes", "max ack pending", "leadership change")
     )

@@ -1,9 +1,9 @@
-"""A process that reads a stretch of the log for another one, which has enough to do with what it reads.
+"""A process that reads a stretch of the log for another process, which is busy folding it.
 
     python -m eventstore.reading_process
 
-Standard input: one line of JSON that says where and what. Standard output: a length (4 bytes, big-endian) and so many bytes of packed
-events, again and again; a length of 0 ends them. It ends when nobody reads it.
+Standard input: one line of JSON with the server's address and the stretch. Standard output: repeatedly, a length (4
+bytes, big-endian) and that many bytes of packed events; a length of 0 ends them. It ends when its output is closed.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def write(data: bytes) -> None:
     try:
         sys.stdout.buffer.write(len(data).to_bytes(4, "big") + data)
         sys.stdout.buffer.flush()
-    except BrokenPipeError:  # nobody reads any more; an ordinary end would try to write the rest
+    except BrokenPipeError:  # the reader is gone; a normal exit would try to write the rest
         os._exit(1)
 
 
 if __name__ == "__main__":
-    gc.disable()  # nothing that it makes refers to itself, and looking for such takes a fifth of the time
+    gc.disable()  # the events hold no reference cycles, and searching for them takes a fifth of the time
     asyncio.run(main(msgspec.json.decode(sys.stdin.buffer.readline(), type=Stretch)))

@@ -1,6 +1,6 @@
-"""What the server says of the streams and of who reads them: one request for each list, whatever is in them.
+"""The server's report on the streams and their readers: one request for each list, whatever they hold.
 
-For inspection; nothing that is decided depends on it. Readers that come and go by themselves are left out.
+For inspection only; no decision depends on it. Temporary readers are left out.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ __all__ = ["ConsumerReport", "StreamReport", "report_consumers", "report_streams
 
 PURPOSE = "pcloud_purpose"
 DURABLE = frozenset({"trigger", "work"})
-# A thousand apps' triggers; the server gives 256 at a time.
+# A thousand apps' triggers; the server returns 256 at a time.
 MOST_PAGES = 40
 
 
 class StreamReport(NamedTuple):
-    """`size` in bytes on the disk; `limit` 0: it may grow without end."""
+    """`size`: bytes on the disk; `limit` 0: no limit."""
 
     name: str
     messages: int
@@ -29,7 +29,7 @@ class StreamReport(NamedTuple):
 
 
 class ConsumerReport(NamedTuple):
-    """`about`: what it says of itself, such as `pcloud_app`. `pending`: not handed out yet; `ack_pending`: being worked on."""
+    """`about`: its metadata, such as `pcloud_app`. `pending`: not delivered yet; `ack_pending`: in progress."""
 
     name: str
     about: Mapping[str, str]
@@ -72,5 +72,5 @@ async def _listed(connection: Connection, endpoint: str, key: str, patience: flo
             if len(found) >= int(page["total"]) or not page.get(key):
                 break
     except ApiError as error:
-        raise Unavailable(f"the log does not say what is in it ({endpoint}): {error}") from error
+        raise Unavailable(f"the log does not report its streams ({endpoint}): {error}") from error
     return found

@@ -1,4 +1,4 @@
-"""Repeats what may be repeated until somebody answers."""
+"""Repeats what may be repeated until an answer arrives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 async def until_answered(attempt: Callable[[], Awaitable[Result]], what: str, patience: float = 30.0) -> Result:
-    """The first answer; raises `Unavailable`, naming `what`, when none came within `patience` seconds."""
+    """Return the first answer; raises `Unavailable` with `what` if none arrived within `patience` seconds."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + patience
     while True:

@@ -1,6 +1,6 @@
-"""RUNS: the last state of every run, `run.<app>.<action>.<id>`, one message per subject. Written by core alone.
+"""RUNS: the last state of every run, `run.<app>.<action>.<id>`, one message per subject. Only core writes it.
 
-Who writes a run's state is settled by `expected`: two nodes that take the same run differ in who comes first.
+`expected` decides which writer wins: if two nodes take the same run, the first one to write gets it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class RunState(NamedTuple):
 
 
 class NewState(NamedTuple):
-    """As `RunLog.put` takes it."""
+    """A state as `RunLog.put` accepts it."""
 
     app: str
     action: str
@@ -44,7 +44,7 @@ class NewState(NamedTuple):
 
 
 class RunLog:
-    """As `EventStore.runs`."""
+    """Available as `EventStore.runs`."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -52,8 +52,9 @@ class RunLog:
     async def put(
         self, app: str, action: str, id: str, body: bytes, ttl: float | None = None, *, expected: int | None = None
     ) -> int:
-        """Store the run's state, gone after `ttl` seconds; gives its sequence. `expected`: the sequence of the state
-        that it follows on (0: none yet), else `Conflict`. Raises `Unavailable` when it can't be stored."""
+        """Store the run's state, which expires after `ttl` seconds, and return its sequence. `expected`: the sequence
+        of the state before it (0: there is no earlier one); otherwise raises `Conflict`. Raises `Unavailable` if it
+        can't be stored."""
         message = Message(_subject(app, action, id), _lifetime(ttl), body)
         if expected is not None:
             message.headers[EXPECTED] = str(expected)
@@ -65,8 +66,8 @@ class RunLog:
             raise Unavailable(f"the state of {message.subject} can't be stored: {error}") from error
 
     async def put_all(self, states: Sequence[NewState]) -> None:
-        """Store all of these states, at most 1,000, or none: for many at once much cheaper than `put` for each. Sent
-        again when no answer came, so a state may be stored twice in a row. Raises `Unavailable`."""
+        """Store all of these states, at most 1,000, or none: much cheaper than `put` for each. Sent again if no answer
+        came, so a state may be stored twice in a row. Raises `Unavailable`."""
         messages = [
             Message(_subject(state.app, state.action, state.id), _lifetime(state.ttl), state.body) for state in states
         ]
@@ -78,7 +79,7 @@ class RunLog:
             raise Unavailable(f"{len(messages)} states of runs can't be stored: {error}") from error
 
     async def last(self, app: str, action: str, id: str) -> bytes | None:
-        """The run's state as the leader has it; None when there is none (any more)."""
+        """The run's state as stored by the leader; None if it does not exist or has expired."""
         state = await self.state(app, action, id)
         return state and state.body
 
@@ -91,19 +92,19 @@ class RunLog:
         return int((await self._connection.api(f"STREAM.INFO.{STREAM}"))["state"]["last_seq"])
 
     async def follow(self, after: int) -> AsyncGenerator[list[RunState], None]:
-        """States after sequence `after` as they come, at most 500 at once; one that a newer state has replaced may be
-        missing."""
+        """States after sequence `after` as they are written, at most 500 at once; a state that a newer one has replaced
+        may be missing."""
         async with aclosing(follow(self._connection, STREAM, after, ["run.>"])) as batches:
             async for batch in batches:
                 yield [RunState(message.sequence, message.subject, message.time, message.body) for message in batch]
 
     async def _echo(self, message: Message, error: ApiError) -> int:
-        """Whether the refusal is only the echo of an attempt whose acknowledgement was lost: then the state is this
-        very one."""
+        """Return True if the refusal only echoes an attempt whose acknowledgement was lost: then the stored state is
+        this one."""
         found = await get_message(self._connection, STREAM, {"last_by_subj": message.subject})
         if found is not None and found.body == message.body:
             return found.sequence
-        raise Conflict(f"{message.subject} has another state by now: read it again") from error
+        raise Conflict(f"{message.subject} has another state meanwhile: read it again") from error
 
 
 def _lifetime(ttl: float | None) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""What the log needs to be told: where the server is, who asks, how large each stream may grow.
+"""The log's settings: where the server is, the credentials, how large each stream may grow.
 
-Frozen values, read once by the caller and passed in; nothing here reads an environment variable or a file.
+Frozen values, which the caller reads once and passes in; this module reads no environment variables and no files.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MEBIBYTE = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user of the server: by password, or by the seed of an nkey. Neither shows in `repr`."""
+    """A user of the server: by password, or by the seed of an nkey. `repr` shows neither."""
 
     user: str = ""
     password: str = field(default="", repr=False)
@@ -25,7 +25,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """One client connection. `url`: `nats://host:port`, several servers of one cluster separated by commas."""
+    """One client connection. `url`: `nats://host:port`; separate several servers of one cluster by commas."""
 
     url: str
     credentials: Credentials = field(default_factory=Credentials)
@@ -35,7 +35,7 @@ class ConnectionSettings:
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The embedded server. `folder` is its own (made with mode 0700); `port` 0 takes a free one and keeps it for later
+    """The embedded server. `folder` is its own (made with mode 0700); `port` 0 picks a free one and keeps it for later
     starts; `binary` names another nats-server than the installed one."""
 
     folder: Path
@@ -47,21 +47,21 @@ class ServerSettings:
     garbage_collection: int = 50
     ready_timeout: float = 60.0
     stop_timeout: float = 10.0
-    # As often as this may it die within a minute of starting before the node is told that it can't be kept alive.
+    # How often it may die within a minute of starting before the node gives up keeping it alive.
     restarts: int = 8
 
 
 @dataclass(frozen=True, slots=True)
 class StoreSettings:
-    """Bounds of the streams and of an append. Sizes in bytes, times in seconds."""
+    """Limits of the streams and of an append. Sizes in bytes, times in seconds."""
 
     replicas: int = 1
-    # JetStream's own memory of message ids: a shortcut only, the promise of idempotency is the graph view's.
+    # JetStream's own memory of message ids: only a shortcut; the graph view keeps the promise of idempotency.
     duplicate_window: float = 120.0
-    # One attempt waits so long for its acknowledgement; all attempts of one append together so long.
+    # How long one attempt waits for its acknowledgement, and all attempts of one append together.
     ack_timeout: float = 5.0
     append_timeout: float = 30.0
-    # As much may wait to be appended; what comes beyond is refused. 5,000 are about a second's work.
+    # How many transactions may wait to be appended; further ones are refused. 5,000 are about a second's work.
     max_waiting: int = 5_000
     max_waiting_bytes: int = 64 * MEBIBYTE
     max_bytes: Mapping[str, int] = field(

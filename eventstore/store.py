@@ -1,4 +1,4 @@
-"""The log as everybody sees it: append a transaction, read, follow, and the streams beside it.
+"""The log's public interface: append a transaction, read, follow, and the streams beside it.
 
 async with open_server(ServerSettings(folder)) as server:
     async with open_store(ConnectionSettings(server.url, server.core)) as store:
@@ -47,12 +47,12 @@ __all__ = ["EventStore", "EventStoreReader", "OnAppend", "open_store"]
 STREAM = "GRAPH"
 
 OnAppend = Callable[[Transaction, float, str], None]
-"""Told of each append, how many seconds it took, and `OK` or the code of its error. It must not block and not raise."""
+"""Called after each append with its seconds and `OK` or the code of its error. It must not block and not raise."""
 
 
 class EventStoreReader(Protocol):
-    """What a projection needs of the log. Sequences count from 1; events come in their order, each once. A message that is
-    no event of PCloud's comes as one that changes nothing."""
+    """What a projection needs of the log. Sequences count from 1; each event comes once, in order. A message that
+    PCloud did not write comes as an event that changes nothing."""
 
     @property
     def epoch(self) -> str: ...
@@ -68,7 +68,7 @@ class EventStoreReader(Protocol):
 async def open_store(
     connection: ConnectionSettings, *, replicas: int | None = None, settings: StoreSettings | None = None
 ) -> AsyncGenerator[EventStore]:
-    """Connect, make or update the streams, and close after what is under way. Raises `Unavailable`."""
+    """Connect, make or update the streams, and close after appends in flight. Raises `Unavailable`."""
     settings = settings or StoreSettings()
     if replicas is not None:
         settings = replace(settings, replicas=replicas)
@@ -91,34 +91,34 @@ class EventStore:
         self.nats: Client = connection.client
         self.js: JetStreamContext = connection.client.jetstream()  # pyright: ignore[reportUnknownMemberType]
         self._admit: Callable[[], None] = _everything
-        self._on_append: OnAppend = _nobody
+        self._on_append: OnAppend = _ignored
         self.work = WorkQueue(connection, self.admit)
         self.runs = RunLog(connection)
         self.erasure = Erasure(connection)
         self.archives = Archives(connection, self.admit)
 
     def admit_when(self, check: Callable[[], None]) -> None:
-        """Have `check` asked before a durable call or a transaction that is not urgent is stored. It raises
-        `Unavailable` when there is no room; what is under way goes on."""
+        """Call `check` before storing a durable call or a transaction that is not urgent. It raises `Unavailable` if
+        there is no room; work in flight continues."""
         self._admit = check
 
     def on_append(self, callback: OnAppend) -> None:
-        """Have `callback` told of each append, however it ended."""
+        """Call `callback` after each append, also after a failed one."""
         self._on_append = callback
 
     @property
     def waiting(self) -> int:
-        """Transactions that wait to be sent."""
+        """The number of transactions that wait to be sent."""
         return self._committer.waiting
 
     def admit(self) -> None:
-        """Raises `Unavailable` while nothing new is to be stored."""
+        """Raises `Unavailable` while the log accepts nothing new."""
         self._admit()
 
     async def append(self, transaction: Transaction) -> Appended:
-        """Store all of its events, or none. Raises `Conflict` when an entity's version is not the expected one any
-        more, `Rejected` for what is too large, `Unavailable` when the log is not there (the message says whether it is
-        unknown if it was stored: then send the same transaction again)."""
+        """Store all of its events, or none. Raises `Conflict` if an entity no longer has the expected version,
+        `Rejected` if it is too large, `Unavailable` if the log can't be reached. That message says if the outcome is
+        unknown: then send the same transaction again."""
         began = perf_counter()
         try:
             if not transaction.urgent:
@@ -131,13 +131,14 @@ class EventStore:
         return appended
 
     async def last_sequence(self) -> int:
-        """Sequence of the newest event, as the leader has it; 0 for an empty log."""
+        """Sequence of the newest event, as stored by the leader; 0 for an empty log."""
         return int((await self._connection.api(f"STREAM.INFO.{STREAM}"))["state"]["last_seq"])
 
     async def follow(
         self, after: int, *, subjects: Sequence[str] = (GRAPH_SUBJECTS,)
     ) -> AsyncGenerator[list[StoredEvent], None]:
-        """Events after sequence `after`: what is there, at most 500 at once, then what comes. Never ends by itself."""
+        """Yield the events after sequence `after`: those that are there, at most 500 at once, then new ones. Never ends
+        by itself."""
         async with aclosing(follow(self._connection, STREAM, after, subjects)) as batches:
             async for batch in batches:
                 yield [_event(message) for message in batch]
@@ -145,7 +146,7 @@ class EventStore:
     async def read(
         self, first: int, last: int, *, subjects: Sequence[str] = (GRAPH_SUBJECTS,)
     ) -> AsyncGenerator[StoredEvent, None]:
-        """Events from sequence `first` to `last`, both included; ends at the log's end when that comes first."""
+        """Events from sequence `first` to `last`, both included; ends at the log's end if that comes first."""
         async with aclosing(read(self._connection, STREAM, first, last, subjects)) as messages:
             async for message in messages:
                 yield _event(message)
@@ -153,7 +154,7 @@ class EventStore:
     async def read_batches(
         self, first: int, last: int, *, subjects: Sequence[str] = (GRAPH_SUBJECTS,)
     ) -> AsyncGenerator[list[StoredEvent], None]:
-        """As `read`, in lists of at most 500: for a long stretch, which a process of its own reads."""
+        """Like `read`, in lists of at most 500: for a long stretch, which a separate process reads."""
         if last - first >= WORTH_IT:
             stretch = Stretch(self._connection.settings, STREAM, first, last, list(subjects))
             async with aclosing(read_apart(stretch)) as found:
@@ -165,28 +166,29 @@ class EventStore:
                 yield [_event(message) for message in batch]
 
     async def last_event(self, ref: Ref) -> StoredEvent | None:
-        """The entity's newest event, as the leader has it."""
+        """The entity's newest event, as stored by the leader."""
         found = await get_message(self._connection, STREAM, {"last_by_subj": ref.subject})
         return found and event_or_blank(found.sequence, found.time, found.subject, found.headers, found.body)
 
     async def sequence_at(self, time: float) -> int:
-        """The first sequence at or after `time` (seconds since 1970); one after the last for a time beyond."""
+        """The first sequence at or after `time` (seconds since 1970); one more than the last sequence for a later
+        time."""
         start = datetime.fromtimestamp(time, UTC).isoformat().replace("+00:00", "Z")
         found = await get_message(self._connection, STREAM, {"start_time": start, "next_by_subj": GRAPH_SUBJECTS})
         return found.sequence if found is not None else await self.last_sequence() + 1
 
     async def time_after(self, sequence: int) -> float | None:
-        """When the first event after `sequence` was stored; None when there is none."""
+        """When the first event after `sequence` was stored; None without such an event."""
         request = {"seq": sequence + 1, "next_by_subj": GRAPH_SUBJECTS}
         found = await get_message(self._connection, STREAM, request)
         return found and found.time
 
     async def report_streams(self, *, patience: float = 15.0) -> Sequence[StreamReport]:
-        """What is in each stream. Raises `Unavailable` when the server does not answer within `patience` seconds."""
+        """A report on each stream. Raises `Unavailable` if the server does not answer within `patience` seconds."""
         return await report_streams(self._connection, patience=patience)
 
     async def report_consumers(self, stream: str, *, patience: float = 15.0) -> Sequence[ConsumerReport]:
-        """Where triggers (`GRAPH`) and durable calls (`WORK`) stand. Raises `Unavailable`."""
+        """The positions of triggers (`GRAPH`) and durable calls (`WORK`). Raises `Unavailable`."""
         return await report_consumers(self._connection, stream, patience=patience)
 
     async def consumer(
@@ -194,8 +196,8 @@ class EventStore:
         max_ack_pending: int = 256, paused: bool = False, metadata: Mapping[str, str] | None = None,
         description: str = "",
     ) -> EventConsumer:  # fmt: skip
-        """A durable consumer of events, made or found. `start`: 'new', 'all' or a sequence, and `paused`, hold for a
-        new one only; one that exists keeps its place. Only one that started at 'all' can be reset to anywhere."""
+        """A durable consumer of events, made or found. `start` ('new', 'all' or a sequence) and `paused` hold for a new
+        one only; one that exists keeps its place. Only one that started at 'all' can be reset to any sequence."""
         config = consumer_config(
             name, subjects, start, ack_wait=ack_wait, max_ack_pending=max_ack_pending, paused=paused,
             metadata=metadata or {}, description=description,
@@ -208,28 +210,28 @@ class EventStore:
         await record_audit(self._connection, record)
 
     async def audit_range(self) -> tuple[int, int]:
-        """The oldest and the newest sequence of the audit log; the first is above the second where there are none."""
+        """The oldest and the newest sequence of the audit log; in an empty log, the first is above the second."""
         return await audit_range(self._connection)
 
     async def audit_records(
         self, first: int, last: int, kind: str = ""
     ) -> AsyncGenerator[tuple[int, Mapping[str, Any]], None]:
-        """Audit records from sequence `first` to `last`, both included; of one kind or of all."""
+        """Audit records from sequence `first` to `last`, both included, of one kind or of all."""
         async with aclosing(audit_records(self._connection, first, last, kind)) as records:
             async for record in records:
                 yield record
 
     async def close(self) -> None:
-        """Take nothing new and wait for what is under way; `open_store` calls it."""
+        """Accept nothing new and wait for appends in flight; `open_store` calls it."""
         await self._committer.close()
 
 
 def _everything() -> None:
-    """There is room for everything."""
+    """The default check: there is always room."""
 
 
-def _nobody(transaction: Transaction, seconds: float, outcome: str) -> None:
-    """Nobody wants to know."""
+def _ignored(transaction: Transaction, seconds: float, outcome: str) -> None:
+    """The default callback does nothing."""
 
 
 def _event(message: Delivered) -> StoredEvent:

@@ -1,10 +1,10 @@
-"""The streams: which there are, what each is for, how large it may grow. Made and updated here, and nowhere else.
+"""The streams: their names, purposes and size limits. They are made and updated only here.
 
-GRAPH alone has no limit: it is the truth. Every other one has `max_bytes`, so that none can take the disk from it.
-Key-value and object buckets are streams too; they carry the settings that the clients' own libraries would give them.
+Only GRAPH has no limit, because it is the truth. Every other stream has `max_bytes`, so that it can't fill the disk at
+GRAPH's expense. Key-value and object buckets are streams too, with the settings that the clients' own libraries use.
 
-Each says in its metadata what it is for (`pcloud_purpose`), how its subjects are made (`pcloud_subject`) and what a message
-holds (`pcloud_message`), so that `nats stream info NAME` reads as documentation.
+The metadata of each says what it is for (`pcloud_purpose`), how its subjects are made (`pcloud_subject`) and what a
+message holds (`pcloud_message`), so that `nats stream info NAME` reads as documentation.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ ID_KEY = "pcloud_id_key"
 PURPOSE = "pcloud_purpose"
 SUBJECT = "pcloud_subject"
 MESSAGE = "pcloud_message"
-# Chosen when the stream is made, and never again.
+# Chosen when the stream is made, and never changed.
 CHOSEN_ONCE = frozenset({EPOCH, ID_KEY})
 
 
 @dataclass(frozen=True, slots=True)
 class LogIdentity:
-    """`epoch` tells this log from any other; `id_key` is the key of the hash that makes ids of `@id` fields."""
+    """`epoch` identifies this log; `id_key` is the key of the hash that makes ids of `@id` fields."""
 
     epoch: str
     id_key: bytes
 
 
 async def ensure_streams(connection: Connection, settings: StoreSettings) -> LogIdentity:
-    """Make what is missing, bring the rest up to date; raises `Unavailable` when the server can't hold them."""
+    """Make missing streams and update the others; raises `Unavailable` if the server can't store them."""
     try:
         found: dict[str, Any] = {}
         for config in _streams(settings):
@@ -75,7 +75,7 @@ async def _ensure(connection: Connection, wanted: dict[str, Any]) -> dict[str, A
                 raise
             # Another node made it at this moment, with its own epoch.
             existing = (await connection.api(f"STREAM.INFO.{name}"))["config"]
-    # The server keeps notes of its own in the metadata, too.
+    # The server keeps entries of its own in the metadata, too.
     before: dict[str, str] = existing.get("metadata") or {}
     notes = before | {key: value for key, value in wanted["metadata"].items() if key not in CHOSEN_ONCE}
     wanted = wanted | {"metadata": notes}
@@ -144,10 +144,10 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
         ),
         stream(
             "TIMERS",
-            "PCloud: what is to happen at a time.",
+            "PCloud: what happens at a given time.",
             "schedules",
             ["timer.>"],
-            "timer.NAME: one thing that is to happen",
+            "timer.NAME: one thing to do",
             "What is to be sent, and when (headers Nats-Schedule…)",
             max_msgs_per_subject=1,
             allow_msg_schedules=True,
@@ -157,7 +157,7 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
         ),
         stream(
             "AUDIT",
-            "PCloud: who was let in, who was refused, what was granted.",
+            "PCloud: sign-ins, refusals and grants.",
             "record",
             ["audit.>"],
             "audit.KIND: call, send, api, bus, limit, archive, web",
@@ -182,7 +182,7 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
         _bucket(
             stream,
             "FORGETTING",
-            "PCloud: what is being forgotten until that is done (key-value bucket FORGETTING).",
+            "PCloud: erasures in progress (key-value bucket FORGETTING).",
             "ENTITY",
         ),
     ]
@@ -202,6 +202,6 @@ def _bucket(stream: Any, name: str, description: str, key: str) -> dict[str, Any
         allow_rollup_hdrs=True,
         allow_direct=True,
         allow_msg_ttl=True,
-        # When a lease runs out by its TTL, whoever watches is told.
+        # Watchers are notified when a lease expires by its TTL.
         subject_delete_marker_ttl=60 * SECOND,
     )

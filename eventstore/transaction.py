@@ -1,4 +1,4 @@
-"""What is appended: one transaction, and what the log answers."""
+"""A transaction, as it is appended, and the log's answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pcloud.revision import Revision
 
 __all__ = ["MAX_EVENTS", "Appended", "Transaction"]
 
-# JetStream's own bound of an atomic batch.
+# JetStream's own limit of an atomic batch.
 MAX_EVENTS = 1000
 
 _TX = re.compile(r"[0-9a-f]{32}")
@@ -24,10 +24,10 @@ _LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 class Transaction:
     """Events that are stored together or not at all, at most one per entity.
 
-    `tx`: 32 hexadecimal digits, the same for the same request. `actor`: who; `through`: the app through which, '' for
-    none. `cause`: the run or transaction that led here, `depth`: how many causes so far. `request`: hash of what was
-    asked; `result`: what the asker was told (ids per root field). `urgent`: stored while the disk is nearly full as well;
-    for what takes a right away or lets a person in who can make room.
+    `tx`: 32 hexadecimal digits, the same for the same request. `actor`: who; `through`: the app through which, or ''.
+    `cause`: the run or transaction that led here, `depth`: how many causes so far. `request`: hash of the request;
+    `result`: the answer to it (ids per root field). `urgent`: stored even if the disk is nearly full; use it to take
+    away a right or to let in a person who can make room.
     """
 
     tx: str
@@ -43,7 +43,7 @@ class Transaction:
 
     def __post_init__(self) -> None:
         if not _TX.fullmatch(self.tx):
-            raise Rejected(f"{self.tx!r} is no transaction: use 32 hexadecimal digits")
+            raise Rejected(f"{self.tx!r} is not a transaction's id: use 32 hexadecimal digits")
         if not self.events:
             raise Rejected("a transaction without events changes nothing: leave it out")
         if len(self.events) > MAX_EVENTS:
@@ -57,16 +57,16 @@ class Transaction:
             value = getattr(self, name)
             if not _LINE.fullmatch(value) or value != value.strip():
                 raise Rejected(
-                    f"{name} {value!r} can't be a header: leave line breaks, control characters and outer spaces out"
+                    f"{name} {value!r} can't be a header: remove line breaks, control characters and outer spaces"
                 )
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where the transaction is on the log: `sequences` of its events in order, `revision` after the last of them.
+    """The transaction's place on the log: `sequences` of its events in order, `revision` after the last of them.
 
-    `repeated`: it was found there instead of being written by this very attempt. Then it may be an earlier writer's
-    with the same `tx`; what that one was told is in the view, under the transaction's id.
+    `repeated`: it was found there, and not written by this very attempt. Then it may be an earlier writer's with the
+    same `tx`; the view has that writer's answer under the transaction's id.
     """
 
     revision: Revision

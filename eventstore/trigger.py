@@ -1,4 +1,4 @@
-"""Events as a durable consumer hands them out: what core's event processor pulls for an app's triggers."""
+"""Events as a durable consumer delivers them: core's event processor pulls them for an app's triggers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["EventConsumer", "EventDelivery"]
 
 
 class EventDelivery(Acknowledgeable):
-    """One event, without its digest, to be settled by `ack`, `nak` or, again and again, `in_progress`."""
+    """One event, without its digest. Settle it with `ack` or `nak`; call `in_progress` repeatedly meanwhile."""
 
     __slots__ = ("event",)
 

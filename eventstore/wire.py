@@ -72,13 +72,13 @@ class Message(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Bytes that count against the server's payload limit: headers as written, and body."""
+        """Bytes that count against the server's payload limit: the encoded headers and the body."""
         lines = sum(len(name) + len(value.encode()) + 4 for name, value in self.headers.items())
         return len(b"NATS/1.0\r\n\r\n") + lines + len(self.body)
 
 
 class Position(NamedTuple):
-    """A transaction as its header tells it: `ordinal` (from 1) of `total`."""
+    """A transaction as its header describes it: `ordinal` (from 1) of `total`."""
 
     tx: str
     ordinal: int
@@ -120,15 +120,15 @@ def _headers(transaction: Transaction, event: Event, ordinal: int, total: int) -
 def event_from_wire(
     sequence: int, time: float, subject: str, headers: Mapping[str, str] | None, body: bytes, *, digested: bool = True
 ) -> StoredEvent:
-    """Read one message of GRAPH; raises `Corrupt` for one that PCloud did not write. `digested`: views need its digest
-    and size, others save the time."""
+    """Read one message of GRAPH; raises `Corrupt` for one that PCloud did not write. `digested`: include the digest and
+    the size; views need them, other readers save the time."""
     headers = headers or {}
     try:
         _, app, type_, id_ = subject.split(".")
         tx, ordinal, total = position_of(headers)
         result = headers.get(RESULT)
         image = _image(sequence, subject, headers, body) if digested else b""
-        return StoredEvent(  # in the order of its fields: by their names it takes longer, and there are millions
+        return StoredEvent(  # positional: keyword arguments take longer, and there are millions of events
             sequence, time, Ref(app, type_, id_), _KINDS[headers[KIND]], decode_change(body),
             tx, ordinal, total,
             upcast_actor(headers[ACTOR]), headers.get(THROUGH, ""),
@@ -138,18 +138,18 @@ def event_from_wire(
             _sum(image) if digested else 0, len(image),
         )  # fmt: skip
     except (Corrupt, KeyError, ValueError, RecursionError, msgspec.MsgspecError) as error:
-        raise Corrupt(f"message {sequence} of GRAPH ({subject}) is no event of PCloud: {error!r}") from error
+        raise Corrupt(f"message {sequence} of GRAPH ({subject}) is not an event of PCloud: {error!r}") from error
 
 
 def event_or_blank(
     sequence: int, time: float, subject: str, headers: Mapping[str, str] | None, body: bytes, *, digested: bool = True
 ) -> StoredEvent:
-    """Like `event_from_wire`, but for a message that PCloud did not write an event that changes nothing. Raises `Corrupt`
-    only for what a newer PCloud wrote: to pass over that would lose it.
+    """Like `event_from_wire`, but returns an event that changes nothing for a message that PCloud did not write. Raises
+    `Corrupt` only for a message of a newer PCloud: skipping it would lose it.
 
-    Somebody with the log's own credentials may publish whatever they like, and no message can be taken out again: one
-    that nobody understands must stop neither views nor triggers. It counts as its entity's last event, since it is what
-    the server compares expected versions with.
+    With the log's own credentials, anything can be published, and a message can't be removed again. So a foreign
+    message must stop neither views nor triggers. It counts as its entity's last event, because the server compares
+    expected versions with it.
     """
     try:
         return event_from_wire(sequence, time, subject, headers, body, digested=digested)
@@ -182,7 +182,7 @@ def _is_newer(body: bytes) -> bool:
 
 
 def position_of(headers: Mapping[str, str]) -> Position:
-    """Raises `KeyError` or `ValueError` for headers without one."""
+    """Raises `KeyError` or `ValueError` for headers without a position."""
     tx, _, place = headers[TX].partition(" ")
     ordinal, _, total = place.partition("/")
     return Position(tx, int(ordinal), int(total))
@@ -191,8 +191,8 @@ def position_of(headers: Mapping[str, str]) -> Position:
 def digest(sequence: int, subject: str, headers: Mapping[str, str], body: bytes) -> int:
     """SHA-256 over sequence, subject, the headers that belong to the event (sorted by name) and body, as an integer.
 
-    What belongs to one publish only is left out (expected version, batch, trace): a restore writes the same event
-    otherwise.
+    Headers of a single publish are left out (expected version, batch, trace), because a restore writes the same event
+    with others.
     """
     return _sum(_image(sequence, subject, headers, body))
 
@@ -214,7 +214,7 @@ def _digested(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def parse_headers(raw: bytes) -> dict[str, str]:
-    """The headers of a message as JetStream's `MSG.GET` gives them: `NATS/1.0`, then one `Name: value` a line."""
+    """The headers of a message as JetStream's `MSG.GET` returns them: `NATS/1.0`, then one `Name: value` per line."""
     headers: dict[str, str] = {}
     for line in raw.split(b"\r\n")[1:]:
         name, colon, value = line.partition(b":")

@@ -1,7 +1,7 @@
-"""WORK: durable calls, `work.<app>.<action>.<id>`. Stored before the caller is answered, gone once acknowledged.
+"""WORK: durable calls, `work.<app>.<action>.<id>`. Stored before the caller is answered, deleted once acknowledged.
 
-Each app has its own durable consumer, so that one which hangs holds nobody else up. This room knows nothing of what a
-call is.
+Each app has its own durable consumer, so that an app that hangs delays only itself. This module does not interpret
+calls.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ ALREADY_THERE = frozenset({10071, 10164})
 
 
 class WorkDelivery(Acknowledgeable):
-    """One call: `app`, `action` and `id` from its `subject`; `body` and `headers` as they were put."""
+    """One call: `app`, `action` and `id` from its `subject`; `body` and `headers` as they were stored."""
 
     __slots__ = ("action", "app", "body", "headers", "id", "subject")
 
     def __init__(self, connection: Connection, message: Delivered) -> None:
         super().__init__(connection, message)
         self.subject = message.subject
-        # Exactly four, or somebody put it there by hand: then its body is none of ours either.
+        # Always four parts, unless it was published by hand: then its body is not ours either.
         _, self.app, self.action, self.id = (*message.subject.split(".", 3), "", "", "")[:4]
         self.body = message.body
         self.headers: Mapping[str, str] = {
@@ -41,15 +41,15 @@ class WorkDelivery(Acknowledgeable):
 
 
 class WorkQueue:
-    """As `EventStore.work`."""
+    """Available as `EventStore.work`."""
 
     def __init__(self, connection: Connection, admit: Callable[[], None]) -> None:
         self._connection = connection
         self._admit = admit
 
     async def put(self, app: str, action: str, id: str, body: bytes, headers: Mapping[str, str] | None = None) -> bool:
-        """Store one call. False: a call with this id waits already, or did so within the duplicate window.
-        Raises `Unavailable` when it can't be stored."""
+        """Store one call. Returns False if a call with this id is waiting already, or was within the duplicate window.
+        Raises `Unavailable` if it can't be stored."""
         self._admit()
         subject = f"work.{check_app(app)}.{check_action(action)}.{check_id(id)}"
         message = Message(subject, {**(headers or {}), MESSAGE_ID: subject, EXPECTED: "0"}, body)
@@ -69,13 +69,13 @@ class WorkQueue:
         config = consumer_config(
             name, [f"work.{app}.>"], "all", ack_wait=ack_wait, max_ack_pending=max_ack_pending, paused=paused,
             metadata={"pcloud_purpose": "work", "pcloud_app": app},
-            description=f"PCloud: durable calls that wait for the app {app}; core pulls, and acknowledges what has been run.",
+            description=f"PCloud: durable calls that wait for the app {app}; core pulls them and acknowledges those that have run.",
         )  # fmt: skip
         await ensure_consumer(self._connection, STREAM, config)
         return DurableConsumer(self._connection, STREAM, name, ack_wait, WorkDelivery)
 
     async def pull(self, app: str, *, batch: int = 64, ack_wait: float = 30.0) -> AsyncGenerator[WorkDelivery, None]:
-        """The app's calls, one by one, for ever."""
+        """Yield the app's calls one by one, without end."""
         consumer = await self.consumer(app, ack_wait=ack_wait)
         async with aclosing(consumer.pull(batch)) as deliveries:
             async for delivery in deliveries:

@@ -1,6 +1,6 @@
-"""Build the web pages that have changed since they were last built: `npm ci` and `npm run build` with the locked Node.
+"""Build the web pages that have changed since their last build: `npm ci` and `npm run build` with the locked Node.
 
-A page is a folder with a `package-lock.json`; what it was built from is remembered in its `dist/.built-from`.
+A page is a folder with a `package-lock.json`; its `dist/.built-from` records what it was built from.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> None:
 
 
 def unbuilt() -> dict[Path, str]:
-    """The pages that are not built from what their folder holds now, and its digest."""
+    """The pages whose build does not match their folder's content, with the content's digest."""
     locks = sorted([*ROOT.glob("apps/*/web/package-lock.json"), *ROOT.glob("core/*/*/*/package-lock.json")])
     wanted = {lock.parent: digest(lock.parent) for lock in locks}
     return {
@@ -48,7 +48,7 @@ def npm(folder: Path, *arguments: str) -> None:
     environment = {**os.environ, "NPM_CONFIG_UPDATE_NOTIFIER": "false", "PATH": f"{scripts}:{os.environ['PATH']}"}
     result = subprocess.run([str(scripts / "npm"), *arguments], cwd=folder, env=environment, stdin=subprocess.DEVNULL)
     if result.returncode:
-        sys.exit(f"npm {' '.join(arguments)} failed in {folder.relative_to(ROOT)}: what it said is above")
+        sys.exit(f"npm {' '.join(arguments)} failed in {folder.relative_to(ROOT)}: see its output above")
 
 
 if __name__ == "__main__":

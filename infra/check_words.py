@@ -62,8 +62,8 @@ def long_names_in(path: Path) -> list[str]:
 
 
 def plain(line: str) -> str:
-    """Names as words, in small letters; Python's `None` is not a word."""
-    return line.replace("None", "").replace("_", " ").lower()
+    """Names as words, in small letters; Python's `None` and the system's user "nobody" are not words."""
+    return line.replace("None", "").replace('"nobody"', "").replace("_", " ").lower()
 
 
 if __name__ == "__main__":

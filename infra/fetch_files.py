@@ -1,6 +1,7 @@
-"""Fetch what an installed PCloud fetches on first use (`pcloud fetch`), and lay the apps' files in their folders.
+"""Fetch the files that an installed PCloud fetches on first use (`pcloud fetch`), and put the apps' files into their
+folders.
 
-There they are packed with the app, and found by its tests.
+There they are packed with the app and used by its tests.
 """
 
 from __future__ import annotations

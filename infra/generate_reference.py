@@ -1,6 +1,6 @@
 """Write the reference pages that follow from the code: command line, manifest, events, errors.
 
-Run it after a change of them; a test fails when a page is not what this would write.
+Run it after changing one of these; a test fails if a page differs from this program's output.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def command_line() -> Iterator[str]:
     from core.cli.commands import cli
 
     yield "# Command line\n"
-    yield "Facts go to standard output, words to a person to standard error. `--data` names the node's folder; `PCLOUD_DATA_FOLDER` too.\n"
+    yield "Results go to standard output, messages to standard error. `--data` names the node's folder; `PCLOUD_DATA_FOLDER` too.\n"
     root = typer.main.get_command(cli)
     yield from command("pcloud", root)
     yield "\n## Exit codes\n"
     yield "| code | when |\n|---|---|\n| 0 | done |\n| 1 | unexpected |"
-    also = {"REJECTED": "; also a command line that can't be read, and where the owner said no"}
+    also = {"REJECTED": "; also an invalid command line, and an answer of no by the owner"}
     yield from (
         f"| {code} | `{name}`, see [errors](errors.md){also.get(name, '')} |" for name, code in EXIT_CODES.items()
     )
@@ -122,28 +122,28 @@ def events() -> Iterator[str]:
     yield "| `v` | version of the body |"
     meanings = {
         "set": "value of each scalar field, by its stored name",
-        "unset": "fields whose value is taken away",
+        "unset": "fields whose value is removed",
         "link": "ids by relation field; on a to-one relation they replace what was there",
-        "unlink": "ids that are taken from a relation field",
-        "purged": "on a `forgotten` event: what it stands for (below)",
+        "unlink": "ids that are removed from a relation field",
+        "purged": "on a `forgotten` event: what it replaces (below)",
     }
     yield from (f"| `{name}` | {meanings[name]} |" for name in event.Change.__struct_fields__)
     yield "\nA field that another app added is named `<app>/<field>`. The kinds:\n"
     kinds = {
-        "created": "the entity is new, or is there again after it was deleted",
+        "created": "the entity is new, or was created again after it was deleted",
         "updated": "some of its fields or links changed",
         "deleted": "it is gone from the views; its history stays",
-        "forgotten": "it is gone from the log too, but for this event",
+        "forgotten": "it is gone from the log too, except for this event",
     }
     yield "| kind | what happened |\n|---|---|"
     yield from (f"| `{kind.value}` | {kinds[kind.value]} |" for kind in event.Kind)
     purged = {
-        "events": "sequence and digest of each event that was taken off the log",
-        "transactions": "of those that they were part of: id, hash of the request, last sequence, its time",
-        "released": "by one-to-one field, whom the entity's links took from others and nobody took since",
-        "written": "by app, sequence and bytes of those that counted against its quota",
+        "events": "sequence and digest of each event that was purged from the log",
+        "transactions": "of the transactions that they were part of: id, hash of the request, last sequence and its time",
+        "released": "by one-to-one field, the targets that the entity's links took from others and that no entity has taken since",
+        "written": "by app, sequence and bytes of the events that counted against its quota",
     }
-    yield "\nA `forgotten` event names what it stands for, so that a log without that folds to the same as one with it:\n"
+    yield "\nA `forgotten` event names the events that it replaces, so that a log without them folds to the same result:\n"
     yield "| field of `purged` | what it holds |\n|---|---|"
     yield from (f"| `{name}` | {purged[name]} |" for name in event.Purged.__struct_fields__)
 
@@ -153,14 +153,14 @@ def errors() -> Iterator[str]:
     from pcloud import errors as module
 
     yield "# Errors\n"
-    yield "GraphQL tells the code in `extensions.code`, HTTP by its status, the command line by its exit code.\n"
+    yield "GraphQL returns the code in `extensions.code`, HTTP as the status, the command line as the exit code.\n"
     yield "| code | HTTP | exit code | when |\n|---|---|---|---|"
     meanings = {
-        "REJECTED": "the request itself is wrong: malformed, unknown, beyond a bound",
-        "NOT_FOUND": "what was named does not exist, or not for this caller",
-        "CONFLICT": "the state has moved on, or the same key came with another request",
+        "REJECTED": "the request itself is wrong: malformed, unknown, beyond a limit",
+        "NOT_FOUND": "the named thing does not exist, or not for this caller",
+        "CONFLICT": "the state has changed meanwhile, or the same key came with another request",
         "FORBIDDEN": "the caller has not been granted this",
-        "UNAVAILABLE": "a part that is needed is not there now; trying again may help",
+        "UNAVAILABLE": "a part that is needed is unavailable now; a retry may help",
         "CORRUPT": "stored data contradicts itself; a person has to look",
     }
     for kind in module.PCloudError.__subclasses__():
@@ -168,7 +168,7 @@ def errors() -> Iterator[str]:
     yield "| `INTERNAL` | 500 | 1 | PCloud's own fault: its log has the details |"
     yield (
         "\nWithout credentials, HTTP answers 401 and the code `UNAUTHENTICATED`.\n"
-        "A wrong token is answered in the same way, and slowly after a few of them; a right one never waits."
+        "A wrong token gets the same answer, which slows down after a few wrong ones; a right token never waits."
     )
 
 

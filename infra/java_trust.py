@@ -1,5 +1,5 @@
-"""Java trusts whom its own store names. A network with an authority of its own names that in SSL_CERT_FILE, as for every other program
-that sets PCloud up: here Java learns of it too."""
+"""Java trusts only the authorities in its own store. A network with an authority of its own names it in SSL_CERT_FILE,
+for every program that sets PCloud up: this passes it on to Java."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ __all__ = ["trust_options"]
 
 
 def trust_options(store: Path) -> list[str]:
-    """What Java is to be started with; `store` is where the certificates are written for it. Nothing without SSL_CERT_FILE."""
+    """The options with which to start Java; `store` is where the certificates are written for it. Empty without
+    SSL_CERT_FILE."""
     if not (bundle := os.environ.get("SSL_CERT_FILE")):
         return []
-    with warnings.catch_warnings(action="ignore"):  # of old authorities' serial numbers, which are not ours to mend
+    with warnings.catch_warnings(action="ignore"):  # warnings about old authorities' serial numbers, which we can't fix
         found = x509.load_pem_x509_certificates(Path(bundle).read_bytes())
     named = [PKCS12Certificate(one, str(number).encode()) for number, one in enumerate(found)]
     store.write_bytes(serialize_java_truststore(named, NoEncryption()))

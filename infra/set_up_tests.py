@@ -1,5 +1,5 @@
-"""What the tests need beyond what PCloud needs to run: programs of Debian's, the nats CLI, built with the locked Go, and a Neo4j server,
-fetched by Maven."""
+"""Installs what the tests need beyond PCloud's own needs: programs of Debian's, the nats CLI, built with the locked Go,
+and a Neo4j server, fetched by Maven."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from neo4j_for_tests import fetch_neo4j
 
 TOOLS = Path(__file__).parent.parent / ".setup" / "bin"
-# Debian packages, each with how to tell that it is there. Playwright's own Node is linked against libatomic. Sandboxes are made with the
-# wheel's bubblewrap; Debian's, which is older, is tried besides it.
+# Debian packages, each with a test for its presence. Playwright's own Node is linked against libatomic. Sandboxes are
+# made with the wheel's bubblewrap; Debian's, which is older, is tried besides it.
 PACKAGES = {
     "chromium": lambda: shutil.which("chromium") is not None,
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
@@ -22,7 +22,7 @@ PACKAGES = {
     "maven": lambda: shutil.which("mvn") is not None,
     "libatomic1": lambda: any(Path("/usr/lib").glob("*/libatomic.so.1")),
 }
-JAVAS = ("openjdk-21-jdk-headless", "openjdk-17-jdk-headless")  # the first that this Debian has; Neo4j runs on both
+JAVAS = ("openjdk-21-jdk-headless", "openjdk-17-jdk-headless")  # the first one that this Debian has; Neo4j runs on both
 NATS_CLI = "github.com/nats-io/natscli/nats@v0.5.1"
 
 
@@ -65,7 +65,7 @@ def build_nats_cli() -> None:
     go = Path(sys.executable).parent / "go"
     environment = {**os.environ, "GOBIN": str(TOOLS), "GOFLAGS": "-trimpath", "CGO_ENABLED": "0"}
     if subprocess.run([str(go), "install", NATS_CLI], env=environment, stderr=subprocess.PIPE).returncode:
-        sys.exit(f"go install {NATS_CLI} failed: see that the Go module proxy is reachable, then run this again")
+        sys.exit(f"go install {NATS_CLI} failed: check that the Go module proxy is reachable, then run this again")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """The contract of PCloud and the SDK for its applications.
 
-This room holds what a third party imports: the grammar of names and subjects, events, the manifest, the error tree and
-`App`. It imports nothing else of PCloud's, and is published alone as `pcloud-sdk`.
+This package holds what a third party imports: the grammar of names and subjects, events, the manifest, the error tree
+and `App`. It imports no other package of PCloud and is published alone as `pcloud-sdk`.
 """

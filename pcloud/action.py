@@ -1,7 +1,7 @@
-"""An action: a function of the app's, its name, and the check of what it is called with.
+"""An action: a function of the app, its name, and the check of its arguments.
 
-Core has already checked the arguments against the manifest; this checks them against the function's own type hints, so
-that a handler never sees another type than the one it names.
+Core has already checked the arguments against the manifest. This module checks them against the function's own type
+hints, so that a handler receives exactly the types that it names.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Function = Callable[..., Any]
 
 
 class Action:
-    """`function`: a coroutine function, or a plain one, which is run in a thread. Its parameters are passed by name."""
+    """`function`: a coroutine function, or a plain one, which runs in a thread. Its parameters are passed by name."""
 
     def __init__(self, function: Function, name: str | None = None) -> None:
         self.name = check_action(name or function.__name__.replace("_", "-"))
@@ -32,7 +32,8 @@ class Action:
         self._arguments, self._open = _argument_struct(function, self.name)
 
     def check(self, arguments: Any) -> dict[str, Any]:
-        """The arguments in the types that the function names; raises `Rejected` saying which one is wrong."""
+        """Return the arguments in the types that the function names; raises `Rejected` with the name of the wrong
+        argument."""
         try:
             checked = msgspec.convert(arguments, self._arguments, strict=True)
         except msgspec.ValidationError as error:
@@ -47,7 +48,7 @@ class Action:
 
 
 def _argument_struct(function: Function, name: str) -> tuple[type[msgspec.Struct], bool]:
-    """A struct with one field per parameter, and whether the function takes further ones (`**kwargs`)."""
+    """A struct with one field per parameter, and True if the function accepts further ones (`**kwargs`)."""
     hints = typing.get_type_hints(function)
     fields = list[tuple[str, Any] | tuple[str, Any, Any]]()
     takes_more = False
@@ -70,12 +71,12 @@ def _argument_struct(function: Function, name: str) -> tuple[type[msgspec.Struct
 
 
 def _default(value: Any) -> Any:
-    """msgspec wants mutable defaults as factories."""
+    """A struct's default. msgspec expects mutable defaults as factories."""
     return msgspec.field(default_factory=lambda: copy.deepcopy(value)) if value.__class__.__hash__ is None else value
 
 
 def _told(error: msgspec.ValidationError) -> str:
-    """msgspec's message in words of arguments: `$.image` is the argument image."""
+    """msgspec's message in terms of arguments: `$.image` becomes `argument 'image'`."""
     text = str(error).replace("Object contains unknown field", "there is no argument").replace("`", "'")
     text = text.replace("Object missing required field", "missing argument")
     return text.replace(" - at '$.", " - for argument '")

@@ -1,10 +1,8 @@
-"""`App`: everything that an application needs of PCloud, in one object.
+"""`App`: everything that an application needs from PCloud, in one object.
 
     app = App()
 
-    @app.action
-    async def greet(name: str) -> str:
-        return f"Hello, {name}"
+`App` reads nothing and connects nowhere before its first use, so tests can import an app's modules.
 
     app.run()
 
@@ -49,7 +47,7 @@ Lifespan = Callable[[], AbstractAsyncContextManager[Any]]
 class App:
     """One application process.
 
-    `variables`: instead of the process's environment (in tests). `bus`: bounds of the calls. `grace`: seconds that
+    `variables`: used instead of the process's environment (in tests). `bus`: limits for calls. `grace`: seconds that
     running calls have to finish after SIGTERM.
     """
 
@@ -65,7 +63,7 @@ class App:
         self._unsigned = list[Any]()
         self._shutdown: Shutdown | None = None
 
-    # What the node says
+    # What the node provides
 
     @cached_property
     def environment(self) -> Environment:
@@ -77,12 +75,12 @@ class App:
 
     @property
     def data(self) -> Path:
-        """The app's own folder: the only one that it may write to."""
+        """The app's own folder, the only one that it may write to."""
         return self.environment.data
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The manifest's defaults with what the owner has set."""
+        """The manifest's defaults, with the owner's values in their place."""
         return self.environment.settings
 
     @cached_property
@@ -96,7 +94,8 @@ class App:
     @overload
     def action(self, name: str | None = None) -> Callable[[Handler], Handler]: ...
     def action(self, name: Any = None) -> Any:
-        """Decorate the function that answers an action; its name is the function's, with hyphens, unless given."""
+        """Decorate the function that answers an action. Without `name`, the action is called like the function, with
+        hyphens."""
         if callable(name):
             return self.action()(name)
 
@@ -110,14 +109,14 @@ class App:
         return decorate
 
     def background(self, function: Background) -> Background:
-        """Run a coroutine function as long as the app does. When it fails, the app ends with the reason and is started
-        again."""
+        """Run a coroutine function for as long as the app runs. If it fails, the app ends with the reason and is
+        started again."""
         self._backgrounds.append(function)
         return function
 
     def lifespan(self, manager: Lifespan) -> Lifespan:
-        """Enter an async context manager (`@asynccontextmanager`) before the first call is taken, leave it after the
-        last."""
+        """Enter an async context manager (`@asynccontextmanager`) before the first call and leave it after the last
+        one."""
         self._lifespans.append(manager)
         return manager
 
@@ -125,25 +124,27 @@ class App:
     def web(self) -> web.Application:
         """The app's web server (`web: true`), served on 127.0.0.1:PORT: add routes to it.
 
-        It answers only requests that came through PCloud, and what a handler asks of PCloud is asked for its visitor: it
-        may what both the visitor and the app may. See `unsigned`, `own_work`.
+        It answers only requests that came through PCloud. What a handler asks of PCloud is asked on behalf of its
+        visitor: it may do what both the visitor and the app may do. See `unsigned` and `own_work`.
         """
         from pcloud.web import application
 
         return application(lambda: self.environment, self._unsigned)
 
     def unsigned(self, handler: Handler) -> Handler:
-        """Decorate a handler of `web` that answers whoever reaches the port, also without PCloud's signature."""
+        """Decorate a handler of `web` that also answers requests without PCloud's signature, from any process that can
+        reach the port."""
         self._unsigned.append(handler)
         return handler
 
     def own_work(self) -> AbstractContextManager[None]:
-        """Within, and in tasks that are started within, what is asked of PCloud is asked by the app alone, with the app's
-        grants, and not for a visitor: for what serves all of them, or goes on after the visitor's request."""
+        """A context manager: requests to PCloud in this block, and in tasks started in it, are made by the app alone
+        with the app's grants, without the visitor. Use it for work that serves all visitors or continues after the
+        visitor's request."""
         return own_work()
 
     def user(self, request: web.Request) -> User:
-        """Who asks, as PCloud has signed it; raises HTTP 403 for a request that did not come through PCloud."""
+        """The visitor, as signed by PCloud; raises HTTP 403 for a request that did not come through PCloud."""
         from pcloud.web import user_of
 
         return user_of(request, self.environment)
@@ -162,7 +163,7 @@ class App:
         """The call being answered; raises `Rejected` outside of a handler."""
         if call := current_call():
             return call
-        raise Rejected("app.context() is only known inside an action's handler")
+        raise Rejected("app.context() is only available inside an action's handler")
 
     async def call(
         self, target: str, arguments: Mapping[str, Any] | None = None, /, *, timeout: float | None = None,
@@ -170,9 +171,9 @@ class App:
     ) -> Any:  # fmt: skip
         """Call `app/action`, `role:ROLE/action` or `capability:…` and wait for its result.
 
-        `actions`: those that the called app may call from then on, `app/action` by argument: `{"webhook": "mine/told"}`.
-        An argument that is called `timeout` or `actions` goes into the mapping. Raises what the called action raised,
-        by its code.
+        `actions`: the actions that the called app may call from then on, as `app/action` by argument: `{"webhook":
+        "mine/told"}`. Pass an argument named `timeout` or `actions` in the mapping. Raises the error that the called
+        action raised, chosen by its code.
         """
         call = current_call()
         seconds = min(timeout or (call.remaining if call else 60.0), LONGEST_CALL)
@@ -190,11 +191,12 @@ class App:
         self, target: str, arguments: Mapping[str, Any] | None = None, /, *, key: str | None = None,
         actions: Mapping[str, str] | None = None, **named: Any,
     ) -> str:  # fmt: skip
-        """Like `call`, but durable: it is stored before this returns the run's id, and then tried until it works,
-        while the app may still call it: a run whose right has ended is FAILED, and the owner sees it.
+        """Like `call`, but durable: the call is stored, then `send` returns the run's id, and PCloud tries the call
+        until it works, as long as the app may still make it. If the right to make it has ended, the run becomes FAILED
+        and the owner sees it.
 
-        The same `key` is run once. Inside a run it may be left out: then the same arguments are run once. An argument
-        called `key` or `actions` goes into the mapping.
+        Calls with the same `key` run once. Inside a run, `key` may be left out: then calls with the same arguments run
+        once. Pass an argument named `key` or `actions` in the mapping.
         """
         call = current_call()
         if key is None and not (call and call.run):
@@ -206,11 +208,13 @@ class App:
         return str(answer.body.get("id", ""))
 
     async def callers(self) -> dict[str, dict[str, int]]:
-        """Who may call which of the app's actions now: for each caller, as `context().caller` names it, the actions, and since when
-        it may without a break: a number that changes when the right was withdrawn and given again.
+        """The callers that may call the app's actions now: for each caller, named as in `context().caller`, the
+        actions, and since when it has had the right without a break, as a number that changes if the right was
+        withdrawn and given again.
 
-        For an app with the internal action `callers-changed`, which PCloud calls whenever somebody has lost a right. An app that hands
-        out keys or addresses of its own asks when it starts and then, and ends what stands on a right that is gone.
+        For an app with the internal action `callers-changed`, which PCloud calls after a caller has lost a right. An
+        app that hands out keys or addresses of its own asks at its start and in that action, and revokes those whose
+        right has ended.
         """
         answer = await self.gateway.post("/callers", {}, {}, timeout=30.0)
         fail_for(answer)
@@ -219,18 +223,19 @@ class App:
     def events(
         self, type: str, after: str | None = None, *, node: str = "", name: str = ""
     ) -> AsyncGenerator[GraphEvent, None]:
-        """The events of a type (`image-importer/Image`) as they come, from the revision `after` or from now on, without
-        end.
+        """The events of a type (`image-importer/Image`) as they happen, from the revision `after` or from now on,
+        without end.
 
-        `node`: the fields of the entity to bring along (`"id title"`). `name`: the type's name in the app's view, where
-        the manifest gives it another one (`as:`). After a lost connection it goes on behind the last event.
+        `node`: the fields of the entity to include (`"id title"`). `name`: the type's name in the app's view, if the
+        manifest gives it another one (`as:`). After a lost connection, the stream continues after the last event.
         """
         return follow_events(self.graph, self.gateway.seen, name or type.rpartition("/")[2], after, node)
 
     # Running
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; ends the process with 0 then, and with 1 and the reason when the app fails."""
+        """Serve until SIGTERM or SIGINT, then end the process with 0. If the app fails, end it with 1 and the
+        reason."""
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
         try:
             asyncio.run(self.serve())
@@ -240,12 +245,12 @@ class App:
             raise
 
     def stop(self) -> None:
-        """Ask a running `serve` to end as SIGTERM would."""
+        """Ask a running `serve` to end as it does on SIGTERM."""
         if self._shutdown is not None:
             self._shutdown.ask()
 
     async def serve(self, ready: Callable[[], None] | None = None) -> None:
-        """What `run` runs. `ready` is called when calls are taken."""
+        """Serve like `run`, in the running event loop. Calls `ready` once calls are accepted."""
         self._shutdown = shutdown = Shutdown()
         with shutdown.on_signals():
             async with AsyncExitStack() as stack:
@@ -264,19 +269,19 @@ class App:
                             task.cancel()
 
     async def _open(self, stack: AsyncExitStack) -> None:
-        """Everything that is closed again after the last call, in reverse order."""
+        """Open what is closed again after the last call, in reverse order."""
         stack.push_async_callback(self.gateway.close)
         stack.push_async_callback(_close_bounded)
         for lifespan in self._lifespans:
             await stack.enter_async_context(lifespan())
-        if "web" in self.__dict__:  # made only when the app has used it
+        if "web" in self.__dict__:  # exists only if the app has used it
             from pcloud.web import serve_web
 
             await stack.enter_async_context(serve_web(self.web, self.environment.port))
 
     @asynccontextmanager
     async def _taking_calls(self) -> AsyncGenerator[None, None]:
-        """FastStream is loaded only here: an app without actions never pays for it."""
+        """FastStream is loaded only here, so that an app without actions does not pay for it."""
         if not self._actions:
             yield
             return
@@ -294,6 +299,6 @@ class App:
 
 
 async def _close_bounded() -> None:
-    """An app that has never run a bounded function has not loaded what that takes, either."""
+    """Close the bounded processes, if the app has loaded that module; loading it only for this would cost time."""
     if bounded := sys.modules.get("pcloud.bounded"):
         await bounded.close_bounded()

@@ -1,9 +1,9 @@
-"""`run_bounded`: run a function on input that nobody trusts (a stranger's picture, say) in a process of its own, within
-bounds.
+"""`run_bounded`: run a function on untrusted input (a stranger's picture, for example) in a process of its own, within
+limits.
 
-A small fork server, started without the parent's memory, files and environment, holds the function's module ready and
-forks a fresh child for every job, so a job costs milliseconds and nothing of one reaches the next. The result comes
-back as plain data (MessagePack), never as a pickle: a child that was taken over can't run code here.
+A small fork server, started without the parent's memory, files and environment, keeps the function's module loaded and
+forks a new child for every job. A job therefore costs milliseconds, and nothing of one job reaches the next. The result
+comes back as plain data (MessagePack), never as a pickle: a child that an attacker controls can't run code here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pcloud.forkserver import ForkServer, Running
 __all__ = ["close_bounded", "run_bounded"]
 
 Result = TypeVar("Result")
-START_SECONDS = 60.0  # for a server's start and a module's import, which are not the job's own time
+START_SECONDS = 60.0  # for a server's start and a module's import, which don't count as the job's own time
 IDLE_SECONDS = 300.0
 
 
@@ -37,29 +37,29 @@ async def run_bounded(
     memory: int = 512 * 2**20,
     result_bytes: int = 256 * 2**20,
 ) -> Result:
-    """`function(*args)` in a bounded process; as many at once as there are CPUs, the others wait.
+    """Run `function(*args)` in a bounded process. As many run at once as there are CPUs; further calls wait.
 
-    `function`: at the top of a module that can be imported. `args`: anything that pickles. The result: None, bool, int,
-    float, str, bytes, datetime, lists, tuples and dicts of them, dataclasses and msgspec structs, given back as the
-    function's return hint says. `seconds`: wall time. `memory`: bytes of address space beyond what the child has mapped
-    with the module and the arguments.
+    `function`: at the top level of an importable module. `args`: anything that pickles. The result: None, bool, int,
+    float, str, bytes, datetime, lists, tuples and dicts of these, dataclasses and msgspec structs, converted to the
+    function's return hint. `seconds`: wall time. `memory`: bytes of address space beyond what the child has mapped with
+    the module and the arguments.
 
-    Raises `Rejected` with the reason when the function raises, crashes, or needs more time, memory or room than it may;
-    an error of `pcloud.errors` comes through as itself. `Unavailable` when no process can be made.
+    Raises `Rejected` with the reason if the function raises, crashes, or exceeds its time, memory or result size; an
+    error of `pcloud.errors` comes through unchanged. Raises `Unavailable` if no process can be started.
     """
     job = Job(*_importable(function), float(seconds), memory, result_bytes)
     return await _pool().run(job, args, _result_type(function))
 
 
 async def close_bounded() -> None:
-    """End this event loop's fork server and what runs in it; the next call starts another."""
+    """End this event loop's fork server and its running jobs; the next call starts another server."""
     if pool := _pools.pop(asyncio.get_running_loop(), None):
         pool.close()
 
 
 class _Pool:
-    """The fork server of one event loop, and the bound on jobs at once. After a while without jobs it is ended: it
-    holds memory."""
+    """The fork server of one event loop, and the limit on concurrent jobs. Because the server holds memory, it is ended
+    after a while without jobs."""
 
     def __init__(self) -> None:
         self._slots = asyncio.Semaphore(os.cpu_count() or 1)
@@ -99,7 +99,7 @@ class _Pool:
             self._server = None
 
 
-# An event loop's sockets can't be used from another one, so each has its own server; an app has one loop.
+# An event loop's sockets can't be used from another loop, so each loop has its own server. An app has one loop.
 _pools: WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = WeakKeyDictionary()
 
 
@@ -114,7 +114,7 @@ def _importable(function: Callable[..., Any]) -> tuple[str, str]:
     module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
     if not module or module == "__main__" or not name.isidentifier():
         raise Rejected(
-            f"{module}.{name} can't run in another process: use a function at the top of an importable module"
+            f"{module}.{name} can't run in another process: use a function at the top level of an importable module"
         )
     return module, name
 
@@ -122,12 +122,12 @@ def _importable(function: Callable[..., Any]) -> tuple[str, str]:
 def _result_type(function: Callable[..., Any]) -> Any:
     try:
         return typing.get_type_hints(function).get("return", Any)
-    except NameError:  # a hint that only type checkers import
+    except NameError:  # a hint that is imported for type checkers only
         return Any
 
 
 async def _exchange(running: Running, job: Job, args: tuple[Any, ...]) -> bytes:
-    """Send the arguments, wait for the result; whatever happens, the child is gone afterwards."""
+    """Send the arguments and wait for the result. In every case, the child has ended afterwards."""
     try:
         async with asyncio.timeout(START_SECONDS):
             await running.send(pickle.dumps(args, protocol=5))
@@ -154,7 +154,7 @@ def _decoded(job: Job, raw: bytes, result_type: Any) -> Any:
             return msgspec.msgpack.decode(rest, type=result_type)
         code, message, trace = msgspec.msgpack.decode(rest, type=tuple[str, str, str])
     except (msgspec.MsgspecError, TypeError) as error:
-        raise Rejected(f"the result of {job.title} is not what its return hint says: {error}") from error
+        raise Rejected(f"the result of {job.title} does not match its return hint: {error}") from error
     failure = error_from_code(code, message)
     failure.add_note(trace)
     raise failure
@@ -165,13 +165,14 @@ def _too_slow(job: Job) -> Rejected:
 
 
 def _death(job: Job, status: int | None) -> PCloudError:
-    """What an exit status tells, signals as negative numbers; None when nobody knows."""
+    """Describe an exit status; signals are negative numbers. None: the status is unknown."""
     if status is None:
         return Unavailable(f"{job.title} could not be finished: its fork server has died; try again")
     if -status in (signal.SIGXCPU, signal.SIGALRM):
         return _too_slow(job)
     if -status == signal.SIGKILL:
-        # Not by its own fault: by hand, or by a machine without memory. Another try may well succeed, and tries are bounded.
+        # Killed from outside: by hand, or because the machine is out of memory. Another try may well succeed, and the
+        # number of tries is limited.
         return Unavailable(f"{job.title} was killed from outside (is the machine out of memory?): try again")
     if status < 0:
         return Rejected(f"{job.title} crashed with {signal.Signals(-status).name}")

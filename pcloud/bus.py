@@ -1,9 +1,9 @@
-"""The app's side of the bus: takes calls from core's dispatcher, keeps them alive by heartbeats, and answers each
+"""The app's side of the bus: accepts calls from core's dispatcher, keeps them alive with heartbeats, and answers each
 exactly once.
 
-Subscriptions are FastStream's plain ones with `no_reply`: whatever happens to a handler, the answer is published here.
-It refuses to use JetStream, request() or any subject but `call.<app>.<action>` and the reply subject of a call: the
-app's user has no other right.
+Subscriptions are FastStream's plain ones with `no_reply`: in every case, the answer is published here. This module does
+not use JetStream, request() or any subject except `call.<app>.<action>` and a call's reply subject, because the app's
+user has no other rights.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ log = logging.getLogger("pcloud.bus")
 
 @dataclass(frozen=True, slots=True)
 class BusSettings:
-    """`concurrency`: handlers at once. `backlog`: calls waiting for one, beyond which a call is refused.
+    """`concurrency`: handlers that run at once. `backlog`: calls that may wait for a handler; further calls are
+    refused.
 
-    `heartbeat`: seconds between signs of life of a running call. `connect_seconds`: how long the bus is looked for at
-    the start. `seconds`: time limit of a call that brings no deadline.
+    `heartbeat`: seconds between heartbeats of a running call. `connect_seconds`: how long to try to reach the bus at
+    the start. `seconds`: time limit of a call without a deadline.
     """
 
     concurrency: int = 16
@@ -62,7 +63,7 @@ class Bus:
         self._closed = asyncio.Event()
 
     async def start(self) -> None:
-        """Connect and take calls; raises `Unavailable` when the bus can't be reached or refuses the app."""
+        """Connect and accept calls; raises `Unavailable` if the bus can't be reached or refuses the app."""
         self._broker = broker = self._make_broker()
         for action in self._actions.values():
             subject = f"call.{self._environment.name}.{action.name}"
@@ -72,8 +73,8 @@ class Bus:
             async with asyncio.timeout(self._settings.connect_seconds):
                 await broker.start()
                 self._client = await broker.connect()
-                # nats-py's flush() writes its PING before what is still buffered, so only the second one comes after
-                # the subscriptions.
+                # nats-py's flush() writes its PING before the buffered data, so only the second one comes after the
+                # subscriptions.
                 await self._client.flush(5)
                 await self._client.flush(5)
         except Exception as error:
@@ -81,12 +82,12 @@ class Bus:
             raise Unavailable(f"the bus at {self._environment.nats_url} can't be used: {reason}") from error
 
     async def watch(self) -> None:
-        """Wait until the connection is gone for good, and raise that; a connection that comes back is no matter."""
+        """Wait until the connection is closed for good, then raise. A connection that comes back is not an error."""
         await self._closed.wait()
         raise Unavailable("the bus has closed the app's connection for good: its credentials are refused")
 
     async def stop_taking(self) -> None:
-        """Take no more calls; those that have arrived are still answered."""
+        """Accept no more calls; those that have arrived are still answered."""
         for subscriber in self._broker.subscribers if self._broker else ():
             subscription: Any = getattr(subscriber, "subscription", None)
             if subscription is not None:
@@ -94,7 +95,8 @@ class Bus:
                 subscriber.subscription = None  # pyright: ignore[reportAttributeAccessIssue]
 
     async def stop(self, seconds: float) -> None:
-        """Finish running calls for up to `seconds`, abort the others (they are answered `UNAVAILABLE`), disconnect."""
+        """Finish running calls for up to `seconds`, abort the others (they are answered with `UNAVAILABLE`), and
+        disconnect."""
         await self.stop_taking()
         if self._calls:
             await asyncio.wait(self._calls, timeout=seconds)
@@ -131,7 +133,7 @@ class Bus:
 
     def _receiver(self, action: Action) -> Any:
         async def receive(message: Msg) -> None:
-            # nats-py hands the next message over only when this returns, so the call goes on in a task of its own.
+            # nats-py delivers the next message only when this returns, so the call continues in a task of its own.
             call = asyncio.create_task(self._serve(action, message))
             self._calls.add(call)
             call.add_done_callback(self._calls.discard)
@@ -187,13 +189,14 @@ class Bus:
             raise Rejected(f"the call's headers can't be read: {error}") from error
 
     async def _run(self, action: Action, arguments: dict[str, Any], call: CallContext) -> Any:
-        """The handler's result; it is cancelled at the deadline, and given up a second later if it does not obey."""
+        """Return the handler's result. The handler is cancelled at the deadline, and abandoned a second later if it
+        ignores that."""
         handler = asyncio.create_task(self._in_slot(action, arguments, call), name=f"{action.name} {call.id}")
         try:
             done, _ = await asyncio.wait({handler}, timeout=call.remaining)
             if done:
                 return handler.result()
-            raise Unavailable(f"action {action.name} was not done at its deadline and has been cancelled")
+            raise Unavailable(f"action {action.name} was not finished at its deadline and has been cancelled")
         finally:
             if not handler.done():
                 handler.cancel()
@@ -209,7 +212,7 @@ class Bus:
         most = self._client.max_payload if self._client else 0
         if len(body) > most:
             raise Rejected(
-                f"action {action.name} answered {len(body)} bytes, the bus carries {most}: answer a link instead"
+                f"action {action.name} answered {len(body)} bytes, the bus carries at most {most}: answer with a link instead"
             )
 
     def _error(self, error: Exception) -> tuple[bytes, dict[str, str]]:
@@ -228,12 +231,12 @@ class Bus:
             return
         try:
             await self._client.publish(reply, body, headers=headers)
-        except Exception as error:  # core finds the missing answer by its missing heartbeats
+        except Exception as error:  # core notices the missing answer by the missing heartbeats
             log.warning("an answer could not be published: %r", error)
 
 
 async def _as_is(message: Any) -> Any:
-    """FastStream's decoder: hand the message over as nats-py gave it."""
+    """FastStream's decoder: pass the message on as nats-py gave it."""
     return message.raw_message
 
 

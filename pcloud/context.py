@@ -1,8 +1,8 @@
-"""What surrounds the call, or the visit of its pages, that an app is answering: who asked, in which run, until when, and
-what has been seen of the log.
+"""The context of the call or page visit that an app is answering: the caller, the run, the deadline, and the newest
+revision of the log that was seen.
 
-It follows the handler through everything it awaits (context variables), so that the graph client and calls to other
-apps carry visitor, run, ordinal and revision without being told.
+It follows the handler through everything that it awaits (context variables), so that the graph client and calls to
+other apps carry the visitor, run, ordinal and revision automatically.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ USER_HEADER = "Pcloud-User"
 
 @dataclass(slots=True)
 class Seen:
-    """The newest revision that was seen; what is asked next waits until the view has it."""
+    """The newest revision that was seen. The next query waits until the view has reached it."""
 
     revision: str = ""
 
     def note(self, revision: str) -> None:
-        """Keep the newer one. One of another epoch replaces what was there: the log it belonged to is gone."""
+        """Keep the newer revision. One of another epoch replaces the old one, whose log no longer exists."""
         if not revision or revision == self.revision:
             return
         try:
@@ -45,10 +45,11 @@ class Seen:
 class CallContext:
     """The call being answered.
 
-    `traceparent`: W3C trace context of the call, '' without traces; what the handler asks of PCloud goes on with it.
-    `caller`: by whose rights to decide: `app:<name>` where an app calls, or a person or device through an app; else
-    `person:<id>` or `device:<id>`. `actor`: who that is. `run`: the token of the run that this call belongs to, '' for a
-    plain call. `attempt`: from 1. `replay`: the event that led here is from before. `deadline`: unix seconds.
+    `traceparent`: W3C trace context of the call, '' without traces; requests of the handler to PCloud continue it.
+    `caller`: decide rights by this. It is `app:<name>` if an app calls, also when a person or device acts through that
+    app; otherwise `person:<id>` or `device:<id>`. `actor`: who acts. `run`: the token of the run that this call belongs
+    to, '' for a plain call. `attempt`: from 1. `replay`: True if the event that led here is an old one. `deadline`:
+    unix seconds.
     """
 
     id: str
@@ -65,11 +66,11 @@ class CallContext:
 
     @property
     def remaining(self) -> float:
-        """Seconds until the deadline, never negative."""
+        """Seconds until the deadline; never negative."""
         return max(0.0, self.deadline - time.time())
 
     def next_ordinal(self) -> int:
-        """The number of the next mutation in this run, from 1: the same in each attempt, so a repeated write is
+        """The number of the next mutation in this run, from 1. It is the same in each attempt, so a repeated write is
         recognised."""
         self._writes += 1
         return self._writes
@@ -79,12 +80,12 @@ _current: ContextVar[CallContext | None] = ContextVar("pcloud_call", default=Non
 
 
 def current_call() -> CallContext | None:
-    """The call that the running task answers, or None outside of one."""
+    """The call that the running task answers, or None outside of a call."""
     return _current.get()
 
 
 def entered(call: CallContext) -> None:
-    """From here on, the running task (and what it starts) answers `call`."""
+    """Record that the running task, and every task that it starts, answers `call`."""
     _current.set(call)
 
 
@@ -92,13 +93,14 @@ _visitor: ContextVar[str] = ContextVar("pcloud_visitor", default="")
 
 
 def current_visitor() -> str:
-    """What PCloud said of the visitor whose request the running task answers; '' outside of one."""
+    """PCloud's signed header for the visitor whose request the running task answers; '' outside of a request."""
     return _visitor.get()
 
 
 @contextmanager
 def visited(header: str) -> Generator[None]:
-    """What is asked of PCloud within, also by tasks that are started within, is asked for this visitor ('': for none)."""
+    """Requests to PCloud in this block, and in tasks started in it, are made for this visitor ('': without a
+    visitor)."""
     token = _visitor.set(header)
     try:
         yield
@@ -107,6 +109,6 @@ def visited(header: str) -> Generator[None]:
 
 
 def own_work() -> AbstractContextManager[None]:
-    """What is asked of PCloud within, also by tasks that are started within, is the app's own work, with the app's grants
-    alone: what serves all visitors, or goes on after this one's request."""
+    """Requests to PCloud in this block, and in tasks started in it, are the app's own work, made with the app's grants
+    alone. Use it for what serves all visitors or continues after this visitor's request."""
     return visited("")

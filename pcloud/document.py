@@ -1,7 +1,7 @@
 """A YAML document read into msgspec structs, with the exact place of each mistake.
 
-YAML as its version 1.2 means it: `on`, `yes` and `1_000` are text. Refused are anchors and aliases (a few lines of them
-unfold into gigabytes), tags, duplicate and unknown keys, deep nesting and large files.
+YAML 1.2 rules apply: `on`, `yes` and `1_000` are text. Refused are anchors and aliases (a few lines of them can expand
+to gigabytes), tags, duplicate and unknown keys, deep nesting and large files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DEPTH = 24
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes only; what a scalar means is decided here, by YAML 1.2's core schema."""
+    """Composes nodes only. YAML 1.2's core schema, implemented here, decides what a scalar means."""
 
     depth = 0
 
@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
         event: Any = cast("Any", self).peek_event()
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise yaml.MarkedYAMLError(
-                problem="anchors (&) and aliases (*) are not allowed here: write it out",
+                problem="anchors (&) and aliases (*) are not allowed here: write the value out",
                 problem_mark=event.start_mark,
             )
         if getattr(event, "tag", None) not in (None, "!"):
@@ -54,7 +54,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class Document:
-    """`file`: how it is called in messages."""
+    """`file`: its name in messages."""
 
     def __init__(self, text: str | bytes, file: str) -> None:
         self.file = file
@@ -62,14 +62,14 @@ class Document:
         self._root = self._compose(text)
 
     def refuse(self, path: Path, message: str) -> NoReturn:
-        """Raise `Rejected` with the place of `path`, or of the nearest thing around it."""
+        """Raise `Rejected` with the position of `path`, or of the nearest enclosing value."""
         while path and path not in self._places:
             path = path[:-1]
         mark = self._places.get(path)
         raise Rejected(f"{self._at(mark)}: {message}")
 
     def read(self, model: type[Model]) -> Model:
-        """The document as `model`; raises `Rejected` for the first thing that does not fit."""
+        """Read the document as `model`; raises `Rejected` for the first mistake."""
         return self._struct(self._root, model, ())
 
     def _compose(self, text: str | bytes) -> Node:
@@ -103,7 +103,7 @@ class Document:
         raise Rejected(f"{self._at(node.start_mark)}: {message}")
 
     def _value(self, node: Node, kind: Any, path: Path) -> Any:
-        """`node` as the type `kind`."""
+        """Read `node` as the type `kind`."""
         self._places[path] = node.start_mark
         origin, parts = typing.get_origin(kind), typing.get_args(kind)
         if origin is typing.Annotated:
@@ -122,7 +122,7 @@ class Document:
         return self._scalar(node, kind, path)
 
     def _union(self, node: Node, kinds: tuple[Any, ...], path: Path) -> Any:
-        """A list or something else, as in `event: created` and `event: [created, deleted]`; or nothing."""
+        """A list or a single value, as in `event: created` and `event: [created, deleted]`; or neither."""
         lists = [kind for kind in kinds if typing.get_origin(kind) is list]
         others = [kind for kind in kinds if kind not in lists and kind is not type(None)]
         chosen = lists if isinstance(node, SequenceNode) and lists else others
@@ -149,7 +149,7 @@ class Document:
                 self._fail(key, f"unknown key '{name}'{_nearest(name, known)}")
             if name in pairs:
                 first = pairs[name].start_mark.line + 1
-                self._fail(key, f"the key '{name}' is there twice (first in line {first}): remove one")
+                self._fail(key, f"the key '{name}' is used twice (first in line {first}): remove one")
             pairs[name] = value
         return pairs
 
@@ -175,7 +175,7 @@ class Document:
         return meant
 
     def _plain(self, node: Node, path: Path) -> Any:
-        """Any value, as JSON knows them."""
+        """Read any value as JSON types."""
         if isinstance(node, MappingNode):
             return {key: self._value(value, Any, (*path, key)) for key, value in self._pairs(node, path).items()}
         if isinstance(node, SequenceNode):
@@ -192,10 +192,10 @@ _CONSTANTS: Mapping[str, bool | None] = {
 
 
 def _meant(node: ScalarNode) -> str | int | float | bool | None:
-    """A scalar's value by YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), without octal and hex,
-    nan and infinity, which JSON has not."""
+    """A scalar's value by YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema), except octal, hex, NaN
+    and infinity, which JSON does not have."""
     text: str = node.value
-    if node.style is not None:  # quoted or a block
+    if node.style is not None:  # a quoted or block scalar
         return text
     if text in _CONSTANTS:
         return _CONSTANTS[text]
@@ -207,7 +207,7 @@ def _meant(node: ScalarNode) -> str | int | float | bool | None:
 
 
 def _title(path: Path) -> str:
-    """`triggers[0].on` as a reader would write it."""
+    """`triggers[0].on` in a form for people."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
     return f"'{text.lstrip('.')}'" if text else "the file"
 
@@ -227,6 +227,6 @@ def _words(kind: Any) -> str:
 
 
 def _nearest(name: str, known: Any) -> str:
-    """A hint at what was probably meant."""
+    """A hint at the key that was probably meant."""
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else f"; known are {', '.join(sorted(known))}"

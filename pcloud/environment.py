@@ -1,6 +1,7 @@
-"""What a node tells an app's process: its name, where the gateway and the bus are, its folder and its settings.
+"""The environment of an app's process, as set by the node: its name, the addresses of the gateway and the bus, its
+folder and its settings.
 
-Read once, when it is first needed, and never changed. Nothing else in the SDK looks at environment variables.
+It is read once, at its first use, and never changes. No other module of the SDK reads environment variables.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ __all__ = ["Environment"]
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """`url`: the gateway, `unix:///path` or `http://host:port`. `port`: of the app's own web server, 0 for none.
+    """`url`: the gateway, `unix:///path` or `http://host:port`. `port`: for the app's own web server, 0 without one.
 
-    Secrets are kept as paths to files, so that neither a log line nor a child process gets them by accident.
+    Secrets are stored as paths to files, so that no log line and no child process gets them by accident.
     """
 
     name: str
@@ -36,7 +37,7 @@ class Environment:
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Environment:
-        """From environment variables; raises `Rejected` naming the one that is missing or wrong."""
+        """Read the environment variables; raises `Rejected` with the name of the one that is missing or wrong."""
         return cls(
             name=check_app(_needed(variables, "PCLOUD_APP")),
             url=_needed(variables, "PCLOUD_URL"),
@@ -63,7 +64,7 @@ def _settings(text: str) -> dict[str, Any]:
     try:
         return msgspec.json.decode(text or "{}", type=dict[str, Any])
     except msgspec.MsgspecError as error:
-        raise Rejected(f"PCLOUD_SETTINGS holds no JSON object: {error}") from error
+        raise Rejected(f"PCLOUD_SETTINGS is not a JSON object: {error}") from error
 
 
 def _port(text: str) -> int:

@@ -1,12 +1,12 @@
-"""The one tree of errors, and how each is told over GraphQL and HTTP.
+"""The single tree of errors, with the status that each has in HTTP.
 
     PCloudError
-    ├── Rejected      the request itself is wrong: malformed, unknown, beyond a bound      400
-    ├── NotFound      what was named does not exist (or not for this caller)               404
-    ├── Conflict      the state has moved on, or the same key came with another request    409
-    ├── Forbidden     the caller has not been granted this                                 403
-    ├── Unavailable   a part that is needed is not there now; trying again may help        503
-    └── Corrupt       stored data contradicts itself; a person has to look                 500
+    ├── Rejected      the request itself is wrong: malformed, unknown, beyond a limit    400
+    ├── NotFound      the named thing does not exist (or not for this caller)            404
+    ├── Conflict      the state has changed, or the same key came with another request   409
+    ├── Forbidden     the caller has not been granted this                               403
+    ├── Unavailable   a part that is needed is unavailable now; a retry may help         503
+    └── Corrupt       stored data contradicts itself; a person must look                 500
 
 A message says what was wrong, with what, and what to do. Adapters translate a driver's error into one of these and
 chain it.
@@ -66,5 +66,5 @@ _BY_CODE: dict[str, type[PCloudError]] = {
 
 
 def error_from_code(code: str, message: str) -> PCloudError:
-    """The error that a peer reported as `code`; an unknown code gives the base class."""
+    """The error for the `code` that a peer reported; an unknown code gives the base class."""
     return _BY_CODE.get(code, PCloudError)(message)

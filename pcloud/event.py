@@ -1,7 +1,7 @@
-"""Events: what one change of one entity looks like, on the log and in memory.
+"""Events: the change of one entity, on the log and in memory.
 
-An event once published is never edited. Its body carries a version `v`; older bodies are lifted by `pcloud.upcast` on
-read. Everything that is not the change itself (who, why, which transaction) travels in headers.
+A published event is never edited. Its body carries a version `v`; `pcloud.upcast` converts older bodies when they are
+read. Everything besides the change itself (who, why, which transaction) travels in headers.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ class Kind(StrEnum):
 
 
 class Purged(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a `forgotten` event stands for: the entity's earlier events, which are purged from the log once it is there.
-    With it, a log that was purged folds to what it folded to before.
+    """What a `forgotten` event replaces: the entity's earlier events, which are purged from the log once it is stored.
+    With it, a purged log folds to the same result as before.
 
-    `events`: sequence and digest (64 hexadecimal digits) of each. `transactions`: of those that they were part of, the
-    id, the hash of the request, the last sequence and its time (seconds since 1970). `released`: by one-to-one relation
-    field, whom the entity's links took from others and nobody else took since. `written`: by the app that is charged for them,
-    sequence and `StoredEvent.size` of those that an earlier one has not named.
+    `events`: sequence and digest (64 hexadecimal digits) of each. `transactions`: for each transaction that they were
+    part of, its id, the hash of the request, its last sequence and its time (seconds since 1970). `released`: by
+    one-to-one relation field, the targets that the entity's links took from others and that no other entity has taken
+    since. `written`: by the app that is charged for them, sequence and `StoredEvent.size` of the events that no earlier
+    `forgotten` event has named.
     """
 
     events: list[tuple[int, str]] = []
@@ -47,11 +48,11 @@ class Purged(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True, tag=False):
-    """The change of one entity. Field names are stored names: `title`, or `face-detector/faceCount` where another app
-    added it.
+    """The change of one entity. Field names are stored names: `title`, or `face-detector/faceCount` for a field that
+    another app added.
 
-    `set`: scalar (or list of scalars) by field. `unset`: fields whose value is taken away. `link` / `unlink`: ids by
-    relation field; `link` on a to-one relation replaces what was there. `purged`: on a `forgotten` event alone.
+    `set`: scalar (or list of scalars) by field. `unset`: fields whose value is removed. `link` / `unlink`: ids by
+    relation field; `link` on a to-one relation replaces the earlier link. `purged`: only on a `forgotten` event.
     """
 
     set: dict[str, Any] = {}
@@ -76,7 +77,7 @@ _CURRENT = b'{"v":%d,' % CURRENT_VERSION
 
 
 def encode_change(change: Change) -> bytes:
-    """The event's body: JSON, the version first."""
+    """Encode the event's body: JSON, with the version first."""
     body: dict[str, Any] = {"v": CURRENT_VERSION}
     for name in ("set", "unset", "link", "unlink", "purged"):
         if value := getattr(change, name):
@@ -85,8 +86,8 @@ def encode_change(change: Change) -> bytes:
 
 
 def decode_change(body: bytes) -> Change:
-    """Read a body of any version; raises `Corrupt` when it is none."""
-    if body.startswith(_CURRENT):  # as `encode_change` begins it: nearly all are read at once
+    """Read a body of any version; raises `Corrupt` for bytes that are not a valid body."""
+    if body.startswith(_CURRENT):  # begins as `encode_change` writes it: decode in one step, as for nearly all bodies
         with suppress(msgspec.MsgspecError):
             return _decode_current(body)
     try:
@@ -101,7 +102,7 @@ class Event:
     """One change of one entity, as a member of a transaction, before or after it is stored.
 
     `expected` is the version (stream sequence of the entity's last event; 0: never existed) that the writer saw. It is
-    a header of the publish, not part of the stored event.
+    a header of the published message, not part of the stored event.
     """
 
     ref: Ref
@@ -114,9 +115,9 @@ class StoredEvent(msgspec.Struct, frozen=True):
     """An event as read from the log.
 
     `sequence`: stream sequence. `time`: seconds since 1970, by the server. `tx`, `ordinal` (from 1), `total`: its
-    transaction. `actor`: `person:<id>`, `device:<id>` or `app:<name>`; `through`: the app through which a person or device acted,
-    '' for none. `digest`: SHA-256 over sequence, subject, headers and body as an integer; a log's running hash is their
-    sum modulo 2**256. `size`: bytes of what is digested, which is what it counts against an app's quota.
+    transaction. `actor`: `person:<id>`, `device:<id>` or `app:<name>`; `through`: the app through which a person or
+    device acted, or ''. `digest`: SHA-256 over sequence, subject, headers and body, as an integer; a log's running hash
+    is the sum of its digests modulo 2**256. `size`: bytes of the digested data, which count against an app's quota.
     """
 
     sequence: int
@@ -139,7 +140,8 @@ class StoredEvent(msgspec.Struct, frozen=True):
 
     @property
     def charged(self) -> str:
-        """The app whose quota it counts against, also where a person or device wrote through it; '' for none."""
+        """The app whose quota the event counts against, also if a person or device wrote through it; '' without an
+        app."""
         if self.through:
             return self.through
         kind, _, name = self.actor.partition(":")

@@ -1,8 +1,7 @@
-"""The fork server's own side: imports a job's module once, forks a child for each job, limits it, and tells how it
-ended.
+"""The fork server's side: imports a job's module once, forks and limits a child for each job, and reports how it ended.
 
-Runs as a process without threads, event loop or secrets. It ends, and its children with it, when the control
-socket closes.
+Runs as a process without threads, event loop or secrets. When the control socket closes, it ends, and its children with
+it.
 """
 
 from __future__ import annotations
@@ -65,14 +64,14 @@ class Exited:
 
 
 def serve(control_fd: int) -> None:
-    """Until the control socket closes."""
+    """Serve until the control socket closes."""
     with socket.socket(fileno=control_fd) as control, selectors.DefaultSelector() as selector:
         children = dict[int, int]()
         wake_read, wake_write = os.pipe()
         os.set_blocking(wake_read, False)
         os.set_blocking(wake_write, False)
         signal.signal(signal.SIGCHLD, _wake)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the app, which then ends this
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the app, which then ends this process
         signal.set_wakeup_fd(wake_write)
         selector.register(control, selectors.EVENT_READ)
         selector.register(wake_read, selectors.EVENT_READ)
@@ -88,14 +87,14 @@ def serve(control_fd: int) -> None:
 
 
 def _wake(number: int, frame: object) -> None:
-    """Nothing to do: that the signal has a handler is what makes it write to the wakeup file descriptor."""
+    """Does nothing: because the signal has a handler, Python writes it to the wakeup file descriptor."""
 
 
 def _obey(control: socket.socket, children: dict[int, int]) -> bool:
-    """One message; False when the parent is gone."""
+    """Handle one message; False if the parent has closed the socket."""
     try:
         data, fds, _, _ = socket.recv_fds(control, CONTROL_BYTES, 1)
-    except ConnectionResetError:  # it went without reading everything
+    except ConnectionResetError:  # the parent closed it without reading everything
         return False
     if not data:
         return False
@@ -104,7 +103,7 @@ def _obey(control: socket.socket, children: dict[int, int]) -> bool:
         _kill({pid: number for pid, number in children.items() if number == message["kill"]})
         return True
     job = Job(**message["job"])
-    with contextlib.suppress(BaseException):  # the child meets the same error, and reports it
+    with contextlib.suppress(BaseException):  # the child meets the same error and reports it
         importlib.import_module(job.module)
     pid = os.fork()
     if pid == 0:
@@ -116,7 +115,8 @@ def _obey(control: socket.socket, children: dict[int, int]) -> bool:
 
 
 def _kill(children: dict[int, int]) -> None:
-    """Children that are not reaped yet, so their numbers are still theirs; each with its whole process group."""
+    """Kill children that are not reaped yet, so that their process ids can't belong to others; each with its process
+    group."""
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -126,7 +126,7 @@ def _kill(children: dict[int, int]) -> None:
 def _reap(control: socket.socket, children: dict[int, int]) -> None:
     while children and (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(ended.si_pid, signal.SIGKILL)  # what it has started and left behind
+            os.killpg(ended.si_pid, signal.SIGKILL)  # processes that it started and left behind
         _, status = os.waitpid(ended.si_pid, 0)
         if (number := children.pop(ended.si_pid, None)) is not None:
             told = {"number": number, "status": os.waitstatus_to_exitcode(status)}
@@ -135,7 +135,7 @@ def _reap(control: socket.socket, children: dict[int, int]) -> None:
 
 
 def _child(job: Job, channel: socket.socket) -> NoReturn:
-    """Never returns into the server's loop."""
+    """Run the job in the child; never returns into the server's loop."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -175,7 +175,7 @@ def _limit(job: Job) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     seconds = math.ceil(job.seconds * (os.cpu_count() or 1)) + 1
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
-    signal.alarm(math.ceil(job.seconds) + 1)  # should the server be stopped, this still ends
+    signal.alarm(math.ceil(job.seconds) + 1)  # the child still ends if the server is stopped
 
 
 def _pack(kind: str, value: Any) -> bytes:
@@ -183,7 +183,7 @@ def _pack(kind: str, value: Any) -> bytes:
 
 
 def _told(job: Job, error: Exception) -> tuple[str, str, str]:
-    """Code, message and traceback; errors of the function's own become REJECTED."""
+    """Code, message and traceback of an error; errors of the function itself become REJECTED."""
     trace = "".join(traceback.format_exception(error))[-8000:]
     if isinstance(error, PCloudError):
         return error.code, error.message[:2000], trace

@@ -1,4 +1,4 @@
-"""The parent's side of the fork server: starts it clean, hands it jobs, ends them."""
+"""The parent's side of the fork server: starts it with a clean environment, gives it jobs, ends them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pcloud.forked import CONTROL_BYTES, Exited, Job
 
 __all__ = ["ForkServer", "Running"]
 
-# What a child may know of the environment: nothing that names a secret. One thread for each job, since there is one job
-# for each CPU, and a fork server must not have threads.
+# The environment variables that a child may have; none names a secret. One thread for each job, since there is one job
+# per CPU and a fork server must not have threads.
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 START = (
@@ -25,7 +25,7 @@ START = (
 
 
 class Running:
-    """One job: a channel to the child, and its exit."""
+    """One job: a channel to the child, and its exit status."""
 
     def __init__(self, server: ForkServer, number: int, channel: socket.socket) -> None:
         self._server = server
@@ -35,7 +35,7 @@ class Running:
         self.exited: asyncio.Future[int | None] = self._loop.create_future()
 
     async def send(self, body: bytes) -> None:
-        """A child that dies in the meantime is noticed by `receive`."""
+        """Send to the child. If the child dies meanwhile, `receive` notices it."""
         try:
             await self._loop.sock_sendall(self._channel, len(body).to_bytes(8, "little"))
             await self._loop.sock_sendall(self._channel, body)
@@ -43,7 +43,7 @@ class Running:
             return
 
     async def receive(self, size: int) -> bytes:
-        """Exactly `size` bytes; b"" when the child ends before."""
+        """Receive exactly `size` bytes; b"" if the child ends before."""
         data = bytearray(size)
         view, got = memoryview(data), 0
         while got < size:
@@ -57,19 +57,19 @@ class Running:
         return bytes(data)
 
     async def exit_status(self) -> int | None:
-        """Of a child whose channel has closed; None when it is not known."""
+        """The exit status of a child whose channel has closed; None if it is unknown."""
         done, _ = await asyncio.wait({self.exited}, timeout=5.0)
         return self.exited.result() if done else None
 
     def end(self) -> None:
-        """Kill what is left of it."""
+        """Kill the job's remaining processes."""
         self._channel.close()
         if not self.exited.done():
             self._server.kill(self.number)
 
 
 class ForkServer:
-    """One process that forks; closed by `close`, and by itself when this process ends, however that happens."""
+    """One process that forks. It is ended by `close`, and always when this process ends."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -91,7 +91,7 @@ class ForkServer:
         self.alive = True
 
     def start(self, job: Job) -> Running:
-        """Raises `Unavailable` when the server has died; the next server may work."""
+        """Raises `Unavailable` if the server has died; another server may work."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         running = Running(self, next(self._numbers), ours)
@@ -106,8 +106,8 @@ class ForkServer:
         return running
 
     def kill(self, number: int) -> None:
-        """End a job with all that it has started. The server does it, which alone knows whether the process still is
-        that job."""
+        """End a job with all that it has started. The server does it, because only the server knows whether the process
+        id still belongs to that job."""
         if self.alive:
             try:
                 self._control.send(json.dumps({"kill": number}).encode())
@@ -129,7 +129,7 @@ class ForkServer:
             _settle(running.exited, exited.status)
 
     def close(self) -> None:
-        """End it and its children; jobs that run get an unknown exit."""
+        """End the server and its children; running jobs get an unknown exit status."""
         if not self.alive:
             return
         self.alive = False

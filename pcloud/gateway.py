@@ -1,7 +1,7 @@
-"""The way from an app to core: HTTP over the app's own unix socket (or a loopback port), and its errors.
+"""The app's connection to core: HTTP over the app's own unix socket (or a loopback port), and its errors.
 
-Core knows the app by the socket, so nothing here carries a password. Every request takes along the visitor, or the run and
-the newest revision of the call being answered, and keeps the revision of the answer.
+Core knows the app by the socket, so requests carry no password. Every request carries the visitor, or the run and the
+newest revision of the call being answered, and keeps the revision of the answer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Answer(NamedTuple):
 
 
 class Gateway:
-    """`patience`: seconds for which a lost connection is tried again (a node restarts in a few)."""
+    """`patience`: seconds for which requests are retried after the connection is lost (a node restarts in a few
+    seconds)."""
 
     def __init__(self, url: str, *, patience: float = 20.0) -> None:
         scheme, _, rest = url.partition("://")
@@ -58,7 +59,7 @@ class Gateway:
 
     @property
     def seen(self) -> Seen:
-        """Of the call being answered; outside of one, of the whole process."""
+        """The newest revision seen by the call being answered; outside of a call, by the whole process."""
         return call.seen if (call := current_call()) else self._seen
 
     def headers(self) -> dict[str, str]:
@@ -77,9 +78,10 @@ class Gateway:
     async def post(
         self, path: str, body: Any, headers: Mapping[str, str], *, timeout: float, repeatable: bool = True
     ) -> Answer:
-        """Send JSON, read JSON. A request that may be repeated is, with the same headers, while the connection is lost.
+        """Send JSON and read JSON. A repeatable request is sent again, with the same headers, while the connection is
+        lost.
 
-        One that may not is only repeated while no connection could be made. Raises `Unavailable` after that.
+        Any other request is sent again only while no connection could be made. Raises `Unavailable` after that.
         """
         import aiohttp
 
@@ -94,7 +96,7 @@ class Gateway:
             except aiohttp.ClientError as error:
                 if not repeatable:
                     raise Unavailable(
-                        f"the connection to PCloud was lost during {path}: whether it was done is unknown"
+                        f"the connection to PCloud was lost during {path}: whether PCloud carried it out is unknown"
                     ) from error
                 failure = error
             except TimeoutError as error:
@@ -115,13 +117,13 @@ class Gateway:
             answer = Answer(response.status, msgspec.json.decode(raw, type=dict[str, Any]))
         except msgspec.MsgspecError as error:
             raise Unavailable(
-                f"PCloud answered {path} with status {response.status} and no JSON: {raw[:200]!r}"
+                f"PCloud answered {path} with status {response.status} and a body that is not JSON: {raw[:200]!r}"
             ) from error
         self.seen.note(str(answer.body.get("revision") or ""))
         return answer
 
     def websocket(self, path: str) -> Any:
-        """An async context manager: the websocket of a subscription (subprotocol graphql-transport-ws)."""
+        """The WebSocket of a subscription (subprotocol graphql-transport-ws), as an async context manager."""
         import aiohttp
 
         limits: Any = aiohttp.ClientWSTimeout
@@ -132,7 +134,7 @@ class Gateway:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """Made at its first use, since it belongs to the event loop that runs then."""
+        """The HTTP session, made at its first use, because it belongs to the event loop that runs then."""
         if self._session is None:
             import aiohttp
 
@@ -142,7 +144,7 @@ class Gateway:
 
 
 async def _read_bounded(content: aiohttp.StreamReader, path: str) -> bytes:
-    """The whole body, at most `ANSWER_BYTES`."""
+    """Read the whole body, at most `ANSWER_BYTES`."""
     parts, size = list[bytes](), 0
     async for part in content.iter_any():
         size += len(part)
@@ -153,7 +155,7 @@ async def _read_bounded(content: aiohttp.StreamReader, path: str) -> bytes:
 
 
 def backoff(first: float = 0.05, most: float = 5.0) -> Iterator[float]:
-    """Pauses in seconds, doubling from `first` to `most`, without end."""
+    """Pauses in seconds that double from `first` to `most`, without end."""
     pause = first
     while True:
         yield pause
@@ -161,7 +163,7 @@ def backoff(first: float = 0.05, most: float = 5.0) -> Iterator[float]:
 
 
 def fail_for(answer: Answer) -> None:
-    """Raise the error that the answer tells; GraphQL's form (`errors`) and core's own (`error`) alike."""
+    """Raise the error that the answer reports, in GraphQL's form (`errors`) or in core's own (`error`)."""
     errors: list[dict[str, Any]] = answer.body.get("errors") or []
     if first := errors[0] if errors else answer.body.get("error"):
         extensions: dict[str, Any] = first.get("extensions") or {}

@@ -1,7 +1,7 @@
 """The graph as the app sees it: GraphQL queries, mutations and subscriptions through its gateway.
 
-A mutation is one transaction and is done once: inside a run its key is the run and the number of the write, outside of
-one it is `key` or a random one, so that a repeated request after a lost connection answers what the first one did.
+A mutation is one transaction and is done once. Inside a run, its key is the run and the number of the write; outside,
+the key is `key` or a random one. So a request that is repeated after a lost connection returns the first one's answer.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ __all__ = ["Graph"]
 
 
 class Graph:
-    """`seconds`: how long an answer is waited for; inside a call, at most until its deadline."""
+    """`seconds`: how long to wait for an answer; inside a call, at most until its deadline."""
 
     def __init__(self, gateway: Gateway, *, seconds: float = 30.0) -> None:
         self._gateway = gateway
         self._seconds = seconds
 
     async def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The answer's `data`; raises an error of `pcloud.errors`, and never gives part of an answer."""
+        """Return the answer's `data`; raises an error of `pcloud.errors` and never returns a partial answer."""
         return await self._execute(document, variables, {})
 
     async def mutate(
         self, document: str, variables: Mapping[str, Any] | None = None, *, key: str | None = None
     ) -> dict[str, Any]:
-        """Like `query`, for a mutation. `key` makes it idempotent outside of runs, too: the same key answers the
-        same."""
+        """Like `query`, for a mutation. `key` makes it idempotent outside of runs as well: the same key returns the
+        same answer."""
         call = current_call()
         headers = dict[str, str]()
         if call and call.run:
@@ -46,10 +46,10 @@ class Graph:
     async def subscribe(
         self, document: str, variables: Mapping[str, Any] | None = None
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """The `data` of each answer, until the subscription completes; raises `Unavailable` when the connection is
+        """Yield the `data` of each answer until the subscription completes; raises `Unavailable` if the connection is
         lost.
 
-        For the events of a type, `App.events` also connects again.
+        For the events of a type use `App.events`, which also reconnects.
         """
         import aiohttp
 
@@ -96,7 +96,8 @@ def _data(body: dict[str, Any], status: int = 200) -> dict[str, Any]:
 
 
 def _closed(code: int | None) -> Exception:
-    """Codes of graphql-transport-ws: 4400 bad request, 4401 and 4403 not allowed; all others may be tried again."""
+    """The error for a close code of graphql-transport-ws: 4400 bad request, 4401 and 4403 not allowed; others may be
+    retried."""
     names = {4400: "REJECTED", 4401: "FORBIDDEN", 4403: "FORBIDDEN"}
     message = f"PCloud ended the subscription (code {code})"
     return error_from_code(names.get(code or 0, "UNAVAILABLE"), message)

@@ -1,4 +1,4 @@
-"""How an app's process ends: on a signal in order, on a failure with its reason."""
+"""How an app's process ends: in order on a signal, with the reason on a failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ Background = Callable[[], Awaitable[None]]
 
 
 class Shutdown:
-    """Asked for by SIGTERM, SIGINT or `ask`. An app that serves then drains; one that is still starting is cancelled."""
+    """Requested by SIGTERM, SIGINT or `ask`. An app that is serving then drains; one that is still starting is
+    cancelled."""
 
     def __init__(self) -> None:
         self._asked = asyncio.Event()
@@ -29,13 +30,13 @@ class Shutdown:
             self._starting.cancel()
 
     async def wait(self) -> None:
-        """From now on, the app is no longer starting."""
+        """Mark the app as started, and wait for the request to stop."""
         self._starting = None
         await self._asked.wait()
 
     @contextmanager
     def on_signals(self) -> Generator[None, None, None]:
-        """Obey signals within; being cancelled while starting is a normal end."""
+        """Handle signals in this block; a cancellation during the start is a normal end."""
         loop, numbers = asyncio.get_running_loop(), (signal.SIGTERM, signal.SIGINT)
         for number in numbers:
             loop.add_signal_handler(number, self.ask)
@@ -51,7 +52,7 @@ class Shutdown:
 
 
 async def kept(function: Background) -> None:
-    """Run a background task; its failure says which one it was."""
+    """Run a background task; its failure says which task it was."""
     try:
         await function()
     except Exception as error:
@@ -61,7 +62,8 @@ async def kept(function: Background) -> None:
 
 
 def reasons(error: BaseException) -> list[str]:
-    """The messages of PCloud's own errors in a group; empty when any other is among them, which wants its traceback."""
+    """The messages of PCloud's own errors in a group; empty if it contains any other error, whose traceback is then
+    needed."""
     if isinstance(error, PCloudError):
         return [error.message]
     if not isinstance(error, BaseExceptionGroup):

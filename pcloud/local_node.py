@@ -1,7 +1,7 @@
-"""A node that is thrown away: the installed `pcloud up` as a child process on a temporary folder.
+"""A temporary node: the installed `pcloud up` as a child process on a temporary folder.
 
-For tests and for trying an app out. It imports nothing of the node's code, and knows of its folder only where the
-administration socket is.
+For tests and for trying out an app. It does not import the node's code; within the node's folder it knows only the
+administration socket.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ __all__ = ["LocalNode", "local_node"]
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 LOG_LINES = 20
-# The node keeps its sockets in its own folder as long as the path fits into a socket's address.
+# The node keeps its sockets in its own folder if the path is short enough for a socket's address.
 LONGEST_FOLDER = 25
 
 
 @dataclass(frozen=True, slots=True)
 class LocalNode:
-    """`data`: its folder. `address`: of its web server. `link`: signs a browser in, once. `log`: the file of its log."""
+    """`data`: the node's folder. `address`: its web server. `link`: signs a browser in, once. `log`: the node's log
+    file."""
 
     data: Path
     address: str
@@ -46,13 +47,13 @@ class LocalNode:
 
 @contextmanager
 def local_node(*options: str, program: str | None = None) -> Generator[LocalNode]:
-    """A node on a folder of its own, ended and removed at the end. `options`: for `pcloud up`. `program`: which pcloud,
-    the one beside this Python or on PATH unless said otherwise. Raises `Unavailable` when it does not start."""
+    """Run a node on a folder of its own; end and remove it afterwards. `options`: for `pcloud up`. `program`: which
+    pcloud; by default the one beside this Python, or on PATH. Raises `Unavailable` if it does not start."""
     with _folder() as folder:
         data, log = folder / "node", folder / "node.log"
         command = [program or _program(), "up", "--data", str(data), "--listen", "127.0.0.1:0", *options]
         with log.open("wb") as file:
-            # A group of its own: Ctrl-C is for whoever uses the node, who then ends it.
+            # A process group of its own: Ctrl-C then reaches only the program that uses the node, which ends it.
             node = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=file, text=True, start_new_session=True)
         try:
             yield LocalNode(data, *_started(node, log), log)
@@ -64,7 +65,7 @@ def _program() -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     if found := shutil.which("pcloud", path=path):
         return found
-    raise Unavailable("the program `pcloud` is not there: install PCloud, or put it on the PATH")
+    raise Unavailable("the program `pcloud` was not found: install PCloud, or put it on the PATH")
 
 
 @contextmanager
@@ -76,7 +77,8 @@ def _folder() -> Generator[Path]:
 
 
 def _started(node: subprocess.Popen[str], log: Path) -> tuple[str, str]:
-    """Where the node says that it is, and its link. A watch ends a node that says nothing, and with it the reading."""
+    """The address and the link that the node prints. A timer ends a node that prints nothing, and so ends the
+    reading."""
     assert node.stdout is not None
     watch = threading.Timer(START_SECONDS, node.kill)
     watch.start()

@@ -1,7 +1,7 @@
 """`app.yaml`: what an application is, asks for, offers and reacts to.
 
-The descriptions here are what editors show (`pcloud.manifest_schema`) and what the reference says. What must hold
-between the parts is in `pcloud.manifest_rules`.
+Editors show the descriptions in this module (`pcloud.manifest_schema`), and so does the reference. The rules that hold
+between the parts are in `pcloud.manifest_rules`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Use(Struct, frozen=True):
     """One thing that the app asks for: exactly one of read, write, extend, call, network."""
 
     read: Annotated[str, about(description="A type whose entities the app reads: image-importer/Image.")] = ""
-    write: Annotated[str, about(description="A type whose entities the app also makes, changes and deletes.")] = ""
+    write: Annotated[str, about(description="A type whose entities the app also creates, changes and deletes.")] = ""
     extend: Annotated[str, about(description="A type to which the app adds fields of its own.")] = ""
     call: Annotated[str, about(description="An action to call: APP/ACTION, or role:ROLE/ACTION.")] = ""
     network: Annotated[
@@ -46,7 +46,7 @@ class Use(Struct, frozen=True):
     reason: Annotated[str, about(description="Why, in words for the owner who decides.")] = ""
 
     def asked(self) -> list[tuple[Verb, str]]:
-        """Each thing that it asks for."""
+        """Each thing that the entry asks for."""
         networks = [self.network] if isinstance(self.network, str) else self.network
         texts: list[tuple[Verb, str]] = [
             ("read", self.read), ("write", self.write), ("extend", self.extend), ("call", self.call),
@@ -62,18 +62,18 @@ class Action(Struct, frozen=True):
     args: Annotated[
         dict[str, str], about(description="GraphQL input type by name: {image: ID!}; or Action, which is handed over.")
     ] = {}
-    description: Annotated[str, about(description="What it does, for people who call it.")] = ""
-    seconds: Annotated[float, about(description="Time limit of one call, 60 unless said otherwise.")] = 60.0
+    description: Annotated[str, about(description="What it does, for the people who call it.")] = ""
+    seconds: Annotated[float, about(description="Time limit of one call in seconds; 60 by default.")] = 60.0
     internal: Annotated[
         bool, about(description="PCloud alone calls it: callers-changed, or forget-caller with {caller: String!}.")
     ] = False
 
 
 class TriggerOn(Struct, frozen=True):
-    """Which events."""
+    """The events that start it."""
 
     type: Annotated[str, about(description="The type: image-importer/Image.")]
-    event: Annotated[EventKind | list[EventKind], about(description="What happened; created unless said.")] = "created"
+    event: Annotated[EventKind | list[EventKind], about(description="What happened; created by default.")] = "created"
     fields: Annotated[list[str], about(description="For updated: only when one of these fields changed.")] = []
     where: Annotated[dict[str, Any], about(description="A filter as in GraphQL: {mime: {eq: image/jpeg}}.")] = {}
 
@@ -82,15 +82,17 @@ class Trigger(Struct, frozen=True):
     """An action that PCloud runs for each event of a kind."""
 
     name: Annotated[str, about(description="Small letters, digits and hyphens.")]
-    on: Annotated[TriggerOn, about(description="Which events.")]
+    on: Annotated[TriggerOn, about(description="The events that start it.")]
     action: Annotated[str, about(description="An own action, or APP/ACTION, or role:ROLE/ACTION.")]
     args: Annotated[
         dict[str, Any], about(description='Texts are templates: "{{ event.id }}". {action: APP/ACTION} is handed over.')
     ] = {}
-    replay: Annotated[Literal["all", "new"], about(description="all: also for what was there before the app.")] = "all"
-    concurrency: Annotated[int, about(description="Runs at once, 4 unless said otherwise.")] = 4
-    order: Annotated[Literal["none", "entity"], about(description="entity: one entity's events one by one.")] = "none"
-    attempts: Annotated[int, about(description="How often it is tried before it is FAILED, 5 unless said.")] = 5
+    replay: Annotated[Literal["all", "new"], about(description="all: also for what existed before the app.")] = "all"
+    concurrency: Annotated[int, about(description="Runs at once; 4 by default.")] = 4
+    order: Annotated[
+        Literal["none", "entity"], about(description="entity: the events of one entity run one after the other.")
+    ] = "none"
+    attempts: Annotated[int, about(description="Attempts before the run is FAILED; 5 by default.")] = 5
 
 
 class Init(Struct, frozen=True):
@@ -114,17 +116,17 @@ class Run(Struct, frozen=True):
 class Resources(Struct, frozen=True):
     """How much of the machine the app may use."""
 
-    memory: Annotated[
-        int, about(description="Bytes, all its processes and its /tmp together; 512 MiB unless said.")
-    ] = 512 * 2**20
-    processes: Annotated[int, about(description="Processes and threads at once, 64 unless said otherwise.")] = 64
-    disk: Annotated[int, about(description="Bytes of its data folder, 1 GiB unless said; 0: as much as there is.")] = (
-        2**30
+    memory: Annotated[int, about(description="Bytes, all its processes and its /tmp together; 512 MiB by default.")] = (
+        512 * 2**20
     )
+    processes: Annotated[int, about(description="Processes and threads at once; 64 by default.")] = 64
+    disk: Annotated[
+        int, about(description="Bytes of its data folder, 1 GiB by default; 0: as much as the machine has.")
+    ] = 2**30
     graph: Annotated[
         int,
         about(
-            description="Bytes that it may write into the graph, with all changes; 2 GiB unless said; 0: as much as there is."
+            description="Bytes that it may write into the graph, with all changes; 2 GiB by default; 0: as much as the machine has."
         ),
     ] = 2 * 2**30
 
@@ -148,7 +150,7 @@ class Manifest(Struct, frozen=True):
 
 
 def split_arguments(args: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """A manifest's arguments as values, and as the actions that it hands over: those that are `{action: APP/ACTION}`."""
+    """A manifest's arguments, split into values and the actions that it hands over (`{action: APP/ACTION}`)."""
     values, actions = dict[str, Any](), dict[str, str]()
     for name, value in args.items():
         match value:
@@ -160,7 +162,7 @@ def split_arguments(args: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
 
 
 def handed_over(manifest: Manifest) -> list[tuple[str, dict[str, str]]]:
-    """What the manifest's init actions and triggers call, each with the actions that it hands over, by argument."""
+    """The calls of the manifest's init actions and triggers, each with the actions that it hands over, by argument."""
     calls = [(init.call, init.args) for init in manifest.init] + [(one.action, one.args) for one in manifest.triggers]
     return [(called, actions) for called, args in calls if (actions := split_arguments(args)[1])]
 

@@ -1,6 +1,6 @@
-"""What must hold within a manifest beyond its shape: names, versions, and that its parts refer to each other rightly.
+"""The rules of a manifest beyond its shape: names, versions, and references between its parts.
 
-Whether a type or another app exists is not known here: core checks that against what is installed.
+This module does not know whether a type or another app exists: core checks that against the installed apps.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ __all__ = ["ARGUMENT_TYPES", "BOUNDLESS", "LIMITS", "Target", "check_manifest", 
 
 ARGUMENT_TYPES = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime", "JSON", "Action")
 VERBS = get_args(Verb)
-# Least and most of what one app may use.
+# The least and the most that one app may use.
 LIMITS = {"memory": (32 * 2**20, 2**40), "processes": (1, 4096), "disk": (2**20, 2**50), "graph": (2**20, 2**50)}
-# Those of which 0 is as much as there is.
+# The resources for which 0 means as much as the machine has.
 BOUNDLESS = frozenset({"disk", "graph"})
-# What PCloud itself calls, with the arguments that it gives.
+# The actions that PCloud itself calls, with their arguments.
 INTERNAL: dict[str, dict[str, str]] = {"callers-changed": {}, "forget-caller": {"caller": "String!"}}
 _VERSION = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
@@ -39,7 +39,7 @@ Path = tuple[str | int, ...]
 
 
 class Target(NamedTuple):
-    """Where a call goes: to an action of `app`, or of whichever app holds `role`."""
+    """The target of a call: an action of `app`, or of the app that holds `role`."""
 
     app: str
     role: str
@@ -50,7 +50,7 @@ def parse_target(text: str) -> Target:
     """Parse `app/action` or `role:ROLE/action`; raises `Rejected`."""
     where, slash, action = text.partition("/")
     if not slash:
-        raise Rejected(f"{text!r} names no action: write app/action or role:ROLE/action")
+        raise Rejected(f"{text!r} is not an action: write app/action or role:ROLE/action")
     if where.startswith("role:"):
         return Target("", check_action(where.removeprefix("role:")), check_action(action))
     return Target(check_app(where, reserved=True), "", check_action(action))
@@ -62,7 +62,7 @@ CHECKS: dict[str, Callable[[str], Any]] = {
 
 
 def check_manifest(manifest: Manifest, document: Document) -> None:
-    """Raise `Rejected` for the first rule that does not hold, with its place in the document."""
+    """Raise `Rejected` for the first broken rule, with its place in the document."""
     _Rules(manifest, document).check()
 
 
@@ -78,7 +78,7 @@ class _Rules:
         self.checked(check_app, manifest.name, ("name",))
         if not _VERSION.fullmatch(manifest.version):
             self.document.refuse(
-                ("version",), f"'{manifest.version}' is no version: write three numbers, such as 1.0.0"
+                ("version",), f"'{manifest.version}' is not a version: write three numbers, such as 1.0.0"
             )
         self.check_length(manifest.title, 100, ("title",))
         self.check_length(manifest.description, 2000, ("description",))
@@ -137,7 +137,7 @@ class _Rules:
                 known = ", ".join(
                     f"{name} with {args}" if args else f"{name} without arguments" for name, args in INTERNAL.items()
                 )
-                self.document.refuse((*path, "internal"), f"PCloud calls no such action: it calls {known}")
+                self.document.refuse((*path, "internal"), f"PCloud does not call this action: it calls {known}")
             for name, kind in action.args.items():
                 self.checked(check_field, name, (*path, "args", name))
                 match = _ARGUMENT.fullmatch(kind)
@@ -145,7 +145,7 @@ class _Rules:
                     known = ", ".join(ARGUMENT_TYPES)
                     self.document.refuse(
                         (*path, "args", name),
-                        f"'{kind}' is no type of an argument: write one of {known}, with ! if it is needed, [..] for a list, not of Action",
+                        f"'{kind}' is not an argument type: write one of {known}, with ! if it is needed, [..] for a list, not of Action",
                     )
 
     def check_triggers(self) -> None:
@@ -170,13 +170,13 @@ class _Rules:
         events = [trigger.on.event] if isinstance(trigger.on.event, str) else trigger.on.event
         if trigger.on.fields and "updated" not in events:
             self.document.refuse(
-                (*path, "on", "fields"), "'fields' is for the event 'updated': add it, or leave fields away"
+                (*path, "on", "fields"), "'fields' is for the event 'updated': add it, or remove 'fields'"
             )
         for number, field in enumerate(trigger.on.fields):
             self.checked(check_field, field.rpartition("/")[2], (*path, "on", "fields", number))
 
     def check_target(self, target: str, path: Path) -> None:
-        """An own action, by its name alone or with the app's, or one that the app asks to call."""
+        """Check that it is an own action, by its name alone or with the app's, or one that the app asks to call."""
         own = target.removeprefix(f"{self.manifest.name}/")
         if "/" not in own:
             if own not in self.own:
@@ -198,7 +198,8 @@ class _Rules:
                     self.document.refuse((*path, "args", name), f"'{value}' is text: {hint}")
 
     def check_handed_over(self, args: Mapping[str, Any], path: Path) -> None:
-        """Actions of the app's own, or that it asks to call; a role's may be another app's tomorrow."""
+        """Only the app's own actions, or those that it asks to call; a role's action may belong to another app
+        tomorrow."""
         for name, action in split_arguments(args)[1].items():
             place = (*path, "args", name, "action")
             if not self.checked(parse_target, action, place).app:
@@ -243,7 +244,7 @@ class _Rules:
         seen = set[str]()
         for name, path in named:
             if name in seen:
-                self.document.refuse(path, f"{what} '{name}' is there twice: remove one, or rename it")
+                self.document.refuse(path, f"{what} '{name}' is used twice: remove one, or rename it")
             seen.add(name)
 
     def check_range(self, value: float, low: float, high: float, path: Path) -> None:

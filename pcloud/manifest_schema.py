@@ -1,7 +1,7 @@
 """The manifest's JSON Schema, for editors: completion, and mistakes underlined while typing.
 
-Made from the structs in `pcloud.manifest`; the file `manifest.schema.json` beside this one is its output, and a test keeps it fresh:
-`python -m pcloud.manifest_schema > pcloud/manifest.schema.json`.
+It is made from the structs in `pcloud.manifest`. The file `manifest.schema.json` beside this module is its output, and
+a test checks that it is current: `python -m pcloud.manifest_schema > pcloud/manifest.schema.json`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["manifest_json_schema", "schema_text"]
 
 
 def manifest_json_schema() -> dict[str, Any]:
-    """JSON Schema 2020-12 of `app.yaml`. It knows shapes; names and references are checked by `load_manifest`."""
+    """JSON Schema 2020-12 of `app.yaml`. It checks shapes only; `load_manifest` checks names and references."""
     schema: dict[str, Any] = msgspec.json.schema(Manifest)
     definitions: dict[str, Any] = schema["$defs"]
     definitions["Use"]["oneOf"] = [{"required": [verb]} for verb in get_args(Verb)]
@@ -25,7 +25,7 @@ def manifest_json_schema() -> dict[str, Any]:
     definitions["Manifest"]["properties"]["version"]["pattern"] = r"^\d+\.\d+\.\d+"
     for definition in definitions.values():
         for property in definition["properties"].values():
-            property.pop("default", None)  # editors offer them as text to insert, which is noise
+            property.pop("default", None)  # editors offer them as text to insert, which distracts
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "PCloud app.yaml", **schema}
 
 

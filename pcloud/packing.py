@@ -1,7 +1,7 @@
-"""Packs an application's folder into its archive: the same files give the same bytes, whoever packs them, whenever.
+"""Packs an application's folder into its archive. The same files always give the same bytes.
 
-What goes in is decided by one list here and an optional `.pcloudignore`, not by git: built pages and downloaded
-weights are left out of git and belong into the archive. Whether what comes out is a good app is for a node to say.
+One list here and an optional `.pcloudignore` decide what is packed, not git: built pages and downloaded weights are
+ignored by git but belong in the archive. Whether the archive holds a valid app is checked by a node.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pcloud.errors import Rejected
 __all__ = ["EXCLUDED", "IGNORE_FILE", "packed_files", "packed_folder", "packed_members"]
 
 IGNORE_FILE = ".pcloudignore"
-# Caches, what installers leave behind and what editors and systems drop; a folder's name ends with a slash.
+# Caches, and files that installers, editors and systems leave behind; a folder's name ends with a slash.
 EXCLUDED = (
     ".git/", ".hg/", ".svn/", "node_modules/", ".venv/", "venv/", "__pycache__/", ".pytest_cache/", ".ruff_cache/",
     ".mypy_cache/", ".hypothesis/", ".cache/", ".vite/", ".svelte-kit/", ".idea/", ".vscode/", "*.egg-info/",
@@ -30,8 +30,8 @@ EXCLUDED = (
 
 
 def packed_folder(folder: Path, without: Collection[str] = ()) -> bytes:
-    """The archive (`.tar.gz`) of a folder, without the files at these paths in it. Raises `Rejected` for what no archive
-    may hold."""
+    """The archive (`.tar.gz`) of a folder, except for the files at the paths `without`. Raises `Rejected` for files
+    that an archive can't hold."""
     if folder.is_dir() and not (folder / "app.yaml").is_file():
         raise Rejected(f"{folder} has no app.yaml: name the folder of an app")
     return packed_members(
@@ -44,7 +44,7 @@ def packed_folder(folder: Path, without: Collection[str] = ()) -> bytes:
 def packed_members(members: Iterable[tuple[str, bool, bytes]]) -> bytes:
     """The archive of these files, in this order: path, whether it is executable, bytes."""
     buffer = io.BytesIO()
-    # No file name and no time in the gzip header, a fixed level: nothing but the content decides the bytes.
+    # No file name and no time in the gzip header, and a fixed level, so that the content alone decides the bytes.
     with (
         gzip.GzipFile(filename="", fileobj=buffer, mode="wb", compresslevel=6, mtime=0) as stream,
         tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar,
@@ -57,9 +57,9 @@ def packed_members(members: Iterable[tuple[str, bool, bytes]]) -> bytes:
 
 
 def packed_files(folder: Path) -> list[tuple[str, Path]]:
-    """What goes into the archive of a folder: the path in it and the file, in order. Raises `Rejected`."""
+    """The files of a folder's archive: the path in the archive and the file, in order. Raises `Rejected`."""
     if not folder.is_dir():
-        raise Rejected(f"{folder} is no folder: name the folder that holds app.yaml")
+        raise Rejected(f"{folder} is not a folder: name the folder that holds app.yaml")
     return sorted(_files(folder, folder, _patterns(folder)))
 
 
@@ -79,7 +79,7 @@ def _files(root: Path, folder: Path, patterns: Sequence[str]) -> Iterator[tuple[
         elif entry.is_file():
             yield path, file
         else:
-            raise Rejected(f"{file} is no plain file: an archive holds plain files only")
+            raise Rejected(f"{file} is not a plain file: an archive holds plain files only")
 
 
 def _patterns(folder: Path) -> tuple[str, ...]:
@@ -92,8 +92,8 @@ def _patterns(folder: Path) -> tuple[str, ...]:
 
 
 def _excluded(path: str, is_folder: bool, patterns: Sequence[str]) -> bool:
-    """As in .gitignore, without `!`: a pattern with a slash inside is for the path from the root, any other for a
-    name anywhere."""
+    """As in .gitignore, without `!`: a pattern with an inner slash matches the path from the root, any other matches a
+    name at any depth."""
     name = path.rpartition("/")[2]
     for pattern in patterns:
         if pattern.endswith("/") and not is_folder:

@@ -1,7 +1,7 @@
 """A revision: a position on one log, as clients, calls and cursors carry it.
 
-It is opaque to them: they keep the newest one they were given and send it along, so that whoever answers has folded at
-least that much. The epoch tells one log from another after a restore.
+It is opaque to clients: they keep the newest one they received and send it with the next request, so that the answering
+node has folded at least that much. The epoch tells one log from another after a restore.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Revision(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Revision:
-        """Parse what `str()` wrote; raises `Rejected`."""
+        """Parse the text form; raises `Rejected`."""
         epoch, dot, sequence = text.rpartition(".")
         if not dot or not epoch.isalnum() or not sequence.isdecimal() or len(text) > 64:
-            raise Rejected(f"{text!r} is no revision: send back what PCloud gave you, unchanged")
+            raise Rejected(f"{text!r} is not a revision: send back what PCloud gave you, unchanged")
         return cls(epoch, int(sequence))

@@ -1,8 +1,8 @@
-"""Lifts a manifest that was stored by an earlier PCloud to today's shape, on read.
+"""Converts a manifest that an earlier PCloud stored to today's shape when it is read.
 
-An init action once handed an action over as a text, `webhook: "action:image-importer/new-object"`; today it is
-`webhook: {action: image-importer/new-object}`. Today's manifests can't hold such a text there (`pcloud.manifest_rules`),
-so one that does is of then, and the owner has read in its review what it hands over. Text in a trigger is text.
+An init action once handed an action over as text, `webhook: "action:image-importer/new-object"`; today it is `webhook:
+{action: image-importer/new-object}`. Today's manifests can't hold such a text there (`pcloud.manifest_rules`), so a
+manifest that does is an old one, and the owner saw in its review what it hands over. In a trigger, it is just text.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _GIVEN = re.compile(r"action:([a-z0-9-]+/[a-z0-9-]+)")
 
 
 def upcast_manifest(manifest: Manifest) -> Manifest:
-    """The manifest in today's shape; one that has it already is returned as it is."""
+    """The manifest in today's shape; returned unchanged if it already has that shape."""
     if not any(given_as_text(value) for init in manifest.init for value in init.args.values()):
         return manifest
     return msgspec.structs.replace(manifest, init=[_upcast_init(init) for init in manifest.init])
 
 
 def given_as_text(value: Any) -> str:
-    """`app/action` of an init action's argument as it was once written; '' for any other value."""
+    """The `app/action` of an init action's argument in the earlier text form; '' for any other value."""
     match = _GIVEN.fullmatch(value) if isinstance(value, str) else None
     return match[1] if match else ""
 

@@ -25,11 +25,10 @@ APP_LENGTH = 40
 
 
 def check_app(name: object, *, reserved: bool = False) -> str:
-    """Return `name` if an app may be called so, else raise `Rejected`; `reserved=True` also lets core's own names
-    pass."""
+    """Return `name` if it is a valid app name, else raise `Rejected`; `reserved=True` also accepts core's own names."""
     if not isinstance(name, str) or len(name) > APP_LENGTH or not _APP.fullmatch(name):
         raise Rejected(
-            f"{name!r} is no app name: use small letters, digits and single hyphens, at most {APP_LENGTH} characters, "
+            f"{name!r} is not an app name: use small letters, digits and single hyphens, at most {APP_LENGTH} characters, "
             "such as 'face-detector'"
         )
     if not reserved and name in RESERVED_APPS:
@@ -40,31 +39,31 @@ def check_app(name: object, *, reserved: bool = False) -> str:
 def check_action(name: object) -> str:
     if not isinstance(name, str) or len(name) > APP_LENGTH or not _ACTION.fullmatch(name):
         raise Rejected(
-            f"{name!r} is no action name: use small letters, digits and single hyphens, such as 'new-object'"
+            f"{name!r} is not an action name: use small letters, digits and single hyphens, such as 'new-object'"
         )
     return name
 
 
 def check_type(name: object) -> str:
     if not isinstance(name, str) or not _TYPE.fullmatch(name) or "__" in name:
-        raise Rejected(f"{name!r} is no type name: use a GraphQL name such as 'ImageSegment', at most 64 characters")
+        raise Rejected(f"{name!r} is not a type name: use a GraphQL name such as 'ImageSegment', at most 64 characters")
     return name
 
 
 def check_field(name: object) -> str:
     if not isinstance(name, str) or not _FIELD.fullmatch(name) or "__" in name:
-        raise Rejected(f"{name!r} is no field name: use a GraphQL name such as 'takenAt', at most 64 characters")
+        raise Rejected(f"{name!r} is not a field name: use a GraphQL name such as 'takenAt', at most 64 characters")
     return name
 
 
 def check_id(value: object) -> str:
     if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise Rejected(f"{value!r} is no id: use 1 to 64 of the characters A-Z a-z 0-9 _ and -")
+        raise Rejected(f"{value!r} is not an id: use 1 to 64 of the characters A-Z a-z 0-9 _ and -")
     return value
 
 
 def new_id() -> str:
-    """A fresh UUIDv7 (RFC 9562) as 32 hexadecimal digits: ids made later sort later."""
+    """A new UUIDv7 (RFC 9562) as 32 hexadecimal digits. Later ids sort after earlier ones."""
     import uuid_utils
 
     return uuid_utils.uuid7().hex
@@ -84,7 +83,7 @@ class TypeName(NamedTuple):
         """Parse `app/Type`; raises `Rejected`."""
         app, slash, name = text.partition("/")
         if not slash:
-            raise Rejected(f"{text!r} is no type: write app/Type, such as 'image-importer/Image'")
+            raise Rejected(f"{text!r} is not a type: write app/Type, such as 'image-importer/Image'")
         return cls(check_app(app, reserved=True), check_type(name))
 
 
@@ -121,5 +120,5 @@ class Ref(NamedTuple):
         """Parse either written form; raises `Rejected`."""
         parts = text.split("/") if "/" in text else text.removeprefix("graph.").split(".")
         if len(parts) != 3:
-            raise Rejected(f"{text!r} names no entity: write app/Type/id")
+            raise Rejected(f"{text!r} is not an entity: write app/Type/id")
         return cls.make(*parts)

@@ -1,4 +1,4 @@
-"""The events of one type, as a stream that goes on behind the last one after a lost connection."""
+"""The events of one type as a stream that continues after the last event when the connection was lost."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ log = logging.getLogger("pcloud.subscription")
 
 @dataclass(frozen=True, slots=True)
 class GraphEvent:
-    """`kind`: created, updated, deleted. `changed`: the names of the fields. `node`: the asked-for fields as they are
-    now. `actor`: who did it, `through` which app ('' for none)."""
+    """`kind`: created, updated, deleted. `changed`: the names of the fields. `node`: the requested fields with their
+    current values. `actor`: who did it, `through` which app ('' without one)."""
 
     kind: str
     id: str
@@ -36,8 +36,8 @@ class GraphEvent:
 async def follow_events(
     graph: Graph, seen: Seen, type: str, after: str | None, node: str
 ) -> AsyncGenerator[GraphEvent, None]:
-    """Without end, each event once and in order; raises only what trying again can't help (`FORBIDDEN`, `REJECTED`
-    …)."""
+    """Yield each event once and in order, without end; raises only errors that a retry can't fix (`FORBIDDEN`,
+    `REJECTED` …)."""
     field = f"{check_type(type)[0].lower()}{type[1:]}Events"
     selection = f" node {{ {node} }}" if node else ""
     document = f"subscription($after: String) {{ {field}(after: $after) {{ kind id revision actor through changed{selection} }} }}"
@@ -59,7 +59,7 @@ async def follow_events(
 
 
 async def _now(graph: Graph, seen: Seen) -> str | None:
-    """Today's revision, so that an event which comes before the first one is received is not lost by a reconnect."""
+    """Today's revision, so that a reconnect before the first received event does not lose any."""
     await graph.query("{ __typename }")
     return seen.revision or None
 

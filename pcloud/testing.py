@@ -1,4 +1,4 @@
-"""Runs an app on a real node within a test: the installed `pcloud up` on a folder that is thrown away.
+"""Runs an app on a real node within a test: the installed `pcloud up` on a temporary folder.
 
     from pcloud.testing import Cloud, cloud
 
@@ -7,8 +7,9 @@
         cloud.graphql('mutation { addWordCounter_Note(input: [{text: "one two"}]) { count } }')
         cloud.wait_for_runs(app)
 
-`cloud` is a fixture of the whole session: one node for all tests that import it. Everything goes through the node's own
-administration socket, which makes the test its owner. Nothing here reaches into the node; it imports nothing of it.
+`cloud` is a session fixture: one node for all tests that import it. All access goes through the node's own
+administration socket, which makes the test its owner. This module neither imports the node's code nor reaches into the
+node.
 """
 
 from __future__ import annotations
@@ -53,11 +54,11 @@ class Cloud:
         self._installed = dict[str, bytes]()
 
     def install(self, app: Path | bytes, *, approve: Sequence[str] | None = None) -> str:
-        """Install an app's folder or archive and return its name. `approve`: the ids of the grants that are given, all
-        unless said otherwise. What it needs and comes with PCloud is installed first. The same archive again is left as
-        it is. Raises an error of `pcloud.errors`.
+        """Install an app's folder or archive and return its name. `approve`: the ids of the grants to give; by default
+        all of them. Bundled apps that it needs are installed first. Installing the same archive again changes nothing.
+        Raises an error of `pcloud.errors`.
 
-        It runs in the sandbox where the machine has one, and without one elsewhere.
+        The app runs in the sandbox if the machine supports it, otherwise without one.
         """
         archive = app if isinstance(app, bytes) else packed_folder(app) if app.is_dir() else app.read_bytes()
         for name, known in self._installed.items():
@@ -72,34 +73,35 @@ class Cloud:
         return name
 
     def remove(self, app: str, *, forget: bool = False) -> None:
-        """Take an app away; what it stored is kept, or with `forget` gone for good."""
+        """Remove an app. Its stored data stays, or with `forget` is deleted for good."""
         self._installed.pop(app, None)
         self._run(self._follow("DELETE", f"/apps/{app}?forget={str(forget).lower()}"))
 
     def graphql(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """An operation with the owner's rights and names (`queryWordCounter_Note`); its data. A mutation returns when
-        its events are stored."""
+        """Run an operation with the owner's rights and names (`queryWordCounter_Note`) and return its data. A mutation
+        returns once its events are stored."""
         return self._run(self._graph.query(document, variables))
 
     def call(
         self, target: str, arguments: Mapping[str, Any] | None = None, /, *, actions: Mapping[str, str] | None = None,
         **named: Any,
     ) -> Any:  # fmt: skip
-        """Call `app/action` or `role:ROLE/action` as the owner; its result. `actions`: those to hand over, by argument.
-        Raises what the action raised."""
+        """Call `app/action` or `role:ROLE/action` as the owner and return its result. `actions`: those to hand over, by
+        argument. Raises the error that the action raised."""
         body = {"target": target, "args": {**(arguments or {}), **named}, "actions": actions or {}}
         answer = self._run(self._gateway.post("/call", body, {}, timeout=120.0, repeatable=False))
         fail_for(answer)
         return answer.body.get("result")
 
     def runs(self, app: str) -> list[dict[str, Any]]:
-        """The runs of an app's actions that triggers and `send` have made, newest first."""
+        """The runs of an app's actions that triggers and `send` started, newest first."""
         return self.graphql(RUNS, {"app": app})["runs"]
 
     def wait_for_runs(self, app: str, count: int = 1, *, seconds: float = 30.0) -> list[dict[str, Any]]:
-        """Wait until at least `count` runs of the app are over and none is under way; all of them, newest first.
+        """Wait until at least `count` runs of the app have ended and none is in progress; return all of them, newest
+        first.
 
-        A FAILED one raises `AssertionError` with its error and its traceback.
+        A FAILED run raises `AssertionError` with its error and its traceback.
         """
 
         def over() -> list[dict[str, Any]]:
@@ -114,16 +116,17 @@ class Cloud:
         return self.wait_for(over, f"{count} finished runs of {app}", seconds=seconds)
 
     def events(self, type: str, count: int = 1, *, seconds: float = 30.0) -> list[dict[str, Any]]:
-        """The first `count` events of a type (`word-counter/Note`) since the node began, waited for: each with `kind`,
-        `id`, `actor`, `revision` and the `changed` fields."""
+        """Wait for the first `count` events of a type (`word-counter/Note`) since the node began and return them: each
+        with `kind`, `id`, `actor`, `revision` and the `changed` fields."""
         return self._run(self._events(type, count, seconds))
 
     def log(self, app: str, lines: int = 200) -> list[str]:
-        """The last lines that an app wrote."""
+        """The last lines of an app's output."""
         return self._run(self._ask("GET", f"/apps/{app}/logs?lines={lines}"))
 
     def wait_for(self, condition: Callable[[], Value], what: str = "the condition", *, seconds: float = 30.0) -> Value:
-        """Ask until the answer is true and return it; raises `AssertionError` naming `what` after `seconds`."""
+        """Call `condition` until its result is true and return it; raises `AssertionError` with `what` after
+        `seconds`."""
         until = time.monotonic() + seconds
         while True:
             if value := condition():
@@ -133,15 +136,15 @@ class Cloud:
             time.sleep(POLL)
 
     def close(self) -> None:
-        """Give up the connection; the node goes on."""
+        """Close the connection; the node keeps running."""
         self._run(self._gateway.close())
 
     def _run(self, work: Coroutine[Any, Any, Value]) -> Value:
-        """In a thread of its own, so that tests with an event loop can use this too."""
+        """Run in a separate thread, so that tests with an event loop can use this too."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _install(self, archive: bytes, grants: str, *, unconfined: bool) -> str:
-        """What it needs and comes with PCloud is installed first."""
+        """Install the bundled apps that it needs first."""
         review = await self._ask("POST", "/apps/review", data=archive)
         for name in review["needed"]:
             bundled = await self._ask("POST", f"/apps/review?bundled={name}")
@@ -151,7 +154,7 @@ class Cloud:
         return str(review["name"])
 
     async def _follow(self, method: str, path: str, **request: Any) -> dict[str, Any]:
-        """The result that stands in the last line of an answer in steps; raises the error that stands there instead."""
+        """The result in the last line of a streamed answer; raises the error if that line holds one."""
         record = dict[str, Any]()
         async with self._gateway.session.request(method, f"http://pcloud{path}", **request) as answer:
             await _raise_for(answer)
@@ -160,7 +163,7 @@ class Cloud:
         if error := record.get("error"):
             raise error_from_code(error["code"], error["message"])
         if "result" not in record:
-            raise Unavailable("the node broke this off without saying why: its log may tell")
+            raise Unavailable("the node ended this without a reason: look at its log")
         return record["result"]
 
     async def _ask(self, method: str, path: str, *, data: bytes | None = None) -> Any:
@@ -199,8 +202,8 @@ async def _raise_for(answer: aiohttp.ClientResponse) -> None:
 
 @contextmanager
 def open_cloud(*options: str) -> Generator[Cloud]:
-    """A node on a folder of its own, ended and removed at the end; the fixture `cloud` for one test or without pytest's
-    session. `options`: for `pcloud up`. Raises `Unavailable` when it does not start."""
+    """Run a node on a folder of its own; end and remove it afterwards. Use it for a node per test, or instead of the
+    fixture `cloud` without pytest. `options`: for `pcloud up`. Raises `Unavailable` if it does not start."""
     with local_node(*options) as node, _event_loop() as loop:
         cloud = Cloud(node, loop)
         try:

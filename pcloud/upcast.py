@@ -1,6 +1,7 @@
-"""Lifts an event's body from the version it was written with to today's, one pure step at a time, and what its headers say of who acted.
+"""Converts an event's body from the version it was written with to today's, one pure step at a time, and the actor in
+its headers likewise.
 
-To change the shape of a body: raise `CURRENT_VERSION` and add the step from the version before to `STEPS`.
+To change the shape of a body, raise `CURRENT_VERSION` and add the step from the version before to `STEPS`.
 """
 
 from __future__ import annotations
@@ -29,5 +30,6 @@ def upcast(body: Body, steps: Mapping[int, Callable[[Body], Body]] = STEPS, curr
 
 
 def upcast_actor(actor: str) -> str:
-    """Who acted, in today's form: `person:owner` where it says `owner`, as it did while a cloud had one person."""
+    """The actor in today's form: `person:owner` for `owner`, which events say from the time when a cloud had one
+    person."""
     return "person:owner" if actor == "owner" else actor

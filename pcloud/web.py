@@ -1,8 +1,8 @@
-"""An app's own web pages: serving them on loopback, and knowing who asks.
+"""An app's own web pages: serves them on loopback and knows the visitor.
 
-Core signs people in and passes their requests on with the header `Pcloud-User`, signed for this app and for a short
-time. A request without it is refused, and what a handler asks of core while it answers, it asks for that visitor. Nothing
-here reads cookies or passwords: core has stripped them.
+Core signs people in and forwards their requests with the header `Pcloud-User`, signed for this app and for a short
+time. A request without it is refused. What a handler asks of core while it answers, it asks on behalf of that visitor.
+This module reads no cookies and no passwords: core has removed them.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ __all__ = ["USER_HEADER", "User", "application", "serve_web", "sign_user", "user
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who visits. `actor`: `person:<id>` or `device:<id>`. `expires`: unix seconds until which the header tells of a new request.
-    `visit`: by which PCloud knows the request again."""
+    """The visitor. `actor`: `person:<id>` or `device:<id>`. `expires`: unix seconds until which the header is valid for
+    a new request. `visit`: the token by which PCloud recognises the request."""
 
     actor: str
     app: str
@@ -50,7 +50,8 @@ def sign_user(key: bytes, user: User) -> str:
 
 
 def verify_user(key: bytes, header: str, app: str, now: float | None = None) -> User:
-    """Who signed in; raises `Forbidden` for a header that is missing, forged, another app's or too old."""
+    """The visitor that the header names; raises `Forbidden` if it is missing, forged, expired or signed for another
+    app."""
     body, _, signature = header.partition(".")
     try:
         given = _decode(signature)
@@ -68,7 +69,7 @@ def verify_user(key: bytes, header: str, app: str, now: float | None = None) -> 
 
 
 def user_of(request: web.Request, environment: Environment) -> User:
-    """As `verify_user`, with HTTP's 403 instead of the error."""
+    """Like `verify_user`, but raises HTTP 403."""
     from aiohttp import web
 
     key = environment.web_key_file.read_bytes() if environment.web_key_file else b""
@@ -79,7 +80,8 @@ def user_of(request: web.Request, environment: Environment) -> User:
 
 
 def application(environment: Callable[[], Environment], unsigned: Collection[Any]) -> web.Application:
-    """One that answers nobody whom core has not named (HTTP 403), but for the handlers in `unsigned`."""
+    """A web application that answers HTTP 403 to requests without PCloud's signature, except for the handlers in
+    `unsigned`."""
     from aiohttp import web
 
     @web.middleware
@@ -98,7 +100,7 @@ def application(environment: Callable[[], Environment], unsigned: Collection[Any
 
 @asynccontextmanager
 async def serve_web(application: web.Application, port: int) -> AsyncGenerator[None, None]:
-    """Serve on 127.0.0.1:`port` until left; requests that run then have five seconds to finish."""
+    """Serve on 127.0.0.1:`port` within this block; running requests then have five seconds to finish."""
     from aiohttp import web
 
     if not port:
@@ -109,7 +111,7 @@ async def serve_web(application: web.Application, port: int) -> AsyncGenerator[N
         try:
             await web.TCPSite(runner, "127.0.0.1", port).start()
         except OSError as error:
-            raise Unavailable(f"the port {port} can't be listened on: {error}") from error
+            raise Unavailable(f"port {port} can't be listened on: {error}") from error
         yield
     finally:
         await runner.cleanup()

@@ -1,4 +1,4 @@
-"""Views folded from the log: one loop, and a room per view (graph, search, runs).
+"""Views folded from the log: one loop, and a package per view (graph, search, runs).
 
-A projection never writes the log, and commits its checkpoint in the same transaction of its store as what it folded.
+A projection never writes the log. It commits its checkpoint in the same store transaction as what it folded.
 """

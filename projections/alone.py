@@ -1,4 +1,4 @@
-"""Refuses instead of waiting: two rebuilds of a view at once would be one too many."""
+"""A lock that refuses instead of waiting: a view must not be rebuilt twice at once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Alone"]
 
 class Alone:
     def __init__(self, lock: asyncio.Lock, name: str) -> None:
-        """`name`: of the view."""
+        """`name`: the view's name."""
         self._lock, self._name = lock, name
 
     async def __aenter__(self) -> None:
         if self._lock.locked():
-            raise Conflict(f"the view {self._name!r} is being built anew already: wait until that is done")
+            raise Conflict(f"the view {self._name!r} is already being rebuilt: wait until that is done")
         await self._lock.acquire()
 
     async def __aexit__(self, *_: object) -> None:

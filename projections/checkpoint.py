@@ -1,7 +1,7 @@
-"""Where a view stands on the log, kept in the same transaction of the store as what was folded.
+"""The position of a view on the log, stored in the same transaction as what was folded.
 
-Its running hash tells whether two views have folded the same: also where one of them read the log after events had been purged from
-it, since a `forgotten` event names the digests of those that it stands for.
+Its running hash shows whether two views have folded the same events, even if one of them read the log after events had
+been purged: a `forgotten` event names the digests of the events that it replaces.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ Ranges = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`epoch` of the log ('' before anything was folded), stream `sequence` of the last folded event, and the running `hash`:
+    """`epoch` of the log ('' before anything was folded), stream `sequence` of the last folded event, and the running
+    `hash`:
     the sum of the digests of all folded events modulo 2**256.
 
-    `missing`: ranges (first, last) of sequences that were not on the log any more when it was read; the `forgotten` event that
-    explains each of them comes later, and adds its digest. `tip`: the digest of the event at `sequence` (0: not known).
+    `missing`: ranges (first, last) of sequences that were no longer on the log when it was read; the `forgotten` event
+    that explains each of them comes later and adds its digest. `tip`: the digest of the event at `sequence` (0:
+    unknown).
     """
 
     epoch: str
@@ -34,7 +36,7 @@ class Checkpoint:
     tip: int = field(default=0, compare=False)
 
     def after(self, epoch: str, events: Iterable[StoredEvent]) -> Checkpoint:
-        """Where a view stands that has folded these too; they come in order, all after `sequence`."""
+        """The checkpoint after folding these events too; they come in order, all after `sequence`."""
         at, total, tip = self.sequence, self.hash, self.tip
         missing = Missing(self.missing)
         for event in events:
@@ -51,7 +53,7 @@ START = Checkpoint(epoch="", sequence=0, hash=0)
 
 
 class Missing:
-    """Ranges of sequences in ascending order, that were not on the log when it was read."""
+    """Ranges of sequences, in ascending order, that were not on the log when it was read."""
 
     def __init__(self, ranges: Sequence[tuple[int, int]]) -> None:
         self._now = list(ranges)
@@ -69,7 +71,7 @@ class Missing:
         return place >= 0 and self._now[place][1] >= sequence
 
     def take(self, sequence: int) -> bool:
-        """Whether it was missing; it is not any more."""
+        """Remove a sequence and return True if it was missing."""
         if not self.holds(sequence):
             return False
         place = self._place(sequence)
@@ -80,5 +82,5 @@ class Missing:
         return True
 
     def _place(self, sequence: int) -> int:
-        """Of the last range that begins by then; -1 for none."""
+        """The index of the last range that begins by then; -1 without one."""
         return bisect_right(self._now, sequence, key=lambda one: one[0]) - 1

@@ -1,6 +1,8 @@
-"""What one loop has folded, for another that folds the same log after it: read from the log once instead of twice.
+"""Hands what one loop has folded to another loop that folds the same log after it, so that the log is read once, not
+twice.
 
-Who follows reads the log itself until it meets what is being handed over, and again whenever that becomes more than it takes in time.
+The following loop reads the log itself until it reaches what is handed over, and again whenever it is too slow for
+that.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 __all__ = ["HandedLog"]
 
-MOST = 2_000  # entries that are kept for who is slower
+MOST = 2_000  # entries that are kept for the slower loop
 
 
 class Entry(Protocol):
@@ -32,7 +34,8 @@ class Ahead(Protocol[E_co]):
 
 
 class HandedLog(Generic[E]):
-    """A log as `projections.loop.ProjectionLoop` reads it. `store`: the log itself. `ahead`: the loop that reads it anyway."""
+    """A log as `projections.loop.ProjectionLoop` reads it. `store`: the log itself. `ahead`: the loop that reads it
+    anyway."""
 
     def __init__(self, store: Any, ahead: Ahead[E], most: int = MOST) -> None:
         self._store, self._ahead, self._most = store, ahead, most
@@ -65,7 +68,7 @@ class HandedLog(Generic[E]):
 
 
 class _Handed(Generic[E]):
-    """The last batches; the older ones go when they become too many."""
+    """The last batches; older ones are dropped when they become too many."""
 
     def __init__(self, most: int) -> None:
         self._most, self._count = most, 0
@@ -82,12 +85,12 @@ class _Handed(Generic[E]):
         self._arrived.set()
 
     def begins_by(self, sequence: int) -> bool:
-        """Whether all that comes after `sequence` is here; from then on `take` tells when something is lost."""
+        """Return True if everything after `sequence` is here; from then on `take` reports losses."""
         self._lost = False
         return bool(self._batches) and self._batches[0][0].sequence <= sequence
 
     async def take(self) -> Sequence[E] | None:
-        """The next batch; None when some were lost before it."""
+        """The next batch; None if batches before it were lost."""
         while not self._batches:
             self._arrived.clear()
             await self._arrived.wait()

@@ -1,7 +1,8 @@
-"""The loop that every view runs in: read what is there, fold whole transactions, tell those who wait.
+"""The loop that runs every view: read what is there, fold whole transactions, notify those who wait.
 
-It never lingers for more than what has arrived (unless asked to gather, for a store whose commits are dear), never hands a target
-half of a transaction, and never retries a target's failure: it raises the reason, and whoever runs it stops the service.
+It does not wait for more than what has arrived (unless `gather` is set, for a store whose commits are expensive), never
+gives a target half of a transaction, and never retries a target's failure: it raises the reason, and its owner stops
+the service.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ __all__ = ["BATCH", "Entry", "EventStoreReader", "ProjectionLoop", "Target"]
 
 log = logging.getLogger("pcloud.view")
 BATCH = 500
-"""About as many entries are folded in one transaction of the target; a larger transaction of the log still goes in whole."""
+"""About as many entries are folded in one transaction of the target; a larger transaction of the log still goes in
+whole."""
 
 
 class Entry(Protocol):
-    """What a log holds at a sequence; entries with the same `tx` are folded together."""
+    """The content of a log at a sequence; entries with the same `tx` are folded together."""
 
     @property
     def sequence(self) -> int: ...
@@ -50,7 +52,7 @@ class EventStoreReader(Protocol[E]):
 
 
 class Target(Protocol[E_in]):
-    """A view: its blocking work runs in a thread of its own, so that `apply` leaves the event loop free."""
+    """A view: its blocking work runs in a thread of its own, so that `apply` does not block the event loop."""
 
     @property
     def name(self) -> str: ...
@@ -64,8 +66,9 @@ class Target(Protocol[E_in]):
 class ProjectionLoop(Generic[E]):
     """Folds one log into one target.
 
-    `gather`: seconds to wait for more entries before folding (0: none), cut short as soon as someone waits. `behind`: another loop on the
-    same log that must have folded a batch before this one does, for a view that reads another one.
+    `gather`: seconds to wait for more entries before folding (0: none), cut short as soon as a caller waits. `behind`:
+    another loop on the same log that must have folded a batch before this one does, for a view that reads the other
+    view.
     """
 
     def __init__(
@@ -81,17 +84,18 @@ class ProjectionLoop(Generic[E]):
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._hurry, self._arrived = asyncio.Event(), asyncio.Event()
         self._failure: BaseException | None = None
-        self._folded = 0  # where the target stood when it was last given something
-        self._told = target.checkpoint.sequence  # up to here, everyone who asked has been called back
+        self._folded = 0  # the target's position when it last received a batch
+        self._told = target.checkpoint.sequence  # up to here, all callbacks have run
 
     @property
     def checkpoint(self) -> Checkpoint:
         return self._target.checkpoint
 
     def on_applied(self, callback: Callable[[Sequence[E]], None]) -> Callable[[], None]:
-        """Have `callback` called with every batch, in order, after the target has committed it and before anyone who waits goes on.
+        """Call `callback` with every batch, in order, after the target has committed it and before any waiting caller
+        continues.
 
-        It must not block and not raise. Returns what takes it off again.
+        It must not block and not raise. Returns a function that removes it.
         """
         self._callbacks.append(callback)
 
@@ -102,8 +106,8 @@ class ProjectionLoop(Generic[E]):
         return unsubscribe
 
     async def wait_for(self, sequence: int, timeout: float | None = 10.0) -> None:
-        """Return once the target has `sequence`; raises `Unavailable` after `timeout` seconds (None: never) or when the loop has
-        failed."""
+        """Return once the target has `sequence`; raises `Unavailable` after `timeout` seconds (None: never) or if the
+        loop has failed."""
         if self._told >= sequence:
             return
         if self._failure is not None:
@@ -124,7 +128,7 @@ class ProjectionLoop(Generic[E]):
             self._waiting.pop(future, None)
 
     async def run(self) -> None:
-        """Fold until cancelled; raises the reason when it can't go on."""
+        """Fold until cancelled; raises the reason if it can't go on."""
         try:
             await self._check_position()
             self._tell(self.checkpoint.sequence)
@@ -140,11 +144,12 @@ class ProjectionLoop(Generic[E]):
             raise
 
     def look_again(self) -> None:
-        """The target may stand further back than it did, as a server does whose data came from a backup, or is gone."""
+        """Check the target's position: it may have gone back, as for a server that was restored from a backup, or it
+        may be gone."""
         self._arrived.set()
 
     async def _read_on(self) -> None:
-        """Fold what comes after the target's checkpoint, until that is found to stand further back than it did."""
+        """Fold what comes after the target's checkpoint, until the target's position turns out to have gone back."""
         self._folded = self.checkpoint.sequence
         inbox: _Inbox[E] = _Inbox(self._hurry, self._arrived)
         reader = asyncio.create_task(inbox.fill(self._store.follow(self._folded)))
@@ -193,7 +198,7 @@ class ProjectionLoop(Generic[E]):
         self._tell(last)
 
     def _tell(self, sequence: int) -> None:
-        """Those who wait for it go on; the view may have come further by itself, before it was run."""
+        """Wake the callers that wait for it; the view may have advanced by itself before the loop ran."""
         self._told = max(self._told, sequence)
         for future, wanted in list(self._waiting.items()):
             if wanted <= self._told and not future.done():
@@ -207,7 +212,7 @@ class ProjectionLoop(Generic[E]):
 
 
 class _Inbox(Generic[E]):
-    """What has been read and not folded, bounded; the head of a transaction stays in it until its end is there."""
+    """What has been read and not folded, bounded; the head of a transaction stays in it until the end has arrived."""
 
     def __init__(self, hurry: asyncio.Event, arrived: asyncio.Event) -> None:
         self._entries: list[E] = []
@@ -236,7 +241,7 @@ class _Inbox(Generic[E]):
             self._hurry.set()
 
     async def wait(self) -> None:
-        """Until something new has arrived; raises what the reader failed with."""
+        """Wait until something new has arrived; raises the reader's failure."""
         await self._arrived.wait()
         self._arrived.clear()
         if self._failure is not None:
@@ -251,9 +256,9 @@ class _Inbox(Generic[E]):
 
 
 def _complete(entries: Sequence[Entry]) -> int:
-    """How many of the first entries make a batch of whole transactions, about BATCH; 0 when not even one is whole.
+    """How many of the first entries form a batch of whole transactions, about BATCH; 0 if not even one is whole.
 
-    A transaction is whole when its last member is there, or an entry of another one: a purge may have taken its end away.
+    A transaction is whole if its last member is there, or an entry of another one: a purge may have removed its end.
     """
     end = 0
     for index, entry in enumerate(entries):

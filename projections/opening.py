@@ -1,7 +1,8 @@
-"""Opens a view at a node's start: the version in use if it is whole and stands on this log, else the one before it, else a new one.
-One that is in a store that this node is not started with is none: the view is then built in a store that there is.
+"""Opens a view at a node's start: the version in use if it is whole and stands on this log, else the one before it,
+else a new one. A version in a store that this node is not started with doesn't count: the view is then built in an
+available store.
 
-What is wrong with a version is said in the node's log; a view is never a reason not to start, since the log has all that was in it.
+The node's log says what is wrong with a version. A view never prevents the start, because the log has all of its data.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ async def open_view(
     make: Callable[[Any, str], S], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: Any, kind: str,
     room: Room = UNBOUNDED,
 ) -> tuple[S, Rebuilds]:  # fmt: skip
-    """`make`: a switch of an open version and its name. `kind`: of store, where nothing was chosen yet. `room`: for a version beside.
-    The caller closes the switch."""
+    """`make`: a switch from an open version and its name. `kind`: the kind of store if none was chosen yet. `room`: for
+    a version beside the one in use. The caller closes the switch."""
     chosen = file.read("")
     if not chosen.current:
         chosen = Chosen(await stores[kind].first())
@@ -58,9 +59,11 @@ async def open_view(
 
 
 async def _open(stores: Mapping[str, VersionStore[Any]], name: str, source: PositionLog) -> Any:
-    """None, and a line in the log, for a version that is of no use."""
+    """None, and a line in the log, for an unusable version."""
     if (store := stores.get(kind_of(name))) is None:
-        log.error("the version %s of a view is in a store that this node has not: another one takes its place", name)
+        log.error(
+            "the version %s of a view is in a store that this node doesn't have: another one takes its place", name
+        )
         return None
     try:
         view = await store.open(name)
@@ -68,7 +71,7 @@ async def _open(stores: Mapping[str, VersionStore[Any]], name: str, source: Posi
         log.error("%s", error.message)
         return None
     if reason := await misplaced(source, view.checkpoint):
-        log.error("the version %s of a view does not belong to this log: %s; it is built anew", name, reason)
+        log.error("the version %s of a view does not belong to this log: %s; it is rebuilt", name, reason)
         await view.close()
         return None
     return view

@@ -1,6 +1,6 @@
-"""Goes on with a view whose store went away in the middle of a long work, once that is there again; gives up after a bounded time.
+"""Continues work on a view whose store went away in the middle, once the store is back; gives up after a limited time.
 
-Only for views that say when they are there (`until_reached`): of others nothing is known that waiting would help against.
+Only for views that report when they are back (`until_reached`): for others, waiting would not help.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from pcloud.errors import Unavailable
 __all__ = ["Away", "patiently"]
 
 log = logging.getLogger("pcloud.view")
-AWAY_SECONDS = 600.0  # that a store may be away at a time
+AWAY_SECONDS = 600.0  # that a store may be away each time
 TRIES = 8  # without an event folded in between
-FIRST_PAUSE = 0.1  # seconds; doubled with each try
+FIRST_PAUSE = 0.1  # seconds; doubled with each attempt
 T = TypeVar("T")
 
 
 class Away(Unavailable):
-    """The store stayed away; what was done is kept, and can be gone on with."""
+    """The store stayed away; the work so far is kept and can be continued."""
 
 
 async def patiently(view: Any, work: Callable[[], Awaitable[T]]) -> T:
-    """The work's result; it is begun again wherever the view stands then, and holds nothing while it is waited for. Raises `Away`."""
+    """Return the work's result. It is begun again from the view's position at that time, and holds nothing while it
+    waits. Raises `Away`."""
     tries = 0
     while True:
         before = view.checkpoint.sequence

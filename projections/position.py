@@ -1,6 +1,6 @@
-"""Whether a view stands on a log: the same epoch, not beyond its end, and the same event where it stopped.
+"""Checks whether a view stands on a log: the same epoch, not beyond its end, and the same event where it stopped.
 
-A view that does not is of another log, such as one that was restored: to go on folding would mix the two in silence.
+Otherwise the view belongs to another log, such as one that was restored, and folding on would silently mix the two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Behind", "EventLog", "PositionLog", "check_follows", "misplaced"]
 
 
 class Behind(Unavailable):
-    """A view stands before what it was given to fold: read the log again from its checkpoint."""
+    """A view's checkpoint lies before what it was given to fold: read the log again from the checkpoint."""
 
 
 class PositionLog(Protocol):
@@ -31,9 +31,10 @@ class EventLog(PositionLog, Protocol):
 
 
 async def misplaced(log: PositionLog | EventLog, at: Checkpoint) -> str:
-    """Why a view that stands here can't go on with this log; '' when it can, or is empty.
+    """Why a view at this position can't continue with this log; '' if it can, or is empty.
 
-    The event that it stopped at is compared by its digest; where that has been purged since, only the other two count.
+    The event at which it stopped is compared by its digest; if it has been purged since, only the other two checks
+    count.
     """
     if not at.epoch:
         return ""
@@ -50,7 +51,8 @@ async def misplaced(log: PositionLog | EventLog, at: Checkpoint) -> str:
 
 
 async def check_follows(log: PositionLog | EventLog | None, at: Checkpoint, first: int) -> None:
-    """Raises `Behind` where the log has something between a view that stands here and event `first`; a hole in the log is none."""
+    """Raises `Behind` if the log has events between the view's position and event `first`; a gap in the log itself is
+    fine."""
     if first > at.sequence + 1 and isinstance(log, EventLog):
         async with aclosing(log.read(at.sequence + 1, first - 1)) as between:
             async for event in between:

@@ -1,4 +1,4 @@
-"""How far a rebuild is, and what came of it."""
+"""The progress of a rebuild, and its result."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """`version`: the name of the one in use now, `previous`: of the one before. `events`: how many were folded, in how many seconds."""
+    """`version`: the name of the one in use now, `previous`: of the one before. `events`: how many were folded, in
+    `seconds`."""
 
     version: str
     previous: str

@@ -1,9 +1,10 @@
-"""Builds a new version of a view beside the one in use, from the log, and switches over between two batches.
+"""Builds a new version of a view beside the one in use, from the log, and switches between two batches.
 
-    build (the old one answers and folds) → the old one stands still for the last few events → the file names the new one → switch
+build (the old one answers and folds) → the old one pauses for the last few events → the file names the new one → switch
 
-The old one stays, closed, as the previous version, until the next rebuild: `back` catches it up and switches again. Wherever the process
-dies, the file names a whole version, and what was half built goes on at the next start. Nothing here knows what a view holds.
+The old one stays, closed, as the previous version until the next rebuild: `back` catches it up and switches again. At
+every moment the file names a whole version, and after a crash, a half-built one is continued at the next start. This
+module does not know what a view holds.
 """
 
 from __future__ import annotations
@@ -35,12 +36,13 @@ _Built = tuple[Rebuilt, Close]
 
 log = logging.getLogger("pcloud.view")
 SAY_EVERY = 5.0
-NEAR = 1_000  # events that the view in use may stand still for
-ROUNDS = 1_000  # of catching up with a log that grows meanwhile, before it has to stand still for more
+NEAR = 1_000  # events for which the view in use may pause
+ROUNDS = 1_000  # rounds of catching up with a log that grows meanwhile, before it has to pause for more
 
 
 class Rebuilds:
-    """Of one view. `stores`: by kind, where versions of it can be. Whoever makes it runs `run()`, and closes the switch."""
+    """The rebuilds of one view. `stores`: by kind, the places for its versions. The code that makes it runs `run()` and
+    closes the switch."""
 
     def __init__(
         self, switch: Switch[Any], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: RefillLog, chosen: Chosen,
@@ -65,8 +67,8 @@ class Rebuilds:
         return self._chosen
 
     async def rebuild(self, to: str = "", tell: Tell = lambda progress: None) -> Rebuilt:
-        """Build a new version, in the store of kind `to` ('': the one in use), and switch over. Raises `Conflict` while another is
-        built, `Rejected` for a kind that this node has not."""
+        """Build a new version, in the store of kind `to` ('': the one in use), and switch to it. Raises `Conflict`
+        while another is being built, `Rejected` for a kind that this node doesn't have."""
         kind = to or kind_of(self._chosen.current)
         self._check_kind(kind)
         async with self._alone:
@@ -80,7 +82,7 @@ class Rebuilds:
         return await self._tidy(*built)
 
     async def back(self, tell: Tell = lambda progress: None) -> Rebuilt:
-        """Catch the previous version up and switch over to it. Raises `NotFound` where there is none."""
+        """Catch the previous version up and switch to it. Raises `NotFound` without a previous version."""
         async with self._alone:
             if not (name := self._chosen.previous):
                 raise NotFound(
@@ -96,7 +98,7 @@ class Rebuilds:
 
     @property
     def size(self) -> int:
-        """Bytes that the version in use takes on this node's disk."""
+        """Bytes of the version in use on this node's disk."""
         return self._stores[kind_of(self._chosen.current)].size(self._chosen.current)
 
     def _check_room(self, name: str) -> None:
@@ -110,24 +112,22 @@ class Rebuilds:
             raise Rejected(f"the view {self.switch.name!r} can't be built in {kind!r}: use one of {use}")
 
     def stop(self) -> None:
-        """Leave what is being built as it is; the next start goes on with it."""
+        """Leave the unfinished version as it is; the next start continues it."""
         if self._work is not None:
             self._work.cancel()
 
     async def idle(self) -> None:
-        """Return once nothing is being built."""
+        """Return once no version is being built."""
         async with self._one:
             pass
 
     async def run(self) -> None:
-        """Until cancelled: finish what a process that died was building, build anew what another version of the fold made, and what
-        is found damaged."""
+        """Until cancelled: finish what a crashed process was building, and rebuild versions that another version of the
+        fold made or that are damaged."""
         if self._chosen.building:
             await self._attempt(self._finish())
         if self.switch.version != self._stores[kind_of(self._chosen.current)].version:
-            log.warning(
-                "view %s: version %s of the fold made it, building it anew", self.switch.name, self.switch.version
-            )
+            log.warning("view %s: version %s of the fold made it, rebuilding it", self.switch.name, self.switch.version)
             await self._attempt(self.rebuild(tell=self._say))
         await asyncio.gather(self._keep_whole(), self._traces.keep_clean(self._again))
 
@@ -157,16 +157,16 @@ class Rebuilds:
             await self.rebuild(kind_of(name), self._say)
 
     async def _attempt(self, work: Awaitable[Any]) -> None:
-        """The view in use goes on answering when this fails, and the next start tries again where it has to."""
+        """If this fails, the view in use keeps answering, and the next start tries again if necessary."""
         try:
             await work
         except PCloudError as error:
-            log.error("view %s could not be built anew: %s", self.switch.name, error.message)
+            log.error("view %s could not be rebuilt: %s", self.switch.name, error.message)
 
     # --- building ----------------------------------------------------------------------------------------------------------------
 
     async def _build(self, name: str, tell: Tell) -> _Built:
-        """In a task of its own, so that `stop` ends it whoever waits for it."""
+        """In a task of its own, so that `stop` ends it even while callers wait for it."""
         work = self._work = asyncio.create_task(self._build_beside(name, tell))
         try:
             return await work
@@ -174,7 +174,7 @@ class Rebuilds:
             waiting = asyncio.current_task()
             if waiting is not None and waiting.cancelling():
                 raise
-            raise Unavailable("the node is stopping: it goes on building this version at its next start") from None
+            raise Unavailable("the node is stopping: it continues building this version at its next start") from None
         finally:
             self._work = None
 
@@ -217,7 +217,7 @@ class Rebuilds:
         return Rebuilt(name, self._chosen.previous, count, seconds), close_old
 
     async def _tidy(self, built: Rebuilt, close_old: Close) -> Rebuilt:
-        """Close the one before when its readers are done; meanwhile another one may be built already."""
+        """Close the former version once its readers are done; another one may already be building meanwhile."""
         try:
             await close_old()
         finally:
@@ -253,7 +253,7 @@ class Rebuilds:
             return partial(self._leftovers.close, old, self.switch.put(view, name))
 
     async def _give_up(self, name: str) -> None:
-        """What can't be finished is dropped; the previous version stays, unless it was the one."""
+        """Drop what can't be finished; the previous version stays, unless it was this one."""
         chosen = self._chosen
         if name != chosen.current:
             self._choose(current=chosen.current, previous=chosen.previous)
@@ -262,8 +262,8 @@ class Rebuilds:
     # --- damage ------------------------------------------------------------------------------------------------------------------
 
     async def _heal(self, error: Corrupt) -> None:
-        """The store can't fold any more: callers wait until it is built anew. The switch's turn is held."""
-        log.error("view %s: %s; it is built anew now", self.switch.name, error.message)
+        """The store can't fold any more: callers wait until it is rebuilt. The switch's turn is held."""
+        log.error("view %s: %s; it is rebuilt now", self.switch.name, error.message)
         kind, old = kind_of(self._chosen.current), self._chosen.current
         name = await next_name(kind, self._stores, self._chosen)
         view = await self._stores[kind].open(name)
@@ -281,10 +281,10 @@ class Rebuilds:
 
     def _notice(self, error: Corrupt) -> None:
         if not self._damaged.is_set():
-            log.error("view %s: %s; it is built anew beside", self.switch.name, error.message)
+            log.error("view %s: %s; it is rebuilt beside the one in use", self.switch.name, error.message)
             self._damaged.set()
 
-    # --- what there is -----------------------------------------------------------------------------------------------------------
+    # --- the versions -------------------------------------------------------------------------------------------------
 
     def _choose(self, current: str, previous: str = "", building: str = "") -> None:
         chosen = Chosen(current, previous, building)

@@ -1,4 +1,5 @@
-"""Folds a stretch of the log into a view, fast: reads the next batches while one is folded, and keeps no more than those in memory."""
+"""Folds a stretch of the log into a view, fast: reads the next batches while one is folded, and keeps only those in
+memory."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from typing import Any, Protocol
 __all__ = ["BULK", "RefillLog", "refill"]
 
 BULK = 2_000
-"""About as many events are folded in one transaction of the store: dearer for those who wait, and cheaper for each event."""
+"""About as many events are folded in one transaction of the store: slower for those who wait, and cheaper for each
+event."""
 AHEAD = 2
 
 
@@ -25,7 +27,8 @@ class RefillLog(Protocol):
 
 
 async def refill(log: RefillLog, view: Any, last: int, folded: Callable[[int, int], None] = lambda n, at: None) -> None:
-    """Fold what `view` has not, up to `last`, where a transaction must end. `folded` hears how many events, and up to which sequence."""
+    """Fold what `view` lacks, up to `last`, where a transaction must end. `folded` is called with the number of events
+    and the sequence reached."""
     first = view.checkpoint.sequence + 1
     if first > last:
         return
@@ -42,7 +45,7 @@ async def refill(log: RefillLog, view: Any, last: int, folded: Callable[[int, in
 
 
 async def _read(log: RefillLog, first: int, last: int, ready: asyncio.Queue[list[Any]]) -> None:
-    """Puts whole transactions, and at the end, or at a failure, an empty list."""
+    """Puts whole transactions; at the end, or on a failure, an empty list."""
     batch: list[Any] = []
     try:
         async with aclosing(log.read_batches(first, last)) as found:
@@ -60,8 +63,8 @@ async def _read(log: RefillLog, first: int, last: int, ready: asyncio.Queue[list
 
 
 def _whole(events: list[Any]) -> int:
-    """How many of the first events end with a transaction: with its last member, or before another one's (a purge may have taken
-    its end away)."""
+    """How many of the first events end with a transaction: with its last member, or before another one's (a purge may
+    have removed its end)."""
     for index in range(len(events) - 1, -1, -1):
         if events[index].ends_transaction or (index + 1 < len(events) and events[index + 1].tx != events[index].tx):
             return index + 1

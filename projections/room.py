@@ -1,7 +1,8 @@
-"""Keeps a version that is written beside the one in use from eating the disk's reserve, below which a node takes nothing new.
+"""Keeps a version that is written beside the one in use from using the disk's reserve, below which a node accepts
+nothing new.
 
-It is looked for beforehand, by the size of the version in use, and while it is written, since it may become larger and others write
-too. What does not fit is given up; the view in use goes on.
+The space is checked before, by the size of the version in use, and during the writing, because the new version may be
+larger and others write too. If it does not fit, it is abandoned; the view in use goes on.
 """
 
 from __future__ import annotations
@@ -17,19 +18,19 @@ from pcloud.errors import Unavailable
 __all__ = ["UNBOUNDED", "Room", "bytes_of"]
 
 MB = 2**20
-MARGIN = 64 * MB  # beside the reserve: for what is written between two looks, and for the log meanwhile
+MARGIN = 64 * MB  # beside the reserve: for what is written between two checks, and for the log meanwhile
 LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """`free`: gives the disk's free bytes; `reserve`: so many of them are not ours."""
+    """`free`: returns the disk's free bytes; `reserve`: the bytes that must stay free."""
 
     free: Callable[[], int]
     reserve: int
 
     def check(self, what: str, needed: int) -> None:
-        """Raises `Unavailable` where `needed` bytes would not fit."""
+        """Raises `Unavailable` if `needed` bytes would not fit."""
         if self.free() < needed + self.reserve + MARGIN:
             raise Unavailable(
                 f"there is no room for {what}, which is written beside the one in use: it takes about {needed // MB:,} MB, and "
@@ -38,7 +39,7 @@ class Room:
 
     @asynccontextmanager
     async def kept(self, what: str) -> AsyncIterator[None]:
-        """Ends what is done within, by `Unavailable`, before it gets to the reserve."""
+        """End the work in this block with `Unavailable` before it reaches the reserve."""
         task, short = asyncio.current_task(), False
         assert task is not None
 
@@ -58,7 +59,7 @@ class Room:
         except asyncio.CancelledError:
             if short and task.uncancel() <= cancelled:
                 raise Unavailable(
-                    f"{what} was given up, because the disk ran short: {self.free() // MB:,} MB are free, and "
+                    f"{what} was abandoned because the disk ran short: {self.free() // MB:,} MB are free, and "
                     f"{self.reserve // MB:,} MB of it are kept in reserve; the one in use goes on: make room and try again"
                 ) from None
             raise
@@ -70,7 +71,7 @@ UNBOUNDED = Room(lambda: 2**63, 0)
 
 
 def bytes_of(folder: Path, pattern: str = "**/*") -> int:
-    """Of the files there; what vanishes meanwhile counts nothing."""
+    """The size of the files in it; files that vanish meanwhile don't count."""
     total = 0
     for path in folder.glob(pattern):
         try:

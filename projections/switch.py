@@ -1,7 +1,7 @@
-"""A view behind a switch: everybody holds the switch, and the version behind it is replaced between two batches.
+"""A view behind a switch: all users hold the switch, and the version behind it is replaced between two batches.
 
-Reads that are under way end on the version that they began on; it is closed when the last of them is done. What the store says is
-damaged is told to whoever builds versions (`on_damage`), and callers hear `Unavailable` meanwhile.
+Reads end on the version on which they began; it is closed when the last of them is done. If the store reports damage,
+the switch notifies the code that builds versions (`on_damage`), and callers get `Unavailable` meanwhile.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Switch", "Versioned"]
 
 
 class Versioned(Protocol):
-    """A view that folds events and can be closed. `made`: by which version of the fold."""
+    """A view that folds events and can be closed. `made`: the version of the fold that made it."""
 
     made: int
 
@@ -32,7 +32,7 @@ V = TypeVar("V", bound=Versioned)
 
 
 class _InUse(Generic[V]):
-    """A version and how many read from it."""
+    """A version and the number of its readers."""
 
     def __init__(self, view: V, name: str) -> None:
         self.view, self.name = view, name
@@ -42,9 +42,10 @@ class _InUse(Generic[V]):
 
 
 class Switch(Generic[V]):
-    """A target of the projection loop. `turn` is held while a batch is folded: who holds it sees the view stand still.
+    """A target of the projection loop. `turn` is held while a batch is folded: while a task holds it, the view does not
+    change.
 
-    Whoever makes it closes it, and with it the version in use.
+    The code that makes it closes it, and with it the version in use.
     """
 
     def __init__(self, name: str, view: V, named: str) -> None:
@@ -76,11 +77,11 @@ class Switch(Generic[V]):
     def on_damage(
         self, while_folding: Callable[[Corrupt], Awaitable[None]], while_reading: Callable[[Corrupt], None]
     ) -> None:
-        """Have these told of a damaged store: the first puts another version in use, with `turn` held, or raises."""
+        """Call these if the store is damaged: the first puts another version in use, with `turn` held, or raises."""
         self._on_damage, self._on_unreadable = while_folding, while_reading
 
     def before_forgetting(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Have this called before a `forgotten` event is folded, with `turn` held."""
+        """Call this before a `forgotten` event is folded, with `turn` held."""
         self._before_forgetting = call
 
     async def apply(self, epoch: str, events: Sequence[Any]) -> Checkpoint:
@@ -94,7 +95,7 @@ class Switch(Generic[V]):
                 return await self._fold(epoch, events)
 
     async def heal(self, view: V, error: Corrupt) -> None:
-        """Have another version take this one's place, if it is still in use: it says that it is damaged, with nothing to fold."""
+        """Have another version replace this one, if it is still in use: it reports damage, without an event to fold."""
         async with self.turn:
             if self._now.view is view and self._on_damage is not None:
                 await self._on_damage(error)
@@ -105,7 +106,8 @@ class Switch(Generic[V]):
         return await self._now.view.apply(epoch, events)
 
     def put(self, view: V, named: str) -> Callable[[], Awaitable[None]]:
-        """Have this version answer from now on; `turn` must be held. Returns what closes the one before, once its readers are done."""
+        """Make this version the one in use; `turn` must be held. Returns a function that closes the former one once its
+        readers are done."""
         before, self._now = self._now, _InUse(view, named)
         if (retire := getattr(before.view, "retire", None)) is not None:
             retire()
@@ -117,7 +119,8 @@ class Switch(Generic[V]):
         return close
 
     async def ask(self, method: str, *arguments: Any, **named: Any) -> Any:
-        """Call a reading method of the version in use; of the next one where that is put in use while this one does not answer."""
+        """Call a reading method of the version in use; call the next version's if that replaces this one before it
+        answers."""
         while True:
             now = self._now
             try:
@@ -133,7 +136,7 @@ class Switch(Generic[V]):
             return await getattr(now.view, method)(*arguments, **named)
         except Corrupt as error:
             self._on_unreadable(error)
-            raise Unavailable(f"the view {self.name!r} is damaged and is being built anew: try again soon") from error
+            raise Unavailable(f"the view {self.name!r} is damaged and is being rebuilt: try again soon") from error
         finally:
             now.readers -= 1
             if not now.readers:

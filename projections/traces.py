@@ -1,11 +1,12 @@
-"""What is forgotten leaves every version of a view, not only the one in use.
+"""Removes what is forgotten from every version of a view, not only from the one in use.
 
-    previous   closed, so it would keep what is forgotten: dropped before the `forgotten` event is folded
-    building   folds the event itself, as the one in use does
-    in use     deletes it; where a store's files keep the bytes of what is deleted, it is built anew beside a while later
+    previous   closed, so it would keep the forgotten data: dropped before the `forgotten` event is folded
+    building   folds the event itself, like the one in use
+    in use     deletes it; if a store's files keep deleted bytes, it is rebuilt beside a while later
 
-That is written down before the event is folded: whatever dies, the next start, or folding the event again, does the rest. A version that
-has met such an event is not kept as the previous one, so a rebuild leaves no trace of what was forgotten before it.
+This is written down before the event is folded: after a crash, the next start, or folding the event again, does the
+rest. A version that has folded such an event is not kept as the previous one, so a rebuild leaves no trace of what was
+forgotten before it.
 """
 
 from __future__ import annotations
@@ -26,16 +27,17 @@ from projections.versions import Chosen, VersionStore, kind_of
 __all__ = ["Traces", "forgets", "forgotten_between"]
 
 log = logging.getLogger("pcloud.view")
-REBUILD_AFTER = 600.0  # seconds; what is forgotten meanwhile goes with the same rebuild
+REBUILD_AFTER = 600.0  # seconds; what is forgotten meanwhile is removed by the same rebuild
 
 
 def forgets(events: Iterable[Any]) -> bool:
-    """Whether something is forgotten by these."""
+    """Return True if these events forget something."""
     return any(event.kind is Kind.FORGOTTEN for event in events)
 
 
 async def forgotten_between(source: RefillLog, after: int, last: int) -> bool:
-    """Whether the log has a `forgotten` event there: a new version may be beyond the one in use, which then has not folded it."""
+    """Return True if the log has a `forgotten` event there: a new version may be ahead of the one in use, which then
+    has not folded it."""
     if after >= last:
         return False
     async with aclosing(source.read_batches(after + 1, last)) as found:
@@ -55,10 +57,11 @@ class Versions(Protocol):
 
 
 class Traces:
-    """Of one view. `closing`: whether the previous version is still being read from; whoever closes it then drops it."""
+    """The traces of one view. `closing`: True while the previous version is still being read; its closing then drops
+    it."""
 
     def __init__(self, versions: Versions, store: Callable[[str], VersionStore[Any] | None]) -> None:
-        """`store`: of a kind, where there is one."""
+        """`store`: the store of a kind, if it exists."""
         self._versions, self._store = versions, store
         self._left = asyncio.Event()
         self.closing = False
@@ -67,11 +70,11 @@ class Traces:
 
     @property
     def in_use(self) -> bool:
-        """Whether the version in use may have some."""
+        """Return True if the version in use may hold some."""
         return self._versions.chosen.current in self._versions.chosen.traces
 
     async def before_folding(self) -> None:
-        """To be called before a `forgotten` event is folded, while the view stands still."""
+        """Call it before a `forgotten` event is folded, while the view does not change."""
         before = self._versions.chosen
         after = replace(before, previous="", traces=tuple(sorted({before.current, before.building} - {""})))
         if after != before:
@@ -84,7 +87,7 @@ class Traces:
         self._left.set()
 
     async def keep_clean(self, rebuild: Callable[[], Awaitable[Any]]) -> None:
-        """Until cancelled: build the view anew where its files keep what was deleted."""
+        """Until cancelled: rebuild the view if its files keep deleted data."""
         while True:
             await self._left.wait()
             self._left.clear()
@@ -93,7 +96,7 @@ class Traces:
                 continue
             await asyncio.sleep(REBUILD_AFTER)
             if self.in_use:
-                log.info("%s is built anew, without what was forgotten", self._versions.chosen.current)
+                log.info("%s is rebuilt without what was forgotten", self._versions.chosen.current)
                 await rebuild()
             if self.in_use:
                 self._left.set()

@@ -1,6 +1,6 @@
 """Which version of a view is in use: several may lie beside each other, and one small file names the one that answers.
 
-The file is replaced as a whole, so whatever dies, one version is named: the old one until the very moment of the switch.
+The file is replaced as a whole, so at every moment it names one version: the old one until the switch itself.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ V_co = TypeVar("V_co", covariant=True)
 
 
 class Chosen(msgspec.Struct, frozen=True):
-    """Names of versions, such as `sqlite-2`: the one in use, the one before it, and the one that is being built ('': none).
-    `traces`: those whose files may still have what was forgotten since they were begun."""
+    """Names of versions, such as `sqlite-2`: the one in use, the one before it, and the one that is being built, or ''.
+    `traces`: those whose files may still hold data that was forgotten since they were begun."""
 
     current: str
     previous: str = ""
@@ -32,45 +32,45 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 class VersionStore(Protocol[V_co]):
-    """Keeps versions of one view, of one kind of store: files in a folder, say, or labels in a database."""
+    """Keeps versions of one view in one kind of store: files in a folder, for example, or labels in a database."""
 
     @property
     def version(self) -> int:
-        """Of the fold in this program; a view that another one made is built anew."""
+        """The version of this program's fold; a view that another one made is rebuilt."""
         ...
 
     @property
     def keeps_deleted(self) -> bool:
-        """Whether what is deleted stays in its files for an unknown time."""
+        """Return True if deleted data stays in its files for an unknown time."""
         ...
 
     async def open(self, name: str) -> V_co:
-        """Open the version or make an empty one. Raises `Corrupt` for one that is damaged or can't be read by this program."""
+        """Open the version or create an empty one. Raises `Corrupt` if it is damaged or this program can't read it."""
         ...
 
     async def begin(self, view: Any, epoch: str) -> None:
-        """Make an empty version, or one whose building goes on, ready to be filled with a long stretch of the log; or give it its
-        start, where there is a quicker one than the log's first event."""
+        """Make an empty version, or one whose building continues, ready for a long stretch of the log; or give it a
+        faster start than the log's first event."""
         ...
 
     async def finish(self, view: Any) -> None:
-        """It has nearly all of the log: whatever was put off meanwhile is done, and what it holds is safe on the disk."""
+        """Called when it has nearly all of the log: do what was postponed, and write everything safely to the disk."""
         ...
 
     def size(self, name: str) -> int:
-        """Bytes that it takes on this node's disk."""
+        """The bytes that it takes on this node's disk."""
         ...
 
     async def drop(self, name: str) -> None:
-        """Remove what there is of it, unless other nodes use it; it is not open."""
+        """Remove its data, unless other nodes use it; it is not open."""
         ...
 
     async def names(self) -> list[str]:
-        """Of all versions that lie here, whole or not, also of those that other nodes use."""
+        """The names of all versions that exist here, complete or not, including those of other nodes."""
         ...
 
     async def first(self) -> str:
-        """What a node that has chosen none begins with: it is there already, or begins empty."""
+        """The version for a node that has not chosen one: it exists already, or begins empty."""
         ...
 
 
@@ -80,7 +80,7 @@ def kind_of(name: str) -> str:
 
 
 async def next_name(kind: str, stores: Mapping[str, VersionStore[Any]], chosen: Chosen) -> str:
-    """A name that none has, nor had since the oldest that is still there."""
+    """A name that no version has, nor has had since the oldest one that still exists."""
     taken = [name for store in stores.values() for name in await store.names()] + list(chosen.names)
     return f"{kind}-{1 + max((int(name.rpartition('-')[2]) for name in taken), default=0)}"
 
@@ -90,7 +90,7 @@ class VersionFile:
         self.path = path
 
     def read(self, first: str) -> Chosen:
-        """What is chosen; `first` where nothing was, or where the file can't be read (views are made again from the log)."""
+        """The choice; `first` if none was made, or if the file can't be read (views are made again from the log)."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=Chosen)
         except (OSError, msgspec.MsgspecError):

@@ -1,1 +1,2 @@
-"""The peers that PCloud is measured against, each installed by its registry's own client into `.setup/peers`, never beside PCloud."""
+"""The peers that PCloud is compared with, each installed by its registry's own client into `.setup/peers`, never beside
+PCloud."""

@@ -31,8 +31,8 @@ RATES = {
 
 @dataclass(frozen=True)
 class Length:
-    """`rounds` of `seconds` with the GraphQL servers; `appends` and `event_rounds` with the event stores; `paces`: how long at so many
-    events a second; `sizes`: graphs of so many entities."""
+    """`rounds` of `seconds` with the GraphQL servers; `appends` and `event_rounds` with the event stores; `paces`:
+    seconds by events a second; `sizes`: the numbers of entities in a graph."""
 
     graph: Household
     rounds: int
@@ -62,7 +62,7 @@ QUICK = Length(SMALL, 1, 1, 500, 1, {1: 2.0, 10: 1.0, 100: 1.0}, 1_000, (2_000, 
 
 @dataclass
 class Comparison:
-    """`growth` stands in a table of its own."""
+    """`growth` has a table of its own."""
 
     figures: list[Figure] = field(default_factory=list[Figure])
     growth: list[Figure] = field(default_factory=list[Figure])
@@ -71,7 +71,7 @@ class Comparison:
 
     @property
     def rates(self) -> dict[str, float | None]:
-        """What was measured of `RATES`; None for what could not be."""
+        """The measured rates of `RATES`; None for those that could not be measured."""
         medians = {one.name: one.median if one.values else None for one in self.figures}
         return {key: medians[name] for key, name in RATES.items() if name in medians}
 

@@ -1,6 +1,7 @@
-"""A PostgreSQL server on a throw-away folder and a free loopback port, with its own default durability: every commit is synced.
+"""A PostgreSQL server on a temporary folder and a free loopback port, with its own default durability: every commit is
+synced.
 
-It comes from Debian (`apt-get install postgresql`). Root may not run it, so that starts it as the package's user.
+It comes from Debian (`apt-get install postgresql`). It refuses to run as root, so root starts it as the package's user.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def free_port() -> int:
 
 @contextmanager
 def open_postgres() -> Iterator[Postgres]:
-    """Made, started, and gone afterwards with all that it held."""
+    """A new server, started, and removed afterwards with all its data."""
     user = next(name for name in UNPRIVILEGED if _exists(name)) if os.getuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="pcloud-bench-pg-"))
     if user:

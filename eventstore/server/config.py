@@ -1,8 +1,8 @@
-"""The nats-server's configuration, as text. JSON is a subset of its format, so quoting is never a question.
+"""The nats-server's configuration, as text. JSON is a subset of its format, so values are quoted as JSON.
 
-Two accounts without any import or export between them: CORE holds JetStream, APPS the calls. So whatever an app
-publishes or subscribes, no subject of the log, of JetStream's API or of core's own replies exists for it. INSPECT sees
-CORE and changes nothing. SYS has one user, who reloads.
+Two accounts without any import or export between them: CORE holds JetStream, APPS the calls. So an app can neither
+publish nor subscribe to a subject of the log, of JetStream's API or of core's own replies. INSPECT reads CORE and
+changes nothing. SYS has one user, which reloads the configuration.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SUBSCRIPTIONS = 1000
 
 
 def app_user(app: str, public_nkey: str) -> dict[str, Any]:
-    """One app's user: hears its own calls, in its own queue group, and answers core. Nothing else."""
+    """One app's user: receives its own calls, in its own queue group, and answers core. It has no other rights."""
     return {
         "nkey": public_nkey,
         "permissions": {
@@ -43,7 +43,7 @@ def render_config(folder: Path, host: str, port: int, identity: Identity, app_us
         },
         INSPECT: inspect_account(_password_user(identity.inspector.user, identity.inspector_password)),
         "APPS": {
-            # Of each connection; without a bound, one app could fill the server's memory, and with it the log's.
+            # A limit per connection; without it, one app could fill the server's memory, and with it the log's.
             "limits": {"max_subscriptions": SUBSCRIPTIONS},
             "users": [
                 {
@@ -65,9 +65,10 @@ def render_config(folder: Path, host: str, port: int, identity: Identity, app_us
         "logfile_max_num": 3,
         "jetstream": {
             "store_dir": str(folder / "jetstream"),
-            # The default loses acknowledged writes when the power goes (Jepsen, NATS 2.12.1).
+            # The default loses acknowledged writes when the power fails (Jepsen, NATS 2.12.1).
             "sync_interval": "always",
-            # Left out, it is three quarters of what is free at this start, which shrinks as the log grows.
+            # Without it, the limit is three quarters of the space that is free at this start, which shrinks as the log
+            # grows.
             "max_file_store": shutil.disk_usage(folder).total,
             "max_memory_store": 256 * 2**20,
         },

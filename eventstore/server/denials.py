@@ -1,8 +1,8 @@
-"""What nats-server refused its clients, read from its own log: it tells nobody else.
+"""What nats-server refused its clients, read from its own log, the only place where it reports that.
 
-The lines' form is that of nats-server 2.15. A client's name stands in them as it gave it, quoted, and so do the subjects: the pattern
-takes whole lines with their quoting, so that nobody can write another's denial into a name. When more is logged than is read, the older
-part is left out, and so is what was rotated away.
+The lines' form is that of nats-server 2.15. They contain a client's name as the client gave it, quoted, and so the
+subjects. The pattern matches whole lines with their quoting, so that a client can't fake another one's denial in its
+name. If more is logged than is read, the older part is left out; so is what was rotated away.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from eventstore.server.tail import Tail
 __all__ = ["Denial", "follow_denials", "parse_denial"]
 
 LOOK_SECONDS = 0.2
-# So much of the log is read at each look; a flood of denials beyond it is not worth core's time.
+# The most that is read of the log at each look; it is not worth core's time to read a larger flood of denials.
 LONGEST_LOOK = 512 * 1024
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
@@ -38,8 +38,8 @@ _LINE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """`nkey` or `user`: who the connection had proved to be; '' for one that was not let in. `what`: publish, reply, subscribe, signin,
-    size or number. `count`: how many such ones followed each other closely."""
+    """`nkey` or `user`: the identity that the connection had proved; '' for one that was not let in. `what`: publish,
+    reply, subscribe, signin, size or number. `count`: how many equal denials followed each other closely."""
 
     time: float
     nkey: str
@@ -50,7 +50,7 @@ class Denial:
 
 
 def parse_denial(line: str) -> Denial | None:
-    """The denial that a line of the log tells of, if it does."""
+    """The denial that a line of the log reports, or None."""
     if (found := _LINE.fullmatch(line)) is None:
         return None
     what = (
@@ -70,7 +70,7 @@ def parse_denial(line: str) -> Denial | None:
 
 
 async def follow_denials(path: Path, *, look: float = LOOK_SECONDS) -> AsyncGenerator[list[Denial], None]:
-    """What is refused from now on; never ends by itself. Goes on in the new file when the log is rotated."""
+    """Yield what is refused from now on, without end. Continues in the new file when the log is rotated."""
     reader = Tail(path, most=LONGEST_LOOK, newest=True)
     try:
         await asyncio.to_thread(reader.open)
@@ -84,7 +84,7 @@ async def follow_denials(path: Path, *, look: float = LOOK_SECONDS) -> AsyncGene
 
 
 def gathered(denials: Iterable[Denial]) -> list[Denial]:
-    """Same ones as one, with their count, in the order of the first of each."""
+    """Equal denials merged into one with their count, in the order of the first of each."""
     firsts: dict[Denial, Denial] = {}
     counts: Counter[Denial] = Counter()
     for denial in denials:

@@ -1,7 +1,7 @@
-"""The server as the node sees it: an address, users, and somebody who starts it again when it dies.
+"""The server as the node uses it: an address, users, and a watch that starts it again when it dies.
 
-A restart takes the same port and the same data, so clients reconnect by themselves. Users of apps are changed in its
-configuration file and by a reload: everybody else's connection stays, a removed user's is cut at once.
+A restart uses the same port and the same data, so clients reconnect by themselves. The apps' users are changed in its
+configuration file and by a reload: other connections stay, and a removed user's connection is closed at once.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ __all__ = ["EmbeddedServer", "Failure", "open_server"]
 
 log = logging.getLogger(__name__)
 
-# Seconds after which a start counts as a good one.
+# Seconds after which a start counts as successful.
 STABLE = 60.0
 
 
 class Failure:
-    """Awaiting it gives the reason once the server can't be kept alive; any number may wait."""
+    """Awaiting it returns the reason once the server can't be kept alive; any number of tasks may wait."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -52,7 +52,7 @@ class Failure:
 
 @asynccontextmanager
 async def open_server(settings: ServerSettings) -> AsyncGenerator[EmbeddedServer]:
-    """Start it, keep it alive until the block ends, then end it. Raises `Unavailable` when it can't start."""
+    """Start the server, keep it alive until the block ends, then end it. Raises `Unavailable` if it can't start."""
     binary = find_binary(settings.binary)
     folder = settings.folder.resolve()
     with hold_folder(folder):
@@ -80,7 +80,7 @@ def _with_port(identity: Identity, settings: ServerSettings) -> Identity:
         return msgspec.structs.replace(identity, port=settings.port)
     if identity.port and port_is_free(settings.host, identity.port):
         return identity
-    # Nobody chose the number, so nobody minds another one.
+    # The port was not configured, so another one will do.
     return msgspec.structs.replace(identity, port=free_port(settings.host))
 
 
@@ -116,7 +116,7 @@ class EmbeddedServer:
 
     @property
     def inspector(self) -> Credentials:
-        """Sees all of the log, changes nothing."""
+        """Credentials that read the whole log and change nothing."""
         return self._identity.inspector
 
     @property
@@ -126,12 +126,14 @@ class EmbeddedServer:
 
     @property
     def known_users(self) -> Mapping[str, str]:
-        """The app by its public nkey, of all that were let in since the start: a line of the log may come after its user went."""
+        """The app by its public nkey, for all users since the start: a line of the log may come after its user was
+        removed."""
         return self._known
 
     async def set_app_users(self, users: Mapping[str, str]) -> None:
-        """Let exactly these apps in (public nkey by app); returns once that holds. The same set again does nothing.
-        Raises `Rejected` for a name that is none and `Unavailable` when the server can't be told."""
+        """Let exactly these apps in (public nkey by app); returns once the server has applied that. Setting the same
+        users again does nothing. Raises `Rejected` for an invalid name and `Unavailable` if the server can't reload its
+        users."""
         for app in users:
             check_app(app)
         async with self._reload:
@@ -163,7 +165,7 @@ class EmbeddedServer:
             await self._process.stop(self._settings.stop_timeout)
 
     async def keep_alive(self) -> None:
-        """Start it again whenever it dies; gives up, and tells `failed`, when it keeps dying within a minute."""
+        """Start it again whenever it dies. If it keeps dying within a minute, give up and set `failed`."""
         clock = asyncio.get_running_loop().time
         deaths, alive_since = 0, clock()
         while self._process is not None:
@@ -182,12 +184,12 @@ class EmbeddedServer:
             alive_since = clock()
 
     def watch_ended(self, watch: asyncio.Task[None]) -> None:
-        """Nobody looks after the server any more: that must not go unnoticed."""
+        """Report that the watch itself has ended: without it, the server would not be started again."""
         if not watch.cancelled() and (error := watch.exception()) is not None:
-            self.failed.happen(f"nobody watches nats-server any more: {error!r}")
+            self.failed.happen(f"nats-server is no longer watched: {error!r}")
 
     async def _try_start(self) -> str | None:
-        """None when it runs, else why not."""
+        """Return None if it runs, else the reason."""
         try:
             await self.start()
         except PCloudError as error:
@@ -201,7 +203,8 @@ class EmbeddedServer:
         save_private(self._config, config)
 
     async def _reload_config(self) -> None:
-        """Asked over the system account, which answers whether it worked; SIGHUP only tells the server's log."""
+        """Reload over the system account, which reports whether it worked; SIGHUP writes that only to the server's
+        log."""
         try:
             async with asyncio.timeout(self._settings.ready_timeout):
                 while True:
@@ -213,9 +216,7 @@ class EmbeddedServer:
                         log.info("nats-server did not answer the reload (%s); asking again", error)
                         await asyncio.sleep(0.05)
         except TimeoutError as error:
-            raise Unavailable(
-                f"nats-server can't be told its new users: it is not running; see {self.log_path}"
-            ) from error
+            raise Unavailable(f"nats-server can't reload its users: it is not running; see {self.log_path}") from error
 
     async def _ask_to_reload(self) -> None:
         assert self._process is not None
@@ -227,4 +228,4 @@ class EmbeddedServer:
             raise NoAnswer(error.message) from error
         error = msgspec.json.decode(answer.data or b"{}", type=dict[str, object]).get("error")
         if error:
-            raise Unavailable(f"nats-server did not take its new users: {error}")
+            raise Unavailable(f"nats-server did not accept its new users: {error}")

@@ -1,6 +1,5 @@
-"""Waiting for processes that are not this program's children. One that has ended is gone, whether or not anybody has collected it:
-where the first process does not, as in many containers, it stays in the table as a zombie for ever.
-"""
+"""Waits for processes that are not this program's children. An ended process counts as gone even if it is not reaped:
+where the first process does not reap, as in many containers, it stays in the table as a zombie."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ LOOK_SECONDS = 0.02
 
 
 def wait_ended(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
-    """Those that still run after `seconds`; returns as soon as none does. Blocks."""
+    """Return the processes that still run after `seconds`; returns early once all have ended. Blocks."""
     running, until = [process for process in processes if _runs(process)], time.monotonic() + seconds
     while running and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)

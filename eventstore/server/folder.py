@@ -1,4 +1,4 @@
-"""One node per folder: a lock that the kernel takes back when the node dies, and the end of a server that outlived its
+"""One node per folder: a lock that the kernel releases when the node dies, and the end of a server that outlived its
 node."""
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["end_orphan", "free_port", "hold_folder", "port_is_free"]
 
 @contextmanager
 def hold_folder(folder: Path) -> Generator[None]:
-    """Make the folder (0700) and hold it; raises `Unavailable` when another node does."""
+    """Make the folder (0700) and lock it; raises `Unavailable` if another node holds it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -36,12 +36,12 @@ def hold_folder(folder: Path) -> Generator[None]:
 
 
 async def end_orphan(pid_file: Path, config: Path, patience: float = 10.0) -> None:
-    """End the server that a killed node left behind, if any. Call only while holding the folder: then it belongs to
-    nobody."""
+    """End the server that a killed node left behind, if any. Call only while holding the folder: then no running node
+    owns that server."""
     process = _server_of(pid_file, config)
     if process is None:
         return
-    # Told by the kernel when its node died, it may be gone at any moment.
+    # The kernel signals it when its node dies, so it may end at any moment.
     with suppress(psutil.Error):
         process.terminate()
     alive = await asyncio.to_thread(wait_ended, [process], patience)
@@ -54,7 +54,7 @@ async def end_orphan(pid_file: Path, config: Path, patience: float = 10.0) -> No
 def _server_of(pid_file: Path, config: Path) -> psutil.Process | None:
     try:
         process = psutil.Process(int(pid_file.read_text()))
-        # The number may have gone to another program since: only a server with this very configuration is ours.
+        # Another program may have this number meanwhile: only a server with this very configuration is ours.
         return process if str(config) in process.cmdline() else None
     except (FileNotFoundError, ValueError, psutil.Error):
         return None

@@ -23,31 +23,31 @@ class Identity(msgspec.Struct, frozen=True):
     core_password: str
     dispatcher_password: str
     operator_password: str
-    inspector_password: str = ""  # files from before it was there have none
+    inspector_password: str = ""  # missing in older files
 
     @property
     def core(self) -> Credentials:
-        """Account CORE: JetStream, everything in it."""
+        """Account CORE: JetStream and everything in it."""
         return Credentials("core", self.core_password)
 
     @property
     def dispatcher(self) -> Credentials:
-        """Account APPS: publishes `call.>`, hears `_INBOX.core.>`."""
+        """Account APPS: publishes `call.>`, subscribes to `_INBOX.core.>`."""
         return Credentials("dispatcher", self.dispatcher_password)
 
     @property
     def inspector(self) -> Credentials:
-        """Account INSPECT: sees all of CORE, changes nothing."""
+        """Account INSPECT: reads all of CORE, changes nothing."""
         return Credentials("inspector", self.inspector_password)
 
     @property
     def operator(self) -> Credentials:
-        """Account SYS: tells the server to read its configuration again."""
+        """Account SYS: makes the server read its configuration again."""
         return Credentials("operator", self.operator_password)
 
 
 def load_identity(path: Path) -> Identity:
-    """Read the file, or make it; raises `Corrupt` for one that can't be read."""
+    """Read the file, or create it; raises `Corrupt` if it can't be read."""
     try:
         identity = msgspec.json.decode(path.read_bytes(), type=Identity)
         if identity.inspector_password:
@@ -71,7 +71,7 @@ def load_identity(path: Path) -> Identity:
 
 
 def save_private(path: Path, content: bytes) -> None:
-    """Write so that readers see the old or the new content, never a part, and only this user any of it."""
+    """Write so that readers get the old or the new content, never a part, and only this user can read it."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

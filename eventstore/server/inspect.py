@@ -1,10 +1,11 @@
-"""The account from which a person looks at the log and can't change it: what `pcloud nats` signs in to unless told otherwise.
+"""The account with which a person reads the log and can't change it: `pcloud nats` signs in with it by default.
 
-It is an account of its own, not a user of CORE with fewer rights. Within CORE the server would send its answer wherever the
-asker says, and an answer that is sent to `graph.…` or to `$JS.API.STREAM.PURGE.GRAPH` is a write. Here an answer stays here.
+It is an account of its own, not a user of CORE with fewer rights. Within CORE the server would send its answer to any
+subject that the request names, and an answer sent to `graph.…` or to `$JS.API.STREAM.PURGE.GRAPH` is a write. Here an
+answer stays in this account.
 
-Nothing that makes a consumer is let through: a consumer may be told to deliver to any subject, which again would be a write.
-So `nats stream view` is not to be had from here; `nats subscribe --direct --stream GRAPH` reads the same.
+Nothing that makes a consumer is allowed: a consumer may deliver to any subject, which again would be a write. So `nats
+stream view` does not work with this account; `nats subscribe --direct --stream GRAPH` reads the same.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 __all__ = ["INSPECT", "core_exports", "inspect_account"]
 
 INSPECT = "INSPECT"
-# What may be asked of JetStream: facts and messages.
+# The requests to JetStream that are allowed: facts and messages.
 QUESTIONS = (
     "$JS.API.INFO",
     "$JS.API.STREAM.NAMES",
@@ -25,16 +26,16 @@ QUESTIONS = (
     "$JS.API.CONSUMER.LIST.*",
     "$JS.API.CONSUMER.INFO.*.*",
 )
-# Answered by many messages.
+# Requests with many answers.
 READINGS = ("$JS.API.DIRECT.GET.>",)
-# What may be heard as it happens: all streams, and what JetStream tells of itself.
+# Subjects that may be subscribed: all streams, and JetStream's own reports.
 HEARD = ("graph.>", "work.>", "run.>", "timer.>", "audit.>", "$KV.>", "$O.>", "$JS.EVENT.>")
-# Who am I: the server answers it to anybody who is signed in.
+# "Who am I": the server answers it to every signed-in user.
 WHO = "$SYS.REQ.USER.INFO"
 
 
 def core_exports() -> list[dict[str, Any]]:
-    """What the account CORE lets this one see."""
+    """What the account CORE exports to this one."""
     return [
         *({"service": subject, "accounts": [INSPECT]} for subject in QUESTIONS),
         *({"service": subject, "accounts": [INSPECT], "response_type": "stream"} for subject in READINGS),
@@ -43,7 +44,7 @@ def core_exports() -> list[dict[str, Any]]:
 
 
 def inspect_account(user: dict[str, Any]) -> dict[str, Any]:
-    """The account with its one user, who may publish questions alone."""
+    """The account with its one user, who may publish only these requests."""
     asked = [*QUESTIONS, *READINGS]
     return {
         "users": [{**user, "permissions": {"publish": {"allow": [*asked, WHO]}}}],

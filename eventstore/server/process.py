@@ -17,8 +17,8 @@ from pcloud.errors import Unavailable
 
 __all__ = ["ServerProcess", "start_process"]
 
-# Becomes the server itself, after asking the kernel to end it with its parent: so kill -9 of the node leaves nothing
-# behind. (A preexec_fn could do it too, but runs Python between fork and exec of a program with threads.)
+# Becomes the server itself, after asking the kernel to end it with its parent, so that kill -9 of the node leaves no
+# server behind. (A preexec_fn could do it too, but it runs Python between fork and exec in a program with threads.)
 _LAUNCHER = """
 import ctypes, os, signal, sys
 prctl = getattr(ctypes.CDLL(None), "prctl", None)
@@ -32,25 +32,27 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 @dataclass(frozen=True, slots=True)
 class ServerProcess:
-    """A server that takes connections. `server_id` is new at every start."""
+    """A server that accepts connections. `server_id` is new at every start."""
 
     process: asyncio.subprocess.Process
     server_id: str
 
     async def stop(self, patience: float) -> None:
-        """SIGTERM: it flushes and closes its files; SIGKILL when that takes longer than `patience` seconds."""
+        """Send SIGTERM, on which it flushes and closes its files; SIGKILL if that takes longer than `patience`
+        seconds."""
         await _end(self.process, patience)
 
 
 async def start_process(binary: Path, config: Path, *, host: str, port: int, server_name: str,
                         environment: dict[str, str], timeout: float) -> ServerProcess:  # fmt: skip
-    """Start and wait until it takes connections; raises `Unavailable` with its own last words when it doesn't."""
+    """Start it and wait until it accepts connections; raises `Unavailable` with the server's last output otherwise."""
     first_words = config.with_name("nats.start.log")
     with first_words.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), str(binary), "-c", str(config),
             stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, env=environment,
-            # Ctrl-C in a terminal reaches the whole process group: the node drains first, and ends the server itself.
+            # Ctrl-C in a terminal reaches the whole process group: the node drains first, and then ends the server
+            # itself.
             start_new_session=True,
         )  # fmt: skip
     try:
@@ -59,7 +61,7 @@ async def start_process(binary: Path, config: Path, *, host: str, port: int, ser
     except (TimeoutError, _Died) as error:
         await _end(process, 1.0)
         words = _last_words(first_words) or _last_words(config.with_name("nats.log"))
-        why = "it ended" if isinstance(error, _Died) else f"it took no connection within {timeout:.0f} s"
+        why = "it ended" if isinstance(error, _Died) else f"it accepted no connection within {timeout:.0f} s"
         raise Unavailable(f"nats-server does not start: {why}; its last words: {words or 'none'}") from error
     except BaseException:
         await _end(process, 1.0)
@@ -75,7 +77,8 @@ async def _ready(process: asyncio.subprocess.Process, host: str, port: int, serv
         info = await _greeting(host, port)
         if info is not None and info.get("server_name") == server_name:
             return str(info["server_id"])
-        # Not wait_for: before Python 3.12 it may swallow a cancellation, and whoever stops the node would wait for ever.
+        # Not wait_for: before Python 3.12 it may swallow a cancellation, and stopping the node would then wait for
+        # ever.
         with suppress(TimeoutError):
             async with asyncio.timeout(0.01):
                 await process.wait()

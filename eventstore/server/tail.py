@@ -1,6 +1,6 @@
-"""A log file's lines as they are written, over its rotations (the file gets another name, and a new one comes in its place).
+"""A log file's lines as they are written, across its rotations (the file is renamed, and a new one takes its place).
 
-Every follower of a log reads by this one: of nats-server's, and of each app's output.
+All log followers use it: for nats-server's log and for each app's output.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ __all__ = ["Tail"]
 
 
 class Tail:
-    """`most`: bytes read at one look, and of a line that does not end. What is more waits for the next look, unless `newest`: then
-    only the newest are read, and the older are left out. Blocking; one thread at a time. A file that was rotated away twice between
-    two looks is never seen."""
+    """`most`: bytes read at one look, and the longest unfinished line. The rest waits for the next look, unless
+    `newest`: then only the newest bytes are read, and older ones are left out. Blocking; one thread at a time. A file
+    that was rotated twice between two looks is never read."""
 
     def __init__(self, path: Path, *, most: int, newest: bool = False):
         self._path = path
@@ -25,16 +25,18 @@ class Tail:
         self._rest = b""
 
     def open(self, back: int = 0) -> None:
-        """Begin at the file's end, or at the first line within so many bytes before it. One that comes later is read from its start."""
+        """Begin at the file's end, or at the first line within that many bytes before it. A file that appears later is
+        read from its start."""
         self._open()
         if self._file is not None:
             self._go_to(max(0, self._end() - back))
 
     def lines(self) -> list[str]:
-        """What was written since the last look, whole lines only."""
+        """The lines written since the last look; whole lines only."""
         if self._file is None:
             self._open()
-        # Looked at first: once there is another file nobody writes to this one, so what is read of it now is the last.
+        # Checked before reading: once another file exists, this one is no longer written, so what is read now is the
+        # last of it.
         rotated = self._rotated()
         data = self._read()
         data = self._rest + data
@@ -48,7 +50,7 @@ class Tail:
         return [line.decode(errors="replace") for line in whole]
 
     def reads(self, path: Path) -> bool:
-        """Whether it is this file that is being read, whatever it is called by now."""
+        """Return True if this is the file being read, even after a rename."""
         there = status(path)
         return self._file is not None and there is not None and os.path.samestat(os.fstat(self._file.fileno()), there)
 
@@ -69,12 +71,12 @@ class Tail:
 
     def _rotated(self) -> bool:
         there = status(self._path)
-        if self._file is None or there is None:  # between two files the old one may still be written
+        if self._file is None or there is None:  # between two files, the old one may still be written
             return False
         return not os.path.samestat(os.fstat(self._file.fileno()), there)
 
     def _go_to(self, place: int) -> None:
-        """Or to the first line after it."""
+        """Go to this offset, or to the first line after it."""
         assert self._file is not None
         self._file.seek(max(0, place - 1))
         if place:

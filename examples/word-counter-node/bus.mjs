@@ -1,4 +1,4 @@
-// The bus: as much of the NATS protocol as answering calls takes (https://docs.nats.io/reference/reference-protocols/nats-protocol).
+// The bus: the part of the NATS protocol that answering calls needs (https://docs.nats.io/reference/reference-protocols/nats-protocol).
 // It connects once. When the connection is lost, the process ends, and PCloud starts it again.
 
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto'
@@ -52,7 +52,7 @@ export function readKey(file) {
   return { name: toBase32(Buffer.concat([body, checksum(body)])), sign: (text) => sign(null, Buffer.from(text), key) }
 }
 
-// `name: value` lines behind a first line NATS/1.0.
+// `name: value` lines after a first line NATS/1.0.
 function readHeaders(text) {
   const pairs = text.split('\r\n').slice(1).filter((line) => line.includes(':'))
   return Object.fromEntries(pairs.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]))
@@ -118,9 +118,9 @@ export class Bus {
     }
   }
 
-  // The server's nonce, signed with our key, is the whole login.
+  // The login is the server's nonce, signed with our key.
   introduce(info) {
-    if (this.known) return // the server tells news of itself now and then
+    if (this.known) return // the server sends its INFO again now and then
     this.known = true
     const login = {
       nkey: this.key.name, sig: this.key.sign(info.nonce).toString('base64url'), name: this.name, lang: 'node', version: '1',

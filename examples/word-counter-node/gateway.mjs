@@ -1,4 +1,4 @@
-// The gateway: HTTP over the app's own address, a unix socket or a port of 127.0.0.1. PCloud knows the app by it.
+// The gateway: HTTP over the app's own address, a unix socket or a port of 127.0.0.1. PCloud identifies the app by it.
 
 import { request } from 'node:http'
 
@@ -28,7 +28,7 @@ function post(path, headers, body) {
   })
 }
 
-// An error with one of PCloud's codes; any other exception is told as INTERNAL.
+// An error with one of PCloud's codes; any other exception becomes INTERNAL.
 export class Told extends Error {
   constructor(code, message) {
     super(message)
@@ -36,8 +36,8 @@ export class Told extends Error {
   }
 }
 
-// What one call asks of the graph: with the call's run and revision, and each write with its number, so that a call which is
-// made again after a crash writes once.
+// One call's access to the graph: it sends the call's run and revision, and a number with each write, so that a call that is
+// repeated after a crash writes only once.
 export class Graph {
   constructor(call) {
     this.run = call['Pcloud-Run'] ?? ''

@@ -4,7 +4,7 @@ import { Bus, readKey } from './bus.mjs'
 import { Graph, Told } from './gateway.mjs'
 
 const { PCLOUD_APP, NATS_URL, NATS_NKEY_SEED_FILE } = process.env
-const HEARTBEAT = 5000 // milliseconds between signs of life of a running call
+const HEARTBEAT = 5000 // milliseconds between heartbeats of a running call
 const GRACE = 10000 // milliseconds that running calls have after SIGTERM
 
 const NOTE = 'query($id: ID!) { getNote(id: $id) { text } }'
@@ -41,7 +41,7 @@ async function answer({ subject, reply, headers, body }) {
   }
 }
 
-// Take no new calls, finish those that run, end.
+// Accept no new calls, finish the running ones, end.
 async function stop() {
   Object.keys(actions).forEach((_, number) => bus.unsubscribe(number + 1))
   await Promise.race([Promise.all(running), new Promise((resolve) => setTimeout(resolve, GRACE))])

@@ -1,6 +1,7 @@
-"""The directory: who and what this cloud consists of, folded from `graph.core.>` into typed records in memory.
+"""The directory: the persons, apps, devices and grants of this cloud, folded from `graph.core.>` into typed records in
+memory.
 
-Whatever decides anything (views, grants, calls, sign-in, reach, triggers) reads the directory and nothing else, so permission and
+All decisions (views, grants, calls, sign-in, reach, triggers) read the directory and nothing else, so permission and
 sign-in need no graph store. It is a pure fold: the same on every node. It never writes the log.
 
 records      the typed, immutable records        app, grant, session    those three, with what belongs to them

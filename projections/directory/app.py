@@ -18,7 +18,7 @@ __all__ = ["App", "AppState", "Previous", "read_app"]
 
 
 class AppState(StrEnum):
-    """The node goes on with INSTALLING, UPGRADING and REMOVING at its next start; PAUSED and FAILED wait for the owner."""
+    """The node continues INSTALLING, UPGRADING and REMOVING at its next start; PAUSED and FAILED wait for the owner."""
 
     INSTALLING = "INSTALLING"
     UPGRADING = "UPGRADING"
@@ -29,9 +29,10 @@ class AppState(StrEnum):
 
 
 class Previous(msgspec.Struct, frozen=True):
-    """The version before an upgrade, as a rollback needs it. `at`: when it was left. `grants`: the states by id at that
-    time. `earlier`: the version before that one, as JSON, for an upgrade that is taken back by itself; `returning`: that
-    is how it came to be the one before again. The snapshot of the data folder is known by `archive`."""
+    """The version before an upgrade, as a rollback needs it. `at`: when it was replaced. `grants`: the states by id at
+    that time. `earlier`: the version before that one, as JSON, for an upgrade that is reverted automatically;
+    `returning`: True if such a revert made this the previous version. `archive` identifies the snapshot of the data
+    folder."""
 
     version: str
     archive: str
@@ -49,18 +50,18 @@ class Previous(msgspec.Struct, frozen=True):
         return msgspec.json.encode(self).decode()
 
     def before(self) -> Previous | None:
-        """The version that `earlier` holds."""
+        """The version stored in `earlier`."""
         return _previous(self.earlier) if self.earlier else None
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """An app that is installed, or on its way in or out. `archive`: its sha256. `step`: what was begun last. `error`: why
-    it is FAILED or PAUSED, or an upgrade was taken back. `signer`: JSON. `installed_at`: when it was first tried; all
-    tries up to its removal have the same. `forget`: its data goes with it. `limits`: those that the owner has changed. `paused`: why it
-    was PAUSED when an upgrade began that is not through yet. `schema`: the text of schema.graphql; `catalog`, `hidden`: what it declares,
-    and what versions that were taken back declared beyond that, as JSON. `bundled`: it came with PCloud; None where an older version of
-    PCloud has not written that down."""
+    """An app that is installed, or is being installed or removed. `archive`: its sha256. `step`: the last step that was
+    begun. `error`: why it is FAILED or PAUSED, or an upgrade was reverted. `signer`: JSON. `installed_at`: the first
+    attempt to install it; all attempts up to its removal share it. `forget`: its data is deleted with it. `limits`:
+    those that the owner has changed. `paused`: why it was PAUSED when an unfinished upgrade began. `schema`: the text
+    of schema.graphql; `catalog`, `hidden`: what it declares, and what reverted versions declared beyond that, as JSON.
+    `bundled`: True if it came with PCloud; None if an older PCloud did not record it."""
 
     name: str
     version: str
@@ -83,7 +84,7 @@ class App:
 
     @property
     def resources(self) -> Resources:
-        """How much of the machine it may use."""
+        """The limits of what it may use of the machine."""
         return msgspec.structs.replace(self.manifest.resources, **self.limits)
 
     @property
@@ -95,11 +96,11 @@ class App:
         return self.manifest.run is not None and self.manifest.run.web
 
     def declares(self) -> Catalog:
-        """What the installed version declares."""
+        """The catalog that the installed version declares."""
         return Catalog.from_json(self.catalog or "{}")
 
     def hides(self) -> Catalog:
-        """What versions that were taken back declared beyond it; entities of that time are still stored."""
+        """The part of the catalog that only reverted versions declared; entities of that time are still stored."""
         return Catalog.from_json(self.hidden or "{}")
 
 
@@ -109,7 +110,7 @@ def _previous(text: str) -> Previous:
 
 
 def read_app(name: str, fields: Mapping[str, Any]) -> App:
-    """The app that the fields of its node hold; raises `Corrupt`."""
+    """The app in its node's fields; raises `Corrupt`."""
     try:
         return App(
             name=name,
@@ -136,6 +137,6 @@ def read_app(name: str, fields: Mapping[str, Any]) -> App:
 
 
 def _limits(text: str) -> dict[str, int]:
-    """Without those that this version of the program does not know."""
+    """The limits, without those that this program version does not know."""
     stored = msgspec.json.decode(text, type=dict[str, int]) if text else {}
     return {name: value for name, value in stored.items() if name in Resources.__struct_fields__}

@@ -1,6 +1,7 @@
-"""The projection: folds core's own events, keeps the records, and says what has changed.
+"""The projection: folds core's own events, keeps the records, and reports changes.
 
-The entities are in the in-memory graph model (`graph`), which answers queries for core's own types; the records are read from it.
+The entities are in the in-memory graph model (`graph`), which answers queries for core's own types; the records are
+read from it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ __all__ = ["Changed", "Directory", "DirectoryLog", "open_directory"]
 log = logging.getLogger("pcloud.view")
 APP = "core"
 SUBJECTS = ("graph.core.>",)
-SAVE_AFTER = 500  # events of core's between two snapshots: as many are folded in some ten milliseconds
+SAVE_AFTER = 500  # core's events between two snapshots; folding this many takes some ten milliseconds
 
 
 class DirectoryLog(Protocol):
@@ -46,7 +47,7 @@ class DirectoryLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What one batch changed. `catalog`: whether types or fields came or went."""
+    """The changes of one batch. `catalog`: True if types or fields were added or removed."""
 
     refs: frozenset[Ref]
     catalog: bool
@@ -58,8 +59,8 @@ class Changed:
 class Directory:
     """A target of the projection loop that folds the whole log; events of apps' types only move its checkpoint.
 
-    Reads are answered from memory, at once. `declared`: the sequence at which the types and fields changed last; a graph view that stands
-    before it does not have them yet.
+    Reads are answered from memory, immediately. `declared`: the sequence of the last change of types and fields; a
+    graph view before that sequence does not have them yet.
     """
 
     name = "directory"
@@ -79,13 +80,13 @@ class Directory:
 
     @property
     def catalog(self) -> Catalog:
-        """All types as of the checkpoint, the apps' included."""
+        """All types as of the checkpoint, including the apps'."""
         return self.graph.catalog
 
     # --- folding -----------------------------------------------------------------------------------------------------------------
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        """Fold whole transactions; listeners hear of them before this returns. Raises `Corrupt` for another epoch."""
+        """Fold whole transactions; listeners are called before this returns. Raises `Corrupt` for another epoch."""
         before, catalog = self.checkpoint, self.catalog
         new = [event for event in events if event.sequence > before.sequence]
         if not new:
@@ -106,7 +107,7 @@ class Directory:
             listener(changed)
 
     def on_changed(self, callback: Callable[[Changed], None]) -> Callable[[], None]:
-        """Have `callback` called after each change; it must not block and not raise. Returns what takes it off again."""
+        """Call `callback` after each change; it must not block and not raise. Returns a function that removes it."""
         self._listeners.append(callback)
 
         def unsubscribe() -> None:
@@ -116,14 +117,14 @@ class Directory:
         return unsubscribe
 
     async def catch_up(self, source: DirectoryLog) -> None:
-        """Fold what the log has of core's, up to its end now, without reading the rest of it."""
+        """Fold core's events up to the log's current end, without reading the others."""
         last = await source.last_sequence()
         events = [event async for event in source.read(self.checkpoint.sequence + 1, last, subjects=SUBJECTS)]
         await self.apply(source.epoch, events)
         if last > self.checkpoint.sequence:
             self.graph.stand_at(Checkpoint(source.epoch, last, 0))
 
-    # --- what it knows -----------------------------------------------------------------------------------------------------------
+    # --- look-ups -----------------------------------------------------------------------------------------------------
 
     def app(self, name: str) -> App:
         """Raises `NotFound`."""
@@ -132,7 +133,8 @@ class Directory:
         return app
 
     def action(self, app: str, action: str) -> Action:
-        """What the app's manifest says of it; raises `NotFound` for an app or an action that is not here."""
+        """The action as the app's manifest declares it; raises `NotFound` for an app or an action that does not
+        exist."""
         manifest = self.app(app).manifest
         if self.app(app).state is AppState.REMOVING:
             raise NotFound(f"the app {app!r} is being removed")
@@ -143,7 +145,7 @@ class Directory:
         raise NotFound(f"{app} has no action {action!r}; it has {known}")
 
     def holder(self, role: str) -> str:
-        """The app that holds `role`: the first by name where several offer it. Raises `NotFound`."""
+        """The app that holds `role`: the first by name if several offer it. Raises `NotFound`."""
         for name, app in sorted(self.records.apps.items()):
             if role in app.manifest.provides and app.state is not AppState.REMOVING:
                 return name
@@ -155,14 +157,15 @@ class Directory:
         return tuple(sorted(found, key=lambda grant: (grant.verb, grant.target)))
 
     def approved(self, app: str) -> tuple[Grant, ...]:
-        """What the owner allows the app now."""
+        """The grants of the app that the owner has approved."""
         return tuple(grant for grant in self.grants(app) if grant.approved)
 
     def may_call(self, app: str, target: str) -> bool:
-        """Whether `app` was granted this very target, written as in its manifest: `app/action` or `role:ROLE/action`.
+        """Return True if `app` was granted this very target, written as in its manifest: `app/action` or
+        `role:ROLE/action`.
 
-        An app's own actions need no grant. Who holds a role does not count: ask for the form that the caller used. The grants of an app
-        that is removed count for nothing until it is back.
+        An app's own actions need no grant. The holder of a role does not matter: ask with the form that the caller
+        used. The grants of a removed app are not valid until it is installed again.
         """
         if target.partition("/")[0] == app:
             return True
@@ -171,25 +174,26 @@ class Directory:
         )
 
     def is_here(self, app: str) -> bool:
-        """Whether it is installed, and not on its way out."""
+        """Return True if the app is installed and not being removed."""
         found = self.records.apps.get(app)
         return found is not None and found.state is not AppState.REMOVING
 
     def is_internal(self, app: str, action: str) -> bool:
-        """Whether core alone may call the action."""
+        """Return True if only core may call the action."""
         found = self.records.apps.get(app)
         return found is not None and any(one.internal and one.name == action for one in found.manifest.actions)
 
     def sequence_of(self, type: str, id: str) -> int:
-        """The sequence of the last event of one of core's entities; 0 for one that never was."""
+        """The sequence of the last event of one of core's entities; 0 if it never existed."""
         return self.graph.sequence_of(Ref(APP, type, id))
 
     def owner(self) -> Owner | None:
-        """The first person; None before the cloud's first start is through."""
+        """The first person; None until the cloud's first start is complete."""
         return self.records.owners.get("owner")
 
     def session(self, id: str, now: float) -> Session | None:
-        """None for one that is not there, or that has ended by `now`: by itself, with its time, or with the person's credential."""
+        """The session; None if it does not exist or has ended by `now`: on request, by expiry, or with the person's
+        credential."""
         session = self.records.sessions.get(id)
         if session is None or session.ended or session.expires <= now:
             return None
@@ -207,21 +211,21 @@ class Directory:
         return self.records.capabilities.get(id)
 
     def past(self, app: str, trigger: str) -> TriggerPast | None:
-        """Of `app/trigger`; None for one that never was attached."""
+        """The past of `app/trigger`; None if it was never attached."""
         found = (past for past in self.records.pasts.values() if past.app == app and past.name == trigger)
         return next(found, None)
 
     # --- its file ----------------------------------------------------------------------------------------------------------------
 
     async def save(self, *, always: bool = False) -> None:
-        """Write the snapshot, if enough has changed since the last one."""
+        """Write the snapshot if enough has changed since the last one."""
         if self._snapshot is None or not self._unsaved or (self._unsaved < SAVE_AFTER and not always):
             return
         self._unsaved = 0
         await asyncio.to_thread(write_snapshot, self._snapshot, self.version, self.graph.freeze(), self.declared)
 
     async def load(self, source: DirectoryLog) -> None:
-        """Begin where the snapshot ends, if it is whole and of this log."""
+        """Begin with the snapshot if it is whole and belongs to this log."""
         if self._snapshot is None:
             return
         try:
@@ -238,20 +242,20 @@ class Directory:
             self.records = Records().after(self.graph.refs(), self.graph.stored)
 
     async def keep_saved(self, seconds: float = 60.0) -> None:
-        """Until cancelled: write snapshots; a node that dies in between folds what came after the last one."""
+        """Write snapshots until cancelled; after a crash, the node folds what came after the last one."""
         while True:
             await asyncio.sleep(seconds)
             await self.save()
 
 
 def _declares(event: StoredEvent) -> bool:
-    """Whether it may change types or fields."""
+    """Return True if the event may change types or fields."""
     gone = event.kind in (Kind.DELETED, Kind.FORGOTTEN)
     return event.ref.app == APP and event.ref.type == "App" and (gone or "catalog" in event.change.fields)
 
 
 async def open_directory(source: Any, builtin: Catalog, snapshot: Path | None = None) -> Directory:
-    """From the snapshot and what came on the log since."""
+    """Open from the snapshot and the events since."""
     directory = Directory(builtin, snapshot)
     await directory.load(source)
     await directory.catch_up(source)

@@ -1,4 +1,4 @@
-"""One permission that an app asks for, and what the owner said: the node `core/Grant`."""
+"""One permission that an app asks for, and the owner's decision: the node `core/Grant`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ __all__ = ["Grant", "read_grant"]
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """`fields`: those of other apps on that type that it covers too. `as_`: the type's name in the app's view. `id`: hash of app, verb and
-    target."""
+    """`fields`: other apps' fields on that type that it includes. `as_`: the type's name in the app's view. `id`: hash
+    of app, verb and target."""
 
     app: str
     verb: Verb
@@ -32,7 +32,7 @@ class Grant:
 
 
 def read_grant(id: str, fields: Mapping[str, Any]) -> Grant:
-    """The grant that the fields of its node hold; the manifest's `as` is stored as `alias`."""
+    """The grant in its node's fields; the manifest's `as` is stored as `alias`."""
     return Grant(
         app=fields["app"],
         verb=fields["verb"],

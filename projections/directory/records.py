@@ -1,4 +1,5 @@
-"""The directory's records, all immutable: a change makes another `Records`, so that a decision reads one consistent state."""
+"""The directory's records, all immutable: a change makes a new `Records`, so that a decision reads one consistent
+state."""
 
 from __future__ import annotations
 
@@ -20,26 +21,26 @@ __all__ = ["Capability", "Device", "Owner", "Records", "Scope", "TriggerPast"]
 log = logging.getLogger("pcloud.view")
 
 Scope = Literal["view", "upload", "manage"]
-"""What a device may be paired for: to look, to use the storage, to do whatever its person may."""
+"""The scopes that a device may be paired for: look, use the storage, or do all that its person may do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The person whose cloud this is. `token_hash`: SHA-256 of the credential, as hex."""
+    """The owner of this cloud. `token_hash`: SHA-256 of the credential, as hex."""
 
     id: str
     token_hash: str
 
     @property
     def credential(self) -> str:
-        """Names the credential: another one has another name, and the name helps nobody to find it."""
+        """A name for the credential that changes with it; the credential can't be derived from it."""
         return self.token_hash[:16]
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """`token_hash`: SHA-256 of its token, '' once it is revoked. `rights`: `metrics` for one that reads these alone. `scopes`: what it was
-    paired for; devices of before there were scopes may do everything."""
+    """`token_hash`: SHA-256 of its token, '' once it is revoked. `rights`: `metrics` for a device that reads only
+    these. `scopes`: those that it was paired for; devices older than scopes may do everything."""
 
     id: str
     name: str
@@ -50,13 +51,13 @@ class Device:
 
     @property
     def asks(self) -> bool:
-        """Whether it may ask for anything but the metrics."""
+        """Return True if it may ask for anything besides the metrics."""
         return self.state == "active" and not self.rights
 
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """The right to call `action` (`app/action`), made by `giver` for `receiver`; `id` is the SHA-256 of its token."""
+    """The right to call `action` (`app/action`), given by `giver` to `receiver`; `id` is the SHA-256 of its token."""
 
     id: str
     giver: str
@@ -65,10 +66,10 @@ class Capability:
 
 
 class TriggerPast(msgspec.Struct, frozen=True):
-    """How far a trigger's past is. `installed`: the log's sequence at the installation, later events are live. `since` to `until`: what the
-    newest replay takes, `only` for one entity; `matched`: so many events matched when it was asked for (of the first history: all of its
-    type; -1: not counted yet). RESETTING: recorded, and the consumer not yet put to `since`. PAUSED: the owner halted it. REMOVED: the app
-    is gone, its data is not."""
+    """The progress of a trigger through its past. `installed`: the log's sequence at the installation; later events are
+    live. `since` to `until`: the range of the newest replay, `only` for one entity; `matched`: the number of matching
+    events when it was requested (for the first history: all of its type; -1: not counted yet). RESETTING: recorded, but
+    the consumer is not at `since` yet. PAUSED: the owner halted it. REMOVED: the app is removed, its data is kept."""
 
     app: str
     name: str
@@ -87,7 +88,7 @@ class TriggerPast(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """By id; an app's is its name."""
+    """Records by id; an app's id is its name."""
 
     apps: Mapping[str, App] = field(default_factory=dict[str, App])
     grants: Mapping[str, Grant] = field(default_factory=dict[str, Grant])
@@ -98,7 +99,8 @@ class Records:
     sessions: Mapping[str, Session] = field(default_factory=dict[str, Session])
 
     def after(self, changed: Iterable[Ref], stored: Callable[[Ref], Mapping[str, Any] | None]) -> Records:
-        """With these read again. `stored`: the fields of an entity now, None for one that does not exist."""
+        """The records after reading these entities again. `stored`: an entity's fields now, None if it does not
+        exist."""
         tables = {one.name: getattr(self, one.name) for one in fields(self)}
         copied: set[str] = set()
         for ref in changed:

@@ -14,9 +14,9 @@ __all__ = ["Session", "read_session"]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One sign-in of one browser, at core's origin and at those of the apps. `person`: who signed in. `credential`: that person's at the
-    time (`Owner.credential`). `browser`, `device`: in words, from what the browser said of itself. `created`, `seen`, `expires`, `ended`:
-    unix seconds; `seen` is coarse, `ended` 0 unless it was ended by itself."""
+    """One sign-in of one browser, at core's origin and those of the apps. `person`: who signed in. `credential`: that
+    person's at the time (`Owner.credential`). `browser`, `device`: in words, from what the browser said about itself.
+    `created`, `seen`, `expires`, `ended`: unix seconds; `seen` is coarse, `ended` 0 unless it was ended explicitly."""
 
     id: str
     person: str
@@ -30,7 +30,7 @@ class Session:
 
 
 def read_session(id: str, fields: Mapping[str, Any]) -> Session:
-    """The session that the fields of its node hold; raises `Corrupt`."""
+    """The session in its node's fields; raises `Corrupt`."""
     try:
         created = _seconds(fields["createdAt"])
         return Session(

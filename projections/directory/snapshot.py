@@ -1,6 +1,6 @@
-"""The directory's state in a file, from which it begins at a start instead of all of core's events.
+"""The directory's state in a file, from which a node starts instead of reading all of core's events.
 
-A file that is damaged, of another version or of another log is passed over, and the log is folded instead.
+A file that is damaged, of another version or of another log is ignored; then the log is folded instead.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def write_snapshot(path: Path, version: int, frozen: Frozen, declared: int) -> N
 
 
 def read_snapshot(path: Path, version: int) -> Snapshot | None:
-    """None where no snapshot of this version is; raises `Corrupt` for a damaged one."""
+    """None without a snapshot of this version; raises `Corrupt` for a damaged one."""
     try:
         digest, _, body = path.read_bytes().partition(b"\n")
     except FileNotFoundError:

@@ -1,1 +1,1 @@
-"""The graph view: what it is made of (`catalog`), what it promises (`port`), how events become rows (`fold`), and its stores."""
+"""The graph view: its types (`catalog`), its port (`port`), how events become rows (`fold`), and its stores."""

@@ -1,6 +1,5 @@
-"""Folding into a graph view on a server that may be away, and waiting for it: the log goes on meanwhile, and callers hear at once that the
-apps' types can't be asked now. A view in a file is never away.
-"""
+"""Folds into a graph view on a server that may be away, and waits for it. The log goes on meanwhile, and callers get an
+error at once if the apps' types can't be queried now. A view in a file is never away."""
 
 from __future__ import annotations
 
@@ -20,12 +19,12 @@ from projections.position import Behind
 __all__ = ["PatientLoop", "PatientTarget"]
 
 log = logging.getLogger("pcloud.view")
-PAUSE = 1.0  # seconds between two looks at a view that is away
+PAUSE = 1.0  # seconds between two checks of a view that is away
 
 
 class PatientTarget:
-    """The target of a loop over a view that may be away: folds when it is there, however long that takes. Meanwhile another view may be
-    put in its place."""
+    """The target of a loop over a view that may be away: it folds once the view is there, however long that takes.
+    Another view may replace it meanwhile."""
 
     def __init__(self, graph: GraphSwitch) -> None:
         self._graph, self.name = graph, graph.name
@@ -39,7 +38,7 @@ class PatientTarget:
         return self._graph.checkpoint
 
     async def until_there(self) -> None:
-        """Where the view stands is known only then."""
+        """Wait: the view's position is known only then."""
         while (reached := getattr(self._graph.view, "until_reached", None)) is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE):
@@ -59,8 +58,8 @@ class PatientTarget:
                 log.warning("folding goes on when the graph is there: %s", error.message)
 
     async def keep_whole(self, loop: ProjectionLoop[Any]) -> None:
-        """Until cancelled: a view that came back damaged is built anew, and one that came back older is folded again, by `loop`, from
-        where it stands; no new event is waited for."""
+        """Until cancelled: rebuild a view that came back damaged, and make `loop` fold one that came back older from
+        its position, without waiting for a new event."""
         while True:
             await asyncio.sleep(PAUSE)
             view = self._graph.view
@@ -68,19 +67,20 @@ class PatientTarget:
                 try:
                     await self._graph.heal(view, damage)
                 except PCloudError as error:
-                    log.error("the graph could not be built anew, and is tried again: %s", error.message)
+                    log.error("the graph could not be rebuilt, and is tried again: %s", error.message)
             loop.look_again()
 
 
 class PatientLoop:
-    """A graph's loop for those who wait for it. `floor`: the log's end at the start; a view that is before it is still being built."""
+    """A graph's loop for those who wait for it. `floor`: the log's end at the start; a view before it is still being
+    built."""
 
     def __init__(self, loop: ProjectionLoop[Any], graph: GraphSwitch, floor: int) -> None:
         self._loop, self._graph, self._floor = loop, graph, floor
 
     @property
     def problem(self) -> str:
-        """Why the apps' types can't be asked now; '' when they can."""
+        """Why the apps' types can't be queried now; '' if they can."""
         at = self._graph.checkpoint.sequence
         behind = f"the graph of the apps is being built, at {at:,} of {self._floor:,} events: try again soon"
         return getattr(self._graph.view, "problem", "") or (behind if at < self._floor else "")
@@ -90,18 +90,18 @@ class PatientLoop:
         return self._loop.checkpoint
 
     async def check(self) -> None:
-        """Raises `Unavailable` when the apps' types can't be asked now; asks the server itself."""
+        """Raises `Unavailable` if the apps' types can't be queried now; asks the server itself."""
         if self.problem:
             raise Unavailable(self.problem)
         if (check := getattr(self._graph.view, "check", None)) is not None:
             await check()
 
     def on_applied(self, callback: Callable[[Sequence[StoredEvent]], None]) -> Callable[[], None]:
-        """As the loop's."""
+        """Like the loop's."""
         return self._loop.on_applied(callback)
 
     async def wait_for(self, sequence: int, timeout: float | None = 10.0) -> None:
-        """As the loop's; raises `Unavailable` at once when the view goes away."""
+        """Like the loop's; raises `Unavailable` at once if the view goes away."""
         if self.problem:
             raise Unavailable(self.problem)
         lost: Callable[[], Any] | None = getattr(self._graph.view, "until_lost", None)

@@ -20,9 +20,10 @@ ScalarKind = Literal["ID", "String", "Int", "Int64", "Float", "Boolean", "DateTi
 class FieldDef(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One field of a type.
 
-    A scalar field has `kind`; a relation has `target` (`app/Type`) and `kind` is None. Of the two ends of a relation exactly one is
-    `written`: the to-one end, or for many-to-many the type that declares it first; events carry links only under that field, stores
-    fold them into both. `inverse` is the stored name of the other end on the target ('' where there is none).
+    A scalar field has `kind`; a relation has `target` (`app/Type`), and its `kind` is None. Exactly one of the two ends
+    of a relation is `written`: the to-one end, or for many-to-many the type that declares it first; events carry links
+    only under that field, and stores fold them into both. `inverse` is the stored name of the other end on the target,
+    or ''.
     """
 
     name: str
@@ -30,14 +31,14 @@ class FieldDef(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     many: bool = False  # a list of scalars, or a relation to many
     required: bool = False
     search: tuple[str, ...] = ()  # the `by:` of @search, e.g. ("term", "facet")
-    values: tuple[str, ...] = ()  # of an enum
+    values: tuple[str, ...] = ()  # for an enum
     enum: str = ""  # the enum's name
     default: Any = None
     is_id: bool = False  # @id: the entity's id is derived from this field's value
     target: str = ""
     inverse: str = ""
     written: bool = False
-    cascade: bool = False  # @hasInverse(onDelete: CASCADE) stands here: deleting this entity deletes those it points to
+    cascade: bool = False  # with @hasInverse(onDelete: CASCADE): deleting this entity deletes those it points to
     description: str = ""
 
     @property
@@ -58,7 +59,8 @@ class TypeDef(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
 
 class Catalog(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What one app declares (`types`: its own, `extensions`: fields it adds to others'), or, merged, all that exists (`types`)."""
+    """What one app declares (`types`: its own, `extensions`: fields it adds to others'), or, merged, all existing
+    `types`."""
 
     types: dict[str, TypeDef] = {}
     extensions: dict[str, TypeDef] = {}
@@ -75,7 +77,7 @@ NO_TYPES = Catalog()
 
 
 def merge(catalogs: Iterable[Catalog]) -> Catalog:
-    """All types with all extensions applied, whatever the order; an extension of a type that is not there is left out.
+    """All types with all extensions applied, in any order; an extension of a missing type is left out.
 
     A relation whose target does not exist is kept: its links fold to nothing.
     """

@@ -1,9 +1,10 @@
 """The fold: whole transactions become the net change of each row and each link. Pure: no I/O, the same for every store.
 
-Each transaction is folded in two passes, first its nodes, then its links; a link to a node that does not exist at that moment folds
-to nothing (on a to-one relation it still takes away what was there). Folding in order needs to know which entities exist, so the
-store tells for those that `touched` names; with that, the changes of a batch coalesce exactly, and a store writes them in the
-order of the fields of `Changes`: nothing depends on how the log was cut into batches.
+Each transaction is folded in two passes, first its nodes, then its links. A link to a node that does not exist at that
+moment folds to nothing (on a to-one relation it still removes the earlier link). Folding in order requires knowing
+which entities exist, so the store reports that for those that `touched` names. With that, the changes of a batch
+coalesce exactly, and a store writes them in the order of the fields of `Changes`: the result does not depend on how the
+log was cut into batches.
 """
 
 from __future__ import annotations
@@ -23,9 +24,10 @@ __all__ = [
     "FORGOTTEN_RESULT", "Changes", "Entity", "RowChange", "Transaction", "fold", "forgotten_transactions", "touched", "transactions",
 ]  # fmt: skip
 
-_CREATED, _DELETED, _FORGOTTEN = Kind.CREATED, Kind.DELETED, Kind.FORGOTTEN  # a look-up takes its time
+_CREATED, _DELETED, _FORGOTTEN = Kind.CREATED, Kind.DELETED, Kind.FORGOTTEN  # a look-up takes time
 FORGOTTEN_RESULT: Mapping[str, Any] = {"": ["forgotten"]}
-"""The answer of a transaction of which an entity has been forgotten: it named that, so it is not given again."""
+"""The answer of a transaction with a forgotten entity: the real answer named that entity, so it is not returned
+again."""
 
 
 class Entity(NamedTuple):
@@ -37,11 +39,11 @@ class Entity(NamedTuple):
 
 @dataclass(slots=True)
 class RowChange:
-    """What a batch does to one entity. `version`: the new one, 0 when it stays (a link made at the other end changes no version).
-    `values`: scalars and to-one links by field, None takes away.
+    """A batch's change of one entity. `version`: the new one, 0 if it stays (a link made at the other end changes no
+    version). `values`: scalars and to-one links by field; None removes one.
 
-    `existed`/`exists`: before and after the batch. `fresh`: what exists is a new row, whatever was there before is removed first.
-    `unlinked`: to-one links (field, target) to take away if they are what is stored.
+    `existed`/`exists`: before and after the batch. `fresh`: the entity is a new row, and any earlier one is removed
+    first. `unlinked`: to-one links (field, target) to remove if they are stored.
     """
 
     version: int
@@ -57,7 +59,8 @@ class RowChange:
 
 
 class Transaction(NamedTuple):
-    """What is remembered of a transaction, to answer it again: `sequence` and `time` (seconds since 1970) of its last event."""
+    """What is stored of a transaction to answer it again: `sequence` and `time` (seconds since 1970) of its last
+    event."""
 
     tx: str
     request: str
@@ -68,10 +71,12 @@ class Transaction(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """The net effect of a batch. To be written in this order: removed rows (with all that points to them), `released`, rows, edges.
+    """The net effect of a batch. Write it in this order: removed rows (with all links to them), `released`, rows,
+    edges.
 
-    `released`: (type, field, target) of one-to-one links whose target is to be let go by whoever points to it. `emptied`: (type,
-    field, source) of to-many links to take away altogether. `edges`: by written relation, (source, target) → whether it is to be.
+    `released`: (type, field, target) of one-to-one links: remove any stored link to the target. `emptied`: (type,
+    field, source) of to-many links to remove completely. `edges`: by written relation, (source, target) → whether it
+    shall exist.
     """
 
     rows: dict[Entity, RowChange] = field(default_factory=dict[Entity, RowChange])
@@ -89,7 +94,7 @@ def transactions(events: Iterable[StoredEvent]) -> Iterable[list[StoredEvent]]:
 
 
 def touched(events: Iterable[StoredEvent], catalog: Catalog) -> dict[str, set[str]]:
-    """By type, the ids whose existence `fold` must be told."""
+    """By type, the ids whose existence `fold` needs to know."""
     ids: dict[str, set[str]] = defaultdict(set)
     for event in events:
         app, type, id = event.ref
@@ -109,7 +114,7 @@ def touched(events: Iterable[StoredEvent], catalog: Catalog) -> dict[str, set[st
 
 
 def fold(events: Sequence[StoredEvent], catalog: Catalog, existing: Mapping[str, set[str]]) -> Changes:
-    """The net change of whole transactions. `existing`: of what `touched` named, the ids that exist before them.
+    """The net change of whole transactions. `existing`: those ids of `touched` that exist before them.
 
     Types and fields that the catalog does not have fold to nothing.
     """
@@ -130,7 +135,7 @@ def fold(events: Sequence[StoredEvent], catalog: Catalog, existing: Mapping[str,
 
 
 def forgotten_transactions(members: Iterable[StoredEvent]) -> Iterable[Transaction]:
-    """What stays known of the transactions that purged events were part of, whether or not those are still on the log."""
+    """What stays known of the transactions of purged events, whether or not those events are still on the log."""
     for event in members:
         if event.change.purged is not None:
             for tx, request, sequence, time in event.change.purged.transactions:
@@ -138,13 +143,14 @@ def forgotten_transactions(members: Iterable[StoredEvent]) -> Iterable[Transacti
 
 
 class _Staging:
-    """What is known of a batch so far. Links that it makes are found again by the entity at either end, for when that goes."""
+    """The state of a batch so far. Its links can be found by the entity at either end, for when that entity is
+    removed."""
 
     def __init__(self, catalog: Catalog, existing: Mapping[str, set[str]]) -> None:
         self._catalog, self._existing = catalog, existing
         self.changes = Changes()
         self._made: list[tuple[Entity, str, Entity]] = []  # to-one links: source, field, target
-        self._by_target: dict[Entity, set[tuple[Entity, str]]] = defaultdict(set)  # those that were looked for so far
+        self._by_target: dict[Entity, set[tuple[Entity, str]]] = defaultdict(set)  # those that were looked up so far
         self._edges_of: dict[Entity, set[tuple[str, str, str, str]]] = defaultdict(set)
         self._fitting: dict[str, dict[str, Callable[[Any], Any]]] = {}  # by type and scalar field
         self._exclusive: dict[tuple[str, str], bool] = {}  # by type and to-one relation
@@ -183,7 +189,8 @@ class _Staging:
         return known
 
     def _release(self, type_: TypeDef, released: Mapping[str, Sequence[str]]) -> None:
-        """Whom a forgotten entity took from others is nobody's: where its links were never read, the others still have it."""
+        """Free the targets that a forgotten entity took from others. If its links were never read, the others still
+        have them."""
         for name, targets in released.items():
             definition = type_.fields.get(name)
             if definition is None or not is_exclusive(self._catalog, definition):
@@ -195,7 +202,7 @@ class _Staging:
                     self._row(other).values[name] = None
 
     def _let_go(self, type: str, name: str, target: Entity) -> None:
-        """Whoever of this type points to the target by this field does not any more."""
+        """Remove any link of this type and field that points to the target."""
         self.changes.released.add((type, name, target.id))
         for source, field_name in self._pointing().get(target, ()):
             if field_name == name and self.changes.rows[source].values.get(name) == target.id:
@@ -244,7 +251,7 @@ class _Staging:
             self.changes.edges[type_, name].pop((source_id, target_id), None)
 
     def _pointing(self) -> dict[Entity, set[tuple[Entity, str]]]:
-        """The to-one links made so far, by target; few batches ever look for one, so that they are sorted then."""
+        """The to-one links made so far, by target; built when first needed, as few batches look for one."""
         for source, name, target in self._made:
             self._by_target[target].add((source, name))
         self._made.clear()

@@ -1,8 +1,8 @@
-"""Which apps declared what, in the order of the log: the catalog changes by `core/App` events alone.
+"""Which apps declared what, in the order of the log: only `core/App` events change the catalog.
 
-An app that is removed takes its types out of the catalog, and one that is rolled back the fields that came with the newer version;
-what is stored of them stays, hidden, and is there again when they are. So a history also keeps everything that was ever declared, for
-stores to fold into.
+A removed app takes its types out of the catalog, and a rollback takes out the fields of the newer version; their stored
+data stays, hidden, and becomes visible again when they return. So a history also keeps everything that was ever
+declared, for stores to fold into.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from projections.graph.fold import transactions
 __all__ = ["BUILTIN", "CatalogHistory", "Declared", "fillings", "shape"]
 
 BUILTIN = ""
-"""Core's own types stand under this name; no app can be called so."""
+"""Core's own types have this name, which no app can have."""
 
 
 class Declared(msgspec.Struct, frozen=True):
-    """What one app declares now (None: removed), and all that it ever declared, the latest definition of each field."""
+    """What one app declares now (None: removed), and all that it ever declared, with the latest definition of each
+    field."""
 
     now: Catalog | None
     ever: Catalog
 
 
 class CatalogHistory(msgspec.Struct, frozen=True):
-    """All declarations up to one point of the log. Immutable: `after` gives the next one."""
+    """All declarations up to one point of the log. Immutable: `after` returns the next one."""
 
     apps: dict[str, Declared] = {}
 
@@ -53,7 +54,8 @@ class CatalogHistory(msgspec.Struct, frozen=True):
         return CatalogHistory({**self.apps, app: Declared(now=None, ever=self.apps[app].ever)})
 
     def after(self, transaction: Iterable[StoredEvent]) -> CatalogHistory:
-        """The history once `transaction` is folded: itself when that changes no catalog. Raises `Corrupt` for one that is none."""
+        """The history after `transaction`: itself if that changes no catalog. Raises `Corrupt` for an invalid
+        catalog."""
         history = self
         for event in transaction:
             if event.ref.app == "core" and event.ref.type == "App":
@@ -61,7 +63,7 @@ class CatalogHistory(msgspec.Struct, frozen=True):
         return history
 
     def parts(self, events: Iterable[StoredEvent]) -> list[tuple[list[StoredEvent], CatalogHistory]]:
-        """The events cut where the catalog changes, each part with the catalogs that it is folded with."""
+        """The events cut where the catalog changes; each part comes with the catalogs for folding it."""
         parts: list[tuple[list[StoredEvent], CatalogHistory]] = []
         history = self
         for members in transactions(events):
@@ -88,8 +90,8 @@ class CatalogHistory(msgspec.Struct, frozen=True):
 
 
 def fillings(before: Catalog, after: Catalog) -> dict[str, dict[str, Any]]:
-    """By type and field, the default that entities without a value get when the visible catalog becomes `after`: of every field that
-    must have a value from here on. An upgrade may add such a field although nobody has written it yet."""
+    """By type and field, the default for entities without a value when the visible catalog becomes `after`, for every
+    field that must have a value from here on. An upgrade may add such a field before any entity has a value for it."""
     found: dict[str, dict[str, Any]] = {}
     for name, type_ in after.types.items():
         old = before.types[name].fields if name in before.types else {}
@@ -105,7 +107,7 @@ def _filled(field: FieldDef) -> bool:
 
 
 def shape(field: FieldDef) -> tuple[Any, ...]:
-    """What a stored value depends on: a field whose shape changes starts empty."""
+    """The properties that a stored value depends on: a field whose shape changes starts empty."""
     if field.is_relation:
         return (field.target, field.many, field.written)
     return (field.kind, field.many)

@@ -1,7 +1,8 @@
-"""A small part of the graph as it was, folded from the log into memory for one question.
+"""A small part of the graph as it was, folded from the log into memory for one query.
 
-Only what the answer can touch is read: entities that are named, what they were linked to, and, where the other end of a relation wrote
-the links, all of that type. How much that may be is bounded, and beyond it the caller is told what to ask instead.
+Only what the answer can touch is read: the named entities, what they were linked to, and, where the other end of a
+relation wrote the links, all entities of that type. The amount is limited; beyond the limit, the error says what to ask
+instead.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from projections.graph.sqlite.scratch import ScratchGraph, open_scratch_graph
 
 __all__ = ["Past", "PastBounds", "PastLog", "event_size", "ids_of", "open_past", "past_graph"]
 
-CHUNK = 100  # subjects of one reading of the log
+CHUNK = 100  # subjects for one reading of the log
 SMALL = 200  # bytes of an event whose change is empty
 _COUNT = Aggregate("count", "count")
 
@@ -35,8 +36,8 @@ class PastLog(Protocol):
 
 
 class PastBounds(NamedTuple):
-    """Of one question: how many entities, events, and bytes of these may be read, as they are all in memory at once. `asked`, `instead`:
-    what it is called in a refusal, and what to do about that."""
+    """The limits for one query: how many entities, events, and bytes of these may be read, as they are all in memory at
+    once. `asked`, `instead`: the query's name in an error, and what to do instead."""
 
     entities: int = 1_000
     events: int = 10_000
@@ -46,14 +47,14 @@ class PastBounds(NamedTuple):
 
 
 class Past:
-    """A small part of the graph that can be gone through in time, forwards. `graph`: as it was where it has gone to."""
+    """A small part of the graph that can be moved forwards in time. `graph`: the state at the current point."""
 
     def __init__(self, graph: ScratchGraph, epoch: str, events: Sequence[StoredEvent]) -> None:
         self.graph: GraphReader = graph
         self._scratch, self._epoch, self._events, self._next = graph, epoch, events, 0
 
     async def go_to(self, sequence: int) -> None:
-        """To after event `sequence`, the last one of a transaction."""
+        """Go to the state after event `sequence`, the last one of a transaction."""
         start = self._next
         while self._next < len(self._events) and self._events[self._next].sequence <= sequence:
             self._next += 1
@@ -66,8 +67,8 @@ class Past:
 async def open_past(
     log: PastLog, graph: GraphReader, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
 ) -> AsyncIterator[Past]:
-    """What answers these at any time up to after event `last`, before all events. `graph`: that of now. Raises `Rejected` for what is
-    too much."""
+    """A past that answers these selects at any time up to the state after event `last`; it begins before all events.
+    `graph`: the current one. Raises `Rejected` if that is too much."""
     part = _Part(log, graph, last, bounds or PastBounds())
     for select in selects:
         await part.add(select, ids_of(select.filter))
@@ -79,19 +80,19 @@ async def open_past(
 async def past_graph(
     log: PastLog, graph: GraphReader, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
 ) -> AsyncIterator[GraphReader]:
-    """As `open_past`: a graph that answers these as they were after event `last`."""
+    """Like `open_past`: a graph that answers these as they were after event `last`."""
     async with open_past(log, graph, selects, last, bounds) as past:
         await past.go_to(last)
         yield past.graph
 
 
 def event_size(event: StoredEvent) -> int:
-    """About the bytes that it takes."""
+    """Approximately the bytes that it takes in memory."""
     return SMALL + len(encode_change(event.change)) + (len(msgspec.json.encode(event.result)) if event.result else 0)
 
 
 def ids_of(filter: Filter | None) -> frozenset[str] | None:
-    """The ids that a filter lets through at most; None: any."""
+    """The ids that a filter allows at most; None: any."""
     match filter:
         case IdIn(ids):
             return frozenset(ids)
@@ -120,11 +121,11 @@ class _Part:
         return [event for _, event in sorted(self.events.items())]
 
     def catalog(self) -> Catalog:
-        """The types that were read, as they are declared today; what must have a value has its default where it had none."""
+        """The types that were read, as declared today; a required field has its default where it had no value."""
         return Catalog({name: self._all.types[name] for name in {*self._read, *self._whole}})
 
     async def add(self, select: Select, ids: frozenset[str] | None) -> None:
-        """What answering `select` for these entities takes."""
+        """Add what is needed to answer `select` for these entities."""
         await self._entities(select.type, ids)
         await self._filter(select.type, select.filter)
         for child in select.children:

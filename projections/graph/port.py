@@ -1,8 +1,8 @@
-"""What a graph store promises: batches of whole transactions in, answers out.
+"""The contract of a graph store: batches of whole transactions in, answers out.
 
-Adapters (`sqlite/`, `neo4j/`) do not inherit from anything here; `tests/contracts` holds the suite that each must pass.
-All names of types and fields are stored names (`image-importer/Image`, `title`, `face-detector/faceCount`); a caller's view is
-translated to them before it gets here.
+Adapters (`sqlite/`, `neo4j/`) do not inherit from anything here; `tests/contracts` has the suite that each must pass.
+All names of types and fields are stored names (`image-importer/Image`, `title`, `face-detector/faceCount`); a caller's
+view is translated to them before.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ Operator = Literal["eq", "in", "between", "ge", "gt", "le", "lt", "anyofterms", 
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """A scalar field against a value. `in`: a list; `between`: (low, high), both included; `anyofterms`/`allofterms`: a text whose
-    words are compared case-folded; `regexp`: an RE2 pattern. On a list field it holds when any member does. `eq` None: has no value."""
+    """A scalar field against a value. `in`: a list; `between`: (low, high), both included; `anyofterms`/`allofterms`: a
+    text whose words are compared case-folded; `regexp`: an RE2 pattern. A list field passes if any of its members does.
+    `eq` None: has no value."""
 
     field: str
     operator: Operator
@@ -112,12 +113,12 @@ class Group:
 
 @dataclass(slots=True, eq=False)
 class ReadBudget:
-    """How many bytes may still be read for one answer; all its selects share it, and the reader counts."""
+    """The number of bytes that may still be read for one answer; all its selects share it, and the reader counts."""
 
     left: int
 
     def take(self, size: int) -> None:
-        """Raises `Rejected` when that is more than is left."""
+        """Raises `Rejected` if that is more than is left."""
         self.left -= size
         if self.left < 0:
             raise Rejected("the answer would be too large: ask for smaller pages (`first`) or fewer fields")
@@ -125,11 +126,14 @@ class ReadBudget:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """A page of entities of one type with what is wanted of each.
+    """A page of entities of one type, with the requested values of each.
 
-    `scalars`: stored field names ('id' too). `children`: relations to follow, each with its own Select (whose `type` is the relation's
-    target); `first`, `offset`, `after`, `filter` and `order` there hold for each parent by itself. `cursor`: whether each row carries
-    the reserved key '_cursor', an opaque string that `after` takes. `version`: whether it carries '_version' (int). `budget`: what may
+    `scalars`: stored field names ('id' too). `children`: relations to follow, each with its own Select (whose `type` is
+    the relation's
+    target); `first`, `offset`, `after`, `filter` and `order` there hold for each parent by itself. `cursor`: whether
+    each row carries
+    the reserved key '_cursor', an opaque string that `after` takes. `version`: whether it carries '_version' (int).
+    `budget`: what may
     be read, with all that the children read; None for no bound.
     """
 
@@ -163,8 +167,8 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One entity as writers need it: `version` is the sequence of its last event, also of a deleted one (`exists` False); `fields`
-    its scalars; `links` the ids under each *written* relation field."""
+    """One entity as writers need it: `version` is the sequence of its last event, also of a deleted one (`exists`
+    False); `fields` its scalars; `links` the ids under each *written* relation field."""
 
     ref: Ref
     version: int
@@ -175,8 +179,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class KnownTransaction:
-    """A transaction that the view has folded within the last 90 days (by event time). `time`: of its last event, in seconds since
-    1970. `forgotten`: an entity that it was about has been forgotten since, and its result with it."""
+    """A transaction that the view has folded within the last 90 days (by event time). `time`: of its last event, in
+    seconds since 1970. `forgotten`: one of its entities has been forgotten since, and its result with it."""
 
     request: str
     revision: Revision
@@ -186,8 +190,8 @@ class KnownTransaction:
 
 
 class GraphReader(Protocol):
-    """What a graph view answers. From the last applied batch, never from half of one; raises `pcloud.errors.Rejected` for an
-    unknown type or field and `Unavailable` when the store is gone."""
+    """The queries of a graph view. Answers come from the last applied batch, never from half of one. Raises
+    `pcloud.errors.Rejected` for an unknown type or field and `Unavailable` if the store is gone."""
 
     @property
     def checkpoint(self) -> Checkpoint: ...
@@ -198,7 +202,7 @@ class GraphReader(Protocol):
         ...
 
     async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
-        """`patient`: for a view that reads this one to fold: refusing it a long question would stop the view for good."""
+        """`patient`: for a view that reads this one to fold: refusing its long query would stop that view for good."""
         ...
 
     async def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row: ...
@@ -206,7 +210,7 @@ class GraphReader(Protocol):
     async def group(self, type: str, filter: Filter | None, by: Group, limit: int = 1000) -> list[tuple[Any, int]]: ...
 
     async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
-        """The nodes as of the checkpoint; one that never was has version 0. All from one snapshot."""
+        """The nodes as of the checkpoint; one that never existed has version 0. All from one snapshot."""
         ...
 
     async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -217,18 +221,19 @@ class GraphReader(Protocol):
 
 
 class GraphStore(GraphReader, Protocol):
-    """A graph view: batches in, answers out. Who opens it closes it."""
+    """A graph view: batches in, answers out. The code that opens it closes it."""
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
         """Fold whole transactions, in order of sequence, together with the new checkpoint, or nothing.
 
-        Events at or below the checkpoint are passed over (duplicate delivery). Raises `Corrupt` when `epoch` is another one than the
+        Events at or below the checkpoint are ignored (duplicate delivery). Raises `Corrupt` if `epoch` differs from the
         checkpoint's. A `core.App` event that sets `catalog` changes the tables at that point of the sequence.
         """
         ...
 
     async def dump(self) -> Mapping[str, Any]:
-        """All that was folded, in a canonical form, to compare two stores; for tests and `graph verify`. May be large."""
+        """All that was folded, in a canonical form, to compare two stores; for tests and `graph verify`. May be
+        large."""
         ...
 
     async def close(self) -> None: ...

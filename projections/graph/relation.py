@@ -1,4 +1,4 @@
-"""How a relation field finds what it relates to: by which end's stored links, and in which direction."""
+"""How a relation field finds its entities: by which end's stored links, and in which direction."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["Relation", "find_field", "find_relation", "find_scalar", "find_type"
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """`type.field` is the *written* end, whose links are stored: in a column when `to_one`, else as edges (source, target).
+    """`type.field` is the *written* end, whose links are stored: in a column when `to_one`, else as edges (source,
+    target).
 
-    `forward`: the field asked for is that end itself. `many`: it gives a list. `target`: the type at its other end.
+    `forward`: the requested field is that end itself. `many`: it gives a list. `target`: the type at its other end.
     """
 
     type: str
@@ -43,7 +44,7 @@ _ID = FieldDef(name="id", kind="ID", required=True)
 
 
 def find_scalar(catalog: Catalog, type: str, name: str) -> FieldDef:
-    """The scalar field; 'id' is one of every type. Raises `Rejected`."""
+    """The scalar field; every type has 'id'. Raises `Rejected`."""
     if name == "id":
         find_type(catalog, type)
         return _ID
@@ -56,7 +57,7 @@ def find_scalar(catalog: Catalog, type: str, name: str) -> FieldDef:
 def find_relation(catalog: Catalog, type: str, name: str) -> Relation:
     field = find_field(catalog, type, name)
     if not field.is_relation:
-        raise Rejected(f"{name!r} of {type!r} is no relation")
+        raise Rejected(f"{name!r} of {type!r} is not a relation")
     find_type(catalog, field.target)
     if field.written or not field.inverse:
         return Relation(type, name, to_one=not field.many, forward=True, many=field.many, target=field.target)
@@ -67,7 +68,7 @@ def find_relation(catalog: Catalog, type: str, name: str) -> Relation:
 
 
 def is_exclusive(catalog: Catalog, field: FieldDef) -> bool:
-    """One to one: a link takes its target away from whoever pointed to it before."""
+    """One to one: a new link removes its target's earlier link."""
     if field.many or not field.inverse or field.target not in catalog.types:
         return False
     inverse = catalog.types[field.target].fields.get(field.inverse)

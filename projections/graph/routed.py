@@ -1,6 +1,7 @@
-"""One graph for those who ask: core's own types from the directory, the apps' from the graph view. Nothing relates the two.
+"""One graph for all callers: core's own types from the directory, the apps' from the graph view. No relation connects
+the two.
 
-So the platform's own questions need no graph store, and a store holds nothing that signs anybody in.
+So the platform's own queries need no graph store, and a store holds nothing with which anyone could sign in.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ CORE = "core"
 
 
 class RoutedGraph:
-    """The port `GraphReader`. `core`: what keeps core's own types (and knows all catalogs). `apps`: the graph view."""
+    """The port `GraphReader`. `core`: the store of core's own types (which knows all catalogs). `apps`: the graph
+    view."""
 
     def __init__(self, core: GraphReader, apps: GraphReader) -> None:
         self._core, self._apps = core, apps
@@ -27,13 +29,13 @@ class RoutedGraph:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """Of the graph view; of the directory while that was never reached."""
+        """The graph view's checkpoint; the directory's until the graph view was first reached."""
         at = self._apps.checkpoint
         return at if at.epoch else self._core.checkpoint
 
     @property
     def catalog(self) -> Catalog:
-        """What can be asked: core's own types, and the apps' as far as the graph view has them."""
+        """What can be queried: core's own types, and the apps' as far as the graph view has them."""
         core, apps = self._core.catalog, self._apps.catalog
         if self._merged is None or self._merged[0] is not core or self._merged[1] is not apps:
             own = {name: type_ for name, type_ in core.types.items() if name.startswith(f"{CORE}/")}
@@ -60,7 +62,7 @@ class RoutedGraph:
         return {**found, **(await self._apps.nodes(others) if others else {})}
 
     async def transaction(self, tx: str) -> KnownTransaction | None:
-        """One transaction is about core's types or about the apps', never both."""
+        """A transaction concerns either core's types or the apps', never both."""
         return await self._core.transaction(tx) or await self._apps.transaction(tx)
 
     def _of(self, type: str) -> GraphReader:

@@ -1,4 +1,4 @@
-"""The graph behind a switch: the port `GraphStore`, answered by whichever version is in use."""
+"""The graph behind a switch: the port `GraphStore`, answered by the version in use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["GraphSwitch"]
 
 
 class GraphSwitch(Switch[Any]):
-    """Hands every question through; a version is any `GraphStore`."""
+    """Passes every query on; a version is any `GraphStore`."""
 
     @property
     def catalog(self) -> Catalog:

@@ -1,4 +1,4 @@
-"""Values as the graph stores them, and the words and patterns that filters compare them with: shared by every store."""
+"""Values as the graph stores them, and the words and patterns of filters: shared by every store."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from projections.graph.port import Compare
 
 __all__ = ["MAX_MEMBERS", "check_operand", "fitting", "pattern", "stored_value", "terms"]
 
-MAX_MEMBERS = 1000  # of an `in`
-MAX_PATTERN = 1000  # characters of a regexp
-MAX_TEXT = 10_000  # characters of the words in a filter
+MAX_MEMBERS = 1000  # for an `in`
+MAX_PATTERN = 1000  # characters in a regexp
+MAX_TEXT = 10_000  # characters in the words of a filter
 _WORD = re.compile(r"[^\W_]+")
 _INT64 = 2**63
 
 
 def terms(text: str) -> set[str]:
-    """The words of a text, compared without regard to case, width and composition (NFKC): letters and digits make a word."""
+    """The words of a text, compared regardless of case, width and composition (NFKC); a word consists of letters and
+    digits."""
     return set(_WORD.findall(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())))
 
 
 @lru_cache(maxsize=64)
 def pattern(text: str) -> Any:
-    """An RE2 pattern (linear in time, whatever is written), searched for anywhere in a value; raises `Rejected`."""
+    """An RE2 pattern (linear in time, for any pattern), searched for anywhere in a value; raises `Rejected`."""
     if len(text) > MAX_PATTERN:
         raise Rejected(f"a regexp may have at most {MAX_PATTERN} characters")
     options = re2.Options()
@@ -39,11 +40,11 @@ def pattern(text: str) -> Any:
     try:
         return re2.compile(text, options)
     except re2.error as error:
-        raise Rejected(f"{text!r} is no regular expression (RE2): {error}") from error
+        raise Rejected(f"{text!r} is not a regular expression (RE2): {error}") from error
 
 
 def stored_value(field: FieldDef, value: Any) -> Any:
-    """What a store keeps of a value from the log: None for no value, also when it does not fit the field's kind."""
+    """What a store keeps of a value from the log: None without a value, or if it does not fit the field's kind."""
     if field.many:
         if not isinstance(value, list):
             return None
@@ -52,7 +53,7 @@ def stored_value(field: FieldDef, value: Any) -> Any:
 
 
 def fitting(field: FieldDef) -> Callable[[Any], Any]:
-    """`stored_value` for one field, made once for many values."""
+    """`stored_value` for one field, prepared once for many values."""
     return partial(stored_value, field) if field.many else _FITS.get(field.kind, _text)
 
 
@@ -73,7 +74,7 @@ def _number(value: Any) -> Any:
         return value
     try:
         return float(value) if type(value) is int else None
-    except OverflowError:  # of a whole number beyond 1.8e308
+    except OverflowError:  # for a whole number beyond 1.8e308
         return None
 
 
@@ -87,7 +88,7 @@ _FITS: dict[ScalarKind | None, Callable[[Any], Any]] = {
 
 
 def check_operand(field: FieldDef, compare: Compare) -> Any:
-    """The value to compare with, as stored; raises `Rejected` when the operator or the value does not suit the field."""
+    """The value to compare with, as stored; raises `Rejected` if the operator or the value does not fit the field."""
     operator, value = compare.operator, compare.value
     if operator == "eq":
         return None if value is None else _one(field, compare, value)
@@ -116,5 +117,5 @@ def check_operand(field: FieldDef, compare: Compare) -> Any:
 def _one(field: FieldDef, compare: Compare, value: Any) -> Any:
     fit = _fit(field.kind, value)
     if fit is None:
-        raise Rejected(f"{field.name!r} {compare.operator}: {value!r} is no value of kind {field.kind}")
+        raise Rejected(f"{field.name!r} {compare.operator}: {value!r} is not a value of kind {field.kind}")
     return fit

@@ -1,4 +1,4 @@
-"""The runs view: what the event processor did and does with every event, folded from the stream RUNS."""
+"""The runs view: what the event processor has done with every event, folded from the stream RUNS."""
 
 from projections.runs.log import RunEntry, RunLog
 from projections.runs.opening import open_runs_on

@@ -9,13 +9,13 @@ from typing import Any
 
 __all__ = ["FORGOTTEN", "RunEntry", "RunLog"]
 
-# The action and id under which an empty body says that all runs of an app are forgotten; no run has such an id.
+# The action and id for which an empty body means that all runs of an app are forgotten; no run has such an id.
 FORGOTTEN = ("forgotten", "all")
 
 
 @dataclass(frozen=True, slots=True)
 class RunEntry:
-    """One message of RUNS at `time` (seconds since 1970); an empty `body` takes the run away."""
+    """One message of RUNS at `time` (seconds since 1970); an empty `body` removes the run."""
 
     sequence: int
     subject: str

@@ -1,4 +1,5 @@
-"""Opens the runs view at a node's start; what is damaged, or of another log, is made again: RUNS holds each run's last state."""
+"""Opens the runs view at a node's start. If it is damaged or of another log, it is made again: RUNS holds each run's
+last state."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ log = logging.getLogger("pcloud.view")
 
 
 async def open_runs_on(path: Path, source: RunLog) -> RunsView:
-    """`source`: the log that it is folded from. Raises `Unavailable` when the view is open elsewhere."""
+    """`source`: the log that it is folded from. Raises `Unavailable` if the view is open elsewhere."""
     try:
         view = await open_runs(path)
         if not (reason := await misplaced(source, view.checkpoint)):
@@ -25,7 +26,7 @@ async def open_runs_on(path: Path, source: RunLog) -> RunsView:
         await view.close()
     except Corrupt as error:
         reason = error.message
-    log.error("view runs: %s; it is built anew", reason)
+    log.error("view runs: %s; it is rebuilt", reason)
     await asyncio.to_thread(_remove, path)
     return await open_runs(path)
 

@@ -1,6 +1,7 @@
-"""The record of one run: an action that was called for an event (or sent, or asked for by an installation), and how it ended.
+"""The record of one run: an action called for an event, by `send` or by an installation, and how it ended.
 
-Core alone writes them, to `run.<app>.<action>.<id>` on the stream RUNS, as JSON; the last one on a subject is the run's state.
+Only core writes records, to `run.<app>.<action>.<id>` on the stream RUNS, as JSON; the last one on a subject is the
+run's state.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ class RunError(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Run(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`trigger` is `app/trigger` ('' when none), `entity` the event's entity (`app/Type/id`, '' when none) and `sequence` the
-    event's (0 when none). `target`: what a durable call or an init action calls, as it was named: `app/action`,
-    `role:ROLE/action`, or `handed:ID` with the id of a capability's record ('' where its trigger's manifest says it).
-    `actions`: those handed over, `app/action` by argument. `generation`: of a replay, from 0. `actor`: who asked for it,
-    `through` which app ('' for none). `attempt` of at most `attempts`, from 1. Times are seconds since 1970."""
+    """`trigger` is `app/trigger` ('' without one), `entity` the event's entity (`app/Type/id`, '' without one) and
+    `sequence` the event's (0 without one). `target`: what a durable call or an init action calls, as it was named:
+    `app/action`, `role:ROLE/action`, or `handed:ID` with the id of a capability's record ('' if its trigger's manifest
+    says it). `actions`: those handed over, `app/action` by argument. `generation`: counts replays, from 0. `actor`: who
+    asked for it, `through` which app, or ''. `attempt`: from 1, at most `attempts`. Times are seconds since 1970."""
 
     id: str
     app: str
@@ -64,7 +65,7 @@ def encode_run(run: Run) -> bytes:
 
 
 def decode_run(body: bytes) -> Run:
-    """Raises `Corrupt` when the body is no run."""
+    """Raises `Corrupt` if the body is not a run."""
     try:
         return _decode(body)
     except msgspec.MsgspecError as error:

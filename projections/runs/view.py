@@ -27,7 +27,7 @@ __all__ = ["RunPage", "RunsView", "open_runs"]
 
 log = logging.getLogger(__name__)
 
-DAYS_KEPT = 90  # of a run that is DONE, as in the stream
+DAYS_KEPT = 90  # how long a DONE run stays, as in the stream
 MOST = 1000
 DROP_EVERY = 600.0
 _MARK = "." + ".".join(FORGOTTEN)
@@ -49,21 +49,22 @@ CREATE INDEX IF NOT EXISTS runs_done ON runs (ended) WHERE state = 'DONE';
 
 @dataclass(frozen=True, slots=True)
 class RunPage:
-    """Runs, newest first, and the cursor that `after` takes for the next page (None: this was the last)."""
+    """Runs, newest first, and the cursor for the next page (`after`; None: this was the last page)."""
 
     runs: Sequence[Run]
     after: str | None
 
 
 async def open_runs(path: Path | str) -> RunsView:
-    """Open or make the view at `path`. Raises `Unavailable` when it is open elsewhere, `Corrupt` when the file is none of ours."""
+    """Open or create the view at `path`. Raises `Unavailable` if it is open elsewhere, `Corrupt` if the file is not a
+    view of runs."""
     view = RunsView(Path(path))
     await asyncio.get_running_loop().run_in_executor(view._writing, view._open)
     return view
 
 
 class RunsView:
-    """A target of the projection loop over `RunLog`. Whoever opens it closes it."""
+    """A target of the projection loop over `RunLog`. The code that opens it closes it."""
 
     name = "runs"
     version = 2
@@ -88,7 +89,7 @@ class RunsView:
         last = entries[-1]
         tally = self._tally.copy()
         with errors_told(self.path), self._transaction():
-            # Only the last state of each run counts, and a mark for all runs of an app counts for what came before it.
+            # Only the last state of each run counts; a mark for all runs of an app removes the states before it.
             newest: dict[str, RunEntry] = {}
             for entry in entries:
                 if entry.subject.endswith(_MARK):
@@ -117,7 +118,7 @@ class RunsView:
         self._writer.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def _drop_old(self, now: float, tally: Counter[tuple[str, str]]) -> None:
-        """Now and then: what is DONE goes by itself from the stream, which tells nobody."""
+        """Occasionally drop DONE runs: they expire in the stream without a message."""
         if now >= self._drop_at:
             gone = "DELETE FROM runs WHERE state = 'DONE' AND ended < ? RETURNING app, state"
             tally.subtract(self._writer.execute(gone, (now - DAYS_KEPT * 86400,)).fetchall())
@@ -153,14 +154,14 @@ class RunsView:
         return RunPage([decode_run(row[0]) for row in page], _cursor(*page[-1][1:]) if len(rows) > first else None)
 
     async def about(self, entities: Sequence[str]) -> Sequence[Run]:
-        """Those that events of these entities (`app/Type/id`) began."""
+        """The runs that events of these entities (`app/Type/id`) started."""
         sql = "SELECT record FROM runs WHERE entity = ? AND entity <> ''"
         with errors_told(self.path):
             rows = [row for entity in entities for row in self._reader.execute(sql, (entity,))]
         return [decode_run(record) for (record,) in rows]
 
     async def oldest_done(self, first: int) -> Sequence[tuple[Run, int]]:
-        """Those that have been DONE for longest, with the sequence of their record."""
+        """The runs that have been DONE for longest, with the sequence of their record."""
         sql = "SELECT record, sequence FROM runs WHERE state = 'DONE' ORDER BY ended LIMIT ?"
         with errors_told(self.path):
             rows = self._reader.execute(sql, (first,)).fetchall()
@@ -168,11 +169,11 @@ class RunsView:
 
     @property
     def tally(self) -> Mapping[tuple[str, str], int]:
-        """How many runs there are, by app and state: counted as they come, so it costs nothing to ask."""
+        """The number of runs by app and state: counted as they arrive, so reading it is free."""
         return {key: count for key, count in self._tally.items() if count}
 
     async def counts(self, app: str | None = None) -> dict[str, int]:
-        """How many runs there are in each state; every state is named."""
+        """The number of runs in each state; every state is named."""
         counts: dict[str, int] = dict.fromkeys(get_args(RunState), 0)
         for (one, state), count in self._tally.items():
             if app in (None, one):
@@ -180,7 +181,7 @@ class RunsView:
         return counts
 
     async def ended(self, trigger: str, generation: int, since: int, until: int) -> dict[str, int]:
-        """How many of a replay's runs there are in each state that occurs; events from `since` to `until`."""
+        """The number of a replay's runs in each state that occurs; for events from `since` to `until`."""
         sql = (
             'SELECT state, count(*) FROM runs WHERE "trigger" = ? AND generation = ? AND "trigger" <> \'\' '
             "AND event BETWEEN ? AND ? GROUP BY state"
@@ -202,7 +203,7 @@ class RunsView:
             self._writer = stack.enter_context(contextlib.closing(open_connection(self.path, cache_mb=2, write=True)))
             with errors_told(self.path):
                 if self._writer.execute("PRAGMA user_version").fetchone()[0] != self.version:
-                    # Tables of another version: the runs are folded anew from the stream.
+                    # Tables of another version: the runs are folded again from the stream.
                     self._writer.executescript(
                         f"DROP TABLE IF EXISTS view; DROP TABLE IF EXISTS runs; PRAGMA user_version = {self.version};"
                     )
@@ -232,7 +233,7 @@ def _row(entry: RunEntry) -> tuple[Any, ...] | None:
     try:
         run = decode_run(entry.body)
     except Corrupt as error:
-        # It can't be taken out of the stream, and is no reason to show nothing of all others.
+        # It can't be removed from the stream, and must not hide all other runs.
         log.error("%s; message %s of RUNS is passed over", error, entry.sequence)
         return None
     return (
@@ -249,4 +250,4 @@ def _decode_cursor(text: str) -> tuple[float, str]:
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=tuple[float, str])
     except (msgspec.MsgspecError, ValueError) as error:
-        raise Rejected(f"{text[:80]!r} is no cursor: send back what PCloud gave you, unchanged") from error
+        raise Rejected(f"{text[:80]!r} is not a cursor: send back what PCloud gave you, unchanged") from error

@@ -1,1 +1,1 @@
-"""The search view: full text, facets and ranges over what schemas mark `@search`."""
+"""The search view: full text, facets and ranges over fields marked with `@search`."""

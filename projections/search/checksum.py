@@ -1,6 +1,8 @@
-"""Finds damaged files of an index before they are asked: tantivy ends each with a footer that holds the CRC-32 of what is before it.
+"""Finds damaged files of an index before they are used: tantivy ends each with a footer that holds the CRC-32 of the
+content.
 
-contents · footer (JSON, has "crc") · length of the footer (4 bytes) · 1337 (4 bytes), little-endian; `src/directory/footer.rs`
+contents · footer (JSON, has "crc") · length of the footer (4 bytes) · 1337 (4 bytes), little-endian;
+`src/directory/footer.rs`
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _PIECE = 4 * 2**20
 
 
 def first_damaged(folder: Path) -> str:
-    """The name of a file that is damaged or missing; '' when all that the index consists of are whole."""
+    """The name of a file that is damaged or missing; '' if all of the index's files are whole."""
     meta = folder / "meta.json"
     if not meta.exists():
         return ""
@@ -33,7 +35,7 @@ def first_damaged(folder: Path) -> str:
         return meta.name
     for segment, opstamp in segments:
         deleted = f"{segment}.{opstamp}.del"
-        # Other lists of deleted documents are of commits that are over, or never were.
+        # Other lists of deleted documents belong to former or unfinished commits.
         files = sorted(path for path in folder.glob(f"{segment}.*") if path.suffix != ".del" or path.name == deleted)
         if not {".store", ".term", ".idx"} <= {path.suffix for path in files}:
             return f"{segment}.*"

@@ -1,4 +1,4 @@
-"""Turns what the graph has of an entity into what the index keeps of it."""
+"""Turns an entity of the graph into a document of the index."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from projections.search.plan import UNITS, Searched, TypePlan, index_key
 __all__ = ["Content", "content_of", "rank", "select_for"]
 
 MOST_RELATED = 256
-"""Of each relation so many entities are searched with their parent: an album is not found by each of 10,000 photos in it."""
+"""The most related entities that are searched with their parent: an album is not found by each of 10,000 photos in
+it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A document: its key `app/Type/id`, its values by index key, and the keys of the entities whose values it holds."""
+    """A document: its key `app/Type/id`, its values by index key, and the keys of the entities whose values it
+    holds."""
 
     key: str
     type: str
@@ -75,9 +77,10 @@ def facet_value(value: Any) -> str:
 
 
 def rank(kind: str, value: Any) -> int:
-    """A number or a time as a 64-bit integer of the same order: tantivy compares integers with floats badly, or panics.
+    """A number or a time as a 64-bit integer with the same order: tantivy compares integers with floats badly, or
+    panics.
 
-    A float's bits are ordered like integers when those of the negative ones are turned over (IEEE 754, section 5.10).
+    A float's bits have the order of integers if the bits of the negative ones are inverted (IEEE 754, section 5.10).
     """
     if kind == "DateTime":
         return milliseconds(value)
@@ -88,7 +91,7 @@ def rank(kind: str, value: Any) -> int:
 
 
 def _rank_if_any(kind: str, value: Any) -> int | None:
-    """None for a text that is no time: the graph keeps what the log says, and the index must not stop at it."""
+    """None for a text that is not a time: the graph keeps what the log says, and the index must not stop at it."""
     try:
         return rank(kind, value)
     except Rejected:
@@ -100,7 +103,7 @@ def milliseconds(time: str) -> int:
     try:
         moment = datetime.fromisoformat(time)
     except (ValueError, TypeError, OverflowError) as error:
-        raise Rejected(f"{time!r} is no time: write it as 2024-05-01T10:00:00Z") from error
+        raise Rejected(f"{time!r} is not a time: write it as 2024-05-01T10:00:00Z") from error
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
 

@@ -1,6 +1,8 @@
-"""What of a catalog is searched: for each type its own marked fields, and those of the entities that it relates to, one level deep.
+"""What is searched of a catalog: for each type its own marked fields, and those of the entities that it relates to, one
+level deep.
 
-A part is not found by its whole: a to-one relation to an entity that owns this one (deleting that deletes this) is not followed.
+A part is not found by its whole: a to-one relation to an entity that owns this one (deleting it deletes this one) is
+not followed.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ _FACETS = frozenset({"facet", "exact"})
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """One searched value of a document: where it is found (`field`, or `field` of what `relation` gives) and how."""
+    """One searched value of a document: its place (`field`, or `field` of what `relation` gives) and how it is
+    searched."""
 
     field: str
     kind: str
@@ -45,7 +48,7 @@ class Searched:
 
 @dataclass(frozen=True, slots=True)
 class TypePlan:
-    """How entities of a type become documents. `relations`: field → target type, of those that are followed."""
+    """How entities of a type become documents. `relations`: field → target type, for the followed relations."""
 
     type: str
     fields: Mapping[str, Searched]  # by path
@@ -70,7 +73,7 @@ def plan_search(catalog: Catalog) -> dict[str, TypePlan]:
 
 
 def news(before: Mapping[str, Mapping[str, str]], plans: Mapping[str, TypePlan]) -> dict[str, set[Searched]]:
-    """What is searched now and was not, or not in the same way, by type; `before` as `signature` gave it."""
+    """By type, what is searched now and was not before, or not in the same way; `before` as `signature` returned it."""
     found: dict[str, set[Searched]] = {}
     for name, plan in plans.items():
         known = before.get(name, {})
@@ -84,8 +87,9 @@ def signature(plans: Mapping[str, TypePlan]) -> dict[str, dict[str, str]]:
 
 
 def reshaped(events: Sequence[StoredEvent], known: Mapping[str, Mapping[str, str]]) -> set[str]:
-    """The types of which an app's catalog among the events has a field in another way than it is searched now, `known` as `signature`
-    gave it. A later catalog took that back, and meanwhile the graph may have dropped the field's values."""
+    """The types with a field that an app's catalog among the events has in another way than it is searched now
+    (`known`, as `signature` returned it). A later catalog reverted that, and meanwhile the graph may have dropped the
+    field's values."""
     found: set[str] = set()
     for event in events:
         text = event.change.set.get("catalog") if (event.ref.app, event.ref.type) == ("core", "App") else None
@@ -108,7 +112,7 @@ def base_field(name: str) -> str:
 
 @lru_cache(4096)
 def index_key(type: str, name: str) -> str:
-    """Type and field (or facet) as one key in the index, of letters, digits and _ alone."""
+    """Type and field (or facet) as one key in the index, made only of letters, digits and _."""
     return re.sub(r"[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):02x}", f"{type} {name}")
 
 

@@ -1,4 +1,4 @@
-"""What a search index promises. Names are stored names, as in `projections.graph.port`."""
+"""The contract of a search index. Names are stored names, as in `projections.graph.port`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["FacetCount", "Hit", "Range", "SearchIndex", "SearchQuery", "SearchRe
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers or RFC 3339 times, both ends included, None for open."""
+    """Numbers or RFC 3339 times, both ends included; None for an open end."""
 
     low: Any = None
     high: Any = None
@@ -22,11 +22,14 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class SearchQuery:
-    """Words (all must match; the last one also as a prefix; each with one typo from five letters on) and narrowings.
+    """Words (all must match; the last one also as a prefix; from five letters on, each with one typo) and filters.
 
-    `types`: the stored types to find, each with the stored fields that the caller may match on: `{"image-importer/Image": {"title"}}`.
-    A field of a related entity is named by the path `face-detector/segments.label`. `facets` narrows: field → any of these values;
-    `ranges`: field → Range. `count`: for which fields facet counts are wanted. A time marked by year, month or day is a facet as
+    `types`: the stored types to find, each with the stored fields that the caller may match on:
+    `{"image-importer/Image": {"title"}}`.
+    A field of a related entity is named by the path `face-detector/segments.label`. `facets` narrows: field → any of
+    these values;
+    `ranges`: field → Range. `count`: for which fields facet counts are wanted. A time marked by year, month or day is a
+    facet as
     `takenAt_year`, `takenAt_month`, `takenAt_day`. An empty text matches everything.
     """
 

@@ -1,4 +1,4 @@
-"""Questions to a tantivy index: its schema and words, and how a `SearchQuery` is put to it."""
+"""Queries to a tantivy index: its schema and words, and how a `SearchQuery` is executed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ __all__ = ["Asker", "make_index"]
 MOST_WORDS = 16
 MOST_TEXT = 1000  # characters
 DEEPEST = 10_000  # hits
-MOST_VALUES = 200  # counted of a facet
+MOST_VALUES = 200  # counted for a facet
 _LEAST, _MOST = -(2**63), 2**63 - 1
 TYPO_FROM = 5  # letters
 
 
 def make_index(folder: Path) -> tantivy.Index:
-    """The index in `folder`, made if there is none; raises ValueError as tantivy does."""
+    """The index in `folder`, created if it does not exist; raises ValueError as tantivy does."""
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("key", stored=True, fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("type", tokenizer_name="raw", index_option="basic")
@@ -44,13 +44,13 @@ def make_index(folder: Path) -> tantivy.Index:
 
 
 def _words() -> tantivy.TextAnalyzer:
-    """Letters and digits make a word; case and accents don't count."""
+    """A word consists of letters and digits; case and accents don't count."""
     builder = TextAnalyzerBuilder(Tokenizer.simple()).filter(Filter.remove_long(100))
     return builder.filter(Filter.lowercase()).filter(Filter.ascii_fold()).build()
 
 
 class Asker:
-    """Puts questions to the last commit that it was refreshed to."""
+    """Queries the last commit that it was refreshed to."""
 
     def __init__(self, index: tantivy.Index) -> None:
         self._index, self._schema = index, index.schema
@@ -109,7 +109,8 @@ class Asker:
         return Query.boolean_query(per_type) if per_type else Query.empty_query()
 
     def _word(self, word: str, keys: Sequence[str], *, last: bool) -> Query:
-        """Scored by where and how well it is found alone: how rare it is, and how long a document, would tell of what others wrote."""
+        """Scored only by where and how well it matches: its rarity and the document's length would reveal what others
+        wrote."""
         if not keys:
             return Query.empty_query()
         forms: list[Query] = []
@@ -139,12 +140,13 @@ class Asker:
         text = f"number.{index_key(type_, name)}:[{low} TO {high}]"
         return Query.const_score_query(self._index.parse_query(text), 0.0)
 
-    # --- what is answered --------------------------------------------------------------------------------------------------------
+    # --- the answer ---------------------------------------------------------------------------------------------------
 
     def _ranked(
         self, searcher: tantivy.Searcher, asked: Query, query: SearchQuery, _: Mapping[str, Mapping[str, Searched]]
     ) -> list[Hit]:
-        """Best first. Equals go by their keys: where they lie in the index follows from what others wrote of them."""
+        """Best first. Equal ones are ordered by their keys: their position in the index depends on what others
+        wrote."""
         found = searcher.search(asked, limit=DEEPEST, count=False).hits
         scored = [(round(float(score), 3), at) for score, at in found]
         end = min(query.offset + query.first, len(scored))
@@ -167,8 +169,8 @@ class Asker:
         found: list[tuple[int | None, str]] = []
         for type_, fields in allowed.items():
             one = fields.get(query.order)
-            # Only `key` may be asked back: tantivy panics for a field that a segment has no value of. `sort` holds the value
-            # as an integer of the same order.
+            # Only `key` may be read back: tantivy panics for a field without a value in a segment. `sort` holds the
+            # value as an integer with the same order.
             best = {
                 "size": max(1, query.offset + query.first),
                 "sort": [{f"number.{index_key(type_, query.order if one and one.number else '')}": "desc"}],
@@ -223,7 +225,7 @@ def _bound(one: Searched, value: Any, open_end: int, whole: Callable[[float], in
     if one.kind == "DateTime":
         return rank(one.kind, value)
     if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
-        raise Rejected(f"{one.path!r}: {value!r} is no number")
+        raise Rejected(f"{one.path!r}: {value!r} is not a number")
     return max(_LEAST, min(_MOST, rank(one.kind, value if one.kind == "Float" else whole(value))))
 
 

@@ -1,4 +1,4 @@
-"""The search index behind a switch: the port `SearchIndex`, answered by whichever version is in use."""
+"""The search index behind a switch: the port `SearchIndex`, answered by the version in use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["SearchSwitch"]
 
 
 class SearchSwitch(Switch[Any]):
-    """Hands every question through; a version is any `SearchIndex` that folds."""
+    """Passes every query on; a version is any `SearchIndex` that folds."""
 
     async def search(self, query: SearchQuery) -> SearchResult:
         return await self.ask("search", query)

@@ -1,8 +1,9 @@
-"""The search index on tantivy: one document per entity, its values under keys of type and field, so that a query looks only where
-its caller may.
+"""The search index on tantivy: one document per entity, its values under keys of type and field, so that a query looks
+only where its caller may look.
 
-A document holds the state that the graph has when it is written, so this view folds behind the graph's; the checkpoint is a document
-of its own in the same commit. Batches that change nothing searched move the checkpoint in memory only: folding them again is free.
+A document holds the graph's state at the time of writing, so this view folds after the graph; the checkpoint is a
+document of its own in the same commit. Batches that change nothing searched move the checkpoint only in memory: folding
+them again costs nothing.
 """
 
 from __future__ import annotations
@@ -34,17 +35,17 @@ from projections.search.query import Asker, make_index
 __all__ = ["TantivySearch", "open_tantivy_search"]
 
 VERSION = 3
-# Versions whose indexes this program can go on with until they are built anew.
+# Versions whose indexes this program can use until they are rebuilt.
 READABLE = frozenset({VERSION})
-HEAP = 15_000_000  # bytes, the least that tantivy takes
+HEAP = 15_000_000  # bytes, the minimum for tantivy
 CHUNK = 200  # entities read from the graph at once
 COMMIT_AFTER = 10_000  # events that changed nothing searched
 _META = "checkpoint"
 
 
 async def open_tantivy_search(folder: Path | str, graph: GraphReader) -> TantivySearch:
-    """Open or make the index in `folder`; `graph` is the view that documents are read from. Raises `Unavailable` when it is open
-    elsewhere, `Corrupt` when the folder holds no index."""
+    """Open or create the index in `folder`; `graph` is the view that documents are read from. Raises `Unavailable` if
+    it is open elsewhere, `Corrupt` if the folder does not hold an index."""
     search = TantivySearch(Path(folder), graph)
     await asyncio.get_running_loop().run_in_executor(search._writing, search._open)
     return search
@@ -63,7 +64,7 @@ class TantivySearch:
         self._asking = ThreadPoolExecutor(1, thread_name_prefix="search-read")
         self._checkpoint = self._committed = START
         self._known: Mapping[str, Mapping[str, str]] = {}
-        self._hidden: Mapping[str, Collection[str]] = {}  # what was searched once, by type: its paths
+        self._hidden: Mapping[str, Collection[str]] = {}  # what was searched at any time, by type: its paths
         self._planned: tuple[Catalog, Mapping[str, TypePlan], Mapping[str, Mapping[str, str]]] | None = None
         self._closed = False
         self.made = VERSION
@@ -75,7 +76,8 @@ class TantivySearch:
     # --- folding -----------------------------------------------------------------------------------------------------------------
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        """Bring the documents of what the events touched to the graph's state; the graph must have folded them already."""
+        """Update the documents of the events' entities to the graph's state; the graph must have folded the events
+        already."""
         if self._checkpoint.epoch not in ("", epoch):
             raise Corrupt(
                 f"the index {self.folder} is of the log {self._checkpoint.epoch}, and this is {epoch}: delete it"
@@ -103,7 +105,7 @@ class TantivySearch:
         return checkpoint
 
     async def begin(self, epoch: str) -> None:
-        """A new index takes the graph as it stands, which is quicker than the whole log."""
+        """A new index reads the graph's current state, which is faster than the whole log."""
         if not self._checkpoint.sequence and self._graph.checkpoint.sequence:
             self._checkpoint = await self._index_all(epoch, self._plan()[0])
 
@@ -117,11 +119,12 @@ class TantivySearch:
         return checkpoint
 
     async def _index_news(self, plans: Mapping[str, TypePlan]) -> None:
-        """Schemas have changed: entities that have a value where none was searched before are indexed again.
+        """Schemas have changed: index again the entities with a value in a field that was not searched before.
 
-        What is hidden now (its app was removed, or rolled back) goes with its type; the values of a hidden field stay in the
-        documents, where nobody may ask for them. Whatever happened to it meanwhile was not followed, so once it is there again all
-        entities of its type are indexed anew. So they are when a field has changed its kind: the graph may have dropped its values.
+        What is hidden now (its app was removed or rolled back) leaves with its type; the values of a hidden field stay
+        in the documents, where they can't be queried. Changes to it are not followed meanwhile, so when it returns, all
+        entities of its type are indexed again. The same happens if a field has changed its kind: the graph may have
+        dropped its values.
         """
         for type_ in self._known.keys() - plans.keys():
             await self._in_thread(self._drop, type_)
@@ -174,7 +177,7 @@ class TantivySearch:
                 await self._in_thread(self._replace, gone, [content_of(plans[type_], row) for row in rows])
 
     def _replace(self, gone: list[str], contents: list[Content], new: bool = False) -> None:
-        """`new`: the index has none of these yet, so none has to be looked for."""
+        """`new`: the index has none of these yet, so it need not look for them."""
         with self._errors_told():
             for key in () if new else (*gone, *(content.key for content in contents)):
                 self._writer.delete_documents_by_term("key", key)
@@ -215,7 +218,7 @@ class TantivySearch:
         return await asyncio.get_running_loop().run_in_executor(self._writing, function, *args)
 
     def _plan(self) -> tuple[Mapping[str, TypePlan], Mapping[str, Mapping[str, str]]]:
-        """The plans for the graph's catalog, with their signature; made anew when that is another one."""
+        """The plans for the graph's catalog, with their signature; made again when the catalog changes."""
         catalog = self._graph.catalog
         if self._planned is None or self._planned[0] is not catalog:
             plans = plan_search(catalog)
@@ -225,7 +228,7 @@ class TantivySearch:
     # --- asking ------------------------------------------------------------------------------------------------------------------
 
     async def search(self, query: SearchQuery) -> SearchResult:
-        """Raises `Rejected` for a field that is not handed in, or a value that does not suit it."""
+        """Raises `Rejected` for a field that was not passed in, or a value that does not fit it."""
         if self._closed:
             raise Unavailable("the search index is closed")
         plans, _ = self._plan()
@@ -249,7 +252,8 @@ class TantivySearch:
         try:
             self._index = self._make()
             self._writer = self._index.writer(HEAP, 1)
-            # A process that died in a commit leaves files behind, and the next commit would make some of the same name.
+            # A process that died during a commit leaves files behind, and the next commit would make files of the same
+            # name.
             self._writer.garbage_collect_files()
         except ValueError as error:
             if "LockBusy" in str(error):
@@ -274,7 +278,7 @@ class TantivySearch:
         except ValueError as error:
             if "schema does not match" not in str(error):
                 raise
-            # An older version's index: what it holds is in the graph.
+            # An older version's index: its content is in the graph.
             shutil.rmtree(self.folder)
             self.folder.mkdir()
             return make_index(self.folder)
@@ -300,7 +304,7 @@ class TantivySearch:
 
 
 def _touched(events: Sequence[StoredEvent], plans: Mapping[str, TypePlan]) -> dict[str, set[str]]:
-    """By type the ids of entities whose documents, or whose relatives' documents, the events may change."""
+    """By type, the ids of entities whose documents, or whose relatives' documents, the events may change."""
     searched: dict[str, set[str]] = defaultdict(set)
     for type_, plan in plans.items():
         searched[type_].update(one.field for one in plan.fields.values() if not one.relation)
@@ -323,7 +327,7 @@ def _touched(events: Sequence[StoredEvent], plans: Mapping[str, TypePlan]) -> di
 def _still_hidden(
     hidden: Mapping[str, Collection[str]], before: Mapping[str, Mapping[str, str]], now: Mapping[str, Mapping[str, str]]
 ) -> dict[str, list[str]]:
-    """By type, the paths that were searched at some time and are not now."""
+    """By type, the paths that were searched at some time and are not searched now."""
     found: dict[str, list[str]] = {}
     for type_ in hidden.keys() | before.keys():
         ever = {*hidden.get(type_, ()), *before.get(type_, {})}

@@ -1,4 +1,4 @@
-"""Versions of the search index in one folder: `index-1`, `index-2` and so on, each an index of tantivy's."""
+"""Versions of the search index in one folder: `index-1`, `index-2` and so on, each a tantivy index."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TantivyVersions:
         await view.begin(epoch)
 
     async def finish(self, view: TantivySearch) -> None:
-        """Nothing was put off."""
+        """Does nothing: nothing was postponed."""
 
     def size(self, name: str) -> int:
         return bytes_of(self.path(name))

@@ -1,8 +1,9 @@
-"""The view of what each app has written into the log and is still there, in bytes: what its quota is compared with.
+"""The bytes that each app has written into the log and that are still there: they are compared with its quota.
 
-It is in memory, a number for each app, and in a small file with its checkpoint from time to time: after a kill, what came since is
-folded again. An event counts for the app that wrote it, or through which a person did; what a `forgotten` event stands for counts no
-more. So a log from which events have been purged folds to the same.
+The view is in memory, a number for each app, and is saved to a small file with its checkpoint from time to time: after
+a kill, what came since is folded again. An event counts for the app that wrote it, or through which a person wrote it;
+events that a `forgotten` event replaces no longer count. So a log from which events have been purged folds to the same
+result.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from projections.position import misplaced
 __all__ = ["Written", "open_written"]
 
 log = logging.getLogger("pcloud.view")
-# At most so much is folded again after a kill.
+# The most events that are folded again after a kill.
 SAVE_EVENTS = 50_000
 SAVE_SECONDS = 30.0
 
@@ -45,7 +46,7 @@ class _Saved(msgspec.Struct):
 
 
 async def open_written(path: Path, source: Any) -> Written:
-    """What the file has, if it belongs to the log `source`; else an empty view."""
+    """The file's state if it belongs to the log `source`; else an empty view."""
     view = Written(path)
     if reason := await misplaced(source, view.checkpoint):
         log.error("the view of what apps have written: %s; it is folded again", reason)
@@ -60,7 +61,7 @@ class Written:
     version = 1
 
     def __init__(self, path: Path, at: Checkpoint | None = None) -> None:
-        """`at`: begin there, with nothing, whatever the file has."""
+        """`at`: begin there, empty, and ignore the file."""
         self._path = path
         self._apps: Counter[str] = Counter()
         self.checkpoint = self._read() if at is None else at
@@ -68,11 +69,11 @@ class Written:
         self._saved_sequence, self._saved_at = self.checkpoint.sequence, time.monotonic()
 
     def bytes_of(self, app: str) -> int:
-        """As of the checkpoint."""
+        """The bytes as of the checkpoint."""
         return self._apps[app]
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        """Fold them in; those at or below the checkpoint are passed over. Raises `Corrupt` for another log's."""
+        """Fold the events; those at or below the checkpoint are ignored. Raises `Corrupt` for another log's."""
         if self.checkpoint.epoch not in ("", epoch):
             raise Corrupt(f"the view {self._path} was folded from the log {self.checkpoint.epoch}, and this is {epoch}")
         self._fold(epoch, [event for event in events if event.sequence > self.checkpoint.sequence])
@@ -82,7 +83,7 @@ class Written:
         return self.checkpoint
 
     async def save(self) -> None:
-        """So that the next start goes on from here. A disk that takes nothing only makes that start longer."""
+        """Save it, so that the next start continues from here. If the disk refuses, that start only takes longer."""
         if self.checkpoint.sequence > self._saved_sequence:
             self._saved_sequence, self._saved_at = self.checkpoint.sequence, time.monotonic()
             await asyncio.to_thread(self._write, self._encoded())
@@ -99,7 +100,7 @@ class Written:
         self.checkpoint = Checkpoint(epoch, at, total % HASH_MODULUS, self._missing.ranges, tip)
 
     def _give_back(self, purged: Purged) -> int:
-        """What was missing was never counted. Returns the sum of the digests of that."""
+        """What was missing was never counted. Returns the sum of the digests of those events."""
         for app, events in purged.written.items():
             self._apps[app] -= sum(size for sequence, size in events if not self._missing.holds(sequence))
         return sum(int(digest, 16) for sequence, digest in purged.events if self._missing.take(sequence))

@@ -249,7 +249,7 @@ async def test_attack_a_record_of_a_capability_calls_nothing_without_its_token(c
     (record,) = core.directory.records.capabilities
     for text in (record, f"capability:{record}", f"handed:{record}"):
         for way in (core.calls.call, core.calls.send):
-            with pytest.raises(Exception, match=r"do not hold|not a target|no app name"):
+            with pytest.raises(Exception, match=r"do not hold|not a target|not an app name"):
                 await way(Caller("app", "store"), text, {})
 
 

@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _empty(folder: Path) -> Path:
-    """What a killed process left behind goes; the images come again."""
+    """Remove what a killed process left behind; its images come again."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     return folder

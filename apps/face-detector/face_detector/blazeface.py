@@ -1,7 +1,7 @@
-"""The adapter for MediaPipe's BlazeFace full-range (sparse) with its face mesh as the second opinion.
+"""The adapter for MediaPipe's BlazeFace full-range (sparse), with its face mesh as a second opinion.
 
-Whole picture, tiles of a half, and tiles of a quarter only where small or many faces are in sight; boxes above .5,
-weighted suppression; a box stays when the face mesh says with more than .5 that there is a face.
+It looks at the whole picture, at tiles of a half, and at tiles of a quarter only if small or many faces are found;
+boxes above .5, weighted suppression; a box stays if the face mesh gives it a probability above .5.
 
 Anchors and decoding: mediapipe/modules/face_detection/face_detection_full_range.pbtxt (one layer, stride 4, 48 × 48).
 """
@@ -23,7 +23,7 @@ from .turning import any_way_up
 __all__ = ["BlazeFace"]
 
 _GRID = 48
-_POINTS = 6  # right eye, left eye, nose, mouth, right ear, left ear, as the person in the picture has them
+_POINTS = 6  # right eye, left eye, nose, mouth, right ear, left ear, from the person's own point of view
 _LEAST_SCORE = 0.5
 _OVERLAP, _NESTED = 0.3, 0.7
 _SMALL, _MANY = 0.1, 4
@@ -73,7 +73,7 @@ class BlazeFace:
 
 
 def _square(picture: Image.Image, region: Region, side: int) -> np.ndarray:
-    """The region at the upper left of a black square, from -1 to 1."""
+    """The region in the upper left of a black square, from -1 to 1."""
     scale = side / region.side
     size = (
         max(1, round((region.right - region.left) * scale)),

@@ -1,6 +1,6 @@
-"""The detection of one image's faces: read, download, look, write all in one mutation.
+"""The detection of one image's faces: read, download, detect, write everything in one mutation.
 
-An image or an object that has gone meanwhile leaves nothing, and is no failure.
+If the image or its object was deleted meanwhile, nothing is written, and that is not an error.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Graph(Protocol):
 
 
 class Detection:
-    """`presign`: bucket and key to a URL. `fetch`: a URL into a file. `look`: a file's faces."""
+    """`presign`: turns bucket and key into a URL. `fetch`: downloads a URL into a file. `look`: returns a file's
+    faces."""
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class Detection:
         self._presign, self._fetch, self._look = presign, fetch, look
 
     async def detect_faces(self, id: str) -> dict[str, Any]:
-        """Answers `{"image": id, "faces": number}`; `faces` is None when the image or its bytes have gone."""
+        """Returns `{"image": id, "faces": number}`; `faces` is None if the image or its bytes were deleted."""
         gone = {"image": id, "faces": None}
         image = await self._image(id)
         if image is None:
@@ -85,7 +86,7 @@ class Detection:
             return await self._look(file)
 
     async def _written(self, id: str, wanted: Change) -> bool:
-        """False when the image was deleted between reading and writing."""
+        """False if the image was deleted between reading and writing."""
         try:
             await self._graph.mutate(*_operation(id, wanted))
         except PCloudError:
@@ -96,7 +97,7 @@ class Detection:
 
 
 def _operation(id: str, wanted: Change) -> tuple[str, dict[str, Any]]:
-    """One mutation with all that changes, and its variables."""
+    """One mutation with all changes, and its variables."""
     roots: list[tuple[str, str, str, Any]] = []  # variable, its type, field, value
     if wanted.delete:
         roots.append(("old", "[ID!]", "deleteImageSegment(filter: {id: $old}) { count }", list(wanted.delete)))

@@ -1,4 +1,4 @@
-"""The one place that names the adapters: settings in, detector out."""
+"""The only module that names the adapters: settings in, detector out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .face import Detector
 __all__ = ["KNOWN_NAMES", "WEIGHTS", "open_detector"]
 
 WEIGHTS = Path(__file__).parent / "weights"
-KNOWN_NAMES = ("blazeface-full-range", "yunet")  # under which segments of this app may stand in the graph
+KNOWN_NAMES = ("blazeface-full-range", "yunet")  # names in the graph's segments of this app
 
 
 def open_detector(detector: str, model: str) -> Detector:
-    """Unavailable: weights that are missing or cannot be used."""
+    """Raises `Unavailable` if weights are missing or can't be used."""
     if detector == "yunet":
         from .yunet import YuNet
 

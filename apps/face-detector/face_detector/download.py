@@ -1,4 +1,4 @@
-"""One object from the store into a file, bounded in bytes and time."""
+"""Downloads one object from the store into a file, with limits on bytes and time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _TIMEOUT = aiohttp.ClientTimeout(total=600, sock_connect=10, sock_read=60)
 
 
 async def download(url: str, target: Path, most: int) -> None:
-    """Fetch `url` into `target`. NotFound: no such object. Rejected: above `most` bytes. Unavailable: anything else."""
+    """Fetch `url` into `target`. Raises `NotFound` without such an object, `Rejected` above `most` bytes, else
+    `Unavailable`."""
     try:
         async with (
             aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False) as session,
@@ -25,7 +26,7 @@ async def download(url: str, target: Path, most: int) -> None:
             if answer.status == 404:
                 raise NotFound("the object is no longer in the store")
             if answer.status != 200:
-                raise Unavailable(f"the object store answered {answer.status} to the download; it is tried again")
+                raise Unavailable(f"the object store answered {answer.status} to the download; it will be retried")
             size = 0
             with target.open("wb") as file:
                 async for chunk in answer.content.iter_chunked(_CHUNK):
@@ -34,4 +35,6 @@ async def download(url: str, target: Path, most: int) -> None:
                         raise Rejected(f"the file has {size} bytes or more; the setting `bytes` allows {most}")
                     await asyncio.to_thread(file.write, chunk)
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable(f"the download broke off: {error or type(error).__name__}; it is tried again") from error
+        raise Unavailable(
+            f"the download was interrupted: {error or type(error).__name__}; it will be retried"
+        ) from error

@@ -1,4 +1,4 @@
-"""The port: what a face is, and what a detector promises. Adapters are `blazeface` and `yunet`."""
+"""The port: a face, and the contract of a detector. Adapters are `blazeface` and `yunet`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ __all__ = ["Detector", "Face"]
 
 @dataclass(frozen=True)
 class Face:
-    """A face in an upright picture; all measures are parts of its width or height, 0 to 1, from the upper left corner.
+    """A face in an upright picture; all measures are fractions of its width or height, 0 to 1, from the upper left
+    corner.
 
-    `landmarks`: x and y in turn, in the detector's own order, which begins with the two eyes. `confidence`: 0 to 1.
+    `landmarks`: x and y alternately, in the detector's own order, which begins with the two eyes. `confidence`: 0 to 1.
     """
 
     x: float
@@ -27,10 +28,10 @@ class Face:
 
 
 class Detector(Protocol):
-    """`name` and `version` stand in every segment: another version of a detector may find other faces.
+    """`name` and `version` are stored in every segment: another version of a detector may find other faces.
 
-    `detect` takes an upright picture in RGB and answers its faces, the surest first; the same picture gives the same
-    answer. It blocks, and one detector serves one thread at a time.
+    `detect` takes an upright picture in RGB and returns its faces, the most certain first; the same picture gives the
+    same result. It blocks, and one detector serves one thread at a time.
     """
 
     name: str

@@ -35,7 +35,7 @@ class FaceMesh:
         return 1 / (1 + math.exp(-max(-100.0, min(100.0, logit))))
 
     def _crop(self, picture: Image.Image, row: np.ndarray) -> np.ndarray:
-        """The turned square, from 0 to 1; what lies outside of the picture is black."""
+        """The turned square, from 0 to 1; everything outside of the picture is black."""
         size = self._model.width
         right_eye, left_eye = row[POINTS : POINTS + 2], row[POINTS + 2 : POINTS + 4]
         angle = math.atan2(left_eye[1] - right_eye[1], left_eye[0] - right_eye[0])

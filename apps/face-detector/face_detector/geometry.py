@@ -1,4 +1,5 @@
-"""Boxes as arrays, in pixels. A row is a face: left, top, right, bottom, score, then the landmarks' x and y in turn."""
+"""Boxes as arrays, in pixels. A row is a face: left, top, right, bottom, score, then the landmarks' x and y
+alternately."""
 
 from __future__ import annotations
 
@@ -24,12 +25,12 @@ class Region:
 
     @property
     def side(self) -> float:
-        """Of the square that it is put into, at the upper left."""
+        """The side of the square that holds it, at the upper left."""
         return max(self.right - self.left, self.bottom - self.top)
 
 
 def shifted(rows: np.ndarray, region: Region) -> np.ndarray:
-    """Rows in parts of a region's square as rows in the picture's pixels."""
+    """Rows in fractions of a region's square as rows in the picture's pixels."""
     moved = rows.copy()
     columns = [c for c in range(rows.shape[1]) if c != SCORE]
     moved[:, columns] *= region.side
@@ -60,8 +61,8 @@ def overlap(one: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def without_nested(rows: np.ndarray, threshold: float) -> np.ndarray:
-    """Without the boxes that lie, by more than `threshold` of their area, in a surer one: mouth and nose of a close-up
-    pass for a small face. `rows`: surest first."""
+    """Without the boxes that lie, by more than `threshold` of their area, in a more certain one: mouth and nose of a
+    close-up can look like a small face. `rows`: most certain first."""
     kept = [i for i, row in enumerate(rows) if not (_shared(row, rows[:i]) > threshold * _areas(row[np.newaxis])).any()]
     return rows[kept]
 
@@ -69,7 +70,7 @@ def without_nested(rows: np.ndarray, threshold: float) -> np.ndarray:
 def weighted_suppression(rows: np.ndarray, threshold: float) -> np.ndarray:
     """Non-maximum suppression that keeps each cluster's mean, weighted by score: steadier boxes than the best alone.
 
-    As in MediaPipe's NonMaxSuppressionCalculator (WEIGHTED). The score is the cluster's highest; surest first.
+    As in MediaPipe's NonMaxSuppressionCalculator (WEIGHTED). The score is the cluster's highest; most certain first.
     """
     left = rows[np.argsort(-rows[:, SCORE], kind="stable")]
     kept: list[np.ndarray] = []
@@ -85,7 +86,7 @@ def weighted_suppression(rows: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def turned_back(rows: np.ndarray, quarters: int, size: tuple[int, int]) -> np.ndarray:
-    """Rows of a picture that was turned counter-clockwise by `quarters` × 90°, in pixels of the unturned (`size`)."""
+    """Rows of a picture that was turned counter-clockwise by `quarters` × 90°, in pixels of the original (`size`)."""
     width, height = size
     across, down = _across_and_down(rows.shape[1])
     x, y = rows[:, across], rows[:, down]
@@ -98,7 +99,8 @@ def turned_back(rows: np.ndarray, quarters: int, size: tuple[int, int]) -> np.nd
 
 
 def faces(rows: np.ndarray, size: tuple[int, int]) -> list[Face]:
-    """Rows as faces, cut to the picture; surest first, then from left to right, so that the order never varies."""
+    """Rows as faces, cut to the picture; most certain first, then from left to right, so that the order never
+    varies."""
     width, height = size
     scale = np.where(np.arange(rows.shape[1] - POINTS) % 2 == 0, width, height)
     found: list[Face] = []

@@ -1,4 +1,5 @@
-"""A TFLite model as a function of one array. One thread each: two pictures side by side are faster than one on two."""
+"""A TFLite model as a function of one array. One thread each: two pictures in parallel are faster than one on two
+threads."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ __all__ = ["Model"]
 
 
 class Model:
-    """Loads `path` with LiteRT, or with tflite-runtime where only that exists (32-bit ARM)."""
+    """Loads `path` with LiteRT, or with tflite-runtime if only that exists (32-bit ARM)."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
@@ -31,7 +32,7 @@ class Model:
         self.height, self.width = (int(side) for side in self._input["shape"][1:3])
 
     def __call__(self, values: np.ndarray) -> list[np.ndarray]:
-        """`values`: height × width × 3; answers the outputs in the model's order, without the batch's dimension."""
+        """`values`: height × width × 3; returns the outputs in the model's order, without the batch's dimension."""
         self._interpreter.set_tensor(self._input["index"], values[np.newaxis].astype(np.float32, copy=False))
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(output["index"])[0] for output in self._outputs]

@@ -1,6 +1,6 @@
-"""A stranger's file as an upright RGB picture of a working size. Only the worker's process does this.
+"""An untrusted file as an upright RGB picture of a working size. Only the worker's process does this.
 
-JPEGs are decoded at a half, a quarter or an eighth when that is enough (12 megapixels in 46 ms instead of 209).
+JPEGs are decoded at a half, a quarter or an eighth if that is enough (12 megapixels in 46 ms instead of 209).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from pcloud.errors import Rejected
 
 __all__ = ["WORKING_SIDE", "upright"]
 
-WORKING_SIDE = 1280  # long side: tiles of a quarter are still larger than what the networks see
+WORKING_SIDE = 1280  # long side: tiles of a quarter are still larger than the networks' input
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF")
 
 
 def upright(path: Path, most_pixels: int) -> Image.Image:
-    """Rejected: no picture, broken, or more than `most_pixels`."""
-    Image.MAX_IMAGE_PIXELS = None  # the bound is `most_pixels`
+    """Raises `Rejected` if the file is not an image, is broken, or has more than `most_pixels`."""
+    Image.MAX_IMAGE_PIXELS = None  # the limit is `most_pixels`
     pillow_heif.register_heif_opener()
     try:
         with Image.open(path, formats=_FORMATS) as image:
@@ -38,7 +38,7 @@ def upright(path: Path, most_pixels: int) -> Image.Image:
                     f"the picture has {image.width} × {image.height} pixels; the setting `pixels` is {most_pixels}"
                 )
             image.thumbnail((WORKING_SIDE, WORKING_SIDE), Image.Resampling.BILINEAR)
-            # TIFF and HEIC come upright from their plugins, without the tag: nothing is turned twice.
+            # The plugins for TIFF and HEIC turn pictures upright and remove the tag, so nothing is turned twice.
             return _rgb(ImageOps.exif_transpose(image))
     except Rejected:
         raise

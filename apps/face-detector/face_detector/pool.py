@@ -1,6 +1,8 @@
-"""Workers as the app sees them: started when there is work, at most `parallel`, ended when idle, replaced when dead.
+"""The workers as the app sees them: started when there is work, at most `parallel`, ended when idle, replaced when
+dead.
 
-A picture that takes too long or kills its worker is refused (Rejected), and only that one: the next gets a new worker.
+A picture that takes too long or kills its worker is refused (`Rejected`), and only that one: the next one gets a new
+worker.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ __all__ = ["Detected", "Pool"]
 
 _START_SECONDS = 60.0
 _ANSWER_BYTES = 8 * 2**20
-# Nothing that names a secret of the app's reaches a process that decodes strangers' bytes.
+# A process that decodes untrusted bytes gets no variable that names a secret of the app.
 _PASSED_ON = ("PATH", "LANG", "LD_LIBRARY_PATH")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -37,7 +39,7 @@ class Detected:
 
 
 class Pool:
-    """Use as `async with`; leaving ends all workers."""
+    """Use as `async with`; leaving it ends all workers."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -52,7 +54,8 @@ class Pool:
             await self._resting.pop().end()
 
     async def detect(self, path: Path) -> Detected:
-        """The faces of the picture at `path`. Rejected: the picture's fault. Unavailable: the machine's."""
+        """The faces of the picture at `path`. Raises `Rejected` if the picture is at fault, `Unavailable` if the
+        machine is."""
         async with self._slots:
             worker = self._rested() or await _Worker.start(self._settings)
             try:
@@ -73,7 +76,7 @@ class Pool:
         return None
 
     def _rest(self, worker: _Worker) -> None:
-        """The latest goes first next time, so that the others may become idle."""
+        """The latest goes first next time, so that the others can become idle."""
         loop = asyncio.get_running_loop()
         worker.idle = loop.call_later(self._settings.idle, self._retire, worker)
         self._resting.append(worker)
@@ -110,7 +113,7 @@ class _Worker:
             _raise_for(hello)
         except BaseException as error:
             await worker.end()
-            if isinstance(error, Rejected):  # no picture has been seen yet
+            if isinstance(error, Rejected):  # before any picture
                 raise Unavailable(f"the detector does not start: {error.message}") from error
             raise
         worker.name, worker.version = hello["name"], hello["version"]
@@ -131,11 +134,11 @@ class _Worker:
                     return json.loads(line)
                 status = await self._process.wait()
         except TimeoutError as error:
-            raise Rejected(f"the picture took longer than {seconds:g} s and was given up") from error
+            raise Rejected(f"the picture took longer than {seconds:g} s and was abandoned") from error
         except (ConnectionError, ValueError) as error:
             raise Rejected(f"the picture broke the detector's process: {error}") from error
         if status == -signal.SIGKILL:
-            raise Unavailable("the detector's process was killed, perhaps for want of memory; it is tried again")
+            raise Unavailable("the detector's process was killed, perhaps because memory ran out; it will be retried")
         raise Rejected(f"the picture ended the detector's process ({_told(status)})")
 
     def kill(self) -> None:
@@ -151,7 +154,7 @@ class _Worker:
 
 
 def _environment() -> dict[str, str]:
-    """The worker imports what the app does, from where the app does."""
+    """The worker imports the same modules as the app, from the same places."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     return passed | _ONE_THREAD | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 

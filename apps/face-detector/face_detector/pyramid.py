@@ -1,6 +1,6 @@
 """Where to look in a picture: the whole, then tiles of half its long side, then of a quarter, overlapping by a quarter.
 
-A detector that sees 192 × 192 pixels finds a face only when it fills a tenth of them; tiles make small faces large.
+A detector that sees 192 × 192 pixels finds a face only if it fills a tenth of them; tiles make small faces large.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from .geometry import Region
 
 __all__ = ["tiles"]
 
-_STEP = 0.75  # of a tile's side: a face up to a quarter of a tile is whole in one of them
+_STEP = 0.75  # as a fraction of a tile's side: a face up to a quarter of a tile is whole in one of them
 
 
 def tiles(size: tuple[int, int], parts: int) -> list[Region]:
-    """Square tiles, their side the long side / `parts`, that cover a picture, cut at its border; 1 gives the whole."""
+    """Square tiles with side long side / `parts` that cover a picture, cut at its border; 1 gives the whole picture."""
     width, height = size
     side = max(width, height) / parts
     return [

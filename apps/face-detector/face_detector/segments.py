@@ -1,8 +1,8 @@
-"""What the graph must learn from a detection, decided without I/O.
+"""What a detection changes in the graph, decided without I/O.
 
-A segment's key is (image, detector, version, number), so the same detection writes the same segments, and a second time
-nothing. Segments that a detector of this app made before are replaced; what a person or another app has added stays. A
-label goes over to the new segment at the same place.
+A segment's key is (image, detector, version, number), so repeating a detection writes the same segments, and then
+changes nothing. Segments of an earlier detector of this app are replaced; those of people or other apps stay. A label
+moves to the new segment at the same place.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Segment = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Change:
-    """`add`: inputs of segments that are new or differ. `delete`: ids. `count`: of all faces, None when unchanged."""
+    """`add`: inputs of segments that are new or differ. `delete`: ids. `count`: of all faces, None if unchanged."""
 
     add: tuple[dict[str, Any], ...]
     delete: tuple[str, ...]
@@ -42,7 +42,7 @@ def change(
     version: str,
     replaces: Sequence[str],
 ) -> Change:
-    """From the segments and the count that are there to the found faces; `replaces`: names of this app's detectors."""
+    """The change from the stored segments and count to the found faces; `replaces`: names of this app's detectors."""
     old = [segment for segment in there if segment["detector"] in replaces]
     by_key = {segment["key"]: segment for segment in old}
     wanted = [_segment(image, face, number, detector, version) for number, face in enumerate(faces)]

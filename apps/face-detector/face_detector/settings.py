@@ -1,4 +1,4 @@
-"""What the owner may set: which detector, and the bounds that keep a small machine alive."""
+"""The owner's settings: which detector, and the limits that protect a small machine."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ DETECTORS = ("blazeface", "yunet")
 @dataclass(frozen=True)
 class Settings:
     detector: str = "blazeface"
-    model: str = ""  # the file of a YuNet; blazeface brings its own
+    model: str = ""  # the file of a YuNet; blazeface has its own
     bytes: int = 512 * 2**20  # largest file that is downloaded
     pixels: int = 200_000_000  # largest picture: today's phones make 200 megapixels
     memory: int = 2048 * 2**20  # address space of a worker
     seconds: float = 60  # for one picture
     parallel: int = 2  # workers
-    idle: float = 60  # seconds after which a worker without work ends and gives its memory back
-    faces: int = 300  # the surest of one picture; all of them are one transaction
+    idle: float = 60  # seconds after which an idle worker ends and frees its memory
+    faces: int = 300  # the most certain ones of one picture; all of them are one transaction
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Settings:
-        """Rejected: an unknown setting, or a value that cannot be meant."""
+        """Raises `Rejected` for an unknown setting or an invalid value."""
         known = {field.name: field.default for field in fields(cls)}
         for name, value in given.items():
             if name not in known:

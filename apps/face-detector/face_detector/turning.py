@@ -1,6 +1,6 @@
-"""The second chance of a picture without a face: it may lie on its side or stand on its head.
+"""A second attempt for a picture without a face: it may lie on its side or be upside down.
 
-The networks know upright faces only (a quarter is found at 90°), and scans and old phones leave no orientation tag.
+The networks know only upright faces (at 90°, they find a quarter), and scans and old phones write no orientation tag.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ __all__ = ["any_way_up"]
 
 
 def any_way_up(picture: Image.Image, look: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
-    """What `look` finds in the picture, else in it turned by 90°, 270° or 180°, as rows of the unturned picture."""
+    """What `look` finds in the picture, else in the picture turned by 90°, 270° or 180°, as rows of the original
+    picture."""
     rows = look(picture)
     for quarters in (1, 3, 2):
         if len(rows):

@@ -1,8 +1,8 @@
-"""The worker's own side: `python -m face_detector.worker` holds a detector and looks at one picture after another.
+"""The worker's side: `python -m face_detector.worker` holds a detector and looks at one picture after another.
 
 It reads a job per line (JSON: path) and answers each with a line: `{"faces": […]}`, or `{"error": {code, message}}`.
-Its first line says which detector it holds. It lives apart from the app because decoders meet strangers' bytes here,
-and because its memory goes back to the machine when it ends. It sets its own limits first; time is the pool's.
+Its first line names its detector. It is a process of its own because its decoders read untrusted bytes, and because its
+memory is freed when it ends. It sets its own limits first; the pool limits the time.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def serve(jobs: TextIO, answers: TextIO, detector: Detector, pixels: int) -> None:
-    """Until `jobs` ends."""
+    """Work until `jobs` ends."""
     _tell(answers, {"name": detector.name, "version": detector.version})
     for line in jobs:
         _tell(answers, _answer(Path(json.loads(line)["path"]), detector, pixels))
@@ -54,7 +54,7 @@ def _tell(answers: TextIO, answer: dict[str, Any]) -> None:
 
 
 def _limit(memory: int) -> None:
-    """An end of the app ends this, too; no core files; no more address space than it may have."""
+    """End with the app; no core files; no more address space than allowed."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

@@ -1,7 +1,7 @@
 """The adapter for YuNet as a TFLite file that the owner supplies; any square input from 320 pixels on.
 
-Decoding: FaceDetectorYN in OpenCV's modules/objdetect/src/face_detect.cpp. The outputs come in no stable order and are
-told apart by their shapes; class and objectness need no telling, for only their product counts.
+Decoding: FaceDetectorYN in OpenCV's modules/objdetect/src/face_detect.cpp. The outputs have no stable order and are
+distinguished by their shapes; class and objectness need no distinction, because only their product counts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class YuNet:
         self._side = self._model.width
         if self._model.height != self._side or self._side % max(_STRIDES):
             raise Rejected(
-                f"{weights} is no YuNet that can be used here: its input must be a square of a multiple of 32"
+                f"{weights} is not a YuNet model that can be used here: its input must be a square of a multiple of 32"
             )
 
     def detect(self, picture: Image.Image) -> list[Face]:
@@ -61,7 +61,7 @@ def _unscaled(rows: np.ndarray, scale: float) -> np.ndarray:
 
 
 def _decoded(outputs: Sequence[np.ndarray], cells: int, stride: int) -> np.ndarray:
-    """The sure rows of one stride, in pixels of the model's input."""
+    """The rows of one stride with enough certainty, in pixels of the model's input."""
     mine = [output for output in outputs if len(output) == cells * cells]
     certain = np.prod([np.clip(output[:, 0], 0, 1) for output in mine if output.shape[1] == 1], axis=0)
     scores = np.sqrt(certain)

@@ -1,4 +1,4 @@
-"""What these tests share: the app on the import path, the weights, and photographs anyone may use."""
+"""Shared by these tests: the app on the import path, the weights, and freely usable photographs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ sys.path.insert(0, str(APP))
 
 @pytest.fixture(scope="session")
 def photo_file() -> Callable[[str], Path]:
-    """A photograph by the stem of its name. Fails, never skips: a detector that was not tried is not tested."""
+    """A photograph by the stem of its name. Fails instead of skipping: a detector that was not tried is not tested."""
 
     def find(stem: str) -> Path:
         found = sorted(PHOTOS.glob(f"{stem}.*"))

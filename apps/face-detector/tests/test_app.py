@@ -1,4 +1,4 @@
-"""The archive's own papers agree with the code."""
+"""The archive's manifest, schema and weights agree with the code."""
 
 from __future__ import annotations
 
@@ -52,6 +52,6 @@ def test_the_weights_are_the_pinned_ones() -> None:
         {"parallel": 1.5},
     ],
 )
-def test_a_setting_that_cannot_be_meant_is_rejected(given: dict[str, object]) -> None:
+def test_an_invalid_setting_is_rejected(given: dict[str, object]) -> None:
     with pytest.raises(Rejected, match="setting"):
         Settings.from_mapping(given)

@@ -1,4 +1,5 @@
-"""The detection of an image against a graph in memory: all in one mutation, nothing twice, nothing for what has gone."""
+"""The detection of an image against a graph in memory: all in one mutation, nothing twice, nothing for deleted
+images."""
 
 from __future__ import annotations
 
@@ -98,7 +99,7 @@ async def test_another_version_replaces_the_segments_in_one_mutation(fixture: Fi
     assert len(fixture.graph.mutations) == 2
 
 
-async def test_the_surest_faces_are_kept_up_to_the_bound(fixture: Fixture) -> None:
+async def test_the_most_certain_faces_are_kept_up_to_the_limit(fixture: Fixture) -> None:
     fixture.faces = [*FACES, *FACES]
     assert (await fixture.detection.detect_faces("i"))["faces"] == 2
 
@@ -110,7 +111,7 @@ async def test_an_image_that_was_deleted_meanwhile_leaves_nothing(fixture: Fixtu
     assert fixture.graph.mutations == []
 
 
-async def test_bytes_that_have_gone_leave_nothing(fixture: Fixture) -> None:
+async def test_missing_bytes_leave_nothing(fixture: Fixture) -> None:
     fixture.fails = NotFound("gone")
     assert (await fixture.detection.detect_faces("i"))["faces"] is None
     assert fixture.graph.mutations == []

@@ -1,4 +1,4 @@
-"""The networks on photographs: where the face is, which way up, and where there is none."""
+"""The networks on photographs: where the face is, which way up, and photographs without a face."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_photo_of_something_else_has_no_face(blazeface: Detector, photo_file: 
     assert blazeface.detect(upright(photo_file(name), 10**8)) == []
 
 
-def test_a_photo_from_a_phone_held_upright_has_its_face_where_a_person_sees_it(
+def test_a_phone_photo_has_its_face_where_a_person_sees_it(
     blazeface: Detector, photo_file: Find, astronaut: Image.Image
 ) -> None:
     (turned,) = blazeface.detect(upright(photo_file("astronaut-upright"), 10**8))
@@ -75,7 +75,7 @@ def test_a_detector_s_segments_are_known_as_its_own(blazeface: Detector) -> None
     assert blazeface.name in KNOWN_NAMES
 
 
-def test_a_model_that_is_missing_or_none_says_which(tmp_path: Path) -> None:
+def test_a_missing_or_invalid_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=r"none\.tflite"):
         open_detector("yunet", str(tmp_path / "none.tflite"))
     (tmp_path / "text.tflite").write_text("no model")

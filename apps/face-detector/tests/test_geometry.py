@@ -17,7 +17,7 @@ from face_detector.pyramid import tiles
 from hypothesis import given
 from hypothesis import strategies as st
 
-# A busy machine is no failure.
+# A busy machine is not a failure.
 
 SIZES = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 
@@ -73,7 +73,7 @@ def test_boxes_of_one_face_become_their_weighted_mean() -> None:
     assert len(weighted_suppression(rows[:0], 0.3)) == 0
 
 
-def test_a_box_in_a_surer_one_goes_and_a_neighbour_stays() -> None:
+def test_a_box_in_a_more_certain_one_goes_and_a_neighbour_stays() -> None:
     rows = np.array([row(0, 0, 100, 100, 0.9), row(90, 90, 120, 120, 0.8), row(20, 20, 40, 40, 0.7)])
     assert without_nested(rows, 0.7)[:, 4].tolist() == [0.9, 0.8]
 

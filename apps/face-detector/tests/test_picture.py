@@ -1,4 +1,4 @@
-"""Files as the networks get them: upright, RGB, of a working size; bad ones with the reason."""
+"""Files as the networks get them: upright, RGB, of a working size; bad files are refused with the reason."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_large_picture_is_made_small(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\xff\xd8\xff\xe0\0\x10JFIF"])
-def test_what_is_no_picture_is_rejected(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_image_is_rejected(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "picture"
     path.write_bytes(content)
     with pytest.raises(Rejected, match="decoded"):

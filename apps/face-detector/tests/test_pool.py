@@ -49,7 +49,7 @@ async def test_a_bad_picture_is_rejected_and_the_worker_goes_on(portrait: Path, 
         assert only_worker(pool) == pid
 
 
-async def test_a_killed_worker_is_no_fault_of_the_picture_and_is_replaced(portrait: Path) -> None:
+async def test_a_killed_worker_is_not_the_picture_s_fault_and_is_replaced(portrait: Path) -> None:
     async with Pool(Settings(parallel=1)) as pool:
         await pool.detect(portrait)
         running = asyncio.create_task(pool.detect(portrait))
@@ -57,7 +57,7 @@ async def test_a_killed_worker_is_no_fault_of_the_picture_and_is_replaced(portra
         while pool._resting:  # until the worker is taken
             await asyncio.sleep(0)
         os.kill(pid, signal.SIGKILL)
-        with pytest.raises(Unavailable, match="tried again"):
+        with pytest.raises(Unavailable, match="retried"):
             await running
         assert (await pool.detect(portrait)).faces
         assert only_worker(pool) != pid
@@ -72,7 +72,7 @@ async def test_a_worker_that_died_while_it_rested_is_not_asked(portrait: Path) -
         assert (await pool.detect(portrait)).faces
 
 
-async def test_a_picture_that_takes_too_long_is_given_up(portrait: Path) -> None:
+async def test_a_picture_that_takes_too_long_is_abandoned(portrait: Path) -> None:
     async with Pool(Settings(seconds=0.001)) as pool:
         with pytest.raises(Rejected, match="longer than"):
             await pool.detect(portrait)

@@ -1,4 +1,4 @@
-"""What a detection changes in the graph."""
+"""The changes of a detection in the graph."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from face_detector.segments import Change, change
 from hypothesis import given
 from hypothesis import strategies as st
 
-# A busy machine is no failure.
+# A busy machine is not a failure.
 
 OURS = ("blazeface-full-range", "yunet")
 
@@ -54,7 +54,7 @@ def test_an_image_without_faces_says_so() -> None:
     assert not image.wanted([])
 
 
-def test_a_newer_version_replaces_what_the_older_found_and_keeps_the_labels() -> None:
+def test_a_newer_version_replaces_segments_and_keeps_labels() -> None:
     image = MemoryImage()
     image.detect([face(0.1), face(0.6)])
     image.segments["i/blazeface-full-range/1/1"]["label"] = "Ada"
@@ -71,7 +71,7 @@ def test_a_label_does_not_go_to_a_face_elsewhere() -> None:
     assert "label" not in image.detect([face(0.7)], detector="yunet").add[0]
 
 
-def test_what_others_have_added_stays_and_counts() -> None:
+def test_segments_of_others_stay_and_count() -> None:
     image = MemoryImage()
     image.segments["theirs"] = {"key": "theirs", "detector": "a person", "x": 0, "y": 0, "width": 1, "height": 1}
     image.detect([face()])
@@ -87,7 +87,7 @@ FACES = st.lists(
 
 
 @given(st.lists(st.tuples(FACES, st.sampled_from("12"), st.sampled_from(OURS)), min_size=1, max_size=6))
-def test_the_last_detection_is_what_is_there_and_a_second_time_changes_nothing(
+def test_the_last_detection_stands_and_a_repetition_changes_nothing(
     detections: list[tuple[list[Face], str, str]],
 ) -> None:
     image = MemoryImage()

@@ -34,7 +34,7 @@ def build(app: App) -> Importer:
 
 
 def _empty(folder: Path) -> Path:
-    """What a killed process left behind goes; the objects come again."""
+    """Remove what a killed process left behind; its objects come again."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
     return folder

@@ -1,4 +1,4 @@
-"""One object from the store into a file, bounded in bytes and time, hashed on the way."""
+"""Downloads one object from the store into a file, with limits on bytes and time, and hashes it on the way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Downloaded:
 
 
 async def download(url: str, target: Path, most: int) -> Downloaded:
-    """Fetch `url` into `target`. NotFound: no such object. Rejected: above `most` bytes. Unavailable: anything else."""
+    """Fetch `url` into `target`. Raises `NotFound` without such an object, `Rejected` above `most` bytes, else
+    `Unavailable`."""
     try:
         async with (
             aiohttp.ClientSession(timeout=_TIMEOUT, auto_decompress=False) as session,
@@ -34,12 +35,14 @@ async def download(url: str, target: Path, most: int) -> Downloaded:
             if answer.status == 404:
                 raise NotFound("the object is no longer in the store")
             if answer.status != 200:
-                raise Unavailable(f"the object store answered {answer.status} to the download; it is tried again")
+                raise Unavailable(f"the object store answered {answer.status} to the download; it will be retried")
             if (answer.content_length or 0) > most:
                 raise Rejected(_too_large(answer.content_length or 0, most))
             return await _receive(answer.content, target, most)
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable(f"the download broke off: {error or type(error).__name__}; it is tried again") from error
+        raise Unavailable(
+            f"the download was interrupted: {error or type(error).__name__}; it will be retried"
+        ) from error
 
 
 async def _receive(content: aiohttp.StreamReader, target: Path, most: int) -> Downloaded:

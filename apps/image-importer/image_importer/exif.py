@@ -1,7 +1,7 @@
-"""EXIF tags as plain facts: pure functions from tag tables to values, None where a tag is missing or senseless.
+"""EXIF tags as plain facts: pure functions from tag tables to values, None if a tag is missing or senseless.
 
-Tag numbers and units: CIPA DC-008 (Exif 2.32/3.0). Never raises on a camera's nonsense: a zero denominator, a NaN,
-a text where a number belongs or a position off the globe is the same as no tag.
+Tag numbers and units: CIPA DC-008 (Exif 2.32/3.0). Never raises on a camera's nonsense: a zero denominator, a NaN, a
+text instead of a number or a position off the globe count as a missing tag.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TEXT_LIMIT = 500
 
 
 def text(value: Any) -> str | None:
-    """A tag's text without padding and control characters, at most 500 characters; None when nothing is left."""
+    """A tag's text without padding and control characters, at most 500 characters; None if nothing is left."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     if not isinstance(value, str):
@@ -38,7 +38,7 @@ def text(value: Any) -> str | None:
 
 
 def number(value: Any) -> float | None:
-    """A finite number; of a list the first, because several cameras write one ISO as a list of one."""
+    """A finite number; the first of a list, because several cameras write one ISO as a list of one."""
     if isinstance(value, (tuple, list)):
         value = value[0] if value else None
     if isinstance(value, (str, bytes)) or value is None:
@@ -62,7 +62,7 @@ def _power_of_two(value: Any, most: float) -> float | None:
 
 
 def camera(tags: Tags) -> str | None:
-    """Make and model in one name, the make not twice: `Canon EOS 5D`, `Apple iPhone 15`, `NIKON D90`."""
+    """Make and model in one name, with the make only once: `Canon EOS 5D`, `Apple iPhone 15`, `NIKON D90`."""
     make, model = text(tags.get(MAKE)), text(tags.get(MODEL))
     if not make or not model:
         return model or _short_make(make)
@@ -71,7 +71,7 @@ def camera(tags: Tags) -> str | None:
 
 
 def _short_make(make: str | None) -> str | None:
-    """`OLYMPUS IMAGING CORP.` → `OLYMPUS`: what stands before the words of a company's register."""
+    """`OLYMPUS IMAGING CORP.` → `OLYMPUS`: the part before the words of a company's legal name."""
     if not make:
         return None
     words = make.split()
@@ -102,7 +102,7 @@ def f_number(tags: Tags) -> float | None:
 
 
 def iso(tags: Tags) -> int | None:
-    """The sensitivity; 65535 in the old 16-bit tag says to look at the newer one."""
+    """The sensitivity; 65535 in the old 16-bit tag refers to the newer one."""
     value = _above_zero(tags.get(ISO), 10_000_000)
     if value is None or value == ISO_SEE_INDEX:
         value = _above_zero(tags.get(SENSITIVITY_INDEX), 10_000_000)
@@ -116,7 +116,8 @@ def focal_length(tags: Tags) -> float | None:
 
 
 def position(gps: Tags) -> tuple[float, float] | None:
-    """(latitude, longitude) in signed degrees. None off the globe, and at 0°, 0°: that is a receiver without a fix."""
+    """(latitude, longitude) in signed degrees. None off the globe, and at 0°, 0°, which means a receiver without a
+    fix."""
     latitude = _degrees(gps.get(GPS_LATITUDE), gps.get(GPS_LATITUDE_REF), "NS", 90)
     longitude = _degrees(gps.get(GPS_LONGITUDE), gps.get(GPS_LONGITUDE_REF), "EW", 180)
     if latitude is None or longitude is None or (latitude == 0 and longitude == 0):

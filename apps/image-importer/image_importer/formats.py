@@ -1,7 +1,7 @@
-"""Which formats are pictures here, told from a file's content and never from its name.
+"""The formats that count as pictures here, recognised by a file's content and never by its name.
 
-Refuses camera raw files: inside they are TIFFs whose first picture is a small preview, and importing that would show
-the owner a photo of the wrong size.
+Camera raw files are refused: inside they are TIFFs whose first picture is a small preview, and importing that would
+show the owner a photo of the wrong size.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["MIME_TYPES", "mime_of", "open_formats"]
 
 MIME_TYPES = {
     "JPEG": "image/jpeg",
-    "MPO": "image/jpeg",  # a JPEG with further pictures behind it (depth map, second eye)
+    "MPO": "image/jpeg",  # a JPEG with further pictures after it (depth map, second eye)
     "PNG": "image/png",
     "WEBP": "image/webp",
     "GIF": "image/gif",
@@ -35,13 +35,13 @@ _NEW_SUBFILE_TYPE, _REDUCED_RESOLUTION, _DNG_VERSION = 254, 1, 50706
 
 
 def open_formats() -> tuple[str, ...]:
-    """The Pillow plugins that may open a file; none of Pillow's many others is ever tried on a stranger's bytes."""
+    """The Pillow plugins that may open a file; Pillow's many others are never tried on untrusted bytes."""
     pillow_heif.register_heif_opener()
     return ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF")
 
 
 def mime_of(image: ImageFile.ImageFile) -> str:
-    """The MIME type of an opened picture. Rejected: a camera raw file."""
+    """The MIME type of an opened picture. Raises `Rejected` for a camera raw file."""
     kind = image.format or ""
     if kind == "TIFF" and _is_raw(image):
         raise Rejected("the file is a camera raw file; upload the JPEG or HEIC that belongs to it")

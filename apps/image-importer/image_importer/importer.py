@@ -1,7 +1,7 @@
-"""The import of one object: download, look, write. What the graph has then depends on its bytes and place alone.
+"""The import of one object: download, inspect, write. The result in the graph depends only on its bytes and place.
 
-An object that has gone meanwhile leaves nothing. A file that is no picture ends the run with the reason (Rejected: a
-further attempt would see the same bytes).
+An object that was deleted meanwhile leaves nothing. A file that is not an image ends the run with the reason
+(`Rejected`: another attempt would see the same bytes).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _KNOWN = """query KnownImages($sha256: String!, $place: String!) {
 
 @dataclass(frozen=True)
 class NewObject:
-    """What the object store tells its webhook."""
+    """The object store's notification to its webhook."""
 
     bucket: str
     key: str
@@ -43,7 +43,7 @@ class NewObject:
 
     @property
     def is_folder(self) -> bool:
-        """Tools that think in folders put an empty object with a slash at its end."""
+        """Tools that work with folders store an empty object whose key ends in a slash."""
         return self.key.endswith("/") and self.size == 0
 
 
@@ -53,7 +53,8 @@ class Graph(Protocol):
 
 
 class Importer:
-    """`presign`: bucket and key to a URL. `fetch`: a URL into a file. `inspect`: a file's facts."""
+    """`presign`: turns bucket and key into a URL. `fetch`: downloads a URL into a file. `inspect`: returns a file's
+    facts."""
 
     def __init__(
         self,
@@ -71,7 +72,7 @@ class Importer:
         self._placing = asyncio.Lock()  # two objects with the same bytes must see each other's places
 
     async def import_object(self, new: NewObject) -> dict[str, Any]:
-        """Answers `{"image": id}`, or `{"image": None, "reason": …}` when there is nothing to import."""
+        """Returns `{"image": id}`, or `{"image": None, "reason": …}` if there is nothing to import."""
         if new.is_folder:
             return {"image": None, "reason": "a folder's placeholder"}
         if new.size > self._settings.bytes:
@@ -108,7 +109,7 @@ class Importer:
 def _operation(
     arrival: Arrival, same: str | None, new: NewObject, facts: dict[str, Any]
 ) -> tuple[str, dict[str, Any]] | None:
-    """One mutation with all that changes, and its variables; None when nothing does."""
+    """One mutation with all changes, and its variables; None if nothing changes."""
     roots: list[tuple[str, str, str, dict[str, Any] | list[str]]] = []  # alias, field with argument, type, value
     if arrival.places is not None and same is None:
         image = {**facts, **_placed(arrival.places), "importedAt": new.modified or _now()}

@@ -1,6 +1,6 @@
-"""What a picture's file says: runs in the bounded subprocess, because a stranger's bytes meet the decoders only here.
+"""Reads the facts of a picture's file. Runs in the bounded subprocess: untrusted bytes reach the decoders only here.
 
-Every picture is decoded once, to its last byte, so that a truncated one is refused now and not shown broken later.
+Every picture is decoded once, to its last byte, so that a truncated one is refused now instead of shown broken later.
 JPEGs are decoded at an eighth of their size: that reads all of the file in a quarter of the time.
 """
 
@@ -25,7 +25,10 @@ __all__ = ["Facts", "inspect_file"]
 _EXIF_IFD, _GPS_IFD = 0x8769, 0x8825
 _DESCRIPTION, _XP_TITLE, _XMP_TAG, _ORIENTATION = 0x010E, 0x9C9B, 0x02BC, 0x0112
 _IPTC_OBJECT_NAME = (2, 5)
-_UPRIGHT_BY_PILLOW = ("TIFF", "HEIF")  # these plugins turn the picture themselves: turning again lays it on its side
+_UPRIGHT_BY_PILLOW = (
+    "TIFF",
+    "HEIF",
+)  # these plugins turn the picture themselves: turning it again would lay it on its side
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,12 @@ class Facts:
 
 
 def inspect_file(path: str, key: str, most_pixels: int) -> dict[str, Any]:
-    """The known facts of the file at `path`, uploaded as `key`. Rejected: no picture, broken, or too large."""
+    """The known facts of the file at `path`, uploaded as `key`. Raises `Rejected` if it is not an image, broken, or too
+    large."""
     if Path(path).stat().st_size == 0:
         raise Rejected("the file is empty")
-    warnings.simplefilter("ignore")  # Pillow warns about sloppy metadata, which is this module's daily bread
-    Image.MAX_IMAGE_PIXELS = None  # our own bound below says what to do; Pillow's only doubles a constant
+    warnings.simplefilter("ignore")  # Pillow warns about sloppy metadata, which is common in the files that come here
+    Image.MAX_IMAGE_PIXELS = None  # our own limit below says what to do; Pillow's is a fixed number
     try:
         with Image.open(path, formats=formats.open_formats()) as image:
             facts = _facts(image, key, most_pixels)
@@ -62,7 +66,7 @@ def inspect_file(path: str, key: str, most_pixels: int) -> dict[str, Any]:
         raise
     except UnidentifiedImageError:
         raise Rejected(
-            "the file is no picture (JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF) or broken at its start"
+            "the file is not an image (JPEG, PNG, WebP, GIF, TIFF, HEIC, AVIF), or it is broken at its start"
         ) from None
     except MemoryError:
         raise Rejected("the picture needs more memory to decode than the setting `memory` allows") from None
@@ -107,7 +111,7 @@ def _facts(image: ImageFile.ImageFile, key: str, most_pixels: int) -> Facts:
 
 
 def _tags(image: ImageFile.ImageFile) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
-    """Main, EXIF and GPS directory; one that cannot be read is empty, for the picture may be fine without it."""
+    """Main, EXIF and GPS directory; an unreadable one is empty, since the picture may be fine without it."""
     try:
         tags = image.getexif()
     except Exception:

@@ -1,8 +1,8 @@
-"""Where an image's bytes lie, decided without I/O.
+"""The places of an image's bytes, decided without I/O.
 
 The same bytes are one Image, however many objects hold them: `places` names them all, the newest last, and `place` is
-the newest, so that a file which was moved (copied, then deleted at its old place) is still found. An object that is
-overwritten with other bytes is no longer a place of the Image it held; an Image without any place is gone.
+the newest, so that a file that was moved (copied, then deleted at its old place) is still found. An object that is
+overwritten with other bytes is no longer a place of the earlier Image; an Image without any place is deleted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Known:
 
 @dataclass(frozen=True)
 class Arrival:
-    """What the graph must learn. `places`: of the Image with these bytes, None when nothing changes for it."""
+    """What changes in the graph. `places`: of the Image with these bytes, None if nothing changes for it."""
 
     places: tuple[str, ...] | None
     moved: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (id, places left)

@@ -1,4 +1,4 @@
-"""What the owner may set, with the bounds that keep a small machine alive."""
+"""The owner's settings, with the limits that protect a small machine."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["Settings"]
 class Settings:
     bytes: int = 512 * 2**20  # largest file that is downloaded
     pixels: int = 200_000_000  # largest picture: today's phones make 200 megapixels
-    memory: int = 1024 * 2**20  # of the decoding subprocess
-    seconds: float = 60  # of decoding one picture
+    memory: int = 1024 * 2**20  # for the decoding subprocess
+    seconds: float = 60  # for decoding one picture
     parallel: int = 2  # pictures decoded at once
 
     @classmethod
     def from_mapping(cls, given: Mapping[str, Any]) -> Settings:
-        """Rejected: an unknown setting, or one that is not a number above zero."""
+        """Raises `Rejected` for an unknown setting, or one that is not a number above zero."""
         known = {field.name for field in fields(cls)}
         for name, value in given.items():
             if name not in known:

@@ -40,7 +40,7 @@ class Taken:
 
 
 def taken_from_exif(exif: Mapping[int, Any], gps: Mapping[int, Any]) -> Taken | None:
-    """From the tags of the EXIF and of the GPS directory; None when neither knows."""
+    """From the tags of the EXIF and of the GPS directory; None if neither has it."""
     stamp = _gps_instant(gps)
     for tag, offset_tag, subsecond_tag in (
         (ORIGINAL, OFFSET_ORIGINAL, SUBSECOND_ORIGINAL),
@@ -54,7 +54,7 @@ def taken_from_exif(exif: Mapping[int, Any], gps: Mapping[int, Any]) -> Taken | 
 
 
 def taken_from_xmp(value: str | None) -> Taken | None:
-    """From an XMP date (ISO 8601), which may end in its zone. A bare day or year is no instant: None."""
+    """From an XMP date (ISO 8601), which may end in its zone. None for a bare day or year, which is not an instant."""
     if not value:
         return None
     local = _local(value.strip(), None)
@@ -79,7 +79,8 @@ def _name(zone: timezone | None) -> str | None:
 
 
 def _local(value: str | None, subsecond: str | None) -> datetime | None:
-    """A naive time; None for `0000:00:00 00:00:00`, blanks, and other ways of a camera to say that it does not know."""
+    """A naive time; None for `0000:00:00 00:00:00`, blanks, and other ways in which a camera says that it does not
+    know."""
     match = _LOCAL.match(value or "")
     if match is None:
         return None
@@ -94,7 +95,7 @@ def _local(value: str | None, subsecond: str | None) -> datetime | None:
 
 
 def _zone(value: str | None) -> timezone | None:
-    """`+02:00`, `-0330` or `Z` as a zone; None for anything else and beyond the zones there are."""
+    """`+02:00`, `-0330` or `Z` as a zone; None for anything else and beyond the existing zones."""
     match = _ZONE.fullmatch((value or "").strip())
     if match is None:
         return None

@@ -1,7 +1,8 @@
 """A picture's title: what a person wrote about it, else the name of its file.
 
 In this order: XMP dc:title, IPTC object name, Windows' XPTitle, EXIF ImageDescription unless the camera wrote it, the
-file's stem: as it is when a camera made it up (IMG_2041, so that it can be searched), else with blanks for `_` and `-`.
+file's stem. A stem that a camera chose stays as it is (IMG_2041, so that it can be searched); others get blanks for `_`
+and `-`.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _CAMERA_STEM = re.compile(
 
 
 def title(*, xmp: str | None, iptc: Any, xp_title: Any, description: Any, key: str) -> str | None:
-    """The best of what there is; `key` is the object's key, of which the last part names the file."""
+    """The best of these; `key` is the object's key, whose last part names the file."""
     written = text(xmp) or text(iptc) or _utf16(xp_title)
     if written:
         return written

@@ -1,4 +1,4 @@
-"""What is read from an XMP packet: a title and a date. Anything that is not plain XML of a sane size is no packet."""
+"""Reads a title and a date from an XMP packet. Only plain XML of a reasonable size is accepted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Packet:
 
 
 def read_packet(raw: bytes | str | None) -> Packet:
-    """The packet's facts; an empty Packet for one that is missing, broken, larger than 1 MiB, or declares entities."""
+    """The packet's facts; an empty Packet if it is missing, broken, larger than 1 MiB, or declares entities."""
     data = raw.encode() if isinstance(raw, str) else raw or b""
     if not data or len(data) > _MOST_BYTES or b"<!DOCTYPE" in data or b"<!ENTITY" in data:
         return Packet()
@@ -43,7 +43,7 @@ def _title(root: ElementTree.Element) -> str | None:
 
 
 def _date(root: ElementTree.Element) -> str | None:
-    """A date stands in an attribute of rdf:Description or in an element of its own."""
+    """A date is an attribute of rdf:Description or an element of its own."""
     descriptions = list(root.iter(f"{_RDF}Description"))
     for name in _DATES:
         for description in descriptions:

@@ -1,4 +1,4 @@
-"""What these tests share: the app on the import path, and small pictures."""
+"""Shared by these tests: the app on the import path, and small pictures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 UPRIGHT = (48, 32)
-# How a picture that a person sees as UPRIGHT lies in the file under each EXIF orientation.
+# How a picture that a person sees as UPRIGHT is stored in the file under each EXIF orientation.
 TO_STORED = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -27,7 +27,7 @@ TO_STORED = {
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Callable[..., Path]:
-    """`picture("JPEG", orientation=6, exif=…)`: 48 × 32 pixels as a person sees it; its name says nothing."""
+    """`picture("JPEG", orientation=6, exif=…)`: 48 × 32 pixels as a person sees it; its name reveals nothing."""
     import pillow_heif
 
     pillow_heif.register_heif_opener()

@@ -1,4 +1,4 @@
-"""The archive's own papers agree with the code."""
+"""The archive's manifest and schema agree with the code."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def test_every_fact_has_its_field_in_the_schema() -> None:
 @pytest.mark.parametrize(
     "given", [{"byte": 1}, {"pixels": 0}, {"memory": "1 GB"}, {"parallel": True}, {"parallel": 1.5}]
 )
-def test_a_setting_that_cannot_be_meant_is_rejected(given: dict[str, object]) -> None:
+def test_an_invalid_setting_is_rejected(given: dict[str, object]) -> None:
     with pytest.raises(Rejected, match="setting"):
         Settings.from_mapping(given)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from image_importer import exif
 from PIL.TiffImagePlugin import IFDRational
 
-# A busy machine is no failure.
+# A busy machine is not a failure.
 
 MAKE, MODEL, LENS = 0x010F, 0x0110, 0xA434
 NOWHERE = IFDRational(0, 0)

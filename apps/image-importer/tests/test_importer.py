@@ -20,7 +20,7 @@ FACTS = {"mime": "image/jpeg", "width": 4, "height": 3, "title": "t"}
 
 
 class MemoryGraph:
-    """As much of the API as the importer uses; `mutations` counts the transactions."""
+    """The part of the API that the importer uses; `mutations` counts the transactions."""
 
     def __init__(self) -> None:
         self.images: dict[str, dict[str, Any]] = {}
@@ -61,7 +61,7 @@ class Store:
         if body is None:
             return web.Response(status=404)
         response = web.StreamResponse(status=self.status)
-        await response.prepare(request)  # chunked: the size is not told beforehand
+        await response.prepare(request)  # chunked: the size is not sent beforehand
         await response.write(body)
         return response
 
@@ -137,13 +137,13 @@ async def test_a_broken_picture_leaves_nothing_and_stops_nothing(fixture: Fixtur
     assert list(fixture.folder.iterdir()) == []
 
 
-async def test_an_object_that_has_gone_leaves_nothing(fixture: Fixture) -> None:
+async def test_a_deleted_object_leaves_nothing(fixture: Fixture) -> None:
     answer = await fixture.importer.import_object(NewObject("images", "gone.jpg"))
     assert answer["image"] is None
     assert fixture.graph.mutations == 0
 
 
-async def test_a_folder_s_placeholder_is_no_picture(fixture: Fixture) -> None:
+async def test_a_folder_s_placeholder_is_not_imported(fixture: Fixture) -> None:
     assert (await fixture.put("2024/", b""))["image"] is None
 
 

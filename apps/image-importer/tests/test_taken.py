@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from image_importer.taken import Taken, taken_from_exif, taken_from_xmp
 
-# A busy machine is no failure.
+# A busy machine is not a failure.
 
 ORIGINAL, DIGITIZED, DATETIME = 0x9003, 0x9004, 0x0132
 OFFSET, OFFSET_ORIGINAL, SUBSECOND = 0x9010, 0x9011, 0x9291

@@ -1,4 +1,4 @@
-"""Which of a picture's texts is its title, and what an XMP packet tells."""
+"""Which of a picture's texts becomes its title, and what an XMP packet contains."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_what_a_person_wrote_comes_before_the_file_name() -> None:
     ["OLYMPUS DIGITAL CAMERA         ", "SONY DSC", "DCIM\\100MEDIA", "Untitled", "", "KONICA MINOLTA DIGITAL CAMERA",
      "Exif_JPEG_PICTURE", "MINOLTA DIGITAL CAMERA", "SAMSUNG", "default"],
 )  # fmt: skip
-def test_what_a_camera_wrote_is_no_title(default: str) -> None:
+def test_a_camera_s_text_is_not_a_title(default: str) -> None:
     assert titled("some/garden_party-2.JPG", description=default) == "garden party 2"
 
 
@@ -59,5 +59,5 @@ def test_a_packet_gives_title_and_date() -> None:
     "raw",
     [None, b"", b"<x", b"\xff\xfe\x00", b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', b"<a>" + b" " * 2**20 + b"</a>"],
 )
-def test_a_packet_that_is_none_tells_nothing(raw: bytes | None) -> None:
+def test_an_invalid_packet_is_ignored(raw: bytes | None) -> None:
     assert read_packet(raw) == Packet()

@@ -3,7 +3,7 @@
 settings    what the owner may set                 store       the actions, without the bus
 names       grammar of buckets, keys, prefixes     access      who may do what with whose bucket
 weed/       the server: ports, secrets, process,   s3          listing, presigning, deleting over S3
-            gRPC to its filer, its users           ledger      SQLite: buckets, webhooks, what was told
+            gRPC to its filer, its users           ledger      SQLite: buckets, webhooks, what was announced
 metadata    a filer's event → what happened        notifier    follow, reconcile, remember
 delivery    send what was remembered               flush       syncfs, shared by those who wait for it
 """

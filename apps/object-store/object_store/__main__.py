@@ -17,7 +17,7 @@ __all__ = ["build"]
 
 
 def build(app: App) -> App:
-    """The app with its actions; weed is started by `app.run()`."""
+    """The app with its actions; `app.run()` starts weed."""
     opened = list[Store]()
 
     def store() -> Store:

@@ -1,12 +1,13 @@
-"""Who may do what with whose bucket. Pure.
+"""Decides who may do what with which bucket. Pure.
 
-Core has already checked that the caller was granted the action at all. Where a person acts through an app, the caller is that app. On
-top of that:
+Core has already checked that the caller was granted the action at all. If a person acts through an app, the caller is
+that app. In addition:
 
 - a bucket belongs to the app (or the owner) that made it;
-- reading (`get-object`, `list-objects`) is open to every app that was granted the call: that grant is what the owner approved;
+- reading (`get-object`, `list-objects`) is open to every app that was granted the call: the owner approved that grant;
 - writing and deleting is for the bucket's app, the owner and the owner's devices;
-- credentials, usage and export are for the bucket's app and the owner. Only the owner has them made for another holder: a device.
+- credentials, usage and export are for the bucket's app and the owner. Only the owner may have them made for another
+holder: a device.
 """
 
 from __future__ import annotations
@@ -39,6 +40,6 @@ def may_administer(caller: str, bucket: str, owner: str) -> None:
 
 
 def may_hold(caller: str, holder: str) -> None:
-    """Whether the caller may have credentials made that another one holds."""
+    """Return True if the caller may have credentials made for this holder."""
     if holder and not is_owner(caller):
-        raise Forbidden(f"{caller} can't have credentials made for {holder[:80]}: its own are the only ones")
+        raise Forbidden(f"{caller} can't have credentials made for {holder[:80]}: it may only have its own")

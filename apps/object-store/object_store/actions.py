@@ -1,4 +1,4 @@
-"""Bind the store's methods to the app's actions. Each takes the caller from the call; nothing else happens here."""
+"""Binds the store's methods to the app's actions. Each takes the caller from the call and does nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["bind_actions"]
 
 
 def bind_actions(app: App, store: Callable[[], Store]) -> None:
-    """`store`: the open one, asked for at each call."""
+    """`store`: returns the open store; called for each action."""
 
     def caller() -> str:
         return app.context().caller

@@ -1,9 +1,9 @@
-"""Send each notification that the ledger still holds until core has taken it: at least once, many at a time, in no order.
+"""Sends each notification in the ledger until core has accepted it: at least once, many at a time, in any order.
 
-Core runs what comes twice under one key once, so a crash between the sending and the note in the ledger does no harm. One that fails,
-because core is away or refuses it, is noted in the ledger and tried again by itself, after a growing delay; nothing is dropped, and no
-object waits for another one. Only tries that come again are slowed down together, while they fail: a removed webhook may have
-thousands.
+Core runs a call once per key, so a crash between the sending and the note in the ledger does no harm. A notification
+that fails, because core is away or refuses it, is noted in the ledger and retried after a growing delay. Nothing is
+dropped, and no object waits for another one. Only retries share a slower pace, while they fail: a removed webhook may
+have thousands of them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = ["Delivery", "Send", "arguments", "key", "utc"]
 log = logging.getLogger("object_store.delivery")
 
 Send = Callable[[str, Mapping[str, Any], str], Awaitable[Any]]  # target, arguments, idempotency key
-_AWAY = (1, 30)  # first and longest delay in seconds when core can't be reached …
-_REFUSED = (5, 600)  # … and when it refuses
-_PACE = 0.1  # seconds between two tries of a bucket that come again, while they fail
-_LONGEST_KEY = 1024  # bytes; core takes as many characters
+_AWAY = (1, 30)  # first and longest delay in seconds if core can't be reached …
+_REFUSED = (5, 600)  # … and if it refuses
+_PACE = 0.1  # seconds between two retries for a bucket, while they fail
+_LONGEST_KEY = 1024  # bytes; core accepts as many characters
 
 
 def arguments(notification: Notification) -> dict[str, Any]:
@@ -39,7 +39,8 @@ def arguments(notification: Notification) -> dict[str, Any]:
 
 
 def key(notification: Notification) -> str:
-    """The same for the same upload, also when everything here was forgotten; another one when the object was deleted and came again."""
+    """The same for the same upload, even if everything here was lost; a different one if the object was deleted and
+    came again."""
     n = notification
     whole = f"{n.bucket}/{n.key}/{n.etag}@{n.modified}"
     if len(whole.encode()) <= _LONGEST_KEY:
@@ -53,17 +54,17 @@ def utc(seconds: int) -> str:
 
 
 class Delivery:
-    """`run` is its loop. `parallel`: sendings at once."""
+    """`run` is its loop. `parallel`: sends at once."""
 
     def __init__(self, ledger: Ledger, flusher: Flusher, send: Send, *, parallel: int = 16) -> None:
         self._ledger, self._flusher, self._send = ledger, flusher, send
         self._most = parallel
         self._flying = set[tuple[str, str]]()
-        self._paced = dict[str, float]()  # the loop's time of a bucket's next try that comes again
+        self._paced = dict[str, float]()  # the loop's time of a bucket's next retry
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """The ledger has something new."""
+        """Wake the loop: the ledger has something new."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -80,7 +81,7 @@ class Delivery:
                 await self._sleep(buckets)
 
     def _due(self, bucket: str, room: int) -> list[Notification]:
-        """What of a bucket is to be sent now; what has never been tried comes first."""
+        """What to send now for a bucket; what was never tried comes first."""
         most = self._most + room
         due = self._free(self._ledger.waiting(bucket, most), room)
         now = asyncio.get_running_loop().time()
@@ -97,7 +98,7 @@ class Delivery:
         return [n for n in found if (n.bucket, n.key) not in self._flying][:room]
 
     async def _sleep(self, buckets: list[str]) -> None:
-        """Until woken, or until something is due again."""
+        """Sleep until woken, or until something is due again."""
         now, loop = time.time(), asyncio.get_running_loop()
         due = [at - now for bucket in buckets if (at := self._ledger.next_due(bucket, int(now))) is not None]
         due += [at - loop.time() for at in self._paced.values() if at > loop.time()]
@@ -112,7 +113,7 @@ class Delivery:
             await self._send(notification.webhook, arguments(notification), key(notification))
             self._ledger.sent(notification)
             self._paced.pop(bucket, None)
-        except Exception as error:  # of whatever kind: it is this object's alone
+        except Exception as error:  # any error: it concerns only this object
             self._fail(notification, error)
         finally:
             self._flying.discard((bucket, notification.key))
@@ -123,5 +124,5 @@ class Delivery:
         delay = min(first * 2 ** min(notification.tries, 16), longest)
         self._ledger.failed(notification, int(time.time()) + delay)
         self._paced.setdefault(notification.bucket, asyncio.get_running_loop().time() + _PACE)
-        what = "%s/%s could not be told to its webhook, again in %g s: %s"
+        what = "%s/%s could not be sent to its webhook, next attempt in %g s: %s"
         log.warning(what, notification.bucket, notification.key[:200], delay, str(error) or error)

@@ -1,4 +1,4 @@
-"""Brings the ledger of an earlier version to today's form."""
+"""Converts an earlier version's ledger to today's form."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ _ADDED = {
     "holder": "TEXT NOT NULL DEFAULT ''", "rights": "TEXT NOT NULL DEFAULT '{}'", "secret": "TEXT NOT NULL DEFAULT ''",
     "ended": "INTEGER NOT NULL DEFAULT 0",
 }  # fmt: skip
-# Core named the key pair of a device after it, and asked for it as the owner.
+# Core named a device's key pair after the device and requested it as the owner.
 _DEVICE = re.compile(r"device-([0-9a-f]{32})-[A-Z2-7]{8}")
 
 
 def bring_up_to_date(db: sqlite3.Connection) -> None:
-    """Whoever asked for a key holds it, as long as that may be asked for; a device as long as it may do what the key can."""
+    """Make the issuer of a key its holder, as long as that caller may request it; a device, as long as it may do what
+    the key can."""
     known = {row[1] for row in db.execute("PRAGMA table_info(credential)")}
     for column, kind in _ADDED.items():
         if column not in known:

@@ -1,7 +1,7 @@
-"""Bring written bytes to the disk: syncfs(2) of the file system that holds the store, one for all who wait.
+"""Writes bytes to the disk: syncfs(2) of the store's file system, one call for all who wait.
 
-weed acknowledges a PUT before its bytes are on the disk (kill -9 loses nothing, a power cut may). So before another app is told of an
-object, the file system is flushed; and after any other write, within a second.
+weed acknowledges a PUT before its bytes are on the disk (kill -9 loses nothing, a power cut may). So the file system is
+flushed before a webhook gets an object, and within a second after any other write.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Flusher"]
 
 
 class Flusher:
-    """`run` is its loop. `lazy`: seconds within which a write that nobody waits for is flushed."""
+    """`run` is its loop. `lazy`: seconds within which a write is flushed if no task waits for it."""
 
     def __init__(self, folder: Path, *, lazy: float = 1.0) -> None:
         self._folder, self._lazy = folder, lazy
@@ -25,7 +25,7 @@ class Flusher:
         self.count = 0
 
     def written(self) -> None:
-        """Something was written: flush it soon."""
+        """Report a write: it will be flushed soon."""
         self._dirty.set()
 
     async def durable(self) -> None:

@@ -1,10 +1,12 @@
-"""S3 keys: each belongs to a holder (an app, a device, a person), can do one thing in one bucket, and ends with the right of its holder.
+"""S3 keys: each belongs to a holder (an app, a device, a person), can do one thing in one bucket, and ends with its
+holder's right.
 
     issued    handed out by `issue-credentials`; its secret is in that answer alone
     signing   never leaves the store: it signs the addresses of one holder for one action in one bucket, so they end with it
 
-A key is in the ledger before weed knows it. It ends in the ledger first, too: what the ledger says has ended is removed from weed, and
-a weed that starts refuses it from its first answer on. So a kill anywhere leaves no key that nobody ends.
+A key is in the ledger before weed knows it, and it also ends in the ledger first: weed removes the keys that the ledger
+has ended, and a starting weed refuses them from its first answer on. So after a kill at any point, no working key is
+left without an entry by which it can be ended.
 """
 
 from __future__ import annotations
@@ -24,13 +26,13 @@ from pcloud.errors import Unavailable
 
 __all__ = ["Ask", "Keys"]
 
-Ask = Callable[[], Awaitable[Callers]]  # core: who may call what now
+Ask = Callable[[], Awaitable[Callers]]  # core: the callers and their actions now
 _SIGNED = {"get-object": "read", "export": "read", "put-object": "write"}
 _AT_ONCE = 8
 
 
 class Keys:
-    """`endpoint`: where clients reach S3. `identities`: of a weed that is there; raises `Unavailable`."""
+    """`endpoint`: where clients reach S3. `identities`: weed's, while it runs; raises `Unavailable`."""
 
     def __init__(
         self, server: Server, endpoint: str, ledger: Ledger, flusher: Flusher,
@@ -39,12 +41,13 @@ class Keys:
         self._server, self._endpoint, self._ledger, self._flusher = server, endpoint, ledger, flusher
         self._identities, self._ask = identities, ask
         self._callers: Callers = {}
-        self._turn = asyncio.Lock()  # no key is made while others are ended
+        self._turn = asyncio.Lock()  # no key is made while others are being ended
 
     # Ending
 
     async def recall(self) -> None:
-        """Ask core who may call what, and note in the ledger which keys have ended by that; weed is not needed."""
+        """Ask core which callers have which rights, and note in the ledger which keys have ended by that; weed is not
+        needed."""
         self._callers = await self._ask()
         found = [(key, standing(key.rights, self._callers.get(key.holder, {}))) for key in self._ledger.credentials()]
         self._ledger.end_credentials([key.access_key for key, rights in found if rights is None])
@@ -53,13 +56,13 @@ class Keys:
                 self._ledger.set_rights(key.access_key, rights)
 
     async def check(self) -> None:
-        """End what its holder has no right to any more: refused from when this returns on."""
+        """End the keys whose holder has lost the right: they are refused once this returns."""
         async with self._turn:
             await self.recall()
             await self._sweep()
 
     async def end(self, *, bucket: str = "", access_key: str = "") -> None:
-        """End the keys of a bucket, or one key: refused from when this returns on."""
+        """End the keys of a bucket, or one key: refused once this returns."""
         async with self._turn:
             keys = self._ledger.credentials()
             self._ledger.end_credentials(
@@ -68,7 +71,7 @@ class Keys:
             await self._sweep()
 
     async def sweep(self) -> None:
-        """Remove from weed what has ended while it was away."""
+        """Remove from weed the keys that ended while it was away."""
         async with self._turn:
             await self._sweep()
 
@@ -81,7 +84,7 @@ class Keys:
         async def remove(key: Credential) -> None:
             async with room:
                 await identities.remove(key.user)
-                # Asked with a wrong secret, weed tells a key that it does not know from one that it does.
+                # With a wrong secret, weed's answer differs between a key that it knows and one that it doesn't.
                 wrong = KeyPair(key.access_key, "?")
                 await self._until(key, wrong, lambda refusal: "InvalidAccessKeyId" in refusal)
             self._ledger.remove_credential(key.access_key)
@@ -95,7 +98,7 @@ class Keys:
     # Making
 
     async def rights(self, holder: str, actions: tuple[str, ...]) -> dict[str, int]:
-        """Raises `Forbidden` where the holder lacks one. Core is asked again before that: a right may be new."""
+        """Raises `Forbidden` if the holder lacks a right. Core is asked again before that: the right may be new."""
         if not set(actions) <= self._callers.get(holder, {}).keys():
             self._callers = await self._ask()
         return rights_of(self._callers, holder, actions)
@@ -111,11 +114,11 @@ class Keys:
         return pair
 
     async def signing(self, holder: str, action: str, bucket: str) -> S3:
-        """S3 with the key that signs the holder's addresses of this action in this bucket."""
+        """S3 with the key that signs the holder's addresses for this action in this bucket."""
         async with self._turn:
             rights = await self.rights(holder, (action,))
             key = self._ledger.signing(holder, action, bucket)
-            if key is not None and key.rights != rights:  # core's word that it has ended is on its way
+            if key is not None and key.rights != rights:  # core's report that it has ended is on its way
                 self._ledger.end_credentials([key.access_key])
                 await self._sweep()
                 key = None
@@ -134,11 +137,11 @@ class Keys:
         self._ledger.hold_credential(key.access_key)
 
     async def _until(self, key: Credential, pair: KeyPair, settled: Callable[[str], bool]) -> None:
-        """The S3 part of weed learns of users a few milliseconds after the filer."""
+        """weed's S3 part learns of users a few milliseconds after the filer."""
         client = S3(self._server.endpoint, self._server.settings.region, pair)
         try:
             async with asyncio.timeout(10):
                 while not settled(await client.refusal(key.bucket, key.prefix)):  # noqa: ASYNC110 (another process's state)
                     await asyncio.sleep(0.01)
         except TimeoutError as error:
-            raise Unavailable(f"weed has not taken the change of {key.user} over yet: try again") from error
+            raise Unavailable(f"weed has not applied the change of {key.user} yet: try again") from error

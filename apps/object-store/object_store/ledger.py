@@ -1,15 +1,16 @@
-"""What the store remembers beside the objects, in SQLite: buckets with owner and webhook, credentials, and which object was told.
+"""What the store remembers beside the objects, in SQLite: buckets with owner and webhook, credentials, and which objects were announced.
 
     bucket      name → owner, webhook
     credential  access key → user, place, issuer, holder, rights …; secret of those that sign; ended, or not made yet
     object      (bucket, key) → etag …, seen, gone, sent, tries, due; only of buckets with a webhook
     checkpoint  the time of the last message of the filer's stream that is folded in here
 
-Owners and issuers are callers as core names them; ledgers from before people had ids say `owner`, which is changed when they are opened.
+Owners and issuers are callers as core names them; older ledgers, from before people had ids, say `owner`, which is converted when they
+are opened.
 
 A batch of changes and its checkpoint are one transaction: a kill loses both or none. A change older than what is known of its key
 changes nothing, so the stream may be read again, and a listing and the stream may overlap. It survives kill -9 at any time; after a
-power cut the last transactions may be missing, which only makes the stream and the listing tell them again.
+power cut the last transactions may be missing, which only makes the stream and the listing report them again.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ UPDATE bucket SET owner = 'person:owner' WHERE owner = 'owner';
 UPDATE credential SET issuer = 'person:owner' WHERE issuer = 'owner';
 """
 _ADDED = ("tries", "due")  # since the first ledgers
-# What has never been tried is due at 0, what failed at a later second: the clock may have been set back since.
+# An object that was never tried is due at 0, one that failed at a later second: the clock may have been set back since.
 _AT_START = """
 DROP INDEX IF EXISTS waiting;
 CREATE INDEX IF NOT EXISTS unsent ON object (bucket, due) WHERE sent = 0 AND gone = 0;
@@ -61,7 +62,7 @@ ON CONFLICT (bucket, key) DO UPDATE SET
 WHERE excluded.seen > seen
 """
 _CREDENTIAL = "access_key, user, bucket, prefix, write, issuer, holder, rights, secret"
-_KEEP_GONE_NS = 86_400 * 10**9  # a gone key is remembered for a day, against older messages that come again
+_KEEP_GONE_NS = 86_400 * 10**9  # a deleted key is remembered for a day, in case older messages come again
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,8 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """An S3 key. `holder`: whose it is; `rights`: those of the holder under which it was made. `secret`: of one that signs addresses here;
-    one that was handed out has none, and an `issuer`."""
+    """An S3 key. `holder`: who holds it; `rights`: the holder's rights under which it was made. `secret`: for a key
+    that signs addresses here; a key that was issued has none, and an `issuer`."""
 
     access_key: str
     user: str
@@ -89,7 +90,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """An object that its bucket's webhook has not been told of; `tries`: how often that was tried."""
+    """An object that was not sent to its bucket's webhook yet; `tries`: the number of failed attempts."""
 
     webhook: str
     bucket: str
@@ -118,7 +119,7 @@ class Ledger:
             bring_up_to_date(self._db)
         except sqlite3.DatabaseError as error:
             raise Corrupt(
-                f"{path} can't be read ({error}): move it away to have the objects listed anew; buckets have to be made again"
+                f"{path} can't be read ({error}): move it away to have the objects listed again; then make the buckets again"
             ) from error
 
     def __enter__(self) -> Ledger:
@@ -142,7 +143,7 @@ class Ledger:
         return self._db.execute("SELECT count(*) FROM bucket WHERE owner = ?", (owner,)).fetchone()[0]
 
     def add_bucket(self, bucket: Bucket) -> Bucket:
-        """The bucket as it is then: the first owner stays; a given webhook replaces the one before."""
+        """Return the bucket as it is then: the first owner stays; a given webhook replaces the earlier one."""
         self._db.execute(
             "INSERT INTO bucket VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET webhook = excluded.webhook"
             " WHERE owner = excluded.owner AND excluded.webhook != ''",
@@ -151,7 +152,7 @@ class Ledger:
         return self.bucket(bucket.name) or bucket
 
     def remove_bucket(self, name: str) -> None:
-        """With all that is known of its objects; its credentials have ended before."""
+        """Remove it with all that is known of its objects; its credentials have ended before."""
         with self._transaction():
             self._db.execute("DELETE FROM object WHERE bucket = ?", (name,))
             self._db.execute("DELETE FROM bucket WHERE name = ?", (name,))
@@ -161,11 +162,11 @@ class Ledger:
         return found[0] if found else None
 
     def credentials(self) -> list[Credential]:
-        """All that hold."""
+        """All valid credentials."""
         return self._credentials("NOT ended")
 
     def ended(self) -> list[Credential]:
-        """What weed may know still, and must not: ended, or never made."""
+        """What weed may still know but must not serve: ended credentials, and unfinished ones."""
         return self._credentials("ended")
 
     def signing(self, holder: str, action: str, bucket: str) -> Credential | None:
@@ -177,12 +178,12 @@ class Ledger:
         return [Credential(*row[:4], bool(row[4]), *row[5:7], _rights(row[7]), row[8]) for row in rows]
 
     def count_credentials(self, issuer: str) -> int:
-        """Of those that were handed out to the issuer."""
+        """The number of credentials that were issued to this issuer."""
         where = "secret = '' AND issuer = ?"
         return self._db.execute(f"SELECT count(*) FROM credential WHERE {where}", (issuer,)).fetchone()[0]  # noqa: S608 - our own text
 
     def begin_credential(self, credential: Credential) -> None:
-        """Counts as ended until `hold`."""
+        """Add a credential that counts as ended until `hold`."""
         c = credential
         rights = msgspec.json.encode(c.rights).decode()
         values = (c.access_key, c.user, c.bucket, c.prefix, int(c.write), c.issuer, c.holder, rights, c.secret)
@@ -208,7 +209,7 @@ class Ledger:
     # Objects
 
     def checkpoint(self) -> int:
-        """Unix nanoseconds; 0 when nothing has been read yet."""
+        """Unix nanoseconds; 0 before anything has been read."""
         row = self._db.execute("SELECT at FROM checkpoint").fetchone()
         return row[0] if row else 0
 
@@ -244,7 +245,8 @@ class Ledger:
             self._db.executemany("INSERT OR REPLACE INTO listed VALUES (?, ?, ?, ?)", rows)
 
     def end_listing(self, bucket: str, at: int) -> int:
-        """Fold in how the listing that began at a time differs from what is known; the number of differences."""
+        """Fold in how the listing that began at this time differs from what is known; return the number of
+        differences."""
         new = self._db.execute(
             "SELECT l.* FROM listed l LEFT JOIN object o ON o.bucket = ? AND o.key = l.key"
             " WHERE o.key IS NULL OR o.gone OR o.etag != l.etag",
@@ -263,15 +265,15 @@ class Ledger:
         return len(found)
 
     def waiting(self, bucket: str, most: int) -> list[Notification]:
-        """Of those that have never been tried."""
+        """Notifications that were never tried."""
         return self._between(bucket, 0, 0, most)
 
     def failed_before(self, bucket: str, now: int, most: int) -> list[Notification]:
-        """Of those that are due to be tried again, the longest due first."""
+        """Notifications that are due for a retry, the longest due first."""
         return self._between(bucket, 1, now, most)
 
     def next_due(self, bucket: str, now: int) -> int | None:
-        """When the next one after `now` is due to be tried again."""
+        """When the next retry after `now` is due."""
         query = "SELECT min(due) FROM object WHERE bucket = ? AND sent = 0 AND gone = 0 AND due > ?"
         return self._db.execute(query, (bucket, now)).fetchone()[0]
 
@@ -292,7 +294,7 @@ class Ledger:
         return [name for (name,) in self._db.execute(query)]
 
     def sent(self, notification: Notification) -> None:
-        """Unless the object has been replaced since: then the new one is still to be told."""
+        """Mark it as sent, unless the object has been replaced since: then the new one must still be sent."""
         n = notification
         self._db.execute(
             "UPDATE object SET sent = 1 WHERE bucket = ? AND key = ? AND etag = ? AND modified = ?",
@@ -300,7 +302,8 @@ class Ledger:
         )
 
     def failed(self, notification: Notification, due: int) -> None:
-        """It is tried again at `due` (unix seconds), unless the object has been replaced since: then the new one at once."""
+        """Retry it at `due` (unix seconds), unless the object has been replaced since: then send the new one at
+        once."""
         n = notification
         self._db.execute(
             "UPDATE object SET tries = tries + 1, due = max(?, 1) WHERE bucket = ? AND key = ? AND etag = ? AND modified = ?",
@@ -308,7 +311,7 @@ class Ledger:
         )
 
     def try_again(self, bucket: str) -> None:
-        """Whatever failed is due now."""
+        """Make everything that failed due now."""
         self._db.execute("UPDATE object SET tries = 0, due = 0 WHERE bucket = ? AND sent = 0 AND gone = 0", (bucket,))
 
     def _transaction(self) -> _Transaction:

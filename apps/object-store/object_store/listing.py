@@ -1,6 +1,7 @@
-"""The objects of a bucket in the filer's order, folder by folder (`a/b` comes before `a-b`), from any key on.
+"""Lists a bucket's objects in the filer's order, folder by folder (`a/b` comes before `a-b`), from any key on.
 
-Over S3 a listing is XML, which can't hold every key that S3 takes, and one such key would end the listing of all others.
+Over S3 a listing is XML, which can't hold every key that S3 accepts, and one such key would break the listing of all
+others.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["objects"]
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """A folder on the way. `after`: the parts of a key in it, behind which the listing begins."""
+    """A folder on the way. `after`: the remaining parts of a key; the listing begins after it."""
 
     folder: str
     after: list[str]
@@ -25,10 +26,10 @@ class _Open:
 
 
 async def objects(filer: Filer, bucket: str, prefix: str = "", after: str = "") -> AsyncGenerator[Created, None]:
-    """All behind the key `after`. `prefix`: a folder, '' for the whole bucket."""
+    """All objects after the key `after`. `prefix`: a folder, '' for the whole bucket."""
     root = f"/buckets/{bucket}" + (f"/{prefix}" if prefix else "")
     inside = after.removeprefix(f"{prefix}/") if prefix else after
-    # No recursion: a key of 1,024 bytes may lead 500 folders deep.
+    # No recursion: a key of 1,024 bytes may be 500 folders deep.
     way = [_open(filer, root, inside.split("/") if inside else [])]
     try:
         while way:

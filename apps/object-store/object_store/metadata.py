@@ -1,6 +1,6 @@
-"""What a message of the filer means for buckets: an object is there, or is gone. Pure.
+"""What a message of the filer means for buckets: an object was stored or deleted. Pure.
 
-Left out: folders, parts of uploads that are not complete (`.uploads`), the store's own folders, and everything outside buckets.
+Left out are folders, parts of incomplete uploads (`.uploads`), the store's own folders, and everything outside buckets.
 An object whose key is also a folder (`a` beside `a/b`) is a folder entry with an object's marks.
 """
 
@@ -18,7 +18,7 @@ _PREFIX_OBJECT = "x-seaweedfs-prefix-object"
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """`etag` without quotes, `modified` in unix seconds, `at` (of the change) in unix nanoseconds."""
+    """`etag` without quotes, `modified` in unix seconds, `at` (time of the change) in unix nanoseconds."""
 
     bucket: str
     key: str
@@ -39,19 +39,19 @@ Change = Created | Deleted
 
 
 def stored(response: Any, at: int) -> Created | None:
-    """The object that one `filer_pb.TraverseBfsMetadataResponse` of a walk names, if it does."""
+    """The object in one `filer_pb.TraverseBfsMetadataResponse` of a walk, or None."""
     place = _place(response.directory, response.entry.name)
     return _created(place, response.entry, at) if place else None
 
 
 def listed(folder: str, entry: Any) -> Created | None:
-    """The object that an entry of a folder is, if it is one."""
+    """The object of a folder's entry, or None."""
     place = _place(folder, entry.name)
     return _created(place, entry, 0) if place else None
 
 
 def misplaced(folder: str, entry: Any) -> Created | None:
-    """The object that the body inside a folder's own entry was meant to be, if there is one."""
+    """The object that the body in a folder's own entry was meant to be, or None."""
     place = _place(f"{folder}/{entry.name}", entry.name)
     if place is None or not entry.is_directory or not entry.content or _is_object(entry):
         return None
@@ -59,7 +59,7 @@ def misplaced(folder: str, entry: Any) -> Created | None:
 
 
 def changes(response: Any) -> list[Change]:
-    """Of one `filer_pb.SubscribeMetadataResponse`. A rename is both."""
+    """The changes in one `filer_pb.SubscribeMetadataResponse`. A rename is two."""
     event, found = response.event_notification, list[Change]()
     folder = event.new_parent_path or response.directory
     old = _place(response.directory, event.old_entry.name)
@@ -69,7 +69,7 @@ def changes(response: Any) -> list[Change]:
         found.append(Deleted(old[0], old[1], response.ts_ns))
     if created:
         found.append(created)
-    elif old and old == new and _is_object(event.old_entry):  # its folder stays, the object is gone
+    elif old and old == new and _is_object(event.old_entry):  # its folder stays, the object is deleted
         found.append(Deleted(old[0], old[1], response.ts_ns))
     return found
 
@@ -90,7 +90,7 @@ def _is_object(entry: Any) -> bool:
 
 
 def _place(directory: str, name: str) -> tuple[str, str] | None:
-    """(bucket, key), or None for what is no object's place."""
+    """(bucket, key), or None for a path that is not an object's."""
     if not name or not directory.startswith(_ROOT):
         return None
     bucket, _, folder = directory[len(_ROOT) :].partition("/")

@@ -1,6 +1,8 @@
-"""Small bodies under a key that ends in a slash: weed puts them inside the folder of that name, where nothing reads them.
+"""Small bodies under a key that ends in a slash: weed stores them in the entry of the folder of that name, where
+nothing reads them.
 
-It makes the object `folder/folder` of a larger one, so a small one is made that too, unless another object is there already.
+From a larger body it makes the object `folder/folder`, so a small one becomes that too, unless another object exists
+there.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ log = logging.getLogger("object_store.misplaced")
 
 
 async def put_right(filer: Filer, s3: S3, folder: str, entry: Any) -> None:
-    """Do nothing for any other entry. What fails is tried again by the next walk; nothing else waits for it."""
+    """Does nothing for any other entry. If it fails, the next walk retries it; nothing else waits for it."""
     meant = misplaced(folder, entry)
     if meant is None:
         return
@@ -32,7 +34,7 @@ async def put_right(filer: Filer, s3: S3, folder: str, entry: Any) -> None:
 
 
 async def _put_right(filer: Filer, s3: S3, folder: str, entry: Any, meant: Created) -> None:
-    """Killed between the two steps, it does the first one again."""
+    """If killed between the two steps, it repeats the first one."""
     there = await _there(filer, f"{folder}/{entry.name}", entry.name)
     if there is not None and there.etag != meant.etag:
         log.warning("what was put to %s/%s/ can't be read: %s is another object", meant.bucket, entry.name, meant.key)

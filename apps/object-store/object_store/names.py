@@ -1,4 +1,5 @@
-"""The grammar of buckets, keys and prefixes, and the bounds of other arguments. Pure: nothing here looks whether they exist."""
+"""The grammar of buckets, keys and prefixes, and the limits of other arguments. Pure: nothing here checks whether they
+exist."""
 
 from __future__ import annotations
 
@@ -8,10 +9,10 @@ from pcloud.errors import Rejected
 
 __all__ = ["addressable", "bounded", "check_address", "check_bucket", "check_key", "check_label", "check_prefix"]
 
-# The S3 rules without dots: those break TLS for bucket names in host names.
+# The S3 rules without dots: dots break TLS for bucket names in host names.
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-# A prefix goes into a policy, where * ? and ${} have a meaning of their own.
+# A prefix is used in a policy, where * ? and ${} have a meaning of their own.
 _PREFIX = re.compile(r"[A-Za-z0-9_.@=+,/ -]{1,512}")
 _RESERVED = ("xn--", "sthree-")
 
@@ -25,7 +26,8 @@ def check_bucket(name: str) -> str:
 
 
 def check_key(key: str) -> str:
-    """A key as the store can hold it; its own folders and what it or clients would normalise away are refused."""
+    """A key that the store can hold. Keys in its own folders, and those that it or clients would normalise, are
+    refused."""
     parts = key.split("/")
     wrong = (
         "it is empty" if not key
@@ -43,15 +45,16 @@ def check_key(key: str) -> str:
 
 
 def addressable(key: str) -> bool:
-    """Whether an address can work: SeaweedFS 4.48 refuses a key with a line feed to each key pair that is bound to a bucket."""
+    """Return True if an address can work: SeaweedFS 4.48 refuses a key with a line feed to each key pair bound to a
+    bucket."""
     return "\n" not in key
 
 
 def check_address(key: str) -> str:
-    """A key for which an address can work."""
+    """Raises `Rejected` for a key for which no address can work."""
     if not addressable(check_key(key)):
         raise Rejected(
-            f"{key[:80]!r} holds a line feed, and the object store serves no address for such a key: use another key"
+            f"{key[:80]!r} contains a line feed, and the object store can't make an address for such a key: use another key"
         )
     return key
 

@@ -1,9 +1,10 @@
-"""Know of every new object: follow the filer's stream, and compare with what is there wherever the stream may have a hole.
+"""Finds every new object: follows the filer's stream, and compares with the stored objects wherever the stream may have
+a gap.
 
-A hole may be wherever the stream began: after a start of this app or of weed (its newest minute is only in memory),
-after a lost connection. So each time: subscribe from the checkpoint, then walk through every bucket that has a
-webhook. Both fold into the same ledger, in any order. (The filer walks 26,000 objects per second, and tells a key from
-a folder; a listing over S3 does neither.)
+A gap is possible wherever the stream began: after a start of this app or of weed (whose newest minute is only in
+memory), or after a lost connection. So each time: subscribe from the checkpoint, then walk through every bucket that
+has a webhook. Both fold into the same ledger, in any order. (The filer walks 26,000 objects per second and
+distinguishes a key from a folder; a listing over S3 does neither.)
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Notifier:
         self._listing = asyncio.Lock()  # the ledger compares one listing at a time
 
     async def follow(self, filer: Filer) -> None:
-        """Until the stream breaks: raises `Unavailable` then."""
+        """Follow until the stream breaks, then raise `Unavailable`."""
         since = self._ledger.checkpoint() or time.time_ns()
         stream, arrived = filer.follow(since), asyncio.Queue[Any](8 * _MOST)
         async with asyncio.TaskGroup() as group:
@@ -59,12 +60,12 @@ class Notifier:
 
     async def _reconcile_all(self, filer: Filer) -> None:
         for bucket in self._ledger.buckets():
-            await self._s3.create_bucket(bucket.name)  # a power cut may have taken it while the ledger kept it
+            await self._s3.create_bucket(bucket.name)  # a power cut may have removed it while the ledger kept it
             if bucket.webhook:
                 await self.reconcile(filer, bucket.name)
 
     async def reconcile(self, filer: Filer, bucket: str) -> None:
-        """Compare the ledger with what is there now, and fold the difference in."""
+        """Compare the ledger with the stored objects and fold the difference in."""
         async with self._listing:
             at, page = time.time_ns(), list[Created]()
             self._ledger.begin_listing()
@@ -88,7 +89,7 @@ async def _fill(stream: AsyncIterator[Any], arrived: asyncio.Queue[Any]) -> None
 
 
 async def _batch(arrived: asyncio.Queue[Any]) -> list[Any]:
-    """What is there, at least one."""
+    """The messages that are there, at least one."""
     batch = [await arrived.get()]
     while len(batch) < _MOST and not arrived.empty():
         batch.append(arrived.get_nowait())

@@ -1,7 +1,7 @@
-"""What S3 keys stand on: the right of their holder to call an action of this app. Pure.
+"""The rights on which S3 keys depend: their holder's right to call an action of this app. Pure.
 
-Core says who may call which action, and since when without a break (a number that changes when a right was taken away and given again).
-A key is good for as long as all rights that it was made under hold without a break.
+Core says who may call which action, and since when without a break (a number that changes if a right was withdrawn and
+given again). A key is valid as long as all rights under which it was made hold without a break.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ __all__ = ["UNKNOWN", "Callers", "Rights", "rights_of", "standing", "stood_for"]
 
 Rights = Mapping[str, int]  # action → since when
 Callers = Mapping[str, Rights]  # by caller
-UNKNOWN = -1  # of a key that was made before this was noted
+UNKNOWN = -1  # for a key that was made before this was recorded
 
 
 def stood_for(write: bool, delete: bool) -> tuple[str, ...]:
-    """The actions that do what a key can: whoever was given it by somebody else has to be allowed to call them."""
+    """The actions that do what a key can: a holder to whom another caller gave the key must be allowed to call them."""
     return ("put-object",) * write + ("delete-object",) * delete or ("get-object", "list-objects")
 
 
 def rights_of(callers: Callers, holder: str, actions: Iterable[str]) -> dict[str, int]:
-    """The holder's rights to these actions; raises `Forbidden` where one is missing."""
+    """The holder's rights to these actions; raises `Forbidden` if one is missing."""
     granted = callers.get(holder, {})
     for action in actions:
         if action not in granted:
@@ -32,7 +32,7 @@ def rights_of(callers: Callers, holder: str, actions: Iterable[str]) -> dict[str
 
 
 def standing(rights: Rights, granted: Rights) -> dict[str, int] | None:
-    """The rights of a key as they are now, or None if one has ended since; `granted`: what its holder may now."""
+    """The current rights of a key, or None if one has ended since; `granted`: its holder's rights now."""
     now = dict[str, int]()
     for action, since in rights.items():
         if action not in granted or since not in (UNKNOWN, granted[action]):

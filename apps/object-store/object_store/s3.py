@@ -1,4 +1,4 @@
-"""S3 as the store itself speaks it to weed: make a bucket, delete, presign. Nothing here checks who asks."""
+"""S3 as the store itself speaks it to weed: make a bucket, delete, presign. This module does not check the caller."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ class S3:
         self.endpoint, self.region, self._pair = endpoint, region, pair
 
     def presign(self, method: Method, bucket: str, key: str, seconds: int, **query: str) -> str:
-        """An address at which `method` works without keys for so long; '' is the bucket itself."""
+        """An address at which `method` works without keys for this time; '' is the bucket itself."""
         url = f"{self.endpoint}/{bucket}" + (f"/{quote(key, safe='/')}" if key else "")
         return presigned(method, url, query, self._pair, self.region, seconds)
 
     async def create_bucket(self, bucket: str) -> None:
-        """One that is there already is left as it is."""
+        """Make a bucket; an existing one stays as it is."""
         status, text = await self._ask("PUT", bucket)
         if status != 200 and "BucketAlready" not in text:
-            raise Unavailable(f"weed did not take the bucket {bucket}: status {status}: {text[:300]}")
+            raise Unavailable(f"weed refused the bucket {bucket}: status {status}: {text[:300]}")
 
     async def delete_bucket(self, bucket: str) -> None:
-        """With all objects; one that is not there is deleted already."""
+        """Delete a bucket with all objects; does nothing if it does not exist."""
         status, text = await self._ask("DELETE", bucket)
         if status not in (200, 204, 404):
             raise Unavailable(f"weed did not delete the bucket {bucket}: status {status}: {text[:300]}")
 
     async def delete(self, bucket: str, key: str) -> None:
-        """One that is not there is deleted already."""
+        """Delete an object; does nothing if it does not exist."""
         status, text = await self._ask("DELETE", bucket, key)
         if status not in (200, 204, 404):
             raise Unavailable(f"weed did not delete {bucket}/{key}: status {status}: {text[:300]}")
 
     async def put(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
-        """A small one, whole."""
+        """Store a small object at once."""
         status, text = await self._ask("PUT", bucket, key, body, content_type)
         if status != 200:
-            raise Unavailable(f"weed did not take {bucket}/{key}: status {status}: {text[:300]}")
+            raise Unavailable(f"weed did not store {bucket}/{key}: status {status}: {text[:300]}")
 
     async def refusal(self, bucket: str, prefix: str = "") -> str:
-        """Why the server refuses this key pair a listing, in its own words; '' when it does not."""
+        """Why the server refuses a listing to this key pair, in its own words; '' if it does not."""
         status, text = await self._ask("GET", bucket, **{"list-type": "2", "max-keys": "1", "prefix": prefix})
         if status == 403:
             return text

@@ -1,4 +1,4 @@
-"""What the owner may set, checked once and frozen. It reads no environment: the app hands its settings over."""
+"""The owner's settings, checked once and frozen. This module reads no environment: the app passes its settings in."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`folder`: where everything lies. `s3_port`: 0 for a free one. `s3_host`: the address at which clients reach it, which signatures
-    cover. `memory_mb`: soft limit of weed's heap (GOMEMLIMIT).
+    """`folder`: the store's files. `s3_port`: 0 for a free one. `s3_host`: the address at which clients reach it, which
+    signatures include. `memory_mb`: soft limit of weed's heap (GOMEMLIMIT).
 
-    `upload_memory_mb`: bytes that uploads may hold at once; further ones wait. `weed`: its binary, found on PATH when empty.
-    `start_seconds`: how long weed may take to be ready. `stop_seconds`: to end after SIGTERM, before SIGKILL, which loses nothing
-    either; a client that holds a connection open can make it wait for long.
+    `upload_memory_mb`: bytes that uploads may hold at once; further ones wait. `weed`: its binary, found on PATH if
+    empty. `start_seconds`: how long weed may take to start. `stop_seconds`: to end after SIGTERM, before SIGKILL, which
+    loses nothing either; a client that keeps a connection open can delay the end for long.
     """
 
     folder: Path
@@ -36,8 +36,8 @@ class Settings:
 
     @classmethod
     def read(cls, folder: Path, given: Mapping[str, Any], s3_port: str = "", s3_host: str = "") -> Settings:
-        """From the app's settings; raises `Rejected` naming the one that is wrong. `s3_port`, `s3_host`: those that the node gives
-        (`run.ports`); the port goes before the setting, since no other can be reached."""
+        """The app's settings; raises `Rejected` with the name of the wrong one. `s3_port`, `s3_host`: those that the
+        node assigned (`run.ports`); this port overrides the setting, since no other one can be reached."""
         unknown = sorted(set(given) - {"s3_port", "memory_mb", "upload_memory_mb", "region", "weed"})
         if unknown:
             raise Rejected(f"object-store has no setting {unknown[0]!r}")

@@ -1,6 +1,8 @@
-"""Presigned addresses: AWS Signature Version 4 in the query, for S3 (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html).
+"""Presigned addresses: AWS Signature Version 4 in the query, for S3
+(https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html).
 
-For keys of every kind: control characters, empty parts, dots. The host is signed, so an address works under one name. Pure.
+For all keys, with control characters, empty parts or dots. The host is signed, so an address works under one name only.
+Pure.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ __all__ = ["presigned"]
 def presigned(
     method: str, url: str, query: Mapping[str, str], pair: KeyPair, region: str, seconds: int, now: float | None = None
 ) -> str:
-    """`url`: as it goes over the wire, its path percent-encoded, without a query. `now`: unix seconds."""
+    """`url`: as sent, its path percent-encoded, without a query. `now`: unix seconds."""
     parts, at = urlsplit(url), time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
     scope = f"{at[:8]}/{region}/s3/aws4_request"
     signed = {

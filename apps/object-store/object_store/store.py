@@ -1,7 +1,7 @@
-"""The role `object-storage`: its actions as methods, each with the caller as first argument. It knows no bus.
+"""The role `object-storage`: its actions as methods, each with the caller as first argument. It does not know the bus.
 
-`async with open_store(settings, send, ask) as store` starts weed; `store.run()` has to run meanwhile: it watches weed, follows what is
-stored, and tells the webhooks. It fails when weed can't be kept alive.
+`async with open_store(settings, send, ask) as store` starts weed; `store.run()` must run meanwhile: it watches weed,
+follows what is stored, and sends notifications to the webhooks. It fails if weed can't be kept alive.
 """
 
 from __future__ import annotations
@@ -35,12 +35,13 @@ __all__ = ["Store", "open_store"]
 
 log = logging.getLogger("object_store")
 
-_WEEK = 7 * 86_400  # the most that S3 has a form for
-_LONGEST = 3600  # seconds that an address lives
-# Of one app, so that none can take what is there for all: weed keeps every user in memory, and a bucket has files of its own.
+_WEEK = 7 * 86_400  # the most that S3 can express
+_LONGEST = 3600  # seconds that an address is valid
+# For each app, so that one can't use up what all share: weed keeps every user in memory, and a bucket has files of its
+# own.
 _MOST_CREDENTIALS, _MOST_BUCKETS = 100, 32
-_MOST_OF_OWNER = 1000  # devices have theirs from the owner
-_PATIENCE = 15.0  # seconds that an action waits for a weed that is starting again
+_MOST_OF_OWNER = 1000  # devices get theirs from the owner
+_PATIENCE = 15.0  # seconds that an action waits for a weed that is restarting
 
 
 class Store:
@@ -52,7 +53,7 @@ class Store:
         self._notifier = Notifier(ledger, self._flusher, self._s3, self._delivery.wake)
         self._filer: asyncio.Future[Filer] | None = None
         self.keys = Keys(server, self.endpoint, ledger, self._flusher, self._identities, ask)
-        self._making = Counter[tuple[str, str]]()  # by what it is, and whose
+        self._making = Counter[tuple[str, str]]()  # by kind and owner
 
     @property
     def endpoint(self) -> str:
@@ -60,7 +61,7 @@ class Store:
         return f"http://{self.server.settings.s3_host}:{self.server.ports.s3}"
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.server.watch())
             group.create_task(self.server.bound_log())
@@ -69,7 +70,7 @@ class Store:
             group.create_task(self._follow())
 
     async def _follow(self) -> None:
-        """Hold a connection to the filer, and follow it; anew whenever weed was away."""
+        """Hold a connection to the filer and follow it; connect again whenever weed was away."""
         pause = 0.1
         while True:
             await self.server.ready.wait()
@@ -80,15 +81,15 @@ class Store:
                     pause = 0.1
                     await self._notifier.follow(filer)
             except* PCloudError as group:
-                log.warning("not following for a moment: %s", _first(group))
+                log.warning("the connection to the filer was lost, connecting again: %s", _first(group))
             finally:
-                if self._filer and self._filer.done():  # one that calls wait for stays
+                if self._filer and self._filer.done():  # a connection for which calls wait stays
                     self._filer = None
             await asyncio.sleep(pause)
             pause = min(2 * pause, 5.0)
 
     async def _sweep(self) -> None:
-        """What fails is done by the next one; weed itself refuses these keys already."""
+        """If it fails, the next sweep does the rest; weed itself refuses these keys already."""
         try:
             await self.keys.sweep()
         except PCloudError as error:
@@ -117,14 +118,15 @@ class Store:
         return {"bucket": bucket}
 
     async def _make_bucket(self, bucket: str, owner: str) -> None:
-        """Raises `Rejected` for one too many of an owner, those counted that are being made."""
+        """Raises `Rejected` if that would be one too many for an owner, counting those that are being made."""
         with self._making_one("buckets", owner, self._ledger.count_buckets(owner), _MOST_BUCKETS):
             await self._ready()
             await self._s3.create_bucket(bucket)
 
     @contextmanager
     def _making_one(self, what: str, whose: str, count: int, of_app: int) -> Iterator[None]:
-        """Raises `Rejected` where that would be one too many, those counted that are being made. `of_app`: the most of an app."""
+        """Raises `Rejected` if that would be one too many, counting those that are being made. `of_app`: the most for
+        an app."""
         most = _MOST_OF_OWNER if is_owner(whose) else of_app
         if count + self._making[what, whose] >= most:
             raise Rejected(f"{whose} has {most} {what} already: remove some")
@@ -135,7 +137,7 @@ class Store:
             self._making[what, whose] -= 1
 
     async def usage(self, caller: str, bucket: str = "") -> dict[str, Any]:
-        """Of one bucket, or of all that are the caller's (the owner: of all)."""
+        """The usage of one bucket, or of all of the caller's buckets (for the owner: of all)."""
         if bucket:
             chosen = [self._administered(caller, bucket)]
         else:
@@ -152,7 +154,7 @@ class Store:
     # Objects
 
     async def get_object(self, caller: str, bucket: str, key: str, seconds: int = 900) -> dict[str, Any]:
-        """Open to everyone who was granted the call; see `access`."""
+        """Open to every caller that was granted the call; see `access`."""
         self._known(bucket)
         bounded("seconds", seconds, 1, _WEEK)
         s3 = await self.keys.signing(caller, "get-object", bucket)
@@ -161,7 +163,7 @@ class Store:
     async def put_object(
         self, caller: str, bucket: str, key: str, seconds: int = 900, content_type: str = ""
     ) -> dict[str, Any]:
-        """`headers`: what the client should send along."""
+        """`headers`: what the client must send along."""
         may_write(caller, bucket, self._known(bucket).owner)
         bounded("seconds", seconds, 1, _WEEK)
         if len(content_type) > 255 or any(ord(c) < 32 for c in content_type):
@@ -173,7 +175,7 @@ class Store:
     async def list_objects(
         self, caller: str, bucket: str, prefix: str = "", after: str = "", first: int = 1000
     ) -> dict[str, Any]:
-        """`next`: what to give as `after` for the next page, or None. `prefix`: a folder."""
+        """`next`: pass it as `after` for the next page, or None. `prefix`: a folder."""
         self._known(bucket)
         page, following = await self._page(bucket, prefix, after, first)
         return {"objects": [_told(o) for o in page], "next": following}
@@ -186,7 +188,8 @@ class Store:
         return {}
 
     async def export(self, caller: str, bucket: str, after: str = "", first: int = 1000) -> dict[str, Any]:
-        """Like `list_objects`, with an address for each that holds for an hour; None where no address can work."""
+        """Like `list_objects`, with an address for each object that is valid for an hour; None if no address can
+        work."""
         self._administered(caller, bucket)
         page, following = await self._page(bucket, "", after, first)
         s3 = await self.keys.signing(caller, "export", bucket)
@@ -218,7 +221,8 @@ class Store:
         delete: bool | None = None,
         holder: str = "",
     ) -> dict[str, Any]:
-        """The secret key is only ever in this answer. `delete`: like `write` unless said. `holder`: with whose rights they end."""
+        """Only this answer holds the secret key. `delete`: like `write` by default. `holder`: the key ends with this
+        one's rights."""
         self._administered(caller, bucket)
         check_label(name)
         may_hold(caller, holder)
@@ -233,21 +237,21 @@ class Store:
         return {**keys, **place, "bucket": bucket, "prefix": wanted.prefix}
 
     async def revoke_credentials(self, caller: str, access_key: str) -> dict[str, Any]:
-        """They are refused from the answer on. Revoking again is fine for who may."""
+        """They are refused once this returns. A caller that may revoke them may do so again."""
         issued = self._ledger.credential(access_key)
         if issued is None or issued.secret:
-            raise NotFound(f"there are no credentials {access_key[:40]!r}")
+            raise NotFound(f"the credentials {access_key[:40]!r} do not exist")
         bucket = self._known(issued.bucket)
         if issued.issuer != caller:
             may_administer(caller, bucket.name, bucket.owner)
         await self.keys.end(access_key=access_key)
         return {}
 
-    # What core alone asks for
+    # What only core asks for
 
     async def forget_caller(self, caller: str) -> dict[str, Any]:
-        """Delete the buckets that this app or person has made, with all objects. The bucket leaves the ledger last, so it can be done
-        again after a kill."""
+        """Delete the buckets of this app or person, with all objects. The bucket leaves the ledger last, so that this
+        can be repeated after a kill."""
         for bucket in self._ledger.buckets():
             if bucket.owner == caller:
                 await self._ready()
@@ -255,11 +259,11 @@ class Store:
                 await self._s3.delete_bucket(bucket.name)
                 await self._flusher.durable()
                 self._ledger.remove_bucket(bucket.name)
-                await self.keys.end(bucket=bucket.name)  # of calls that were under way
+                await self.keys.end(bucket=bucket.name)  # from calls in progress
         await self._flusher.durable()
         return {}
 
-    # What the rest stands on
+    # Shared parts
 
     def _known(self, name: str) -> Bucket:
         if bucket := self._ledger.bucket(check_bucket(name)):
@@ -300,7 +304,8 @@ class Store:
 
 @asynccontextmanager
 async def open_store(settings: Settings, send: Send, ask: Ask) -> AsyncIterator[Store]:
-    """`ask`: who may call which action now; weed is started only with that answer, so it never serves a key that has ended."""
+    """`ask`: the callers and their actions now; weed starts only after that answer, so it never serves a key that has
+    ended."""
     async with open_server(settings) as server:
         with Ledger(server.folder.ledger) as ledger:
             store = Store(server, ledger, send, ask)

@@ -1,4 +1,4 @@
-"""A real store on a folder of its own, with a recorder where core's `send` would be."""
+"""A real store on a folder of its own, with a recorder in place of core's `send`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ACTIONS = ("issue-credentials", "get-object", "put-object", "list-objects", "del
 
 
 class Recorder:
-    """What core would have stored: runs by key, and how often each was sent. `failure` is raised instead, while it is set;
-    `failures`: for one object each."""
+    """What core would have stored: runs by key, and how often each was sent. While `failure` is set, it is raised
+    instead; `failures`: for one object each."""
 
     def __init__(self) -> None:
         self.runs = dict[str, tuple[str, Mapping[str, Any]]]()
@@ -57,7 +57,8 @@ class Recorder:
 
 
 class Core:
-    """What core answers to who may call what: everybody everything, less what is `withdrawn` (by caller and action). `at`: since when."""
+    """Core's answer to who may call what: every caller every action, except those `withdrawn` (by caller and action).
+    `at`: since when."""
 
     def __init__(self) -> None:
         self.withdrawn = set[tuple[str, str]]()
@@ -119,7 +120,7 @@ async def in_thread(function: Callable[..., Any], *args: Any, **named: Any) -> A
 
 
 def client(store: Store, access_key: str = "", secret_key: str = "") -> Any:
-    """boto3's, with the given key pair or the store's own."""
+    """boto3's client, with the given key pair or the store's own."""
     import boto3
     from botocore.config import Config
 

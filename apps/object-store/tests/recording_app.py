@@ -1,7 +1,7 @@
-"""The store as a process of its own that can be killed: `recording_app.py FOLDER RUNS.sqlite3`.
+"""The store as a separate process that can be killed: `recording_app.py FOLDER RUNS.sqlite3`.
 
-What core would do with a send, it does in SQLite: a run per key, and how often each came. Prints the S3 address and key pair as JSON
-once it serves.
+It records sends in SQLite as core would: a run per key, and how often each came. Prints the S3 address and key pair as
+JSON once it serves.
 """
 
 import asyncio

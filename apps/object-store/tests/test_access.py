@@ -1,4 +1,4 @@
-"""Whose bucket it is, what credentials reach, and that revoked ones stop."""
+"""Who owns a bucket, what credentials can reach, and that revoked credentials stop working."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_a_bucket_belongs_to_the_app_that_made_it(store: Store) -> None:
     assert (await store.usage("app:other"))["buckets"] == []
     for caller in ("person:owner", "core", "app:photos", "device:phone"):
         assert (await store.put_object(caller, "thumbnails", "a"))["url"]
-    for caller in ("person:owner", "app:other", "device:phone"):  # the grant of the call lets them read
+    for caller in ("person:owner", "app:other", "device:phone"):  # the grant of the call allows them to read
         assert (await store.get_object(caller, "thumbnails", "a"))["url"]
         assert (await store.list_objects(caller, "thumbnails")) == {"objects": [], "next": None}
     with pytest.raises(Forbidden):
@@ -43,7 +43,7 @@ async def test_a_bucket_belongs_to_the_app_that_made_it(store: Store) -> None:
         await store.issue_credentials("device:phone", "x", "thumbnails")
 
 
-async def test_what_is_not_there_or_out_of_bounds_is_told(store: Store) -> None:
+async def test_missing_things_and_values_out_of_bounds_are_named(store: Store) -> None:
     await store.create_bucket("app:photos", "images")
     with pytest.raises(NotFound):
         await store.get_object("app:photos", "unknown", "a")
@@ -125,7 +125,7 @@ async def test_read_only_credentials_do_not_write(store: Store) -> None:
             await in_thread(action, Bucket="images", Key="a")
 
 
-async def test_no_key_mints_another(store: Store) -> None:
+async def test_a_key_can_not_make_another_key(store: Store) -> None:
     import boto3
 
     await store.create_bucket("app:photos", "images")
@@ -161,7 +161,7 @@ async def test_revoked_credentials_are_refused_from_the_answer_on(store: Store) 
             await in_thread(phone.put_object, Bucket="images", Key="a", Body=b"hello")
 
 
-async def test_listing_usage_and_export_tell_all_objects(store: Store) -> None:
+async def test_listing_usage_and_export_name_all_objects(store: Store) -> None:
     await store.create_bucket("app:photos", "images")
     keys = sorted(["a", "a/b", "a-b", "a.txt", "z/1/2", *(f"n{number:03}" for number in range(30))])
     for key in keys:

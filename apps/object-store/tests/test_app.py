@@ -28,7 +28,7 @@ ROOT = APP.parents[1]
 
 
 class Node:
-    """The bus and the gateway, as much of them as this app uses."""
+    """The bus and the gateway, as far as this app uses them."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.port = folder, port
@@ -118,7 +118,7 @@ async def printed_address(process: asyncio.subprocess.Process) -> str:
     return endpoint
 
 
-async def test_the_app_serves_its_role_over_the_bus_and_tells_the_webhook(tmp_path: Path) -> None:
+async def test_the_app_serves_its_role_over_the_bus_and_calls_the_webhook(tmp_path: Path) -> None:
     import boto3
 
     async with node(tmp_path) as core, app(core) as (process, endpoint):
@@ -166,7 +166,7 @@ async def test_the_app_answers_what_its_manifest_says() -> None:
 
 
 async def test_it_is_small_when_idle(tmp_path: Path) -> None:
-    """The bounds are what the node's idle budget of 700 MB for everything leaves for this app."""
+    """The limits are this app's share of the node's idle budget of 700 MB."""
     async with node(tmp_path) as core, app(core) as (process, _):
         await core.call("create-bucket-with-webhook", "app:photos", bucket="images", webhook="capability:abc")
         weed = int((tmp_path / "data/private/weed.pid").read_text().split()[0])

@@ -1,4 +1,5 @@
-"""kill -9 of weed and of the app while objects are being stored: every acknowledged object is there, and was told, with one effect."""
+"""kill -9 of weed and of the app while objects are being stored: every acknowledged object is stored and announced,
+with one effect."""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ async def application(folder: Path) -> AsyncIterator[Application]:
 
 @dataclass
 class Load:
-    """Stores objects as fast as it can, and notes those that were acknowledged."""
+    """Stores objects as fast as it can, and records those that were acknowledged."""
 
     acknowledged: dict[str, str] = field(default_factory=dict)
     number: int = 0
@@ -113,7 +114,7 @@ async def test_kill_9_of_weed_loses_no_object_and_no_notification(tmp_path: Path
         await assert_all_there_and_told(load, app.bucket, tmp_path)
 
 
-async def test_kill_9_of_the_app_loses_no_object_and_no_notification_and_leaves_no_weed(tmp_path: Path) -> None:
+async def test_kill_9_of_the_app_loses_no_object_and_leaves_no_weed(tmp_path: Path) -> None:
     load = Load()
     for round_ in range(1, 4):
         async with application(tmp_path) as app:

@@ -1,4 +1,4 @@
-"""weed's control ports obey nobody but this app: each of these was possible with weed's defaults."""
+"""weed's control ports obey only this app: each of these attacks works with weed's defaults."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_the_master_does_not_delete_a_collection(filled: Store) -> None:
 
 
 def refused(url: str, method: str) -> bool:
-    """Whether the request had no effect; a part that does not listen yet, or not at all, refuses it too."""
+    """Return True if the request had no effect; a part that does not listen yet, or never does, refuses it too."""
     try:
         return status(url, method) >= 400
     except URLError as error:
@@ -56,7 +56,7 @@ async def test_the_volume_server_wants_a_signed_token(filled: Store) -> None:
 
 
 @pytest.mark.parametrize("part", ["s3", "filer", "master", "volume", "admin"])
-async def test_grpc_refuses_whoever_shows_no_certificate(store: Store, part: str) -> None:
+async def test_grpc_refuses_clients_without_a_certificate(store: Store, part: str) -> None:
     port = getattr(store.server.ports, part) + GRPC_OFFSET
     authority = store.server.certificate.authority.read_bytes()
     own_authority = grpc.ssl_channel_credentials(authority)
@@ -81,7 +81,7 @@ async def test_weed_shell_without_a_certificate_changes_nothing(filled: Store, t
                 b"lock\ns3.bucket.delete -name=images\ns3.configure\ncollection.list\n"
             )
             assert b"images" not in output.replace(b"s3.bucket.delete -name=images", b"")
-    except TimeoutError:  # it goes on asking the master that does not let it in
+    except TimeoutError:  # it keeps asking the master, which does not let it in
         process.kill()
         await process.wait()
     await assert_still_there(filled)

@@ -1,4 +1,4 @@
-"""What is sent when, while much of it fails."""
+"""The order and pace of sends while many of them fail."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def notification(key: str) -> Notification:
 
 
 @given(keys, keys)
-def test_every_key_makes_an_idempotency_key_of_its_own_that_core_takes(one: str, other: str) -> None:
+def test_every_key_makes_a_valid_idempotency_key_of_its_own(one: str, other: str) -> None:
     assert len(key(notification(one))) <= 1024
     assert (key(notification(one)) == key(notification(other))) == (one == other)
 
 
 @given(keys)
-def test_a_key_is_told_as_it_is(one: str) -> None:
+def test_a_key_is_sent_unchanged(one: str) -> None:
     assert arguments(notification(one))["key"] == one
 
 
@@ -39,7 +39,7 @@ class Flusher:
     async def durable(self) -> None: ...
 
 
-async def test_a_thousand_objects_that_fail_hold_up_none_and_ask_core_slowly() -> None:
+async def test_a_thousand_failing_objects_hold_up_no_other() -> None:
     tries: list[str] = []
     told = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Addresses and keys end with the right that they stand on: at once, whatever is away meanwhile, and no others with them."""
+"""Addresses and keys end with their right: at once, even if a part is away meanwhile, and no others end with them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEVICE = "device:" + "0" * 32
 
 
 async def addresses(store: Store, caller: str, bucket: str = "images") -> tuple[str, str]:
-    """To put the object `a`, and to get it."""
+    """Addresses to put the object `a`, and to get it."""
     put = (await store.put_object(caller, bucket, "a"))["url"]
     assert await in_thread(status, put, "PUT", b"x") == 200
     get = (await store.get_object(caller, bucket, "a"))["url"]
@@ -34,7 +34,7 @@ async def addresses(store: Store, caller: str, bucket: str = "images") -> tuple[
 
 
 def uses(store: Store, issued: dict[str, str]) -> Callable[[str], Any]:
-    """What S3 says to a request with a key, such as `put_object`: '' or the code of the error."""
+    """S3's answer to a request with a key, such as `put_object`: '' or the code of the error."""
     s3 = client(store, issued["access_key"], issued["secret_key"])
     bucket = {"Bucket": issued["bucket"]}
 
@@ -61,11 +61,11 @@ async def test_an_address_ends_with_its_action_and_no_other_with_it(store: Store
     await store.keys.check()
     assert await in_thread(status, get) == 403 and await in_thread(status, others) == 200
     assert await uses(store, issued)("list_objects_v2") == "InvalidAccessKeyId"
-    with pytest.raises(Forbidden):  # of a call that was under way
+    with pytest.raises(Forbidden):  # from a call in progress
         await store.get_object("app:photos", "images", "a")
 
 
-async def test_a_right_that_is_given_again_brings_no_old_address_back(store: Store, core: Core) -> None:
+async def test_a_right_that_is_given_again_revives_no_old_address(store: Store, core: Core) -> None:
     await store.create_bucket("app:photos", "images")
     _, get = await addresses(store, "app:photos")
     core.give_again("app:photos", "get-object")
@@ -74,7 +74,7 @@ async def test_a_right_that_is_given_again_brings_no_old_address_back(store: Sto
     await addresses(store, "app:photos")
 
 
-async def test_what_has_ended_while_the_store_was_down_never_works_again(tmp_path: Path, recorder: Recorder) -> None:
+async def test_what_ended_while_the_store_was_down_never_works_again(tmp_path: Path, recorder: Recorder) -> None:
     core, said = Core(), set[int]()
     async with running(tmp_path, recorder, core) as store:
         await store.create_bucket("app:photos", "images")
@@ -103,14 +103,14 @@ async def test_what_ends_while_weed_is_away_never_works_again(store: Store, core
             try:
                 await store.keys.check()
                 break
-            except Unavailable:  # core tells again, too
+            except Unavailable:  # core reports it again, too
                 continue
     watching.cancel()
     assert said <= {403} and await in_thread(status, get) == 403
 
 
 async def watch(url: str, said: set[int]) -> None:
-    """Ask without a pause."""
+    """Ask repeatedly without a pause."""
     while True:
         try:
             said.add(await in_thread(status, url))
@@ -118,7 +118,7 @@ async def watch(url: str, said: set[int]) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_key_that_was_not_made_to_its_end_is_swept_away(store: Store) -> None:
+async def test_an_unfinished_key_is_swept_away(store: Store) -> None:
     await store.create_bucket("app:photos", "images")
     ledger = store.keys._ledger
     ledger.begin_credential(
@@ -138,7 +138,7 @@ async def test_an_address_lives_an_hour_at_most(store: Store) -> None:
             assert parse_qs(urlsplit(url).query)["X-Amz-Expires"] == [str(lives)]
 
 
-async def test_a_signing_key_reaches_its_bucket_and_action_alone(store: Store) -> None:
+async def test_a_signing_key_reaches_only_its_bucket_and_action(store: Store) -> None:
     for bucket in ("images", "others"):
         await store.create_bucket("app:photos", bucket)
         await addresses(store, "app:photos", bucket)
@@ -184,7 +184,7 @@ async def test_a_device_that_loses_a_scope_loses_the_key_that_had_it(store: Stor
     assert await use("put_object", Key="a", Body=b"x") == "InvalidAccessKeyId"
 
 
-async def test_forgetting_a_caller_deletes_its_buckets_and_every_key_of_them(store: Store) -> None:
+async def test_forgetting_a_caller_deletes_its_buckets_and_all_their_keys(store: Store) -> None:
     for app in ("photos", "other"):
         await store.create_bucket(f"app:{app}", app, "capability:abc")
         await addresses(store, f"app:{app}", app)
@@ -234,7 +234,7 @@ INSERT INTO credential VALUES ('PC3', 'device-0123456789abcdef0123456789abcdef-A
 """
 
 
-def test_keys_of_an_earlier_version_are_held_by_those_for_whom_they_were_made(tmp_path: Path) -> None:
+def test_keys_of_an_earlier_version_get_their_holders(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "ledger") as db:
         db.executescript(EARLIER)
     for _ in range(2):

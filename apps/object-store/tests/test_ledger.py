@@ -1,4 +1,4 @@
-"""The fold that decides what is told: whatever order and however often the stream and the walks come."""
+"""The fold that decides what is announced, for any order and any repetition of the stream and the walks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def tell(ledger: Ledger, told: list[tuple[str, str]]) -> None:
 
 
 @given(histories(), st.data())
-def test_what_is_there_in_the_end_was_told(history: list[Change], data: st.DataObject) -> None:
+def test_every_stored_object_is_announced_in_the_end(history: list[Change], data: st.DataObject) -> None:
     """The stream in any batches, sent or not in between, with a jump back to an earlier time and a walk at the end of the hole."""
     with open_ledger() as ledger:
         told = list[tuple[str, str]]()
@@ -74,7 +74,7 @@ def test_what_is_there_in_the_end_was_told(history: list[Change], data: st.DataO
 
 
 @given(histories(), st.data())
-def test_what_comes_again_is_not_told_again(history: list[Change], data: st.DataObject) -> None:
+def test_a_repeated_change_is_not_announced_again(history: list[Change], data: st.DataObject) -> None:
     with open_ledger() as ledger:
         first, again = list[tuple[str, str]](), list[tuple[str, str]]()
         ledger.record(history, 1)
@@ -86,7 +86,7 @@ def test_what_comes_again_is_not_told_again(history: list[Change], data: st.Data
         assert not again and len(first) == len(set(first))
 
 
-def test_a_gone_object_is_not_told_and_a_returned_one_is() -> None:
+def test_a_deleted_object_is_not_announced_and_a_returned_one_is() -> None:
     with open_ledger() as ledger:
         ledger.record([Created("images", "a", "e", 1, 1, 10), Deleted("images", "a", 11)])
         assert not ledger.waiting("images", 10)
@@ -95,7 +95,7 @@ def test_a_gone_object_is_not_told_and_a_returned_one_is() -> None:
         assert waiting.modified == 2
 
 
-def test_a_replaced_object_stays_to_be_told_when_the_one_before_was_sent() -> None:
+def test_a_replaced_object_is_announced_after_its_predecessor_was() -> None:
     with open_ledger() as ledger:
         ledger.record([Created("images", "a", "e1", 1, 1, 10)])
         (flying,) = ledger.waiting("images", 10)
@@ -122,13 +122,13 @@ def test_the_first_owner_stays(tmp_path: Path) -> None:
         assert ledger.add_bucket(Bucket("images", "app:photos")).webhook == "capability:abc"
 
 
-def test_a_broken_ledger_is_told(tmp_path: Path) -> None:
+def test_a_broken_ledger_is_reported(tmp_path: Path) -> None:
     (tmp_path / "ledger").write_bytes(b"not a database" * 1000)
     with pytest.raises(Corrupt, match="can't be read"):
         Ledger(tmp_path / "ledger")
 
 
-def test_a_ledger_of_before_learns_to_try_again(tmp_path: Path) -> None:
+def test_an_older_ledger_learns_to_retry(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "ledger") as old:
         old.executescript(BEFORE)
     with Ledger(tmp_path / "ledger") as ledger:
@@ -163,7 +163,7 @@ INSERT INTO object VALUES ('images', 'a', 'e', 1, 1, 10, 0, 0), ('images', 'told
 """
 
 
-def test_the_owners_buckets_of_before_people_had_ids_stay_the_owners(tmp_path: Path) -> None:
+def test_the_owners_buckets_from_before_ids_stay_the_owners(tmp_path: Path) -> None:
     with Ledger(tmp_path / "ledger.db") as ledger:
         ledger.add_bucket(Bucket("images", "owner"))
         ledger.add_bucket(Bucket("thumbnails", "app:owner"))

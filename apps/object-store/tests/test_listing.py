@@ -39,7 +39,7 @@ async def test_every_object_is_on_one_page_in_the_order_of_s3(store: Store) -> N
 
 
 async def test_a_folder_of_many_is_listed_whole(store: Store) -> None:
-    """More than the filer gives at once."""
+    """A folder with more objects than the filer returns at once."""
     await store.create_bucket("app:photos", "images")
     s3 = client(store)
     names = [f"many/{number:05}" for number in range(1005)]

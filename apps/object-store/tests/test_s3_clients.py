@@ -1,4 +1,4 @@
-"""The S3 address as other people's programs see it: boto3 and rclone, and nobody without credentials."""
+"""The S3 address as other programs see it: boto3 and rclone with credentials, and requests without."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_rclone_copies_lists_and_deletes(store: Store, issued: dict[str, A
     assert (await rclone(store, issued, "lsf", "-R", "--files-only", "store:images")).split() == ["sub/large.bin"]
 
 
-async def test_nobody_without_credentials_gets_in(store: Store, issued: dict[str, Any]) -> None:
+async def test_requests_without_credentials_are_refused(store: Store, issued: dict[str, Any]) -> None:
     s3 = client(store, issued["access_key"], issued["secret_key"])
     await in_thread(s3.put_object, Bucket="images", Key="a.txt", Body=b"hello")
     for method, path in (("GET", "/"), ("GET", "/images"), ("GET", "/images/a.txt"), ("PUT", "/images/b.txt"),
@@ -93,7 +93,7 @@ async def test_nobody_without_credentials_gets_in(store: Store, issued: dict[str
             await in_thread(wrong.list_objects_v2, Bucket="images")
 
 
-async def test_a_presigned_address_works_for_what_it_was_made_for_alone(store: Store) -> None:
+async def test_a_presigned_address_works_only_for_its_purpose(store: Store) -> None:
     await store.create_bucket("app:photos", "images")
     key = "sub/a b+c#%.txt"
     put = (await store.put_object("app:photos", "images", key, 60, "text/plain"))["url"]

@@ -1,4 +1,4 @@
-"""Starting, starting again, stopping; and what is told when it can't."""
+"""Starting, starting again, stopping; and the messages when it can't start."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ async def test_a_weed_that_dies_is_started_again(store: Store) -> None:
     assert (await store.list_objects("app:photos", "images"))["objects"] == []
 
 
-async def test_a_missing_weed_is_told_in_one_sentence(tmp_path: Path) -> None:
+async def test_a_missing_weed_is_reported_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="weed was not found in '/nowhere/weed': install"):
         async with open_server(Settings(tmp_path, weed="/nowhere/weed")):
             pass
     assert not list(tmp_path.iterdir())
 
 
-async def test_a_weed_that_does_not_start_is_told_with_its_last_words(tmp_path: Path) -> None:
+async def test_a_weed_that_does_not_start_is_reported_with_its_output(tmp_path: Path) -> None:
     broken = tmp_path / "weed"
     broken.write_text("#!/bin/sh\necho 'no such luck' >&2\nexit 3\n")
     broken.chmod(0o755)
@@ -73,9 +73,7 @@ async def test_a_taken_port_is_named(tmp_path: Path) -> None:
                 pass
 
 
-async def test_an_inner_port_that_was_taken_is_replaced_and_everything_is_still_there(
-    tmp_path: Path, recorder: Recorder
-) -> None:
+async def test_a_taken_inner_port_is_replaced_and_the_data_stays(tmp_path: Path, recorder: Recorder) -> None:
     async with running(tmp_path, recorder) as store:
         await store.create_bucket("app:photos", "images")
         await in_thread(client(store).put_object, Bucket="images", Key="a", Body=bytes(100_000))
@@ -98,7 +96,7 @@ async def test_two_stores_do_not_share_a_folder(store: Store) -> None:
     assert store.server.process and store.server.process.returncode is None
 
 
-async def test_broken_files_are_told_and_left_as_they_are(tmp_path: Path) -> None:
+async def test_broken_files_are_reported_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "private").mkdir()
     secrets = tmp_path / "private" / "secrets.json"
     secrets.write_text("{")

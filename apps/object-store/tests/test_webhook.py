@@ -1,4 +1,4 @@
-"""Every new object is told to its bucket's webhook, once; nothing else is."""
+"""Every new object is sent to its bucket's webhook once, and nothing else is."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def put(store: Store, key: str, body: bytes = b"hello", bucket: str = "ima
     return answer["ETag"].strip('"')
 
 
-async def test_a_put_is_told_with_its_facts(store: Store, recorder: Recorder) -> None:
+async def test_a_put_is_sent_with_its_facts(store: Store, recorder: Recorder) -> None:
     await store.create_bucket("app:photos", "images", "capability:abc")
     etag = await put(store, "2024/ä b.jpg")
     await recorder.until(lambda r: bool(r.runs))
@@ -29,7 +29,7 @@ async def test_a_put_is_told_with_its_facts(store: Store, recorder: Recorder) ->
     assert told["modified"].endswith("Z") and key.startswith(f"images/2024/ä b.jpg/{etag}")
 
 
-async def test_a_multipart_upload_is_told_once_and_only_when_complete(store: Store, recorder: Recorder) -> None:
+async def test_a_multipart_upload_is_sent_once_when_complete(store: Store, recorder: Recorder) -> None:
     await store.create_bucket("app:photos", "images", "capability:abc")
     s3, place = client(store), {"Bucket": "images", "Key": "film.mp4"}
     upload = {**place, "UploadId": (await in_thread(s3.create_multipart_upload, **place))["UploadId"]}
@@ -47,7 +47,7 @@ async def test_a_multipart_upload_is_told_once_and_only_when_complete(store: Sto
     assert told["etag"] == done["ETag"].strip('"') and told["size"] == 10 << 20
 
 
-async def test_folders_deletes_and_other_buckets_are_not_told(store: Store, recorder: Recorder) -> None:
+async def test_folders_deletes_and_other_buckets_are_not_sent(store: Store, recorder: Recorder) -> None:
     await store.create_bucket("app:photos", "images", "capability:abc")
     await store.create_bucket("app:photos", "thumbnails")
     s3 = client(store)
@@ -60,7 +60,7 @@ async def test_folders_deletes_and_other_buckets_are_not_told(store: Store, reco
     assert set(recorder.keys) <= {"folder/a", "last"}
 
 
-async def test_the_same_bytes_again_are_told_only_after_a_delete(store: Store, recorder: Recorder) -> None:
+async def test_the_same_bytes_again_are_sent_only_after_a_delete(store: Store, recorder: Recorder) -> None:
     await store.create_bucket("app:photos", "images", "capability:abc")
     for key in ("a", "a", "mark-1"):
         await put(store, key)
@@ -71,12 +71,12 @@ async def test_the_same_bytes_again_are_told_only_after_a_delete(store: Store, r
     while (etag := await put(store, "a")) and not len(
         {k for k in recorder.runs if k.startswith(f"images/a/{etag}")}
     ) > 1:
-        # Its key holds the second of the upload: within the same second it is the same upload to core.
+        # Its key contains the second of the upload: within the same second it is the same upload to core.
         await in_thread(client(store).delete_object, Bucket="images", Key="a")
     assert first < set(recorder.runs)
 
 
-async def test_other_bytes_under_a_key_are_told(store: Store, recorder: Recorder) -> None:
+async def test_other_bytes_under_a_key_are_sent(store: Store, recorder: Recorder) -> None:
     await store.create_bucket("app:photos", "images", "capability:abc")
     first = await put(store, "a", b"one")
     await recorder.until(lambda r: len(r.runs) == 1)
@@ -85,7 +85,7 @@ async def test_other_bytes_under_a_key_are_told(store: Store, recorder: Recorder
     assert [told["etag"] for _, told in recorder.runs.values()] == [first, second]
 
 
-async def test_a_key_that_is_also_a_folder_is_told(store: Store, recorder: Recorder) -> None:
+async def test_a_key_that_is_also_a_folder_is_sent(store: Store, recorder: Recorder) -> None:
     await store.create_bucket("app:photos", "images", "capability:abc")
     for key in ("a/b", "a", "a/c/d"):
         await put(store, key)
@@ -93,7 +93,7 @@ async def test_a_key_that_is_also_a_folder_is_told(store: Store, recorder: Recor
     assert sorted(recorder.keys) == ["a", "a/b", "a/c/d"]
 
 
-async def test_what_lay_in_the_bucket_before_its_webhook_is_told(store: Store, recorder: Recorder) -> None:
+async def test_objects_from_before_the_webhook_are_sent(store: Store, recorder: Recorder) -> None:
     await store.create_bucket("app:photos", "images")
     for number in range(3):
         await put(store, f"old-{number}")
@@ -127,7 +127,7 @@ async def test_a_webhook_that_is_refused_does_not_hold_another(store: Store, rec
 
 
 @pytest.mark.parametrize("failure", [Rejected("no"), Forbidden("no"), Unavailable("no"), ValueError("a fault of ours")])
-async def test_an_object_that_fails_holds_up_no_other_and_comes_again(
+async def test_a_failing_object_holds_up_no_other_and_comes_again(
     store: Store, recorder: Recorder, failure: Exception
 ) -> None:
     await store.create_bucket("app:photos", "images", "capability:abc")
@@ -155,7 +155,7 @@ async def test_an_object_that_fails_holds_up_no_other_and_comes_again(
         "/".join(["p" * 200] * 5) + "/tail",
     ],
 )
-async def test_an_unusual_key_is_told_listed_read_and_deleted(store: Store, recorder: Recorder, key: str) -> None:
+async def test_an_unusual_key_is_sent_listed_read_and_deleted(store: Store, recorder: Recorder, key: str) -> None:
     await store.create_bucket("app:photos", "images", "capability:abc")
     await put(store, key)
     await recorder.until(lambda r: r.keys == [key])
@@ -176,8 +176,8 @@ async def test_an_unusual_key_is_told_listed_read_and_deleted(store: Store, reco
 
 
 @pytest.mark.parametrize("size", [5, 5000])
-async def test_a_body_under_a_trailing_slash_is_told_and_read(store: Store, recorder: Recorder, size: int) -> None:
-    """weed keeps a small one inside the folder, and makes the object folder/folder of a larger one."""
+async def test_a_body_under_a_trailing_slash_is_sent_and_read(store: Store, recorder: Recorder, size: int) -> None:
+    """weed stores a small one inside the folder, and makes a larger one the object folder/folder."""
     await store.create_bucket("app:photos", "images", "capability:abc")
     await put(store, "folder/", b"x" * size)
     await recorder.until(lambda r: r.keys == ["folder/folder"])

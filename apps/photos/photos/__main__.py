@@ -18,7 +18,7 @@ app = App()
 store = ObjectStore(app)
 thumbnails = Thumbnails(lambda: app.graph, store)
 PAGE = Path(__file__).parent.parent / "web" / "dist"
-# A thumbnail's address names the picture's id, which follows from its bytes: what an id shows never changes.
+# A thumbnail's address contains the picture's id, which follows from its bytes: the content of an id never changes.
 FOREVER = "private, max-age=31536000, immutable"
 POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
@@ -66,7 +66,7 @@ async def original(request: web.Request) -> web.StreamResponse:
 
 
 async def page(request: web.Request) -> web.StreamResponse:
-    """The built page; any path without a file is the page itself, which shows what the path names."""
+    """The built page; any path without a file returns the page itself, which shows what the path names."""
     path = (PAGE / request.match_info["path"]).resolve()
     if not path.is_relative_to(PAGE) or not path.is_file():
         path = PAGE / "index.html"
@@ -81,7 +81,7 @@ async def page(request: web.Request) -> web.StreamResponse:
 async def errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """A failure says why, and is never kept by the browser: the picture may be there at the next look."""
+    """An error gives its reason and is never cached by the browser: the next look may find the picture."""
     try:
         return await handler(request)
     except PCloudError as error:

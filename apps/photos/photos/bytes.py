@@ -1,4 +1,4 @@
-"""Bytes in and out of the object store, by the short-lived addresses that it hands out."""
+"""Reads and writes bytes in the object store, through the short-lived addresses that it gives out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHUNK = 256 * 2**10
 
 
 class Calls(Protocol):
-    """What is needed of `pcloud.app.App`."""
+    """The part of `pcloud.app.App` that is needed."""
 
     @property
     def data(self) -> Path: ...
@@ -29,7 +29,7 @@ class Calls(Protocol):
 
 
 class ObjectStore:
-    """`async with` it."""
+    """Use as `async with`."""
 
     def __init__(self, app: Calls):
         self._app = app
@@ -53,7 +53,7 @@ class ObjectStore:
                     raise Unavailable(f"the object store answered {response.status} for {bucket}/{key}")
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unavailable(f"the object store did not hand out {bucket}/{key}: {error}") from error
+            raise Unavailable(f"the object store did not return {bucket}/{key}: {error}") from error
 
     async def thumbnail(self, key: str) -> bytes:
         async with self.open(BUCKET, key) as response:
@@ -75,11 +75,11 @@ class ObjectStore:
                 if response.status not in (200, 201, 204):
                     raise Unavailable(f"the object store answered {response.status} when {key} was stored")
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Unavailable(f"the object store did not take {key}: {error}") from error
+            raise Unavailable(f"the object store did not store {key}: {error}") from error
 
     @asynccontextmanager
     async def original(self, place: str) -> AsyncIterator[Path]:
-        """The original as a file of its own, gone afterwards; `place` is `bucket/key`. Raises `Rejected` when it is too large."""
+        """The original as a temporary file; `place` is `bucket/key`. Raises `Rejected` if it is too large."""
         bucket, _, key = place.partition("/")
         with tempfile.NamedTemporaryFile(dir=self._app.data, prefix="original-") as file:
             async with self.open(bucket, key) as response:
@@ -88,7 +88,7 @@ class ObjectStore:
                     size += len(chunk)
                     if size > LARGEST_ORIGINAL:
                         raise Rejected(
-                            f"{place} is larger than {LARGEST_ORIGINAL // 2**20} MB, which is the most a gallery decodes"
+                            f"{place} is larger than {LARGEST_ORIGINAL // 2**20} MB, the most that the gallery decodes"
                         )
                     file.write(chunk)
             file.flush()

@@ -11,7 +11,7 @@ from pcloud.errors import Rejected
 
 __all__ = ["MOST_PIXELS", "SIZES", "shrink"]
 
-# Longest side in pixels: of a tile in the grid (on a screen of double density), and of the picture that fills a screen.
+# Longest side in pixels: of a tile in the grid (on a screen of double density), and of a picture that fills a screen.
 SIZES = {"tile": 480, "screen": 2048}
 QUALITY = 80
 MOST_PIXELS = 200_000_000
@@ -20,21 +20,22 @@ LARGEST_PROFILE = 64 * 2**10
 
 
 def shrink(path: str, sizes: dict[str, int]) -> dict[str, bytes]:
-    """WebP files by name of size, upright, never larger than the original; raises whatever Pillow raises for what is no picture."""
+    """WebP files by name of size, upright, never larger than the original; raises Pillow's error for a file that is not
+    an image."""
     register_heif_opener()
-    Image.MAX_IMAGE_PIXELS = None  # the bound is ours, below: Pillow's own only warns up to twice as much
+    Image.MAX_IMAGE_PIXELS = None  # our own limit is below; Pillow's only warns up to twice as much
     longest = max(sizes.values())
     with Image.open(path) as opened:
         if opened.width * opened.height > MOST_PIXELS:
             raise Rejected(
-                f"it has {opened.width} × {opened.height} pixels; {MOST_PIXELS // 10**6} million are shown at most"
+                f"it has {opened.width} × {opened.height} pixels; {MOST_PIXELS // 10**6} million are the most that is shown"
             )
         profile = _profile(opened)
-        # A JPEG is decoded at about the size that is wanted, which is several times faster and takes a fraction of the memory.
+        # A JPEG is decoded at about the wanted size, which is several times faster and takes a fraction of the memory.
         opened.draft("RGB", (longest, longest))
         picture = _plain(opened)
         picture.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        # Turned when it is small already. The tag was read with the file and stays with the picture until then.
+        # Turned after it has been made small. The tag was read with the file and stays with the picture until then.
         picture = ImageOps.exif_transpose(picture)
     made: dict[str, bytes] = {}
     for name, side in sorted(sizes.items(), key=lambda item: -item[1]):
@@ -55,6 +56,7 @@ def _plain(opened: Image.Image) -> Image.Image:
 
 
 def _profile(opened: Image.Image) -> bytes:
-    """The colour space of a photograph (Display P3, say), without which it would look paler; others don't fit what is made of them."""
+    """The colour space of a photograph (such as Display P3), without which it would look paler; other profiles don't
+    fit the result."""
     profile = opened.info.get("icc_profile") or b""
     return profile if opened.mode in ("RGB", "RGBA") and len(profile) <= LARGEST_PROFILE else b""

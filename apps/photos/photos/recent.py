@@ -1,4 +1,4 @@
-"""What was used last, within a bound: the oldest goes first."""
+"""A cache of the last used values, with a size limit: the oldest goes first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Value]):
-    """`bound`: the most that all values together may weigh; one that is heavier by itself is not kept."""
+    """`bound`: the most that all values together may weigh; a value heavier than that is not kept."""
 
     def __init__(self, bound: int, weigh: Callable[[Value], int]):
         self._bound = bound

@@ -1,4 +1,5 @@
-"""Thumbnails: each is made once, by a trigger or by the first look at it, and kept in the object store under the picture's digest."""
+"""Thumbnails: each is made once, by a trigger or by the first view, and kept in the object store under the picture's
+digest."""
 
 from __future__ import annotations
 
@@ -16,9 +17,10 @@ from photos.recent import Recent
 
 __all__ = ["Thumbnails", "thumbnail_key"]
 
-# Tiles that were just looked at are looked at again: scrolling back, a second browser.
+# Tiles that were just viewed are viewed again: scrolling back, a second browser.
 RECENT_BYTES = 8 * 2**20
-# What can't be decoded is not tried again at each look, but now and then: the object may have been late, or the decoder is newer.
+# A picture that can't be decoded is not tried at each view, but now and then: the object may have been late, or the
+# decoder is newer.
 FAILED_ENTRIES = 2_000
 FAILED_SECONDS = 600.0
 # Originals that are on this disk and decoded at once.
@@ -29,18 +31,18 @@ IMAGE = "query($id: ID!) { getImage(id: $id) { place sha256 } }"
 
 
 class Graph(Protocol):
-    """What is needed of `pcloud.graph.Graph`."""
+    """The part of `pcloud.graph.Graph` that is needed."""
 
     async def query(self, document: str, variables: Mapping[str, Any] | None = None, /) -> dict[str, Any]: ...
 
 
 def thumbnail_key(sha256: str, size: str) -> str:
-    """The side is part of it, so that other sizes are other objects."""
+    """The key includes the side, so that other sizes are other objects."""
     return f"{sha256[:2]}/{sha256}-{size}-{SIZES[size]}.webp"
 
 
 class Thumbnails:
-    """`graph`: asked for at each use, since an app's graph is only there while it runs."""
+    """`graph`: called at each use, since an app's graph exists only while it runs."""
 
     def __init__(self, graph: Callable[[], Graph], store: ObjectStore, clock: Callable[[], float] = time.monotonic):
         self._graph = graph
@@ -54,7 +56,7 @@ class Thumbnails:
     async def get(self, image: str, size: str) -> bytes:
         """The WebP file; raises `NotFound` for an unknown image or size, `Rejected` for a picture that can't be decoded."""
         if size not in SIZES:
-            raise NotFound(f"there is no size {size!r}: {', '.join(SIZES)} are")
+            raise NotFound(f"{size!r} is not a size: use one of {', '.join(SIZES)}")
         name = f"{image}/{size}"
         if found := self._recent.get(name):
             return found
@@ -71,7 +73,7 @@ class Thumbnails:
         return data
 
     async def make(self, image: str) -> bool:
-        """Make both sizes unless they are there; False when the image has gone meanwhile."""
+        """Make both sizes unless they exist; False if the image was deleted meanwhile."""
         try:
             place, sha256 = await self._facts(image)
         except NotFound:
@@ -94,10 +96,10 @@ class Thumbnails:
             raise
 
     async def _make_once(self, place: str, sha256: str) -> None:
-        """However many ask at once, the picture is decoded once; that who asked first goes away does not stop it."""
+        """Concurrent requests decode the picture once; if the first requester leaves, the work goes on."""
         task = self._making.get(sha256)
         if task is None:
-            with own_work():  # it is made once, for whoever looks next
+            with own_work():  # made once, for the next view
                 task = self._making[sha256] = asyncio.create_task(self._make(place, sha256))
             task.add_done_callback(lambda done: self._made(sha256, done))
         await asyncio.shield(task)
@@ -105,7 +107,7 @@ class Thumbnails:
     def _made(self, sha256: str, task: asyncio.Task[None]) -> None:
         self._making.pop(sha256, None)
         if not task.cancelled():
-            task.exception()  # told to those who still wait for it; nobody may
+            task.exception()  # every remaining waiter gets the error; there may be none left
 
     async def _make(self, place: str, sha256: str) -> None:
         async with self._slots, self._store.original(place) as path:

@@ -1,4 +1,4 @@
-"""What these tests share: the app on the import path, pictures, and an object store that counts what is asked of it."""
+"""Shared by these tests: the app on the import path, pictures, and an object store that counts requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-# How a picture that a person sees upright lies in the file under each EXIF orientation.
+# How a picture that a person sees upright is stored in the file under each EXIF orientation.
 TO_STORED = {
     1: None,
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -50,7 +50,7 @@ def picture(tmp_path: Path) -> Callable[..., Path]:
 
 
 class Store:
-    """An object store by presigned addresses. `objects` by `bucket/key`; `asked`: what was read and written, in order."""
+    """An object store with presigned addresses. `objects` by `bucket/key`; `asked`: reads and writes, in order."""
 
     def __init__(self, data: Path):
         self.data = data
@@ -59,7 +59,7 @@ class Store:
         self.asked: list[tuple[str, str]] = []
         self.images: dict[str, dict[str, str]] = {}
         self.queries = 0
-        self.refusals = 0  # of addresses that have ended
+        self.refusals = 0  # for addresses that have ended
 
     async def call(self, target: str, arguments: Mapping[str, Any] | None = None, /) -> dict[str, str]:
         assert arguments

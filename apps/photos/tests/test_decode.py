@@ -47,7 +47,7 @@ def test_every_format_is_shown_upright(picture: Callable[..., Path], format: str
     assert is_upright(shown(picture(format, orientation=1 if format == "GIF" else 6)))
 
 
-def test_both_sizes_come_of_one_decoding_and_none_is_larger_than_the_original(picture: Callable[..., Path]) -> None:
+def test_both_sizes_come_from_one_decoding_and_never_grow(picture: Callable[..., Path]) -> None:
     made = {name: Image.open(io.BytesIO(data)).size for name, data in shrink(str(picture()), SIZES).items()}
     assert made == {"tile": (480, 320), "screen": (1200, 800)}
 
@@ -93,7 +93,7 @@ def test_a_very_narrow_picture_has_a_thumbnail(tmp_path: Path) -> None:
 
 def test_a_broken_file_is_refused(tmp_path: Path, picture: Callable[..., Path]) -> None:
     broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    broken.write_bytes(b"\xff\xd8\xff\xe0 not an image")
     with pytest.raises(OSError):
         shrink(str(broken), SIZES)
     half = tmp_path / "half.png"

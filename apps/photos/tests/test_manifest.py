@@ -1,4 +1,4 @@
-"""The archive's own papers agree with the code."""
+"""The archive's manifest and page headers agree with the code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def manifest() -> Manifest:
     return load_manifest((ROOT / "app.yaml").read_text())
 
 
-def test_the_page_may_run_nothing_and_ask_nobody_but_its_own_origin() -> None:
+def test_the_page_may_load_only_from_its_own_origin() -> None:
     source = ast.parse((ROOT / "photos" / "__main__.py").read_text())
     policy = next(
         ast.literal_eval(node.value)

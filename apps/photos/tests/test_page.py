@@ -14,7 +14,7 @@ WEB = Path(__file__).parents[1] / "web"
 
 
 def npm(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The locked Node's npm where there is one, else the system's."""
+    """The locked Node's npm if it is installed, else the system's."""
     environment = {**os.environ, "LC_ALL": "en_US.UTF-8", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     return subprocess.run(["npm", *arguments], cwd=WEB, env=environment, capture_output=True, text=True, timeout=110)
 

@@ -1,4 +1,4 @@
-"""Thumbnails are made once and kept, whoever asks and however many at once."""
+"""Thumbnails are made once and stored, even if several viewers ask at once."""
 
 from __future__ import annotations
 
@@ -85,11 +85,11 @@ async def test_a_tile_that_was_just_shown_is_shown_without_asking(
     assert (len(behind.asked), behind.queries) == asked
 
 
-async def test_a_broken_picture_is_refused_and_not_tried_at_each_look(
+async def test_a_broken_picture_is_refused_and_not_tried_at_each_view(
     behind: Store, thumbnails: Thumbnails, clock: Clock, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken"
-    broken.write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    broken.write_bytes(b"\xff\xd8\xff\xe0 not an image")
     behind.add("b", broken)
     for _ in range(3):
         with pytest.raises(Rejected, match="images/b can't be shown"):
@@ -111,7 +111,7 @@ async def test_the_trigger_says_why_a_picture_has_no_thumbnail(
         await thumbnails.make("b")
 
 
-async def test_an_image_that_has_gone_is_no_failure_of_the_trigger(thumbnails: Thumbnails) -> None:
+async def test_a_deleted_image_does_not_fail_the_trigger(thumbnails: Thumbnails) -> None:
     assert not await thumbnails.make("gone")
     with pytest.raises(NotFound):
         await thumbnails.get("gone", "tile")
@@ -122,7 +122,9 @@ async def test_another_size_does_not_exist(thumbnails: Thumbnails) -> None:
         await thumbnails.get("a", "huge")
 
 
-async def test_who_asked_first_may_go_away(behind: Store, thumbnails: Thumbnails, picture: Callable[..., Path]) -> None:
+async def test_the_first_requester_may_leave(
+    behind: Store, thumbnails: Thumbnails, picture: Callable[..., Path]
+) -> None:
     behind.add("a", picture())
     first = asyncio.create_task(thumbnails.get("a", "tile"))
     second = asyncio.create_task(thumbnails.get("a", "tile"))

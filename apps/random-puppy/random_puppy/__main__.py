@@ -13,7 +13,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Ends with 0 on SIGTERM or SIGINT, and with 1 and a sentence when it can't begin."""
+    """Ends with 0 on SIGTERM or SIGINT, and with 1 and a sentence if it can't start."""
     port = os.environ.get("PORT", "")
     if not port.isdecimal() or not 0 < int(port) < 65536:
         sys.exit(f"PORT is {port!r}: set it to the port to listen on, such as PORT=8080")
@@ -22,7 +22,7 @@ def main() -> None:
     except OSError as error:
         sys.exit(f"can't listen on 127.0.0.1:{port}: {error.strerror}; choose another PORT")
     for number in (signal.SIGTERM, signal.SIGINT):
-        # shutdown() waits for the loop below, which this handler interrupts: hence the thread.
+        # shutdown() waits for the loop below, which this handler interrupts: so it runs in a thread.
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     print(f"puppies at http://127.0.0.1:{port}", flush=True)
     with server:

@@ -1,7 +1,7 @@
 """A puppy as an SVG picture: it sits, faces us, and wags its tail (unless motion is not wanted).
 
-The picture is 400 wide and 440 high, the head's middle at (200, 165). Everything is drawn back to front: what is behind it, tail,
-body, legs, neck, and the head, which is tilted as a whole.
+The picture is 400 wide and 440 high, with the middle of the head at (200, 165). Everything is drawn back to front: the
+background, tail, body, legs, neck, and the head, which is tilted as a whole.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STYLE = """
 
 
 def draw(puppy: Puppy) -> str:
-    """A whole SVG document, which also is valid within HTML."""
+    """A whole SVG document, which is also valid within HTML."""
     style = STYLE.format(hue=puppy.hue, x=200 + 70 * puppy.side).replace("\n", "")
     parts = (
         draw_backdrop(puppy),

@@ -13,7 +13,7 @@ SKIN = "#f0a9a0"
 
 
 def draw_head(puppy: Puppy) -> str:
-    """Turned as a whole around the neck. Ears that stand are behind the head, those that hang are before it."""
+    """Turned as a whole around the neck. Standing ears are behind the head, hanging ears in front of it."""
     behind = puppy.ears in ("pointed", "tipped")
     ears = _ears(puppy)
     return (

@@ -1,6 +1,6 @@
-"""Which puppies there are: one for each seed, always the same one for the same seed.
+"""The puppies: one for each seed, and always the same one for the same seed.
 
-Only what a puppy is like is decided here; how that looks is drawn elsewhere.
+This module decides only what a puppy is like; other modules draw it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ HABITATS = (
 )
 KINDS = ("Terrier", "Hound", "Spaniel", "Retriever", "Shepherd", "Corgi", "Setter", "Pointer", "Mastiff", "Poodle")
 LIKES = (
-    "stolen socks", "the sound of the fridge", "rolling down hills", "being told a secret", "the neighbour’s cat",
+    "stolen socks", "the sound of the fridge", "rolling down hills", "hearing a secret", "the neighbour’s cat",
     "puddles of any size", "one particular stick", "naps in the sun", "chasing its own tail", "belly rubs after lunch",
     "bicycles, from afar", "the postman’s shoes",
 )  # fmt: skip
@@ -119,7 +119,7 @@ class Puppy:
 
     @property
     def description(self) -> str:
-        """For those who can't see it."""
+        """A text for people who can't see the picture."""
         marks = {"plain": "", "mask": " with a dark mask", "blaze": " with a white blaze", "patch": " with a patch over one eye",
                  "spots": " with spots", "brows": " with bright eyebrows"}[self.marking]  # fmt: skip
         mouth = ", its tongue out" if self.tongue else ""
@@ -127,7 +127,7 @@ class Puppy:
 
 
 def new_seed() -> str:
-    """A seed that nobody has seen, easy to say aloud: `brave-mango-4821`."""
+    """A new random seed that is easy to say aloud: `brave-mango-4821`."""
     return f"{secrets.choice(MOODS)}-{secrets.choice(FRUITS)}-{secrets.randbelow(9000) + 1000}"
 
 

@@ -15,7 +15,7 @@ FAVICON = (
     '<circle cx="25.5" cy="14" r="3.4"/></g></svg>'
 )
 
-# Without it the page works as well: the link is a link.
+# The page works without it, too: the link is a link.
 SCRIPT = """\
 const link = document.getElementById("share"), said = document.getElementById("said");
 link.addEventListener("click", async (event) => {

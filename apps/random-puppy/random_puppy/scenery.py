@@ -1,4 +1,4 @@
-"""What is around a puppy: where it sits, and its toy."""
+"""The surroundings of a puppy: where it sits, and its toy."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _hearts(dice: random.Random) -> str:
 
 
 def draw_toy(puppy: Puppy) -> str:
-    """Beside the puppy, on the side where its tail is not."""
+    """Beside the puppy, on the side opposite to its tail."""
     x = 200 - 136 * puppy.side
     hue = (puppy.hue + 70) % 360
     match puppy.toy:

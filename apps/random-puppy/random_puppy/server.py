@@ -1,6 +1,7 @@
-"""The web server: Python's own, on loopback, with a bound on requests at once.
+"""The web server: Python's own, on loopback, with a limit on concurrent requests.
 
-`/` draws a new puppy, `/p/SEED` the one of that seed, `/p/SEED.svg` only its picture. Nothing is stored, nothing else is answered.
+`/` draws a new puppy, `/p/SEED` the puppy of that seed, `/p/SEED.svg` only its picture. It stores nothing and answers
+no other path.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ A_DAY, NEVER = "public, max-age=86400", "no-store"
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; img-src 'self'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",  # without any, a browser would not say where the sign-out form comes from
+    "Referrer-Policy": "same-origin",  # without this header, a browser would not say where the sign-out form comes from
 }
 
 
@@ -45,7 +46,7 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/share.js":
             self._send(SCRIPT, JAVASCRIPT, A_DAY)
         else:
-            text = sorry("No puppy here", "This address belongs to nobody. But there are always more puppies.")
+            text = sorry("No puppy here", "No puppy lives at this address. But there are always more puppies.")
             self._send(text, HTML, NEVER, HTTPStatus.NOT_FOUND)
 
     do_HEAD = do_GET
@@ -65,11 +66,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Visits are nobody's business."""
+        """Log nothing: visits are private."""
 
 
 class PuppyServer(ThreadingHTTPServer):
-    """`port` 0 takes a free one; `server_port` tells which."""
+    """`port` 0 picks a free one; `server_port` is the result."""
 
     daemon_threads = True
     request_queue_size = 64
@@ -79,7 +80,7 @@ class PuppyServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
 
     def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        """Waits while too many are being answered; the system's queue holds the next ones."""
+        """Wait while too many requests are being answered; the system's queue holds the next ones."""
         self._slots.acquire()
         try:
             super().process_request(request, client_address)  # type: ignore[arg-type]

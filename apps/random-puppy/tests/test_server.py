@@ -56,7 +56,7 @@ def test_a_puppys_picture_can_be_had_alone(port: int) -> None:
 @pytest.mark.parametrize(
     "path", ["/p/", "/p/A", "/p/-a", "/p/a%3Cb", "/p/" + "a" * 41, "/../etc/passwd", "/p/a.svg.svg", "/x?y=/"]
 )
-def test_other_addresses_are_nobodys(port: int, path: str) -> None:
+def test_other_addresses_have_no_puppy(port: int, path: str) -> None:
     response, page = get(port, path)
     assert response.status == 404
     assert "No puppy here" in page

@@ -1,4 +1,4 @@
-"""Stays up, and that is all: no library, not even PCloud's own."""
+"""Only stays up: no library, not even PCloud's own."""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""Remembers when each event reached it, in seconds since 1970."""
+"""Records when each event reached it, in seconds since 1970."""
 
 import time
 

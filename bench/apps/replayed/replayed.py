@@ -1,4 +1,4 @@
-"""Passes every event of the past, and remembers when each new one reached it, in seconds since 1970."""
+"""Skips every event of the past, and records when each new one reached it, in seconds since 1970."""
 
 import time
 

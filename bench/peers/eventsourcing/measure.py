@@ -1,8 +1,9 @@
-"""Appends and projects with pyeventsourcing, in its own environment: `python measure.py '{"store": "sqlite", …}'` prints JSON.
+"""Appends and projects with pyeventsourcing, in its own environment: `python measure.py '{"store": "sqlite", …}'`
+prints JSON.
 
-As its documentation does it: an aggregate per image, saved one by one; a projection that keeps its table and its tracking record in one
-transaction for each event. Its durability is the store's own default: SQLite in WAL mode with synchronous FULL, PostgreSQL with
-synchronous_commit on.
+As in its documentation: an aggregate per image, saved one by one; a projection that stores its table and its tracking
+record in one transaction for each event. Its durability is the store's own default: SQLite in WAL mode with synchronous
+FULL, PostgreSQL with synchronous_commit on.
 """
 
 from __future__ import annotations

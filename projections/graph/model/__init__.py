@@ -1,6 +1,7 @@
-"""The graph view in memory, as simple as can be: what the other stores are compared with, and what answers for core's own types.
+"""The graph view in memory, as simple as possible: the reference for the other stores, and the store of core's own
+types.
 
-It looks at every entity for each question, which is quick for the few hundred of core's and slow for a library of pictures.
+It looks at every entity for each query, which is fast for core's few hundred and slow for a photo library.
 """
 
 from projections.graph.model.graph import ModelGraph

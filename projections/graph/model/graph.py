@@ -1,4 +1,4 @@
-"""The model's answers: by looking at everything that there is."""
+"""The model's answers, found by looking at every entity."""
 
 from __future__ import annotations
 
@@ -230,7 +230,7 @@ class ModelGraph(ModelState):
         }
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Does nothing: there is nothing to release."""
 
 
 _FUNCTIONS: dict[str, Callable[[list[Any]], Any]] = {
@@ -243,7 +243,7 @@ _FUNCTIONS: dict[str, Callable[[list[Any]], Any]] = {
 
 
 def _comparison(keys: Sequence[Order]) -> Callable[[Sequence[Any], Sequence[Any]], int]:
-    """Below, equal or above zero as the first comes before, with or after the second; missing values come last."""
+    """Negative, 0 or positive if the first comes before, with or after the second; missing values come last."""
 
     def compare(one: Sequence[Any], other: Sequence[Any]) -> int:
         for key, mine, yours in zip(keys, one, other, strict=True):

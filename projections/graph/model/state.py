@@ -1,4 +1,4 @@
-"""What the model keeps, and how it folds: event by event, without any coalescing, each rule once and plainly."""
+"""What the model stores, and how it folds: event by event, without coalescing, each rule once and plainly."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ SECONDS_KEPT = 90 * 86400
 
 
 class Frozen(msgspec.Struct, frozen=True):
-    """All that a model has folded, as it is kept in a file. `at`: epoch, sequence and digest of the last event. `entities`: type, id,
-    version and fields (None: deleted). `links`: type, id and field of the source, type and id of the target."""
+    """All that a model has folded, as it is stored in a file. `at`: epoch, sequence and digest of the last event.
+    `entities`: type, id, version and fields (None: deleted). `links`: type, id and field of the source, type and id of
+    the target."""
 
     at: tuple[str, int, str]
     history: CatalogHistory
@@ -40,7 +41,8 @@ class Frozen(msgspec.Struct, frozen=True):
 
 
 class ModelState:
-    """Everything that was folded. `builtin`: core's own types. `only`: keep the entities of this app alone, beside all catalogs."""
+    """Everything that was folded. `builtin`: core's own types. `only`: keep only this app's entities, beside all
+    catalogs."""
 
     name = "model"
     version = 1
@@ -51,7 +53,7 @@ class ModelState:
         self._history = CatalogHistory().declare(BUILTIN, builtin)
         self.catalog, self._stored = self._history.visible(), self._history.stored()
         self._versions: dict[Entity, int] = {}
-        self._fields: dict[Entity, dict[str, Any]] = {}  # of those that exist
+        self._fields: dict[Entity, dict[str, Any]] = {}  # for existing entities
         self._links: set[tuple[Entity, str, Entity]] = set()  # under the written field
         self._transactions: dict[str, Transaction] = {}
 
@@ -80,19 +82,19 @@ class ModelState:
         return self.checkpoint
 
     def stand_at(self, checkpoint: Checkpoint) -> None:
-        """Say where this stands, for a reader that was given a part of the log alone."""
+        """Set the position, for a reader that was given only a part of the log."""
         self.checkpoint = checkpoint
 
     def stored(self, ref: Ref) -> Mapping[str, Any] | None:
-        """The scalars of an entity; None for one that does not exist."""
+        """The scalars of an entity; None if it does not exist."""
         return self._fields.get(Entity(f"{ref.app}/{ref.type}", ref.id))
 
     def sequence_of(self, ref: Ref) -> int:
-        """The sequence of an entity's last event; 0 for one that never was."""
+        """The sequence of an entity's last event; 0 if it never existed."""
         return self._versions.get(Entity(f"{ref.app}/{ref.type}", ref.id), 0)
 
     def refs(self) -> list[Ref]:
-        """Of all entities that exist."""
+        """References to all existing entities."""
         return [Ref.parse(f"{entity.type}/{entity.id}") for entity in self._fields]
 
     def freeze(self) -> Frozen:
@@ -105,7 +107,7 @@ class ModelState:
         )  # fmt: skip
 
     def thaw(self, frozen: Frozen) -> bool:
-        """Take up what was frozen; False, and nothing taken, where that was folded with other types of core's own."""
+        """Restore a frozen state; returns False, and restores nothing, if it was folded with other core types."""
         declared = frozen.history.apps.get(BUILTIN)
         if declared is None or declared.now != self._builtin:
             return False

@@ -1,4 +1,4 @@
-"""The driver, and what it may raise told as PCloud's errors. A server that is no Neo4j 5.26 or later is not used."""
+"""The driver, with its errors as PCloud's. A server that is not Neo4j 5.26 or later is refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ class TimedOut(Unavailable):
 
 
 async def connect(settings: Neo4jSettings) -> neo4j.AsyncDriver:
-    """A driver whose server answers, lets this user in and has the right version. Raises `Unavailable` or `Rejected`."""
+    """A driver whose server answers, accepts this user and has the right version. Raises `Unavailable` or
+    `Rejected`."""
     driver = neo4j.AsyncGraphDatabase.driver(
         settings.address,
         auth=(settings.user, settings.password),
@@ -58,7 +59,7 @@ async def connect(settings: Neo4jSettings) -> neo4j.AsyncDriver:
 async def run(
     on: neo4j.AsyncSession | neo4j.AsyncTransaction, text: str, parameters: Mapping[str, Any] | None = None
 ) -> neo4j.AsyncResult:
-    """Run a statement. What is not literal in its text has come through `names.quoted`; values are parameters."""
+    """Run a statement. Names in its text that are not literal have passed `names.quoted`; values are parameters."""
     return await on.run(cast(LiteralString, text), dict(parameters or {}))
 
 
@@ -83,7 +84,7 @@ def _told(settings: Neo4jSettings, error: Exception) -> PCloudError:
     where = f"the Neo4j server at {settings.address}"
     code: Any = getattr(error, "code", "") or ""
     if "AuthenticationRateLimit" in code:
-        return Unavailable(f"{where} takes no sign-in for a while, after too many with a wrong password: try again")
+        return Unavailable(f"{where} accepts no sign-in for a while, after too many with a wrong password: try again")
     if isinstance(error, exceptions.AuthError):
         return Rejected(
             f"{where} does not let {settings.user!r} in: the password is wrong; give the right one by --graph-password-file "

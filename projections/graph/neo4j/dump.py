@@ -58,7 +58,7 @@ async def page(tx: AsyncTransaction, layout: Layout, section: str, after: str, l
 async def _entities(
     tx: AsyncTransaction, layout: Layout, type_: str, picked: str, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """By id, in its order: version, scalars that have a value, links that there are; of the nodes that `picked` leaves."""
+    """By id, in order: version, scalars that have a value, links; for the nodes that `picked` matches."""
     label = layout.labels[type_]
     found: dict[str, Any] = {}
     async for (node,) in await run(tx, f"MATCH (n:{label.name}) {picked} RETURN properties(n) ORDER BY n.id", values):

@@ -1,7 +1,8 @@
-"""Filters as Cypher conditions. The text of a condition never holds a value: values are parameters, names come from the catalog.
+"""Filters as Cypher conditions. The text of a condition never holds a value: values are parameters, names come from the
+catalog.
 
-Cypher's own regular expressions may take for ever, and it knows no words: what those need, and what is not stored beside a text, is looked
-up first (`Scan`), and stands in the condition as the ids that passed.
+Cypher's own regular expressions may run for ever, and Cypher has no notion of words. What needs those, and is not
+stored beside a text, is looked up first (`Scan`) and appears in the condition as the ids that passed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MAX_RELATIONS = 32
 
 
 class Conditions:
-    """Writes conditions; `parameters` are the values, `scans` what is to be looked up first."""
+    """Writes conditions; `parameters` are the values, `scans` what must be looked up first."""
 
     def __init__(self, catalog: Catalog, layout: Layout) -> None:
         self.catalog, self.layout = catalog, layout
@@ -45,7 +46,8 @@ class Conditions:
         return f"n{self._aliases}"
 
     def write(self, filter: Filter, type: str, alias: str) -> str:
-        """Cypher that is true for nodes of `type` under `alias` which pass; false or null for others. Raises `Rejected`."""
+        """Cypher that is true for nodes of `type` under `alias` that pass, and false or null for others. Raises
+        `Rejected`."""
         match filter:
             case Compare():
                 return self._compare(filter, type, alias)
@@ -63,7 +65,7 @@ class Conditions:
                 return f"NOT coalesce({self.write(inner, type, alias)}, false)"
 
     def path(self, relation: Relation, alias: str, other: str) -> str:
-        """From a node along a relation to its other end."""
+        """The path from a node along a relation to its other end."""
         arrow = f"-[:{self.layout.names.relation(relation.type, relation.field)}]-"
         return f"({alias}){arrow}>({other})" if relation.forward else f"({alias})<{arrow}({other})"
 
@@ -94,7 +96,7 @@ class Conditions:
         return f"{value} {_SIGNS[operator]} {self.bind(operand)}"
 
     def _by_start(self, field: FieldDef, alias: str, operator: str, operand: Any, value: str) -> str:
-        """The beginning first, which an index finds: whatever passes has one that does."""
+        """Compare the beginning first, which has an index: a value can pass only if its beginning does."""
         start = f"{alias}.{quoted(f'{field.name}~start')}"
         if operator == "in":
             found = f"{start} IN {self.bind([start_of(one) for one in operand])}"

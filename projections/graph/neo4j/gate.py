@@ -1,7 +1,7 @@
-"""No answer from half of a batch. Neo4j shows a commit's changes one after the other while it makes them, so a question that ran while
-this process committed is asked again; after some times, commits wait for it.
+"""Prevents answers from half of a batch. Neo4j shows a commit's changes one after the other while it makes them, so a
+query that ran during a commit of this process is repeated; after some repetitions, commits wait for it.
 
-What another process commits is not seen here; see `marks`.
+Commits of other processes are not noticed here; see `marks`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which properties, constraints and indexes a catalog needs.
+"""The properties, constraints and indexes that a catalog needs.
 
-An index on a whole text would refuse a long one, and with it the batch: so texts are found by their first characters.
+An index on a whole text would refuse a long one, and with it the batch; so texts are indexed by their first characters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from projections.graph.values import terms
 
 __all__ = ["START", "Label", "Layout", "has_own_index", "has_start", "has_words", "layout", "properties", "start_of"]
 
-START = 200  # characters of a text that its index knows; a name of an enum or a time is shorter
+START = 200  # characters of a text in its index; enum names and times are shorter
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Layout:
         return {name: statement for label in self.labels.values() for name, statement in label.schema.items()}
 
     def lost(self, after: Layout) -> list[tuple[Label, FieldDef]]:
-        """Fields of this layout that have another shape in the next one: what is stored of them goes."""
+        """Fields of this layout with another shape in the next one: their stored values are removed."""
         return [
             (label, field)
             for label in self.labels.values()
@@ -76,18 +76,18 @@ def _label(type_: TypeDef, names: Names) -> Label:
 
 
 def has_own_index(label: Label, name: str) -> bool:
-    """Whether an index has its values themselves, in their order."""
+    """Return True if an index holds its values themselves, in order."""
     field = label.scalars.get(name)
     return field is not None and not has_start(field) and index_name(label.name, name) in label.schema
 
 
 def has_words(field: FieldDef) -> bool:
-    """Whether its words are stored beside it."""
+    """Return True if its words are stored beside it."""
     return field.kind == "String" and not field.many and bool({"term", "fulltext"} & set(field.search))
 
 
 def has_start(field: FieldDef) -> bool:
-    """Whether its beginning is stored beside it, and found by an index."""
+    """Return True if its beginning is stored beside it and has an index."""
     searched = field.is_id or bool(set(field.search) - {"term", "fulltext"})
     return field.kind in ("String", "ID") and not field.many and field.name != "id" and searched
 
@@ -97,7 +97,7 @@ def start_of(text: str) -> str:
 
 
 def properties(label: Label, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What is set on a node for these fields; None takes a property away."""
+    """What to set on a node for these fields; None removes a property."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         field = label.scalars.get(name)

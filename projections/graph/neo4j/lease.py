@@ -1,8 +1,8 @@
-"""Who may fold: one at a time, by a lease that stands in the database and moves on when its time is over.
+"""Decides which node may fold: one at a time, by a lease that is stored in the database and passes on when it expires.
 
-Whoever folds locks the view's record first, so the lease can't change while a batch is written, and each batch ends by writing the
-checkpoint under the token that it began with. A holder that was away for too long finds its transaction ended by the server and its
-token passed on: what it had written is rolled back.
+The node that folds locks the view's record first, so the lease can't change while a batch is written, and each batch
+ends by writing the checkpoint under the token with which it began. If a holder was away for too long, the server ends
+its transaction and its token is passed on: what it had written is rolled back.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ __all__ = ["Held", "Lease", "LeaseLost"]
 
 
 class LeaseLost(Conflict):
-    """Another one folds now; what this one had begun to write is rolled back."""
+    """Another node folds now; what this one had begun to write is rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Where the view stood when its record was locked; `token` 0: another one holds the lease. `shared`: other nodes read it too."""
+    """The view's position when its record was locked; `token` 0: another node holds the lease. `shared`: other nodes
+    read it too."""
 
     token: int
     epoch: str
@@ -56,7 +57,7 @@ class Lease:
         return {"holder": self._holder, "token": self.token}
 
     async def take(self, tx: AsyncTransaction) -> Held:
-        """Lock the view's record and hold the lease, if it is free."""
+        """Lock the view's record and take the lease, if it is free."""
         record = await (await run(tx, self._take, self.parameters)).single(strict=True)
         token, epoch, sequence, shared = record.values()
         if token:
@@ -64,7 +65,7 @@ class Lease:
         return Held(token, epoch, sequence, shared)
 
     async def write(self, tx: AsyncTransaction, values: dict[str, Any]) -> None:
-        """The view's record as it is after the batch, and the lease for longer; raises `LeaseLost`."""
+        """Write the view's record after the batch and extend the lease; raises `LeaseLost`."""
         parameters = {**self.parameters, "values": values, "milliseconds": self._milliseconds}
         record = await (await run(tx, self._write, parameters)).single(strict=True)
         if record[0] != 1:

@@ -1,8 +1,10 @@
-"""Whether another node commits a batch just now. Neo4j shows a commit's changes one after the other, and no reader can tell by them.
+"""Detects whether another node is committing a batch. Neo4j shows a commit's changes one after the other, and a reader
+can't tell that from the data.
 
-So, where several nodes share the view, each commit is told of before: `begun` counts up while the batch's transaction has the view's
-record locked, and `done` follows once that is over. Between two looks that find `begun` and `done` the same, nothing was committed. A
-holder that died in between is noticed by its lock: whoever gets that may say that it is done.
+So if several nodes share the view, each commit is announced: `begun` counts up while the batch's transaction has the
+view's record locked, and `done` follows once that is over. If `begun` and `done` are equal, and the same in two looks,
+nothing was committed in between. A holder that died in between is noticed by its lock: the node that gets it may set
+`done`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from projections.graph.neo4j.names import Names
 __all__ = ["NOTICE_MILLISECONDS", "Marks"]
 
 ATTEMPTS = 4
-NOTICE_MILLISECONDS = 3_000  # in which a node that was alone with its view hears that it no longer is
+NOTICE_MILLISECONDS = 3_000  # time in which a node that was alone with its view learns that it no longer is
 T = TypeVar("T")
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[list[list[Any]]]]
 
@@ -29,7 +31,7 @@ class Opener(Protocol):
 
 
 class Marks:
-    """`ask` reads, `opened` gives a transaction that is rolled back unless it is committed."""
+    """`ask` reads; `opened` returns a transaction that is rolled back unless it is committed."""
 
     def __init__(self, names: Names, ask: Ask, opened: Opener) -> None:
         self._ask, self._opened = ask, opened
@@ -44,14 +46,14 @@ class Marks:
         )
 
     async def begin(self) -> None:
-        """Tell that the transaction that has the lock is to be committed next."""
+        """Announce that the transaction that holds the lock is committed next."""
         await self._write(self._begin)
 
     async def end(self) -> None:
         await self._write(self._end)
 
     async def whole(self, question: Callable[[], Awaitable[T]]) -> T:
-        """An answer during which no other node has committed anything."""
+        """Return an answer during which no other node committed anything."""
         for _ in range(ATTEMPTS):
             [(begun, done)] = await self._ask(self._look, {})
             if begun != done:
@@ -65,7 +67,7 @@ class Marks:
             return await question()
 
     async def _settle(self) -> None:
-        """Wait until who had the lock has committed, or is gone."""
+        """Wait until the holder of the lock has committed or is gone."""
         async with self._opened(write=True) as tx:
             await (await run(tx, self._lock)).consume()
             await (await run(tx, self._end)).consume()

@@ -1,4 +1,4 @@
-"""Names of types and fields as Cypher writes them. This file alone puts a name into the text of a statement.
+"""Names of types and fields as Cypher writes them. Only this file puts a name into the text of a statement.
 
 `image-importer/Image`           the label of a type, with the property id, `_version` and one per scalar field
 `image-importer/Album.images`    the relationship type of a relation, from the end that is written to the other
@@ -15,7 +15,8 @@ from pcloud.errors import Rejected
 
 __all__ = ["Names", "index_name", "quoted"]
 
-# Cypher takes \u0060 for a back-tick before it looks at the quotes, so a name with anything but these is never written.
+# Cypher reads \u0060 as a back-tick before it looks at the quotes, so a name with other characters than these is never
+# written.
 _SAFE = re.compile(r"[A-Za-z0-9_/.:~@-]{1,400}")
 
 
@@ -26,23 +27,24 @@ def quoted(name: str) -> str:
 
 
 def index_name(*parts: str) -> str:
-    """Stable, and short enough for any server."""
+    """A stable name that is short enough for any server."""
     return quoted("pcloud_" + hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24])
 
 
 class Names:
-    """The quoted names of one space. `space`: '' for the view that answers queries; another one stands beside it."""
+    """The quoted names of one space. `space`: '' for the view that answers queries; another one for a version beside
+    it."""
 
     def __init__(self, space: str = "") -> None:
         self._suffix = f"@{space}" if space else ""
         self.view = self._own("View")
-        self.any_view = quoted("pcloud:AnyView")  # of every space
+        self.any_view = quoted("pcloud:AnyView")  # for every space
         self.tombstone = self._own("Tombstone")
         self.transaction = self._own("Transaction")
         self.commit = self._own("Commit")
 
     def owns(self, label: str) -> bool:
-        """Whether a label, unquoted, is one of this space."""
+        """Return True if a label, unquoted, belongs to this space."""
         if self._suffix:
             return label.endswith(self._suffix)
         own = (self.view, self.tombstone, self.transaction, self.commit)

@@ -1,4 +1,4 @@
-"""A select as one Cypher statement: each level is a list expression, children are subqueries within it."""
+"""A select as one Cypher statement: each level is a list expression, children are subqueries in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from projections.graph.relation import find_relation, find_scalar
 __all__ = ["VALUE", "AggregatePlan", "Level", "beyond", "order_by", "value_of"]
 
 MAX_DEPTH = 32
-# What a value takes beyond its letters.
+# The size of a value beyond its characters.
 VALUE = 16
 Fill = Callable[[Row, Any], None]
 
@@ -27,7 +27,7 @@ def value_of(alias: str, field: str) -> str:
 
 
 def order_by(keys: Sequence[Order], alias: str) -> str:
-    """Missing values last: Cypher has them last by itself where the order ascends."""
+    """Missing values come last; in ascending order, Cypher does that by itself."""
     parts: list[str] = []
     for key in keys:
         value = value_of(alias, key.field)
@@ -38,7 +38,7 @@ def order_by(keys: Sequence[Order], alias: str) -> str:
 
 
 def _present(keys: Sequence[Order], alias: str) -> str:
-    """The order of those that have a value, which an index may give."""
+    """The order of the nodes with a value, which an index can provide."""
     return ", ".join(f"{value_of(alias, key.field)}{' DESC' if key.descending else ''}" for key in keys)
 
 
@@ -56,10 +56,10 @@ def beyond(conditions: Conditions, keys: Sequence[Order], at: Sequence[Any], ali
 
 
 class Level:
-    """One select: the parts of its statement, and how a list of values becomes the row that is answered.
+    """One select: the parts of its statement, and how a list of values becomes a row of the answer.
 
-    `sized`: the list begins with what it takes, all that is in it included, as the server reckons: one entity may have so much under it
-    that its list must not even be sent.
+    `sized`: the list begins with the size of all that is in it, as the server computes it: one entity may have so much
+    below it that its list must not even be sent.
     """
 
     def __init__(self, conditions: Conditions, select: Select, depth: int = 1, *, sized: bool = False) -> None:
@@ -99,7 +99,7 @@ class Level:
         return row
 
     def where(self) -> str:
-        """What the select itself asks of its nodes, after ' WHERE '; '' for nothing."""
+        """The select's own condition on its nodes, after ' WHERE '; '' without one."""
         select, wanted = self._select, list[str]()
         if select.filter is not None:
             wanted.append(self._conditions.write(select.filter, select.type, self.alias))
@@ -108,7 +108,7 @@ class Level:
         return f" WHERE {' AND '.join(wanted)}" if wanted else ""
 
     def match(self, label: Label) -> str:
-        """The nodes that pass; where an index has the order of the page, only those that it may hold."""
+        """The nodes that pass. If an index has the order of the page, only nodes that the page may hold."""
         first, offset = window(self._select)
         key, where = self.keys[0], self.where()
         matched = f"MATCH ({self.alias}:{label.name})"
@@ -116,7 +116,8 @@ class Level:
             return matched + where
         value, alias, taken = value_of(self.alias, key.field), self.alias, self._conditions.bind(first + offset)
         both = f"{where} AND" if where else " WHERE"
-        # Those without a value come last, and are in no index: they are looked for only where the others do not fill the page.
+        # Nodes without a value come last and are in no index: they are looked up only if the others do not fill the
+        # page.
         return (
             f"CALL () {{ {matched}{both} {value} IS NOT NULL WITH {alias} ORDER BY {_present(self.keys, alias)} LIMIT {taken} "
             f"RETURN collect({alias}) AS present }} "
@@ -135,7 +136,7 @@ class Level:
         return text
 
     def _counted(self, path: str, alias: str, select: Select, one: Aggregate) -> str:
-        """An aggregate over the children, as an expression: Cypher has no aggregate functions that far within one."""
+        """An aggregate over the children, as an expression: Cypher has no aggregate functions inside one."""
         field = aggregated_field(self._catalog, select.type, one)
         value = value_of(alias, field) if field else ""
         wanted = [self._conditions.write(select.filter, select.type, alias)] if select.filter is not None else []
@@ -185,7 +186,7 @@ def _under(key: str) -> Fill:
 
 
 def _nowhere(row: Row, value: Any) -> None:
-    """The size is not answered."""
+    """The size is not part of the answer."""
 
 
 def _size(value: str, field: FieldDef) -> list[str]:

@@ -1,7 +1,7 @@
-"""A Neo4j server that comes and goes, as a view that stays: the port `GraphStore`.
+"""A Neo4j server that may go away and come back, as a view that stays: the port `GraphStore`.
 
-While the server is away, or has not caught up with the log since it came back, questions are refused at once. A wrong password or a server
-that is not ours is a reason not to start; later it is a problem that is told.
+While the server is away, or has not caught up with the log since it came back, queries are refused at once. A wrong
+password or a foreign server prevents the start; later it is reported as a problem.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from projections.position import Behind, PositionLog, misplaced
 __all__ = ["Neo4jReach", "open_reach"]
 
 log = logging.getLogger("pcloud.view")
-WATCH_SECONDS = 1.0  # between two looks at whether it is there
+WATCH_SECONDS = 1.0  # between two checks whether it is there
 HINT = "nothing is lost: sign-in, grants and calls go on, and what apps know is there again when the server is"
 
 
 async def open_reach(settings: Neo4jSettings, builtin: Catalog, source: PositionLog) -> Neo4jReach:
-    """`source`: the log. Raises `Rejected` for a wrong password, version or database, `Corrupt` for a view that is of no use; not for a
-    server that does not answer."""
+    """`source`: the log. Raises `Rejected` for a wrong password, version or database and `Corrupt` for an unusable
+    view, but not for a server that does not answer."""
     reach = Neo4jReach(settings, builtin, source)
     try:
         await reach._connect()
@@ -53,7 +53,7 @@ class Neo4jReach:
         self._checkpoint, self._catalog = START, builtin
         self._reason = "it was not reached yet"
         self._damage: Corrupt | None = None
-        self._goal = 0  # of the log when the server was reached: what it has to catch up with
+        self._goal = 0  # the log's end when the server was reached, up to which it has to catch up
         self._reached, self._lost, self._doubted = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._retired = asyncio.Event()
         self._lost.set()
@@ -61,7 +61,7 @@ class Neo4jReach:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The last that is known."""
+        """The last known checkpoint."""
         return self._checkpoint if self._graph is None else self._graph.checkpoint
 
     @property
@@ -70,7 +70,7 @@ class Neo4jReach:
 
     @property
     def problem(self) -> str:
-        """Why questions are refused now; '' when they are not."""
+        """Why queries are refused now; '' if they are not."""
         if self._graph is None:
             return f"the graph of the apps is away: {self._reason}; {HINT}"
         at = self._graph.checkpoint.sequence
@@ -80,7 +80,7 @@ class Neo4jReach:
 
     @property
     def damage(self) -> Corrupt | None:
-        """Why it is of no use any more."""
+        """Why the view is no longer usable."""
         return self._damage
 
     @property
@@ -96,14 +96,14 @@ class Neo4jReach:
         await self._lost.wait()
 
     async def check(self) -> None:
-        """Ask the server itself; raises `Unavailable` when questions are refused now."""
+        """Ask the server itself; raises `Unavailable` if queries are refused now."""
         await self._ask("check")
 
     # --- the port ----------------------------------------------------------------------------------------------------------------
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        """Folds, or raises `Unavailable`: whoever folds waits with `until_reached`, so that nobody is kept from putting another view in
-        this one's place."""
+        """Fold, or raise `Unavailable`: the loop then waits with `until_reached`, so that another view can be put in
+        this one's place meanwhile."""
         if self._damage is not None:
             raise self._damage
         if (graph := self._graph) is None:
@@ -150,7 +150,7 @@ class Neo4jReach:
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """All that `page` can give; nothing while it is away."""
+        """The names of all sections for `page`; empty while the server is away."""
         return self._graph.sections if self._graph is not None else ()
 
     async def _ask(self, method: str, *arguments: Any, **named: Any) -> Any:
@@ -209,7 +209,7 @@ class Neo4jReach:
                 await graph.check()
             elif self._damage is None:
                 await self._connect()
-                log.warning("the Neo4j server at %s is there again", self.settings.address)
+                log.warning("the Neo4j server at %s is available again", self.settings.address)
         except Corrupt as error:
             self._damage = error
             self._say(error)
@@ -220,10 +220,10 @@ class Neo4jReach:
             else:
                 self._say(error)
         except Exception:
-            log.exception("the Neo4j server at %s could not be looked at", self.settings.address)
+            log.exception("the Neo4j server at %s could not be checked", self.settings.address)
 
     def retire(self) -> None:
-        """Another view is in use now: nobody waits for this one any longer, who can't have its answer."""
+        """Another view is in use now: end the waits for this one, which can't answer them."""
         self._retired.set()
 
     async def _retired_within(self, seconds: float) -> bool:

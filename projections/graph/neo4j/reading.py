@@ -1,4 +1,4 @@
-"""Questions as statements, each with how its records become the answer."""
+"""Queries as statements, and how the records of each become the answer."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ Records = list[list[Any]]
 
 
 class Meter:
-    """What an answer takes of its budget. Asked again, it gives back first what it took."""
+    """An answer's share of its budget. When the query is repeated, it first returns what it took."""
 
     def __init__(self, budget: ReadBudget) -> None:
         self._budget, self._taken = budget, 0
         self._sized = False
 
     def begin(self, *, sized: bool) -> int:
-        """`sized`: each record begins with what it takes. Returns what is left."""
+        """`sized`: each record begins with its size. Returns what is left."""
         self._budget.left += self._taken
         self._taken, self._sized = 0, sized
         return self._budget.left
@@ -54,11 +54,11 @@ class Question(Generic[T]):
     parameters: Mapping[str, Any]
     answer: Callable[[Records], T]
     scans: Sequence[Scan] = ()
-    meter: Meter | None = None  # hears of each record as it comes
+    meter: Meter | None = None  # called for each record as it arrives
 
 
 def fetch(catalog: Catalog, layout: Layout, select: Select, meter: Meter | None = None) -> Question[list[Row]]:
-    """`meter`: of the select's budget."""
+    """`meter`: for the select's budget."""
     find_type(catalog, select.type)
     conditions = Conditions(catalog, layout)
     sized = meter is not None and _many_in_one(catalog, select)
@@ -66,7 +66,7 @@ def fetch(catalog: Catalog, layout: Layout, select: Select, meter: Meter | None 
     text = f"{level.match(layout.labels[select.type])} WITH {level.alias}{level.page()}{level.lists} "
     left = meter.begin(sized=sized) if meter is not None else 0
     if sized:
-        # What would be too much is not sent: its size alone is.
+        # If it would be too much, only its size is sent.
         too_much = f"row[0] > {conditions.bind(left)}"
         text += f"WITH {level.columns} AS row RETURN CASE WHEN {too_much} THEN [row[0]] ELSE row END"
     else:
@@ -79,7 +79,7 @@ def fetch(catalog: Catalog, layout: Layout, select: Select, meter: Meter | None 
 
 
 def _many_in_one(catalog: Catalog, select: Select) -> bool:
-    """Whether one record may hold many entities."""
+    """Return True if one record may hold many entities."""
     return any(
         not child.aggregates
         and (find_relation(catalog, select.type, child.field).many or _many_in_one(catalog, child.select))

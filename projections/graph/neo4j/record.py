@@ -1,4 +1,4 @@
-"""The view's record in the database: made where there is none, refused where something else is there."""
+"""The view's record in the database: created in an empty database, refused in one with foreign data."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from projections.graph.neo4j.state import position
 
 __all__ = ["VERSION", "ensure_record"]
 
-VERSION = 2  # of the fold that made it; 2: without core's own types
+VERSION = 2  # of the fold; 2: without core's own types
 
 
 async def ensure_record(session: neo4j.AsyncSession, names: Names, settings: Neo4jSettings) -> None:
-    """Raises `Rejected` for a database that is not this cloud's, `Corrupt` for a view that another version of this program made."""
+    """Raises `Rejected` for a database that is not this cloud's, `Corrupt` for a view that another program version
+    made."""
     where = f"the database at {settings.address}"
     owners = await (await run(session, f"MATCH (v:{names.any_view}) RETURN DISTINCT v.owner")).values()
     if any(owner != settings.owner for (owner,) in owners):
-        raise Rejected(f"{where} has another cloud's graph in it: give this one a Neo4j server of its own")
+        raise Rejected(f"{where} holds another cloud's graph: give this one a Neo4j server of its own")
     if not owners and (found := await (await run(session, "MATCH (n) RETURN labels(n) LIMIT 1")).values()):
         raise Rejected(
-            f"{where} has someone else's data in it (such as a node with the labels {found[0][0]}): "
+            f"{where} holds foreign data (such as a node with the labels {found[0][0]}): "
             "give PCloud a Neo4j server of its own"
         )
     views = await (await run(session, f"MATCH (v:{names.view}) RETURN v.version")).values()

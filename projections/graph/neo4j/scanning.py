@@ -1,4 +1,4 @@
-"""What Cypher can't test is tested here: values come page by page, and are tested in a thread, until the question's time is over."""
+"""Tests what Cypher can't test: values come page by page and are tested in a thread, until the query's time is over."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from projections.graph.neo4j.names import quoted
 
 __all__ = ["Scan", "found_by", "scan_text"]
 
-ROWS = 4_000  # of a page, at most
+ROWS = 4_000  # for a page, at most
 PAGE_BYTES = 2**20
 Ask = Callable[[str, Mapping[str, Any], float], Awaitable[list[list[Any]]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Ids of the entities whose value passes: `text` gives pages of (id, value), `parameter` takes the ids."""
+    """Ids of the entities whose value passes: `text` returns pages of (id, value), `parameter` takes the ids."""
 
     parameter: str
     text: str
@@ -29,7 +29,7 @@ class Scan:
 
 
 def scan_text(label: str, field: FieldDef) -> str:
-    """The next page: the pairs of at most `$rows` entities after `$after`; or null where they take more than `$most`."""
+    """The next page: the pairs of at most `$rows` entities after `$after`, or null if they take more than `$most`."""
     value = f"n.{quoted(field.name)}"
     letters = field.kind in ("String", "ID")
     size = f"size({value})" if letters else "1"

@@ -1,7 +1,8 @@
-"""Makes constraints and indexes, and takes away everything.
+"""Makes constraints and indexes, and deletes everything.
 
-They are made before the batch that needs them: Neo4j refuses both in one transaction. Making them again, or more of them than the batch
-then needs, changes nothing."""
+They are made before the batch that needs them: Neo4j refuses both in one transaction. Making them again, or making more
+than the batch then needs, is harmless.
+"""
 
 from __future__ import annotations
 
@@ -16,18 +17,18 @@ from projections.graph.neo4j.settings import Neo4jSettings
 
 __all__ = ["Schema", "make_own", "make_schema", "wipe_space"]
 
-WIPED = 10_000  # nodes taken away in one transaction
+WIPED = 10_000  # nodes deleted in one transaction
 
 
 class Schema:
-    """What the layouts of one view need; knows what it has made, and does not look again."""
+    """What the layouts of one view need; remembers what it has made and does not check again."""
 
     def __init__(self, settings: Neo4jSettings, driver: neo4j.AsyncDriver) -> None:
         self._settings, self._driver = settings, driver
         self._made: set[str] = set()
 
     async def make(self, before: Layout, after: Sequence[Layout]) -> None:
-        """For a batch that has these layouts, after a view that has the one before."""
+        """Make what a batch with these layouts needs, after a view with the one before."""
         wanted = {name: statement for one in after for name, statement in one.schema.items()}
         unwanted = before.schema.keys() - after[-1].schema.keys()
         for name in unwanted:
@@ -60,7 +61,7 @@ async def make_schema(session: neo4j.AsyncSession, wanted: Mapping[str, str], un
 
 
 async def make_own(session: neo4j.AsyncSession, names: Names) -> None:
-    """What the view's own records need."""
+    """The constraints and indexes of the view's own records."""
     unique = [(names.view, "name"), (names.tombstone, "entity"), (names.transaction, "tx"), (names.commit, "name")]
     wanted = {
         index_name(
@@ -74,10 +75,10 @@ async def make_own(session: neo4j.AsyncSession, names: Names) -> None:
 
 
 async def wipe_space(driver: neo4j.AsyncDriver, names: Names, *, schema: bool = True) -> None:
-    """Take all that is in a space out of the database, in bounded steps. `schema`: its constraints and indexes too."""
+    """Delete all of a space from the database, in bounded steps. `schema`: also its constraints and indexes."""
     async with driver.session() as session:
         labels = [label for (label,) in await (await run(session, "CALL db.labels() YIELD label")).values()]
-        # The view's record goes last: where this is cut short, the rest is still known to be ours.
+        # The view's record goes last: if this is interrupted, the rest is still known to be ours.
         for label in sorted((quoted(one) for one in labels if names.owns(one)), key=lambda one: one == names.view):
             if schema and label == names.view:
                 await _drop_schema(session, names)
@@ -88,7 +89,10 @@ async def wipe_space(driver: neo4j.AsyncDriver, names: Names, *, schema: bool = 
 
 async def _drop_schema(session: neo4j.AsyncSession, names: Names) -> None:
     found = "YIELD name, labelsOrTypes WHERE name STARTS WITH 'pcloud_' RETURN name, labelsOrTypes[0]"
-    for kind, all_of in (("CONSTRAINT", "CONSTRAINTS"), ("INDEX", "INDEXES")):  # an index of a constraint goes with it
+    for kind, all_of in (
+        ("CONSTRAINT", "CONSTRAINTS"),
+        ("INDEX", "INDEXES"),
+    ):  # an index of a constraint is dropped with it
         dropped = [
             quoted(name)
             for name, label in await (await run(session, f"SHOW {all_of} {found}")).values()

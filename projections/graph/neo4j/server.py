@@ -1,4 +1,4 @@
-"""Statements and transactions on one server, none of which waits for ever."""
+"""Statements and transactions on one server, each with a time limit."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from projections.graph.neo4j.settings import Neo4jSettings
 
 __all__ = ["Meter", "Server"]
 
-FETCHED = 100  # records that the server sends at once where what they take is counted
+FETCHED = 100  # records that the server sends at once if their size is counted
 
 
 class Meter(Protocol):
-    """Hears of each record as it comes."""
+    """Called for each record as it arrives."""
 
     def arrived(self, row: list[Any]) -> None: ...
 
 
 class Server:
-    """The server ends what takes too long; a second clock is for a server that does not answer at all."""
+    """The server ends what takes too long; a second timeout is for a server that does not answer at all."""
 
     def __init__(self, settings: Neo4jSettings, driver: neo4j.AsyncDriver) -> None:
         self._settings, self._driver = settings, driver
@@ -54,7 +54,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def transaction(self, *, write: bool) -> AsyncIterator[neo4j.AsyncTransaction]:
-        """Rolled back unless it is committed within."""
+        """Rolled back unless it is committed in the block."""
         seconds = self._settings.lease_seconds if write else self._settings.patient_seconds
         with errors_told(self._settings):
             async with (

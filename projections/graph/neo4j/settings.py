@@ -1,4 +1,5 @@
-"""Where the Neo4j server is, and as whom. The password never stands in an address, which others can read in a list of processes."""
+"""The Neo4j server's address and user. The password is never part of an address, which others can read in a process
+list."""
 
 from __future__ import annotations
 
@@ -11,16 +12,17 @@ from pcloud.errors import Rejected
 __all__ = ["Neo4jSettings", "parse_address"]
 
 PORT = 7687
-# neo4j: would ask the server for a cluster's routes; a community server is one, and may not know under which name others see it.
+# neo4j: would ask the server for a cluster's routes; a community server is a single server and may not know its own
+# address as others see it.
 _SCHEMES = {"neo4j": "bolt", "neo4j+s": "bolt+s", "neo4j+ssc": "bolt+ssc", "bolt": "bolt", "bolt+s": "bolt+s"}
 
 
 @dataclass(frozen=True, slots=True)
 class Neo4jSettings:
-    """`address`: for the driver. `holder`: who this is when it asks for the lease; one process at a time may use the same.
-    `lease_seconds`: how long nobody else may fold after the holder's last batch, and the longest that a batch may take.
-    `longest_seconds`: of a question. `space`: sets this version of the view apart from others in the same database. `owner`: whose
-    graph it is; a database with somebody else's is refused."""
+    """`address`: for the driver. `holder`: this node's name for the lease; only one process at a time may use it.
+    `lease_seconds`: how long other nodes may not fold after the holder's last batch, and the longest time for a batch.
+    `longest_seconds`: for a query. `space`: separates this version of the view from others in the same database.
+    `owner`: whose graph it is; a database of another owner is refused."""
 
     address: str
     user: str = "neo4j"
@@ -35,19 +37,19 @@ class Neo4jSettings:
 
 
 def parse_address(text: str) -> tuple[str, str]:
-    """`neo4j://user@host:7687` as address for the driver and user; raises `Rejected`."""
+    """`neo4j://user@host:7687` as the driver's address and the user; raises `Rejected`."""
     form = "write neo4j://user@host:7687"
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port or PORT
     except ValueError as error:
-        raise Rejected(f"{text!r} is no address of a Neo4j server: {error}; {form}") from error
+        raise Rejected(f"{text!r} is not the address of a Neo4j server: {error}; {form}") from error
     if parts.password is not None:
         raise Rejected(
-            "the address of the Neo4j server has a password in it, which every user of this machine could read: "
+            "the address of the Neo4j server contains a password, which every user of this machine could read: "
             "put it into a file or into an environment variable"
         )
     if parts.scheme not in _SCHEMES or not host or parts.path.strip("/") or parts.query or parts.fragment:
-        raise Rejected(f"{text!r} is no address of a Neo4j server: {form}")
+        raise Rejected(f"{text!r} is not the address of a Neo4j server: {form}")
     shown = f"[{host}]" if ":" in host else host
     return f"{_SCHEMES[parts.scheme]}://{shown}:{port}", parts.username or "neo4j"

@@ -1,4 +1,4 @@
-"""What a view on Neo4j has committed: where it stands, with which catalog; and how the view's record in the database says that."""
+"""What a view on Neo4j has committed: its position and catalog, and their form in the view's record in the database."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READ = "v.epoch, v.sequence, v.hash, v.missing, v.tip, v.catalogs"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Replaced as a whole, so that a read takes one consistent picture."""
+    """Replaced as a whole, so that a read sees one consistent state."""
 
     checkpoint: Checkpoint
     history: CatalogHistory
@@ -39,7 +39,7 @@ class State:
 
 
 def read_state(record: Sequence[Any], names: Names, where: str) -> State:
-    """From what `READ` gives; raises `Corrupt`."""
+    """From the result of `READ`; raises `Corrupt`."""
     epoch, sequence, total, missing, tip, catalogs = record
     try:
         ranges = tuple((first, last) for first, last in msgspec.json.decode(missing))
@@ -61,7 +61,7 @@ def text_of(value: Any) -> str:
 
 
 def cut(events: list[StoredEvent], before: State, names: Names) -> list[tuple[list[StoredEvent], State]]:
-    """The events cut where the catalog changes, each part with the state that it is folded in."""
+    """The events cut where the catalog changes; each part comes with the state for folding it."""
     found: list[tuple[list[StoredEvent], State]] = []
     state = before
     for members in transactions(events):

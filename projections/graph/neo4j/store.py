@@ -1,7 +1,8 @@
-"""The graph on a Neo4j server: the port `GraphStore`. Whoever holds the lease folds; the others wait until that is done.
+"""The graph on a Neo4j server: the port `GraphStore`. The holder of the lease folds; other nodes wait until that is
+done.
 
-Each batch is one transaction with the checkpoint in it, guarded by the checkpoint that it goes on from: whatever dies, and whoever else
-folds meanwhile, each event is folded once.
+Each batch is one transaction that includes the checkpoint and is guarded by the checkpoint before it. So each event is
+folded once, even if a process dies or another node folds meanwhile.
 """
 
 from __future__ import annotations
@@ -46,11 +47,11 @@ T = TypeVar("T")
 
 
 async def open_neo4j_graph(settings: Neo4jSettings, builtin: Catalog, source: PositionLog | None = None) -> Neo4jGraph:
-    """Connect, and make what is missing in the database; `builtin` are core's own types. `source`: the log, which is asked whether there
-    is a hole where a batch does not adjoin.
+    """Connect, and make what is missing in the database; `builtin` are core's own types. `source`: the log, which tells
+    whether events are missing where a batch does not follow the view's checkpoint.
 
-    Raises `Unavailable` when no server answers, `Rejected` for a wrong password, another version, or a database that has something else
-    in it, `Corrupt` for a view that another version of this program made.
+    Raises `Unavailable` if no server answers, `Rejected` for a wrong password, another version or a database with
+    foreign data, `Corrupt` for a view that another program version made.
     """
     store = Neo4jGraph(settings, await connect(settings), builtin, source)
     try:
@@ -77,7 +78,7 @@ class Neo4jGraph:
         self._gate = Gate()
         self._marks = Marks(self._names, self._ask, self._transaction)
         self._shared = False  # with other nodes, as far as is known
-        self._leads_until = 0.0  # by the monotonic clock: nobody else commits before
+        self._leads_until = 0.0  # by the monotonic clock: until then, only this node commits
         self._unsure = False  # whether the last batch was committed
         self._state = State.make(START, CatalogHistory(), self._names)
 
@@ -92,8 +93,8 @@ class Neo4jGraph:
     # --- folding -----------------------------------------------------------------------------------------------------------------
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        """As the port says. Raises `LeaseLost` when the lease went on while a batch was written: apply it again; `Behind` where the
-        batch does not adjoin, since the database holds less than it did."""
+        """As in the port. Raises `LeaseLost` if the lease passed on while a batch was written: apply it again. Raises
+        `Behind` if the batch does not follow the checkpoint because the database holds less than it did."""
         if self._unsure:
             await self._load()
         while True:
@@ -108,7 +109,7 @@ class Neo4jGraph:
                 await self._follow(new[-1].sequence)
 
     async def _fold(self, epoch: str, events: list[StoredEvent]) -> bool:
-        """Fold as the holder of the lease; False when another one is, or has folded meanwhile."""
+        """Fold as the holder of the lease; False if another node holds it or has folded meanwhile."""
         before = self._state
         parts = await asyncio.to_thread(cut, events, before, self._names)
         after = parts[-1][1]
@@ -126,7 +127,7 @@ class Neo4jGraph:
                     self._unsure = False
                     return False
                 if (held.epoch, held.sequence) != (before.checkpoint.epoch, before.checkpoint.sequence):
-                    await tx.commit()  # the lease; what another one folded meanwhile is looked at next
+                    await tx.commit()  # the lease; the next look shows what another node folded meanwhile
                     await self._load()
                     return True
                 await write_parts(tx, before, parts)
@@ -139,8 +140,8 @@ class Neo4jGraph:
                     await tx.commit()
         except TimedOut as error:
             raise LeaseLost(
-                f"{self._where}: a batch took longer than the lease of {self.settings.lease_seconds:g} s, and was rolled back; it is "
-                "folded again by whoever has the lease now"
+                f"{self._where}: a batch took longer than the lease of {self.settings.lease_seconds:g} s, and was rolled back; "
+                "the node that has the lease now folds it again"
             ) from error
         self._unsure = False
         self._state = replace(after, checkpoint=at)
@@ -150,7 +151,7 @@ class Neo4jGraph:
         return True
 
     async def _follow(self, sequence: int) -> None:
-        """Until another node has folded up to `sequence`, or the lease is free."""
+        """Wait until another node has folded up to `sequence`, or the lease is free."""
         while True:
             free, at = await self._peek()
             if free or at >= sequence:
@@ -203,21 +204,21 @@ class Neo4jGraph:
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """All that `page` can give."""
+        """The names of all sections for `page`."""
         return (*sorted(self._state.layout.labels), "tombstones", "transactions")
 
     async def check(self) -> None:
-        """Ask the server for a sign of life, and whether others have come; raises `Unavailable` when it gives none, and when it is not the
-        database that it was."""
+        """Check that the server answers, and whether other nodes have come; raises `Unavailable` if it does not answer
+        or its database is another one than before."""
         at = self._state.checkpoint
         text = f"MATCH (v:{self._names.view}) RETURN coalesce(v.shared, false), v.epoch, v.sequence"
         found = await self._ask(text, {}, self.settings.connect_seconds)
         if not any(at.epoch in ("", epoch) and sequence >= at.sequence for _, epoch, sequence in found):
-            raise Unavailable(f"{self._where} holds something else than it did: it is looked at again")
+            raise Unavailable(f"{self._where} holds other data than before: it is checked again")
         self._shared = any(shared for shared, *_ in found)
 
     async def _whole(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """The answer to a question that met no batch half way, whoever folds."""
+        """Return an answer that saw no half-written batch, whichever node folds."""
         if not self._shared or time.monotonic() < self._leads_until:
             return await self._gate.ask(ask)
         return await self._marks.whole(lambda: self._gate.ask(ask))
@@ -270,7 +271,7 @@ class Neo4jGraph:
         await self._load()
 
     async def _load(self) -> None:
-        """Where the view stands by now."""
+        """Read the view's current position."""
         found = await self._ask(f"MATCH (v:{self._names.view}) RETURN {READ}", {})
         if len(found) != 1:
             raise Corrupt(f"{self._where} has lost its record: build it again with `pcloud graph rebuild`")
@@ -278,7 +279,7 @@ class Neo4jGraph:
         self._unsure = False
 
     async def clear(self) -> None:
-        """Begin anew, empty."""
+        """Start again, empty."""
         with errors_told(self.settings):
             await wipe_space(self._driver, self._names, schema=False)
         self._lease.token, self._leads_until = 0, 0.0
@@ -286,8 +287,8 @@ class Neo4jGraph:
         await self._open()
 
     async def close(self, *, abruptly: bool = False) -> None:
-        """Give the lease up, so that another node need not wait for its end; closing twice does nothing. `abruptly`: the server does not
-        answer anyway."""
+        """Give up the lease, so that another node does not wait for its expiry; closing twice does nothing. `abruptly`:
+        the server does not answer anyway."""
         driver, token = self._driver, self._lease.token
         self._lease.token = 0
         if token and not abruptly:

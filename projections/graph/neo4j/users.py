@@ -1,7 +1,8 @@
-"""Which node uses which version of the graph in the database: what one node drops stays while another one uses it.
+"""Which node uses which version of the graph in the database: a version that one node drops stays while another uses
+it.
 
-Each version's record names its users, each by the name that it keeps over restarts. A node that is gone for good stays one until somebody
-takes its name away.
+Each version's record names its users, each by the name that it keeps across restarts. A node that is gone for good
+stays in the list until a person removes its name.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ async def join(session: neo4j.AsyncSession, names: Names, node: str) -> None:
 
 
 async def leave(driver: neo4j.AsyncDriver, names: Names, node: str) -> bool:
-    """Do not use it any more; whether nobody does now."""
+    """Stop using it; returns True if it has no users left."""
     text = f"MATCH (v:{names.view}) SET v.locked = timestamp(), v.users = [user IN coalesce(v.users, []) WHERE user <> $node]"
     async with driver.session() as session:
         left = await (await run(session, f"{text} RETURN size(v.users)", {"node": node})).values()
@@ -31,7 +32,7 @@ async def leave(driver: neo4j.AsyncDriver, names: Names, node: str) -> bool:
 
 
 async def found(driver: neo4j.AsyncDriver, names: Names) -> list[Found]:
-    """All versions in the database, the one that is furthest, and of those the newest, last."""
+    """All versions in the database; the most advanced one, and the newest of those, last."""
     async with driver.session() as session:
         text = f"MATCH (v:{names.any_view}) RETURN v.space, v.epoch, v.sequence ORDER BY v.sequence, toInteger('0' + v.space)"
         return [(space, epoch, sequence) for space, epoch, sequence in await (await run(session, text)).values()]

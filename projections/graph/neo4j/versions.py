@@ -35,24 +35,25 @@ class Neo4jVersions:
         return await open_reach(self._of(name), self._builtin, self._source)
 
     async def first(self) -> str:
-        """What other nodes use already, if it is of this log: the whole one, which is further than one that is being built."""
+        """The version that other nodes use, if it is of this log: a complete one, which is further than one that is
+        being built."""
         for space, epoch, _ in reversed(await self._look()):
             if epoch == self._source.epoch:
                 return f"{KIND}-{space or 1}"
         return f"{KIND}-1"
 
     async def begin(self, view: Neo4jReach, epoch: str) -> None:
-        """There is no quicker start than the log's first event."""
+        """It can only start with the log's first event."""
 
     async def finish(self, view: Neo4jReach) -> None:
-        """Nothing was put off."""
+        """Does nothing: nothing was postponed."""
 
     def size(self, name: str) -> int:
-        """The server's disk is its own."""
+        """0: the disk is the server's own."""
         return 0
 
     async def drop(self, name: str) -> None:
-        """As far as this node goes; what nobody else uses is wiped."""
+        """Stop using it; a version without users is wiped."""
         settings = self._of(name)
         names = Names(settings.space)
         driver = await connect(settings)
@@ -62,7 +63,7 @@ class Neo4jVersions:
                     await wipe_space(driver, names)
 
     async def names(self) -> list[str]:
-        """Of whatever node; as of the last look while the server is away."""
+        """Versions of any node, as of the last look while the server is away."""
         return [f"{KIND}-{space or 1}" for space, *_ in await self._look()]
 
     async def _look(self) -> list[users.Found]:

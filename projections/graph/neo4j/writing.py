@@ -1,4 +1,4 @@
-"""Writes the net changes of a batch, one statement for each family of changes, in the order that `fold.Changes` asks for."""
+"""Writes the net changes of a batch, one statement for each family of changes, in the order of `fold.Changes`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["DAYS_KEPT", "Writer", "write_parts"]
 
 DAYS_KEPT = 90
 _encode = msgspec.json.Encoder().encode
-SHAPES = 8  # kinds of changes to the nodes of one label that have a statement each; one serves all where there are more
+SHAPES = 8  # kinds of changes to one label's nodes with a statement each; if there are more, one statement serves all
 Rows = list[tuple[str, RowChange]]
 
 
 def seek(alias: str, label: str, id: str) -> str:
-    """The node of this id, by its index: left to itself, the planner may look at all nodes of a label for each row."""
+    """Find the node of this id by its index; otherwise the planner may scan all nodes of a label for each row."""
     return f"MATCH ({alias}:{label} {{id: {id}}}) USING INDEX SEEK {alias}:{label}(id)"
 
 
@@ -44,7 +44,7 @@ class Writer:
         """Those of the ids that have a node."""
         found: dict[str, set[str]] = {}
         for type_, ids in touched.items():
-            # As one record: the driver is slow to take in many.
+            # As one record: the driver is slow at reading many.
             text = f"UNWIND $ids AS id {seek('n', self._label(type_).name, 'id')} RETURN collect(n.id)"
             record = await (await run(self._tx, text, {"ids": list(ids)})).single(strict=True)
             found[type_] = set(record[0])
@@ -68,7 +68,7 @@ class Writer:
         await self.settle()
 
     async def forget_fields(self, lost: Iterable[tuple[Label, FieldDef]]) -> None:
-        """Take away what is stored of fields that have another shape from here on."""
+        """Remove the stored values of fields that have another shape from here on."""
         for label, field in lost:
             if field.is_relation:
                 await self._run(f"MATCH ()-[r:{self._layout.names.relation(label.type, field.name)}]->() DELETE r")
@@ -109,7 +109,7 @@ class Writer:
         await (await run(self._tx, text, parameters)).consume()
 
     async def _each(self, text: str, rows: Sequence[Any]) -> None:
-        """Does not wait for the end: the server works at it while the next statement's rows are written down."""
+        """Does not wait for the end: the server works on it while the next statement's rows are prepared."""
         if rows:
             running = await run(self._tx, f"UNWIND $rows AS row {text}", {"rows": rows})
             await self.settle()
@@ -157,7 +157,8 @@ class Writer:
             await self._each(f"{seek('n', label.name, 'row.id')} SET n += row", maps)
 
     async def _create(self, label: Label, made: Sequence[Mapping[str, Any]]) -> None:
-        """With the names in the text and the values in lists: maps would say each name for each node, and have it looked up."""
+        """With the names in the text and the values in lists: maps would send each name with each node and have it
+        looked up."""
         names = ("id", *sorted({name for one in made for name in one} - {"id"}))
         wanted = ", ".join(f"{quoted(name)}: row[{at}]" for at, name in enumerate(names))
         await self._each(f"CREATE (:{label.name} {{{wanted}}})", [[one.get(name) for name in names] for one in made])
@@ -208,12 +209,12 @@ class Writer:
             await self._each(text, pairs)
 
     def _target_of(self, type: str, field: str) -> str | None:
-        """None where the target's type was never declared: nothing is linked to it."""
+        """None if the target's type was never declared: nothing is linked to it."""
         target = self._layout.labels.get(self._label(type).relations[field].target)
         return target.name if target else None
 
     async def _tombstones(self, rows: Iterable[tuple[Entity, RowChange]]) -> None:
-        """The versions of what does not exist any more: the log asks for them when it is made again."""
+        """The versions of deleted entities: the log checks them when such an entity is made again."""
         label = self._layout.names.tombstone
         made: list[str] = []
         gone: list[dict[str, Any]] = []
@@ -227,7 +228,7 @@ class Writer:
 
     async def _transactions(self, transactions: Iterable[Transaction]) -> None:
         label = self._layout.names.transaction
-        # Of one transaction that comes twice in a batch, what was said last holds.
+        # If a transaction comes twice in a batch, the last one counts.
         rows = {
             tx: [tx, request, sequence, _encode(result).decode(), time]
             for tx, request, sequence, result, time in transactions
@@ -241,7 +242,7 @@ class Writer:
 
 
 async def write_parts(tx: AsyncTransaction, before: State, parts: list[tuple[list[StoredEvent], State]]) -> None:
-    """A batch, as `state.cut` gives it."""
+    """Write a batch, as `state.cut` returns it."""
     at = before
     for members, state in parts:
         writer = Writer(tx, state.layout)

@@ -1,4 +1,4 @@
-"""Opens the store's file: one process at a time, WAL, bounded caches, and SQLite's errors told as PCloud's."""
+"""Opens the store's file: one process at a time, WAL, bounded caches, and SQLite's errors as PCloud's."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _BEYOND = ("integer overflow", "too large", "too many", "parser stack overflow")
 _GONE = ("no such", "has no column", "already exists")
 LONG_MS, SHORT_MS = 10_000, 100  # to wait for another connection
-_STEPS = 4000  # of SQLite's virtual machine between two looks at the clock: some tenths of a millisecond
+_STEPS = 4000  # steps of SQLite's virtual machine between two looks at the clock: some tenths of a millisecond
 
 
 def acquire(path: Path) -> filelock.BaseFileLock:
-    """The lock that keeps a second opener away; the system frees it when the process dies. Raises `Unavailable`."""
+    """The lock that keeps a second process out; the system frees it when the process dies. Raises `Unavailable`."""
     lock = filelock.FileLock(f"{path}.lock", timeout=0)
     try:
         lock.acquire()
@@ -37,8 +37,9 @@ def acquire(path: Path) -> filelock.BaseFileLock:
 
 
 def open_connection(path: Path | str, *, cache_mb: int, write: bool) -> sqlite3.Connection:
-    """A connection in autocommit mode that any one thread at a time may use. Changes survive a crash of the process; what a power
-    failure takes away from the end (synchronous NORMAL) is folded again from the log. A text is taken as an SQLite URI."""
+    """A connection in autocommit mode that any one thread at a time may use. Changes survive a crash of the process;
+    what a power failure removes from the end (synchronous NORMAL) is folded again from the log. A str path is read as
+    an SQLite URI."""
     connection = sqlite3.connect(
         path,
         isolation_level=None,
@@ -53,9 +54,7 @@ def open_connection(path: Path | str, *, cache_mb: int, write: bool) -> sqlite3.
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(f"PRAGMA cache_size = {-cache_mb * 1024}")
             connection.execute(f"PRAGMA journal_size_limit = {16 * 2**20}")
-            connection.execute(
-                "PRAGMA secure_delete = ON"
-            )  # what is deleted leaves the file's pages, not only the tables
+            connection.execute("PRAGMA secure_delete = ON")  # deleted data leaves the file's pages, not only the tables
             if not write:
                 connection.execute("PRAGMA query_only = ON")
         connection.create_function("matches", 2, _matches, deterministic=True)
@@ -68,7 +67,7 @@ def open_connection(path: Path | str, *, cache_mb: int, write: bool) -> sqlite3.
 
 
 def empty_journal(path: Path, connection: sqlite3.Connection) -> bool:
-    """Take what is in the write-ahead log into the file, and leave none of it; False while somebody reads from it."""
+    """Move the write-ahead log's content into the file and empty it; False while it is being read."""
     with errors_told(path):
         connection.execute(f"PRAGMA busy_timeout = {SHORT_MS}")
         try:
@@ -79,7 +78,7 @@ def empty_journal(path: Path, connection: sqlite3.Connection) -> bool:
 
 
 class Deadline:
-    """Interrupts a connection's statements after some seconds; `passed` tells that it did."""
+    """Interrupts a connection's statements after some seconds; `passed` is True if it did."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._end, self.passed = 0.0, False
@@ -100,7 +99,8 @@ class Deadline:
 
 @contextmanager
 def errors_told(path: Path, *, folding: bool = False) -> Iterator[None]:
-    """`folding`: by the one who writes, for whom no table may be missing (a reader may meet a layout that was just changed)."""
+    """`folding`: called by the writer, for which every table must exist (a reader may meet a layout that has just
+    changed)."""
     try:
         yield
     except sqlite3.Error as error:
@@ -108,7 +108,7 @@ def errors_told(path: Path, *, folding: bool = False) -> Iterator[None]:
 
 
 def told(path: Path, error: sqlite3.Error, folding: bool) -> PCloudError:
-    """What an error of SQLite's is to whoever asked; `folding` as for `errors_told`."""
+    """PCloud's error for one of SQLite's; `folding` as for `errors_told`."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _BROKEN:
         return Corrupt(
@@ -146,7 +146,7 @@ _ITEM_TESTS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 def _has_item(items: Any, operator: str, operand: str, every: int) -> int:
-    """Whether any member of a list (as JSON) passes; for words, `every` asks that one member has all."""
+    """Return True if any member of a list (as JSON) passes; for words, `every` requires one member that has all."""
     if items is None:
         return 0
     members = msgspec.json.decode(items)

@@ -93,7 +93,7 @@ def page(
 def _entities(
     connection: sqlite3.Connection, type_: TypeDef, table: Table, picked: str, values: list[Any]
 ) -> Iterable[tuple[str, int, dict[str, Any], dict[str, list[str]]]]:
-    """id, version, scalars that have a value, links that there are; of the rows whose id is `picked`."""
+    """id, version, scalars that have a value, links; for the rows whose id is in `picked`."""
     edges: Links = {}
     for name, stored in table.edges.items():
         if name in type_.fields:

@@ -1,7 +1,7 @@
-"""A new file is filled with a long log: without waiting for the disk, and with what only readers need put off to its end.
+"""Fills a new file with a long log: without waiting for the disk, and with the readers' indexes postponed to the end.
 
-Whatever kills the process, the file stays whole: the system has what was written. Only the machine's own end may leave it torn, so a
-file that was being filled when the machine was started last is begun again. It answers nobody meanwhile.
+If the process is killed, the file stays whole: the system has what was written. Only a crash of the machine may damage
+it, so a file that was being filled when the machine last started is begun again. It answers no queries meanwhile.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from projections.graph.sqlite.layout import Layout
 __all__ = ["Filling"]
 
 PAGES = 8_000  # in the write-ahead log before they go to the file: an index's page is written once for many batches
-CACHE_MB = 16  # also what making an index sorts at once in memory
+CACHE_MB = 16  # also what sorting for one index may take in memory
 _MARK = "filling"
 
 
 class Filling:
-    """`under_way`: some of the indexes are put off. The connection is the one that writes, in autocommit mode."""
+    """`under_way`: some of the indexes are postponed. The connection is the writer's, in autocommit mode."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, cache_mb: int, marked: str | None) -> None:
-        """`marked`: what the file says, None where it is not being filled. Raises `Corrupt`."""
+        """`marked`: the file's mark, None if it is not being filled. Raises `Corrupt`."""
         if marked is not None and (not marked or marked != _boot()):
             raise Corrupt(f"the view {path} was being built when the machine went down: it is built again from the log")
         self._path, self._connection, self._cache_mb = path, connection, cache_mb
@@ -40,7 +40,7 @@ class Filling:
         self.under_way = True
 
     def end(self, layout: Layout) -> None:
-        """Make the indexes, one after the other, and have all of it on the disk before the file says that it is whole."""
+        """Make the indexes one after the other, and write everything to the disk before the file is marked as whole."""
         if not self.under_way:
             return
         with errors_told(self._path):
@@ -57,7 +57,7 @@ class Filling:
 
 
 def _boot() -> str:
-    """Of the machine's running; '' where the system does not tell."""
+    """The id of the machine's current boot; '' if the system does not report it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

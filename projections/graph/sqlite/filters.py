@@ -30,7 +30,8 @@ class Condition:
         self._aliases = 0
 
     def write(self, filter: Filter, type: str, alias: str) -> str:
-        """SQL that is true for rows of `type` under `alias` which pass; false or NULL for others. Raises `Rejected`."""
+        """SQL that is true for rows of `type` under `alias` that pass, and false or NULL for others. Raises
+        `Rejected`."""
         match filter:
             case Compare():
                 return self._compare(filter, type, alias)
@@ -119,7 +120,7 @@ class Condition:
         return f"EXISTS (SELECT 1 FROM {table} AS has WHERE has.{column} = {alias}.id)"
 
     def _related(self, relation: Relation, inner: Filter, alias: str) -> str:
-        """By way of the ids on the other side, which are few when the inner filter is worth asking."""
+        """Through the ids on the other side, which are few if the inner filter is selective."""
         self._aliases += 1
         if self._aliases > 32:
             raise Rejected("a filter may follow at most 32 relations")

@@ -1,10 +1,10 @@
-"""Which tables, columns and indexes a catalog needs: a table per type, an edge table per written to-many relation.
+"""The tables, columns and indexes that a catalog needs: a table per type, an edge table per written to-many relation.
 
     "image-importer/^Image"            id, _version, a column per scalar field and per written to-one relation
     "image-importer/^Image.camera"     (id, member): the words of a field searched by `term`, or the members of a searched list
     "image-importer/^Album.images"     (source, target): the links of a to-many relation
 
-SQLite's names do not tell capital letters from small ones, GraphQL's do: so a capital is written with a ^ before it.
+SQLite's names do not distinguish upper and lower case, GraphQL's do: so a capital is written with a ^ before it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """A table of what a field consists of, to find entities by one part: `words` of a text, or `items` of a list."""
+    """A table of a field's parts, to find entities by one part: `words` of a text, or `items` of a list."""
 
     field: str
     kind: Literal["words", "items"]
@@ -70,7 +70,7 @@ class Table:
     members: dict[str, Members]
     edges: dict[str, Edges]
     indexes: dict[str, str]  # name → CREATE INDEX
-    folding: frozenset[str] = frozenset()  # those by which the fold finds what points to a row that goes
+    folding: frozenset[str] = frozenset()  # those with which the fold finds what points to a removed row
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +126,10 @@ def _members(type: str, field: FieldDef) -> Members | None:
 
 
 def _indexes(type_: TypeDef, columns: dict[str, Column]) -> dict[str, str]:
-    """One for each @search and each to-one relation; for the latter also in the order of the type's searched times, and for what many
-    have alike (a camera, a state) in the order of the first of them.
+    """One for each @search and each to-one relation; for the latter also in the order of the type's searched times, and
+    for values that many entities share (a camera, a state) in the order of the first of them.
 
-    Times are asked for newest first, so their indexes run that way: a timeline's page is then read off without sorting.
+    Times are queried newest first, so their indexes have that order: a timeline's page is then read without sorting.
     """
     wanted: list[tuple[str, ...]] = []
     times = [
@@ -153,7 +153,7 @@ def _indexes(type_: TypeDef, columns: dict[str, Column]) -> dict[str, str]:
 
 
 def _is_shared(field: FieldDef) -> bool:
-    """Whether many entities may have the same value, and are asked for by it."""
+    """Return True if many entities may have the same value and are queried by it."""
     return field.kind in ("Enum", "Boolean") or (
         field.kind == "String" and not {"exact", "facet"}.isdisjoint(field.search)
     )

@@ -1,4 +1,5 @@
-"""Brings the tables to a new layout: adds what is new, empties a field that changed its shape, and never drops a type's data."""
+"""Changes the tables to a new layout: adds what is new, empties a field that changed its shape, and never drops a
+type's data."""
 
 # ruff: noqa: S608 - names in the SQL come from the catalog and are quoted; values are always bound
 
@@ -18,12 +19,13 @@ __all__ = ["column_value", "fill", "member_rows", "migrate"]
 
 
 def migrate(connection: sqlite3.Connection, before: Layout, after: Layout, *, put_off: bool = False) -> None:
-    """Run the statements that lead from `before` to `after`, in the transaction that is open. `put_off`: leave out the indexes that
-    only readers need."""
+    """Run the statements that lead from `before` to `after`, in the open transaction. `put_off`: leave out the indexes
+    that only readers need."""
     for name, table in after.tables.items():
         old = before.tables.get(name)
         if old is None:
-            # With all its columns: to add one later, SQLite reads the definitions of all tables again.
+            # With all its columns: for each column that is added later, SQLite reads the definitions of all tables
+            # again.
             old = Table(name, table.name, columns=table.columns, edges={}, members={}, indexes={})
             columns = "".join(f", {column.sql} {column.affinity}" for column in table.columns.values())
             connection.execute(
@@ -60,12 +62,12 @@ def fill(
 
 
 def column_value(value: Any) -> Any:
-    """A value as its column has it: a list as JSON."""
+    """A value in the form of its column: a list as JSON."""
     return msgspec.json.encode(value).decode() if isinstance(value, list) else value
 
 
 def member_rows(members: Members, id: str, value: object) -> list[tuple[object, str]]:
-    """What a field's member table holds for one entity; `value` as the column has it."""
+    """The rows of a field's member table for one entity; `value` in the form of its column."""
     if value is None:
         return []
     if members.kind == "words":
@@ -74,7 +76,7 @@ def member_rows(members: Members, id: str, value: object) -> list[tuple[object, 
 
 
 def _lost(old: Table, new: Table) -> set[str]:
-    """Columns whose field has another shape now, or became something that needs no column."""
+    """Columns whose field has another shape now, or no longer needs a column."""
     return {
         name
         for name, column in old.columns.items()
@@ -83,7 +85,8 @@ def _lost(old: Table, new: Table) -> set[str]:
 
 
 def _indexes_off(connection: sqlite3.Connection, old: Table, new: Table) -> None:
-    """Indexes that are not wanted any more, and all of a table that loses a column (SQLite refuses to drop an indexed one)."""
+    """Indexes that are no longer wanted, and all of a table that loses a column (SQLite refuses to drop an indexed
+    one)."""
     for index in old.indexes if _lost(old, new) else old.indexes.keys() - new.indexes.keys():
         connection.execute(f"DROP INDEX IF EXISTS {index}")
 

@@ -1,4 +1,4 @@
-"""Orders and cursors as SQL: missing values last in either direction, pages that hold when rows come and go."""
+"""Orders and cursors as SQL: missing values last in either direction, pages that stay valid when rows come and go."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def order_by(keys: Sequence[Order], alias: str) -> str:
 
 
 def beyond(keys: Sequence[Order], at: Sequence[Any], alias: str, values: list[Any]) -> str:
-    """The condition for rows after the cursor's; adds to `values` what it binds."""
+    """The condition for rows after the cursor's; appends the values that it binds to `values`."""
     key, value = keys[0], at[0]
     column = f"{alias}.{quoted(key.field)}"
     sign = "<" if key.descending else ">"
@@ -33,7 +33,8 @@ def beyond(keys: Sequence[Order], at: Sequence[Any], alias: str, values: list[An
 
 
 def first_key_range(keys: Sequence[Order], at: Sequence[Any], alias: str) -> list[tuple[str, list[Any]]]:
-    """Conditions that cut the rows after the cursor into parts, one after the other, each of which an index on the first key finds.
+    """Conditions that cut the rows after the cursor into consecutive parts, each of which an index on the first key
+    finds.
 
     Without them SQLite would walk the index from its beginning to the cursor.
     """

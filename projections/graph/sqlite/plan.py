@@ -1,4 +1,4 @@
-"""What is read of each row, and how a record of SQLite's becomes the row that is answered."""
+"""Which columns are read of each row, and how a record of SQLite's becomes a row of the answer."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ def converter(field: FieldDef) -> Callable[[Any], Any] | None:
 
 
 class LevelPlan:
-    """What is read of each row of a select, and how a record becomes the row that is answered.
+    """Which columns are read of each row of a select, and how a record becomes a row of the answer.
 
-    A record begins with what is answered, in order; what only ordering and child levels need follows, then the parent. It depends on
-    the select's filter, page and arguments in nothing, so that one plan serves all selects of a shape; see `Plans`.
+    A record begins with the requested values, in order; then comes what only ordering and child levels need, then the
+    parent. It does not depend on the select's filter, page and arguments, so one plan serves all selects of a shape;
+    see `Plans`.
     """
 
     def __init__(
@@ -73,12 +74,12 @@ class LevelPlan:
         return self._positions[name]
 
     def link_position(self, relation: Relation) -> int:
-        """Where a record holds what the child level calls its parent: the link itself, or the id."""
+        """Where a record holds the value by which the child level finds its parent: the link itself, or the id."""
         return self._positions[relation.field if relation.to_one and relation.forward else "id"]
 
     def rows(self, records: Sequence[Record]) -> list[Row]:
         names = self._names
-        rows = [dict(zip(names, record, strict=False)) for record in records]  # a record is longer
+        rows = [dict(zip(names, record, strict=False)) for record in records]  # a record has more values than names
         for name, convert in self._converted:
             for row in rows:
                 row[name] = convert(row[name])
@@ -101,7 +102,7 @@ class Plans:
         self._made: dict[Hashable, LevelPlan] = {}
 
     def of(self, select: Select, *, single_parent: bool = False, one_each: bool = False) -> LevelPlan:
-        """Raises `Rejected` for a select that names what is not there."""
+        """Raises `Rejected` for a select with an unknown name."""
         children = tuple(child.field for child in select.children)
         key = (
             select.type,

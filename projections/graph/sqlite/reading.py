@@ -25,14 +25,14 @@ from projections.graph.sqlite.plan import AggregatePlan, LevelPlan, Plans, Recor
 __all__ = ["Reader"]
 
 MAX_DEPTH = 32
-# What a value takes beyond its letters.
+# The size of a value beyond its characters.
 VALUE = 16
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where the rows of a level come from, and which column tells the parent that they belong to ('' at the root). `own`: a column of
-    theirs, with an index, by which a parent may have many."""
+    """Where the rows of a level come from, and which column holds their parent ('' at the root). `own`: an indexed
+    column of the rows themselves, by which a parent may have many."""
 
     sql: str
     parent: str = "''"
@@ -40,7 +40,7 @@ class _Source:
 
 
 class Reader:
-    """Answers from one connection, with the catalog of the moment. Everything that it raises is `Rejected` or sqlite3's own."""
+    """Answers from one connection, with the current catalog. It raises only `Rejected` and sqlite3's own errors."""
 
     def __init__(self, connection: sqlite3.Connection, catalog: Catalog, layout: Layout, plans: Plans) -> None:
         self._connection, self._catalog, self._layout, self._plans = connection, catalog, layout, plans
@@ -56,7 +56,9 @@ class Reader:
         table = f"{table_name(select.type)} AS t"
         if select.after is not None:
             return self._page_after(plan, select, _Source(table))
-        if isinstance(select.filter, IdIn) and len(select.filter.ids) == 1 and window(select) == (1, 0):  # as most are
+        if (
+            isinstance(select.filter, IdIn) and len(select.filter.ids) == 1 and window(select) == (1, 0)
+        ):  # the usual case
             return self._all(f"SELECT {plan.columns}, '' AS parent FROM {table} WHERE t.id = ?", select.filter.ids)
         return self._page(plan, select, _Source(table), None)
 
@@ -95,7 +97,8 @@ class Reader:
         return self._all(sql, condition.values)
 
     def _page_of_each(self, plan: LevelPlan, select: Select, source: _Source, parents: list[str]) -> list[Record]:
-        """A page for each parent, read off the index on the children's own link: a window function would number all children first."""
+        """A page for each parent, read from the index on the children's own link: a window function would number all
+        children first."""
         first, offset = window(select)
         condition = Condition(self._catalog, self._layout)
         condition.values.append(msgspec.json.encode(parents).decode())
@@ -113,7 +116,7 @@ class Reader:
         return self._all(sql, condition.values)
 
     def _page_after(self, plan: LevelPlan, select: Select, source: _Source) -> list[Record]:
-        """The page after a cursor at the root, from as few index ranges as there are."""
+        """The page after a cursor at the root, from as few index ranges as possible."""
         first, offset = window(select)
         at = decode_cursor(plan.keys, select.after or "")
         wanted = -1 if first is None else first + offset

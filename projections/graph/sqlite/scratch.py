@@ -1,4 +1,4 @@
-"""A graph in memory alone, for a moment: nothing of it ever touches the disk."""
+"""A temporary graph in memory: none of its data ever reaches the disk."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class ScratchGraph(SqliteGraph):
         self._address = f"file:{secrets.token_hex(8)}?mode=memory&cache=shared"
 
     def _acquire(self) -> Callable[[], None]:
-        return lambda: None  # nobody else knows the address
+        return lambda: None  # this graph alone knows the address
 
     def _connect(self, *, cache_mb: int, write: bool) -> sqlite3.Connection:
         return open_connection(self._address, cache_mb=cache_mb, write=write)
 
     async def fill_defaults(self) -> None:
-        """Give what must have a value, and has none, its default, as an upgrade that adds such a field does."""
+        """Give required fields without a value their default, as an upgrade that adds such a field does."""
         await asyncio.get_running_loop().run_in_executor(self._writing, self._fill)
 
     def _fill(self) -> None:

@@ -1,7 +1,8 @@
-"""The graph in one SQLite file: the port `GraphStore`, with one connection that writes (in its own thread) and two that read.
+"""The graph in one SQLite file: the port `GraphStore`, with one connection that writes (in its own thread) and two that
+read.
 
-A read runs in the event loop, which for most is faster than any hand-over; one that takes longer than a moment is interrupted and
-begun again in a thread, and refused when it takes seconds. It never sees half of a batch.
+A read runs in the event loop, which for most queries is faster than a hand-over to a thread. If it takes longer than a
+moment, it is interrupted and repeated in a thread, and refused after some seconds. It never sees half of a batch.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ from projections.traces import forgets
 
 __all__ = ["SqliteGraph", "open_sqlite_graph"]
 
-VERSION = 3  # 2: indexes for what many have alike, in the order of time; 3: without core's own types
-# Versions whose files this program can go on with until they are built anew; any other is built anew before it is asked.
+VERSION = 3  # 2: indexes for values that many entities share, in the order of time; 3: without core's own types
+# Versions whose files this program can use until they are rebuilt; files of other versions are rebuilt before they are
+# queried.
 READABLE = frozenset({1, 2, VERSION})
 CACHE_MB = 8
 INLINE_SECONDS = 0.03
@@ -60,7 +62,7 @@ CREATE INDEX IF NOT EXISTS transactions_by_time ON transactions (time);
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What is committed; replaced as a whole, so that a read takes one consistent picture."""
+    """What is committed; replaced as a whole, so that a read sees one consistent state."""
 
     checkpoint: Checkpoint
     history: CatalogHistory
@@ -79,8 +81,8 @@ class _State:
 
 
 async def open_sqlite_graph(path: Path | str, builtin: Catalog = NO_TYPES) -> SqliteGraph:
-    """Open or make the store at `path`. `builtin`: types that are there before any app declares its own. Raises `Unavailable` when it is
-    open elsewhere, `Corrupt` when the file is another program's."""
+    """Open or create the store at `path`. `builtin`: types that exist before any app declares its own. Raises
+    `Unavailable` if it is open elsewhere, `Corrupt` if the file is another program's."""
     store = SqliteGraph(Path(path), builtin)
     await asyncio.get_running_loop().run_in_executor(store._writing, store._open)
     return store
@@ -95,8 +97,8 @@ class SqliteGraph:
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="graph-write")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="graph-read")
         self._stack = contextlib.ExitStack()
-        self.made = VERSION  # by which version of the fold
-        self._forgets = True  # the journal may have what is forgotten; a process that died may have left it
+        self.made = VERSION  # version of the fold that made it
+        self._forgets = True  # the journal may hold forgotten data that a process left there when it died
         self._state = _State.make(START, CatalogHistory())
 
     @property
@@ -148,7 +150,8 @@ class SqliteGraph:
         self._writer.execute("INSERT OR REPLACE INTO view VALUES (?, ?)", (name, msgspec.json.encode(value).decode()))
 
     async def begin_filling(self) -> None:
-        """For an empty file, or one whose filling goes on: fold quickly from here, until `end_filling`. Nobody is to ask meanwhile."""
+        """For an empty file, or one whose filling continues: fold quickly from here until `end_filling`. Send no
+        queries meanwhile."""
         if self._filling.under_way or not self.checkpoint.sequence:
             await asyncio.get_running_loop().run_in_executor(self._writing, self._filling.begin)
 
@@ -206,7 +209,7 @@ class SqliteGraph:
 
     @property
     def sections(self) -> tuple[str, ...]:
-        """All that `page` can give."""
+        """The names of all sections for `page`."""
         return (*sorted(self._state.stored.types), "tombstones", "transactions")
 
     async def _read(
@@ -216,7 +219,7 @@ class SqliteGraph:
         *,
         statements: int = 2,
     ) -> T:
-        """`statements`: how many the question asks; one is a picture of one moment by itself."""
+        """`statements`: how many the query needs; a single one sees one moment by itself."""
         longest = longest or LONGEST_SECONDS
         try:
             return self._ask(question, self._inline, self._inline_deadline, INLINE_SECONDS, statements)
@@ -283,14 +286,14 @@ class SqliteGraph:
             self._stack = stack.pop_all()
 
     def _acquire(self) -> Callable[[], None]:
-        """Keep a second opener away; returns what lets go."""
+        """Keep a second process out; returns a function that releases the lock."""
         return acquire(self.path).release
 
     def _connect(self, *, cache_mb: int, write: bool) -> sqlite3.Connection:
         return open_connection(self.path, cache_mb=cache_mb, write=write)
 
     def _check(self) -> None:
-        """A damaged page is found now, not in the middle of an answer."""
+        """Find a damaged page now, not in the middle of an answer."""
         (found,) = self._writer.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise Corrupt(f"the view {self.path} is damaged ({found}): delete the file, it is built again from the log")
@@ -330,4 +333,4 @@ class SqliteGraph:
 
 
 class _TooLong(Exception):
-    """A read has been interrupted by its deadline."""
+    """A read was interrupted by its deadline."""

@@ -15,7 +15,7 @@ KIND = "sqlite"
 
 
 class SqliteVersions:
-    """A `VersionStore`. `builtin`: types that are there before any app declares its own."""
+    """A `VersionStore`. `builtin`: types that exist before any app declares its own."""
 
     version = VERSION
     keeps_deleted = False

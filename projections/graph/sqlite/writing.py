@@ -1,4 +1,4 @@
-"""Writes the net changes of a batch into the tables, in the order that `fold.Changes` asks for."""
+"""Writes the net changes of a batch into the tables, in the order of `fold.Changes`."""
 
 # ruff: noqa: S608 - names in the SQL come from the catalog and are quoted; values are always bound
 
@@ -54,7 +54,7 @@ def write(connection: sqlite3.Connection, layout: Layout, changes: Changes) -> N
 
 
 def _remove(connection: sqlite3.Connection, layout: Layout, table: Table, ids: list[tuple[str]]) -> None:
-    """Rows with their members, their links and all links that point to them."""
+    """Remove rows with their members, their links and all links that point to them."""
     connection.executemany(f"DELETE FROM {table.name} WHERE id = ?", ids)
     for members in table.members.values():
         connection.executemany(f"DELETE FROM {members.table} WHERE id = ?", ids)
@@ -128,7 +128,7 @@ def _write_edges(connection: sqlite3.Connection, layout: Layout, changes: Change
 
 
 def _write_tombstones(connection: sqlite3.Connection, rows: Iterable[tuple[Entity, RowChange]]) -> None:
-    """The versions of what does not exist any more: the log asks for them when it is made again."""
+    """The versions of deleted entities: the log checks them when such an entity is made again."""
     made: list[tuple[str, str]] = []
     gone: list[tuple[str, str, int]] = []
     for entity, row in rows:

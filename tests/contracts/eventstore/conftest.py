@@ -1,4 +1,4 @@
-"""A real nats-server for each test (it starts in a twentieth of a second), and short ways to say what is appended."""
+"""A real nats-server for each test (it starts in a twentieth of a second), and short ways to write what is appended."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def make() -> Make:
 
 @pytest.fixture
 def until() -> Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]:
-    """Wait for a condition; the test's own time-out bounds it."""
+    """Wait for a condition; the test's own time-out limits the wait."""
     import asyncio
 
     async def wait(condition: Callable[[], Awaitable[bool]]) -> None:

@@ -1,4 +1,5 @@
-"""What `EventStore.append` promises: all or nothing, each once, nobody overwritten, bounds before the wire."""
+"""The contract of `EventStore.append`: all or nothing, each once, no writer overwritten, limits checked before
+sending."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ async def stored(store: EventStore) -> list:
     return [event async for event in store.read(1, 10**9)]
 
 
-async def test_a_transaction_gets_sequences_in_a_row_and_the_revision_of_its_last_event(store, make):
+async def test_a_transaction_gets_consecutive_sequences_and_its_last_revision(store, make):
     first = await store.append(make.tx(make.event("a")))
     second = await store.append(make.tx(make.event("b"), make.event("c"), make.event("d")))
     assert (first.sequences, second.sequences) == ((1,), (2, 3, 4))
@@ -75,7 +76,7 @@ async def test_of_many_writers_of_one_version_exactly_one_wins(store, make):
     assert [event.sequence async for event in store.read(1, 10**9, subjects=["graph.photos.Image.a"])][-1] == version
 
 
-async def test_a_deleted_entity_is_made_again_over_its_deletion_only(store, make):
+async def test_a_deleted_entity_is_made_again_only_over_its_deletion(store, make):
     await store.append(make.tx(make.event("a", kind=Kind.CREATED)))
     deleted = await store.append(make.tx(make.event("a", 1, Kind.DELETED)))
     for expected in (0, 1):
@@ -91,7 +92,7 @@ async def test_the_largest_transaction_is_stored_and_a_larger_one_refused(store,
         make.tx(*events, make.event("more"))
 
 
-async def test_an_event_too_large_for_the_server_is_refused_and_hurts_nobody(store, make):
+async def test_an_event_too_large_for_the_server_is_refused_without_harm(store, make):
     with pytest.raises(Rejected, match="object storage"):
         await store.append(make.tx(make.event("a", text="x" * 2**20)))
     with pytest.raises(Rejected, match="object storage"):
@@ -111,18 +112,18 @@ async def test_an_event_too_large_for_the_server_is_refused_and_hurts_nobody(sto
         {"request": " abc"},
     ],
 )
-def test_a_transaction_that_is_none_is_refused_before_anything_is_sent(make, wrong):
+def test_an_invalid_transaction_is_refused_before_anything_is_sent(make, wrong):
     right = {"tx": uuid.uuid4().hex, "events": (make.event("a"),), "actor": "owner"}
     with pytest.raises(Rejected):
         Transaction(**right | wrong)
 
 
-def test_two_events_of_one_entity_are_no_transaction(make):
+def test_two_events_of_one_entity_are_not_a_transaction(make):
     with pytest.raises(Rejected, match="merge"):
         make.tx(make.event("a"), make.event("a"))
 
 
-async def test_the_same_transaction_again_is_answered_with_its_first_place(store, make):
+async def test_a_repeated_transaction_is_answered_with_its_first_place(store, make):
     for events in ([make.event("a")], [make.event("b"), make.event("c")]):
         transaction = make.tx(*events)
         first = await store.append(transaction)
@@ -132,8 +133,8 @@ async def test_the_same_transaction_again_is_answered_with_its_first_place(store
     assert await store.last_sequence() == 5
 
 
-async def test_a_transaction_known_by_other_events_is_answered_with_those(store, make):
-    """A request that is executed again may give its new entities other ids; it must not make them twice."""
+async def test_a_repeated_transaction_is_answered_with_its_stored_events(store, make):
+    """A request that is executed again may give its new entities other ids; it must not create them twice."""
     first = make.tx(make.event("a"), make.event("b"), make.event("c"))
     appended = await store.append(first)
     again = await store.append(make.tx(make.event("d"), tx=first.tx))
@@ -143,21 +144,21 @@ async def test_a_transaction_known_by_other_events_is_answered_with_those(store,
     assert await store.last_sequence() == 3
 
 
-async def test_the_same_transaction_sent_at_the_same_time_is_stored_once(store, make):
+async def test_the_same_transaction_sent_concurrently_is_stored_once(store, make):
     transaction = make.tx(make.event("a"), make.event("b"))
     answers = await asyncio.gather(*(store.append(transaction) for _ in range(40)))
     assert {answer.sequences for answer in answers} == {(1, 2)}
     assert await store.last_sequence() == 2
 
 
-async def test_the_same_transaction_is_found_after_the_servers_memory_of_it_is_over(connection, make, until):
+async def test_a_transaction_is_found_after_the_server_forgot_its_id(connection, make, until):
     async with open_store(connection, settings=StoreSettings(duplicate_window=0.1)) as store:
         transaction = make.tx(make.event("a"), make.event("b"))
         first = await store.append(transaction)
         await store.append(make.tx(make.event("a", first.sequences[0])))
 
         async def forgotten() -> bool:
-            """The server takes a message id twice: its window is over, for the older ones as well."""
+            """The server accepts a message id again: its window is over, for the older ones as well."""
             probe = {"Nats-Msg-Id": "probe"}
             return not (await store.js.publish("graph.photos.Probe.p", b"{}", headers=probe)).duplicate
 
@@ -185,7 +186,7 @@ async def test_many_at_once_share_batches_and_each_gets_its_own_place(store, mak
     assert len(batches) < 100
 
 
-async def test_one_that_is_refused_takes_none_of_its_batch_with_it(store, make):
+async def test_a_refused_one_takes_none_of_its_batch_with_it(store, make):
     await store.append(make.tx(make.event("x7")))
     answers = await asyncio.gather(
         *(store.append(make.tx(make.event(f"x{number}"))) for number in range(64)), return_exceptions=True
@@ -195,7 +196,7 @@ async def test_one_that_is_refused_takes_none_of_its_batch_with_it(store, make):
 
 
 async def test_two_of_one_entity_never_share_a_batch(store, make):
-    """The server would refuse it, and everybody in it would go alone."""
+    """The server would refuse it, and all of its members would be sent alone."""
     answers = await asyncio.gather(
         *(store.append(make.tx(make.event(f"x{number // 2}"))) for number in range(128)), return_exceptions=True
     )

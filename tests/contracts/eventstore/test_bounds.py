@@ -1,4 +1,4 @@
-"""How much may wait for the log, and what happens where there is no room for more."""
+"""How much may wait for the log, and what happens if there is no room for more."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.contracts.eventstore.conftest import Make
 
 
 async def burst(store: EventStore, make: Make, count: int, text: str = "") -> list[object]:
-    """Append so many at once; what each came to."""
+    """Append this many at once; returns the outcome of each."""
     transactions = [make.tx(make.event(f"i{number}", text=text)) for number in range(count)]
     return list(await asyncio.gather(*(store.append(one) for one in transactions), return_exceptions=True))
 
@@ -22,7 +22,7 @@ async def burst(store: EventStore, make: Make, count: int, text: str = "") -> li
     [(StoreSettings(max_waiting=20), ""), (StoreSettings(max_waiting_bytes=100_000), "x" * 5_000)],
     ids=["by their number", "by their size"],
 )
-async def test_beyond_a_bound_transactions_are_refused_instead_of_queued(
+async def test_beyond_a_limit_transactions_are_refused_instead_of_queued(
     connection: ConnectionSettings, make: Make, settings: StoreSettings, text: str
 ) -> None:
     async with open_store(connection, settings=settings) as store:
@@ -35,9 +35,7 @@ async def test_beyond_a_bound_transactions_are_refused_instead_of_queued(
         assert (await store.append(make.tx(make.event("afterwards")))).sequences
 
 
-async def test_where_there_is_no_room_nothing_new_is_stored_and_the_log_can_be_read(
-    store: EventStore, make: Make
-) -> None:
+async def test_without_room_nothing_new_is_stored_and_the_log_can_be_read(store: EventStore, make: Make) -> None:
     await store.append(make.tx(make.event("before")))
     await store.work.put("photos", "scan", "a", b"1")
 
@@ -66,7 +64,7 @@ async def test_an_entitys_events_are_purged_below_one_and_the_rest_stays(store: 
     assert [ref async for ref in store.erasure.entities("photos")] == [make.ref("a"), make.ref("b")]
 
 
-async def test_what_is_being_forgotten_is_known_until_it_is_done(
+async def test_an_erasure_is_known_until_it_is_done(
     connection: ConnectionSettings, store: EventStore, make: Make
 ) -> None:
     await store.erasure.begin("one", [make.ref("a"), make.ref("b")])

@@ -1,4 +1,4 @@
-"""What a durable consumer of events promises: at least once, a place that stays, pause and rewind."""
+"""The contract of a durable consumer of events: at least once, a place that stays, pause and rewind."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ async def fill(store, make, count: int) -> None:
 
 
 @pytest.mark.parametrize(("start", "first"), [("all", 1), (3, 3), ("new", 6)])
-async def test_a_new_consumer_starts_where_it_is_told(store, make, start, first):
+async def test_a_new_consumer_starts_at_the_given_place(store, make, start, first):
     await fill(store, make, 5)
     consumer = await store.consumer("trigger_a_t_live", subjects=ALL, start=start)
     await fill(store, make, 2)
     assert sequences(await take(consumer, 8 - first)) == list(range(first, 8))
 
 
-async def test_a_start_that_is_none_is_refused(store):
+async def test_an_invalid_start_is_refused(store):
     with pytest.raises(Rejected, match="yesterday"):
         await store.consumer("c", subjects=ALL, start="yesterday")
 
 
-async def test_a_consumer_that_is_found_keeps_its_place_and_takes_new_settings(store, connection, make, until):
+async def test_an_existing_consumer_keeps_its_place_and_takes_new_settings(store, connection, make, until):
     await fill(store, make, 5)
     consumer = await store.consumer("c", subjects=ALL, start="all", metadata={"generation": "1"})
     assert sequences(await take(consumer, 2)) == [1, 2]
     async with open_store(connection) as other:
         same = await other.consumer("c", subjects=["graph.photos.>"], start="new", ack_wait=5, metadata={"more": "x"})
         await until(lambda: at(same, ack_floor=2))
-        # What the first one had pulled ahead was given back, so it may come in another order.
+        # The events that the first one had pulled ahead were given back, so they may come in another order.
         assert sorted(sequences(await take(same, 3))) == [3, 4, 5]
         config = (await other.js.consumer_info("GRAPH", "c")).config
         assert (config.ack_wait, config.filter_subjects or [config.filter_subject]) == (5, ["graph.photos.>"])
@@ -67,21 +67,21 @@ async def at(consumer, **wanted: int) -> bool:
     return all(getattr(position, name) == value for name, value in wanted.items())
 
 
-async def test_what_is_acknowledged_does_not_come_again(store, make, until):
+async def test_an_acknowledged_event_does_not_come_again(store, make, until):
     await fill(store, make, 3)
     consumer = await store.consumer("c", subjects=ALL, start="all", ack_wait=0.2)
     await take(consumer, 3)
     await until(lambda: at(consumer, ack_floor=3, ack_pending=0, pending=0, delivered=3))
 
 
-async def test_what_is_not_acknowledged_in_time_comes_again(store, make):
+async def test_an_event_that_is_not_acknowledged_in_time_comes_again(store, make):
     await fill(store, make, 1)
     consumer = await store.consumer("c", subjects=ALL, start="all", ack_wait=0.2)
     first, again = await take(consumer, 2, ack=False)
     assert (first.event.sequence, first.attempt, again.event.sequence, again.attempt) == (1, 1, 1, 2)
 
 
-async def test_what_is_given_back_comes_again_after_its_delay(store, make):
+async def test_an_event_that_is_given_back_comes_again_after_its_delay(store, make):
     await fill(store, make, 1)
     consumer = await store.consumer("c", subjects=ALL, start="all", ack_wait=30)
     clock = asyncio.get_running_loop().time
@@ -95,7 +95,7 @@ async def test_what_is_given_back_comes_again_after_its_delay(store, make):
         assert last.attempt == 3 and clock() - start > 0.25
 
 
-async def test_work_in_progress_and_what_waits_for_its_turn_do_not_come_again(store, make):
+async def test_events_in_progress_and_waiting_ones_do_not_come_again(store, make):
     await fill(store, make, 3)
     consumer = await store.consumer("c", subjects=ALL, start="all", ack_wait=0.4)
     seen: list = []
@@ -111,14 +111,14 @@ async def test_work_in_progress_and_what_waits_for_its_turn_do_not_come_again(st
     assert seen == [(1, 1), (2, 1), (3, 1)]
 
 
-async def test_what_was_pulled_and_not_looked_at_is_given_back(store, make):
+async def test_events_that_were_pulled_and_not_handled_are_given_back(store, make):
     await fill(store, make, 10)
     consumer = await store.consumer("c", subjects=ALL, start="all", ack_wait=30)
     await take(consumer, 1)
     assert sorted(sequences(await take(consumer, 9))) == list(range(2, 11))
 
 
-async def test_two_who_pull_share_the_events(store, connection, make):
+async def test_two_clients_share_the_events(store, connection, make):
     await fill(store, make, 200)
     consumer = await store.consumer("c", subjects=ALL, start="all")
     seen: list[int] = []
@@ -141,7 +141,7 @@ async def test_two_who_pull_share_the_events(store, connection, make):
     assert sorted(seen) == list(range(1, 201))
 
 
-async def test_a_paused_consumer_hands_out_nothing_until_it_is_resumed(store, make):
+async def test_a_paused_consumer_delivers_nothing_until_it_is_resumed(store, make):
     consumer = await store.consumer("c", subjects=ALL, start="all", paused=True)
     await fill(store, make, 2)
     assert await consumer.paused() and await at(consumer, delivered=0, pending=2)
@@ -155,7 +155,7 @@ async def test_a_paused_consumer_hands_out_nothing_until_it_is_resumed(store, ma
     assert await consumer.paused()
 
 
-async def test_a_rewound_consumer_gives_everything_from_there_again(store, make, until):
+async def test_a_rewound_consumer_delivers_everything_from_there_again(store, make, until):
     await fill(store, make, 6)
     consumer = await store.consumer("c", subjects=ALL, start="all")
     await take(consumer, 6)
@@ -165,7 +165,7 @@ async def test_a_rewound_consumer_gives_everything_from_there_again(store, make,
     assert sequences(await take(consumer, 3)) == [4, 5, 6]
 
 
-async def test_a_rewind_waits_for_what_is_handed_out(store, make):
+async def test_a_rewind_waits_for_unacknowledged_deliveries(store, make):
     await fill(store, make, 1)
     consumer = await store.consumer("c", subjects=ALL, start="all")
     async with asyncio.timeout(PATIENCE), aclosing(consumer.pull()) as deliveries:

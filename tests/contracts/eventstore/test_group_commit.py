@@ -1,4 +1,5 @@
-"""Group commit under many writers: each is answered once, with its own place; order holds; batches are full; nobody waits for long."""
+"""Group commit under many writers: each is answered once, with its own place; order holds; batches are full; waits are
+short."""
 
 from __future__ import annotations
 
@@ -21,13 +22,14 @@ async def stored(store: EventStore) -> list[StoredEvent]:
 
 
 async def batches(store: EventStore, sequences: Sequence[int]) -> Counter[str]:
-    """How many events each atomic batch has brought; those that came alone under ''."""
+    """The number of events in each atomic batch; those that came alone are under ''."""
     messages = [await store.js.get_msg("GRAPH", sequence) for sequence in sequences]
     return Counter((message.headers or {}).get("Nats-Batch-Id", "") for message in messages)
 
 
-async def test_of_500_at_once_each_is_answered_once_and_those_that_conflict_are_refused(store, make):
-    """A fifth want what another one has by then; another fifth have several events; some come twice, under one name."""
+async def test_of_500_at_once_each_is_answered_once_and_conflicts_are_refused(store, make):
+    """A fifth expect a version that another writer has replaced by then; another fifth have several events; some come
+    twice with the same id."""
     tried = [
         make.tx(
             make.event(f"e{number % 400}"), *(make.event(f"e{number}-{part}") for part in range(number % 5 == 0 and 3))
@@ -37,7 +39,7 @@ async def test_of_500_at_once_each_is_answered_once_and_those_that_conflict_are_
     again = tried[::50]
     answers = await asyncio.gather(*(store.append(one) for one in (*tried, *again)), return_exceptions=True)
     events = await stored(store)
-    # The first 400 name entities that nobody else has named before them, the others come too late.
+    # The first 400 name entities that no earlier one has named; the others come too late.
     first, late, twice = answers[:400], answers[400:WRITERS], answers[WRITERS:]
     assert all(isinstance(answer, Appended) and not answer.repeated for answer in first)
     assert all(isinstance(answer, Conflict) for answer in late)
@@ -57,8 +59,8 @@ async def test_of_500_at_once_each_is_answered_once_and_those_that_conflict_are_
     assert len({event.ref for event in events}) == len(events)
 
 
-async def test_writers_of_one_entity_each_come_to_their_turn_in_order(store, make):
-    """500 writers, 20 entities: each takes the version that the one before it was answered."""
+async def test_writers_of_one_entity_take_turns_in_order(store, make):
+    """500 writers, 20 entities: each takes the version with which the one before it was answered."""
 
     async def chain(entity: int) -> list[int]:
         versions = [0]
@@ -75,7 +77,7 @@ async def test_writers_of_one_entity_each_come_to_their_turn_in_order(store, mak
 
 
 async def test_writers_that_come_again_share_full_batches(store, make):
-    """Each batch costs the server milliseconds: 64 writers are not served by two batches of 32, turn by turn."""
+    """Each batch costs the server milliseconds: 64 writers must not be served by two alternating batches of 32."""
 
     async def write() -> None:
         for _ in range(10):
@@ -87,7 +89,7 @@ async def test_writers_that_come_again_share_full_batches(store, make):
     assert sum(sizes[name] for name in sizes if name) / max(1, len([name for name in sizes if name])) > 40
 
 
-async def test_who_writes_alone_after_many_waits_for_nobody_for_long(store, make):
+async def test_a_single_writer_after_many_does_not_wait_for_long(store, make):
     await asyncio.gather(*(store.append(make.tx(make.event(uuid.uuid4().hex))) for _ in range(64)))
     began = time.perf_counter()
     await store.append(make.tx(make.event("next")))
@@ -101,7 +103,7 @@ async def test_who_writes_alone_after_many_waits_for_nobody_for_long(store, make
     assert soon < TOGETHER + 1.0
 
 
-async def test_closing_sends_those_that_wait_for_company(connection, make):
+async def test_closing_sends_those_that_wait_for_a_batch(connection, make):
     async with open_store(connection) as store:
         await asyncio.gather(*(store.append(make.tx(make.event(uuid.uuid4().hex))) for _ in range(64)))
         late = [asyncio.create_task(store.append(make.tx(make.event(f"late{number}")))) for number in range(3)]
@@ -110,8 +112,8 @@ async def test_closing_sends_those_that_wait_for_company(connection, make):
     assert all(isinstance(answer, Appended) for answer in answers), answers
 
 
-async def test_when_the_server_dies_with_many_waiting_nobody_is_forgotten(server, store, make):
-    """Answered or refused, each of them, and what was answered is there."""
+async def test_every_waiting_writer_is_answered_when_the_server_dies(server, store, make):
+    """Each is answered or refused, and every answered one is stored."""
     tried = [make.tx(make.event(f"e{number}")) for number in range(WRITERS)]
     writing = [asyncio.create_task(store.append(one)) for one in tried]
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The inspector sees all of the log and can't change anything of it, by whatever way."""
+"""The inspector reads all of the log and can't change it in any way."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ async def test_it_may_not_publish(inspector: User, store: EventStore, subject: s
     assert not await inspector.may_publish(subject)
 
 
-async def test_an_answer_that_it_has_sent_elsewhere_writes_and_purges_nothing(
+async def test_an_answer_that_it_redirects_writes_and_purges_nothing(
     inspector: User, store: EventStore, make: Make
 ) -> None:
     await store.append(make.tx(make.event("a", name="x")))
@@ -94,13 +94,13 @@ async def test_an_answer_that_it_has_sent_elsewhere_writes_and_purges_nothing(
         for question in ("$JS.API.STREAM.INFO.GRAPH", "$JS.API.DIRECT.GET.GRAPH", "$JS.API.STREAM.NAMES"):
             await inspector.publish(question, b'{"seq":1}', reply=reply)
     await inspector.settled()
-    # Core's own question comes behind: by then, all of these have been answered.
+    # Core's own request comes after: by then, all of these have been answered.
     assert (await asked(inspector, "STREAM.INFO.GRAPH"))["state"]["messages"] == 1
     assert await store.last_sequence() == 1
     assert (await asked(inspector, "STREAM.INFO.WORK"))["state"]["messages"] == 0
 
 
-def test_an_identity_from_before_there_was_an_inspector_gets_one(tmp_path) -> None:
+def test_an_identity_from_before_inspectors_gets_one(tmp_path) -> None:
     path = tmp_path / "server.json"
     old = msgspec.json.decode(msgspec.json.encode(load_identity(path)))
     del old["inspector_password"]

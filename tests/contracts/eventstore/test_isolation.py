@@ -1,4 +1,4 @@
-"""What an app's own user can do on the bus: hear its calls, answer core. Nothing else, and nothing of the log."""
+"""The rights of an app's own user on the bus: receive its calls, answer core. Nothing else, and nothing of the log."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def users(server):
 
 
 class User(Client):
-    """A client that remembers what was refused."""
+    """A client that records what was refused."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class User(Client):
         self.refused.append(str(error))
 
     async def settled(self) -> None:
-        """All that was sent has been judged. (The client's first PING may overtake what waits to be written.)"""
+        """The server has checked everything that was sent. (The client's first PING may overtake buffered data.)"""
         await self.flush()
         await self.flush()
 
@@ -125,7 +125,7 @@ async def test_an_app_hears_its_calls_and_answers_them(users):
     assert not photos.refused and not dispatcher.refused
 
 
-async def test_core_hears_at_once_that_no_instance_is_there(users):
+async def test_core_notices_at_once_that_no_instance_is_there(users):
     dispatcher = users["dispatcher"]
     answers = await dispatcher.subscribe(f"{OWN_ANSWERS}")
     await dispatcher.publish("call.photos.act", b"do", reply=OWN_ANSWERS)
@@ -138,19 +138,19 @@ async def test_an_app_sees_nothing_of_the_log_even_as_a_reply(users, store, make
     photos = users["photos"]
     assert await photos.may_publish(OWN_ANSWERS, reply="$JS.API.STREAM.PURGE.GRAPH")
     heard = await users["dispatcher"].subscribe("_INBOX.core.>")
-    await users["dispatcher"].publish("call.nobody.act", b"", reply=OWN_ANSWERS)
+    await users["dispatcher"].publish("call.unknown.act", b"", reply=OWN_ANSWERS)
     await heard.next_msg(timeout=5)
     assert await store.last_sequence() == 1 and await store.last_event(make.ref("a"))
 
 
 @pytest.mark.parametrize("subject", ["graph.photos.Image.a", "$JS.API.INFO", "_INBOX.core.photos.x", "work.a.b.c"])
-async def test_the_dispatcher_publishes_calls_alone(users, subject):
+async def test_the_dispatcher_publishes_only_calls(users, subject):
     assert not await users["dispatcher"].may_publish(subject)
     assert not await users["dispatcher"].may_subscribe("call.>")
 
 
 async def test_accounts_share_no_subject(users, store):
-    """Core's own account publishes what looks like a call, and no app hears it."""
+    """Core's own account publishes a message with a call's subject, and no app receives it."""
     calls = await users["photos"].subscribe("call.photos.act", queue="photos")
     await users["photos"].settled()
     await store.nats.publish("call.photos.act", b"forged")

@@ -1,4 +1,4 @@
-"""What reading promises: every event, in order, once; from anywhere; to an end or for ever."""
+"""The contract of reading: every event, in order, once; from any place; to an end or for ever."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_an_event_is_read_as_it_was_appended(store, make):
     assert read == await store.last_event(event.ref)
 
 
-async def test_the_digest_is_of_the_event_and_not_of_its_publishing(store, make):
+async def test_the_digest_depends_on_the_event_and_not_on_its_publishing(store, make):
     await store.append(make.tx(make.event("a", x=1), traceparent="00-aa-bb-01"))
     [event] = [found async for found in store.read(1, 1)]
     message = await store.js.get_msg("GRAPH", 1)
@@ -55,7 +55,7 @@ async def test_the_digest_is_of_the_event_and_not_of_its_publishing(store, make)
         assert event.digest != other
 
 
-async def test_reading_keeps_its_bounds(store, make):
+async def test_reading_keeps_its_limits(store, make):
     await fill(store, make, 1700)
     assert [event.sequence async for event in store.read(1, 10**9)] == list(range(1, 1701))
     assert [event.sequence async for event in store.read(500, 1400)] == list(range(500, 1401))
@@ -70,14 +70,14 @@ async def test_reading_an_empty_log_or_subject_ends(store, make):
     assert [event async for event in store.read(1, 10, subjects=["graph.other.>"])] == []
 
 
-async def test_reading_by_subject_gives_what_matches(store, make):
+async def test_reading_by_subject_returns_what_matches(store, make):
     await store.append(make.tx(make.event("a"), make.event("b", type="Face"), make.event("c")))
     await store.append(make.tx(make.event("b", 2, type="Face")))
     subjects = ["graph.photos.Face.*", "graph.photos.Image.a"]
     assert [event.sequence async for event in store.read(1, 10, subjects=subjects)] == [1, 2, 4]
 
 
-async def test_following_gives_what_is_there_at_most_500_at_once_and_then_what_comes(store, make):
+async def test_following_returns_stored_events_in_lists_and_then_new_ones(store, make):
     await fill(store, make, 1200)
     seen: list[int] = []
     async with aclosing(store.follow(100)) as batches:
@@ -92,7 +92,7 @@ async def test_following_gives_what_is_there_at_most_500_at_once_and_then_what_c
 
 
 async def test_large_events_come_a_few_at_a_time(store, make):
-    """However many are asked for: what waits in memory is bounded in bytes as well."""
+    """However many are requested: the bytes that wait in memory are limited as well."""
     for number in range(40):
         await store.append(make.tx(make.event(f"e{number}", text="x" * 900_000)))
     assert [event.sequence async for event in store.read(1, 40)] == list(range(1, 41))
@@ -122,11 +122,11 @@ async def test_following_leaves_no_consumer_behind(store, make):
     assert await store.js.consumers_info("GRAPH") == []
 
 
-async def test_the_last_event_of_an_entity_is_asked_of_the_leader(store, make):
+async def test_the_last_event_of_an_entity_is_read_from_the_leader(store, make):
     await store.append(make.tx(make.event("a")))
     await store.append(make.tx(make.event("a", 1), make.event("b")))
     assert (await store.last_event(make.ref("a"))).sequence == 2
-    assert await store.last_event(make.ref("nobody")) is None
+    assert await store.last_event(make.ref("unknown")) is None
     assert await store.last_sequence() == 3
 
 
@@ -152,8 +152,8 @@ FOREIGN = {"Pcloud-Kind": "created", "Pcloud-Tx": f"{'0' * 32} 1/1", "Pcloud-Act
         (FOREIGN | {"Pcloud-Result": "{"}, b'{"v":1}'), (FOREIGN | {"Pcloud-Depth": "deep"}, b'{"v":1}'),
     ],
 )  # fmt: skip
-async def test_what_pcloud_did_not_write_changes_nothing_and_stops_nobody(store, make, caplog, headers, body):
-    """It can't be taken out of the log again, so whoever reads must get past it, and its entity stay writable."""
+async def test_a_foreign_message_changes_nothing_and_stops_no_reader(store, make, caplog, headers, body):
+    """It can't be removed from the log, so all readers must pass it, and its entity must stay writable."""
     await store.append(make.tx(make.event("a")))
     await store.js.publish("graph.photos.Image.a", body, headers=headers)
     await store.append(make.tx(make.event("a", 2)))
@@ -167,7 +167,7 @@ async def test_what_pcloud_did_not_write_changes_nothing_and_stops_nobody(store,
     assert "message 2 of GRAPH (graph.photos.Image.a)" in caplog.text
 
 
-async def test_what_a_newer_program_wrote_is_never_passed_over(store):
+async def test_an_event_of_a_newer_program_is_never_skipped(store):
     await store.js.publish("graph.photos.Image.x", b'{"v":99}', headers=FOREIGN)
     with pytest.raises(Corrupt, match="update PCloud"):
         _ = [event async for event in store.read(1, 1)]
@@ -182,14 +182,14 @@ async def _until(batches, last):
 
 
 @pytest.mark.parametrize("subject", ["graph.x", "graph.a.b.c.d.e"])
-async def test_a_subject_that_is_no_entity_stops_nobody(store, make, subject):
+async def test_a_subject_outside_the_grammar_stops_no_reader(store, make, subject):
     await store.js.publish(subject, b"hello")
     await store.append(make.tx(make.event("a")))
     events = [event async for event in store.read(1, 2)]
     assert [event.ref for event in events] == [("", "", ""), make.ref("a")]
 
 
-async def test_a_consumer_gets_past_what_pcloud_did_not_write(store, make):
+async def test_a_consumer_passes_a_foreign_message(store, make):
     await store.js.publish("graph.photos.Image.x", b"hello")
     await store.append(make.tx(make.event("a")))
     consumer = await store.consumer("c", subjects=["graph.photos.Image.*"], start="all")
@@ -203,7 +203,7 @@ async def test_a_consumer_gets_past_what_pcloud_did_not_write(store, make):
     assert got == [1, 2]
 
 
-async def test_the_queue_gets_past_what_pcloud_did_not_write(store):
+async def test_the_queue_passes_a_foreign_message(store):
     for subject in ("work.photos.a", "work.photos.a.b.c"):
         await store.js.publish(subject, b"hello")
     await store.work.put("photos", "scan", "1", b"job")

@@ -1,4 +1,4 @@
-"""A long stretch of the log is read by a process of its own; where that fails, nothing is missing."""
+"""A long stretch of the log is read by a separate process; if that fails, nothing is missing."""
 
 from __future__ import annotations
 

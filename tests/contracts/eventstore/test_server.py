@@ -1,4 +1,4 @@
-"""What the embedded server promises: private files, one port, one node per folder, users without interruptions, clear
+"""The contract of the embedded server: private files, one port, one node per folder, users without interruptions, clear
 refusals."""
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-async def test_its_folder_and_secrets_are_its_users_alone(server, tmp_path):
+async def test_only_its_user_can_read_its_folder_and_secrets(server, tmp_path):
     folder = tmp_path / "nats"
     assert mode(folder) == 0o700
     assert mode(folder / "nats.conf") == mode(folder / "server.json") == 0o600
@@ -80,7 +80,7 @@ async def test_a_second_node_on_the_same_folder_is_refused_and_the_first_lives_o
 
 
 async def test_a_missing_binary_is_named(tmp_path, monkeypatch):
-    with pytest.raises(Unavailable, match="there is no program '/nowhere/nats-server'"):
+    with pytest.raises(Unavailable, match="the program '/nowhere/nats-server' does not exist"):
         async with open_server(ServerSettings(tmp_path, binary="/nowhere/nats-server")):
             pass
     monkeypatch.setattr("eventstore.server.binary.shutil.which", lambda *_, **__: None)
@@ -104,7 +104,7 @@ async def test_a_broken_identity_is_corrupt(tmp_path):
             pass
 
 
-async def test_nobody_is_let_in_without_credentials(server):
+async def test_connections_without_credentials_are_refused(server):
     for credentials in (Credentials(), Credentials("core", "wrong"), Credentials("core", "")):
         with pytest.raises(Unavailable, match="can't be used"):
             async with open_store(ConnectionSettings(server.url, credentials, connect_timeout=0.5)):
@@ -122,7 +122,7 @@ async def test_credentials_do_not_show_in_messages(server):
     assert server.core.password not in repr(ConnectionSettings(server.url, server.core))
 
 
-async def test_users_come_and_go_without_anybody_else_noticing(server, store, make):
+async def test_users_come_and_go_without_disturbing_others(server, store, make):
     (photos_seed, photos), (faces_seed, faces) = new_nkey(), new_nkey()
     await server.set_app_users({"photos": photos})
     closed = asyncio.Event()
@@ -159,7 +159,7 @@ async def test_the_same_users_again_change_nothing(server, tmp_path):
 async def test_users_that_the_server_refuses_change_nothing(server):
     seed, photos = new_nkey()
     await server.set_app_users({"photos": photos})
-    with pytest.raises(Unavailable, match="did not take its new users"):
+    with pytest.raises(Unavailable, match="did not accept its new users"):
         await server.set_app_users({"photos": photos, "broken": "no-nkey"})
     with pytest.raises(Rejected):
         await server.set_app_users({"bad.name": photos})

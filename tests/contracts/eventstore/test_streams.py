@@ -1,4 +1,4 @@
-"""The streams beside GRAPH: durable calls, runs, audit, archives; and what all streams have in common."""
+"""The streams beside GRAPH: durable calls, runs, audit, archives; and the properties that all streams share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pcloud.errors import Conflict, Corrupt, NotFound, Rejected, Unavailable
 from tests.waiting import PATIENCE
 
 
-async def test_every_stream_says_what_it_is_for_and_only_graph_may_grow_without_end(store):
+async def test_every_stream_says_its_purpose_and_only_graph_is_unlimited(store):
     streams = {info.config.name: info.config for info in await store.js.streams_info()}
     assert set(streams) == {
         "GRAPH", "WORK", "RUNS", "TIMERS", "AUDIT", "OBJ_ARCHIVES", "KV_NODES", "KV_LEASES", "KV_FORGETTING",
@@ -31,7 +31,7 @@ async def test_every_stream_says_what_it_is_for_and_only_graph_may_grow_without_
         assert f"{first}." in config.metadata["pcloud_subject"], "says how its subjects are made"
 
 
-async def test_a_stream_from_before_learns_what_to_say_of_itself_and_keeps_its_epoch(connection, store):
+async def test_an_older_stream_gets_its_description_and_keeps_its_epoch(connection, store):
     config = (await store.js.stream_info("GRAPH")).config
     config.metadata = {key: value for key, value in config.metadata.items() if key in ("pcloud_epoch", "pcloud_id_key")}
     await store.js.update_stream(config)
@@ -77,7 +77,7 @@ async def test_a_durable_call_with_the_same_id_is_put_once(store, until):
     async with asyncio.timeout(PATIENCE), aclosing(store.work.pull("photos")) as calls:
         for _ in range(2):
             await (await anext(calls)).ack()
-    # Gone, and still within the server's memory of it.
+    # Deleted, and still in the server's memory of message ids.
 
     async def empty() -> bool:
         return (await store.js.stream_info("WORK")).state.messages == 0
@@ -96,7 +96,7 @@ async def test_an_apps_calls_wait_for_no_other_app(store):
             assert (await anext(quick)).id == "q"
 
 
-async def test_a_full_queue_refuses_and_the_log_does_not_mind(connection, make):
+async def test_a_full_queue_refuses_and_the_log_goes_on(connection, make):
     small = dict(StoreSettings().max_bytes) | {"WORK": 10_000}
     async with open_store(connection, settings=StoreSettings(max_bytes=small)) as store:
         with pytest.raises(Unavailable, match="maximum bytes"):
@@ -114,7 +114,7 @@ async def test_a_runs_last_state_replaces_the_one_before(store):
     assert (await store.js.stream_info("RUNS")).state.messages == 1
 
 
-async def test_of_two_who_take_a_run_one_gets_it(store):
+async def test_of_two_nodes_that_take_a_run_one_gets_it(store):
     sequence = await store.runs.put("photos", "act", "r1", b"NEW", expected=0)
     results = await asyncio.gather(
         *(store.runs.put("photos", "act", "r1", f"taken by {n}".encode(), expected=sequence) for n in range(5)),
@@ -135,7 +135,7 @@ async def test_runs_are_followed_from_a_sequence_on(store):
     assert await store.runs.last_sequence() == 3
 
 
-async def test_a_state_with_a_time_to_live_goes_and_others_stay(store, until):
+async def test_a_state_with_a_time_to_live_expires_and_others_stay(store, until):
     await store.runs.put("photos", "act", "done", b"DONE", ttl=1)
     await store.runs.put("photos", "act", "failed", b"FAILED")
 
@@ -155,7 +155,7 @@ async def test_an_audit_record_is_kept_under_its_kind(store):
         await store.audit({"actor": "owner"})
 
 
-async def test_an_archive_is_given_back_byte_by_byte(store):
+async def test_an_archive_is_returned_byte_by_byte(store):
     data = bytes(range(256)) * 2000
     await store.archives.put("a" * 64, data)
     await store.archives.put("a" * 64, data)
@@ -164,7 +164,7 @@ async def test_an_archive_is_given_back_byte_by_byte(store):
         await store.archives.get("b" * 64)
 
 
-async def test_a_large_archive_goes_from_file_to_file_and_the_tools_of_nats_read_it(store, tmp_path):
+async def test_a_large_archive_goes_from_file_to_file(store, tmp_path):
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(random.Random(1).randbytes(9_000_001))
     await store.archives.put("a" * 64, source)
@@ -192,7 +192,7 @@ async def test_a_deleted_archive_takes_no_room_and_others_stay(store):
     assert await held() == kept, "the pieces that were there before are gone"
 
 
-async def test_what_a_killed_upload_or_deletion_left_is_swept_away(store):
+async def test_the_rest_of_a_killed_upload_or_deletion_is_swept_away(store):
     await store.archives.put("a" * 64, b"kept")
     await store.archives.put("b" * 64, b"its entry goes, and the node with it")
     entry = base64.urlsafe_b64encode(b"b" * 64).decode()
@@ -203,7 +203,7 @@ async def test_what_a_killed_upload_or_deletion_left_is_swept_away(store):
     assert (await store.js.stream_info("OBJ_ARCHIVES")).state.messages == 2
 
 
-async def test_an_archive_that_is_not_what_was_stored_is_told(store):
+async def test_an_archive_with_other_content_is_reported(store):
     await store.archives.put("a" * 64, b"right")
     [subject] = (await store.js.stream_info("OBJ_ARCHIVES", subjects_filter="$O.ARCHIVES.C.>")).state.subjects
     await store.js.purge_stream("OBJ_ARCHIVES", subject=subject)

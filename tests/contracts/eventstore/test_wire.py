@@ -1,4 +1,4 @@
-"""Every event survives the wire, whatever it says."""
+"""Every event survives the wire, whatever its content."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def neo4j_settings(neo4j_server: Neo4jServer) -> Neo4jSettings:
 
 @pytest.fixture
 def small_graph() -> ModelGraph:
-    """What the search index reads from: the model does."""
+    """The graph that the search index reads from: the model is enough."""
     return ModelGraph(BUILTIN)
 
 
@@ -56,7 +56,7 @@ async def index(small_graph: ModelGraph, tmp_path: Path) -> AsyncIterator[Tantiv
 
 @pytest.fixture
 def fold(small_graph: ModelGraph, index: TantivySearch) -> Fold:
-    """Into the graph, then into the index, as the loops do."""
+    """Fold into the graph, then into the index, as the loops do."""
 
     async def both(events: list[StoredEvent]) -> None:
         await small_graph.apply(EPOCH, events)

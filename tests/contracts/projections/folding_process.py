@@ -1,8 +1,9 @@
-"""A process that folds a long log into a graph and its search index, transaction by transaction, to be killed at any moment.
+"""A process that folds a long log into a graph and its search index, transaction by transaction, to be killed at any
+moment.
 
     python -m tests.contracts.projections.folding_process FOLDER
 
-It prints the checkpoint after each batch, and goes on from the views' checkpoints when it is started again.
+It prints the checkpoint after each batch, and continues from the views' checkpoints when it is started again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""A process that folds a long log into the graph on a Neo4j server, transaction by transaction, to be killed at any moment.
+"""A process that folds a long log into the graph on a Neo4j server, transaction by transaction, to be killed at any
+moment.
 
     PASSWORD=… python -m tests.contracts.projections.neo4j_folding ADDRESS
 
-It prints where it is before and after each batch, and goes on from the graph's checkpoint when it is started again.
+It prints its position before and after each batch, and continues from the graph's checkpoint when it is started again.
 """
 
 from __future__ import annotations

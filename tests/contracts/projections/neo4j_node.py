@@ -1,4 +1,5 @@
-"""What a node has of its graph on a Neo4j server: the versions, the loop that folds into the one in use, and the watch over it."""
+"""A node's parts for its graph on a Neo4j server: the versions, the loop that folds into the one in use, and the watch
+over it."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ class GraphNode:
 
 @asynccontextmanager
 async def graph_node(folder: Path, store: EventStore, settings: Neo4jSettings) -> AsyncIterator[GraphNode]:
-    """`folder`: of this node, which it is known by."""
+    """`folder`: the node's own, by which it is known."""
     folder.mkdir(exist_ok=True)
     neo4j = Neo4jVersions(replace(settings, holder=folder.name), BUILTIN, store)
     stores: dict[str, Any] = {"neo4j": neo4j, "sqlite": SqliteVersions(folder, BUILTIN)}
@@ -61,7 +62,7 @@ async def graph_node(folder: Path, store: EventStore, settings: Neo4jSettings) -
 
 
 async def as_the_log(node: GraphNode, store: EventStore, folder: Path) -> bool:
-    """Whether the node's graph has all of the log, and nothing else."""
+    """Return True if the node's graph has all of the log, and nothing else."""
     again = await open_sqlite_graph(folder / "again.sqlite", BUILTIN)
     await refill(store, again, await store.last_sequence())
     try:

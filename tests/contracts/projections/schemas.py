@@ -1,4 +1,4 @@
-"""Strategies for the differential test: random schemas, logs that fill them, and questions about them."""
+"""Strategies for the differential test: random schemas, logs that fill them, and queries on them."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _scalar(draw: st.DrawFn, name: str) -> FieldDef:
 
 @st.composite
 def logs(draw: st.DrawFn, schema: Catalog, most: int = 8) -> Log:
-    """Everything is made once, mostly linked; then changes whose parts need not make sense together."""
+    """Everything is created once, mostly linked; then come changes whose parts need not make sense together."""
     log = Log()
     log.install("one", schema)
     first = [
@@ -134,12 +134,12 @@ def _value(field: FieldDef) -> st.SearchStrategy[Any]:
     return st.lists(value, max_size=2) if field.many else value
 
 
-# --- questions -------------------------------------------------------------------------------------------------------------------
+# --- queries ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A schema that many questions are drawn for: strategies are made once for it."""
+    """A schema for which many queries are drawn: its strategies are made once."""
 
     types: Mapping[str, TypeDef]
 

@@ -1,4 +1,4 @@
-"""A small schema that has every kind of field and relation, and a log of it that is written in memory.
+"""A small schema with every kind of field and relation, and a log for it in memory.
 
 shelf/Person   name · books (of Book.author, deleted with it) · friends (each way)
 shelf/Book     all kinds of scalars · author · sequel ↔ prequel (one to one) · themes (many to many)
@@ -122,7 +122,7 @@ def delete(entity: str) -> Part:
 
 
 class Log:
-    """A log in memory; `events` are all of them, and what `write` returns is a transaction."""
+    """A log in memory; `events` holds all of them, and `write` returns a transaction."""
 
     def __init__(self) -> None:
         self.events: list[StoredEvent] = []

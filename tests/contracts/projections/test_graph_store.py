@@ -1,4 +1,4 @@
-"""What every graph store must do."""
+"""The contract of every graph store."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ async def test_set_and_unset_change_only_what_they_name(graph: GraphStore, log: 
     assert await graph.fetch(Select(BOOK, ("title", "pages", "price"))) == [{"title": None, "pages": 4, "price": 2.0}]
 
 
-async def test_a_value_that_does_not_fit_its_field_is_none(graph: GraphStore, log: Log) -> None:
+async def test_a_value_that_does_not_fit_its_field_is_left_out(graph: GraphStore, log: Log) -> None:
     log.write(create(A, title=3, pages="x", size=2**63, sold=1, tags="a", scores=[1, "x"], unknown=1))
     await fold(graph, log)
     fields = ("title", "pages", "size", "sold", "tags", "scores")
@@ -139,9 +139,7 @@ async def test_links_are_made_after_all_nodes_of_the_transaction(graph: GraphSto
     assert await related(graph, BOOK, "author", "a") == ("p",)
 
 
-async def test_a_link_to_what_does_not_exist_folds_to_nothing_even_if_it_is_made_later(
-    graph: GraphStore, log: Log
-) -> None:
+async def test_a_link_to_a_missing_entity_folds_to_nothing_for_good(graph: GraphStore, log: Log) -> None:
     log.write(create(A, {"author": ["p"], "themes": ["t"]}))
     log.write(create(f"{PERSON}/p"), create(f"{THEME}/t"))
     await fold(graph, log)
@@ -149,7 +147,7 @@ async def test_a_link_to_what_does_not_exist_folds_to_nothing_even_if_it_is_made
     assert await related(graph, BOOK, "themes", "a") == ()
 
 
-async def test_a_to_one_link_replaces_what_was_there(graph: GraphStore, log: Log) -> None:
+async def test_a_to_one_link_replaces_the_earlier_one(graph: GraphStore, log: Log) -> None:
     log.write(create(f"{PERSON}/p"), create(f"{PERSON}/q"), create(A, {"author": ["p"]}))
     log.write(update(A, {"author": ["q"]}))
     await fold(graph, log)
@@ -168,7 +166,7 @@ async def test_unlink_takes_away_only_the_link_that_it_names(graph: GraphStore, 
     assert await related(graph, BOOK, "author", "a") == ()
 
 
-async def test_a_one_to_one_link_takes_its_target_from_who_had_it(graph: GraphStore, log: Log) -> None:
+async def test_a_one_to_one_link_takes_its_target_from_the_earlier_holder(graph: GraphStore, log: Log) -> None:
     log.write(create(A), create(B), create(C))
     log.write(update(A, {"sequel": ["c"]}))
     await fold(graph, log)
@@ -229,7 +227,7 @@ async def test_a_removed_app_leaves_the_catalog_and_its_data_stay(graph: GraphSt
 # --- what writers need -----------------------------------------------------------------------------------------------------------
 
 
-async def test_nodes_tell_versions_values_and_written_links(graph: GraphStore, log: Log) -> None:
+async def test_nodes_return_versions_values_and_written_links(graph: GraphStore, log: Log) -> None:
     log.write(create(f"{PERSON}/p", name="Ann"), create(f"{THEME}/t"), create(f"{THEME}/s"))
     log.write(create(A, {"author": ["p"], "themes": ["t", "s"]}, title="One"))
     await fold(graph, log)
@@ -336,12 +334,12 @@ async def test_a_filter_passes(library: GraphStore, filter: Filter, expected: st
         Compare("pages", "ge", None),
     ],
 )  # fmt: skip
-async def test_a_filter_that_makes_no_sense_is_rejected(library: GraphStore, filter: Filter) -> None:
+async def test_an_invalid_filter_is_rejected(library: GraphStore, filter: Filter) -> None:
     with pytest.raises(Rejected):
         await ids(library, filter)
 
 
-async def test_a_changed_value_is_found_by_what_it_is_now(library: GraphStore, log: Log) -> None:
+async def test_a_changed_value_is_found_by_its_new_value(library: GraphStore, log: Log) -> None:
     await library.apply(EPOCH, log.write(update(A, title="The young hill", tags=["x", "z"])))
     await library.apply(EPOCH, log.write(update(B, unset=["title", "tags"])))
     assert await ids(library, Compare("title", "anyofterms", "old new")) == []
@@ -433,7 +431,7 @@ async def test_children_nest_through_every_kind_of_relation(library: GraphStore)
     ]
 
 
-async def test_a_child_that_does_not_pass_its_filter_is_none(library: GraphStore) -> None:
+async def test_a_child_that_fails_its_filter_is_null(library: GraphStore) -> None:
     bob = Select(PERSON, ("id",), filter=Compare("name", "eq", "Bob"))
     assert await library.fetch(Select(BOOK, ("id",), filter=IdIn(("a",)), children=(Child("bob", "author", bob),))) == [
         {"id": "a", "bob": None}
@@ -477,7 +475,7 @@ async def test_groups_come_newest_first_with_the_missing_ones_last(library: Grap
         await library.group(BOOK, None, Group("tags"))
 
 
-async def test_names_that_differ_in_capitals_only_are_different(graph: GraphStore, log: Log) -> None:
+async def test_names_that_differ_only_in_capitals_are_different(graph: GraphStore, log: Log) -> None:
     from projections.graph.catalog import Catalog, FieldDef, TypeDef
 
     fields = {name: FieldDef(name, "String", search=("term",)) for name in ("url", "URL", "uRL")}
@@ -501,7 +499,7 @@ async def test_a_field_whose_kind_changes_starts_empty(graph: GraphStore, log: L
     assert await ids(graph, Compare("pages", "anyofterms", "three")) == ["c"]
 
 
-# --- what an answer may take -----------------------------------------------------------------------------------------------------
+# --- an answer's size -------------------------------------------------------------------------------------------------
 
 LETTERS = 10_000
 

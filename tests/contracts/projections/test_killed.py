@@ -1,4 +1,5 @@
-"""kill -9 while the views fold: opened again they go on from their checkpoints and end as if nothing had happened."""
+"""kill -9 while the views fold: opened again, they continue from their checkpoints and end as if nothing had
+happened."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ TYPES = {BOOK: frozenset({"title", "tags"})}
 
 
 def fold_until(folder: Path, sequence: int) -> int:
-    """Run the folding process and kill it once it has told of `sequence`; returns the last one it told of."""
+    """Run the folding process and kill it once it has printed `sequence`; returns the last one that it printed."""
     command = [sys.executable, "-m", "tests.contracts.projections.folding_process", str(folder)]
     told = 0
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""SQLite, Neo4j and the plain model answer alike, whatever the schema, the log and the question: ordering and nulls included."""
+"""SQLite, Neo4j and the plain model give the same answers for any schema, log and query, including order and nulls."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.waiting import PATIENCE
 
 LIBRARIES = 4
 CASES = 120
-TOGETHER = 30  # schema, log, where it is cut, and questions, drawn together
+TOGETHER = 30  # schema, log, where it is cut, and queries, drawn together
 LOGS = 15
 AT_LENGTH = 10  # times as many, with `just test-all`
 Question = Callable[[GraphStore], Awaitable[Any]]
@@ -75,7 +75,7 @@ class Workshop:
         self._again: dict[str, Any] = {}
 
     async def stores(self, schema: Catalog, space: str, *, kept: bool = False) -> Stores:
-        """Empty ones. `kept`: to be left open to the end, in a space of their own."""
+        """Empty stores. `kept`: stay open to the end, in a space of their own."""
         self._count += 1
         sqlite = await open_sqlite_graph(self._folder / f"{self._count}.sqlite", BUILTIN)
         if kept or space not in self._again:
@@ -105,7 +105,7 @@ def workshop(neo4j_server: Neo4jServer) -> Iterator[Workshop]:
 
 @pytest.fixture(scope="module")
 def libraries(workshop: Workshop) -> list[Stores]:
-    """Stores that hold something to ask about, each on a schema of its own."""
+    """Stores with data to query, each with a schema of its own."""
     drawn: list[tuple[Catalog, Log]] = []
 
     @seed(5)
@@ -130,7 +130,7 @@ def libraries(workshop: Workshop) -> list[Stores]:
 
 @settings(SLOW, max_examples=CASES)
 @given(data=st.data())
-def test_every_question_has_one_answer(libraries: list[Stores], workshop: Workshop, data: st.DataObject) -> None:
+def test_every_query_has_one_answer(libraries: list[Stores], workshop: Workshop, data: st.DataObject) -> None:
     stores = data.draw(st.sampled_from(range(len(libraries))).map(libraries.__getitem__))
     workshop.runner.run(stores.agree(data.draw(questions(stores.schema))))
 
@@ -160,7 +160,7 @@ def at_length(rule: Any, examples: int) -> Any:
     return pytest.mark.long(pytest.mark.timeout(3600)(many))
 
 
-test_every_question_at_length = at_length(test_every_question_has_one_answer, CASES)
+test_every_query_at_length = at_length(test_every_query_has_one_answer, CASES)
 test_every_log_at_length = at_length(test_every_log_folds_to_one_graph_with_one_answer, TOGETHER)
 test_all_catalogs_at_length = at_length(test_catalogs_that_come_change_and_go_fold_to_one_graph, LOGS)
 

@@ -1,4 +1,5 @@
-"""What the Neo4j store alone promises: whom it lets fold, what it refuses, and that no name or value becomes part of a statement."""
+"""What only the Neo4j store guarantees: which node folds, what it refuses, and that no name or value becomes part of a
+statement."""
 
 from __future__ import annotations
 
@@ -53,7 +54,7 @@ def log() -> Log:
 
 
 class FixedLog:
-    """What a view asks of the log."""
+    """What a view reads of the log."""
 
     def __init__(self, epoch: str, last: int) -> None:
         self.epoch, self._last = epoch, last
@@ -76,7 +77,7 @@ async def test_another_version_is_named(neo4j_settings: Neo4jSettings, monkeypat
         await open_neo4j_graph(neo4j_settings, BUILTIN)
 
 
-async def test_a_database_with_someone_elses_data_is_left_alone(
+async def test_a_database_with_foreign_data_is_left_alone(
     graph: Neo4jGraph, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings
 ) -> None:
     await driver.execute_query("MATCH (n) DETACH DELETE n")
@@ -104,7 +105,7 @@ async def test_a_view_that_is_not_on_the_log_is_named(
         await open_reach(neo4j_settings, BUILTIN, FixedLog(epoch, last))
 
 
-async def test_a_server_that_is_not_there_is_waited_for(neo4j_settings: Neo4jSettings) -> None:
+async def test_the_store_waits_for_a_server_that_is_away(neo4j_settings: Neo4jSettings) -> None:
     nowhere = replace(neo4j_settings, address="bolt://127.0.0.1:1", connect_seconds=1.0)
     reach = await open_reach(nowhere, BUILTIN, FixedLog(EPOCH, 0))
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1 .*nothing is lost"):
@@ -116,7 +117,7 @@ async def test_a_server_that_is_not_there_is_waited_for(neo4j_settings: Neo4jSet
     "text",
     ["neo4j://u:secret@host:7687", "http://host", "neo4j://", "neo4j://host:port", "neo4j://host/database", "host:7687", "neo4j://h?x=1"],
 )  # fmt: skip
-def test_an_address_that_makes_no_sense_is_rejected(text: str) -> None:
+def test_an_invalid_address_is_rejected(text: str) -> None:
     with pytest.raises(Rejected) as refused:
         parse_address(text)
     assert "secret" not in refused.value.message
@@ -127,7 +128,7 @@ def test_an_address_is_read() -> None:
     assert parse_address("neo4j+s://[::1]") == ("bolt+s://[::1]:7687", "neo4j")
 
 
-# --- who folds -------------------------------------------------------------------------------------------------------------------
+# --- which node folds -------------------------------------------------------------------------------------------------
 
 
 async def test_two_nodes_that_fold_the_same_log_fold_each_event_once(
@@ -145,7 +146,7 @@ async def test_two_nodes_that_fold_the_same_log_fold_each_event_once(
                 try:
                     await store.apply(EPOCH, log.events[start:end])
                 except LeaseLost:
-                    continue  # a batch took longer than its short lease: as a loop does, again
+                    continue  # if a batch takes longer than its short lease, apply it again, as a loop does
             start = end
 
     await asyncio.gather(fold(graph), fold(other))
@@ -155,7 +156,7 @@ async def test_two_nodes_that_fold_the_same_log_fold_each_event_once(
     await other.close()
 
 
-async def test_a_lease_that_is_lost_in_the_middle_of_a_batch_takes_the_batch_with_it(
+async def test_a_lease_lost_in_the_middle_of_a_batch_rolls_it_back(
     graph: Neo4jGraph,
     log: Log,
     driver: neo4j.AsyncDriver,
@@ -190,7 +191,7 @@ async def test_a_lease_that_is_lost_in_the_middle_of_a_batch_takes_the_batch_wit
     await other.close()
 
 
-async def test_who_does_not_hold_the_lease_waits_for_who_does(
+async def test_a_node_without_the_lease_waits_for_its_holder(
     graph: Neo4jGraph, log: Log, neo4j_settings: Neo4jSettings
 ) -> None:
     await graph.apply(EPOCH, log.events)
@@ -203,7 +204,7 @@ async def test_who_does_not_hold_the_lease_waits_for_who_does(
     await other.close()
 
 
-async def test_a_lease_that_is_given_back_is_free_at_once(log: Log, neo4j_settings: Neo4jSettings) -> None:
+async def test_a_returned_lease_is_free_at_once(log: Log, neo4j_settings: Neo4jSettings) -> None:
     one = await open_neo4j_graph(replace(neo4j_settings, holder="one", lease_seconds=1000.0), BUILTIN)
     await one.clear()
     await one.apply(EPOCH, log.events)
@@ -213,7 +214,7 @@ async def test_a_lease_that_is_given_back_is_free_at_once(log: Log, neo4j_settin
     await other.close()
 
 
-async def test_a_node_that_does_not_fold_never_sees_a_part_of_a_batch(
+async def test_a_node_that_does_not_fold_never_sees_half_a_batch(
     graph: Neo4jGraph, log: Log, neo4j_settings: Neo4jSettings
 ) -> None:
     books = [f"{BOOK}/b{number}" for number in range(300)]
@@ -238,7 +239,7 @@ async def test_a_node_that_does_not_fold_never_sees_a_part_of_a_batch(
     await other.close()
 
 
-async def test_an_answer_over_which_another_node_committed_is_asked_for_again(
+async def test_an_answer_during_another_nodes_commit_is_repeated(
     graph: Neo4jGraph, log: Log, neo4j_settings: Neo4jSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await graph.apply(EPOCH, log.events)
@@ -246,7 +247,7 @@ async def test_an_answer_over_which_another_node_committed_is_asked_for_again(
     ask, asked = other._ask, 0
 
     async def ask_and_commit(text: str, *rest: Any) -> list[list[Any]]:
-        """Another node's batch comes in between what was read and its arrival."""
+        """Another node's batch is committed between the reading and the arrival of the answer."""
         nonlocal asked
         found = await ask(text, *rest)
         if BOOK in text:
@@ -261,7 +262,7 @@ async def test_an_answer_over_which_another_node_committed_is_asked_for_again(
     await other.close()
 
 
-async def test_a_node_that_died_while_it_committed_keeps_nobody_from_reading(
+async def test_a_node_that_died_during_a_commit_does_not_block_readers(
     graph: Neo4jGraph, log: Log, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings
 ) -> None:
     await graph.apply(EPOCH, log.events)
@@ -273,7 +274,7 @@ async def test_a_node_that_died_while_it_committed_keeps_nobody_from_reading(
     await other.close()
 
 
-async def test_who_was_alone_hears_of_another_before_that_one_can_fold(
+async def test_a_lone_node_learns_of_another_before_that_one_can_fold(
     graph: Neo4jGraph, log: Log, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings
 ) -> None:
     await graph.apply(EPOCH, log.events)
@@ -293,7 +294,7 @@ def test_a_name_that_could_end_its_quotes_is_not_written(name: str) -> None:
         quoted(name)
 
 
-async def test_a_question_that_takes_too_long_is_rejected(log: Log, neo4j_settings: Neo4jSettings) -> None:
+async def test_a_query_that_takes_too_long_is_rejected(log: Log, neo4j_settings: Neo4jSettings) -> None:
     graph = await open_neo4j_graph(replace(neo4j_settings, longest_seconds=1.0), BUILTIN)
     await graph.clear()
     log.write(*(create(f"{BOOK}/b{number:04}", {"author": ["p"]}, title=f"{number}") for number in range(900)))
@@ -310,7 +311,7 @@ async def test_a_question_that_takes_too_long_is_rejected(log: Log, neo4j_settin
     await graph.close()
 
 
-async def test_a_text_longer_than_an_index_takes_is_stored_and_found(graph: Neo4jGraph, log: Log) -> None:
+async def test_a_text_longer_than_an_index_allows_is_stored_and_found(graph: Neo4jGraph, log: Log) -> None:
     fields = {"text": FieldDef("text", "String", search=("hash", "term"))}
     log.install("long", Catalog({"long/Note": TypeDef("long/Note", fields)}))
     text = "word " * 20_000
@@ -358,7 +359,7 @@ async def test_values_that_are_tested_one_by_one_come_in_bounded_pages(
     assert max(pages) <= 4_000
 
 
-async def test_testing_values_one_by_one_for_too_long_is_rejected_and_keeps_nobody_waiting(
+async def test_testing_values_for_too_long_is_rejected_and_blocks_no_other(
     graph: Neo4jGraph, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log.write(*(create(f"{BOOK}/b{number:02}", blurb=f"t{number}") for number in range(30)))

@@ -1,4 +1,5 @@
-"""kill -9 of who folds, and of the server, in the middle of a batch: afterwards the graph is as if nothing had happened."""
+"""kill -9 of the folding process, and of the server, in the middle of a batch: afterwards the graph is as if nothing
+had happened."""
 
 from __future__ import annotations
 
@@ -37,7 +38,7 @@ async def opened(settings: Neo4jSettings) -> AsyncIterator[Neo4jGraph]:
 
 
 async def same_as_ever(settings: Neo4jSettings, log: Log) -> None:
-    """The graph, folded to the end, is what the model has."""
+    """The graph, folded to the end, equals the model."""
     oracle = ModelGraph(BUILTIN)
     await oracle.apply(EPOCH, log.events)
     async with opened(settings) as graph:
@@ -46,7 +47,8 @@ async def same_as_ever(settings: Neo4jSettings, log: Log) -> None:
 
 
 def fold_until(settings: Neo4jSettings, sequence: int) -> int:
-    """Run the folding process, and kill it in the batch that begins after `sequence`; returns what it had told to be done."""
+    """Run the folding process, and kill it in the batch that begins after `sequence`; returns the last sequence that it
+    reported as done."""
     command = [sys.executable, "-m", "tests.contracts.projections.neo4j_folding", settings.address]
     told = 0
     environment = {**os.environ, "PASSWORD": settings.password}
@@ -62,7 +64,7 @@ def fold_until(settings: Neo4jSettings, sequence: int) -> int:
     return told
 
 
-async def test_killing_who_folds_leaves_no_half_batch(neo4j_settings: Neo4jSettings) -> None:
+async def test_killing_the_folding_process_leaves_no_half_batch(neo4j_settings: Neo4jSettings) -> None:
     log = long_log()
     settings = Neo4jSettings(neo4j_settings.address, password=neo4j_settings.password, holder="folding")
     async with opened(settings) as graph:
@@ -80,7 +82,7 @@ async def test_killing_who_folds_leaves_no_half_batch(neo4j_settings: Neo4jSetti
 
 @pytest.fixture
 def server(tmp_path: Path) -> AsyncIterator[Neo4jServer]:
-    """One of this test's own."""
+    """A server for this test alone."""
     server = Neo4jServer(tmp_path / "neo4j")
     server.start()
     yield server
@@ -88,7 +90,7 @@ def server(tmp_path: Path) -> AsyncIterator[Neo4jServer]:
 
 
 class Ends:
-    """What a view asks of the log: where it ends."""
+    """What a view reads of the log: its end."""
 
     epoch = EPOCH
 
@@ -160,7 +162,7 @@ async def fold_through_kills(server: Neo4jServer, statements: tuple[int, ...]) -
     await same_as_ever(settings, log)
 
 
-async def test_a_server_that_does_not_answer_is_told_from_one_that_is_slow(server: Neo4jServer) -> None:
+async def test_a_silent_server_is_distinguished_from_a_slow_one(server: Neo4jServer) -> None:
     settings = Neo4jSettings(server.address, password=server.password, connect_seconds=1.0, longest_seconds=1.0)
     reach = await open_reach(settings, BUILTIN, Ends())
     try:

@@ -1,4 +1,4 @@
-"""A Neo4j server whose data is not what it was, while the node runs: the graph is never wrong in silence, and puts itself right."""
+"""A Neo4j server whose data changes while the node runs: the graph is never silently wrong, and repairs itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PEOPLE = 20
 
 @pytest.fixture
 async def driver(neo4j_settings: Neo4jSettings) -> AsyncIterator[neo4j.AsyncDriver]:
-    """To an empty database."""
+    """A driver for an empty database."""
     driver = await connection.connect(neo4j_settings)
     await driver.execute_query("MATCH (n) DETACH DELETE n")
     yield driver
@@ -73,10 +73,10 @@ async def test_a_database_that_lost_its_data_is_folded_again_by_itself(
         await node.loop.wait_for(last)
         assert node.graph.checkpoint.missing == ()
         assert await node.count(PERSON) == PEOPLE + 2
-        assert told == [last - 1, last]  # what was folded before is not told of again
+        assert told == [last - 1, last]  # what was folded before is not reported again
 
 
-async def test_a_database_that_is_older_than_it_was_goes_on_from_there(
+async def test_a_database_from_a_backup_continues_from_there(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
 ) -> None:
     events = [event async for event in store.read(1, await store.last_sequence())]
@@ -90,7 +90,7 @@ async def test_a_database_that_is_older_than_it_was_goes_on_from_there(
         assert await as_the_log(node, store, tmp_path)
 
 
-async def test_a_batch_that_does_not_adjoin_is_refused_unless_the_log_has_a_hole_there(
+async def test_a_batch_that_does_not_follow_is_refused_unless_the_log_has_a_gap(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings
 ) -> None:
     events = [event async for event in store.read(1, await store.last_sequence())]
@@ -106,7 +106,7 @@ async def test_a_batch_that_does_not_adjoin_is_refused_unless_the_log_has_a_hole
     await graph.close()
 
 
-async def test_a_damaged_graph_is_built_anew_with_no_new_event(
+async def test_a_damaged_graph_is_rebuilt_without_a_new_event(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
 ) -> None:
     async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
@@ -141,7 +141,7 @@ async def test_a_lost_connection_does_not_lose_what_was_built(
                 if view is None and self.checkpoint.sequence > 10:
                     view, graph = self, self._graph
                     assert graph is not None
-                    await graph._driver.close()  # what a lost connection leaves: the next statement fails
+                    await graph._driver.close()  # the effect of a lost connection: the next statement fails
             return await apply(self, epoch, events)
 
         monkeypatch.setattr(Neo4jReach, "apply", lose_once)
@@ -151,7 +151,7 @@ async def test_a_lost_connection_does_not_lose_what_was_built(
         assert await as_the_log(node, store, tmp_path)
 
 
-async def test_a_graph_moves_to_a_file_while_its_server_is_away_and_the_search_index_reads_it(
+async def test_a_graph_moves_to_a_file_while_its_server_is_away(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
 ) -> None:
     async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
@@ -165,7 +165,7 @@ async def test_a_graph_moves_to_a_file_while_its_server_is_away_and_the_search_i
             assert len(await reading) == PEOPLE
 
 
-async def test_a_rebuild_begins_while_the_version_before_is_still_read_from(
+async def test_a_rebuild_begins_while_the_version_before_is_still_read(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
 ) -> None:
     async with graph_node(tmp_path / "one", store, neo4j_settings) as node:

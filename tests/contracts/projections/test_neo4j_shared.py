@@ -1,4 +1,4 @@
-"""Several nodes on one Neo4j server: none takes away what another one answers from."""
+"""Several nodes on one Neo4j server: none removes the version from which another one answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def spaces(driver: neo4j.AsyncDriver) -> list[str]:
     return [record.values()[0] for record in found.records]
 
 
-async def test_a_node_that_is_new_begins_with_what_the_others_use(
+async def test_a_new_node_begins_with_the_version_of_the_others(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
 ) -> None:
     async with graph_node(tmp_path / "a", store, neo4j_settings) as one:
@@ -36,7 +36,7 @@ async def test_a_node_that_is_new_begins_with_what_the_others_use(
 
 
 async def indexed(driver: neo4j.AsyncDriver, end: str) -> list[list[str]]:
-    """Labels, without that end of theirs, and properties."""
+    """Labels, without their suffix, and properties."""
     found = await driver.execute_query(
         "SHOW INDEXES YIELD labelsOrTypes AS labels, properties WHERE labels[0] ENDS WITH $end "
         "RETURN replace(labels[0], $end, ''), properties[0] ORDER BY labels[0], properties[0]",
@@ -45,7 +45,7 @@ async def indexed(driver: neo4j.AsyncDriver, end: str) -> list[list[str]]:
     return [record.values() for record in found.records]
 
 
-async def test_what_is_dropped_leaves_no_index(
+async def test_a_dropped_version_leaves_no_index(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
 ) -> None:
     async with graph_node(tmp_path / "a", store, neo4j_settings) as one:
@@ -57,7 +57,7 @@ async def test_what_is_dropped_leaves_no_index(
         assert await indexed(driver, "@3") == await indexed(driver, "@4")
 
 
-async def test_a_node_goes_on_answering_from_what_others_do_not_use_any_more(
+async def test_a_node_keeps_answering_from_a_version_that_others_dropped(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
 ) -> None:
     async with (

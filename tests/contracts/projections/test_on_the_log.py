@@ -1,4 +1,4 @@
-"""The views on the real log: what is appended is folded, by several loops at once, and again from the start."""
+"""The views on the real log: appended events are folded, by several loops at once, and again from the start."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def install_shelf() -> Transaction:
     return transaction(Event(Ref("core", "App", "shelf"), Kind.CREATED, Change(set={"catalog": SHELF.to_json()})))
 
 
-async def fold_anew(store: EventStore, path: Path, last: int) -> SqliteGraph:
+async def fold_again(store: EventStore, path: Path, last: int) -> SqliteGraph:
     graph = await open_sqlite_graph(path, BUILTIN)
     loop = ProjectionLoop(store, graph)
     async with running(loop):
@@ -65,7 +65,7 @@ async def fold_anew(store: EventStore, path: Path, last: int) -> SqliteGraph:
     return graph
 
 
-async def test_what_is_appended_is_seen_by_all_views(store: EventStore, tmp_path: Path) -> None:
+async def test_appended_events_are_seen_by_all_views(store: EventStore, tmp_path: Path) -> None:
     async with AsyncExitStack() as stack:
         graph = await open_sqlite_graph(tmp_path / "graph.sqlite", BUILTIN)
         stack.push_async_callback(graph.close)
@@ -94,7 +94,7 @@ async def test_what_is_appended_is_seen_by_all_views(store: EventStore, tmp_path
         await runs_loop.wait_for(await store.runs.last_sequence())
         assert await runs.get(run.id) == run
 
-        again = await fold_anew(store, tmp_path / "again.sqlite", last)
+        again = await fold_again(store, tmp_path / "again.sqlite", last)
         stack.push_async_callback(again.close)
         assert await again.dump() == await graph.dump()
         assert again.checkpoint.hash != 0
@@ -105,6 +105,6 @@ async def test_a_view_that_missed_much_catches_up(store: EventStore, tmp_path: P
     for start in range(0, 3000, 500):
         await store.append(transaction(*(book(f"b{number}", pages=number) for number in range(start, start + 500))))
     last = await store.last_sequence()
-    graph = await fold_anew(store, tmp_path / "graph.sqlite", last)
+    graph = await fold_again(store, tmp_path / "graph.sqlite", last)
     assert len(await graph.fetch(Select(BOOK, ("id",)))) == 3000
     await graph.close()

@@ -1,4 +1,5 @@
-"""A node's start never fails for a view: whatever the file of versions names, one is folded from the log in a store that there is."""
+"""A node's start never fails because of a view: whatever the file of versions names, one is folded from the log in an
+available store."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ NAMED = (
 )
 
 
-async def test_a_store_that_the_node_is_not_started_with_is_no_reason_not_to_start(
+async def test_a_missing_store_does_not_prevent_the_start(
     store: EventStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number, named in enumerate(NAMED):
@@ -36,10 +37,10 @@ async def test_a_store_that_the_node_is_not_started_with_is_no_reason_not_to_sta
             assert views.graph.checkpoint.sequence >= COUNT
             again = await views.rebuilds.rebuild()
             assert again.version.startswith("sqlite-") and not views.rebuilds.chosen.building
-    assert "neo4j-1 of a view is in a store that this node has not" in caplog.text
+    assert "neo4j-1 of a view is in a store that this node doesn't have" in caplog.text
 
 
-async def test_going_back_into_a_store_that_there_is_not_is_refused(store: EventStore, tmp_path: Path) -> None:
+async def test_going_back_into_a_missing_store_is_refused(store: EventStore, tmp_path: Path) -> None:
     (tmp_path / "graph").mkdir()
     (tmp_path / "graph" / "versions.json").write_text(json.dumps({"current": "sqlite-1", "previous": "neo4j-2"}))
     async with house(tmp_path, store) as views:

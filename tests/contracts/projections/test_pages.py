@@ -1,4 +1,4 @@
-"""What a graph store holds, read page by page: together the same as all at once, and the same from either store."""
+"""A graph store's content, read page by page: together the same as all at once, and the same from either store."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def pages(graph: Any, section: str, limit: int) -> dict[str, Any]:
     return found
 
 
-async def test_pages_come_to_all_that_there_is_in_the_same_order(paged: Any, tmp_path: Path) -> None:
+async def test_pages_together_are_all_content_in_the_same_order(paged: Any, tmp_path: Path) -> None:
     log = full()
     await paged.apply(EPOCH, log.events)
     dump = await paged.dump()

@@ -1,4 +1,5 @@
-"""A view's next version is built beside the one that answers: nobody waits, whatever dies, and whatever is found broken is made again."""
+"""A view's next version is built beside the one that answers: no caller waits, a crash loses nothing, and what is
+broken is rebuilt."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ async def store(tmp_path: Path) -> AsyncIterator[EventStore]:
 
 @dataclass
 class House:
-    """Both views with their loops at work."""
+    """Both views with their loops running."""
 
     graph: GraphSwitch
     graph_loop: ProjectionLoop[Any]
@@ -67,7 +68,7 @@ class House:
 
 @asynccontextmanager
 async def house(folder: Path, store: Any, *, keeping: bool = False, room: Room = UNBOUNDED) -> AsyncIterator[House]:
-    """`keeping`: with the tasks that build by themselves what has to be."""
+    """`keeping`: with the tasks that rebuild automatically what must be rebuilt."""
     for part in ("graph", "search"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     stores = {"sqlite": SqliteVersions(folder / "graph", builtin_catalog())}
@@ -134,8 +135,8 @@ async def test_a_rebuild_gives_the_same_graph_while_others_read_and_write(store:
         assert rebuilt.events >= COUNT
         assert [one.sequence for one in told] == sorted(one.sequence for one in told)
         assert told[-1].eta >= 0 and "a second" in str(told[-1])
-        async with house(tmp_path / "anew", store) as anew:
-            assert await anew.graph.dump() == await views.graph.dump()
+        async with house(tmp_path / "again", store) as again:
+            assert await again.graph.dump() == await views.graph.dump()
 
 
 async def test_the_previous_version_catches_up_and_answers_again(store: EventStore, tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ async def test_the_previous_version_catches_up_and_answers_again(store: EventSto
         assert await views.graph.dump() == before
 
 
-async def test_one_rebuild_at_a_time_and_only_in_a_store_that_there_is(store: EventStore, tmp_path: Path) -> None:
+async def test_one_rebuild_at_a_time_and_only_in_an_available_store(store: EventStore, tmp_path: Path) -> None:
     async with house(tmp_path, store) as views:
         with pytest.raises(Rejected, match="use one of sqlite"):
             await views.rebuilds.rebuild("paper")
@@ -168,7 +169,7 @@ async def test_one_rebuild_at_a_time_and_only_in_a_store_that_there_is(store: Ev
         assert {path.name for path in (tmp_path / "graph").glob("*.sqlite")} == {"graph-2.sqlite", "graph-3.sqlite"}
 
 
-async def test_what_was_half_built_is_finished_at_the_next_start(store: EventStore, tmp_path: Path) -> None:
+async def test_a_half_built_version_is_finished_at_the_next_start(store: EventStore, tmp_path: Path) -> None:
     async with house(tmp_path, store) as views:
         building = asyncio.create_task(views.rebuilds.rebuild())
         await reaches(lambda: views.rebuilds.progress is not None)
@@ -181,7 +182,7 @@ async def test_what_was_half_built_is_finished_at_the_next_start(store: EventSto
         assert await views.graph.dump() == before
 
 
-async def test_another_version_of_the_fold_builds_itself_anew(
+async def test_another_version_of_the_fold_rebuilds_itself(
     store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with house(tmp_path, store) as views:
@@ -198,13 +199,13 @@ async def test_another_version_of_the_fold_builds_itself_anew(
     monkeypatch.setattr(sqlite_store, "VERSION", now + 2)
     monkeypatch.setattr(sqlite_store, "READABLE", frozenset({now + 2}))
     monkeypatch.setattr(SqliteVersions, "version", now + 2)
-    async with house(tmp_path, store) as views:  # nothing of it can be read: built before anybody is answered
+    async with house(tmp_path, store) as views:  # unreadable: built before any query is answered
         assert views.graph.version == now + 2
         assert await views.graph.dump() == before
 
 
 @pytest.mark.parametrize("place", ["head", "middle", "garbage"])
-async def test_a_damaged_file_is_named_and_built_anew(
+async def test_a_damaged_file_is_named_and_rebuilt(
     store: EventStore, tmp_path: Path, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with house(tmp_path, store) as views:
@@ -221,7 +222,7 @@ async def test_a_damaged_file_is_named_and_built_anew(
     assert not path.exists()
 
 
-async def test_a_file_that_breaks_while_it_is_folded_is_built_anew(store: EventStore, tmp_path: Path) -> None:
+async def test_a_file_that_breaks_while_it_is_folded_is_rebuilt(store: EventStore, tmp_path: Path) -> None:
     async with house(tmp_path, store) as views:
         with sqlite3.connect(tmp_path / "graph" / "graph.sqlite", isolation_level=None) as other:
             other.execute('DROP TABLE "house/^Image"')
@@ -230,11 +231,11 @@ async def test_a_file_that_breaks_while_it_is_folded_is_built_anew(store: EventS
         assert views.graph.named == "sqlite-2"
         rows = await views.graph.fetch(Select(IMAGE, ("title",)))
         assert {"title": "after the damage"} in rows
-        async with house(tmp_path / "anew", store) as anew:
-            assert await anew.graph.dump() == await views.graph.dump()
+        async with house(tmp_path / "again", store) as again:
+            assert await again.graph.dump() == await views.graph.dump()
 
 
-async def test_damage_that_a_reader_meets_is_built_anew_beside(store: EventStore, tmp_path: Path) -> None:
+async def test_damage_that_a_reader_meets_is_rebuilt_beside(store: EventStore, tmp_path: Path) -> None:
     async with house(tmp_path, store, keeping=True) as views:
         page = sqlite3.connect(tmp_path / "graph" / "graph.sqlite")
         (root,) = page.execute("SELECT rootpage FROM sqlite_master WHERE name = 'house/^Image'").fetchone()
@@ -286,7 +287,7 @@ class Another:
 
 
 @pytest.mark.parametrize("wrong", ["another epoch", "a log older than its views", "another event where they stand"])
-async def test_a_view_of_another_log_is_built_anew(
+async def test_a_view_of_another_log_is_rebuilt(
     store: EventStore, tmp_path: Path, wrong: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     end = max([event.sequence async for event in store.read(1, 1_000) if event.ends_transaction])
@@ -323,7 +324,7 @@ async def test_search_is_rebuilt_while_it_answers(store: EventStore, tmp_path: P
 
 
 @pytest.mark.parametrize("suffix", [".store", ".term", "meta.json", "missing"])
-async def test_a_damaged_index_is_named_and_built_anew(
+async def test_a_damaged_index_is_named_and_rebuilt(
     store: EventStore, tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with house(tmp_path, store) as views:

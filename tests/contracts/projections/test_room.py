@@ -1,4 +1,5 @@
-"""A version that is written beside the one in use never eats the disk's reserve: it is refused, or given up, and the old one goes on."""
+"""A version that is written beside the one in use never uses the disk's reserve: it is refused or abandoned, and the
+old one goes on."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ RESERVE = 256 * MB
 
 
 class Disk:
-    """With as much room as a test says, all at once or once it was asked so many times."""
+    """With as much room as a test says, from the start or after a number of checks."""
 
     def __init__(self) -> None:
         self.free, self.later, self.after = 1000 * MB, 1000 * MB, -1
@@ -51,7 +52,9 @@ async def goes_on(views: House, store: EventStore) -> None:
 
 
 @pytest.mark.parametrize("view", ["graph", "search"])
-async def test_what_would_not_fit_is_not_begun(store: EventStore, tmp_path: Path, disk: Disk, view: str) -> None:
+async def test_a_version_that_would_not_fit_is_not_begun(
+    store: EventStore, tmp_path: Path, disk: Disk, view: str
+) -> None:
     async with house(tmp_path, store, room=Room(disk, RESERVE)) as views:
         rebuilds = views.rebuilds if view == "graph" else views.search_rebuilds
         before = rebuilds.chosen
@@ -70,20 +73,20 @@ async def test_what_would_not_fit_is_not_begun(store: EventStore, tmp_path: Path
 
 
 @pytest.mark.parametrize("view", ["graph", "search"])
-async def test_what_turns_out_not_to_fit_is_dropped_before_the_reserve(
+async def test_a_version_that_grows_too_large_is_dropped_before_the_reserve(
     store: EventStore, tmp_path: Path, disk: Disk, view: str
 ) -> None:
     async with house(tmp_path, store, room=Room(disk, RESERVE)) as views:
         rebuilds = views.rebuilds if view == "graph" else views.search_rebuilds
         disk.later, disk.after = RESERVE + MARGIN - 1, 2
-        with pytest.raises(Unavailable, match=r"was given up, because the disk ran short.*the one in use goes on"):
+        with pytest.raises(Unavailable, match=r"was abandoned because the disk ran short.*the one in use goes on"):
             await rebuilds.rebuild()
         assert versions(tmp_path) == ["graph.sqlite", "index-1"]
         assert rebuilds.chosen == Chosen(rebuilds.chosen.current)
         await goes_on(views, store)
 
 
-async def test_what_was_half_built_is_dropped_where_it_can_not_be_finished(
+async def test_a_half_built_version_that_can_not_be_finished_is_dropped(
     store: EventStore, tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with house(tmp_path, store, room=Room(disk, RESERVE)) as views:
@@ -102,4 +105,4 @@ async def test_what_was_half_built_is_dropped_where_it_can_not_be_finished(
         await views.rebuilds.idle()
         assert versions(tmp_path) == ["graph.sqlite", "index-1"]
         await goes_on(views, store)
-    assert "could not be built anew: there is no room" in caplog.text
+    assert "could not be rebuilt: there is no room" in caplog.text

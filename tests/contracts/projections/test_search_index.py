@@ -1,4 +1,4 @@
-"""What every search index must do."""
+"""The contract of every search index."""
 
 from __future__ import annotations
 
@@ -93,10 +93,10 @@ async def test_too_long_a_text_is_rejected(index: SearchIndex, library: Log, tex
         await find(index, text)
 
 
-# --- what a caller may see -------------------------------------------------------------------------------------------------------
+# --- what a caller may see --------------------------------------------------------------------------------------------
 
 
-async def test_only_the_types_and_fields_handed_in_are_matched(index: SearchIndex, library: Log) -> None:
+async def test_only_the_given_types_and_fields_are_matched(index: SearchIndex, library: Log) -> None:
     assert await ids(index, "old", {BOOK: OWN - {"title"}}) == ""
     assert await ids(index, "anna", {BOOK: ALL[BOOK]}) == ""
     assert await ids(index, "voyages", {BOOK: OWN}) == ""
@@ -104,7 +104,7 @@ async def test_only_the_types_and_fields_handed_in_are_matched(index: SearchInde
     assert await ids(index, "", {"no/Type": frozenset({"name"})}) == ""
 
 
-async def test_narrowing_and_counting_by_a_field_that_is_not_handed_in_is_rejected(
+async def test_filtering_and_counting_by_a_field_that_is_not_given_is_rejected(
     index: SearchIndex, library: Log
 ) -> None:
     less = {BOOK: OWN - {"pages", "printed"}, PERSON: frozenset({"name"})}
@@ -116,7 +116,7 @@ async def test_narrowing_and_counting_by_a_field_that_is_not_handed_in_is_reject
             await find(index, "", less, **more)
 
 
-async def test_counts_leave_out_types_whose_field_is_not_handed_in(index: SearchIndex, library: Log) -> None:
+async def test_counts_leave_out_types_whose_field_is_not_given(index: SearchIndex, library: Log) -> None:
     result = await find(index, "", {PERSON: frozenset({"name"}), BOOK: frozenset({"title"})}, count=("name",))
     assert {one.value for one in result.facets["name"]} == {"Anna Karenina", "Bob"}
     result = await find(index, "", {PERSON: frozenset(), THEME: frozenset({"name"})}, count=("name",))
@@ -137,9 +137,7 @@ async def test_a_parent_is_found_by_its_parts(index: SearchIndex, library: Log, 
     assert await ids(index, "whales", books) == ""
 
 
-async def test_a_part_that_moves_is_found_with_its_new_whole_alone(
-    index: SearchIndex, library: Log, fold: Fold
-) -> None:
+async def test_a_part_that_moves_is_found_only_with_its_new_whole(index: SearchIndex, library: Log, fold: Fold) -> None:
     people = {PERSON: frozenset({"name", "books.title"})}
     await fold(library.write(update(A, {"author": ["p"]})))
     assert await ids(index, "old sea", people) == "p"
@@ -154,10 +152,10 @@ async def test_a_part_is_not_found_by_its_whole(index: SearchIndex, library: Log
     assert await ids(index, "anna", {BOOK: ALL[BOOK]}) == ""
 
 
-# --- narrowing, counting, order --------------------------------------------------------------------------------------------------
+# --- filters, counts, order -------------------------------------------------------------------------------------------
 
 
-async def test_facets_narrow_and_are_counted_among_what_is_left(index: SearchIndex, library: Log) -> None:
+async def test_facets_filter_and_are_counted_among_the_rest(index: SearchIndex, library: Log) -> None:
     books = {BOOK: ALL[BOOK]}
     result = await find(index, "", books, count=("genre", "tags", "pages", "printed_year", "printed_month", "sold"))
     assert result.facets == {
@@ -186,7 +184,7 @@ async def test_facets_narrow_and_are_counted_among_what_is_left(index: SearchInd
         ({"pages": Range(9.5, 2**70)}, "abc"), ({"price": Range(-1.5, -1.5)}, "a"),
     ],
 )  # fmt: skip
-async def test_ranges_narrow(index: SearchIndex, library: Log, ranges: dict[str, Range], expected: str) -> None:
+async def test_ranges_filter(index: SearchIndex, library: Log, ranges: dict[str, Range], expected: str) -> None:
     assert await ids(index, "", {BOOK: OWN}, ranges=ranges) == expected
 
 
@@ -230,7 +228,7 @@ async def test_the_checkpoint_moves_with_every_event(index: SearchIndex, library
     assert index.checkpoint.hash == sum(event.digest for event in library.events) % 2**256
 
 
-async def test_what_a_new_app_marks_is_searched_too(index: SearchIndex, library: Log, fold: Fold) -> None:
+async def test_fields_that_a_new_app_marks_are_searched_too(index: SearchIndex, library: Log, fold: Fold) -> None:
     await fold(library.install("critic", CRITIC))
     await fold(
         library.write(
@@ -276,16 +274,14 @@ ODD = [
 async def test_no_value_on_the_log_stops_the_fold(
     index: SearchIndex, library: Log, fold: Fold, fields: dict[str, Any]
 ) -> None:
-    """Writers are checked; what is on the log all the same, from whomever, must not keep the others' entities away."""
+    """Writers are checked; if the log still has a bad value, it must not keep other apps' entities out of the index."""
     await fold(library.write(create(f"{BOOK}/odd", fields=fields), create(f"{THEME}/odd", name="odd")))
     await fold(library.write(create(f"{BOOK}/next", title="next one")))
     assert await ids(index, "next") == "next"
 
 
-async def test_no_question_to_the_graph_is_too_long_for_the_fold(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Callers are refused what takes seconds; an index that is refused it would never get past that entity."""
+async def test_no_query_to_the_graph_is_too_long_for_the_fold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Callers are refused what takes seconds; if the index were refused, it could never pass that entity."""
     monkeypatch.setattr("projections.graph.sqlite.connection._STEPS", 1)
     log, select = Log(), Select(BOOK, ("id", "title"))
     graph = await open_sqlite_graph(tmp_path / "graph.sqlite", BUILTIN)

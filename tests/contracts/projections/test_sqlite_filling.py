@@ -1,4 +1,4 @@
-"""A new file is filled quickly, and is the same as any other in the end, whatever happens meanwhile."""
+"""A new file is filled quickly, and equals any other in the end, whatever happens meanwhile."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def filled(graph: SqliteGraph, log: Log) -> None:
     await graph.end_filling()
 
 
-async def test_it_has_the_tables_indexes_and_rows_of_a_file_that_was_folded_by_and_by(tmp_path: Path, log: Log) -> None:
+async def test_it_has_the_tables_indexes_and_rows_of_any_other_file(tmp_path: Path, log: Log) -> None:
     slowly, quickly = tmp_path / "slowly.sqlite", tmp_path / "quickly.sqlite"
     one, other = await open_sqlite_graph(slowly, BUILTIN), await open_sqlite_graph(quickly, BUILTIN)
     try:
@@ -58,7 +58,7 @@ async def test_nothing_of_it_is_left_in_the_log_beside_the_file(tmp_path: Path, 
         await graph.close()
 
 
-async def test_a_process_that_died_goes_on_filling(tmp_path: Path, log: Log) -> None:
+async def test_after_a_crash_the_filling_continues(tmp_path: Path, log: Log) -> None:
     path = tmp_path / "graph.sqlite"
     graph = await open_sqlite_graph(path, BUILTIN)
     await graph.begin_filling()
@@ -73,7 +73,7 @@ async def test_a_process_that_died_goes_on_filling(tmp_path: Path, log: Log) -> 
     assert any("^Book:pages" in name for _, name, _ in layout_of(path))
 
 
-async def test_a_file_that_was_being_filled_when_the_machine_went_down_is_not_trusted(
+async def test_a_file_in_filling_is_not_trusted_after_a_machine_crash(
     tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = await open_sqlite_graph(tmp_path / "graph.sqlite", BUILTIN)

@@ -1,4 +1,4 @@
-"""What the SQLite store alone promises: about its file, and about questions that take too long."""
+"""What only the SQLite store guarantees: about its file, and about queries that take too long."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def log() -> Log:
     return log
 
 
-async def test_a_second_opener_is_turned_away(graph: SqliteGraph, path: Path) -> None:
+async def test_a_second_process_is_refused(graph: SqliteGraph, path: Path) -> None:
     with pytest.raises(Unavailable, match="open already"):
         await open_sqlite_graph(path, BUILTIN)
 
@@ -51,7 +51,7 @@ async def test_closing_frees_the_file_and_can_be_repeated(graph: SqliteGraph, pa
     await again.close()
 
 
-async def test_a_file_that_is_no_store_is_corrupt_and_stays_as_it_was(path: Path) -> None:
+async def test_a_foreign_file_is_corrupt_and_stays_as_it_was(path: Path) -> None:
     path.write_bytes(b"not a database, but somebody's diary " * 100)
     before = path.read_bytes()
     with pytest.raises(Corrupt, match="delete"):
@@ -102,7 +102,7 @@ async def test_builtin_types_of_a_newer_program_are_added(graph: SqliteGraph, pa
     await again.close()
 
 
-async def test_a_question_that_takes_too_long_is_refused_and_the_event_loop_goes_on(
+async def test_a_slow_query_is_refused_and_the_event_loop_goes_on(
     graph: SqliteGraph, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "LONGEST_SECONDS", 0.3)
@@ -149,7 +149,7 @@ async def test_the_pages_of_a_timeline_come_from_an_index(graph: SqliteGraph, lo
 @pytest.mark.parametrize(
     "alike", [Compare("title", "eq", "Book 3"), Compare("sold", "eq", True), Compare("genre", "eq", "NOVEL")]
 )
-async def test_a_timeline_of_what_has_something_alike_is_not_sorted(
+async def test_a_timeline_of_pictures_with_a_shared_value_is_not_sorted(
     graph: SqliteGraph, log: Log, alike: Compare
 ) -> None:
     await graph.apply(EPOCH, log.events)
@@ -171,10 +171,10 @@ async def test_a_store_of_a_removed_type_keeps_its_table_for_later(graph: Sqlite
     assert len(await graph.fetch(Select(BOOK, ("id",)))) == 500
 
 
-async def test_what_is_folded_and_the_checkpoint_are_stored_together_or_not_at_all(
+async def test_folded_changes_and_the_checkpoint_are_stored_together(
     graph: SqliteGraph, path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The moment between the two is the one in which a kill would tell."""
+    """A kill between the two would show the difference."""
     await graph.apply(EPOCH, log.events[:1])
 
     def dies(name: str, value: object) -> None:

@@ -1,4 +1,4 @@
-"""What the tantivy index alone promises: about its folder and its checkpoint."""
+"""What only the tantivy index guarantees: about its folder and its checkpoint."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ async def total(index: TantivySearch, text: str) -> int:
     return (await index.search(SearchQuery(text, TYPES))).total
 
 
-async def test_a_second_opener_is_turned_away(index: TantivySearch, small_graph: ModelGraph) -> None:
+async def test_a_second_process_is_refused(index: TantivySearch, small_graph: ModelGraph) -> None:
     with pytest.raises(Unavailable, match="open already"):
         await open_tantivy_search(index.folder, small_graph)
 
 
-async def test_an_index_that_is_opened_again_goes_on_where_it_was(
+async def test_a_reopened_index_continues_where_it_was(
     index: TantivySearch, log: Log, fold: Fold, small_graph: ModelGraph
 ) -> None:
     await index.close()
@@ -51,10 +51,11 @@ async def test_an_index_that_is_opened_again_goes_on_where_it_was(
     await again.close()
 
 
-async def test_what_a_process_left_behind_that_died_in_a_commit_hinders_none(
+async def test_files_of_a_process_that_died_in_a_commit_do_no_harm(
     index: TantivySearch, log: Log, small_graph: ModelGraph
 ) -> None:
-    """tantivy names the list of a segment's deleted documents by the commit's number, and refuses to write it where there is one."""
+    """tantivy names the list of a segment's deleted documents by the commit's number, and refuses to overwrite an
+    existing one."""
     await index.close()
     managed = index.folder / ".managed.json"
     left = [f"{one.stem}.{number}.del" for one in index.folder.glob("*.store") for number in range(2_000)]
@@ -68,9 +69,7 @@ async def test_what_a_process_left_behind_that_died_in_a_commit_hinders_none(
     await again.close()
 
 
-async def test_an_index_that_is_gone_is_made_from_the_graph(
-    index: TantivySearch, log: Log, small_graph: ModelGraph
-) -> None:
+async def test_a_missing_index_is_made_from_the_graph(index: TantivySearch, log: Log, small_graph: ModelGraph) -> None:
     await index.close()
     shutil.rmtree(index.folder)
     again = await open_tantivy_search(index.folder, small_graph)
@@ -81,7 +80,7 @@ async def test_an_index_that_is_gone_is_made_from_the_graph(
     await again.close()
 
 
-async def test_an_index_of_another_make_is_made_anew(tmp_path: Path, small_graph: ModelGraph) -> None:
+async def test_an_index_of_another_version_is_rebuilt(tmp_path: Path, small_graph: ModelGraph) -> None:
     import tantivy
 
     folder = tmp_path / "other"

@@ -1,4 +1,5 @@
-"""What is forgotten is in no file of a view: not in the version before the last rebuild, nor in one that is being built."""
+"""Forgotten data is in no file of a view: neither in the version before the last rebuild nor in one that is being
+built."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ async def forget(views: House, store: EventStore) -> None:
     await views.up_to_date(store)
 
 
-async def test_what_is_forgotten_leaves_every_version(
+async def test_forgotten_data_leaves_every_version(
     store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(traces, "REBUILD_AFTER", 0.01)
@@ -63,7 +64,7 @@ async def test_what_is_forgotten_leaves_every_version(
         assert found(tmp_path / "graph") == []
 
 
-async def test_a_process_that_dies_before_it_is_folded_keeps_no_previous_version(
+async def test_a_process_that_dies_before_folding_keeps_no_previous_version(
     store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with house(tmp_path, store) as views:
@@ -84,7 +85,7 @@ async def test_a_process_that_dies_before_it_is_folded_keeps_no_previous_version
         assert views.rebuilds.chosen.previous == ""
 
 
-async def test_what_is_forgotten_while_a_version_is_built_is_in_neither(store: EventStore, tmp_path: Path) -> None:
+async def test_data_forgotten_during_a_build_is_in_neither_version(store: EventStore, tmp_path: Path) -> None:
     async with house(tmp_path, store) as views:
         await remember(views, store)
         await views.rebuilds.rebuild()
@@ -95,7 +96,7 @@ async def test_what_is_forgotten_while_a_version_is_built_is_in_neither(store: E
         assert (rebuilt.previous, found(tmp_path / "graph")) == ("", [])
 
 
-async def test_going_back_that_was_stopped_goes_on_with_what_was_forgotten_meanwhile(
+async def test_an_interrupted_return_continues_with_what_was_forgotten(
     store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with house(tmp_path, store) as views:

@@ -136,7 +136,7 @@ def test_a_node_starts_without_the_server_that_its_graph_was_on(cloud: NodeProce
     cloud.arguments = ()
     cloud.start()
     assert texts(cloud) == before
-    assert "in a store that this node has not" in cloud.log.read_text()
+    assert "in a store that this node doesn't have" in cloud.log.read_text()
     refused = cloud.cli("graph", "rebuild", "--view", "directory", check=False)
     assert refused.returncode and "use one of graph, search" in refused.stderr.replace("\n", " ")
     assert cloud.json("graph", "verify", "--json")["equal"] is True

@@ -68,7 +68,7 @@ async def test_a_grant_for_a_role_reaches_its_holder(core: Core) -> None:
         ("library/lend", {}, Rejected, "book: ID! is missing"),
         ("library/lend", {"book": "b1", "colour": 1}, Rejected, "colour is unknown"),
         ("library/lend", {"book": "b1", "days": "three"}, Rejected, "days must be Int"),
-        ("library/Lend", {}, Rejected, "no action name"),
+        ("library/Lend", {}, Rejected, "not an action name"),
         ("library/watch", {}, Rejected, "webhook: Action! is missing: name it beside `args`"),
         ("library/watch", {"webhook": "action:reader/told"}, Rejected, "can't be a value: name it beside `args`"),
         ("library/watch", {"webhook": {"action": "reader/told"}}, Rejected, "can't be a value"),

@@ -114,7 +114,7 @@ async def test_a_job_sees_neither_secrets_nor_open_files(jobs, monkeypatch: pyte
         ("leave", "ended its process with exit code 3"),
         ("never", "took longer than 0.3 s"),
         ("spin", "took longer than 0.3 s"),
-        ("lie", "is not what its return hint says"),
+        ("lie", "does not match its return hint"),
     ],
 )
 async def test_whatever_a_job_does_it_is_rejected_with_the_reason(jobs, name: str, reason: str) -> None:
@@ -191,5 +191,5 @@ async def test_an_idle_server_is_ended_for_its_memory(jobs, monkeypatch: pytest.
 
 
 async def test_only_functions_of_modules_can_be_run(jobs) -> None:
-    with pytest.raises(Rejected, match="top of an importable module"):
+    with pytest.raises(Rejected, match="top level of an importable module"):
         await run_bounded(lambda: 1)

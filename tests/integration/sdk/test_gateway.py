@@ -120,7 +120,7 @@ async def test_a_call_takes_no_longer_than_its_callers_deadline(app: App, gatewa
 async def test_a_call_that_was_cut_off_is_not_repeated(app: App, gateway) -> None:
     gateway.cut()
     async with app.gateway:
-        with pytest.raises(Unavailable, match="whether it was done is unknown"):
+        with pytest.raises(Unavailable, match="whether PCloud carried it out is unknown"):
             await app.call("photos/delete-all")
     assert len(gateway.asked) == 1
 

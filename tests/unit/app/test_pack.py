@@ -60,5 +60,5 @@ def test_a_link_in_the_folder_is_named(app_folder):
 def test_a_folder_without_a_manifest_is_no_app(tmp_path):
     with pytest.raises(Rejected, match=r"no app\.yaml"):
         packed(tmp_path)
-    with pytest.raises(Rejected, match="is no folder"):
+    with pytest.raises(Rejected, match="is not a folder"):
         packed(tmp_path / "missing")

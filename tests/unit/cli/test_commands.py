@@ -76,7 +76,7 @@ def pcloud(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         (["up", "--listen", "here"], "is not an address to listen on"),
         (["graph", "query", "{ a }", "--variables", "["], "is not JSON"),
         (["graph", "query", "{ a }", "--variables", "[]"], "is not a JSON object"),
-        (["graph", "history", "nonsense"], "names no entity"),
+        (["graph", "history", "nonsense"], "is not an entity"),
         (["call", "usage"], "write APP/ACTION"),
         (["app", "pack", "."], "app.yaml"),
     ],

@@ -25,7 +25,7 @@ async def add_picture(
 
 def test_the_name_is_the_functions_with_hyphens() -> None:
     assert Action(add_picture).name == "add-picture"
-    with pytest.raises(Rejected, match="no action name"):
+    with pytest.raises(Rejected, match="not an action name"):
         Action(add_picture, "Add Picture")
 
 
@@ -74,5 +74,5 @@ def test_an_app_outside_of_a_node_says_what_is_missing() -> None:
     app = App({"PCLOUD_APP": "dog"})
     with pytest.raises(Rejected, match="PCLOUD_URL is not set: a PCloud node sets it"):
         _ = app.name
-    with pytest.raises(Rejected, match="only known inside an action's handler"):
+    with pytest.raises(Rejected, match="only available inside an action's handler"):
         app.context()

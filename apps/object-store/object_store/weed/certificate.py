@@ -1,7 +1,9 @@
-"""The store's own certificate authority and the one certificate that all parts of weed and this app show each other.
+"""The store's own certificate authority and the one certificate with which all parts of weed and this app identify
+themselves.
 
-Run as a program (`python -m object_store.weed.certificate FOLDER`) at the first start: `cryptography` is needed just then, and the
-10 MB that it takes are gone with the process. The authority's key is thrown away: it can never sign anything else.
+Run as a program (`python -m object_store.weed.certificate FOLDER`) at the first start: only then is `cryptography`
+needed, and the 10 MB that it takes are freed with the process. The authority's key is thrown away: it can't sign
+anything else.
 """
 
 from __future__ import annotations
@@ -18,9 +20,7 @@ from pcloud.errors import Unavailable
 
 __all__ = ["Certificate", "keep_certificate"]
 
-_YEARS = (
-    100  # nobody else trusts it, and it lies beside what it protects: an expiry would only stop a running store one day
-)
+_YEARS = 100  # only this store trusts it, and it lies beside what it protects: an expiry would only stop a running store one day
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Certificate:
 
 
 async def keep_certificate(folder: Path) -> Certificate:
-    """The files; made when they are not there."""
+    """The files; created if they do not exist."""
     files = Certificate(folder / "ca.pem", folder / "certificate.pem", folder / "key.pem")
     if not all(file.exists() for file in (files.authority, files.certificate, files.key)):
         process = await asyncio.create_subprocess_exec(

@@ -1,8 +1,8 @@
-"""What weed is told: security.toml, its one fixed identity, command line and environment. It starts nothing.
+"""weed's configuration: security.toml, its one fixed identity, command line and environment. It starts nothing.
 
-weed's defaults are open to everyone: telemetry, S3 without credentials, and HTTP and gRPC ports that obey whoever connects (one GET
-to the master deletes a collection). So: `-disableHttp` for master and filer, mutual TLS for all gRPC, signed tokens for the volume
-server's HTTP, which has no switch, S3 with credentials and without its IAM port.
+weed's defaults are open: telemetry, S3 without credentials, and HTTP and gRPC ports that obey every connection (one GET
+to the master deletes a collection). So this sets `-disableHttp` for master and filer, mutual TLS for all gRPC, signed
+tokens for the volume server's HTTP, which can't be switched off, and S3 with credentials and without its IAM port.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _PARTS = ("master", "volume", "filer", "s3", "client", "admin", "worker")
 
 
 def write_configuration(folder: Folder, secrets: Secrets, certificate: Certificate, ended: Iterable[str]) -> None:
-    """`ended`: users that weed may still know, and must not serve: these, without keys, stand before its own."""
-    # Old flags persist in mini.options and win over nothing, but add themselves: every start is to be the same.
+    """`ended`: users that weed may still know but must not serve: listed here without keys, they override its own."""
+    # Old flags persist in mini.options; they don't override these, but add to them, and every start must be the same.
     (folder.data / "mini.options").unlink(missing_ok=True)
     write_private(folder.private / "security.toml", _security(secrets, certificate).encode())
     admin = {"accessKey": secrets.admin.access_key, "secretKey": secrets.admin.secret_key}
@@ -54,25 +54,25 @@ def _security(secrets: Secrets, certificate: Certificate) -> str:
 
 
 def _filer(folder: Folder) -> str:
-    """Metadata in one LevelDB. The default opens eight, whose 128 MB of buffers fill as objects come and make Go's collector,
-    held to its limit, run all the time (10 % of a core when idle, twice the CPU time per upload)."""
+    """Metadata in one LevelDB. The default opens eight, whose 128 MB of buffers fill as objects arrive and make Go's
+    collector, held to its limit, run all the time (10 % of a core when idle, twice the CPU time per upload)."""
     return f"[leveldb]\nenabled = true\ndir = {msgspec.json.encode(str(folder.data / 'filer')).decode()}\n"
 
 
 def command_line(settings: Settings, folder: Folder, ports: Ports) -> list[str]:
-    """Arguments after the binary's name. gRPC ports are left to weed: HTTP + 10000."""
+    """Arguments after the binary's name. weed derives the gRPC ports: HTTP + 10000."""
     half, upload = settings.upload_memory_mb // 2, settings.upload_memory_mb
     options = {
         "dir": folder.data, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "disableHttp": "true",
         "master.telemetry": "false", "admin.ui": "false", "webdav": "false", "s3.port.iceberg": 0, "s3.port.lance": 0,
         "master.port": ports.master, "volume.port": ports.volume, "filer.port": ports.filer, "s3.port": ports.s3,
         "admin.port": ports.admin,
-        # Unix sockets out of /tmp, into weed's private working folder; by their names alone, since a socket's path holds
-        # only 107 bytes. (The gRPC ones stay in /tmp, and ask for the certificate as well.)
+        # Unix sockets outside of /tmp, in weed's private working folder; by name only, since a socket's path holds only
+        # 107 bytes. (The gRPC ones stay in /tmp and require the certificate as well.)
         "filer.localSocket": "filer.sock", "s3.localSocket": "s3.sock", "s3.localFilerSocket": "filer.sock",
-        # Users are made over gRPC: with IAM on the S3 port, a key could mint itself another.
+        # Users are made over gRPC: with IAM on the S3 port, a key could create another one for itself.
         "s3.config": folder.private / "identities.json", "s3.iam": "false", "s3.autoCreateBucket": "false",
-        # Each bucket takes volumes of its own: large ones, few of them, and no limit that counts buckets.
+        # Each bucket has volumes of its own: a few large ones, without a limit that counts buckets.
         "volume.max": 4096, "master.volumeSizeLimitMB": 1024, "volume.index": "leveldb", "volume.preStopSeconds": 0,
         "s3.concurrentUploadLimitMB": upload, "volume.concurrentUploadLimitMB": 2 * upload,
         "volume.concurrentDownloadLimitMB": 2 * upload, "s3.readerCacheSizeMB": half,
@@ -81,7 +81,8 @@ def command_line(settings: Settings, folder: Folder, ports: Ports) -> list[str]:
 
 
 def environment(settings: Settings, folder: Folder, path: str) -> dict[str, str]:
-    """The whole of it: weed sees nothing of the app's. security.toml is found in the working folder, which is also HOME."""
+    """The complete environment: weed gets no variable of the app's. It finds security.toml in the working folder, which
+    is also HOME."""
     return {
         "PATH": path, "HOME": str(folder.private), "TMPDIR": str(folder.private),
         "GOMEMLIMIT": f"{settings.memory_mb}MiB", "GOGC": "50", "WEED_MASTER_VOLUME_GROWTH_COPY_1": "2",

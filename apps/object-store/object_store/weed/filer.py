@@ -1,7 +1,7 @@
 """The filer over gRPC with mutual TLS: its messages, single calls, and the stream of its metadata.
 
-The filer describes its own messages (gRPC reflection), so there is no .proto and no generated code that could be of another version
-than the server.
+The filer describes its own messages (gRPC reflection), so there is no .proto and no generated code that could differ
+from the server's version.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OPTIONS = [("grpc.max_receive_message_length", 64 * 2**20), ("grpc.enable_http_
 
 
 class Filer:
-    """One channel. Every call raises `Unavailable` when the filer is away or refuses."""
+    """One channel. Every call raises `Unavailable` if the filer is away or refuses."""
 
     def __init__(self, channel: grpc.aio.Channel, pool: DescriptorPool) -> None:
         self._channel, self._pool = channel, pool
@@ -38,7 +38,7 @@ class Filer:
         return GetMessageClass(self._pool.FindMessageTypeByName(name))(**fields)
 
     async def call(self, method: str, /, *, seconds: float = 10.0, token: str = "", **fields: Any) -> Any:
-        """One request, `package.Service/Method`; `token` goes along as bearer."""
+        """One request, `package.Service/Method`; `token` is sent as bearer."""
         service, _, name = method.partition("/")
         package = service.rpartition(".")[0]
         request = self.message(f"{package}.{name}Request", **fields)
@@ -55,10 +55,10 @@ class Filer:
             raise Unavailable(f"weed went away before {name}") from error
 
     async def follow(self, since_ns: int) -> AsyncIterator[Any]:
-        """What changes below /buckets from a time on (inclusive), in order, without end; of this filer alone.
+        """Changes below /buckets from a time on (inclusive), in order, without end; only of this filer.
 
-        Raises `Unavailable` when the stream breaks. What happened in between may be missing then: the log of the last
-        minute is only in the filer's memory.
+        Raises `Unavailable` if the stream breaks. Changes in between may then be missing: the log of the last minute is
+        only in the filer's memory.
         """
         request = self.message(
             "filer_pb.SubscribeMetadataRequest", client_name="pcloud-object-store", path_prefix="/buckets/",
@@ -69,7 +69,8 @@ class Filer:
         raise Unavailable("weed ended its stream of changes")
 
     async def walk(self, bucket: str) -> AsyncIterator[Any]:
-        """Everything in a bucket, folder by folder, each with `directory` and `entry`; what is stored meanwhile may be missing."""
+        """Everything in a bucket, folder by folder, each with `directory` and `entry`; what is stored meanwhile may be
+        missing."""
         request = self.message(
             "filer_pb.TraverseBfsMetadataRequest",
             directory=f"/buckets/{bucket}", excluded_prefixes=[f"/buckets/{bucket}/.uploads"],
@@ -78,7 +79,7 @@ class Filer:
             yield response
 
     async def entries(self, folder: str, start: str = "") -> AsyncGenerator[Any, None]:
-        """What lies in a folder, by name, from the name `start` on (inclusive)."""
+        """The entries of a folder, by name, from the name `start` on (inclusive)."""
         inclusive = True
         while True:
             request = self.message(
@@ -105,7 +106,7 @@ class Filer:
             async for response in invoke(request):
                 yield response
         except grpc.aio.AioRpcError as error:
-            raise Unavailable(f"weed broke {method} off: {error.code().name}: {error.details()}") from error
+            raise Unavailable(f"weed aborted {method}: {error.code().name}: {error.details()}") from error
 
 
 @asynccontextmanager
@@ -121,7 +122,7 @@ async def open_filer(port: int, certificate: Certificate) -> AsyncIterator[Filer
 
 
 def _describe(address: str, credentials: grpc.ChannelCredentials) -> DescriptorPool:
-    """All that is needed is read here, while the blocking channel is open; later look-ups find it in the pool."""
+    """Read everything that is needed here, while the blocking channel is open; later look-ups find it in the pool."""
     try:
         with grpc.secure_channel(address, credentials, options=_OPTIONS) as channel:
             grpc.channel_ready_future(channel).result(timeout=3)

@@ -1,7 +1,7 @@
-"""Where the server's files lie, and the lock that keeps two servers off one folder.
+"""The server's folder, and the lock that keeps a second server out of it.
 
-The lock is an open file that weed inherits: as long as any process of this store lives, it is held. So a weed that outlived its app
-is found at the next start, and ended, whatever its process id is by now.
+The lock is an open file that weed inherits: it is held as long as any process of this store lives. So the next start
+finds and ends a weed that outlived its app, even if its process id is unknown.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Folder:
             folder.chmod(0o700)
 
     async def lock(self, seconds: float = 10.0) -> int:
-        """The held lock's file descriptor (inheritable). Ends a weed that was left over; raises `Conflict` when it can't get it."""
+        """The file descriptor of the held lock (inheritable). Ends a leftover weed; raises `Conflict` if it can't get
+        the lock."""
         descriptor = os.open(self.private / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = asyncio.get_running_loop().time() + seconds
         while not _try_lock(descriptor):
@@ -64,7 +65,8 @@ class Folder:
         return descriptor
 
     def _end_leftover(self) -> None:
-        """SIGKILL to the weed of an app that is gone; to nothing else, and never to one whose app is alive."""
+        """Send SIGKILL to a weed whose app is gone; never to another process, and never to a weed whose app is
+        alive."""
         try:
             weed, app = (int(part) for part in self.pid.read_text().split())
             command = Path(f"/proc/{weed}/cmdline").read_bytes().split(b"\0")

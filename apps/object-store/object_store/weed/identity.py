@@ -1,7 +1,7 @@
-"""S3 users of weed: each has one key pair and one policy that names one bucket or one folder in it.
+"""S3 users of weed: each has one key pair and one policy for one bucket or one folder in it.
 
-They are made over the filer's gRPC, which asks for the certificate and a signed token; the S3 port speaks no IAM. A revoked user is
-removed whole.
+They are made over the filer's gRPC, which requires the certificate and a signed token; the S3 port offers no IAM. A
+revoked user is removed completely.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _ON_OBJECTS = {
 
 
 def policy(bucket: str, prefix: str, may: Collection[str]) -> dict[str, Any]:
-    """An AWS policy document. `prefix` ends in /, or is '' for the whole bucket. `may`: of read, write, delete; to list, too."""
+    """An AWS policy document. `prefix` ends in /, or is '' for the whole bucket. `may`: of read, write, delete; also to
+    list."""
     whole = f"arn:aws:s3:::{bucket}"
     listing: dict[str, Any] = {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": [whole]}
     if prefix:
@@ -54,7 +55,8 @@ class Identities:
         await self._call("CreateUser", identity=identity)
 
     async def remove(self, user: str) -> None:
-        """The user first: then the key is dead, whatever happens to the policy. One that is not there is removed already."""
+        """Remove the user first: then the key is dead, whatever happens to the policy. Does nothing if the user does
+        not exist."""
         if user in (await self._call("ListUsers")).usernames:
             await self._call("DeleteUser", username=user)
         await self._call("DeletePolicy", name=user)

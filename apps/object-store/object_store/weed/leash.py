@@ -1,7 +1,8 @@
-"""Becomes weed, having asked the kernel to kill it when the app dies: `leash.py PARENT-PID WEED ARG…`.
+"""Becomes weed, after asking the kernel to kill it when the app dies: `leash.py PARENT-PID WEED ARG…`.
 
-Run as a plain script by an isolated Python, not imported: it must start fast, and `exec` leaves nothing of it behind. A server that
-outlived its app would hold the data folder and the ports, and nobody would watch it. kill -9 loses nothing weed has acknowledged.
+Run as a plain script by an isolated Python, not imported: it must start fast, and `exec` leaves nothing of it behind. A
+server that outlived its app would hold the data folder and the ports without supervision. kill -9 loses nothing that
+weed has acknowledged.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
-"""The ports of one server: chosen at the first start, kept in a file, so that addresses given to clients go on holding.
+"""The ports of one server: chosen at the first start and kept in a file, so that addresses given to clients stay valid.
 
-weed puts the gRPC port of each part at its HTTP port + 10000. Free ones are looked for below 22768: then both lie below Linux's
-range of outgoing ports (from 32768), and no connection of another program can take one while the server is down.
+weed puts the gRPC port of each part at its HTTP port + 10000. Free ports are searched below 22768: then both are below
+Linux's range of outgoing ports (from 32768), and no other program's connection can take one while the server is down.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Ports:
 
 
 def keep_ports(file: Path, s3_port: int) -> Ports:
-    """The kept ports, or new ones. Of the inner ones, a port that another program has taken is replaced, since nobody else
-    knows it; where it is the S3 port, which clients know, this raises `Conflict`."""
+    """The kept ports, or new ones. If another program has taken an inner port, it is replaced, since clients don't know
+    it; if it has taken the S3 port, which clients know, this raises `Conflict`."""
     kept = _read(file)
     s3 = s3_port or (kept.s3 if kept else _free(set()))
     if not _is_usable(s3):

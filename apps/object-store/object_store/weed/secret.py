@@ -14,15 +14,15 @@ __all__ = ["KeyPair", "Secrets", "keep_secrets", "new_key_pair"]
 
 
 class KeyPair(msgspec.Struct, frozen=True):
-    """An S3 key pair, in the shape that AWS gives them."""
+    """An S3 key pair, in AWS's format."""
 
     access_key: str
     secret_key: str
 
 
 class Secrets(msgspec.Struct, frozen=True):
-    """`admin`: the key pair that may do everything; it never leaves this app, and is another one after each start. The rest sign weed's
-    inner requests (JWT)."""
+    """`admin`: the key pair that may do everything; it never leaves this app, and each start makes another one. The
+    rest sign weed's inner requests (JWT)."""
 
     admin: KeyPair
     volume_write: str

@@ -1,8 +1,8 @@
-"""The weed process: started, waited for, started again when it dies, stopped with the app.
+"""The weed process: started, awaited, started again when it dies, stopped with the app.
 
-`async with open_server(settings)` gives a `Server`, whose `start` returns once S3 answers. When weed dies it is started again after
-0.5 s, then 1, 2, 4 … 30; `server.ready` says whether it is there now. When it can't be kept alive, `watch` raises `Unavailable` with
-weed's last words.
+`async with open_server(settings)` gives a `Server`, whose `start` returns once S3 answers. If weed dies, it is started
+again after 0.5 s, then 1, 2, 4 … 30; `server.ready` says whether it runs now. If it can't be kept alive, `watch` raises
+`Unavailable` with weed's last output.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = ["Server", "open_server"]
 log = logging.getLogger("object_store.weed")
 
 _LOG_BYTES = 8 * 2**20
-_MOST_FAILURES = 6  # starts in a row that never got ready
+_MOST_FAILURES = 6  # consecutive starts that never got ready
 
 
 class Server:
-    """One supervised weed. `ready` is set while S3 answers; `starts` counts how often it has been started. `ended` tells, before each
-    start, which users are not to be served any more."""
+    """One supervised weed. `ready` is set while S3 answers; `starts` counts its starts. Before each start, `ended`
+    returns the users that must no longer be served."""
 
     def __init__(
         self, settings: Settings, folder: Folder, ports: Ports, secrets: Secrets, certificate: Certificate, lock: int
@@ -58,7 +58,7 @@ class Server:
         return f"http://127.0.0.1:{self.ports.s3}"
 
     async def start(self) -> None:
-        """Start weed and wait until S3 answers; raises `Unavailable` with its last words."""
+        """Start weed and wait until S3 answers; raises `Unavailable` with its last output."""
         write_configuration(self.folder, self.secrets, self.certificate, self.ended())
         self.starts += 1
         leash = Path(__file__).with_name("leash.py")
@@ -68,7 +68,7 @@ class Server:
                 sys.executable, "-I", "-S", str(leash), str(os.getpid()), self._binary, *arguments,
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, cwd=self.folder.private,
                 env=environment(self.settings, self.folder, os.environ.get("PATH", os.defpath)), pass_fds=(self._lock,),
-                start_new_session=True,  # Ctrl-C in a terminal is for the app, which then stops weed in order
+                start_new_session=True,  # Ctrl-C in a terminal is handled by the app, which then stops weed in order
             )  # fmt: skip
         write_private(self.folder.pid, f"{self.process.pid} {os.getpid()}".encode())
         try:
@@ -114,10 +114,10 @@ class Server:
                     if failures >= _MOST_FAILURES:
                         raise
             failures += 1
-            log.info("weed is there again")
+            log.info("weed is running again")
 
     async def bound_log(self, seconds: float = 60.0) -> None:
-        """Keep weed's log from growing without end, until cancelled: a large one is copied aside and emptied."""
+        """Limit the size of weed's log, until cancelled: a large one is copied aside and emptied."""
         while True:
             if self.folder.log.stat().st_size > _LOG_BYTES:
                 aside = self.folder.log.with_name(self.folder.log.name + ".1")
@@ -126,7 +126,7 @@ class Server:
             await asyncio.sleep(seconds)
 
     async def stop(self) -> None:
-        """SIGTERM, then SIGKILL; no harm when it is gone already."""
+        """SIGTERM, then SIGKILL; does nothing if it has ended already."""
         process, self.process = self.process, None
         self.ready.clear()
         if process is None or process.returncode is not None:
@@ -144,7 +144,7 @@ class Server:
 
 @asynccontextmanager
 async def open_server(settings: Settings) -> AsyncIterator[Server]:
-    """A server on `settings.folder`; stopped when left. The caller starts it and runs `watch`."""
+    """A server on `settings.folder`, stopped at the end of the block. The caller starts it and runs `watch`."""
     find_weed(settings)
     folder = Folder(settings.folder)
     folder.prepare()
@@ -172,7 +172,7 @@ def find_weed(settings: Settings) -> str:
 
 
 def _remove_sockets(ports: Ports) -> None:
-    """weed leaves them in /tmp, where it can't be told not to make them."""
+    """weed puts them in /tmp and has no setting for another place."""
     for part, port in asdict(ports).items():
         Path(f"/tmp/seaweedfs-{part}-grpc-{port + GRPC_OFFSET}.sock").unlink(missing_ok=True)  # noqa: S108 (weed's choice)
 

@@ -1,12 +1,12 @@
-/** What a grid shows, and what the open picture can be turned through. */
+/** The pictures that a grid shows and that the open picture's viewer steps through. */
 import type { Range } from './chunks.ts'
 import type { Picture } from './picture.ts'
 import { locate, totalCount, type Month, type Section } from './timeline.ts'
 
-/** Pictures by month and index: the whole timeline, or what a search found (one month of the name 'found'). */
+/** Pictures by month and index: the whole timeline, or a search's results (as one month named 'found'). */
 export interface Source {
   readonly months: Month[]
-  /** Raised whenever `at` may answer differently. */
+  /** Incremented whenever `at` may return something else. */
   readonly version: number
   at(month: string, index: number): Picture | undefined
   want(ranges: Range[]): void
@@ -14,8 +14,8 @@ export interface Source {
   find(id: string): { month: string; index: number } | undefined
 }
 
-/** A row of pictures around an open one. While it is open, pictures may come and go before it: its index stays the same then, and the
- * row moves under it. */
+/** A row of pictures around an open one. If pictures before it are added or deleted meanwhile, its index stays the same and the row
+ * moves under it. */
 export class Album {
   #shift = 0
 
@@ -26,7 +26,7 @@ export class Album {
     readonly focus: (index: number) => void,
   ) {}
 
-  /** Show where the picture is, or what has come into its place. */
+  /** Show the picture's tile, or the tile in its place. */
   reveal(id: string, index: number): void {
     this.focus((this.indexOf(id) ?? index) + this.#shift)
   }
@@ -45,14 +45,14 @@ export class Album {
     if (found) this.source.wantAlso({ month: found.section.key, from: found.within, to: found.within + 1 })
   }
 
-  /** Where a picture is that the page holds. */
+  /** The index of a picture that the page holds. */
   indexOf(id: string): number | undefined {
     const found = this.source.find(id)
     const section = found && this.sections().find(({ key }) => key === found.month)
     return section && section.first + found.index - this.#shift
   }
 
-  /** The picture `id` was open at `index`: let it be there again. */
+  /** The picture `id` was open at `index`: put it there again. */
   keep(id: string, index: number): void {
     const now = this.indexOf(id)
     if (now !== undefined) this.#shift += now - index

@@ -7,7 +7,7 @@ const page = (month: string, offset: number): Page => ({
   pictures: Array.from({ length: CHUNK }, (_, at) => picture(`${month}-${offset + at}`)), cursor: `${month} after ${offset + CHUNK}`,
 })
 
-/** Answers when told to; `asked` in order. */
+/** Answers on request of the test; `asked` in order. */
 function held() {
   const asked: { month: string; offset: number; after: string | null; answer: (page?: Page) => void; refuse: () => void }[] = []
   const failed = vi.fn()
@@ -23,7 +23,7 @@ function held() {
 }
 const settled = () => new Promise((resolve) => setTimeout(resolve))
 
-test('what is in view is fetched once and is there then', async () => {
+test('what is in view is fetched once and held', async () => {
   const { chunks, asked, changed } = held()
   chunks.want([{ month: 'a', from: 5, to: 20 }])
   chunks.want([{ month: 'a', from: 6, to: 21 }])
@@ -35,7 +35,7 @@ test('what is in view is fetched once and is there then', async () => {
   expect(changed).toHaveBeenCalledTimes(1)
 })
 
-test('a journey leaves no queue behind: only what is in view at last is still fetched', async () => {
+test('fast scrolling leaves no queue: only what is in view at the end is fetched', async () => {
   const { chunks, asked } = held()
   for (let month = 0; month < 100; month++) chunks.want([{ month: `m${month}`, from: 0, to: 10 }])
   expect(asked.length).toBe(3)
@@ -53,7 +53,7 @@ test('the next chunk goes by the cursor of the one before, a far one by offset',
   expect(asked.slice(1).map(({ offset, after }) => [offset, after])).toEqual([[CHUNK, 'a after 120'], [50 * CHUNK, null]])
 })
 
-test('what has become stale is shown until its successor is there', async () => {
+test('a stale chunk is shown until its successor arrives', async () => {
   const { chunks, asked } = held()
   chunks.want([{ month: 'a', from: 0, to: 10 }])
   asked[0]!.answer()
@@ -67,7 +67,7 @@ test('what has become stale is shown until its successor is there', async () => 
   expect(chunks.at('a', 0)?.id).toBe('new')
 })
 
-test('what becomes stale on its way is fetched again', async () => {
+test('a chunk that becomes stale while loading is fetched again', async () => {
   const { chunks, asked } = held()
   chunks.want([{ month: 'a', from: 0, to: 10 }])
   chunks.stale()
@@ -76,7 +76,7 @@ test('what becomes stale on its way is fetched again', async () => {
   expect(asked.length).toBe(2)
 })
 
-test('an answer to a question of before `clear` is dropped', async () => {
+test('an answer to a query from before `clear` is dropped', async () => {
   const { chunks, asked } = held()
   chunks.want([{ month: 'a', from: 0, to: 10 }])
   chunks.clear()
@@ -85,7 +85,7 @@ test('an answer to a question of before `clear` is dropped', async () => {
   expect(chunks.at('a', 0)).toBeUndefined()
 })
 
-test('a failure is told and tried again, but not at once', async () => {
+test('a failure is reported and retried, but not at once', async () => {
   vi.useFakeTimers()
   const { chunks, asked, failed } = held()
   chunks.want([{ month: 'a', from: 0, to: 10 }])
@@ -98,7 +98,7 @@ test('a failure is told and tried again, but not at once', async () => {
   vi.useRealTimers()
 })
 
-test('a changed picture takes its place, and says what was there', async () => {
+test('a changed picture replaces and returns the earlier one', async () => {
   const { chunks, asked } = held()
   chunks.want([{ month: 'a', from: 0, to: 10 }])
   asked[0]!.answer()
@@ -109,7 +109,7 @@ test('a changed picture takes its place, and says what was there', async () => {
   expect(chunks.replace(picture('elsewhere'))).toBeUndefined()
 })
 
-test('a long journey is forgotten from its begin', async () => {
+test('long scrolling drops the oldest chunks', async () => {
   const chunks = new Chunks(async (month, offset) => page(month, offset), () => {}, () => {})
   for (let number = 0; number < 260; number++) {
     chunks.want([{ month: 'a', from: number * CHUNK, to: number * CHUNK + 1 }])

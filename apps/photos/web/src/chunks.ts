@@ -1,7 +1,7 @@
-/** The pictures that the page holds: chunks of months, fetched when they are wanted and forgotten when the page holds too many.
+/** The pictures that the page holds: chunks of months, fetched when they are needed and dropped when the page holds too many.
  *
- * What is wanted is said anew each time the view moves, so a fast journey does not leave a queue of questions behind it. A chunk that has
- * become stale is still shown until its successor is there, so nothing flickers. */
+ * The needed chunks are set again each time the view moves, so fast scrolling does not leave a queue of requests behind. A stale chunk
+ * is still shown until its successor has arrived, so nothing flickers. */
 import type { Picture } from './picture.ts'
 
 export const CHUNK = 120
@@ -17,7 +17,7 @@ export interface Range {
 
 export interface Page {
   pictures: Picture[]
-  /** Where the next page begins, if the questions go by cursor. */
+  /** Where the next page begins, if the queries use cursors. */
   cursor: string | null
 }
 
@@ -25,12 +25,12 @@ interface Chunk extends Page {
   stale: boolean
 }
 
-/** `after`: the cursor of the chunk before, where that is known; else `offset` counts from the month's begin. */
+/** `after`: the cursor of the chunk before, if it is known; else `offset` counts from the month's beginning. */
 export type Fetch = (month: string, offset: number, after: string | null) => Promise<Page>
 
 export class Chunks {
   #chunks = new Map<string, Chunk>()
-  #loading = new Map<string, boolean>() // name → whether it has become stale on the way
+  #loading = new Map<string, boolean>() // name → true if it has become stale while loading
   #wanted: string[] = []
   #aside: string[] = []
   #epoch = 0
@@ -58,25 +58,25 @@ export class Chunks {
     this.#pump()
   }
 
-  /** Fetch the chunk around an index, if it is not there, and wait for it. */
+  /** Fetch the chunk around an index, unless it is held, and wait for it. */
   async bring(month: string, index: number): Promise<void> {
     const key = name(month, Math.floor(index / CHUNK))
     if (!this.#chunks.has(key) && !this.#loading.has(key)) await this.#load(key)
   }
 
-  /** Fetch these months' pictures anew when they are next in view; all months when none are named. */
+  /** Fetch these months' pictures again when they are next in view; all months if no month is named. */
   stale(months?: Set<string>): void {
     for (const [key, chunk] of this.#chunks) if (!months || months.has(monthIn(key))) chunk.stale = true
     for (const key of this.#loading.keys()) if (!months || months.has(monthIn(key))) this.#loading.set(key, true)
     this.#pump()
   }
 
-  /** A chunk that came by another way. */
+  /** Add a chunk that was fetched elsewhere. */
   put(month: string, number: number, page: Page): void {
     this.#used(name(month, number), { ...page, stale: false })
   }
 
-  /** Forget everything: other questions are asked from now on. */
+  /** Drop everything: other queries are made from now on. */
   clear(): void {
     this.#epoch++
     this.#chunks.clear()
@@ -94,7 +94,7 @@ export class Chunks {
     return undefined
   }
 
-  /** Put a changed picture in its place; the picture as it was, or undefined when it is not held. */
+  /** Replace a picture by its changed version; returns the earlier one, or undefined if it is not held. */
   replace(picture: Picture): Picture | undefined {
     const found = this.find(picture.id)
     if (!found) return undefined
@@ -137,7 +137,7 @@ export class Chunks {
     }
   }
 
-  /** A Map keeps the order of insertion: what was used last is at its end. */
+  /** A Map keeps the order of insertion: the last used entry is at its end. */
   #used(key: string, chunk: Chunk): void {
     this.#chunks.delete(key)
     this.#chunks.set(key, chunk)

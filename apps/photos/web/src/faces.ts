@@ -1,4 +1,4 @@
-/** Frames around the faces of the picture that is shown, as large as it is shown right now. */
+/** Frames around the faces of the open picture, at its current size. */
 import type { Face } from './picture.ts'
 
 /** The part of a PhotoSwipe slide that is needed here. */

@@ -1,5 +1,5 @@
-/** The page's way to the graph: one POST for questions, one WebSocket for what happens. Both are on the page's own origin, where the
- * owner's rights are cut down to this app's grants. The newest revision that was seen is sent along, so that no answer is older. */
+/** The page's access to the graph: one POST for queries, one WebSocket for events. Both are on the page's own origin, where the
+ * owner's rights are limited to this app's grants. The newest revision that was seen is sent along, so that no answer is older. */
 import { createClient, type Client } from 'graphql-ws'
 
 const ADDRESS = '/_pcloud/graphql'
@@ -14,12 +14,12 @@ export class GraphError extends Error {
 
 let revision = ''
 
-/** The newest revision that an answer was of. */
+/** The newest revision of any answer. */
 export function seen(): string {
   return revision
 }
 
-/** The data of a query. Throws `GraphError`; code `OFFLINE` when the node can't be reached, `SIGNED_OUT` when the session has ended. */
+/** The data of a query. Throws `GraphError`; code `OFFLINE` if the node can't be reached, `SIGNED_OUT` if the session has ended. */
 export async function ask<Data>(query: string, variables: Record<string, unknown> = {}): Promise<Data> {
   let response: Response
   try {
@@ -43,7 +43,7 @@ export async function ask<Data>(query: string, variables: Record<string, unknown
 let client: Client | undefined
 
 /** Follow a subscription until the returned function is called. After a lost connection it starts again with `variables()`, which name
- * the last revision that was seen. `connected` says whether it is on; `refused`, that the node will not answer it as it is. */
+ * the last revision that was seen. `connected` says whether it is connected; `refused`, that the node refuses it. */
 export function follow<Data>(
   query: string,
   variables: () => Record<string, unknown>,
@@ -90,7 +90,7 @@ export function follow<Data>(
   }
 }
 
-/** Forget the revision, as of a log that is no longer there. */
+/** Forget the revision, for example of a log that no longer exists. */
 export function forget(): void {
   revision = ''
 }

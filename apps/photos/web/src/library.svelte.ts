@@ -1,7 +1,7 @@
-/** The timeline's pictures: counts of all months, and those tiles that are in view.
+/** The timeline's pictures: counts of all months, and the tiles in view.
  *
- * Events of images make the counts and the months that they touch stale; these are fetched anew at most once a second, so that a burst of
- * uploads costs a few questions. An event that leaves a picture where it is (faces that were found later) is put in place at once. */
+ * Events of images make the counts and their months stale; these are fetched again at most once a second, so that a burst of uploads
+ * costs a few queries. An event that does not move a picture (faces that were found later) is applied at once. */
 import type { Source } from './album.ts'
 import { CHUNK, Chunks, type Page, type Range } from './chunks.ts'
 import { ask, follow, forget, GraphError, seen } from './graph.ts'
@@ -22,7 +22,7 @@ export class Library implements Source {
   months = $state.raw<Month[]>([])
   total = $state(0)
   state = $state<'loading' | 'ready' | 'failed'>('loading')
-  /** Why the page can't be shown, or, when it is ready, what went wrong last. */
+  /** Why the page can't be shown, or, once it is ready, the last error. */
   problem = $state.raw<GraphError | null>(null)
   live = $state(true)
   version = $state(0)
@@ -37,7 +37,7 @@ export class Library implements Source {
   #watchers = new Set<(id: string) => void>()
   #stop = () => {}
 
-  /** Fetch the counts and follow what happens from then on. */
+  /** Fetch the counts and follow the events from then on. */
   async open(): Promise<void> {
     this.close()
     this.state = 'loading'
@@ -86,7 +86,7 @@ export class Library implements Source {
     return this.#chunks.find(id)
   }
 
-  /** Be told the ids of images that something happens to; call what is returned to end it. */
+  /** Call a function with the ids of changed images; returns a function that ends this. */
   watch(watcher: (id: string) => void): () => void {
     this.#watchers.add(watcher)
     return () => this.#watchers.delete(watcher)
@@ -100,14 +100,14 @@ export class Library implements Source {
     return ask<Found>(this.#questions.search, variables)
   }
 
-  /** Fetch the part of the timeline around a picture that is known by its id alone; afterwards `find` knows it. */
+  /** Fetch the part of the timeline around a picture of which only the id is known; afterwards `find` finds it. */
   async around(picture: Picture): Promise<void> {
     const month = monthOf(picture.takenAt)
     if (this.find(picture.id)) return
     if (!picture.takenAt) return this.#chunks.bring(month, 0)
     const filter = { takenAt: { gt: picture.takenAt, le: monthBounds(month).max } }
     const { aggregateImage } = await ask<{ aggregateImage: { count: number } }>(this.#questions.before, { filter })
-    // Pictures of the same instant, as of a burst, lie between the count and the picture.
+    // Pictures of the same instant, as in a burst, are between the count and the picture.
     for (let turn = 0; turn < MOST_TIES && !this.find(picture.id); turn++) await this.#chunks.bring(month, aggregateImage.count + turn * CHUNK)
   }
 
@@ -145,7 +145,7 @@ export class Library implements Source {
     return found && this.#chunks.at(found.month, found.index)
   }
 
-  /** Fetch anew what has changed, soon, and not too often. */
+  /** Fetch changed parts again, soon, and not too often. */
   #soon(month?: string): void {
     if (month !== undefined && this.#touched !== 'all') this.#touched.add(month)
     this.#timer ??= setTimeout(() => void this.#refresh(), Math.max(GATHER_MS, this.#refreshed + PAUSE_MS - Date.now()))
@@ -169,7 +169,7 @@ export class Library implements Source {
     }
   }
 
-  /** When a connection is lost, the next question tells whether it was the session that ended; when it is back, all is fetched anew. */
+  /** After a lost connection, the next query shows whether the session has ended; when the connection is back, all is fetched again. */
   #connected(on: boolean): void {
     if (on === this.live) return
     this.live = on
@@ -177,7 +177,7 @@ export class Library implements Source {
     this.#soon()
   }
 
-  /** The log is another one (a restore), or an app has taken fields away: read everything from the start. */
+  /** The log is another one (a restore), or an app has removed fields: read everything from the start. */
   #startAgain(): void {
     if (Date.now() - this.#restarted < RESTART_MS) return
     this.#restarted = Date.now()

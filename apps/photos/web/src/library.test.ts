@@ -53,7 +53,7 @@ test('a new picture is counted and shown', async () => {
   expect(library.at('2024-07', 0)?.id).toBe('new')
 })
 
-test('a burst of 200 costs a few questions', async () => {
+test('a burst of 200 costs a few queries', async () => {
   await opened()
   for (let turn = 0; turn < 200; turn++) {
     happened('created', `n${turn}`, node(`n${turn}`))
@@ -63,7 +63,7 @@ test('a burst of 200 costs a few questions', async () => {
   expect(ask.mock.calls.length).toBeLessThan(16)
 })
 
-test('faces that are found later are shown without a question', async () => {
+test('faces that are found later are shown without a query', async () => {
   const library = await opened()
   happened('updated', 'b', node('b', 3))
   await vi.advanceTimersByTimeAsync(2000)
@@ -80,13 +80,13 @@ test('a picture that is deleted vanishes', async () => {
   expect([library.total, library.at('2024-07', 0)?.id, library.at('2024-07', 1)]).toEqual([1, 'b', undefined])
 })
 
-test('the subscription goes on behind the last event', async () => {
+test('the subscription continues after the last event', async () => {
   await opened()
   happened('updated', 'a', node('a', 1), 'e-41')
   expect(after()).toEqual({ after: 'e-41' })
 })
 
-test('after a lost connection all is fetched anew', async () => {
+test('after a lost connection all is fetched again', async () => {
   const library = await opened()
   handlers.connected(false)
   expect(library.live).toBe(false)
@@ -104,7 +104,7 @@ test('when the session has ended, the page says so', async () => {
   expect([library.state, library.problem?.code]).toEqual(['failed', 'SIGNED_OUT'])
 })
 
-test('without the face detector no question names faces', async () => {
+test('without the face detector no query names faces', async () => {
   fields = ['id', 'width']
   const library = new Library()
   await library.open()

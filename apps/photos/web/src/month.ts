@@ -20,7 +20,7 @@ export function monthBounds(key: string): { min: string; max: string } {
   return { min: new Date(start(key)).toISOString(), max: new Date(start(key, 1) - 1).toISOString() }
 }
 
-/** Newest first, what has no date last. */
+/** Newest first; no date comes last. */
 export function newestFirst(a: { key: string }, b: { key: string }): number {
   if (!a.key || !b.key) return a.key ? -1 : b.key ? 1 : 0
   return a.key < b.key ? 1 : a.key > b.key ? -1 : 0

@@ -1,4 +1,4 @@
-/** What the page knows of one picture, and the questions that fetch it. */
+/** The fields of one picture, and the queries that fetch them. */
 import { CHUNK } from './chunks.ts'
 
 export interface Face {
@@ -11,7 +11,7 @@ export interface Face {
   label: string | null
 }
 
-/** What a tile needs. */
+/** The fields of a tile. */
 export interface Picture {
   id: string
   width: number
@@ -21,7 +21,7 @@ export interface Picture {
   faceCount: number | null
 }
 
-/** What the open picture shows besides. */
+/** The further fields of the open picture. */
 export interface Facts extends Picture {
   place: string
   mime: string
@@ -69,7 +69,7 @@ export function thumbnail(id: string, size: 'tile' | 'screen'): string {
 
 const LANGUAGE = typeof navigator === 'undefined' ? 'en' : navigator.language
 
-// A formatter takes far longer to make than to use, and each tile has a name.
+// Making a formatter takes far longer than using it, and each tile has a name.
 const DAY = new Intl.DateTimeFormat(LANGUAGE, { dateStyle: 'medium', timeZone: 'UTC' })
 
 /** 'Tuesday, 23 July 2024 at 10:15', in the zone where it was taken. */

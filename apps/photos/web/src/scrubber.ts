@@ -1,4 +1,4 @@
-/** The arithmetic of the scrubber: which years are named where along its track. Pure. */
+/** The arithmetic of the scrubber: where along its track the years are shown. Pure. */
 import type { Section } from './timeline.ts'
 
 export interface Mark {
@@ -7,7 +7,7 @@ export interface Mark {
   at: number
 }
 
-/** The years' begins, those left out that would come closer than `distance` (of the track's length) to the one above. */
+/** The beginnings of the years, except those closer than `distance` (a fraction of the track's length) to the one above. */
 export function marks(sections: Section[], tall: number, distance: number): Mark[] {
   const found: Mark[] = []
   let last = ''

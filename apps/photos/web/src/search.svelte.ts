@@ -1,4 +1,4 @@
-/** Search as you type, with narrowing by year, camera and faces. What it finds is shown as one long month of the name 'found'. */
+/** Search as you type, with filters by year, camera and faces. The results are shown as one long month named 'found'. */
 import type { Source } from './album.ts'
 import { CHUNK, Chunks, type Page, type Range } from './chunks.ts'
 import { GraphError } from './graph.ts'
@@ -22,20 +22,20 @@ interface Found {
   }
 }
 
-/** What can be narrowed by: the field as the graph calls it, and what people call it. */
+/** The filters: the field's name in the graph, and its name for people. */
 export const FACETS: { field: string; label: string }[] = [
   { field: 'takenAt_year', label: 'Year' },
   { field: 'camera', label: 'Camera' },
   { field: 'faceCount', label: 'Faces' },
 ]
 
-/** '2 faces', or the value itself where it is a name already. */
+/** '2 faces', or the value itself if it is a name already. */
 export function valueName(field: string, value: string): string {
   if (field !== 'faceCount') return value
   return value === '0' ? 'no faces' : value === '1' ? '1 face' : `${value} faces`
 }
 
-/** Years newest first, numbers of faces from none up, names by how often they are there (as they come). */
+/** Years newest first, numbers of faces from 0 up, names by frequency (as they come). */
 export function inOrder(field: string, values: FacetValue[]): FacetValue[] {
   if (field === 'takenAt_year') return [...values].sort((a, b) => Number(b.value) - Number(a.value))
   if (field === 'faceCount') return [...values].sort((a, b) => Number(a.value) - Number(b.value))
@@ -78,12 +78,12 @@ export class Search implements Source {
     void this.run()
   }
 
-  /** Something has changed in the library: what is shown is asked for anew. */
+  /** Something has changed in the library: fetch again what is shown. */
   refresh(): void {
     if (this.active || this.focused) void this.run()
   }
 
-  /** Ask for the first page and the counts; an answer that a newer question has overtaken is dropped. */
+  /** Fetch the first page and the counts; an answer that a newer query has overtaken is dropped. */
   async run(): Promise<void> {
     clearTimeout(this.#timer)
     const turn = ++this.#turn
@@ -125,7 +125,7 @@ export class Search implements Source {
     return { pictures: pictures((await this.#ask(offset)).search), cursor: null }
   }
 
-  /** Without words there is no best hit: then the newest come first. */
+  /** Without words, hits can't be ranked: then the newest come first. */
   #ask(offset: number): Promise<Found> {
     const text = this.text.trim()
     const facets = Object.entries(this.chosen).map(([field, value]) => ({ field, values: [value] }))
@@ -138,7 +138,7 @@ export class Search implements Source {
   }
 }
 
-/** A hit that has gone since keeps its place, so that the pages after it stay where they are. */
+/** A deleted hit keeps its place, so that the pages after it stay where they are. */
 function pictures({ hits }: Found['search']): Picture[] {
   return hits.slice(0, CHUNK).map(({ id, node }) => node ?? { id, width: 1, height: 1, takenAt: null, title: null, faceCount: null })
 }

@@ -1,4 +1,4 @@
-/** An album of one picture, for an address whose picture is not within reach of the timeline. */
+/** An album of one picture, for an address whose picture the timeline can't reach. */
 import { Album, type Source } from './album.ts'
 import type { Picture } from './picture.ts'
 import { geometry, sections } from './timeline.ts'

@@ -1,4 +1,4 @@
-/** The arithmetic of the timeline: which month is where, and which of its tiles are in view. Pure; the page only draws what comes out.
+/** The arithmetic of the timeline: where each month is, and which of its tiles are in view. Pure; the page only draws the result.
  *
  * All heights follow from the months' counts alone, so the scroll bar is right from the start and 100,000 pictures cost no more than
  * what is on the screen. Months that are shorter than a line share one, so that a sparse year does not look empty. */
@@ -27,7 +27,7 @@ export interface Section extends Month {
   first: number
 }
 
-/** What is in view of a section: indices within it, `to` excluded. */
+/** The part of a section that is in view: indices within it, `to` excluded. */
 export interface Visible {
   section: Section
   from: number
@@ -78,7 +78,7 @@ export function visible(all: Section[], shape: Geometry, top: number, bottom: nu
   return found
 }
 
-/** Where a section's picture lies, relative to the section's own corner. */
+/** The position of a section's picture, relative to the section's own corner. */
 export function place({ columns, side, gap, heading }: Geometry, within: number): { left: number; top: number } {
   return { left: (within % columns) * (side + gap), top: heading + Math.floor(within / columns) * (side + gap) }
 }
@@ -89,12 +89,12 @@ export function locate(all: Section[], index: number): { section: Section; withi
   return section && index >= 0 && index < section.first + section.count ? { section, within: index - section.first } : undefined
 }
 
-/** The section that is at a height; the last one below the end. */
+/** The section at a height; below the end, the last one. */
 export function sectionAt(all: Section[], y: number): Section | undefined {
   return all[Math.min(firstEndingAfter(all, y), all.length - 1)]
 }
 
-/** The index of the picture that is `step` away as arrow keys go: left and right by one, up and down by a line as it is drawn. */
+/** The index of the picture that an arrow key leads to: left and right by one, up and down by a line as drawn. */
 export function neighbour(all: Section[], { columns }: Geometry, index: number, key: string): number | undefined {
   const here = locate(all, index)
   if (!here) return undefined
@@ -129,7 +129,7 @@ function firstEndingAfter(all: Section[], top: number): number {
   return lastWith(all, (section) => section.top + section.height <= top) + 1
 }
 
-/** The last index for which something holds that holds for all before it; -1 when for none. */
+/** The last index up to which a condition holds for all; -1 if it does not hold for the first. */
 function lastWith(all: Section[], holds: (section: Section) => boolean): number {
   let low = 0
   let high = all.length
