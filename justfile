@@ -38,6 +38,7 @@ check: setup
     ruff format --check .
     pyright
     lint-imports
+    {{python}} infra/check_words.py
     mkdocs build --strict --quiet
 
 # Measure speed and memory; `--json` for one JSON object

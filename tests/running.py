@@ -25,7 +25,7 @@ LIMIT = 60.0  # seconds, of either kind
 JAVA = "java"
 _left_out = 0.0
 CI = os.environ.get("CI") == "true"
-# Containers often have Python compile everything anew each time it starts; a node takes twice as long then, and tests start many.
+# Containers often have Python compile everything again each time it starts; a node takes twice as long then, and tests start many.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 

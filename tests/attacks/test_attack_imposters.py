@@ -136,7 +136,9 @@ def test_attack_another_authors_upgrade_gets_neither_grants_nor_data_unasked(clo
     assert all(grant["new"] for grant in told["grants"]), "what was granted to another author is asked again"
     for query in ("approve=", "approve=all"):
         assert "another author" in refused("FORBIDDEN", lambda query=query: install(cloud, hostile, query))
-    assert "requires grants that were rejected" in refused("FORBIDDEN", lambda: install(cloud, hostile, "approve=&hand-over=true"))
+    assert "requires grants that were rejected" in refused(
+        "FORBIDDEN", lambda: install(cloud, hostile, "approve=&hand-over=true")
+    )
     # The same author's archive keeps the owner's decisions.
     told = review(cloud, make.app("diary", "1.1.0", more=uses, by="ada"))
     assert not told["warnings"] and not any(grant["new"] for grant in told["grants"])
