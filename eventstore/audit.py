@@ -15,6 +15,7 @@ from eventstore.publish import publish
 from eventstore.retry import until_answered
 from eventstore.wire import Message
 from pcloud.errors import Rejected, Unavailable
+from pcloud.subject import AUDIT_SUBJECTS, audit_subject
 
 __all__ = ["audit_range", "audit_records", "record_audit"]
 
@@ -29,7 +30,7 @@ async def record_audit(connection: Connection, record: Mapping[str, Any]) -> Non
     kind = record.get("kind", "")
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
         raise Rejected(f"{kind!r} is not a kind of audit record: use words such as 'call.refused'")
-    message = Message(f"audit.{kind}", {}, msgspec.json.encode(record))
+    message = Message(audit_subject(kind), {}, msgspec.json.encode(record))
     try:
         await until_answered(lambda: publish(connection, message, 5.0), "an audit record")
     except ApiError as error:
@@ -49,7 +50,7 @@ async def audit_records(
     are left out."""
     if kind and not _KIND.fullmatch(kind):
         raise Rejected(f"the audit log has no kind {kind!r}: use words such as 'call'")
-    subjects = [f"audit.{kind}"] if kind else ["audit.>"]
+    subjects = [audit_subject(kind) if kind else AUDIT_SUBJECTS]
     async with aclosing(read(connection, STREAM, first, last, subjects)) as messages:
         async for message in messages:
             try:

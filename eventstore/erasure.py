@@ -9,6 +9,7 @@ files until the server compacts them.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -20,7 +21,7 @@ from eventstore.retry import until_answered
 from eventstore.wire import Message, event_or_blank
 from pcloud.errors import Unavailable
 from pcloud.event import StoredEvent
-from pcloud.subject import Ref, check_app, check_id
+from pcloud.subject import Ref, check_id, graph_subjects
 
 __all__ = ["Erasure", "Pending"]
 
@@ -59,12 +60,12 @@ class Erasure:
         """Every entity of the app's types with an event on the log, whether or not it still exists."""
         offset = 0
         while True:
-            request = {"subjects_filter": f"graph.{check_app(app)}.>", "offset": offset}
+            request = {"subjects_filter": graph_subjects(app), "offset": offset}
             state = (await self._connection.api(f"STREAM.INFO.{STREAM}", request))["state"]
             subjects = sorted(state.get("subjects") or {})
             for subject in subjects:
-                if len(parts := subject.split(".")) == 4:
-                    yield Ref(*parts[1:])
+                with suppress(ValueError):  # put there by hand
+                    yield Ref.of_subject(subject)
             offset += len(subjects)
             if len(subjects) < PAGE:
                 return
@@ -95,7 +96,7 @@ class Erasure:
                 return found
             sequence = note.sequence
             refs = tuple(Ref.parse(text) for text in msgspec.json.decode(note.body, type=list[str]))
-            found.append(Pending(note.subject.rpartition(".")[2], refs, note.time))
+            found.append(Pending(note.subject.removeprefix(_note("")), refs, note.time))
 
     async def done(self, id: str) -> None:
         await self._purge(NOTES, {"filter": _note(check_id(id))})

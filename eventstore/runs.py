@@ -16,7 +16,7 @@ from eventstore.publish import publish, publish_all
 from eventstore.retry import until_answered
 from eventstore.wire import EXPECTED, Message
 from pcloud.errors import Conflict, Unavailable
-from pcloud.subject import check_action, check_app, check_id
+from pcloud.subject import RUN_SUBJECTS, ActionRef
 
 __all__ = ["NewState", "RunLog", "RunState"]
 
@@ -55,7 +55,7 @@ class RunLog:
         """Store the run's state, which expires after `ttl` seconds, and return its sequence. `expected`: the sequence
         of the state before it (0: there is no earlier one); otherwise raises `Conflict`. Raises `Unavailable` if it
         can't be stored."""
-        message = Message(_subject(app, action, id), _lifetime(ttl), body)
+        message = Message(ActionRef(app, action, id).run_subject, _lifetime(ttl), body)
         if expected is not None:
             message.headers[EXPECTED] = str(expected)
         try:
@@ -69,7 +69,8 @@ class RunLog:
         """Store all of these states, at most 1,000, or none: much cheaper than `put` for each. Sent again if no answer
         came, so a state may be stored twice in a row. Raises `Unavailable`."""
         messages = [
-            Message(_subject(state.app, state.action, state.id), _lifetime(state.ttl), state.body) for state in states
+            Message(ActionRef(state.app, state.action, state.id).run_subject, _lifetime(state.ttl), state.body)
+            for state in states
         ]
         try:
             await until_answered(
@@ -85,7 +86,7 @@ class RunLog:
 
     async def state(self, app: str, action: str, id: str) -> RunState | None:
         """Like `last`, with its sequence."""
-        found = await get_message(self._connection, STREAM, {"last_by_subj": _subject(app, action, id)})
+        found = await get_message(self._connection, STREAM, {"last_by_subj": ActionRef(app, action, id).run_subject})
         return found and RunState(found.sequence, found.subject, found.time, found.body)
 
     async def last_sequence(self) -> int:
@@ -94,7 +95,7 @@ class RunLog:
     async def follow(self, after: int) -> AsyncGenerator[list[RunState], None]:
         """States after sequence `after` as they are written, at most 500 at once; a state that a newer one has replaced
         may be missing."""
-        async with aclosing(follow(self._connection, STREAM, after, ["run.>"])) as batches:
+        async with aclosing(follow(self._connection, STREAM, after, [RUN_SUBJECTS])) as batches:
             async for batch in batches:
                 yield [RunState(message.sequence, message.subject, message.time, message.body) for message in batch]
 
@@ -109,7 +110,3 @@ class RunLog:
 
 def _lifetime(ttl: float | None) -> dict[str, str]:
     return {} if ttl is None else {"Nats-TTL": f"{max(1, int(ttl))}s"}
-
-
-def _subject(app: str, action: str, id: str) -> str:
-    return f"run.{check_app(app, reserved=True)}.{check_action(action)}.{check_id(id)}"

@@ -36,11 +36,11 @@ from eventstore.settings import ConnectionSettings, StoreSettings
 from eventstore.topology import LogIdentity, ensure_streams
 from eventstore.transaction import Appended, Transaction
 from eventstore.trigger import EventConsumer, EventDelivery
-from eventstore.wire import GRAPH_SUBJECTS, event_or_blank
+from eventstore.wire import event_or_blank
 from eventstore.work import WorkQueue
 from pcloud.errors import PCloudError
 from pcloud.event import StoredEvent
-from pcloud.subject import Ref
+from pcloud.subject import GRAPH_SUBJECTS, Ref
 
 __all__ = ["EventStore", "EventStoreReader", "OnAppend", "open_store"]
 

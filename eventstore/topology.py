@@ -16,8 +16,8 @@ from typing import Any
 
 from eventstore.connection import ApiError, Connection
 from eventstore.settings import StoreSettings
-from eventstore.wire import GRAPH_SUBJECTS
 from pcloud.errors import Corrupt, Unavailable
+from pcloud.subject import AUDIT_SUBJECTS, GRAPH_SUBJECTS, RUN_SUBJECTS, WORK_SUBJECTS
 
 __all__ = ["LogIdentity", "ensure_streams"]
 
@@ -119,7 +119,7 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "WORK",
             "PCloud: durable calls that wait to be run; gone once they are settled.",
             "queue",
-            ["work.>"],
+            [WORK_SUBJECTS],
             "work.APP.ACTION.RUN: one call of an app's action",
             "JSON: arguments, who called, what led here",
             retention="workqueue",
@@ -131,7 +131,7 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "RUNS",
             "PCloud: the last state of every run of an app's action.",
             "state",
-            ["run.>"],
+            [RUN_SUBJECTS],
             "run.APP.ACTION.RUN: one run, its newest state alone",
             "JSON: state NEW, IN_PROGRESS, DONE or FAILED, attempts, times, error",
             max_msgs_per_subject=1,
@@ -159,7 +159,7 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "AUDIT",
             "PCloud: sign-ins, refusals and grants.",
             "record",
-            ["audit.>"],
+            [AUDIT_SUBJECTS],
             "audit.KIND: call, send, api, bus, limit, archive, web",
             "JSON: time, actor, target, what, outcome, seconds; never arguments or secrets",
             compression="s2",

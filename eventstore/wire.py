@@ -31,7 +31,6 @@ from pcloud.subject import Ref
 from pcloud.upcast import CURRENT_VERSION, upcast_actor
 
 __all__ = [
-    "GRAPH_SUBJECTS",
     "Message",
     "Position",
     "digest",
@@ -43,8 +42,6 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-
-GRAPH_SUBJECTS = "graph.>"
 
 KIND = "Pcloud-Kind"
 TX = "Pcloud-Tx"
@@ -124,12 +121,12 @@ def event_from_wire(
     the size; views need them, other readers save the time."""
     headers = headers or {}
     try:
-        _, app, type_, id_ = subject.split(".")
+        ref = Ref.of_subject(subject)
         tx, ordinal, total = position_of(headers)
         result = headers.get(RESULT)
         image = _image(sequence, subject, headers, body) if digested else b""
         return StoredEvent(  # positional: keyword arguments take longer, and there are millions of events
-            sequence, time, Ref(app, type_, id_), _KINDS[headers[KIND]], decode_change(body),
+            sequence, time, ref, _KINDS[headers[KIND]], decode_change(body),
             tx, ordinal, total,
             upcast_actor(headers[ACTOR]), headers.get(THROUGH, ""),
             headers.get(CAUSE, ""), int(headers.get(DEPTH, "0")),
@@ -157,12 +154,15 @@ def event_or_blank(
         if TX in (headers or {}) and _is_newer(body):
             raise
         log.error("%s; it is passed over", error)
-    parts = subject.split(".")
+    try:
+        ref = Ref.of_subject(subject)
+    except ValueError:
+        ref = Ref("", "", "")
     image = _image(sequence, subject, headers or {}, body) if digested else b""
     return StoredEvent(
         sequence=sequence,
         time=time,
-        ref=Ref(*parts[1:]) if len(parts) == 4 else Ref("", "", ""),
+        ref=ref,
         kind=Kind.UPDATED,
         change=Change(),
         tx=f"{sequence:032x}",

@@ -16,7 +16,7 @@ from eventstore.pull import Delivered
 from eventstore.retry import until_answered
 from eventstore.wire import EXPECTED, MESSAGE_ID, Message
 from pcloud.errors import Unavailable
-from pcloud.subject import check_action, check_app, check_id
+from pcloud.subject import ActionRef, check_app, work_subjects
 
 __all__ = ["WorkDelivery", "WorkQueue"]
 
@@ -32,8 +32,7 @@ class WorkDelivery(Acknowledgeable):
     def __init__(self, connection: Connection, message: Delivered) -> None:
         super().__init__(connection, message)
         self.subject = message.subject
-        # Always four parts, unless it was published by hand: then its body is not ours either.
-        _, self.app, self.action, self.id = (*message.subject.split(".", 3), "", "", "")[:4]
+        self.app, self.action, self.id = ActionRef.of_subject(message.subject)
         self.body = message.body
         self.headers: Mapping[str, str] = {
             name: value for name, value in (message.headers or {}).items() if not name.startswith("Nats-")
@@ -51,7 +50,7 @@ class WorkQueue:
         """Store one call. Returns False if a call with this id is waiting already, or was within the duplicate window.
         Raises `Unavailable` if it can't be stored."""
         self._admit()
-        subject = f"work.{check_app(app)}.{check_action(action)}.{check_id(id)}"
+        subject = ActionRef(app, action, id).work_subject
         message = Message(subject, {**(headers or {}), MESSAGE_ID: subject, EXPECTED: "0"}, body)
         try:
             ack = await until_answered(lambda: publish(self._connection, message, 5.0), f"the call {subject}")
@@ -67,7 +66,7 @@ class WorkQueue:
         """The app's durable consumer `work_<app>`, made or found."""
         name = f"work_{check_app(app)}"
         config = consumer_config(
-            name, [f"work.{app}.>"], "all", ack_wait=ack_wait, max_ack_pending=max_ack_pending, paused=paused,
+            name, [work_subjects(app)], "all", ack_wait=ack_wait, max_ack_pending=max_ack_pending, paused=paused,
             metadata={"pcloud_purpose": "work", "pcloud_app": app},
             description=f"PCloud: durable calls that wait for the app {app}; core pulls them and acknowledges those that have run.",
         )  # fmt: skip

@@ -29,6 +29,7 @@ from pcloud.errors import PCloudError, Rejected, Unavailable
 from pcloud.gateway import Gateway, fail_for
 from pcloud.graph import Graph
 from pcloud.lifecycle import Background, Shutdown, kept, reasons
+from pcloud.subject import split_name
 from pcloud.subscription import GraphEvent, follow_events
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ class App:
         `node`: the fields of the entity to include (`"id title"`). `name`: the type's name in the app's view, if the
         manifest gives it another one (`as:`). After a lost connection, the stream continues after the last event.
         """
-        return follow_events(self.graph, self.gateway.seen, name or type.rpartition("/")[2], after, node)
+        return follow_events(self.graph, self.gateway.seen, name or split_name(type)[1], after, node)
 
     # Running
 

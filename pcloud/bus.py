@@ -22,6 +22,7 @@ from pcloud.action import Action
 from pcloud.context import CallContext, Seen, entered
 from pcloud.environment import Environment
 from pcloud.errors import PCloudError, Rejected, Unavailable
+from pcloud.subject import call_subject
 
 if TYPE_CHECKING:
     from faststream.nats import NatsBroker
@@ -66,7 +67,7 @@ class Bus:
         """Connect and accept calls; raises `Unavailable` if the bus can't be reached or refuses the app."""
         self._broker = broker = self._make_broker()
         for action in self._actions.values():
-            subject = f"call.{self._environment.name}.{action.name}"
+            subject = call_subject(self._environment.name, action.name)
             subscriber = broker.subscriber(subject, queue=self._environment.name, no_reply=True, decoder=_as_is)
             subscriber(self._receiver(action))
         try:

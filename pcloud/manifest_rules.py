@@ -15,7 +15,7 @@ from pcloud.errors import Rejected
 from pcloud.manifest import Manifest, Trigger, Use, Verb, split_arguments
 from pcloud.network import parse_network
 from pcloud.stored_manifest import given_as_text
-from pcloud.subject import check_action, check_app, check_field, type_name
+from pcloud.subject import check_action, check_app, check_field, split_name, type_name
 
 __all__ = ["ARGUMENT_TYPES", "BOUNDLESS", "LIMITS", "Target", "check_manifest", "parse_target"]
 
@@ -173,7 +173,7 @@ class _Rules:
                 (*path, "on", "fields"), "'fields' is for the event 'updated': add it, or remove 'fields'"
             )
         for number, field in enumerate(trigger.on.fields):
-            self.checked(check_field, field.rpartition("/")[2], (*path, "on", "fields", number))
+            self.checked(check_field, split_name(field)[1], (*path, "on", "fields", number))
 
     def check_target(self, target: str, path: Path) -> None:
         """Check that it is an own action, by its name alone or with the app's, or one that the app asks to call."""

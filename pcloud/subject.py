@@ -1,6 +1,13 @@
-"""The grammar of names: apps, types, ids, and the subjects of the log that are made of them.
+"""The grammar of names (apps, types, ids) and of the NATS subjects that are made of them.
 
-One subject is one entity: `graph.<app>.<Type>.<id>`. Nothing else in PCloud builds or takes apart a subject.
+    graph.<app>.<Type>.<id>      one entity; its messages are its history (`Ref`)
+    work.<app>.<action>.<id>     one durable call that waits              (`ActionRef`)
+    run.<app>.<action>.<id>      the state of one run                     (`ActionRef`)
+    call.<app>.<action>          one call, on its way to the app
+    audit.<kind>                 audit records of one kind
+
+Other modules build these subjects and take them apart only with what is here. Subjects of the server and of the clients' libraries
+(`$JS.`, `$KV.`, `$O.`, `_INBOX.`) belong to the modules that use them.
 """
 
 from __future__ import annotations
@@ -11,9 +18,16 @@ from typing import NamedTuple
 from pcloud.errors import Rejected
 
 __all__ = [
-    "RESERVED_APPS", "Ref", "TypeName", "check_action", "check_app", "check_field", "check_id", "check_type", "new_id",
-    "type_name",
+    "AUDIT_SUBJECTS", "CALL_SUBJECTS", "GRAPH_SUBJECTS", "RESERVED_APPS", "RUN_SUBJECTS", "WORK_SUBJECTS", "ActionRef", "Ref",
+    "TypeName", "audit_subject", "call_subject", "call_subjects", "check_action", "check_app", "check_field", "check_id",
+    "check_type", "graph_subjects", "new_id", "run_subjects", "split_name", "type_name", "work_subjects",
 ]  # fmt: skip
+
+GRAPH_SUBJECTS = "graph.>"
+WORK_SUBJECTS = "work.>"
+RUN_SUBJECTS = "run.>"
+CALL_SUBJECTS = "call.>"
+AUDIT_SUBJECTS = "audit.>"
 
 RESERVED_APPS = frozenset({"core", "console", "api", "s3", "www"})
 _APP = re.compile(r"[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*")
@@ -69,6 +83,13 @@ def new_id() -> str:
     return uuid_utils.uuid7().hex
 
 
+def split_name(text: str) -> tuple[str, str]:
+    """Split the stored name of a type, added field, action or trigger: `photos/Image` into `photos` and `Image`. A plain
+    name has the app ''. Checks nothing."""
+    app, _, name = text.rpartition("/")
+    return app, name
+
+
 class TypeName(NamedTuple):
     """A type in its app's namespace, written `image-importer/Image`."""
 
@@ -85,6 +106,20 @@ class TypeName(NamedTuple):
         if not slash:
             raise Rejected(f"{text!r} is not a type: write app/Type, such as 'image-importer/Image'")
         return cls(check_app(app, reserved=True), check_type(name))
+
+    @classmethod
+    def stored(cls, text: str) -> TypeName:
+        """Like `parse`, for a name that was checked before it was stored."""
+        return cls(*split_name(text))
+
+    @property
+    def subjects(self) -> str:
+        """The subjects of all entities of the type."""
+        return f"graph.{self.app}.{self.type}.*"
+
+    def ref(self, id: str) -> Ref:
+        """One entity of the type; checks nothing."""
+        return Ref(self.app, self.type, id)
 
 
 def type_name(text: str | TypeName) -> TypeName:
@@ -122,3 +157,63 @@ class Ref(NamedTuple):
         if len(parts) != 3:
             raise Rejected(f"{text!r} is not an entity: write app/Type/id")
         return cls.make(*parts)
+
+    @classmethod
+    def of_subject(cls, subject: str) -> Ref:
+        """The entity of a message of GRAPH. Raises `ValueError` for a subject of another length; checks nothing else."""
+        _, app, type, id = subject.split(".")
+        return cls(app, type, id)
+
+
+class ActionRef(NamedTuple):
+    """One durable call or one run: its app, action and id."""
+
+    app: str
+    action: str
+    id: str
+
+    @property
+    def work_subject(self) -> str:
+        """Raises `Rejected` for a name outside the grammar; core takes no durable calls."""
+        return f"work.{check_app(self.app)}.{check_action(self.action)}.{check_id(self.id)}"
+
+    @property
+    def run_subject(self) -> str:
+        """Raises `Rejected` for a name outside the grammar."""
+        return f"run.{check_app(self.app, reserved=True)}.{check_action(self.action)}.{check_id(self.id)}"
+
+    @classmethod
+    def of_subject(cls, subject: str) -> ActionRef:
+        """The call or run of a message of WORK or RUNS. Parts that a subject lacks are ''; checks nothing."""
+        _, app, action, id = (*subject.split(".", 3), "", "", "")[:4]
+        return cls(app, action, id)
+
+
+def graph_subjects(app: str) -> str:
+    """The subjects of all entities of the app's types."""
+    return f"graph.{check_app(app, reserved=True)}.>"
+
+
+def work_subjects(app: str) -> str:
+    """The subjects of all durable calls that wait for the app."""
+    return f"work.{check_app(app)}.>"
+
+
+def run_subjects(app: str) -> str:
+    """The subjects of all runs of the app's actions."""
+    return f"run.{check_app(app, reserved=True)}.>"
+
+
+def call_subject(app: str, action: str) -> str:
+    """Where the app listens for calls of this action, in the bus' account APPS."""
+    return f"call.{app}.{action}"
+
+
+def call_subjects(app: str) -> str:
+    """The subjects of all calls of the app's actions."""
+    return f"call.{app}.>"
+
+
+def audit_subject(kind: str) -> str:
+    """The subject of audit records of one kind, such as `call.refused`."""
+    return f"audit.{kind}"

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from core.cli.client import Client, open_client
 from core.cli.terminal import AsJson, DataOption, console, facts, plain, print_json, run
 from pcloud.errors import Rejected
+from pcloud.subject import split_name
 
 __all__ = ["replay"]
 
@@ -102,7 +103,7 @@ def watch(trigger: str, data: Path) -> None:
 
 
 async def look(client: Client, trigger: str) -> dict[str, Any]:
-    shown = (await client.graphql(TRIGGERS, {"app": trigger.partition("/")[0]}))["triggers"]
+    shown = (await client.graphql(TRIGGERS, {"app": split_name(trigger)[0]}))["triggers"]
     for one in shown:
         if one["trigger"] == trigger:
             return one

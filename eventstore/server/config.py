@@ -16,6 +16,7 @@ import msgspec
 
 from eventstore.server.identity import Identity
 from eventstore.server.inspect import INSPECT, core_exports, inspect_account
+from pcloud.subject import CALL_SUBJECTS, call_subjects
 
 __all__ = ["app_user", "render_config"]
 
@@ -28,7 +29,7 @@ def app_user(app: str, public_nkey: str) -> dict[str, Any]:
         "nkey": public_nkey,
         "permissions": {
             "publish": {"allow": [f"_INBOX.core.{app}.>"]},
-            "subscribe": {"allow": [f"call.{app}.> {app}"]},
+            "subscribe": {"allow": [f"{call_subjects(app)} {app}"]},
         },
     }
 
@@ -48,7 +49,7 @@ def render_config(folder: Path, host: str, port: int, identity: Identity, app_us
             "users": [
                 {
                     **_password_user(identity.dispatcher.user, identity.dispatcher_password),
-                    "permissions": {"publish": {"allow": ["call.>"]}, "subscribe": {"allow": ["_INBOX.core.>"]}},
+                    "permissions": {"publish": {"allow": [CALL_SUBJECTS]}, "subscribe": {"allow": ["_INBOX.core.>"]}},
                 },
                 *(app_user(app, nkey) for app, nkey in sorted(app_users.items())),
             ],

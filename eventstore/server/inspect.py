@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pcloud.subject import AUDIT_SUBJECTS, GRAPH_SUBJECTS, RUN_SUBJECTS, WORK_SUBJECTS
+
 __all__ = ["INSPECT", "core_exports", "inspect_account"]
 
 INSPECT = "INSPECT"
@@ -29,7 +31,7 @@ QUESTIONS = (
 # Requests with many answers.
 READINGS = ("$JS.API.DIRECT.GET.>",)
 # Subjects that may be subscribed: all streams, and JetStream's own reports.
-HEARD = ("graph.>", "work.>", "run.>", "timer.>", "audit.>", "$KV.>", "$O.>", "$JS.EVENT.>")
+HEARD = (GRAPH_SUBJECTS, WORK_SUBJECTS, RUN_SUBJECTS, AUDIT_SUBJECTS, "$KV.>", "$O.>", "$JS.EVENT.>")
 # "Who am I": the server answers it to every signed-in user.
 WHO = "$SYS.REQ.USER.INFO"
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from pcloud.errors import Corrupt, NotFound
 from pcloud.event import Kind, StoredEvent
 from pcloud.manifest import Action
-from pcloud.subject import Ref
+from pcloud.subject import Ref, graph_subjects, split_name
 from projections.checkpoint import Checkpoint
 from projections.directory.app import App, AppState
 from projections.directory.grant import Grant
@@ -32,7 +32,7 @@ __all__ = ["Changed", "Directory", "DirectoryLog", "open_directory"]
 
 log = logging.getLogger("pcloud.view")
 APP = "core"
-SUBJECTS = ("graph.core.>",)
+SUBJECTS = (graph_subjects("core"),)
 SAVE_AFTER = 500  # core's events between two snapshots; folding this many takes some ten milliseconds
 
 
@@ -167,7 +167,7 @@ class Directory:
         An app's own actions need no grant. The holder of a role does not matter: ask with the form that the caller
         used. The grants of a removed app are not valid until it is installed again.
         """
-        if target.partition("/")[0] == app:
+        if split_name(target)[0] == app:
             return True
         return self.is_here(app) and any(
             grant.verb == "call" and grant.target == target for grant in self.approved(app)

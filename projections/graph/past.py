@@ -15,6 +15,7 @@ import msgspec
 
 from pcloud.errors import Rejected
 from pcloud.event import StoredEvent, encode_change
+from pcloud.subject import TypeName
 from projections.graph.catalog import Catalog
 from projections.graph.port import Aggregate, Every, Filter, GraphReader, Has, HasRelated, IdIn, Invert, Select, Some
 from projections.graph.relation import find_relation, is_exclusive
@@ -158,26 +159,26 @@ class _Part:
         return frozenset(
             id
             for event in self.events.values()
-            if f"{event.ref.app}/{event.ref.type}" == type
+            if str(event.ref.type_name) == type
             for id in event.change.link.get(relation.field, ())
         )
 
     async def _entities(self, type: str, ids: Iterable[str] | None) -> None:
         if type in self._whole:
             return
-        app, _, name = type.partition("/")
+        type_name = TypeName.stored(type)
         known = self._read.setdefault(type, set())
         if ids is None:
             await self._refuse_large(type)
             self._whole.add(type)
-            await self._events((f"graph.{app}.{name}.*",))
+            await self._events((type_name.subjects,))
             return
         new = sorted(set(ids) - known)
         known.update(new)
         if sum(map(len, self._read.values())) > self._bounds.entities:
             raise self._too_much(f"more than {self._bounds.entities:,} entities")
         for start in range(0, len(new), CHUNK):
-            await self._events(tuple(f"graph.{app}.{name}.{id}" for id in new[start : start + CHUNK]))
+            await self._events(tuple(type_name.ref(id).subject for id in new[start : start + CHUNK]))
 
     async def _refuse_large(self, type: str) -> None:
         counted: dict[str, Any] = await self._graph.aggregate(type, None, (_COUNT,))

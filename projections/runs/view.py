@@ -18,6 +18,7 @@ from typing import Any, get_args
 import msgspec
 
 from pcloud.errors import Corrupt, Rejected
+from pcloud.subject import ActionRef
 from projections.checkpoint import START, Checkpoint
 from projections.graph.sqlite.connection import acquire, errors_told, open_connection
 from projections.runs.log import FORGOTTEN, RunEntry
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 DAYS_KEPT = 90  # how long a DONE run stays, as in the stream
 MOST = 1000
 DROP_EVERY = 600.0
-_MARK = "." + ".".join(FORGOTTEN)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS view (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
@@ -92,14 +92,14 @@ class RunsView:
             # Only the last state of each run counts; a mark for all runs of an app removes the states before it.
             newest: dict[str, RunEntry] = {}
             for entry in entries:
-                if entry.subject.endswith(_MARK):
+                run = ActionRef.of_subject(entry.subject)
+                if run[1:] == FORGOTTEN:
                     self._put(newest, tally)
                     newest.clear()
-                    app = entry.subject.split(".")[1]
-                    self._writer.execute("DELETE FROM runs WHERE app = ?", (app,))
-                    tally = Counter({key: count for key, count in tally.items() if key[0] != app})
+                    self._writer.execute("DELETE FROM runs WHERE app = ?", (run.app,))
+                    tally = Counter({key: count for key, count in tally.items() if key[0] != run.app})
                 else:
-                    newest[entry.subject.rpartition(".")[2]] = entry
+                    newest[run.id] = entry
             self._put(newest, tally)
             self._drop_old(last.time, tally)
             checkpoint = msgspec.json.encode([epoch, last.sequence]).decode()

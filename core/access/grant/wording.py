@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pcloud.errors import Rejected
 from pcloud.network import is_home, parse_network
-from pcloud.subject import TypeName
+from pcloud.subject import TypeName, split_name
 from projections.directory import Grant
 
 __all__ = ["Words", "describe", "explain_capability"]
@@ -59,7 +59,7 @@ def explain_capability(giver: str, receiver: str, action: str, words: Words | No
     """Return the words after "it will", about an app that hands `app/action` to a receiver (`app` or `role:ROLE`)."""
     words = words or Words()
     whom, _ = words.holder(receiver)
-    owner, _, name = action.rpartition("/")
+    owner, name = split_name(action)
     asked = "it" if owner == giver else f"{words.app(owner)}, in its place,"
     return f"let {whom} ask {asked} to “{spoken(name)}” at any time{quoted(words.actions.get(action))}"
 
@@ -98,7 +98,7 @@ def _extend(grant: Grant, words: Words) -> str:
 
 
 def _call(grant: Grant, words: Words) -> str:
-    target, _, action = grant.target.rpartition("/")
+    target, action = split_name(grant.target)
     whom, app = words.holder(target)
     more = ""
     if f"{app}/{action}" in words.takers:
@@ -132,8 +132,8 @@ def _about(grant: Grant, words: Words) -> str:
 def _fields(grant: Grant, words: Words) -> str:
     if not grant.fields:
         return ""
-    owners = " and ".join(dict.fromkeys(words.app(field.partition("/")[0]) for field in grant.fields))
-    return f", with what {owners} added to them ({', '.join(field.rpartition('/')[2] for field in grant.fields)})"
+    owners = " and ".join(dict.fromkeys(words.app(split_name(field)[0]) for field in grant.fields))
+    return f", with what {owners} added to them ({', '.join(split_name(field)[1] for field in grant.fields)})"
 
 
 _SENTENCES = {"read": _read, "write": _write, "extend": _extend, "call": _call, "network": _network}

@@ -10,6 +10,7 @@ from functools import partial
 
 from core.apps.egress import Doors, Egress, Tally
 from core.apps.sandbox import Ports, Published
+from pcloud.subject import split_name
 from projections.directory import App, Changed, Directory
 
 __all__ = ["Reach"]
@@ -45,7 +46,7 @@ class Reach:
 
     def _callable(self, app: str) -> list[App]:
         approved = self._directory.approved(app)
-        owners = {grant.target.rpartition("/")[0] for grant in approved if grant.verb == "call"}
+        owners = {split_name(grant.target)[0] for grant in approved if grant.verb == "call"}
         apps = sorted(self._directory.records.apps.values(), key=lambda other: other.name)
         holders: dict[str, App] = {}
         for other in apps:

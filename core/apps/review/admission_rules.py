@@ -17,7 +17,7 @@ from core.graph.schema import parse_schema
 from core.work.call import takes_action
 from pcloud.errors import Conflict, Forbidden, Rejected
 from pcloud.manifest import Action, Manifest, handed_over
-from pcloud.subject import TypeName
+from pcloud.subject import TypeName, split_name
 from projections.graph.catalog import Catalog
 
 __all__ = [
@@ -167,7 +167,7 @@ def _needs(manifest: Manifest, name: str, roles: set[str]) -> bool:
     for use in manifest.uses:
         if use.optional or use.network:
             continue
-        owner = (use.read or use.write or use.extend or use.call).rpartition("/")[0]
+        owner = split_name(use.read or use.write or use.extend or use.call)[0]
         if owner == name or (owner.startswith(ROLE) and owner.removeprefix(ROLE) in roles):
             return True
     return False
@@ -175,7 +175,7 @@ def _needs(manifest: Manifest, name: str, roles: set[str]) -> bool:
 
 def _who_has(target: str, bundled: Mapping[str, Manifest]) -> str:
     """Return the bundled app that has this action, '' if none has."""
-    owner, _, action = target.rpartition("/")
+    owner, action = split_name(target)
     for name, manifest in sorted(bundled.items()):
         holds = owner == name or (owner.startswith(ROLE) and owner.removeprefix(ROLE) in manifest.provides)
         if holds and any(known.name == action for known in manifest.actions):
@@ -185,7 +185,7 @@ def _who_has(target: str, bundled: Mapping[str, Manifest]) -> str:
 
 def _lacking_action(target: str, manifest: Manifest, installed: Mapping[str, Manifest]) -> str:
     """Return what is missing for a call to this target, '' if nothing is."""
-    owner, _, action = target.rpartition("/")
+    owner, action = split_name(target)
     holders = _holders(owner, manifest, installed)
     if not holders:
         return (
@@ -198,7 +198,7 @@ def _lacking_action(target: str, manifest: Manifest, installed: Mapping[str, Man
 
 def _offered(target: str, manifest: Manifest, installed: Mapping[str, Manifest]) -> list[tuple[str, Action]]:
     """Return the actions that a call to this target may reach, each with its app's name."""
-    owner, _, action = target.rpartition("/")
+    owner, action = split_name(target)
     holders = _holders(owner, manifest, installed)
     return [(holder.name, known) for holder in holders for known in holder.actions if known.name == action]
 

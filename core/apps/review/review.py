@@ -13,7 +13,7 @@ from core.apps.review.limits import size
 from core.apps.review.stored import Left
 from core.apps.signing.author import Author
 from pcloud.manifest import Manifest, Resources, handed_over
-from pcloud.subject import TypeName
+from pcloud.subject import TypeName, split_name
 from projections.directory import Grant
 
 __all__ = ["Review", "notes_of", "resources_of", "worded"]
@@ -69,7 +69,7 @@ def notes_of(manifest: Manifest, words: Words | None = None) -> list[str]:
     notes += [f"open the port {port} to apps that may call it" for port in manifest.run.ports] if manifest.run else []
     notes += _triggers(manifest, words or Words())
     for called, actions in handed_over(manifest):
-        receiver = called.rpartition("/")[0] or manifest.name
+        receiver = split_name(called)[0] or manifest.name
         notes.extend(explain_capability(manifest.name, receiver, action, words) for action in actions.values())
     return list(dict.fromkeys(notes))
 

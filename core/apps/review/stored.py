@@ -68,7 +68,7 @@ async def written_beyond(store: Store, name: str, newer: Catalog, older: Catalog
     if last is None or len(registered) < 2:
         return True
     added = added_fields(older, newer)
-    subjects = [f"graph.{TypeName.parse(type_).app}.{TypeName.parse(type_).type}.*" for type_ in added]
+    subjects = [TypeName.stored(type_).subjects for type_ in added]
     if not subjects:
         return False
     fresh = newer.types.keys() - older.types.keys()

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from core.graph.api.history import HistoryReader
 from pcloud.event import StoredEvent
+from pcloud.subject import TypeName
 from projections.checkpoint import Checkpoint
 
 __all__ = ["EventHub", "FoldedEvents"]
@@ -59,19 +60,19 @@ class EventHub:
             if not future.done():
                 future.set_result(None)
 
-    async def stream(self, app: str, type: str, after: int) -> AsyncIterator[list[StoredEvent]]:
+    async def stream(self, type: TypeName, after: int) -> AsyncIterator[list[StoredEvent]]:
         """Yield the events of one type after a sequence, in order, in chunks; waits for more and never ends."""
         await self._loop.wait_for(after)
         position = after
         while True:
             if position < self._floor:
                 floor = self._floor
-                async for chunk in self._from_log(app, type, position + 1, floor):
+                async for chunk in self._from_log(type, position + 1, floor):
                     yield chunk
                 position = floor
                 continue
             newest = self._folded
-            found = [e for e in self._after(position) if e.ref.app == app and e.ref.type == type]
+            found = [e for e in self._after(position) if e.ref.app == type.app and e.ref.type == type.type]
             position = max(position, newest)
             for start in range(0, len(found), CHUNK):
                 yield found[start : start + CHUNK]
@@ -87,9 +88,9 @@ class EventHub:
         found.reverse()
         return found
 
-    async def _from_log(self, app: str, type: str, first: int, last: int) -> AsyncIterator[list[StoredEvent]]:
+    async def _from_log(self, type: TypeName, first: int, last: int) -> AsyncIterator[list[StoredEvent]]:
         chunk: list[StoredEvent] = []
-        async for event in self._log.read(first, last, subjects=(f"graph.{app}.{type}.*",)):
+        async for event in self._log.read(first, last, subjects=(type.subjects,)):
             chunk.append(event)
             if len(chunk) == CHUNK:
                 yield chunk

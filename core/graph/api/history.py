@@ -15,7 +15,7 @@ from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.revision import Revision
-from pcloud.subject import Ref
+from pcloud.subject import check_id
 from projections.graph.port import GraphReader
 
 __all__ = ["HistoryReader", "node_history", "shown_actor", "shown_through", "shows", "visible_change"]
@@ -43,8 +43,7 @@ async def node_history(
     first = 100 if arguments.get("first") is None else arguments["first"]
     if not 0 < first <= MAX_ENTRIES:
         raise Rejected(f"`first` is {first}: use 1 to {MAX_ENTRIES}")
-    app, _, name = type_.stored.partition("/")
-    ref = Ref.make(app, name, arguments["id"])
+    ref = type_.ref(check_id(arguments["id"]))
     last = (await graph.nodes([ref]))[ref].version
     if last == 0:
         return []

@@ -13,7 +13,7 @@ from core.graph.command import IdSource, NodeChange, entity_id
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewField, ViewType
 from pcloud.errors import Rejected
-from pcloud.subject import Ref, check_id
+from pcloud.subject import check_id
 
 __all__ = ["InputReader"]
 
@@ -66,9 +66,8 @@ class InputReader:
                 clear.append(one.stored)
             else:
                 unlink[one.stored] = [self._existing(one, item) for item in _items(value)]
-        app, _, plain = type_.stored.partition("/")
         change = NodeChange(
-            Ref(app, plain, "-"),
+            type_.ref("-"),
             "update",
             set=wanted.set,
             link=wanted.link,
@@ -88,8 +87,7 @@ class InputReader:
             raise Rejected(f"the input holds more than {MAX_NODES} entities or {MAX_DEPTH} levels: add them in parts")
         nested: list[NodeChange] = []
         wanted = self._wanted(type_, given, nested, depth)
-        app, _, name = type_.stored.partition("/")
-        own = NodeChange(Ref(app, name, id), kind, set=wanted.set, link=wanted.link, clear=wanted.clear, fresh=fresh)
+        own = NodeChange(type_.ref(id), kind, set=wanted.set, link=wanted.link, clear=wanted.clear, fresh=fresh)
         return [*nested, own]
 
     def _wanted(self, type_: ViewType, given: Mapping[str, Any], nested: list[NodeChange], depth: int) -> _Wanted:

@@ -24,7 +24,7 @@ from core.graph.command import (
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.revision import Revision
-from pcloud.subject import Ref, new_id
+from pcloud.subject import new_id
 from projections.graph.port import Every, GraphReader, IdIn, Select
 
 __all__ = ["Mutations"]
@@ -94,7 +94,7 @@ class Mutations:
         type_, payload = step.root.type, step.plan
         rows = await self._matching(request, type_, arguments["filter"], Select(type_.stored, ("id",), version=True))
         ids = [row["id"] for row in rows]
-        await staging.apply([NodeChange(_ref(type_, row["id"]), "delete", seen=row["_version"]) for row in rows])
+        await staging.apply([NodeChange(type_.ref(row["id"]), "delete", seen=row["_version"]) for row in rows])
         deleted[step.key] = await self._nodes(request, payload, ids)
         return ids
 
@@ -143,14 +143,9 @@ class Mutations:
 
 def _update_of(type_: ViewType, row: Mapping[str, Any], wanted: NodeChange) -> NodeChange:
     return NodeChange(
-        _ref(type_, row["id"]), "update", set=wanted.set, link=wanted.link, unlink=wanted.unlink,
+        type_.ref(row["id"]), "update", set=wanted.set, link=wanted.link, unlink=wanted.unlink,
         clear=wanted.clear, discard=wanted.discard, seen=row["_version"],
     )  # fmt: skip
-
-
-def _ref(type_: ViewType, id: str) -> Ref:
-    app, _, name = type_.stored.partition("/")
-    return Ref(app, name, id)
 
 
 def _write_request(request: Request) -> tuple[WriteRequest, tuple[str, ...]]:

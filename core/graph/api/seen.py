@@ -14,7 +14,6 @@ from core.graph.api.plan import ChildPlan, NodePlan
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
-from pcloud.subject import Ref
 from projections.graph.port import Row
 
 __all__ = ["settle_versions"]
@@ -42,8 +41,7 @@ async def settle_versions(view: View, log: HistoryReader, plan: NodePlan, rows: 
 
 
 async def _settle(log: HistoryReader, type_: ViewType, by_id: dict[str, list[Row]]) -> None:
-    app, _, name = type_.stored.partition("/")
-    subjects = {Ref(app, name, id).subject: id for id in by_id}
+    subjects = {type_.ref(id).subject: id for id in by_id}
     last = max(row["_version"] for rows in by_id.values() for row in rows)
     seen = dict.fromkeys(by_id, 0)
     async for event in log.read(1, last, subjects=tuple(subjects)):

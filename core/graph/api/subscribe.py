@@ -41,8 +41,7 @@ class Subscriptions:
         step = request.operation.steps[0]
         assert step.root is not None and step.root.type is not None  # each field of `Subscription` has a type
         start = read_position(after, self._log.epoch) if after else self._hub.folded
-        app, _, name = step.root.type.stored.partition("/")
-        async for chunk in self._hub.stream(app, name, start):
+        async for chunk in self._hub.stream(step.root.type.type_name, start):
             waiting = [chunk]
             while waiting:
                 events = waiting.pop()

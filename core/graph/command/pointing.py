@@ -28,8 +28,7 @@ async def pointing_now(graph: GraphReader, ref: Ref) -> list[tuple[Ref, str]]:
     found: list[tuple[Ref, str]] = []
     for type_, one in _relations_to(graph.catalog, str(ref.type_name)):
         rows = await graph.fetch(Select(type_, ("id",), filter=HasRelated(one.name, IdIn((ref.id,))), first=FEW))
-        app, _, name = type_.partition("/")
-        found += [(Ref(app, name, row["id"]), one.name) for row in rows]
+        found += [(TypeName.stored(type_).ref(row["id"]), one.name) for row in rows]
     return found
 
 
@@ -51,8 +50,8 @@ async def links_at(log: Log, catalog: Catalog, refs: Sequence[Ref], last: int) -
             if is_symmetric(type_, one):  # both ends hold it
                 continue
             scan = _Scan(one, ids, born, exclusive=is_exclusive(catalog, one))
-            app, _, name = type_.partition("/")
-            async for event in log.read(first, last, subjects=(f"graph.{app}.{name}.*",)):
+            source = TypeName.stored(type_)
+            async for event in log.read(first, last, subjects=(source.subjects,)):
                 scan.fold(event)
                 left -= 1
                 if left < 0:
@@ -60,7 +59,7 @@ async def links_at(log: Log, catalog: Catalog, refs: Sequence[Ref], last: int) -
                         f"the links to {target} {min(ids)} can't be read: more than {MOST_READ:,} events were written since it was made, "
                         "of the types that may point there; create it again by hand"
                     )
-            found.update(((Ref(app, name, source), one.name), sorted(to)) for source, to in scan.links.items() if to)
+            found.update(((source.ref(id), one.name), sorted(to)) for id, to in scan.links.items() if to)
     return found
 
 
@@ -76,7 +75,7 @@ async def _born(log: Log, type_: TypeName, ids: set[str], last: int) -> dict[str
     born: dict[str, int] = {}
     ordered = sorted(ids)
     for start in range(0, len(ordered), CHUNK):
-        subjects = tuple(f"graph.{type_.app}.{type_.type}.{id}" for id in ordered[start : start + CHUNK])
+        subjects = tuple(type_.ref(id).subject for id in ordered[start : start + CHUNK])
         async for event in log.read(1, last, subjects=subjects):
             if event.kind is Kind.CREATED:
                 born[event.ref.id] = event.sequence - event.ordinal

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pcloud.subject import split_name
 from projections.directory import Grant
 from projections.graph.catalog import Catalog
 
@@ -26,14 +27,12 @@ class TypeAccess:
     alias: str = ""
 
     def sees(self, field: str) -> bool:
-        adder, slash, _ = field.partition("/")
-        return not self.app or not slash or adder == self.app or field in self.listed
+        adder, _ = split_name(field)
+        return not self.app or adder in ("", self.app) or field in self.listed
 
     def writes(self, field: str) -> bool:
-        adder, slash, _ = field.partition("/")
-        if slash and adder == self.app:
-            return self.extend or self.write
-        return self.write
+        adder, _ = split_name(field)
+        return self.write or (self.extend and adder != "" and adder == self.app)
 
 
 def owner_access(catalog: Catalog) -> dict[str, TypeAccess]:

@@ -11,6 +11,7 @@ from core.graph.schema.access import TypeAccess
 from core.graph.schema.names import SHARED, generated, owner_field, owner_type
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewField, ViewType
+from pcloud.subject import split_name
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
 
 __all__ = ["build_view"]
@@ -49,7 +50,7 @@ class _Names:
 
     def for_type(self, stored: str, alias: str) -> str:
         long = owner_type(stored)
-        plain = alias if _ALIAS.fullmatch(alias) else stored.partition("/")[2]
+        plain = alias if _ALIAS.fullmatch(alias) else split_name(stored)[1]
         return self._take([plain, long] if self.app else [long], makes=generated)
 
     def for_enum(self, app: str, name: str) -> str:
@@ -83,11 +84,11 @@ def _fields(
     )
     result: dict[str, ViewField] = {}
     for one in seen:
-        _, slash, plain = one.name.partition("/")
-        name = one.name if not slash else owner_field(one.name) if not app or plain in result else plain
+        adder, plain = split_name(one.name)
+        name = plain if not adder else owner_field(one.name) if not app or plain in result else plain
         enum = enum_names.get((_declarer(definition.name, one), one.enum), "")
         writable = access.writes(one.name)
-        result[name] = ViewField(name, one, writable, added=bool(slash), target=aliases.get(one.target, ""), enum=enum)
+        result[name] = ViewField(name, one, writable, added=adder != "", target=aliases.get(one.target, ""), enum=enum)
     for name, one in list(result.items()):
         if one.is_relation and one.definition.many and f"{name}Aggregate" not in result:
             result[name] = replace(one, aggregate=f"{name}Aggregate")
@@ -102,4 +103,4 @@ def _lacks(field: FieldDef, shown: Mapping[str, ViewField]) -> bool:
 
 def _declarer(type_: str, field: FieldDef) -> str:
     """Return the app that declares a field of a type (both by stored name)."""
-    return (field.name if "/" in field.name else type_).partition("/")[0]
+    return split_name(field.name)[0] or split_name(type_)[0]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import itertools
 
+from pcloud.subject import split_name
+
 __all__ = ["RESERVED_FIELDS", "SHARED", "camel", "generated", "owner_field", "owner_type", "pascal", "small"]
 
 
@@ -28,14 +30,14 @@ def small(name: str) -> str:
 
 def owner_type(stored: str) -> str:
     """`image-importer/Image` → `ImageImporter_Image`."""
-    app, _, name = stored.partition("/")
+    app, name = split_name(stored)
     return f"{pascal(app)}_{name}"
 
 
 def owner_field(stored: str) -> str:
     """`face-detector/segments` → `faceDetector_segments`; a field of the declaring app keeps its name."""
-    app, slash, name = stored.partition("/")
-    return f"{camel(app)}_{name}" if slash else app
+    app, name = split_name(stored)
+    return f"{camel(app)}_{name}" if app else name
 
 
 SUFFIXES = (

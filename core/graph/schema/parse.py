@@ -30,7 +30,7 @@ from core.graph.schema.names import SHARED, generated
 from core.graph.schema.place import Places, suggest
 from core.graph.schema.scalar import SCALARS
 from pcloud.errors import Rejected
-from pcloud.subject import check_app, check_type
+from pcloud.subject import check_app, check_type, split_name
 from projections.graph.catalog import Catalog, TypeDef
 
 __all__ = ["parse_schema"]
@@ -162,7 +162,7 @@ class SchemaReader:
         if app == "core":
             self.places.refuse(node, "the platform's own types can't be extended: declare a type of your own")
         if f"{app}/{name}" not in self.others.types:
-            there = [stored.partition("/")[2] for stored in self.others.types if stored.startswith(f"{app}/")]
+            there = [split_name(stored)[1] for stored in self.others.types if stored.startswith(f"{app}/")]
             reason = (
                 f"the app {app!r} has no type {name!r}.{suggest(name, there)}"
                 if there

@@ -20,6 +20,7 @@ from core.graph.schema.sdl import root_fields, type_texts
 from core.graph.schema.searchable import searchable_fields
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
+from pcloud.subject import split_name
 from projections.graph.port import Filter
 
 __all__ = ["View"]
@@ -40,7 +41,7 @@ class View:
     @cached_property
     def known_apps(self) -> frozenset[str]:
         """The view's own app, and the apps whose types or fields it has."""
-        declared = (name.partition("/")[0] for one in self.types.values() for name in one.by_stored if "/" in name)
+        declared = (split_name(name)[0] for one in self.types.values() for name in one.by_stored if "/" in name)
         return frozenset({self.app, *(one.app for one in self.types.values()), *declared})
 
     @cached_property

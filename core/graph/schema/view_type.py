@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pcloud.subject import Ref, TypeName
 from projections.graph.catalog import FieldDef, TypeDef
 
 __all__ = ["ViewField", "ViewType"]
@@ -51,7 +52,15 @@ class ViewType:
 
     @property
     def app(self) -> str:
-        return self.definition.name.partition("/")[0]
+        return self.type_name.app
+
+    @property
+    def type_name(self) -> TypeName:
+        return TypeName.stored(self.definition.name)
+
+    def ref(self, id: str) -> Ref:
+        """One entity of the type."""
+        return self.type_name.ref(id)
 
     @property
     def id_field(self) -> ViewField | None:

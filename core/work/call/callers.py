@@ -11,6 +11,7 @@ from core.work.call.capability import OWNER
 from core.work.call.permission import SCOPES
 from core.work.call.target import ActionName
 from pcloud.errors import Forbidden, NotFound
+from pcloud.subject import split_name
 from projections.directory import Directory
 
 __all__ = ["CALLERS_CHANGED", "Rights", "callers_of", "demand_any"]
@@ -34,7 +35,7 @@ def callers_of(directory: Directory, app: str) -> Rights:
         ]
         found[device.actor] = dict.fromkeys(allowed, 0)
     for receiver, target, since in _granted(directory):
-        name, _, action = target.rpartition("/")
+        name, action = split_name(target)
         if name in names and action in actions and receiver != app and directory.is_here(receiver):
             rights = found.setdefault(f"app:{receiver}", {})
             rights[action] = min(since, rights.get(action, since))
@@ -73,7 +74,7 @@ def _granted(directory: Directory) -> Iterator[tuple[str, str, int]]:
         yield grant.app, grant.target, directory.sequence_of("Grant", grant.id)
     for handed in directory.records.capabilities.values():
         since = directory.sequence_of("Capability", handed.id)
-        if handed.giver in (OWNER, handed.action.partition("/")[0]):
+        if handed.giver in (OWNER, split_name(handed.action)[0]):
             yield handed.receiver, handed.action, since
         for grant in grants:
             if (grant.app, grant.target) == (handed.giver, handed.action):

@@ -16,7 +16,7 @@ import re
 from dataclasses import dataclass
 
 from pcloud.errors import Rejected
-from pcloud.subject import check_action, check_app
+from pcloud.subject import call_subject, check_action, check_app, split_name
 
 __all__ = ["ActionName", "CapabilityName", "RoleAction", "Target", "parse_stored", "parse_target", "stored_target"]
 
@@ -37,11 +37,11 @@ class ActionName:
     @property
     def subject(self) -> str:
         """The subject on which its app listens, in the account APPS."""
-        return f"call.{self.app}.{self.action}"
+        return call_subject(self.app, self.action)
 
     @classmethod
     def parse(cls, text: str) -> ActionName:
-        app, _, action = text.partition("/")
+        app, action = split_name(text)
         return cls(check_app(app, reserved=True), check_action(action))
 
 

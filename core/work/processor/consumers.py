@@ -44,11 +44,11 @@ class TriggerConsumers:
 
     async def live(self, plan: TriggerPlan, history: TriggerPast) -> Any:
         """Make the consumer, or find it."""
-        return await self._ensure(plan, "live", plan.subject, history.installed + 1)
+        return await self._ensure(plan, "live", plan.subject(), history.installed + 1)
 
     async def history(self, plan: TriggerPlan, history: TriggerPast) -> Any:
         """Make the consumer, or find it; a newer replay deletes it first."""
-        return await self._ensure(plan, "history", subject(plan, history), history.since)
+        return await self._ensure(plan, "history", plan.subject(history.only), history.since)
 
     async def delete(self, app: str, trigger: str, side: str) -> None:
         """Delete the consumer; a missing one is fine. Raises `Unavailable`."""
@@ -87,11 +87,6 @@ class TriggerConsumers:
             metadata={"pcloud_purpose": "trigger", "pcloud_app": plan.app, "pcloud_trigger": plan.name, "pcloud_side": side,
                       "pcloud_action": plan.target},
         )  # fmt: skip
-
-
-def subject(plan: TriggerPlan, history: TriggerPast) -> str:
-    """Return the subject of the history: one entity, or all of the type."""
-    return f"{plan.subject[:-1]}{history.only}" if history.only else plan.subject
 
 
 async def _unbroken(request: Awaitable[Answer]) -> Answer:

@@ -17,7 +17,7 @@ from core.work.processor.retry import DISMISSED_TTL
 from core.work.processor.stored import stored_run
 from core.work.processor.work import is_settled, run_for
 from pcloud.errors import Corrupt, NotFound, Unavailable
-from pcloud.subject import Ref
+from pcloud.subject import Ref, run_subjects, work_subjects
 from projections.runs.log import FORGOTTEN
 from projections.runs.view import RunsView
 
@@ -46,7 +46,7 @@ async def _waiting(store: Any, app: str) -> AsyncGenerator[Job, None]:
     sequence = 0
     while True:
         try:
-            found = await asyncio.shield(store.js.get_msg("WORK", sequence + 1, subject=f"work.{app}.>", next=True))
+            found = await asyncio.shield(store.js.get_msg("WORK", sequence + 1, subject=work_subjects(app), next=True))
         except NotFoundError:
             return
         except NatsError as error:
@@ -62,7 +62,7 @@ async def purge_work(store: Any, app: str) -> None:
     """Drop the durable calls that wait for the app, and its consumer. Raises `Unavailable`. Repeating it changes
     nothing."""
     try:
-        await asyncio.shield(store.js.purge_stream("WORK", subject=f"work.{app}.>"))
+        await asyncio.shield(store.js.purge_stream("WORK", subject=work_subjects(app)))
         with suppress(NotFoundError):
             await asyncio.shield(store.js.delete_consumer("WORK", f"work_{app}"))
     except NatsError as error:
@@ -73,7 +73,7 @@ async def forget_runs(store: Any, runs: RunsView, app: str, triggers: Sequence[s
     """Remove every record of runs of the app's actions, and of other apps' runs that its triggers caused; a mark in RUNS
     notifies the views. Raises `Unavailable`."""
     try:
-        await asyncio.shield(store.js.purge_stream("RUNS", subject=f"run.{app}.>"))
+        await asyncio.shield(store.js.purge_stream("RUNS", subject=run_subjects(app)))
     except NatsError as error:
         raise Unavailable(f"the record of the runs of {app} can't be purged: {error!r}") from error
     action, id = FORGOTTEN

@@ -12,12 +12,13 @@ import msgspec
 
 from core.work.call import Writer
 from core.work.processor.attached import AttachedApp, AttachedTrigger
-from core.work.processor.consumers import TriggerConsumers, subject
+from core.work.processor.consumers import TriggerConsumers
 from core.work.processor.history import save_histories
 from core.work.processor.order import Order
 from core.work.processor.restart import cancelled, keep
 from core.work.processor.trigger import Side, TriggerLoop, TriggerParts
 from core.work.processor.work import WorkLoop
+from pcloud.subject import work_subjects
 from projections.directory import TriggerPast
 
 __all__ = ["Loops"]
@@ -66,7 +67,7 @@ class Loops:
         await self._consumers.delete(plan.app, plan.name, "history")
         await self._consumers.history(plan, history)
         if history.matched < 0:
-            matched = await self._consumers.count(subject(plan, history), history.since)
+            matched = await self._consumers.count(plan.subject(history.only), history.since)
             history = msgspec.structs.replace(history, matched=matched)
         await self.record(trigger, msgspec.structs.replace(history, state="RUNNING"))
 
@@ -79,7 +80,7 @@ class Loops:
 
     async def _live(self, trigger: AttachedTrigger) -> None:
         consumer = await self._consumers.live(trigger.plan, trigger.history)
-        await self._consumers.ask_again("GRAPH", consumer, trigger.plan.subject)
+        await self._consumers.ask_again("GRAPH", consumer, trigger.plan.subject())
         await TriggerLoop(self._parts, trigger.plan, Side(consumer, trigger.live_slots)).run()
 
     async def _history(self, trigger: AttachedTrigger) -> None:
@@ -88,7 +89,7 @@ class Loops:
             await self.reset(trigger)
         plan, history = trigger.plan, trigger.history
         consumer = await self._consumers.history(plan, history)
-        await self._consumers.ask_again("GRAPH", consumer, subject(plan, history))
+        await self._consumers.ask_again("GRAPH", consumer, plan.subject(history.only))
         side = Side(consumer, trigger.history_slots, history.generation, history.until, history.only)
         await TriggerLoop(self._parts, plan, side).run()
         await consumer.pause()
@@ -99,7 +100,7 @@ class Loops:
         consumer = await self._parts.store.work.consumer(
             app, ack_wait=self._settings.ack_wait, max_ack_pending=self._settings.held
         )
-        await self._consumers.ask_again("WORK", consumer, f"work.{app}.>")
+        await self._consumers.ask_again("WORK", consumer, work_subjects(app))
         parts = self._parts
         await WorkLoop(
             parts.store.runs, parts.calls, parts.executor, consumer, self._same, parts.sight, parts.tracer

@@ -42,9 +42,9 @@ class TriggerPlan:
     def key(self) -> str:
         return f"{self.app}/{self.name}"
 
-    @property
-    def subject(self) -> str:
-        return f"graph.{self.type.app}.{self.type.type}.*"
+    def subject(self, only: str = "") -> str:
+        """Where its events are: those of all entities of the type, or of the one with the id `only`."""
+        return self.type.ref(only).subject if only else self.type.subjects
 
     @property
     def needs_node(self) -> bool:

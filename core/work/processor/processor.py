@@ -32,6 +32,7 @@ from core.work.processor.settings import ProcessorSettings
 from core.work.processor.sight import Sight
 from core.work.processor.trigger import Runaway, TriggerParts
 from pcloud.errors import NotFound
+from pcloud.subject import split_name
 from projections.directory import Directory, TriggerPast
 from projections.graph.port import GraphReader
 from projections.runs.record import Run
@@ -154,7 +155,7 @@ class Processor:
 
     def trigger(self, key: str) -> tuple[AttachedApp, AttachedTrigger]:
         """Return the attached trigger `app/trigger`. Raises `NotFound`."""
-        app, _, name = key.partition("/")
+        app, name = split_name(key)
         attached = self.apps.get(app)
         if attached is None or name not in attached.triggers:
             known = ", ".join(

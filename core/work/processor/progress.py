@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.work.processor.attached import AttachedApp, AttachedTrigger
-from core.work.processor.consumers import TriggerConsumers, subject
+from core.work.processor.consumers import TriggerConsumers
 from core.work.processor.history import UNDER_WAY
 from core.work.processor.plan import TriggerPlan
 from core.work.processor.sight import Sight
@@ -58,7 +58,7 @@ async def _place(plan: TriggerPlan, history: TriggerPast, consumers: TriggerCons
     """Return position, events in all, and events left. All events of the type are counted, even those that do not match."""
     if history.until == 0 or history.state == "CANCELLED":
         return history.until, 0, 0
-    about = subject(plan, history)
+    about = plan.subject(history.only)
     later = await consumers.count(about, history.until + 1)
     events = max(0, await consumers.count(about, history.since) - later)
     if history.state == "RESETTING" or history.state not in UNDER_WAY:

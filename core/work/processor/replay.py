@@ -141,7 +141,7 @@ class Replays:
         return count
 
     async def _pages(self, plan: TriggerPlan, since: int, until: int, only: str) -> AsyncIterator[list[StoredEvent]]:
-        subject = f"{plan.subject[:-1]}{only}" if only else plan.subject
+        subject = plan.subject(only)
         page: list[StoredEvent] = []
         async for event in self._parts.store.read(since, until, subjects=[subject]):
             if plan.matches(event, self._parts.sight.demand(plan)):

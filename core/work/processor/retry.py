@@ -12,6 +12,7 @@ from core.work.call import Job, RoleAction, encode_job, parse_stored
 from core.work.processor.attached import AttachedApp, AttachedTrigger
 from core.work.processor.sight import Sight
 from pcloud.errors import Conflict, Forbidden, NotFound
+from pcloud.subject import split_name
 from projections.directory import Directory
 from projections.runs.record import Run
 from projections.runs.view import RunsView
@@ -96,7 +97,7 @@ class FailedRuns:
         """Return the app whose durable calls it belongs to: the app with the trigger or init action, else the called one."""
         if run.kind == "send" and run.target and isinstance(target := parse_stored(run.target), RoleAction):
             return self._directory.holder(target.role)
-        return run.trigger.partition("/")[0] or run.app
+        return split_name(run.trigger)[0] or run.app
 
 
 async def _done(command: Callable[[str], Awaitable[Run]], id: str) -> bool:

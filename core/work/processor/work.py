@@ -25,7 +25,7 @@ from core.work.processor.sight import Sight
 from core.work.processor.slots import Slots
 from core.work.processor.stored import stored_run
 from pcloud.errors import Corrupt, Forbidden, PCloudError, Rejected
-from pcloud.subject import Ref
+from pcloud.subject import Ref, split_name
 from projections.runs.record import Run
 
 __all__ = ["WorkLoop", "is_settled", "run_for"]
@@ -117,7 +117,7 @@ class WorkLoop:
 
     def _demand_sight(self, job: Job) -> None:
         """Raises `Forbidden` for a trigger's run that the owner retries, if its app may no longer see its entity."""
-        app = job.trigger.partition("/")[0]
+        app = split_name(job.trigger)[0]
         if app and job.entity and self._sight.seen(app, Ref.parse(job.entity).type_name) is None:
             raise Forbidden(f"{app} no longer has the grant to read what this run is about, {job.entity}")
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.graph.api.events import EventHub
 from pcloud.event import Change, Kind, StoredEvent
-from pcloud.subject import Ref
+from pcloud.subject import Ref, TypeName
 from projections.checkpoint import Checkpoint
 from tests.waiting import PATIENCE
 
@@ -54,7 +54,7 @@ class Log:
 
 
 async def collect(hub: EventHub, after: int, into: list[int]) -> None:
-    async for events in hub.stream("a", "T", after):
+    async for events in hub.stream(TypeName("a", "T"), after):
         assert events
         into += [event.sequence for event in events]
         await asyncio.sleep(0)
