@@ -9,7 +9,10 @@ from pcloud.errors import Corrupt, Forbidden
 from pcloud.upcast import upcast_actor
 from projections.directory import Directory, Scope
 
-__all__ = ["CORE", "OWNER", "Caller", "RunContext", "Scope", "caller_now"]
+__all__ = ["CORE", "MAX_DEPTH", "OWNER", "Caller", "RunContext", "Scope", "caller_now"]
+
+# Causes behind a write, a call or a run. Beyond this, apps are triggering each other in a circle.
+MAX_DEPTH = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +20,7 @@ class RunContext:
     """An open run of the event processor or of a durable call.
 
     `id`: hash of trigger and event sequence (or of sender and key). `generation`: counts replays, from 0. `cause`: the transaction or
-    run that led here. `depth`: causes so far; a limit on it stops loops. `replay`: True if the event is from the past.
+    run that led here. `depth`: causes so far, at most `MAX_DEPTH`. `replay`: True if the event is from the past.
     """
 
     id: str

@@ -179,8 +179,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class KnownTransaction:
-    """A transaction that the view has folded within the last 90 days (by event time). `time`: of its last event, in
-    seconds since 1970. `forgotten`: one of its entities has been forgotten since, and its result with it."""
+    """A transaction that the view has folded within the last `TRANSACTION_DAYS` (by event time). `time`: of its last event, in
+    seconds
+    since 1970. `forgotten`: one of its entities has been forgotten since, and its result with it."""
 
     request: str
     revision: Revision

@@ -21,6 +21,7 @@ from pcloud.errors import Corrupt, Rejected
 from pcloud.subject import ActionRef
 from projections.checkpoint import START, Checkpoint
 from projections.graph.sqlite.connection import acquire, errors_told, open_connection
+from projections.retention import DONE_RUN_DAYS
 from projections.runs.log import FORGOTTEN, RunEntry
 from projections.runs.record import Run, RunState, decode_run
 
@@ -28,7 +29,6 @@ __all__ = ["RunPage", "RunsView", "open_runs"]
 
 log = logging.getLogger(__name__)
 
-DAYS_KEPT = 90  # how long a DONE run stays, as in the stream
 MOST = 1000
 DROP_EVERY = 600.0
 _TABLES = """
@@ -121,7 +121,7 @@ class RunsView:
         """Occasionally drop DONE runs: they expire in the stream without a message."""
         if now >= self._drop_at:
             gone = "DELETE FROM runs WHERE state = 'DONE' AND ended < ? RETURNING app, state"
-            tally.subtract(self._writer.execute(gone, (now - DAYS_KEPT * 86400,)).fetchall())
+            tally.subtract(self._writer.execute(gone, (now - DONE_RUN_DAYS * 86400,)).fetchall())
             self._drop_at = now + DROP_EVERY
 
     async def get(self, id: str) -> Run | None:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from core.access.caller import MAX_DEPTH
 from core.access.quota import size_of
 from core.graph.command.change import NodeChange
 from core.graph.command.forget import Forgetting, ForgottenHook
@@ -24,10 +25,9 @@ from pcloud.revision import Revision
 from pcloud.subject import Ref, new_id
 from projections.graph.port import GraphReader, KnownTransaction
 
-__all__ = ["MAX_DEPTH", "Commands", "Log", "Outcome", "ViewLoop", "WriteRequest"]
+__all__ = ["Commands", "Log", "Outcome", "ViewLoop", "WriteRequest"]
 
 ATTEMPTS = 5
-MAX_DEPTH = 16  # causes behind a write: beyond this, apps trigger each other in a circle
 
 
 class Log(Protocol):

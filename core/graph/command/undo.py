@@ -20,6 +20,7 @@ from pcloud.errors import Conflict, NotFound, Rejected, Unavailable
 from pcloud.event import Kind, StoredEvent
 from projections.graph.past import event_size
 from projections.graph.port import GraphReader, KnownTransaction
+from projections.retention import TRANSACTION_DAYS
 
 __all__ = ["UndoLog", "Undoing"]
 
@@ -157,7 +158,7 @@ class Undoing:
 
 def _unknown(tx: str) -> NotFound:
     return NotFound(
-        f"there is no transaction {tx[:60]!r} of the last 90 days: `pcloud graph history` names an entity's"
+        f"there is no transaction {tx[:60]!r} of the last {TRANSACTION_DAYS} days: `pcloud graph history` names an entity's"
     )
 
 

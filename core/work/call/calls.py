@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from core.access.audit import Audit
-from core.access.caller import CORE, Caller, RunContext, caller_now
+from core.access.caller import CORE, MAX_DEPTH, Caller, RunContext, caller_now
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from core.work.call.answer import CallAnswer, HandlerFailed
@@ -354,7 +354,7 @@ class Calls:
 
     def _demand_end(self, caller: Caller, name: ActionName, context: RunContext) -> None:
         """Raises `Rejected` for a chain of calls that looks endless."""
-        if context.depth > self._settings.depth:
+        if context.depth > MAX_DEPTH:
             reason = f"{name} is not called: {context.depth} runs caused each other, which looks like a loop"
             if caller.kind == "app":
                 self._runaway(caller.name, reason)

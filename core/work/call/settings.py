@@ -11,11 +11,9 @@ __all__ = ["CallSettings"]
 
 @dataclass(frozen=True, slots=True)
 class CallSettings:
-    """`depth`: calls and runs in a row before one is refused as a loop. `key_length`: of a durable call's idempotency
-    key."""
+    """`key_length`: of a durable call's idempotency key."""
 
     dispatch: DispatchSettings = field(default_factory=DispatchSettings)
-    depth: int = 16
     key_length: int = 1024
     seconds: float = 3600.0
     stored_args: int = 512 * 1024

@@ -61,9 +61,8 @@ class TriggerConsumers:
             raise Unavailable(f"the consumer {name} can't be deleted: {error!r}") from error
 
     async def ask_again(self, stream: str, consumer: Any, subject: str) -> None:
-        """Have deliveries that were in progress when core died handed out again, if no other node may be working on them."""
-        if self._settings.alone:
-            await redeliver_pending(self._store, stream, consumer.name, subject)
+        """Have deliveries that were in progress when core died handed out again at once: this node alone pulls."""
+        await redeliver_pending(self._store, stream, consumer.name, subject)
 
     async def count(self, subject: str, since: int) -> int:
         """Count the events on `subject` from `since` on: the server knows the number without sending them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.work.processor.backoff import Backoff
+from projections.retention import DONE_RUN_DAYS
 
 __all__ = ["ProcessorSettings"]
 
@@ -12,21 +13,19 @@ __all__ = ["ProcessorSettings"]
 @dataclass(frozen=True, slots=True)
 class ProcessorSettings:
     """`ack_wait`: after this time without a sign from core an event is delivered again; core renews it three times as
-    often. `held`: events of one trigger that are pulled and not yet settled. `depth`: causes in a row before a run is
-    refused as a loop. `send_attempts`, `send_concurrency`: of durable calls, the latter for each receiving app.
-    `record_delay`: a run that takes longer is shown while in progress. `absence_wait`: longest time until the next look for an app
-    that is not running. `crowded`: the used part of RUNS from which on the oldest runs that are DONE are
-    dropped early; `fullness`: the used part from which on no new runs are started. Both are checked every
-    `fullness_check`. `drain`: how long attempts in progress have to end when core stops. `alone`: no other node
-    pulls, so what was pending when core died may be redelivered at once."""
+    often. `held`: events of one trigger that are pulled and not yet settled. `send_attempts`, `send_concurrency`: of
+    durable calls, the latter for each receiving app. `record_delay`: a run that takes longer is shown while in progress.
+    `absence_wait`: longest time until the next look for not running is not running. `crowded`: the used part of RUNS in
+    use from which on the oldest runs that are DONE are dropped early; `fullness`: the used part from which on no
+    new runs are started. Both are checked every `fullness_check`. `drain`: how long attempts in progress have to end
+    when core stops."""
 
     ack_wait: float = 15.0
     held: int = 256
-    depth: int = 16
     backoff: Backoff = field(default_factory=Backoff)
     send_attempts: int = 8
     send_concurrency: int = 4
-    done_ttl: float = 90 * 86400.0
+    done_ttl: float = DONE_RUN_DAYS * 86400.0
     record_delay: float = 0.5
     absence_wait: float = 1.0
     pause_after_error: float = 30.0
@@ -34,4 +33,3 @@ class ProcessorSettings:
     crowded: float = 0.8
     fullness: float = 0.95
     drain: float = 3.0
-    alone: bool = True

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from core.access.caller import Caller, RunContext
+from core.access.caller import MAX_DEPTH, Caller, RunContext
 from core.graph.schema import ViewRegistry
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
@@ -181,7 +181,7 @@ class TriggerLoop:
             if before is not None and before.generation >= run.generation and before.state in ("DONE", "FAILED"):
                 return
             run = resume(run, before)
-        if event.depth + 1 > self._settings.depth:
+        if event.depth + 1 > MAX_DEPTH:
             looped = Rejected(
                 f"{self._plan.key}: {event.depth} runs caused each other, which looks like a loop: does its action change "
                 "what the trigger reacts to? Narrow it by `fields` or `where`"

@@ -16,10 +16,9 @@ from projections.graph.fold import Entity, Transaction, forgotten_transactions, 
 from projections.graph.history import BUILTIN, CatalogHistory, fillings, shape
 from projections.graph.relation import is_exclusive, is_symmetric
 from projections.graph.values import stored_value
+from projections.retention import TRANSACTION_DAYS
 
 __all__ = ["Frozen", "ModelState"]
-
-SECONDS_KEPT = 90 * 86400
 
 
 class Frozen(msgspec.Struct, frozen=True):
@@ -75,7 +74,7 @@ class ModelState:
         if kept:
             newest = max(known.time for known in self._transactions.values())
             self._transactions = {
-                tx: known for tx, known in self._transactions.items() if known.time >= newest - SECONDS_KEPT
+                tx: known for tx, known in self._transactions.items() if known.time >= newest - TRANSACTION_DAYS * 86400
             }
         if new:
             self.checkpoint = self.checkpoint.after(epoch, new)

@@ -19,10 +19,10 @@ from projections.graph.neo4j.layout import Label, Layout, properties
 from projections.graph.neo4j.names import quoted
 from projections.graph.neo4j.state import State
 from projections.graph.values import stored_value
+from projections.retention import TRANSACTION_DAYS
 
-__all__ = ["DAYS_KEPT", "Writer", "write_parts"]
+__all__ = ["Writer", "write_parts"]
 
-DAYS_KEPT = 90
 _encode = msgspec.json.Encoder().encode
 SHAPES = 8  # kinds of changes to one label's nodes with a statement each; if there are more, one statement serves all
 Rows = list[tuple[str, RowChange]]
@@ -237,7 +237,8 @@ class Writer:
         await self._each(f"MERGE (t:{label} {{tx: row[0]}}) SET {values}", list(rows.values()))
         newest = f"MATCH (t:{label}) WHERE t.time IS NOT NULL WITH t.time AS newest ORDER BY newest DESC LIMIT 1"
         await self._run(
-            f"{newest} MATCH (t:{label}) WHERE t.time < newest - $seconds DELETE t", {"seconds": DAYS_KEPT * 86400.0}
+            f"{newest} MATCH (t:{label}) WHERE t.time < newest - $seconds DELETE t",
+            {"seconds": TRANSACTION_DAYS * 86400.0},
         )
 
 

@@ -14,10 +14,10 @@ import msgspec
 from projections.graph.fold import Changes, Entity, RowChange, Transaction
 from projections.graph.sqlite.layout import Layout, Table
 from projections.graph.sqlite.migrate import column_value, member_rows
+from projections.retention import TRANSACTION_DAYS
 
-__all__ = ["DAYS_KEPT", "existing", "write"]
+__all__ = ["existing", "write"]
 
-DAYS_KEPT = 90
 _encode = msgspec.json.Encoder().encode
 
 
@@ -151,5 +151,5 @@ def _write_transactions(connection: sqlite3.Connection, transactions: list[Trans
         ],
     )
     connection.execute(
-        "DELETE FROM transactions WHERE time < (SELECT max(time) FROM transactions) - ?", (DAYS_KEPT * 86400.0,)
+        "DELETE FROM transactions WHERE time < (SELECT max(time) FROM transactions) - ?", (TRANSACTION_DAYS * 86400.0,)
     )
