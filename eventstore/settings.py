@@ -68,11 +68,8 @@ class StoreSettings:
         default_factory=lambda: {
             "WORK": 256 * MEBIBYTE,
             "RUNS": 512 * MEBIBYTE,
-            "TIMERS": 64 * MEBIBYTE,
             "AUDIT": 256 * MEBIBYTE,
             "OBJ_ARCHIVES": 2048 * MEBIBYTE,
-            "KV_NODES": 16 * MEBIBYTE,
-            "KV_LEASES": 16 * MEBIBYTE,
             "KV_FORGETTING": 16 * MEBIBYTE,
         }
     )

@@ -143,19 +143,6 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             duplicate_window=window,
         ),
         stream(
-            "TIMERS",
-            "PCloud: what happens at a given time.",
-            "schedules",
-            ["timer.>"],
-            "timer.NAME: one thing to do",
-            "What is to be sent, and when (headers Nats-Schedule…)",
-            max_msgs_per_subject=1,
-            allow_msg_schedules=True,
-            allow_msg_ttl=True,
-            allow_direct=True,
-            duplicate_window=window,
-        ),
-        stream(
             "AUDIT",
             "PCloud: sign-ins, refusals and grants.",
             "record",
@@ -177,31 +164,17 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             allow_rollup_hdrs=True,
             allow_direct=True,
         ),
-        _bucket(stream, "NODES", "PCloud: the nodes and where each stands (key-value bucket NODES).", "NODE"),
-        _bucket(stream, "LEASES", "PCloud: who holds which singular task (key-value bucket LEASES).", "TASK"),
-        _bucket(
-            stream,
-            "FORGETTING",
+        stream(
+            "KV_FORGETTING",
             "PCloud: erasures in progress (key-value bucket FORGETTING).",
-            "ENTITY",
+            "state",
+            ["$KV.FORGETTING.>"],
+            "$KV.FORGETTING.ID: one deletion of entities for good",
+            "The key's newest value: JSON, the entities",
+            max_msgs_per_subject=1,
+            discard="new",
+            deny_delete=True,
+            allow_rollup_hdrs=True,
+            allow_direct=True,
         ),
     ]
-
-
-def _bucket(stream: Any, name: str, description: str, key: str) -> dict[str, Any]:
-    return stream(
-        f"KV_{name}",
-        description,
-        "state",
-        [f"$KV.{name}.>"],
-        f"$KV.{name}.{key}",
-        "The key's newest value",
-        max_msgs_per_subject=1,
-        discard="new",
-        deny_delete=True,
-        allow_rollup_hdrs=True,
-        allow_direct=True,
-        allow_msg_ttl=True,
-        # Watchers are notified when a lease expires by its TTL.
-        subject_delete_marker_ttl=60 * SECOND,
-    )

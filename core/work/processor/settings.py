@@ -15,9 +15,9 @@ class ProcessorSettings:
     """`ack_wait`: after this time without a sign from core an event is delivered again; core renews it three times as
     often. `held`: events of one trigger that are pulled and not yet settled. `send_attempts`, `send_concurrency`: of
     durable calls, the latter for each receiving app. `record_delay`: a run that takes longer is shown while in progress.
-    `absence_wait`: longest time until the next look for not running is not running. `crowded`: the used part of RUNS in
-    use from which on the oldest runs that are DONE are dropped early; `fullness`: the used part from which on no
-    new runs are started. Both are checked every `fullness_check`. `drain`: how long attempts in progress have to end
+    `absence_wait`: longest time until the next look for an app that is not running. `crowded`: the used part of RUNS
+    from which on the oldest runs that are DONE are dropped early; `fullness`: the used part from which on no new runs
+    are started. Both are checked every `fullness_check`. `drain`: how long attempts in progress have to end
     when core stops."""
 
     ack_wait: float = 15.0

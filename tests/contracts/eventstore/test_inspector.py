@@ -31,7 +31,7 @@ async def test_it_asks_for_streams_consumers_and_messages(inspector: User, store
     await store.consumer("trigger_photos_t_live", subjects=["graph.photos.Image.*"], start="all")
     assert (await asked(inspector, "STREAM.INFO.GRAPH"))["state"]["messages"] == 1
     names = (await asked(inspector, "STREAM.NAMES"))["streams"]
-    assert {"GRAPH", "WORK", "RUNS", "AUDIT", "TIMERS"} <= set(names)
+    assert {"GRAPH", "WORK", "RUNS", "AUDIT"} <= set(names)
     listed = (await asked(inspector, "CONSUMER.LIST.GRAPH"))["consumers"]
     assert "trigger_photos_t_live" in [one["name"] for one in listed]
     found = (await asked(inspector, "STREAM.MSG.GET.GRAPH", b'{"seq":1}'))["message"]
@@ -61,7 +61,7 @@ WRITES = (
     "work.photos.a.b",
     "run.photos.a.b",
     "audit.call",
-    "$KV.LEASES.x",
+    "$KV.FORGETTING.x",
     "$JS.API.STREAM.PURGE.GRAPH",
     "$JS.API.STREAM.DELETE.GRAPH",
     "$JS.API.STREAM.UPDATE.GRAPH",

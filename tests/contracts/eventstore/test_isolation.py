@@ -71,7 +71,7 @@ class User(Client):
         "$JS.API.STREAM.MSG.GET.GRAPH",
         "$JS.API.CONSUMER.CREATE.GRAPH",
         "$JS.ACK.GRAPH.c.1.1.1.1.0",
-        "$KV.LEASES.projector",
+        "$KV.FORGETTING.x",
         "work.photos.act.1",
         "run.photos.act.1",
         "call.photos.act",

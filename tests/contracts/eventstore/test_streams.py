@@ -6,8 +6,10 @@ import asyncio
 import base64
 import random
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
+from nats.js.api import KeyValueConfig, StreamConfig
 
 from eventstore import StoreSettings, open_store
 from pcloud.errors import Conflict, Corrupt, NotFound, Rejected, Unavailable
@@ -17,7 +19,7 @@ from tests.waiting import PATIENCE
 async def test_every_stream_says_its_purpose_and_only_graph_is_unlimited(store):
     streams = {info.config.name: info.config for info in await store.js.streams_info()}
     assert set(streams) == {
-        "GRAPH", "WORK", "RUNS", "TIMERS", "AUDIT", "OBJ_ARCHIVES", "KV_NODES", "KV_LEASES", "KV_FORGETTING",
+        "GRAPH", "WORK", "RUNS", "AUDIT", "OBJ_ARCHIVES", "KV_FORGETTING",
     }  # fmt: skip
     assert all(config.description.startswith("PCloud: ") for config in streams.values())
     assert {name for name, config in streams.items() if config.max_bytes == -1} == {"GRAPH"}
@@ -48,13 +50,27 @@ async def test_new_settings_change_the_streams_and_not_the_epoch(connection, sto
         assert (await again.js.stream_info("GRAPH")).config.duplicate_window == 60
 
 
+async def test_a_log_with_streams_of_an_older_version_opens_as_before(connection, store, make):
+    appended = await store.append(make.tx(make.event("a")))
+    await store.js.add_stream(StreamConfig("TIMERS", subjects=["timer.>"], max_bytes=2**20, allow_direct=True))
+    for bucket in ("NODES", "LEASES"):
+        await store.js.create_key_value(KeyValueConfig(bucket, max_bytes=2**20))
+    config = (await store.js.stream_info("KV_FORGETTING")).config
+    await store.js.update_stream(replace(config, allow_msg_ttl=True, subject_delete_marker_ttl=60))
+    async with open_store(connection) as again:
+        assert await again.last_sequence() == appended.sequences[-1]
+        assert {"TIMERS", "KV_NODES", "KV_LEASES"} <= {report.name for report in await again.report_streams()}
+        await again.erasure.begin("x1", [make.event("a").ref])
+        assert [note.id for note in await again.erasure.pending()] == ["x1"]
+
+
 async def test_the_buckets_are_those_of_the_clients_libraries(store):
-    leases = await store.js.key_value("LEASES")
-    revision = await leases.create("projector", b"node-1")
+    notes = await store.js.key_value("FORGETTING")
+    revision = await notes.create("x1", b"1")
     with pytest.raises(Exception, match="wrong last sequence"):
-        await leases.create("projector", b"node-2")
-    await leases.update("projector", b"node-1", revision)
-    assert (await leases.get("projector")).value == b"node-1"
+        await notes.create("x1", b"2")
+    await notes.update("x1", b"3", revision)
+    assert (await notes.get("x1")).value == b"3"
 
 
 async def test_a_durable_call_waits_until_it_is_acknowledged(store):
