@@ -1,7 +1,7 @@
 """One connection to NATS: requests whose loss is known, and the JetStream API as plain dictionaries.
 
-The only file that deals with the client library's own requests and errors. It never guesses: an answer that did not
-come is `NoAnswer`, and only the caller knows whether asking again is harmless.
+It translates the client library's errors for the rest of this package (`pull` reads its messages itself) and never
+guesses: an answer that did not come is `NoAnswer`, and only the caller knows whether asking again is harmless.
 """
 
 from __future__ import annotations

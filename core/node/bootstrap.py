@@ -1,8 +1,8 @@
-"""Assembles a node: the only place that names the concrete adapters, and the order in which they start and stop.
+"""Puts a node together, in the order in which its parts start. `views` and `graphs` choose the adapters of its views.
 
     folder → nats-server → log → directory, graph, search, runs (each with its loop) → views, commands → calls, processor → API → apps → web
 
-They stop in the reverse order: first the web lets no new requests in, then apps finish their work, then the views stop, last the log.
+They stop in the reverse order: first the web server, which lets no new requests in, then the apps, the views, and last the log.
 """
 
 from __future__ import annotations
