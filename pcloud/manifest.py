@@ -1,7 +1,7 @@
 """`app.yaml`: what an application is, asks for, offers and reacts to.
 
 Editors show the descriptions in this module (`pcloud.manifest_schema`), and so does the reference. The rules that hold
-between the parts are in `pcloud.manifest_rules`.
+between the parts are in `pcloud.manifest_rules`; `pcloud.manifest_file` reads the file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 __all__ = [
-    "Action", "Init", "Manifest", "Resources", "Run", "Trigger", "TriggerOn", "Use", "Verb", "handed_over", "load_manifest",
+    "Action", "Init", "Manifest", "Resources", "Run", "Trigger", "TriggerOn", "Use", "Verb", "handed_over",
     "split_arguments",
 ]  # fmt: skip
 
@@ -165,14 +165,3 @@ def handed_over(manifest: Manifest) -> list[tuple[str, dict[str, str]]]:
     """The calls of the manifest's init actions and triggers, each with the actions that it hands over, by argument."""
     calls = [(init.call, init.args) for init in manifest.init] + [(one.action, one.args) for one in manifest.triggers]
     return [(called, actions) for called, args in calls if (actions := split_arguments(args)[1])]
-
-
-def load_manifest(text: str | bytes, file: str = "app.yaml") -> Manifest:
-    """Read and check a manifest; raises `Rejected` with file, line and column, what is wrong, and what to do."""
-    from pcloud.document import Document
-    from pcloud.manifest_rules import check_manifest
-
-    document = Document(text, file)
-    manifest = document.read(Manifest)
-    check_manifest(manifest, document)
-    return manifest

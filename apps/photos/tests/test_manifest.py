@@ -6,7 +6,8 @@ import ast
 import re
 from pathlib import Path
 
-from pcloud.manifest import Manifest, load_manifest
+from pcloud.manifest import Manifest
+from pcloud.manifest_file import load_manifest
 
 ROOT = Path(__file__).parents[1]
 

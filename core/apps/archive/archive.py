@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -24,7 +24,8 @@ from core.apps.archive.requirements import check_lock
 from core.apps.archive.tarball import open_tarball
 from core.apps.archive.zipped import open_zip
 from pcloud.errors import Rejected
-from pcloud.manifest import Manifest, load_manifest
+from pcloud.manifest import Manifest
+from pcloud.manifest_file import load_manifest
 
 __all__ = ["LOCK", "MANIFEST", "CheckedArchive", "content_hash", "read_archive"]
 
@@ -161,7 +162,7 @@ def _schema_text(manifest: Manifest, source: bytes | Path, files: Mapping[str, i
 
 
 @contextmanager
-def _members(source: bytes | Path, bounds: ArchiveBounds) -> Iterator[Iterator[Member]]:
+def _members(source: bytes | Path, bounds: ArchiveBounds) -> Generator[Iterator[Member]]:
     """Yield the plain files; their names are unique."""
     with _opened(source) as file:
         length, head = _length(file), file.read(len(GZIP))

@@ -17,7 +17,8 @@ from core.apps.archive.pack import packed
 from core.shipped.fetched import FetchedFiles, FetchProgress, quiet
 from core.shipped.package import LIST, Package, read_packages
 from pcloud.errors import NotFound, Rejected, Unavailable
-from pcloud.manifest import Manifest, load_manifest
+from pcloud.manifest import Manifest
+from pcloud.manifest_file import load_manifest
 from pcloud.packing import packed_members
 
 __all__ = ["BundledApps"]

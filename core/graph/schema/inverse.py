@@ -8,13 +8,10 @@ the same schema: an app can't add an inverse to another app's field.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from core.graph.schema.draft import TypeDraft
+from core.graph.schema.field import FieldDraft
 from core.graph.schema.place import Places, suggest
-
-if TYPE_CHECKING:
-    from core.graph.schema.field import FieldDraft
-    from core.graph.schema.parse import TypeDraft
 
 __all__ = ["settle_relations"]
 

@@ -9,7 +9,6 @@ Knows nothing about grants or callers, and accepts a schema completely or not at
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from graphql import (
     DocumentNode,
@@ -24,6 +23,7 @@ from graphql import (
 
 from core.graph.schema.bounds import MAX_BYTES, MAX_ENUM_VALUES, MAX_FIELDS, MAX_FIELDS_PER_TYPE, MAX_TOKENS, MAX_TYPES
 from core.graph.schema.directive import read_directives
+from core.graph.schema.draft import TypeDraft
 from core.graph.schema.field import FieldDraft, read_field
 from core.graph.schema.inverse import settle_relations
 from core.graph.schema.names import SHARED, generated
@@ -46,17 +46,6 @@ _NOT_SUPPORTED = {
     "schema_extension": "the root operations are made by PCloud: remove this block",
     "enum_type_extension": "write all values into the enum itself",
 }
-
-
-@dataclass
-class TypeDraft:
-    """A type, or an extension of another app's type, while it is read. `alias`: its name in the file."""
-
-    stored: str
-    alias: str
-    node: ObjectTypeDefinitionNode | ObjectTypeExtensionNode
-    extends: bool
-    fields: dict[str, FieldDraft] = field(default_factory=dict[str, FieldDraft])
 
 
 class SchemaReader:

@@ -25,7 +25,7 @@ from typer._click.exceptions import MissingParameter  # typer has no public name
 
 from core.cli.commands import cli
 from core.graph.schema import app_access, build_view, parse_schema
-from pcloud.manifest import load_manifest
+from pcloud.manifest_file import load_manifest
 from projections.directory import Grant
 from projections.graph.catalog import Catalog, merge
 

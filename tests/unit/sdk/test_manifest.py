@@ -11,7 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pcloud.errors import Rejected
-from pcloud.manifest import Manifest, load_manifest
+from pcloud.manifest import Manifest
+from pcloud.manifest_file import load_manifest
 from pcloud.manifest_schema import schema_text
 
 FACES = """\

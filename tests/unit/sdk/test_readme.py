@@ -10,7 +10,7 @@ import graphql
 
 import pcloud
 from pcloud.app import App
-from pcloud.manifest import load_manifest
+from pcloud.manifest_file import load_manifest
 
 README = Path(pcloud.__file__).with_name("README.md").read_text()
 
