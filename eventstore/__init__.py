@@ -7,7 +7,7 @@ audit records and the apps' archives.
 """
 
 from eventstore.consumer import ConsumerPosition, DurableConsumer
-from eventstore.runs import RunLog, RunState
+from eventstore.runs import RunState, RunStore
 from eventstore.server import EmbeddedServer, open_server
 from eventstore.settings import ConnectionSettings, Credentials, ServerSettings, StoreSettings
 from eventstore.store import EventStore, EventStoreReader, open_store
@@ -16,7 +16,23 @@ from eventstore.trigger import EventConsumer, EventDelivery
 from eventstore.work import WorkDelivery, WorkQueue
 
 __all__ = [
-    "Appended", "ConnectionSettings", "ConsumerPosition", "Credentials", "DurableConsumer", "EmbeddedServer",
-    "EventConsumer", "EventDelivery", "EventStore", "EventStoreReader", "RunLog", "RunState", "ServerSettings",
-    "StoreSettings", "Transaction", "WorkDelivery", "WorkQueue", "open_server", "open_store",
+    "Appended",
+    "ConnectionSettings",
+    "ConsumerPosition",
+    "Credentials",
+    "DurableConsumer",
+    "EmbeddedServer",
+    "EventConsumer",
+    "EventDelivery",
+    "EventStore",
+    "EventStoreReader",
+    "RunState",
+    "RunStore",
+    "ServerSettings",
+    "StoreSettings",
+    "Transaction",
+    "WorkDelivery",
+    "WorkQueue",
+    "open_server",
+    "open_store",
 ]  # fmt: skip

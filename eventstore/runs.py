@@ -18,7 +18,7 @@ from eventstore.wire import EXPECTED, Message
 from pcloud.errors import Conflict, Unavailable
 from pcloud.subject import RUN_SUBJECTS, ActionRef
 
-__all__ = ["NewState", "RunLog", "RunState"]
+__all__ = ["NewState", "RunState", "RunStore"]
 
 STREAM = "RUNS"
 WRONG_SEQUENCE = frozenset({10071, 10164})
@@ -34,7 +34,7 @@ class RunState(NamedTuple):
 
 
 class NewState(NamedTuple):
-    """A state as `RunLog.put` accepts it."""
+    """A state as `RunStore.put` accepts it."""
 
     app: str
     action: str
@@ -43,7 +43,7 @@ class NewState(NamedTuple):
     ttl: float | None = None
 
 
-class RunLog:
+class RunStore:
     """Available as `EventStore.runs`."""
 
     def __init__(self, connection: Connection) -> None:

@@ -31,7 +31,7 @@ from eventstore.outcome import Settler, prepare
 from eventstore.packed import Stretch
 from eventstore.pull import Delivered
 from eventstore.report import ConsumerReport, StreamReport, report_consumers, report_streams
-from eventstore.runs import RunLog
+from eventstore.runs import RunStore
 from eventstore.settings import ConnectionSettings, StoreSettings
 from eventstore.topology import LogIdentity, ensure_streams
 from eventstore.transaction import Appended, Transaction
@@ -93,7 +93,7 @@ class EventStore:
         self._admit: Callable[[], None] = _everything
         self._on_append: OnAppend = _ignored
         self.work = WorkQueue(connection, self.admit)
-        self.runs = RunLog(connection)
+        self.runs = RunStore(connection)
         self.erasure = Erasure(connection)
         self.archives = Archives(connection, self.admit)
 

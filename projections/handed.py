@@ -11,16 +11,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from projections.loop import Entry, EventStoreReader
 
 __all__ = ["HandedLog"]
 
 MOST = 2_000  # entries that are kept for the slower loop
-
-
-class Entry(Protocol):
-    @property
-    def sequence(self) -> int: ...
 
 
 E = TypeVar("E", bound=Entry)
@@ -37,7 +34,7 @@ class HandedLog(Generic[E]):
     """A log as `projections.loop.ProjectionLoop` reads it. `store`: the log itself. `ahead`: the loop that reads it
     anyway."""
 
-    def __init__(self, store: Any, ahead: Ahead[E], most: int = MOST) -> None:
+    def __init__(self, store: EventStoreReader[E], ahead: Ahead[E], most: int = MOST) -> None:
         self._store, self._ahead, self._most = store, ahead, most
 
     @property

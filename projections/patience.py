@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pcloud.errors import Unavailable
+from projections.refill import Filled
 
 __all__ = ["Away", "patiently"]
 
@@ -25,7 +26,7 @@ class Away(Unavailable):
     """The store stayed away; the work so far is kept and can be continued."""
 
 
-async def patiently(view: Any, work: Callable[[], Awaitable[T]]) -> T:
+async def patiently(view: Filled, work: Callable[[], Awaitable[T]]) -> T:
     """Return the work's result. It is begun again from the view's position at that time, and holds nothing while it
     waits. Raises `Away`."""
     tries = 0
@@ -34,7 +35,8 @@ async def patiently(view: Any, work: Callable[[], Awaitable[T]]) -> T:
         try:
             return await work()
         except Unavailable as error:
-            if not hasattr(view, "until_reached"):
+            until_reached: Callable[[], Awaitable[None]] | None = getattr(view, "until_reached", None)
+            if until_reached is None:
                 raise
             tries = 1 if view.checkpoint.sequence > before else tries + 1
             if tries > TRIES:
@@ -43,6 +45,6 @@ async def patiently(view: Any, work: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(FIRST_PAUSE * 2**tries)
             try:
                 async with asyncio.timeout(AWAY_SECONDS):
-                    await view.until_reached()
+                    await until_reached()
             except TimeoutError:
                 raise Away(error.message) from error

@@ -26,7 +26,7 @@ from projections.position import misplaced
 from projections.progress import Progress, Rebuilt, Tell
 from projections.refill import RefillLog, refill
 from projections.room import UNBOUNDED, Room
-from projections.switch import Switch
+from projections.switch import Switch, Versioned
 from projections.traces import Traces, forgotten_between
 from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
 
@@ -225,14 +225,14 @@ class Rebuilds:
         await self._leftovers.drop_others(lambda: self._chosen.names)
         return built
 
-    async def _catch_up(self, view: Any, folded: Callable[[int, int], None]) -> None:
+    async def _catch_up(self, view: Versioned, folded: Callable[[int, int], None]) -> None:
         for _ in range(ROUNDS):
             goal = self.switch.checkpoint.sequence
             if goal - view.checkpoint.sequence <= NEAR:
                 return
             await refill(self._log, view, goal, folded)
 
-    async def _take_over(self, view: Any, name: str, folded: Callable[[int, int], None]) -> Any:
+    async def _take_over(self, view: Versioned, name: str, folded: Callable[[int, int], None]) -> Close:
         async with self.switch.turn:
             await refill(self._log, view, self.switch.checkpoint.sequence, folded)
             before, after = self.switch.checkpoint, view.checkpoint

@@ -4,11 +4,13 @@ memory."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
-__all__ = ["BULK", "RefillLog", "refill"]
+from projections.checkpoint import Checkpoint
+
+__all__ = ["BULK", "Filled", "RefillLog", "refill"]
 
 BULK = 2_000
 """About as many events are folded in one transaction of the store: slower for those who wait, and cheaper for each
@@ -26,7 +28,17 @@ class RefillLog(Protocol):
     def read_batches(self, first: int, last: int) -> AsyncGenerator[list[Any], None]: ...
 
 
-async def refill(log: RefillLog, view: Any, last: int, folded: Callable[[int, int], None] = lambda n, at: None) -> None:
+class Filled(Protocol):
+    """The part of a view that is needed; see `projections.loop.Target`."""
+
+    @property
+    def checkpoint(self) -> Checkpoint: ...
+    async def apply(self, epoch: str, events: Sequence[Any], /) -> Checkpoint: ...
+
+
+async def refill(
+    log: RefillLog, view: Filled, last: int, folded: Callable[[int, int], None] = lambda n, at: None
+) -> None:
     """Fold what `view` lacks, up to `last`, where a transaction must end. `folded` is called with the number of events
     and the sequence reached."""
     first = view.checkpoint.sequence + 1

@@ -8,7 +8,7 @@ larger and others write too. If it does not fit, it is abandoned; the view in us
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,7 @@ class Room:
             )
 
     @asynccontextmanager
-    async def kept(self, what: str) -> AsyncIterator[None]:
+    async def kept(self, what: str) -> AsyncGenerator[None]:
         """End the work in this block with `Unavailable` before it reaches the reserve."""
         task, short = asyncio.current_task(), False
         assert task is not None

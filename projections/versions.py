@@ -14,7 +14,7 @@ import msgspec
 
 __all__ = ["Chosen", "VersionFile", "VersionStore", "kind_of", "next_name"]
 
-V_co = TypeVar("V_co", covariant=True)
+V = TypeVar("V")
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -31,7 +31,7 @@ class Chosen(msgspec.Struct, frozen=True):
         return frozenset({self.current, self.previous, self.building} - {""})
 
 
-class VersionStore(Protocol[V_co]):
+class VersionStore(Protocol[V]):
     """Keeps versions of one view in one kind of store: files in a folder, for example, or labels in a database."""
 
     @property
@@ -44,16 +44,16 @@ class VersionStore(Protocol[V_co]):
         """Return True if deleted data stays in its files for an unknown time."""
         ...
 
-    async def open(self, name: str) -> V_co:
+    async def open(self, name: str) -> V:
         """Open the version or create an empty one. Raises `Corrupt` if it is damaged or this program can't read it."""
         ...
 
-    async def begin(self, view: Any, epoch: str) -> None:
+    async def begin(self, view: V, epoch: str) -> None:
         """Make an empty version, or one whose building continues, ready for a long stretch of the log; or give it a
         faster start than the log's first event."""
         ...
 
-    async def finish(self, view: Any) -> None:
+    async def finish(self, view: V) -> None:
         """Called when it has nearly all of the log: do what was postponed, and write everything safely to the disk."""
         ...
 

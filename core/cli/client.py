@@ -6,7 +6,7 @@ A process that may open the socket in the node's private folder acts as the owne
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ async def raise_for(answer: aiohttp.ClientResponse) -> None:
 
 
 @asynccontextmanager
-async def open_client(data: Path) -> AsyncIterator[Client]:
+async def open_client(data: Path) -> AsyncGenerator[Client]:
     """Open a client of the node that runs on `data`. Raises `Unavailable` if no node does."""
     socket = runtime_folder(data) / "admin.sock"
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class DemoNode:
 
 
 @asynccontextmanager
-async def running_node(data: Path, files: Path, listen: str) -> AsyncIterator[DemoNode]:
+async def running_node(data: Path, files: Path, listen: str) -> AsyncGenerator[DemoNode]:
     log = data.parent / "node.log"
     program = str(Path(sys.executable).parent / "pcloud")
     command = [program, "up", "--data", str(data), "--files", str(files), "--listen", listen]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -135,7 +135,7 @@ async def keep_installed(client: Client, folder: Path, name: str, follower: Any,
 
 
 @contextmanager
-def told(say: Say) -> Iterator[None]:
+def told(say: Say) -> Generator[None]:
     try:
         yield
     except PCloudError as error:

@@ -68,7 +68,10 @@ class Follower:
     async def _fields(self, manifest: Manifest) -> list[str]:
         """Return the subscriptions of the app's own types and of those that it asks for, by their names in the owner's view."""
         found = await self._client.graphql(FIELDS)
-        fields = [field["name"] for field in (found["__schema"]["subscriptionType"] or {"fields": []})["fields"]]
+        type_: dict[str, list[dict[str, str]]] = (
+            found["__schema"]["subscriptionType"] or dict[str, list[dict[str, str]]]()
+        )
+        fields = [field["name"] for field in type_.get("fields", [])]
         used = {use.read or use.write or use.extend for use in manifest.uses} - {""}
         wanted = {f"{small(owner_type(name))}Events" for name in used}
         return [field for field in fields if field in wanted or field.startswith(f"{camel(manifest.name)}_")]
@@ -108,7 +111,8 @@ class Follower:
         before, self._runs = self._runs, {run["id"]: (run["state"], run["attempt"]) for run in runs}
         for run in reversed(runs if before is not None else []):
             if before is not None and before.get(run["id"]) != self._runs[run["id"]]:
-                error = (run.get("error") or {}).get("message", "")
+                failed: dict[str, str] = run.get("error") or dict[str, str]()
+                error = failed.get("message", "")
                 arguments = " ".join(f"{key}={value}" for key, value in run["args"].items())
                 self._say("run", f"{run['action']} {run['state']} {arguments} {error}".strip(), run=run)
 
@@ -116,9 +120,9 @@ class Follower:
         try:
             now = await self._client.ask("GET", f"/apps/{name}/logs?lines={LINES}")
         except PCloudError:
-            now = []  # it does not exist yet
+            now = list[str]()  # it does not exist yet
         before, self._log = self._log, now or self._log or []
-        for line in lines_behind(before, now) if before is not None else []:
+        for line in lines_behind(before, now) if before is not None else ():
             self._say("log", line)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from urllib.parse import urlencode
 
 import typer
@@ -40,7 +40,9 @@ def query(
 
     async def work() -> Any:
         async with open_client(data) as client:
-            return await client.graphql(sys.stdin.read() if text == "-" else text, values, app=app)
+            return await client.graphql(
+                sys.stdin.read() if text == "-" else text, cast("dict[str, Any]", values), app=app
+            )
 
     print_json(run(work()))
 

@@ -49,7 +49,7 @@ def limits(
     async def work() -> tuple[dict[str, Any], dict[str, Any]]:
         async with open_client(data) as client:
             path = f"/apps/{segment(name)}"
-            after = await client.ask("POST", f"{path}/limits", json_body=changes) if changes else {}
+            after = await client.ask("POST", f"{path}/limits", json_body=changes) if changes else dict[str, Any]()
             return after, await client.ask("GET", path)
 
     after, detail = run(work())

@@ -58,7 +58,10 @@ def list_runs(
         (entry["id"][:SHORT], entry["state"], f"{entry['app']}/{entry['action']}", tries(entry), when(entry))
         for entry in found
     ]
-    notes = [" · ".join(filter(None, (concerning(entry), (entry["error"] or {}).get("message")))) for entry in found]
+    notes = [
+        " · ".join(filter(None, (concerning(entry), entry["error"].get("message") if entry["error"] else "")))
+        for entry in found
+    ]
     print_table(("RUN", "STATE", "ACTION", "TRY", "WHEN"), rows, empty="No run matches.", notes=notes)
 
 

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from aiohttp import web
 
@@ -17,6 +16,7 @@ from core.access.caller import OWNER
 from core.front.app_routes import app_routes
 from core.front.http import error_response
 from core.front.lines import as_lines, dumps
+from core.front.node import AdministeredNode
 from pcloud.errors import NotFound, PCloudError, Rejected
 
 __all__ = ["admin_application"]
@@ -37,8 +37,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return error_response(error)
 
 
-def admin_application(node: Any) -> web.Application:
-    """Routes over a `core.node.bootstrap.Node`."""
+def admin_application(node: AdministeredNode) -> web.Application:
+    """The routes of the socket."""
     routes = web.RouteTableDef()
 
     @routes.get("/graphql")  # a websocket, for subscriptions

@@ -6,17 +6,18 @@ Long operations answer with a line for each step, `{"step", "detail"}`, and a la
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 from msgspec import to_builtins
 
 from core.access.audit import archive_audited
 from core.front.lines import as_lines, dumps, prepared
+from core.front.node import AdministeredNode
 from pcloud.errors import NotFound, Rejected
 from projections.directory import Grant
 
@@ -27,8 +28,8 @@ PIECE = 2**20
 Progress = Callable[[str, str], None]
 
 
-def app_routes(node: Any) -> web.RouteTableDef:
-    """Routes over a `core.node.bootstrap.Node`."""
+def app_routes(node: AdministeredNode) -> web.RouteTableDef:
+    """The routes about apps."""
     routes = web.RouteTableDef()
 
     @routes.get("/apps")
@@ -82,7 +83,8 @@ def app_routes(node: Any) -> web.RouteTableDef:
         async def work(progress: Progress) -> Any:
             before = await node.apps.detail(name)
             app = await node.apps.rollback(name, progress=progress)
-            lost = (before["previous"] or {}).get("lost", [])
+            previous: dict[str, Any] = before["previous"] or dict[str, Any]()
+            lost = previous.get("lost", [])
             return {"app": name, "version": app.version, "state": app.state.value, "lost": lost}
 
         return await as_lines(request, work)
@@ -108,7 +110,7 @@ def app_routes(node: Any) -> web.RouteTableDef:
         changes = await request.json()
         if not isinstance(changes, dict):
             raise Rejected('say which limits change: {"memory": 1073741824}')
-        app = await node.apps.set_limits(request.match_info["name"], changes)
+        app = await node.apps.set_limits(request.match_info["name"], cast("dict[str, Any]", changes))
         state = {"app": app.name, "state": app.state.value, "error": app.error}
         return web.json_response({**state, "limits": to_builtins(app.resources)})
 
@@ -135,7 +137,7 @@ def app_routes(node: Any) -> web.RouteTableDef:
     return routes
 
 
-async def archive_of(node: Any, request: web.Request) -> Path:
+async def archive_of(node: AdministeredNode, request: web.Request) -> Path:
     """Return the file of an archive that is staged, bundled, or in the body; its name is its sha256."""
     staged = node.apps.staged
     if sha256 := request.query.get("archive", ""):
@@ -147,7 +149,7 @@ async def archive_of(node: Any, request: web.Request) -> Path:
     return await staged.receive(request.content.iter_chunked(PIECE))
 
 
-async def follow(request: web.Request, lines: Any) -> web.StreamResponse:
+async def follow(request: web.Request, lines: AsyncIterator[str | None]) -> web.StreamResponse:
     """Send `{"line"}` for each line until the client disconnects."""
     response = await prepared(request)
     with suppress(ConnectionError):

@@ -8,7 +8,7 @@ They stop in the reverse order: first the web server, which lets no new requests
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -68,7 +68,7 @@ __all__ = ["Node", "open_node"]
 
 
 @asynccontextmanager
-async def open_node(settings: NodeSettings) -> AsyncIterator[Node]:
+async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
     """Start everything, yield the node, stop everything. Raises the reason if a part can't start or can't continue."""
     async with side_tasks() as group, AsyncExitStack() as stack:
         tracer = stack.enter_context(open_tracer(settings.traces))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 __all__ = ["first_difference"]
 
@@ -27,12 +27,13 @@ def first_difference(section: str, graph: Mapping[str, Any], log: Mapping[str, A
 
 def _field(mine: Any, theirs: Any) -> tuple[str, Any, Any]:
     """Return the name of the first field that differs, and both values; '' if the whole entity is missing on one side."""
-    if not isinstance(mine, dict) or not isinstance(theirs, dict):
+    if type(mine) is not dict or type(theirs) is not dict:
         return "", mine, theirs
+    ours, logged = cast("dict[str, Any]", mine), cast("dict[str, Any]", theirs)
     for part in _PARTS:
-        one: dict[str, Any] = mine.get(part, {})
-        other: dict[str, Any] = theirs.get(part, {})
+        one: dict[str, Any] = ours.get(part, {})
+        other: dict[str, Any] = logged.get(part, {})
         for name in sorted({*one, *other}):
             if one.get(name) != other.get(name):
                 return name, one.get(name), other.get(name)
-    return "_version", mine.get("version"), theirs.get("version")
+    return "_version", ours.get("version"), logged.get("version")

@@ -18,7 +18,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def runtime_folder(root: Path) -> Path:
 
 
 @contextmanager
-def open_folder(root: Path, *, reserve: int) -> Iterator[DataFolder]:
+def open_folder(root: Path, *, reserve: int) -> Generator[DataFolder]:
     """Make the folder if it is missing, and hold its lock.
 
     Raises `Rejected` if another node uses it or it can't be written, `Unavailable` if the disk is too full to start.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from pcloud.errors import PCloudError
 
@@ -13,7 +13,7 @@ __all__ = ["first_reason", "run_beside", "side_tasks"]
 
 
 @asynccontextmanager
-async def side_tasks() -> AsyncIterator[asyncio.TaskGroup]:
+async def side_tasks() -> AsyncGenerator[asyncio.TaskGroup]:
     """A task group that raises its first PCloud error when it fails, so that the command line can print it in one sentence."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -46,5 +46,6 @@ def first_reason(error: BaseException) -> PCloudError | None:
     if isinstance(error, PCloudError):
         return error
     if isinstance(error, BaseExceptionGroup):
-        return next((found for one in error.exceptions if (found := first_reason(one)) is not None), None)
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return next((found for one in group.exceptions if (found := first_reason(one)) is not None), None)
     return None

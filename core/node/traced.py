@@ -15,10 +15,13 @@ from typing import Any
 from ariadne.types import Extension
 from graphql import GraphQLError
 
+from core.graph.command.transact import Log
 from core.trace.port import NO_TRACES, Tracer
-from eventstore import Appended, Transaction
+from eventstore import Appended, EventStore, Transaction
+from eventstore.erasure import Erasure
 from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
+from projections.loop import ProjectionLoop
 
 __all__ = ["TracedLog", "api_extensions", "log_with", "trace_folding"]
 
@@ -27,7 +30,7 @@ LONGEST = 80  # letters of an operation's name in its span's name
 LIVE = 60.0
 
 
-def log_with(tracer: Tracer, store: Any) -> Any:
+def log_with(tracer: Tracer, store: EventStore) -> Log:
     """Return the log for its writers, with spans; without traces the log itself."""
     return store if tracer is NO_TRACES else TracedLog(store, tracer)
 
@@ -40,20 +43,29 @@ def api_extensions(tracer: Tracer) -> list[Callable[[], Extension]]:
 class TracedLog:
     """The log as `core.graph.command.Commands` writes it: each append is a span, and each event carries its traceparent."""
 
-    def __init__(self, store: Any, tracer: Tracer) -> None:
+    def __init__(self, store: EventStore, tracer: Tracer) -> None:
         self._store, self._tracer = store, tracer
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
+    @property
+    def epoch(self) -> str:
+        return self._store.epoch
+
+    @property
+    def id_key(self) -> bytes:
+        return self._store.id_key
+
+    @property
+    def erasure(self) -> Erasure:
+        return self._store.erasure
+
+    async def last_sequence(self) -> int:
+        return await self._store.last_sequence()
 
     async def append(self, tx: Transaction, /) -> Appended:
-        facts = {
-            "pcloud__tx": tx.tx,
-            "pcloud__actor": tx.actor,
-            "pcloud__through": tx.through,
-            "pcloud__events": len(tx.events),
-        }
-        with self._tracer.span("append GRAPH", "producer", messaging__system="nats", **facts) as span:
+        with self._tracer.span(
+            "append GRAPH", "producer", messaging__system="nats",
+            pcloud__tx=tx.tx, pcloud__actor=tx.actor, pcloud__through=tx.through, pcloud__events=len(tx.events),
+        ) as span:  # fmt: skip
             appended = await self._store.append(replace(tx, traceparent=span.traceparent))
             span.note(pcloud__sequence=appended.revision.sequence)
             return appended
@@ -82,7 +94,7 @@ class OperationSpan(Extension):
         self._open.__exit__(*sys.exc_info())
 
 
-def trace_folding(tracer: Tracer, view: str, loop: Any) -> Callable[[], None]:
+def trace_folding(tracer: Tracer, view: str, loop: ProjectionLoop[Any]) -> Callable[[], None]:
     """Make a span for each traced transaction that `view` folds, from its storage to the moment when the view has it. Return the function
     that stops this."""
     if tracer is NO_TRACES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 
@@ -12,7 +12,7 @@ __all__ = ["open_tracer"]
 
 
 @contextmanager
-def open_tracer(wanted: bool) -> Iterator[Tracer]:
+def open_tracer(wanted: bool) -> Generator[Tracer]:
     """Open the tracer until the end of the block, where gathered spans are sent."""
     if not wanted:
         yield NO_TRACES

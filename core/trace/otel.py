@@ -7,7 +7,7 @@ is gathered. Spans beyond the limits, or refused by the collector, are dropped.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any
@@ -32,7 +32,7 @@ KINDS: Mapping[str, SpanKind] = {kind.name.lower(): kind for kind in SpanKind}
 
 
 @contextmanager
-def open_telemetry(version: str, exporter: SpanExporter | None = None) -> Iterator[OpenTelemetry]:
+def open_telemetry(version: str, exporter: SpanExporter | None = None) -> Generator[OpenTelemetry]:
     """Open the tracer until the end of the block, where gathered spans are sent, as far as the collector accepts them at once."""
     provider = TracerProvider(resource=resource(version), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter or OTLPSpanExporter()))
@@ -61,7 +61,7 @@ class OpenTelemetry:
         self._tracer = tracer
 
     @contextmanager
-    def span(self, name: str, kind: Kind = "internal", parent: str = "", **attributes: Value) -> Iterator[OpenSpan]:
+    def span(self, name: str, kind: Kind = "internal", parent: str = "", **attributes: Value) -> Generator[OpenSpan]:
         context = parent_context(parent) if parent else None
         span = self._tracer.start_span(name, context, KINDS[kind], _attributes(attributes))
         token = contexts.attach(trace.set_span_in_context(span, context))

@@ -7,7 +7,7 @@ instead.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Protocol
 
@@ -67,7 +67,7 @@ class Past:
 @asynccontextmanager
 async def open_past(
     log: PastLog, graph: GraphReader, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
-) -> AsyncIterator[Past]:
+) -> AsyncGenerator[Past]:
     """A past that answers these selects at any time up to the state after event `last`; it begins before all events.
     `graph`: the current one. Raises `Rejected` if that is too much."""
     part = _Part(log, graph, last, bounds or PastBounds())
@@ -80,7 +80,7 @@ async def open_past(
 @asynccontextmanager
 async def past_graph(
     log: PastLog, graph: GraphReader, selects: Sequence[Select], last: int, bounds: PastBounds | None = None
-) -> AsyncIterator[GraphReader]:
+) -> AsyncGenerator[GraphReader]:
     """Like `open_past`: a graph that answers these as they were after event `last`."""
     async with open_past(log, graph, selects, last, bounds) as past:
         await past.go_to(last)
@@ -99,10 +99,10 @@ def ids_of(filter: Filter | None) -> frozenset[str] | None:
             return frozenset(ids)
         case Every(filters):
             known = [ids for one in filters if (ids := ids_of(one)) is not None]
-            return frozenset.intersection(*known) if known else None
+            return known[0].intersection(*known) if known else None
         case Some(filters) if filters:
             found = [ids_of(one) for one in filters]
-            return frozenset().union(*(ids for ids in found if ids is not None)) if None not in found else None
+            return frozenset[str]().union(*(ids for ids in found if ids is not None)) if None not in found else None
         case _:
             return None
 

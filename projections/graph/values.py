@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
-import re2
+import re2  # pyright: ignore[reportMissingTypeStubs]
 
 from pcloud.errors import Rejected
 from projections.graph.catalog import FieldDef, ScalarKind
@@ -38,8 +38,8 @@ def pattern(text: str) -> Any:
     options.log_errors = False
     options.max_mem = 1 << 20
     try:
-        return re2.compile(text, options)
-    except re2.error as error:
+        return re2.compile(text, options)  # pyright: ignore[reportUnknownMemberType]
+    except re2.error as error:  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         raise Rejected(f"{text!r} is not a regular expression (RE2): {error}") from error
 
 
@@ -48,7 +48,7 @@ def stored_value(field: FieldDef, value: Any) -> Any:
     if field.many:
         if not isinstance(value, list):
             return None
-        return [fit for item in value if (fit := _fit(field.kind, item)) is not None]
+        return [fit for item in cast("list[Any]", value) if (fit := _fit(field.kind, item)) is not None]
     return _fit(field.kind, value)
 
 
@@ -95,13 +95,13 @@ def check_operand(field: FieldDef, compare: Compare) -> Any:
     if operator in ("ge", "gt", "le", "lt"):
         return _one(field, compare, value)
     if operator == "in":
-        if not isinstance(value, list | tuple) or len(value) > MAX_MEMBERS:
+        if (members := _members(value)) is None or len(members) > MAX_MEMBERS:
             raise Rejected(f"{field.name!r} in: give a list of at most {MAX_MEMBERS} values")
-        return [_one(field, compare, item) for item in value]
+        return [_one(field, compare, item) for item in members]
     if operator == "between":
-        if not isinstance(value, list | tuple) or len(value) != 2:
+        if (members := _members(value)) is None or len(members) != 2:
             raise Rejected(f"{field.name!r} between: give the lowest and the highest value")
-        return [_one(field, compare, item) for item in value]
+        return [_one(field, compare, item) for item in members]
     if field.kind not in ("String", "ID", "Enum") or not isinstance(value, str):
         raise Rejected(f"{field.name!r} {operator}: give a text, for a field of kind String")
     if operator == "regexp":
@@ -112,6 +112,10 @@ def check_operand(field: FieldDef, compare: Compare) -> Any:
     if len(value) > MAX_TEXT:
         raise Rejected(f"{field.name!r} {operator}: give at most {MAX_TEXT} characters")
     return sorted(terms(value))[:MAX_MEMBERS]
+
+
+def _members(value: Any) -> Sequence[Any] | None:
+    return cast("Sequence[Any]", value) if isinstance(value, list | tuple) else None
 
 
 def _one(field: FieldDef, compare: Compare, value: Any) -> Any:

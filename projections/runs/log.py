@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+
+from eventstore import EventStore
 
 __all__ = ["FORGOTTEN", "RunEntry", "RunLog"]
 
@@ -32,9 +33,9 @@ class RunEntry:
 
 
 class RunLog:
-    """`store`: an `eventstore.EventStore`. Runs belong to the log of events, so they share its epoch."""
+    """Runs belong to the log of events, so they share its epoch."""
 
-    def __init__(self, store: Any) -> None:
+    def __init__(self, store: EventStore) -> None:
         self._store = store
 
     @property

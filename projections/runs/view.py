@@ -59,7 +59,7 @@ async def open_runs(path: Path | str) -> RunsView:
     """Open or create the view at `path`. Raises `Unavailable` if it is open elsewhere, `Corrupt` if the file is not a
     view of runs."""
     view = RunsView(Path(path))
-    await asyncio.get_running_loop().run_in_executor(view._writing, view._open)
+    await view.open()
     return view
 
 
@@ -196,6 +196,10 @@ class RunsView:
     def _shut(self) -> None:
         self._writing.shutdown(wait=True)
         self._stack.close()
+
+    async def open(self) -> None:
+        """Once, before anything else."""
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._open)
 
     def _open(self) -> None:
         with contextlib.ExitStack() as stack:

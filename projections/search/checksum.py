@@ -12,6 +12,7 @@ import mmap
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 __all__ = ["first_damaged"]
 
@@ -27,10 +28,7 @@ def first_damaged(folder: Path) -> str:
     if not meta.exists():
         return ""
     try:
-        segments = [
-            (str(one["segment_id"]).replace("-", ""), (one["deletes"] or {}).get("opstamp"))
-            for one in json.loads(meta.read_bytes())["segments"]
-        ]
+        segments = [_segment(one) for one in json.loads(meta.read_bytes())["segments"]]
     except (ValueError, KeyError, TypeError, AttributeError):
         return meta.name
     for segment, opstamp in segments:
@@ -64,3 +62,9 @@ def _whole(path: Path) -> bool:
         for start in range(0, end, _PIECE):
             found = zlib.crc32(held[start : min(end, start + _PIECE)], found)
     return found == expected
+
+
+def _segment(found: dict[str, Any]) -> tuple[str, Any]:
+    """Its name, and the number of its list of deleted documents (None: no list)."""
+    deletes: dict[str, Any] = found["deletes"] or {"opstamp": None}
+    return str(found["segment_id"]).replace("-", ""), deletes.get("opstamp")

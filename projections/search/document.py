@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from pcloud.errors import Rejected
 from projections.graph.port import Child, Filter, Order, Row, Select
@@ -112,7 +112,7 @@ def _values(one: Searched, row: Row) -> Iterable[Any]:
     for source in _children(row[one.relation]) if one.relation else (row,):
         value = source[one.field]
         if isinstance(value, list):
-            yield from value
+            yield from cast("list[Any]", value)
         elif value is not None:
             yield value
 
@@ -120,4 +120,4 @@ def _values(one: Searched, row: Row) -> Iterable[Any]:
 def _children(found: Any) -> list[Row]:
     if found is None:
         return []
-    return found if isinstance(found, list) else [found]
+    return cast("list[Row]", found) if isinstance(found, list) else [found]

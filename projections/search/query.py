@@ -179,7 +179,8 @@ class Asker:
             of_type = Query.boolean_query(
                 [(Occur.Must, asked), (Occur.Must, Query.term_query(self._schema, "type", type_))]
             )
-            hits = searcher.aggregate(of_type, {"best": {"top_hits": best}})["best"]["hits"]
+            answer = _aggregate(searcher, of_type, {"best": {"top_hits": best}})
+            hits: list[dict[str, Any]] = answer["best"]["hits"]
             found += [(hit["sort"][0], hit["docvalue_fields"]["key"][0]) for hit in hits]
         found.sort(key=lambda hit: (hit[0] is None, -(hit[0] or 0), hit[1]))
         return [Hit(_ref(key), 0.0) for _, key in found[query.offset : query.offset + query.first]]
@@ -192,10 +193,15 @@ class Asker:
         for type_, fields in allowed.items():
             if _has_facet(name, fields):
                 terms: dict[str, Any] = {"field": f"facet.{index_key(type_, name)}", "size": MOST_VALUES}
-                for bucket in searcher.aggregate(asked, {"values": {"terms": terms}})["values"]["buckets"]:
+                answer = _aggregate(searcher, asked, {"values": {"terms": terms}})
+                for bucket in answer["values"]["buckets"]:
                     counts[bucket["key"]] = counts.get(bucket["key"], 0) + int(bucket["doc_count"])
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return [FacetCount(value, count) for value, count in ordered[:MOST_VALUES]]
+
+
+def _aggregate(searcher: tantivy.Searcher, asked: Query, wanted: dict[str, Any]) -> dict[str, Any]:
+    return searcher.aggregate(asked, wanted)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _check(query: SearchQuery) -> None:

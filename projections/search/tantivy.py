@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import shutil
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +47,7 @@ async def open_tantivy_search(folder: Path | str, graph: GraphReader) -> Tantivy
     """Open or create the index in `folder`; `graph` is the view that documents are read from. Raises `Unavailable` if
     it is open elsewhere, `Corrupt` if the folder does not hold an index."""
     search = TantivySearch(Path(folder), graph)
-    await asyncio.get_running_loop().run_in_executor(search._writing, search._open)
+    await search.open()
     return search
 
 
@@ -243,6 +243,10 @@ class TantivySearch:
 
     # --- lifetime ----------------------------------------------------------------------------------------------------------------
 
+    async def open(self) -> None:
+        """Once, before anything else."""
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._open)
+
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if damaged := first_damaged(self.folder):
@@ -296,7 +300,7 @@ class TantivySearch:
         self._writer.wait_merging_threads()
 
     @contextlib.contextmanager
-    def _errors_told(self) -> Iterator[None]:
+    def _errors_told(self) -> Generator[None]:
         try:
             yield
         except (ValueError, OSError) as error:

@@ -22,7 +22,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 
 from core.access.audit.bound import Refusals
@@ -50,7 +50,7 @@ class Audit:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, write: Callable[[Record], Awaitable[Any]], *, waiting: int = 1000) -> AsyncIterator[Audit]:
+    async def open(cls, write: Callable[[Record], Awaitable[Any]], *, waiting: int = 1000) -> AsyncGenerator[Audit]:
         audit = cls(write, waiting)
         task = asyncio.create_task(audit._run(), name="audit")
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ def api_refused(audit: Audit, caller: Caller, errors: Sequence[Mapping[str, Any]
 
 
 @asynccontextmanager
-async def archive_audited(audit: Audit, sha256: str, actor: str = OWNER.actor) -> AsyncIterator[None]:
+async def archive_audited(audit: Audit, sha256: str, actor: str = OWNER.actor) -> AsyncGenerator[None]:
     """Record a refusal of the archive within the block, under its `sha256`."""
     try:
         yield

@@ -29,11 +29,11 @@ class Words:
     `takers`: those of the actions that take another action. `roles`: the app that holds each.
     Anything without an entry is called by its plain name."""
 
-    titles: Mapping[str, str] = field(default_factory=dict)
-    types: Mapping[str, str] = field(default_factory=dict)
-    actions: Mapping[str, str] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict[str, str])
+    types: Mapping[str, str] = field(default_factory=dict[str, str])
+    actions: Mapping[str, str] = field(default_factory=dict[str, str])
     takers: frozenset[str] = frozenset()
-    roles: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def app(self, name: str) -> str:
         """Return the app's title, with its name if they differ: an app can't pass for another one with the same title."""

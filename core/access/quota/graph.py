@@ -7,7 +7,7 @@ as well.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from core.access.quota.actor import charged
@@ -43,7 +43,7 @@ class GraphQuota:
         return self._beyond(app, size)
 
     @contextmanager
-    def writing(self, actor: str, count: int, size: int, *, removes: bool = False) -> Iterator[None]:
+    def writing(self, actor: str, count: int, size: int, *, removes: bool = False) -> Generator[None]:
         """`actor` (as in an event's header) writes `count` events that set `size` bytes, until the end of the block. Raises `Unavailable`
         if an app is beyond its quota, unless these events only delete (`removes`)."""
         if not (app := charged(actor)):

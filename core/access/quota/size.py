@@ -12,13 +12,13 @@ SMALL = 8
 
 def size_of(value: Any, most: int | float = float("inf")) -> int:
     """Count at least the letters of all texts in it; stop beyond `most`, and return the count so far."""
-    size, waiting = 0, [(value,)]
+    size, waiting = 0, list[Any]([(value,)])
     while waiting and size <= most:
         one: Any = waiting.pop()
-        inner = one.values() if type(one) is dict else one
-        size += SMALL * len(one)
+        inner: list[Any] = one.values() if type(one) is dict else one  # pyright: ignore[reportUnknownVariableType]
+        size += SMALL * len(inner)
         for each in inner:
-            kind = type(each)
+            kind = type(each)  # pyright: ignore[reportUnknownVariableType]
             if kind is str or kind is bytes:
                 size += len(each)
             elif kind is dict or kind is list or kind is tuple:

@@ -13,7 +13,7 @@ import re
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -81,7 +81,7 @@ class Staged:
         return place
 
     @contextmanager
-    def using(self, place: Path) -> Iterator[None]:
+    def using(self, place: Path) -> Generator[None]:
         """Keep the file during this context, however old it is."""
         self._used[place.name] += 1
         try:

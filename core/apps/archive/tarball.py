@@ -10,7 +10,7 @@ import gzip
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -30,7 +30,7 @@ KINDS = {
 
 
 @contextmanager
-def open_tarball(file: IO[bytes], length: int, bounds: ArchiveBounds) -> Iterator[Iterator[Member | str]]:
+def open_tarball(file: IO[bytes], length: int, bounds: ArchiveBounds) -> Generator[Iterator[Member | str]]:
     """Yield the members in order: a `Member` for a file, a path for a folder. `length`: bytes of the whole archive.
     Raises `Rejected` at the first member that is not allowed."""
     with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as inflated:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -20,7 +20,7 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @contextmanager
-def open_zip(file: IO[bytes], length: int, bounds: ArchiveBounds) -> Iterator[Iterator[Member | str]]:
+def open_zip(file: IO[bytes], length: int, bounds: ArchiveBounds) -> Generator[Iterator[Member | str]]:
     """Yield the members in order: a `Member` for a file, a path for a folder. `length`: bytes of the whole archive.
     Raises `Rejected` at the first member that is not allowed."""
     try:

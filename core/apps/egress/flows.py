@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,7 +72,7 @@ class Flows:
         self.totals: dict[str, Tally] = {}
 
     @contextmanager
-    def open(self, app: str, host: str, port: int) -> Iterator[Flow]:
+    def open(self, app: str, host: str, port: int) -> Generator[Flow]:
         """Reserve a place for a connection that the running task serves; raises `Unavailable` if the app has too many."""
         if self._count[app] >= MOST_FLOWS:
             raise Unavailable(f"{app} has {MOST_FLOWS} outside connections open already: it must close some first")

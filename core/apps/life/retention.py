@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from core.apps.life.nodes import AppNodes
@@ -25,7 +25,7 @@ class Retention:
         self._deleting = asyncio.Lock()
 
     @asynccontextmanager
-    async def arriving(self, sha256: str) -> AsyncIterator[None]:
+    async def arriving(self, sha256: str) -> AsyncGenerator[None]:
         """Keep the archive during this context, and afterwards if an app uses it."""
         async with self._deleting:
             self._arriving[sha256] += 1

@@ -11,7 +11,7 @@ import os
 import secrets
 from pathlib import Path
 
-import nkeys
+import nkeys  # pyright: ignore[reportMissingTypeStubs]
 
 from pcloud.errors import Corrupt
 
@@ -21,7 +21,7 @@ __all__ = ["bus_key", "web_key", "write_secret"]
 def bus_key(path: Path) -> str:
     """Return the public half of the nkey whose seed is at `path`; make the nkey if the file is missing."""
     if not path.exists():
-        write_secret(path, nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))
+        write_secret(path, nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER))  # pyright: ignore[reportUnknownMemberType]
     try:
         return nkeys.from_seed(bytearray(path.read_bytes().strip())).public_key.decode()  # type: ignore[attr-defined]
     except (nkeys.NkeysError, ValueError) as error:

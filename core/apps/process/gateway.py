@@ -20,7 +20,7 @@ import contextlib
 import logging
 import math
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ class Gateway:
         return json_response(200, {"callers": self._calls.callers(self._app)})
 
     @contextlib.contextmanager
-    def _holding(self, request: web.Request) -> Iterator[None]:
+    def _holding(self, request: web.Request) -> Generator[None]:
         """Count a request's body while it is worked on; raises `Unavailable` if the app's bodies are too large
         together. It does not wait, because an app may call while it is being called."""
         size = LARGEST_BODY if request.content_length is None and request.body_exists else request.content_length or 0

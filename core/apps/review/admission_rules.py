@@ -159,7 +159,7 @@ def check_confinement(archive: CheckedArchive, *, bundled: bool, unconfined: boo
 
 def dependents(name: str, installed: Mapping[str, Manifest]) -> list[str]:
     """Return the other apps that require this one, sorted."""
-    roles = set(installed[name].provides) if name in installed else set()
+    roles = set(installed[name].provides) if name in installed else set[str]()
     return sorted(other for other, manifest in installed.items() if other != name and _needs(manifest, name, roles))
 
 

@@ -22,7 +22,7 @@ def changed_limits(limits: Mapping[str, int], changes: Mapping[str, Any]) -> dic
         if name not in LIMITS:
             raise Rejected(f"there is no limit {name!r}: use {', '.join(LIMITS)}")
         least, most = LIMITS[name]
-        if value is None or (name in BOUNDLESS and value == 0 and not isinstance(value, bool)):
+        if value is None or (name in BOUNDLESS and type(value) is int and value == 0):
             continue
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             number = "whole number" if name == "processes" else "whole number of bytes"

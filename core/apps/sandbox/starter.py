@@ -42,7 +42,7 @@ def main() -> None:
     hand_over(control, orders["listen"])
     if not control.recv(GO):
         sys.exit("pcloud: core has ended")
-    give_up_rights(orders)
+    give_up_rights(orders["limits"], orders["user"])
     if orders["dial"]:
         stay_as_dialer(control)
     control.close()
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def hand_over(control: socket.socket, addresses: list[tuple[str, int]]) -> None:
-    listeners = []
+    listeners: list[socket.socket] = []
     for address in addresses:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -69,20 +69,20 @@ def hand_over(control: socket.socket, addresses: list[tuple[str, int]]) -> None:
         listener.close()
 
 
-def give_up_rights(orders: dict) -> None:
+def give_up_rights(limits: dict[str, int], user: int) -> None:
     """Give up, for good: limits, capabilities, groups, user."""
-    for name, value in orders["limits"].items():
+    for name, value in limits.items():
         number = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(number)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(number, (value, value))
-    if orders["user"]:
+    if user:
         for capability in range(LAST_CAPABILITY + 1):
             if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
                 break  # the kernel has no more capabilities
         os.setgroups([])
-        os.setresgid(*[orders["user"]] * 3)
-        os.setresuid(*[orders["user"]] * 3)
+        os.setresgid(*[user] * 3)
+        os.setresuid(*[user] * 3)
     header = struct.pack("Ii", CAPABILITY_VERSION_3, 0)
     if libc.capset(header, bytes(24)) != 0:
         sys.exit(f"pcloud: the capabilities can't be given up: {os.strerror(ctypes.get_errno())}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,7 +15,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def writing(what: str, folder: Path) -> Iterator[None]:
+def writing(what: str, folder: Path) -> Generator[None]:
     """Turn an `OSError` within into `Unavailable`. `what`: what is written below `folder`, such as "a copy of its data"."""
     try:
         yield
@@ -27,7 +27,7 @@ def writing(what: str, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def reading(what: str, folder: Path) -> Iterator[None]:
+def reading(what: str, folder: Path) -> Generator[None]:
     """Turn an `OSError` within into `Unavailable`. `what`: what is read in `folder`."""
     try:
         yield
@@ -36,7 +36,7 @@ def reading(what: str, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def removing(place: Path) -> Iterator[None]:
+def removing(place: Path) -> Generator[None]:
     """Turn an `OSError` within into `Unavailable`."""
     try:
         yield

@@ -7,7 +7,7 @@ Core's own short answers are excepted, so that a user who ends their own session
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 __all__ = ["Lasting"]
@@ -22,7 +22,7 @@ class Lasting:
         self._open: dict[asyncio.Task[object], Still] = {}
 
     @contextmanager
-    def request(self, still: Still) -> Iterator[None]:
+    def request(self, still: Still) -> Generator[None]:
         """Answer a request within; this task is cancelled if `still` is false at a `review`. It must be true at the
         start: do not await between its last check and this call."""
         task = asyncio.current_task()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ class Visits:
         self._open: dict[str, tuple[str, Caller]] = {}
 
     @contextmanager
-    def open(self, app: str, key: bytes, visitor: Caller) -> Iterator[str]:
+    def open(self, app: str, key: bytes, visitor: Caller) -> Generator[str]:
         """While the request is answered: yields the header that names the caller to `app`, signed with the app's `key`."""
         user = User(visitor.actor, app, time.time() + SECONDS, visit=secrets.token_hex(16))
         header = sign_user(key, user)

@@ -11,9 +11,10 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from core.apps.process.vitals import AppVitals
+from core.front.metrics.measured import MeasuredNode, ViewLoop
+from eventstore import EventStore
 from eventstore.report import ConsumerReport, StreamReport
 from pcloud.errors import PCloudError
 
@@ -52,8 +53,7 @@ class Facts:
     graph_up: bool = True
 
 
-async def gather_facts(node: Any) -> Facts:
-    """Gather the facts of a `core.node.bootstrap.Node`."""
+async def gather_facts(node: MeasuredNode) -> Facts:
     facts = Facts(
         runs=node.views.runs.tally,
         refused=dict(node.quotas.refusals.counts),
@@ -73,7 +73,7 @@ async def gather_facts(node: Any) -> Facts:
     return facts
 
 
-async def ask_the_log(node: Any, facts: Facts) -> None:
+async def ask_the_log(node: MeasuredNode, facts: Facts) -> None:
     store = node.store
     facts.streams, facts.triggers, facts.work, facts.last = await asyncio.gather(
         store.report_streams(patience=PATIENCE),
@@ -91,7 +91,7 @@ async def ask_the_log(node: Any, facts: Facts) -> None:
     facts.log_up = True
 
 
-async def lag(store: Any, loop: Any, last: int) -> Lag:
+async def lag(store: EventStore, loop: ViewLoop, last: int) -> Lag:
     at = loop.checkpoint.sequence
     if at >= last:
         return Lag(0, 0.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
 
 from aiohttp import web
 from prometheus_client.core import Metric
@@ -12,15 +11,16 @@ from prometheus_client.exposition import choose_encoder
 
 from core.front.metrics.facts import Facts, gather_facts
 from core.front.metrics.families import families
+from core.front.metrics.measured import MeasuredNode
 from core.front.metrics.meters import Meters
 
 __all__ = ["Metrics"]
 
 
 class Metrics:
-    """`node`: a `core.node.bootstrap.Node`. Simultaneous scrapes are answered one after the other, so that they can't multiply the load."""
+    """Scrapes scrapes are answered one after the other, so that they can't multiply the load."""
 
-    def __init__(self, meters: Meters, node: Any) -> None:
+    def __init__(self, meters: Meters, node: MeasuredNode) -> None:
         self._meters, self._node = meters, node
         self._turn = asyncio.Lock()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from ariadne import MutationType
 
@@ -33,11 +33,13 @@ def call_fields(calls: Calls) -> list[PlatformFields]:
                 '`actions` must be an object of names and actions, such as {webhook: "image-importer/new-object"}'
             )
         caller, revision = info.context.caller, info.context.headers.get("Pcloud-Revision", "")
-        called = await calls.call(caller, f"{app}/{action}", args or {}, actions=actions or {}, revision=revision)
+        called = await calls.call(
+            caller, f"{app}/{action}", cast("dict[str, Any]", args or {}), actions=actions or {}, revision=revision
+        )
         return called.result
 
     return [PlatformFields(SDL, (mutation,), visible=lambda caller: caller.kind != "app", checks_scope=True)]
 
 
 def is_actions(value: Any) -> bool:
-    return isinstance(value, dict) and all(isinstance(action, str) for action in value.values())
+    return isinstance(value, dict) and all(isinstance(action, str) for action in cast("dict[str, Any]", value).values())

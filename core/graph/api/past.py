@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
@@ -53,7 +53,7 @@ class PastTurns:
         self._callers: dict[tuple[str, str, str], tuple[asyncio.Lock, int]] = {}
 
     @asynccontextmanager
-    async def of(self, caller: Caller) -> AsyncIterator[None]:
+    async def of(self, caller: Caller) -> AsyncGenerator[None]:
         key = (caller.kind, caller.name, caller.through)
         turn, users = self._callers.get(key) or (asyncio.Lock(), 0)
         if users > WAITING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from core.access.caller import Caller
 
@@ -23,7 +23,7 @@ class Turns:
         self._free: dict[tuple[str, str, str], tuple[asyncio.Semaphore, int]] = {}
 
     @contextlib.asynccontextmanager
-    async def of(self, caller: Caller) -> AsyncIterator[None]:
+    async def of(self, caller: Caller) -> AsyncGenerator[None]:
         if not caller.view_app:
             yield
             return

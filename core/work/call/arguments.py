@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from graphql import GraphQLError, ListTypeNode, NamedTypeNode, NonNullTypeNode, TypeNode, parse_type
 
@@ -33,7 +33,7 @@ def check_arguments(
 ) -> dict[str, Any]:
     """Return the arguments with ids as text. Raises `Rejected` that names each argument that is unknown, missing or of
     another type. `actions`: the arguments for which an action is handed over."""
-    if not isinstance(args, Mapping):
+    if not isinstance(args, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - it comes from outside
         raise Rejected(f"the arguments of {action} must be an object of names and values, not {_shown(args)}")
     problems: list[str] = []
     if unknown := [str(name) for name in (*args, *actions) if name not in types]:
@@ -87,7 +87,7 @@ def _coerce(type_: TypeNode, value: Any) -> Any:
     if isinstance(type_, ListTypeNode):
         if not isinstance(value, list | tuple):
             raise ValueError(_shown(value))
-        return [_coerce(type_.type, member) for member in value]
+        return [_coerce(type_.type, member) for member in cast("list[Any]", value)]
     assert isinstance(type_, NamedTypeNode)
     coerce = _SCALARS.get(type_.name.value)
     if coerce is None:

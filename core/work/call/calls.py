@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -40,6 +40,7 @@ from core.work.call.target import (
     parse_target,
     stored_target,
 )
+from eventstore import EventStore
 from pcloud.errors import Forbidden, PCloudError, Rejected
 from projections.directory import Directory
 
@@ -66,7 +67,7 @@ class Calls:
 
     def __init__(
         self,
-        store: Any,
+        store: EventStore,
         dispatcher: Dispatcher,
         directory: Directory,
         capabilities: Capabilities,
@@ -361,7 +362,7 @@ class Calls:
             raise Rejected(reason)
 
     @contextlib.asynccontextmanager
-    async def _recorded(self, kind: str, caller: Caller, target: str) -> AsyncIterator[dict[str, Any]]:
+    async def _recorded(self, kind: str, caller: Caller, target: str) -> AsyncGenerator[dict[str, Any]]:
         """Audit the block, however it ends; the body adds what it learns."""
         began = time.time()
         shown = "capability:…" if str(target).startswith("capability:") else str(target)[:256]

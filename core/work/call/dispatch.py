@@ -15,7 +15,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -99,7 +99,7 @@ class Dispatcher:
     @contextlib.asynccontextmanager
     async def open(
         cls, url: str, options: Mapping[str, Any], settings: DispatchSettings | None = None
-    ) -> AsyncIterator[Dispatcher]:
+    ) -> AsyncGenerator[Dispatcher]:
         """Connect with the dispatcher's own user; `options` are nats-py's (`user`, `password` or `nkeys_seed_str`)."""
         client = Client()
         dispatcher = cls(client, settings or DispatchSettings())
@@ -180,7 +180,7 @@ class Dispatcher:
         """Subscribe to one call's reply subject, for as many messages as an honest handler sends."""
         most = self._settings.messages_at_least + int(pending.seconds * self._settings.messages_a_second)
         try:
-            answers = await self._client.subscribe(reply, cb=pending.hear)
+            answers = await self._client.subscribe(reply, cb=pending.hear)  # pyright: ignore[reportUnknownMemberType]
             await answers.unsubscribe(limit=most)
         except NatsError as error:
             raise Unavailable(f"{pending.action} can't be called: {error}") from error

@@ -23,7 +23,7 @@ __all__ = ["OpenRuns"]
 class _Open:
     context: RunContext
     app: str
-    calls: Counter[bytes] = field(default_factory=Counter)
+    calls: Counter[bytes] = field(default_factory=Counter[bytes])
 
 
 class OpenRuns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from core.access.audit import Audit
@@ -12,6 +12,7 @@ from core.work.call.calls import CallQuota, Calls
 from core.work.call.capability import Capabilities, Writer
 from core.work.call.dispatch import Dispatcher
 from core.work.call.settings import CallSettings
+from eventstore import Credentials, EmbeddedServer, EventStore
 from projections.directory import Directory
 
 __all__ = ["open_calls"]
@@ -19,14 +20,14 @@ __all__ = ["open_calls"]
 
 @contextlib.asynccontextmanager
 async def open_calls(
-    store: Any,
-    server: Any,
+    store: EventStore,
+    server: EmbeddedServer,
     directory: Directory,
     commands: Writer,
     settings: CallSettings | None = None,
     audit: Audit | None = None,
     quotas: CallQuota | None = None,
-) -> AsyncIterator[Calls]:
+) -> AsyncGenerator[Calls]:
     """Connect to the bus. `server`: `url` and the `dispatcher`'s credentials. `audit`: where each call is recorded; by
     default an audit log opened here."""
     settings = settings or CallSettings()
@@ -45,7 +46,7 @@ async def open_calls(
             await asyncio.wait([telling])
 
 
-def _options(credentials: Any) -> dict[str, Any]:
+def _options(credentials: Credentials) -> dict[str, Any]:
     """Return the credentials in nats-py's form."""
     if credentials.nkey_seed:
         return {"nkeys_seed_str": credentials.nkey_seed}

@@ -75,7 +75,7 @@ Target = ActionName | RoleAction | CapabilityName
 
 def parse_target(text: str) -> Target:
     """Parse one of the three written forms. Raises `Rejected`."""
-    if not isinstance(text, str) or len(text) > 256:
+    if not isinstance(text, str) or len(text) > 256:  # pyright: ignore[reportUnnecessaryIsInstance] - it comes from outside
         raise Rejected("a call's target must be a text such as 'image-importer/new-object', at most 256 characters")
     kind, colon, rest = text.partition(":")
     if not colon:

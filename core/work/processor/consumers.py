@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
@@ -18,6 +18,7 @@ from nats.js.errors import NotFoundError
 from core.work.processor.plan import TriggerPlan
 from core.work.processor.redeliver import redeliver_pending
 from core.work.processor.settings import ProcessorSettings
+from eventstore import DurableConsumer, EventConsumer, EventStore, WorkDelivery
 from pcloud.errors import Unavailable
 from projections.directory import TriggerPast
 
@@ -39,14 +40,14 @@ def consumer_name(app: str, trigger: str, side: str) -> str:
 class TriggerConsumers:
     """The consumers of one log."""
 
-    def __init__(self, store: Any, settings: ProcessorSettings) -> None:
+    def __init__(self, store: EventStore, settings: ProcessorSettings) -> None:
         self._store, self._settings = store, settings
 
-    async def live(self, plan: TriggerPlan, history: TriggerPast) -> Any:
+    async def live(self, plan: TriggerPlan, history: TriggerPast) -> EventConsumer:
         """Make the consumer, or find it."""
         return await self._ensure(plan, "live", plan.subject(), history.installed + 1)
 
-    async def history(self, plan: TriggerPlan, history: TriggerPast) -> Any:
+    async def history(self, plan: TriggerPlan, history: TriggerPast) -> EventConsumer:
         """Make the consumer, or find it; a newer replay deletes it first."""
         return await self._ensure(plan, "history", plan.subject(history.only), history.since)
 
@@ -60,7 +61,9 @@ class TriggerConsumers:
         except NatsError as error:
             raise Unavailable(f"the consumer {name} can't be deleted: {error!r}") from error
 
-    async def ask_again(self, stream: str, consumer: Any, subject: str) -> None:
+    async def ask_again(
+        self, stream: str, consumer: EventConsumer | DurableConsumer[WorkDelivery], subject: str
+    ) -> None:
         """Have deliveries that were in progress when core died handed out again at once: this node alone pulls."""
         await redeliver_pending(self._store, stream, consumer.name, subject)
 
@@ -72,13 +75,13 @@ class TriggerConsumers:
             ack_policy=AckPolicy.NONE, filter_subject=subject, inactive_threshold=10.0, mem_storage=True, num_replicas=1,
         )  # fmt: skip
         try:
-            info = await _unbroken(self._store.js.add_consumer("GRAPH", config))
+            info = await _unbroken(self._store.js.add_consumer("GRAPH", config))  # pyright: ignore[reportUnknownMemberType]
             await _unbroken(self._store.js.delete_consumer("GRAPH", info.name))
         except NatsError as error:
             raise Unavailable(f"the events on {subject} can't be counted: {error!r}") from error
         return info.num_pending or 0
 
-    async def _ensure(self, plan: TriggerPlan, side: str, subject: str, start: int) -> Any:
+    async def _ensure(self, plan: TriggerPlan, side: str, subject: str, start: int) -> EventConsumer:
         return await self._store.consumer(
             consumer_name(plan.app, plan.name, side), subjects=[subject], start=start, ack_wait=self._settings.ack_wait,
             # More than is held here: redeliveries need room.

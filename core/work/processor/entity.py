@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from core.graph.schema import View, ViewType
 from core.work.processor.plan import TriggerPlan
@@ -89,7 +89,7 @@ def _shape(view: View, type_: ViewType, paths: Iterable[Path]) -> _Shape:
             raise Rejected(f"{type_.name}.{head} is not a relation: it has no field {rest[0]!r}")
         else:
             scalars[head] = field.stored
-    children = {}
+    children: dict[str, tuple[str, ViewType, _Shape]] = {}
     for head, inner in below.items():
         field = type_.fields[head]
         target = view.types[field.target]
@@ -111,7 +111,7 @@ def _named(row: Row, shape: _Shape) -> Row:
     for name, (_, _, inner) in shape.children.items():
         value = row.get(name)
         if isinstance(value, list):
-            named[name] = [_named(child, inner) for child in value]
+            named[name] = [_named(child, inner) for child in cast("list[Row]", value)]
         else:
             named[name] = None if value is None else _named(value, inner)
     return named

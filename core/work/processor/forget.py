@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from typing import Any
 
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
@@ -16,6 +15,7 @@ from core.work.processor.execute import Executor
 from core.work.processor.retry import DISMISSED_TTL
 from core.work.processor.stored import stored_run
 from core.work.processor.work import is_settled, run_for
+from eventstore import EventStore
 from pcloud.errors import Corrupt, NotFound, Unavailable
 from pcloud.subject import Ref, run_subjects, work_subjects
 from projections.runs.log import FORGOTTEN
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PATIENCE = 30.0  # an app that filled another app's queue must not prevent its removal
 
 
-async def refuse_work(store: Any, app: str, executor: Executor) -> None:
+async def refuse_work(store: EventStore, app: str, executor: Executor) -> None:
     """End the durable calls that wait for a removed app as FAILED, so that each is recorded. Calls that can't be recorded
     within `PATIENCE` seconds are left to `purge_work`. Raises `Unavailable`."""
     try:
@@ -41,7 +41,7 @@ async def refuse_work(store: Any, app: str, executor: Executor) -> None:
         log.warning("not all durable calls that waited for %s could be recorded as failed; the others are dropped", app)
 
 
-async def _waiting(store: Any, app: str) -> AsyncGenerator[Job, None]:
+async def _waiting(store: EventStore, app: str) -> AsyncGenerator[Job, None]:
     """Yield the calls that are not acknowledged, oldest first, including those in progress."""
     sequence = 0
     while True:
@@ -51,14 +51,14 @@ async def _waiting(store: Any, app: str) -> AsyncGenerator[Job, None]:
             return
         except NatsError as error:
             raise Unavailable(f"the durable calls of {app} can't be read: {error!r}") from error
-        sequence = found.seq
+        sequence = found.seq or 0
         try:
             yield decode_job(found.data or b"")
         except Corrupt as error:
             log.error("%s; it is dropped", error)
 
 
-async def purge_work(store: Any, app: str) -> None:
+async def purge_work(store: EventStore, app: str) -> None:
     """Drop the durable calls that wait for the app, and its consumer. Raises `Unavailable`. Repeating it changes
     nothing."""
     try:
@@ -69,7 +69,7 @@ async def purge_work(store: Any, app: str) -> None:
         raise Unavailable(f"the durable calls of {app} can't be dropped: {error!r}") from error
 
 
-async def forget_runs(store: Any, runs: RunsView, app: str, triggers: Sequence[str]) -> None:
+async def forget_runs(store: EventStore, runs: RunsView, app: str, triggers: Sequence[str]) -> None:
     """Remove every record of runs of the app's actions, and of other apps' runs that its triggers caused; a mark in RUNS
     notifies the views. Raises `Unavailable`."""
     try:
@@ -88,7 +88,7 @@ async def forget_runs(store: Any, runs: RunsView, app: str, triggers: Sequence[s
                 break
 
 
-async def forget_entities(store: Any, runs: RunsView, refs: Sequence[Ref]) -> None:
+async def forget_entities(store: EventStore, runs: RunsView, refs: Sequence[Ref]) -> None:
     """Remove every record of runs that these entities' events began: they hold arguments. Raises `Unavailable`."""
     for run in await runs.about([str(ref) for ref in refs]):
         await store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL)

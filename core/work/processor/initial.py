@@ -17,6 +17,7 @@ from core.work.processor.backoff import Backoff
 from core.work.processor.execute import Executor, resume
 from core.work.processor.slots import Slots
 from core.work.processor.stored import stored_run
+from eventstore import RunStore
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable, error_from_code
 from pcloud.manifest import split_arguments
 from projections.runs.record import Run
@@ -31,7 +32,7 @@ ATTEMPTS = 1000  # the time limit comes first
 class InitialRuns:
     """The installation itself survives a kill, and asks again for what is not done: nothing is queued here."""
 
-    def __init__(self, runs: Any, calls: Calls, executor: Executor) -> None:
+    def __init__(self, runs: RunStore, calls: Calls, executor: Executor) -> None:
         self._runs, self._calls, self._executor = runs, calls, executor
 
     async def run(

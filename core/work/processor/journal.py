@@ -18,7 +18,7 @@ from eventstore.runs import NewState
 from pcloud.errors import PCloudError
 from projections.runs.record import Run, encode_run
 
-__all__ = ["Journal", "RunLog"]
+__all__ = ["Journal", "RunWriter"]
 
 log = logging.getLogger(__name__)
 RETRY = 1.0
@@ -26,7 +26,7 @@ TOGETHER = 50  # their waiters all continue at once, and new runs must get a tur
 LARGEST = 256 * 1024  # bytes written together, unless a single one is larger
 
 
-class RunLog(Protocol):
+class RunWriter(Protocol):
     """The part of `eventstore.EventStore.runs` that this file uses."""
 
     async def put(self, app: str, action: str, id: str, body: bytes, ttl: float | None = None) -> object: ...
@@ -43,7 +43,7 @@ class _Entry(NamedTuple):
 class Journal:
     """`close()` it in the end. States not written by then are recovered when the event is delivered again."""
 
-    def __init__(self, runs: RunLog, *, delay: float, done_ttl: float) -> None:
+    def __init__(self, runs: RunWriter, *, delay: float, done_ttl: float) -> None:
         self._runs = runs
         self._delay = delay
         self._done_ttl = done_ttl

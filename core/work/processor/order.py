@@ -4,7 +4,7 @@ parallel."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
@@ -20,7 +20,7 @@ class Order(Generic[Key]):
         self._last: dict[Key, asyncio.Event] = {}
 
     @asynccontextmanager
-    async def after_earlier(self, key: Key) -> AsyncIterator[None]:
+    async def after_earlier(self, key: Key) -> AsyncGenerator[None]:
         """Wait until all that came earlier with this key have left."""
         earlier, mine = self._last.get(key), asyncio.Event()
         self._last[key] = mine

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core.graph.command import ViewLoop
 from core.graph.schema import ViewRegistry
 from core.trace import Tracer
 from core.work.call import Calls, Writer
@@ -31,6 +32,7 @@ from core.work.processor.room import Room
 from core.work.processor.settings import ProcessorSettings
 from core.work.processor.sight import Sight
 from core.work.processor.trigger import Runaway, TriggerParts
+from eventstore import EventStore
 from pcloud.errors import NotFound
 from pcloud.subject import split_name
 from projections.directory import Directory, TriggerPast
@@ -47,9 +49,9 @@ class Processor:
 
     def __init__(
         self,
-        store: Any,
+        store: EventStore,
         graph: GraphReader,
-        graph_loop: Any,
+        graph_loop: ViewLoop,
         views: ViewRegistry,
         calls: Calls,
         commands: Writer,

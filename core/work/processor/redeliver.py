@@ -10,16 +10,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable
-from typing import Any
 
 from nats.js.errors import NotFoundError
+
+from eventstore import EventStore
 
 __all__ = ["redeliver_pending"]
 
 DIRECT = 10_000
 
 
-async def redeliver_pending(store: Any, stream: str, consumer: str, subject: str) -> int:
+async def redeliver_pending(store: EventStore, stream: str, consumer: str, subject: str) -> int:
     """Give back the pending messages; return their number. `subject`: the consumer's filter."""
     try:
         # Shielded: before Python 3.12 the wait_for inside may swallow the caller's cancellation.
@@ -27,7 +28,7 @@ async def redeliver_pending(store: Any, stream: str, consumer: str, subject: str
     except NotFoundError:
         return 0
     pending = info.num_ack_pending or 0
-    if not pending:
+    if not pending or info.ack_floor is None or info.delivered is None:
         return 0
     first, last = info.ack_floor.stream_seq + 1, info.delivered.stream_seq
     sequences: Iterable[int] = range(first, last + 1)

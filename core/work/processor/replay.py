@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from core.work.call import Writer
 from core.work.processor.attached import AttachedApp, AttachedTrigger
 from core.work.processor.consumers import TriggerConsumers
 from core.work.processor.entity import matching_ids
@@ -37,7 +38,7 @@ class Replays:
         parts: TriggerParts,
         consumers: TriggerConsumers,
         loops: Loops,
-        commands: Any,
+        commands: Writer,
         find: Find,
         changing: asyncio.Lock,
     ) -> None:

@@ -6,11 +6,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from core.work.call import Job, RoleAction, encode_job, parse_stored
 from core.work.processor.attached import AttachedApp, AttachedTrigger
 from core.work.processor.sight import Sight
+from eventstore import EventStore
 from pcloud.errors import Conflict, Forbidden, NotFound
 from pcloud.subject import split_name
 from projections.directory import Directory
@@ -28,7 +28,7 @@ class FailedRuns:
 
     def __init__(
         self,
-        store: Any,
+        store: EventStore,
         runs: RunsView,
         find: Callable[[str], tuple[AttachedApp, AttachedTrigger]],
         sight: Sight,

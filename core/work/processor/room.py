@@ -6,11 +6,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from typing import Any
 
 from core.work.processor.journal import Journal
 from core.work.processor.retry import DISMISSED_TTL
 from core.work.processor.settings import ProcessorSettings
+from eventstore import EventStore
 from pcloud.errors import Conflict, PCloudError
 from projections.runs.view import RunsView
 
@@ -24,7 +24,7 @@ class Room:
     """Reports to the journal if RUNS is full, or if the node accepts nothing new; before that it drops the oldest runs that are
     DONE."""
 
-    def __init__(self, store: Any, runs: RunsView, journal: Journal, settings: ProcessorSettings) -> None:
+    def __init__(self, store: EventStore, runs: RunsView, journal: Journal, settings: ProcessorSettings) -> None:
         self._store, self._runs, self._journal, self._settings = store, runs, journal, settings
 
     async def watch(self) -> None:

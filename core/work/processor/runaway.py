@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from core.access.audit import Audit
@@ -25,7 +25,7 @@ class Runaways:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, pause: Pause, audit: Audit) -> AsyncIterator[Runaways]:
+    async def open(cls, pause: Pause, audit: Audit) -> AsyncGenerator[Runaways]:
         runaways = cls(pause, audit)
         try:
             yield runaways

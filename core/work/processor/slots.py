@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 __all__ = ["Slots"]
@@ -30,7 +30,7 @@ class Slots:
         return self._running > 0 or bool(self._waiting)
 
     @asynccontextmanager
-    async def take(self) -> AsyncIterator[None]:
+    async def take(self) -> AsyncGenerator[None]:
         """Wait for a slot and hold it for the block."""
         await self._acquire()
         try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
+from eventstore import RunStore
 from pcloud.errors import Corrupt
 from projections.runs.record import Run, decode_run
 
@@ -13,7 +13,7 @@ __all__ = ["stored_run"]
 log = logging.getLogger(__name__)
 
 
-async def stored_run(runs: Any, run: Run) -> Run | None:
+async def stored_run(runs: RunStore, run: Run) -> Run | None:
     """Return the last stored state of this run; None if it does not exist (any more) or can't be read: then
     the run is made as a new one, and its record replaces the old one."""
     body = await runs.last(run.app, run.action, run.id)

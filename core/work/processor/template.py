@@ -8,7 +8,7 @@ which fields of the node are needed."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from jinja2 import StrictUndefined, TemplateError, nodes
 from jinja2.exceptions import SecurityError
@@ -44,7 +44,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def getitem(self, obj: Any, argument: Any) -> Any:
         if isinstance(obj, dict | list):
             try:
-                return obj[argument]
+                return cast("dict[Any, Any]", obj)[argument]  # or a list, which is asked in the same way
             except (KeyError, IndexError, TypeError):
                 pass
         return self.undefined(obj=obj, name=argument)
@@ -95,10 +95,13 @@ def _compile(environment: _Environment, name: str, value: Any, paths: set[Path],
     if isinstance(value, str):
         return _compile_text(environment, name, value, paths)
     if isinstance(value, list):
-        members = [_compile(environment, name, member, paths, depth - 1) for member in value]
+        members = [_compile(environment, name, member, paths, depth - 1) for member in cast("list[Any]", value)]
         return lambda names: [member(names) for member in members]
     if isinstance(value, dict):
-        entries = {str(key): _compile(environment, name, member, paths, depth - 1) for key, member in value.items()}
+        entries = {
+            str(key): _compile(environment, name, member, paths, depth - 1)
+            for key, member in cast("dict[str, Any]", value).items()
+        }
         return lambda names: {key: member(names) for key, member in entries.items()}
     return lambda names: value
 
@@ -151,7 +154,7 @@ def _found(names: Mapping[str, Any], path: Path) -> Any:
     for name in path:
         if not isinstance(value, dict) or name not in value:
             return MISSING
-        value = value[name]
+        value = cast("dict[str, Any]", value)[name]
     return value
 
 
@@ -168,9 +171,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, list | tuple):
-        return [_plain(member) for member in value]
+        return [_plain(member) for member in cast("list[Any]", value)]
     if isinstance(value, dict):
-        return {str(key): _plain(member) for key, member in value.items()}
+        return {str(key): _plain(member) for key, member in cast("dict[str, Any]", value).items()}
     return value
 
 

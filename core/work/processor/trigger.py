@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from core.access.caller import MAX_DEPTH, Caller, RunContext
+from core.graph.command import ViewLoop
 from core.graph.schema import ViewRegistry
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
@@ -32,6 +33,7 @@ from core.work.processor.plan import TriggerPlan
 from core.work.processor.sight import Sight
 from core.work.processor.slots import Slots
 from core.work.processor.stored import stored_run
+from eventstore import EventConsumer, EventDelivery, EventStore
 from pcloud.errors import PCloudError, Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.revision import Revision
@@ -54,9 +56,9 @@ Runaway = Callable[[str, str], None]
 class TriggerParts:
     """What all trigger loops share."""
 
-    store: Any
+    store: EventStore
     graph: GraphReader
-    graph_loop: Any
+    graph_loop: ViewLoop
     views: ViewRegistry
     calls: Calls
     executor: Executor
@@ -70,7 +72,7 @@ class Side:
     """Which of a trigger's two consumers this is. `until`: the last sequence that it covers (None: live, without end).
     `only`: the one entity that it covers ('' for all). `generation`: of its runs."""
 
-    consumer: Any
+    consumer: EventConsumer
     slots: Slots
     generation: int = 0
     until: int | None = None
@@ -147,7 +149,7 @@ class TriggerLoop:
                 return
             await asyncio.sleep(0.2)
 
-    async def _handle(self, delivery: Any) -> None:
+    async def _handle(self, delivery: EventDelivery) -> None:
         """Take one event to its end; on an internal error it is delivered again."""
         event, again = delivery.event, delivery.attempt > 1
         if self._plan.ordered:

@@ -24,6 +24,7 @@ from core.work.processor.settings import ProcessorSettings
 from core.work.processor.sight import Sight
 from core.work.processor.slots import Slots
 from core.work.processor.stored import stored_run
+from eventstore import DurableConsumer, RunStore, WorkDelivery
 from pcloud.errors import Corrupt, Forbidden, PCloudError, Rejected
 from pcloud.subject import Ref, split_name
 from projections.runs.record import Run
@@ -41,10 +42,10 @@ class WorkLoop:
 
     def __init__(
         self,
-        runs: Any,
+        runs: RunStore,
         calls: Calls,
         executor: Executor,
-        consumer: Any,
+        consumer: DurableConsumer[WorkDelivery],
         same: Order[str],
         sight: Sight,
         tracer: Tracer = NO_TRACES,
@@ -70,11 +71,11 @@ class WorkLoop:
             async for delivery in deliveries:
                 await self._held.take(delivery.sequence, delivery, partial(self._handle, delivery))
 
-    async def _handle(self, delivery: Any) -> None:
+    async def _handle(self, delivery: WorkDelivery) -> None:
         with About(app=delivery.app, run=delivery.id):
             await self._make(delivery)
 
-    async def _make(self, delivery: Any) -> None:
+    async def _make(self, delivery: WorkDelivery) -> None:
         try:
             job = decode_job(delivery.body)
             # Two deliveries of one run: the second finds the result of the first.

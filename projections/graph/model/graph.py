@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cmp_to_key
-from typing import Any
+from typing import Any, cast
 
 from pcloud.errors import Rejected
 from pcloud.revision import Revision
@@ -40,7 +40,8 @@ __all__ = ["ModelGraph"]
 
 def _size(value: Any) -> int:
     if isinstance(value, list | dict):
-        return sum(map(_size, value.values() if isinstance(value, dict) else value))
+        inner = cast("list[Any]", value) if isinstance(value, list) else cast("dict[str, Any]", value).values()
+        return sum(map(_size, inner))
     return 16 + len(value) if isinstance(value, str) else 16
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, LiteralString, cast
 
@@ -13,7 +13,7 @@ from neo4j import exceptions
 from pcloud.errors import Corrupt, PCloudError, Rejected, Unavailable
 from projections.graph.neo4j.settings import Neo4jSettings
 
-__all__ = ["NEEDED", "TimedOut", "connect", "errors_told", "run"]
+__all__ = ["NEEDED", "TimedOut", "connect", "errors_told", "open_session", "run"]
 
 NEEDED = (5, 26)
 _AGENT = re.compile(r"Neo4j/(\d+)\.(\d+)")
@@ -35,7 +35,7 @@ class TimedOut(Unavailable):
 async def connect(settings: Neo4jSettings) -> neo4j.AsyncDriver:
     """A driver whose server answers, accepts this user and has the right version. Raises `Unavailable` or
     `Rejected`."""
-    driver = neo4j.AsyncGraphDatabase.driver(
+    driver = neo4j.AsyncGraphDatabase.driver(  # pyright: ignore[reportUnknownMemberType]
         settings.address,
         auth=(settings.user, settings.password),
         connection_timeout=settings.connect_seconds,
@@ -48,12 +48,17 @@ async def connect(settings: Neo4jSettings) -> neo4j.AsyncDriver:
     )
     try:
         with errors_told(settings):
-            info = await driver.get_server_info()
+            info = await driver.get_server_info()  # pyright: ignore[reportUnknownMemberType]
         check_version(settings, str(info.agent))
     except BaseException:
         await driver.close()
         raise
     return driver
+
+
+def open_session(driver: neo4j.AsyncDriver, **options: Any) -> neo4j.AsyncSession:
+    """A session of the driver, whose own types are not complete."""
+    return driver.session(**options)  # pyright: ignore[reportUnknownMemberType]
 
 
 async def run(
@@ -73,7 +78,7 @@ def check_version(settings: Neo4jSettings, agent: str) -> None:
 
 
 @contextmanager
-def errors_told(settings: Neo4jSettings) -> Iterator[None]:
+def errors_told(settings: Neo4jSettings) -> Generator[None]:
     try:
         yield
     except (exceptions.Neo4jError, exceptions.DriverError, OSError, TimeoutError) as error:

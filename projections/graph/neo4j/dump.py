@@ -61,12 +61,14 @@ async def _entities(
     """By id, in order: version, scalars that have a value, links; for the nodes that `picked` matches."""
     label = layout.labels[type_]
     found: dict[str, Any] = {}
-    async for (node,) in await run(tx, f"MATCH (n:{label.name}) {picked} RETURN properties(n) ORDER BY n.id", values):
+    async for record in await run(tx, f"MATCH (n:{label.name}) {picked} RETURN properties(n) ORDER BY n.id", values):
+        node: Mapping[str, Any] = record.values()[0]
         fields = {name: value for name, value in node.items() if name in label.scalars}
         found[node["id"]] = {"version": node["_version"], "fields": fields, "links": {}}
     for name in sorted(label.relations):
         relation = layout.names.relation(type_, name)
         text = f"MATCH (n:{label.name}) {picked} MATCH (n)-[:{relation}]->(m) RETURN n.id, m.id ORDER BY n.id, m.id"
-        async for source, target in await run(tx, text, values):
+        async for record in await run(tx, text, values):
+            source, target = record.values()
             found[source]["links"].setdefault(name, []).append(target)
     return found

@@ -7,7 +7,7 @@ Commits of other processes are not noticed here; see `marks`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ class Gate:
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def committing(self) -> AsyncIterator[None]:
+    async def committing(self) -> AsyncGenerator[None]:
         async with self._lock:
             self._commits += 1
             yield

@@ -35,10 +35,10 @@ async def open_reach(settings: Neo4jSettings, builtin: Catalog, source: Position
     view, but not for a server that does not answer."""
     reach = Neo4jReach(settings, builtin, source)
     try:
-        await reach._connect()
+        await reach.connect()
     except Unavailable as error:
-        reach._say(error)
-    reach._watch = asyncio.create_task(reach._keep_watching(), name="neo4j")
+        reach.say(error)
+    reach.watch()
     return reach
 
 
@@ -165,7 +165,7 @@ class Neo4jReach:
 
     # --- whether it is there -----------------------------------------------------------------------------------------------------
 
-    async def _connect(self) -> None:
+    async def connect(self) -> None:
         graph = await open_neo4j_graph(self.settings, self._builtin, self._source)
         try:
             if reason := await misplaced(self._source, graph.checkpoint):
@@ -186,13 +186,17 @@ class Neo4jReach:
             self._graph = None
             self._reached.clear()
             self._lost.set()
-            self._say(error)
+            self.say(error)
             await graph.close(abruptly=True)
 
-    def _say(self, error: PCloudError) -> None:
+    def say(self, error: PCloudError) -> None:
         if self._reason != error.message:
             log.error("%s", error.message)
         self._reason = error.message
+
+    def watch(self) -> None:
+        """Look again and again whether the server is there, until it is closed."""
+        self._watch = asyncio.create_task(self._keep_watching(), name="neo4j")
 
     async def _keep_watching(self) -> None:
         while True:
@@ -208,17 +212,17 @@ class Neo4jReach:
             if graph is not None:
                 await graph.check()
             elif self._damage is None:
-                await self._connect()
+                await self.connect()
                 log.warning("the Neo4j server at %s is available again", self.settings.address)
         except Corrupt as error:
             self._damage = error
-            self._say(error)
+            self.say(error)
             self._reached.set()
         except PCloudError as error:
             if graph is not None:
                 await self._lose(graph, error)
             else:
-                self._say(error)
+                self.say(error)
         except Exception:
             log.exception("the Neo4j server at %s could not be checked", self.settings.address)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -89,7 +89,7 @@ def _many_in_one(catalog: Catalog, select: Select) -> bool:
 
 def _size(value: Any) -> int:
     if isinstance(value, list):
-        return sum(map(_size, value)) or VALUE
+        return sum(map(_size, cast("list[Any]", value))) or VALUE
     return VALUE + len(value) if isinstance(value, str) else VALUE
 
 
@@ -174,7 +174,8 @@ def nodes(catalog: Catalog, layout: Layout, refs: Sequence[Ref]) -> Question[dic
 
     def answer(records: Records) -> dict[Ref, Node]:
         found = {ref: Node(ref, 0, exists=False) for ref in refs}
-        for part, id, version, values, others in records:
+        for record in records:
+            part, id, version, values, others = cast("tuple[int, str, int, list[Any], list[list[str]]]", record)
             if part < 0:
                 found[Ref.parse(id)] = Node(Ref.parse(id), version, exists=False)
                 continue

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import neo4j
 
-from projections.graph.neo4j.connection import errors_told, run
+from projections.graph.neo4j.connection import errors_told, open_session, run
 from projections.graph.neo4j.layout import Layout
 from projections.graph.neo4j.names import Names, index_name, quoted
 from projections.graph.neo4j.settings import Neo4jSettings
@@ -36,7 +36,7 @@ class Schema:
         if not unwanted and wanted.keys() <= self._made:
             return
         with errors_told(self._settings):
-            async with self._driver.session() as session:
+            async with open_session(self._driver) as session:
                 await make_schema(session, wanted, unwanted)
         self._made = (self._made | wanted.keys()) - unwanted
 
@@ -76,7 +76,7 @@ async def make_own(session: neo4j.AsyncSession, names: Names) -> None:
 
 async def wipe_space(driver: neo4j.AsyncDriver, names: Names, *, schema: bool = True) -> None:
     """Delete all of a space from the database, in bounded steps. `schema`: also its constraints and indexes."""
-    async with driver.session() as session:
+    async with open_session(driver) as session:
         labels = [label for (label,) in await (await run(session, "CALL db.labels() YIELD label")).values()]
         # The view's record goes last: if this is interrupted, the rest is still known to be ours.
         for label in sorted((quoted(one) for one in labels if names.owns(one)), key=lambda one: one == names.view):

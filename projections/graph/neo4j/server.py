@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, LiteralString, Protocol, cast
 
 import neo4j
 
-from projections.graph.neo4j.connection import errors_told, run
+from projections.graph.neo4j.connection import errors_told, open_session, run
 from projections.graph.neo4j.settings import Neo4jSettings
 
 __all__ = ["Meter", "Server"]
@@ -36,7 +36,9 @@ class Server:
         with errors_told(self._settings):
             async with asyncio.timeout(seconds + self._settings.connect_seconds):
                 size = -1 if meter is None else FETCHED
-                async with self._driver.session(fetch_size=size, default_access_mode=neo4j.READ_ACCESS) as session:
+                async with open_session(
+                    self._driver, fetch_size=size, default_access_mode=neo4j.READ_ACCESS
+                ) as session:
                     query = neo4j.Query(cast(LiteralString, text), timeout=seconds)
                     result = await session.run(query, dict(parameters))
                     if meter is None:
@@ -53,13 +55,15 @@ class Server:
             await tx.commit()
 
     @contextlib.asynccontextmanager
-    async def transaction(self, *, write: bool) -> AsyncIterator[neo4j.AsyncTransaction]:
+    async def transaction(self, *, write: bool) -> AsyncGenerator[neo4j.AsyncTransaction]:
         """Rolled back unless it is committed in the block."""
         seconds = self._settings.lease_seconds if write else self._settings.patient_seconds
         with errors_told(self._settings):
             async with (
                 asyncio.timeout(seconds + self._settings.connect_seconds),
-                self._driver.session(default_access_mode=neo4j.WRITE_ACCESS if write else neo4j.READ_ACCESS) as session,
+                open_session(
+                    self._driver, default_access_mode=neo4j.WRITE_ACCESS if write else neo4j.READ_ACCESS
+                ) as session,
                 await session.begin_transaction(timeout=seconds) as tx,
             ):
                 yield tx

@@ -23,7 +23,7 @@ from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
 from projections.graph.history import BUILTIN, CatalogHistory
 from projections.graph.neo4j import reading
-from projections.graph.neo4j.connection import TimedOut, connect, errors_told, run
+from projections.graph.neo4j.connection import TimedOut, connect, errors_told, open_session, run
 from projections.graph.neo4j.dump import dump, page
 from projections.graph.neo4j.gate import Gate
 from projections.graph.neo4j.lease import Lease, LeaseLost
@@ -55,7 +55,7 @@ async def open_neo4j_graph(settings: Neo4jSettings, builtin: Catalog, source: Po
     """
     store = Neo4jGraph(settings, await connect(settings), builtin, source)
     try:
-        await store._open()
+        await store.open()
     except BaseException:
         await store.close()
         raise
@@ -223,10 +223,10 @@ class Neo4jGraph:
             return await self._gate.ask(ask)
         return await self._marks.whole(lambda: self._gate.ask(ask))
 
-    async def _question(self, make: Any, patient: bool = False) -> Any:
+    async def _question(self, make: Callable[[State], reading.Question[T]], patient: bool = False) -> T:
         seconds = self.settings.patient_seconds if patient else self.settings.longest_seconds
 
-        async def ask() -> Any:
+        async def ask() -> T:
             question = make(self._state)
             parameters = dict(question.parameters)
             for scan in question.scans:
@@ -243,9 +243,9 @@ class Neo4jGraph:
 
     # --- lifetime ----------------------------------------------------------------------------------------------------------------
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
         with errors_told(self.settings):
-            async with self._driver.session() as session:
+            async with open_session(self._driver) as session:
                 await ensure_record(session, self._names, self.settings)
                 await (await run(session, self._marks.share, {"holder": self.settings.holder})).consume()
                 await join(session, self._names, self.settings.holder)
@@ -284,7 +284,7 @@ class Neo4jGraph:
             await wipe_space(self._driver, self._names, schema=False)
         self._lease.token, self._leads_until = 0, 0.0
         self._state = State.make(START, CatalogHistory(), self._names)
-        await self._open()
+        await self.open()
 
     async def close(self, *, abruptly: bool = False) -> None:
         """Give up the lease, so that another node does not wait for its expiry; closing twice does nothing. `abruptly`:

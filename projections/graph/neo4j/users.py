@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import neo4j
 
-from projections.graph.neo4j.connection import run
+from projections.graph.neo4j.connection import open_session, run
 from projections.graph.neo4j.names import Names
 
 __all__ = ["Found", "found", "join", "leave"]
@@ -26,13 +26,13 @@ async def join(session: neo4j.AsyncSession, names: Names, node: str) -> None:
 async def leave(driver: neo4j.AsyncDriver, names: Names, node: str) -> bool:
     """Stop using it; returns True if it has no users left."""
     text = f"MATCH (v:{names.view}) SET v.locked = timestamp(), v.users = [user IN coalesce(v.users, []) WHERE user <> $node]"
-    async with driver.session() as session:
+    async with open_session(driver) as session:
         left = await (await run(session, f"{text} RETURN size(v.users)", {"node": node})).values()
     return not any(count for (count,) in left)
 
 
 async def found(driver: neo4j.AsyncDriver, names: Names) -> list[Found]:
     """All versions in the database; the most advanced one, and the newest of those, last."""
-    async with driver.session() as session:
+    async with open_session(driver) as session:
         text = f"MATCH (v:{names.any_view}) RETURN v.space, v.epoch, v.sequence ORDER BY v.sequence, toInteger('0' + v.space)"
         return [(space, epoch, sequence) for space, epoch, sequence in await (await run(session, text)).values()]

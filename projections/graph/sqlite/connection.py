@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,7 @@ class Deadline:
 
 
 @contextmanager
-def errors_told(path: Path, *, folding: bool = False) -> Iterator[None]:
+def errors_told(path: Path, *, folding: bool = False) -> Generator[None]:
     """`folding`: called by the writer, for which every table must exist (a reader may meet a layout that has just
     changed)."""
     try:

@@ -243,5 +243,9 @@ class Reader:
         condition = Condition(self._catalog, self._layout)
         where = f" WHERE {condition.write(filter, type, 't')}" if filter is not None else ""
         sql = f"SELECT {column} AS v, count(*) FROM {table_name(type)} AS t{where} GROUP BY v ORDER BY v DESC NULLS LAST LIMIT ?"
-        convert = converter(field) or (lambda value: value)
+        convert = converter(field) or _same
         return [(convert(value), count) for value, count in self._all(sql, [*condition.values, limit])]
+
+
+def _same(value: Any) -> Any:
+    return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -19,10 +19,10 @@ __all__ = ["ScratchGraph", "open_scratch_graph"]
 
 
 @asynccontextmanager
-async def open_scratch_graph(catalog: Catalog) -> AsyncIterator[ScratchGraph]:
+async def open_scratch_graph(catalog: Catalog) -> AsyncGenerator[ScratchGraph]:
     """An empty graph that knows these types."""
     graph = ScratchGraph(Path("scratch"), catalog)
-    await asyncio.get_running_loop().run_in_executor(graph._writing, graph._open)
+    await graph.open()
     try:
         yield graph
     finally:

@@ -84,7 +84,7 @@ async def open_sqlite_graph(path: Path | str, builtin: Catalog = NO_TYPES) -> Sq
     """Open or create the store at `path`. `builtin`: types that exist before any app declares its own. Raises
     `Unavailable` if it is open elsewhere, `Corrupt` if the file is another program's."""
     store = SqliteGraph(Path(path), builtin)
-    await asyncio.get_running_loop().run_in_executor(store._writing, store._open)
+    await store.open()
     return store
 
 
@@ -271,6 +271,10 @@ class SqliteGraph:
             raise
 
     # --- lifetime ----------------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Once, before anything else."""
+        await asyncio.get_running_loop().run_in_executor(self._writing, self._open)
 
     def _open(self) -> None:
         with contextlib.ExitStack() as stack:

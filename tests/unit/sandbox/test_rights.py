@@ -15,7 +15,7 @@ from core.apps.sandbox.starter import give_up_rights
 user, groups, limits = json.loads(sys.argv[1])
 if groups:
     os.setgroups(groups)
-give_up_rights({"user": user, "limits": limits})
+give_up_rights(limits, user)
 status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
 print(json.dumps({
     "ids": [*os.getresuid(), *os.getresgid()], "groups": os.getgroups(),
