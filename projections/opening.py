@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from msgspec.structs import replace
 
 from pcloud.errors import Corrupt
+from projections.disk_space import UNBOUNDED, DiskSpace
 from projections.position import PositionLog, misplaced
 from projections.rebuild import Rebuilds
-from projections.room import UNBOUNDED, Room
 from projections.switch import Switch
 from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
 
@@ -28,7 +28,7 @@ S = TypeVar("S", bound=Switch[Any])
 
 async def open_view(
     make: Callable[[Any, str], S], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: Any, kind: str,
-    room: Room = UNBOUNDED,
+    room: DiskSpace = UNBOUNDED,
 ) -> tuple[S, Rebuilds]:  # fmt: skip
     """`make`: a switch from an open version and its name. `kind`: the kind of store if none was chosen yet. `room`: for
     a version beside the one in use. The caller closes the switch."""

@@ -20,12 +20,12 @@ from msgspec.structs import replace
 
 from pcloud.errors import Conflict, Corrupt, NotFound, PCloudError, Rejected, Unavailable
 from projections.alone import Alone
+from projections.disk_space import UNBOUNDED, DiskSpace
 from projections.leftovers import Close, Leftovers
 from projections.patience import Away, patiently
 from projections.position import misplaced
 from projections.progress import Progress, Rebuilt, Tell
 from projections.refill import RefillLog, refill
-from projections.room import UNBOUNDED, Room
 from projections.switch import Switch, Versioned
 from projections.traces import Traces, forgotten_between
 from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
@@ -46,7 +46,7 @@ class Rebuilds:
 
     def __init__(
         self, switch: Switch[Any], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: RefillLog, chosen: Chosen,
-        room: Room = UNBOUNDED,
+        room: DiskSpace = UNBOUNDED,
     ) -> None:  # fmt: skip
         self.switch, self._stores, self._file, self._log = switch, stores, file, source
         self._chosen, self.room = chosen, room

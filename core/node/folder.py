@@ -25,7 +25,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from pcloud.errors import Rejected, Unavailable
-from projections.room import Room
+from projections.disk_space import DiskSpace
 
 __all__ = ["DataFolder", "open_folder", "runtime_folder"]
 
@@ -67,9 +67,9 @@ class DataFolder:
         return shutil.disk_usage(self.root).free
 
     @property
-    def room(self) -> Room:
+    def room(self) -> DiskSpace:
         """Check the room for files written beside those in use."""
-        return Room(self.free_bytes, self.reserve)
+        return DiskSpace(self.free_bytes, self.reserve)
 
     def usage(self) -> tuple[int, int]:
         """Return the free bytes and all bytes of the disk."""

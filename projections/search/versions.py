@@ -6,8 +6,8 @@ import asyncio
 import shutil
 from pathlib import Path
 
+from projections.disk_space import bytes_of
 from projections.graph.port import GraphReader
-from projections.room import bytes_of
 from projections.search.tantivy import VERSION, TantivySearch, open_tantivy_search
 
 __all__ = ["TantivyVersions"]

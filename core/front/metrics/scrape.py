@@ -18,7 +18,7 @@ __all__ = ["Metrics"]
 
 
 class Metrics:
-    """Scrapes scrapes are answered one after the other, so that they can't multiply the load."""
+    """Simultaneous scrapes are answered one after the other, so that they can't multiply the load."""
 
     def __init__(self, meters: Meters, node: MeasuredNode) -> None:
         self._meters, self._node = meters, node

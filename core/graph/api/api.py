@@ -26,7 +26,7 @@ from core.graph.api.served import PlatformFields, ServedViews
 from core.graph.api.service import Service
 from core.graph.api.subscribe import Subscriptions
 from core.graph.api.turns import Turns
-from core.graph.api.websocket import Connection, OnRefused
+from core.graph.api.websocket import GraphQLSocket, OnRefused
 from core.graph.command import Commands
 from core.graph.command.transact import ViewLoop
 from core.graph.schema.registry import ViewRegistry
@@ -75,7 +75,7 @@ class Api:
             self._limits,
             extensions,
         )
-        self._connections: dict[Connection, asyncio.Future[None]] = {}
+        self._connections: dict[GraphQLSocket, asyncio.Future[None]] = {}
         self._unsubscribe = views.on_swap(self._recheck)
 
     def add_fields(self, platform: Sequence[PlatformFields]) -> None:
@@ -188,7 +188,7 @@ class Api:
         own = sum(_same(one.caller, caller) for one in self._connections)
         if len(self._connections) >= self._limits.connections or own >= self._limits.caller_connections:
             return self._refuse(caller, 503, Unavailable("too many open connections: close some, or try again later"))
-        connection = Connection(self._service, caller, self._limits, self._on_refused, self._turns)
+        connection = GraphQLSocket(self._service, caller, self._limits, self._on_refused, self._turns)
         served = self._connections[connection] = asyncio.get_running_loop().create_future()
         try:
             return await connection.serve(request)

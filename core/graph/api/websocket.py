@@ -24,7 +24,7 @@ from core.graph.api.service import Service
 from core.graph.api.turns import Turns
 from pcloud.errors import Rejected
 
-__all__ = ["PROTOCOL", "Connection", "OnRefused"]
+__all__ = ["PROTOCOL", "GraphQLSocket", "OnRefused"]
 
 OnRefused = Callable[[Caller, Sequence[Mapping[str, Any]]], None]
 
@@ -49,7 +49,7 @@ class _Refused(Exception):
         self.errors = errors
 
 
-class Connection:
+class GraphQLSocket:
     """One socket of one caller, from upgrade to close."""
 
     def __init__(

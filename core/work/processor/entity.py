@@ -13,13 +13,13 @@ from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
 from projections.graph.port import Child, Every, Filter, GraphReader, IdIn, Row, Select
 
-__all__ = ["describe_event", "matching_ids", "read_node"]
+__all__ = ["describe_event", "matching_ids", "read_entity"]
 
 CHILDREN = 100
 Path = tuple[str, ...]
 
 
-async def read_node(graph: GraphReader, view: View, plan: TriggerPlan, id: str) -> Row | None:
+async def read_entity(graph: GraphReader, view: View, plan: TriggerPlan, id: str) -> Row | None:
     """Return the fields that the arguments need, or None if no such node exists (any more) or it does not pass `where`."""
     type_ = _type(view, plan)
     shape = _shape(view, type_, plan.arguments.paths)

@@ -26,7 +26,7 @@ from core.work.processor.slots import Slots
 from pcloud.errors import PCloudError, Rejected
 from projections.runs.record import Run, RunError
 
-__all__ = ["Attempt", "Executor", "resume"]
+__all__ = ["Attempt", "RunExecutor", "resume"]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ Attempt = Callable[[Run], Awaitable[CallAnswer]]
 
 
 @dataclass(frozen=True, slots=True)
-class Executor:
+class RunExecutor:
     """Shared by all triggers and durable calls. Once `stopping` is set no attempt begins, and waiting runs are left as they are. `away`:
     why what apps know can't be queried now; '' if it can."""
 

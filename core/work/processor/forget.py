@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from core.work.call import Job, decode_job
-from core.work.processor.execute import Executor
+from core.work.processor.execute import RunExecutor
 from core.work.processor.retry import DISMISSED_TTL
 from core.work.processor.stored import stored_run
 from core.work.processor.work import is_settled, run_for
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 PATIENCE = 30.0  # an app that filled another app's queue must not prevent its removal
 
 
-async def refuse_work(store: EventStore, app: str, executor: Executor) -> None:
+async def refuse_work(store: EventStore, app: str, executor: RunExecutor) -> None:
     """End the durable calls that wait for a removed app as FAILED, so that each is recorded. Calls that can't be recorded
     within `PATIENCE` seconds are left to `purge_work`. Raises `Unavailable`."""
     try:

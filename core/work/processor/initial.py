@@ -14,7 +14,7 @@ import msgspec
 from core.access.caller import Caller, RunContext
 from core.work.call import ActionName, CallAnswer, Calls, HandlerFailed, RoleAction, parse_target
 from core.work.processor.backoff import Backoff
-from core.work.processor.execute import Executor, resume
+from core.work.processor.execute import RunExecutor, resume
 from core.work.processor.slots import Slots
 from core.work.processor.stored import stored_run
 from eventstore import RunStore
@@ -32,7 +32,7 @@ ATTEMPTS = 1000  # the time limit comes first
 class InitialRuns:
     """The installation itself survives a kill, and asks again for what is not done: nothing is queued here."""
 
-    def __init__(self, runs: RunStore, calls: Calls, executor: Executor) -> None:
+    def __init__(self, runs: RunStore, calls: Calls, executor: RunExecutor) -> None:
         self._runs, self._calls, self._executor = runs, calls, executor
 
     async def run(

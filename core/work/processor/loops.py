@@ -15,7 +15,7 @@ from core.work.processor.attached import AttachedApp, AttachedTrigger
 from core.work.processor.consumers import TriggerConsumers
 from core.work.processor.history import save_histories
 from core.work.processor.order import Order
-from core.work.processor.restart import cancelled, keep
+from core.work.processor.restart import cancelled, keep_running
 from core.work.processor.trigger import Side, TriggerLoop, TriggerParts
 from core.work.processor.work import WorkLoop
 from pcloud.subject import work_subjects
@@ -109,7 +109,7 @@ class Loops:
     def _spawn(self, app: AttachedApp, name: str, loop: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
         async def work() -> None:
             await self._running.wait()
-            await keep(name, loop, longest_pause=self._settings.pause_after_error)
+            await keep_running(name, loop, longest_pause=self._settings.pause_after_error)
 
         task = asyncio.create_task(work(), name=name)
         app.tasks.append(task)

@@ -18,8 +18,9 @@ from core.work.call import Calls, Writer
 from core.work.processor.attached import AttachedApp, AttachedTrigger, InstalledApp
 from core.work.processor.chain import Chains, FindCall
 from core.work.processor.consumers import SIDES, TriggerConsumers
-from core.work.processor.execute import Executor
+from core.work.processor.execute import RunExecutor
 from core.work.processor.forget import forget_runs, purge_work, refuse_work
+from core.work.processor.fullness import Fullness
 from core.work.processor.history import CORE, first_histories, load_histories, save_histories, trigger_names
 from core.work.processor.initial import InitialRuns
 from core.work.processor.journal import Journal
@@ -28,7 +29,6 @@ from core.work.processor.plan import TriggerPlan, plan_triggers
 from core.work.processor.progress import shown_trigger, shown_triggers
 from core.work.processor.replay import Replays
 from core.work.processor.retry import FailedRuns
-from core.work.processor.room import Room
 from core.work.processor.settings import ProcessorSettings
 from core.work.processor.sight import Sight
 from core.work.processor.trigger import Runaway, TriggerParts
@@ -45,7 +45,7 @@ __all__ = ["Processor"]
 
 class Processor:
     """`attach` may be called at any time; work is done while `run()` runs. `find_call`: see `Chains`. `away`: see
-    `Executor`."""
+    `RunExecutor`."""
 
     def __init__(
         self,
@@ -65,13 +65,13 @@ class Processor:
         self.store, self.directory, self.commands, self.runs = store, directory, commands, runs
         self.journal = Journal(store.runs, delay=self.settings.record_delay, done_ttl=self.settings.done_ttl)
         self.parts = TriggerParts(
-            store, graph, graph_loop, views, calls, Executor(self.journal, self.settings, away=away), Sight(views)
+            store, graph, graph_loop, views, calls, RunExecutor(self.journal, self.settings, away=away), Sight(views)
         )
         self.apps: dict[str, AttachedApp] = {}
         self._running = asyncio.Event()
         self._changing = asyncio.Lock()
         self._consumers = TriggerConsumers(store, self.settings)
-        self.room = Room(store, runs, self.journal, self.settings)
+        self.fullness = Fullness(store, runs, self.journal, self.settings)
         self._loops = Loops(self.parts, self._consumers, commands, self._running)
         self._replays = Replays(self.parts, self._consumers, self._loops, commands, self.trigger, self._changing)
         self._failed = FailedRuns(store, runs, self.trigger, self.parts.sight, directory)
@@ -95,7 +95,7 @@ class Processor:
         """Work until cancelled; work in progress is continued at the next start."""
         self._running.set()
         try:
-            await self.room.watch()
+            await self.fullness.watch()
         finally:
             self._running.clear()
             self.parts.sight.close()

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from pcloud.errors import PCloudError
 
-__all__ = ["cancelled", "keep"]
+__all__ = ["cancelled", "keep_running"]
 
 log = logging.getLogger(__name__)
 FIRST_PAUSE = 0.5
 
 
-async def keep(name: str, loop: Callable[[], Awaitable[None]], *, longest_pause: float) -> None:
+async def keep_running(name: str, loop: Callable[[], Awaitable[None]], *, longest_pause: float) -> None:
     """Run the loop until it ends by itself. A loop that worked for `longest_pause` seconds begins with short pauses
     again."""
     clock = asyncio.get_running_loop().time

@@ -25,8 +25,8 @@ from core.graph.schema import ViewRegistry
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from core.work.call import CallAnswer, Calls, parse_target, trigger_run_id
-from core.work.processor.entity import describe_event, read_node
-from core.work.processor.execute import Executor, resume
+from core.work.processor.entity import describe_event, read_entity
+from core.work.processor.execute import RunExecutor, resume
 from core.work.processor.held import Held
 from core.work.processor.order import Order
 from core.work.processor.plan import TriggerPlan
@@ -61,7 +61,7 @@ class TriggerParts:
     graph_loop: ViewLoop
     views: ViewRegistry
     calls: Calls
-    executor: Executor
+    executor: RunExecutor
     sight: Sight
     runaway: Runaway = lambda app, reason: None
     tracer: Tracer = NO_TRACES
@@ -223,7 +223,7 @@ class TriggerLoop:
         if self._plan.needs_node and event.kind is not Kind.DELETED:
             await self._parts.graph_loop.wait_for(max(event.sequence, self._parts.views.declared))
             view = self._parts.views.app(self._plan.app)
-            node = await read_node(self._parts.graph, view, self._plan, event.ref.id)
+            node = await read_entity(self._parts.graph, view, self._plan, event.ref.id)
             if node is None:
                 return None
         revision = str(Revision(self._parts.store.epoch, event.sequence))

@@ -17,7 +17,7 @@ from core.access.caller import RunContext
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from core.work.call import CallAnswer, Calls, Job, Refused, decode_job
-from core.work.processor.execute import Executor, resume
+from core.work.processor.execute import RunExecutor, resume
 from core.work.processor.held import Held
 from core.work.processor.order import Order
 from core.work.processor.settings import ProcessorSettings
@@ -44,7 +44,7 @@ class WorkLoop:
         self,
         runs: RunStore,
         calls: Calls,
-        executor: Executor,
+        executor: RunExecutor,
         consumer: DurableConsumer[WorkDelivery],
         same: Order[str],
         sight: Sight,

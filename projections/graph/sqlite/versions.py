@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from projections.disk_space import bytes_of
 from projections.graph.catalog import NO_TYPES, Catalog
 from projections.graph.sqlite.store import VERSION, SqliteGraph, open_sqlite_graph
-from projections.room import bytes_of
 
 __all__ = ["SqliteVersions"]
 

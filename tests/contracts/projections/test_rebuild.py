@@ -21,6 +21,7 @@ from eventstore import ConnectionSettings, EventStore, ServerSettings, Transacti
 from pcloud.errors import Conflict, NotFound, PCloudError, Rejected
 from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id
+from projections.disk_space import UNBOUNDED, DiskSpace
 from projections.graph.port import Select
 from projections.graph.sqlite import store as sqlite_store
 from projections.graph.sqlite.versions import SqliteVersions
@@ -28,7 +29,6 @@ from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
 from projections.opening import open_view
 from projections.rebuild import Progress, Rebuilds
-from projections.room import UNBOUNDED, Room
 from projections.search.port import SearchQuery
 from projections.search.switch import SearchSwitch
 from projections.search.versions import TantivyVersions
@@ -67,7 +67,9 @@ class House:
 
 
 @asynccontextmanager
-async def house(folder: Path, store: Any, *, keeping: bool = False, room: Room = UNBOUNDED) -> AsyncIterator[House]:
+async def house(
+    folder: Path, store: Any, *, keeping: bool = False, room: DiskSpace = UNBOUNDED
+) -> AsyncIterator[House]:
     """`keeping`: with the tasks that rebuild automatically what must be rebuilt."""
     for part in ("graph", "search"):
         (folder / part).mkdir(parents=True, exist_ok=True)

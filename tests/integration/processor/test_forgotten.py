@@ -54,12 +54,12 @@ async def test_where_nothing_new_is_stored_no_new_run_begins_until_there_is_room
         raise Unavailable("the disk is full: make room")
 
     core.store.admit_when(full)
-    await core.processor.room.look()
+    await core.processor.fullness.look()
     assert "the disk is full" in core.processor.journal.problem
     with pytest.raises(Unavailable, match="make room"):
         await core.store.work.put("reader", "read", "r1", b"{}")
     core.store.admit_when(lambda: None)
-    await core.processor.room.look()
+    await core.processor.fullness.look()
     assert core.processor.journal.problem == ""
 
 

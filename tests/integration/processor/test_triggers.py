@@ -501,7 +501,7 @@ async def test_when_the_record_of_runs_is_crowded_the_oldest_that_are_done_go(co
         await core.store.runs.put("reader", "read", run.id, encode_run(run))
     await core.runs_loop.wait_for(await core.store.runs.last_sequence())
     assert (await core.store.js.stream_info("RUNS")).state.bytes > 160_000
-    await core.processor.room.look()
+    await core.processor.fullness.look()
     assert (await core.store.js.stream_info("RUNS")).state.bytes < 40_000
     await core.runs_loop.wait_for(await core.store.runs.last_sequence())
     assert await core.runs.counts() == {"NEW": 0, "IN_PROGRESS": 0, "DONE": 0, "FAILED": 5}

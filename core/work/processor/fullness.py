@@ -1,5 +1,5 @@
-"""Keeps room in the record of runs: a first import of many pictures must not fill RUNS for the 90 days that
-its runs would stay, since no new runs could start then."""
+"""Watches how full RUNS is: while it is full no new runs are started, and a first import of many pictures must not fill it
+for as long as finished runs are kept (`projections.retention`)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from eventstore import EventStore
 from pcloud.errors import Conflict, PCloudError
 from projections.runs.view import RunsView
 
-__all__ = ["Room"]
+__all__ = ["Fullness"]
 
 log = logging.getLogger(__name__)
 DROPPED = 2000  # runs per pass
 
 
-class Room:
+class Fullness:
     """Reports to the journal if RUNS is full, or if the node accepts nothing new; before that it drops the oldest runs that are
     DONE."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pcloud.errors import Unavailable
 
-__all__ = ["UNBOUNDED", "Room", "bytes_of"]
+__all__ = ["UNBOUNDED", "DiskSpace", "bytes_of"]
 
 MB = 2**20
 MARGIN = 64 * MB  # beside the reserve: for what is written between two checks, and for the log meanwhile
@@ -23,7 +23,7 @@ LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DiskSpace:
     """`free`: returns the disk's free bytes; `reserve`: the bytes that must stay free."""
 
     free: Callable[[], int]
@@ -67,7 +67,7 @@ class Room:
             watching.cancel()
 
 
-UNBOUNDED = Room(lambda: 2**63, 0)
+UNBOUNDED = DiskSpace(lambda: 2**63, 0)
 
 
 def bytes_of(folder: Path, pattern: str = "**/*") -> int:

@@ -10,9 +10,9 @@ import pytest
 
 from eventstore import EventStore
 from pcloud.errors import Unavailable
-from projections import room as rooms
+from projections import disk_space
+from projections.disk_space import MARGIN, MB, DiskSpace
 from projections.graph.port import Select
-from projections.room import MARGIN, MB, Room
 from projections.versions import Chosen
 from tests.contracts.projections.test_rebuild import IMAGE, House, house, image, store
 from tests.waiting import PATIENCE
@@ -37,7 +37,7 @@ class Disk:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    monkeypatch.setattr(rooms, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(disk_space, "LOOK_SECONDS", 0.001)
     return Disk()
 
 
@@ -55,7 +55,7 @@ async def goes_on(views: House, store: EventStore) -> None:
 async def test_a_version_that_would_not_fit_is_not_begun(
     store: EventStore, tmp_path: Path, disk: Disk, view: str
 ) -> None:
-    async with house(tmp_path, store, room=Room(disk, RESERVE)) as views:
+    async with house(tmp_path, store, room=DiskSpace(disk, RESERVE)) as views:
         rebuilds = views.rebuilds if view == "graph" else views.search_rebuilds
         before = rebuilds.chosen
         assert rebuilds.size > 0
@@ -76,7 +76,7 @@ async def test_a_version_that_would_not_fit_is_not_begun(
 async def test_a_version_that_grows_too_large_is_dropped_before_the_reserve(
     store: EventStore, tmp_path: Path, disk: Disk, view: str
 ) -> None:
-    async with house(tmp_path, store, room=Room(disk, RESERVE)) as views:
+    async with house(tmp_path, store, room=DiskSpace(disk, RESERVE)) as views:
         rebuilds = views.rebuilds if view == "graph" else views.search_rebuilds
         disk.later, disk.after = RESERVE + MARGIN - 1, 2
         with pytest.raises(Unavailable, match=r"was abandoned because the disk ran short.*the one in use goes on"):
@@ -89,7 +89,7 @@ async def test_a_version_that_grows_too_large_is_dropped_before_the_reserve(
 async def test_a_half_built_version_that_can_not_be_finished_is_dropped(
     store: EventStore, tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with house(tmp_path, store, room=Room(disk, RESERVE)) as views:
+    async with house(tmp_path, store, room=DiskSpace(disk, RESERVE)) as views:
         building = asyncio.create_task(views.rebuilds.rebuild())
         async with asyncio.timeout(PATIENCE):
             while views.rebuilds.progress is None:
@@ -98,7 +98,7 @@ async def test_a_half_built_version_that_can_not_be_finished_is_dropped(
         await asyncio.gather(building, return_exceptions=True)
         assert views.rebuilds.chosen.building == "sqlite-2"
     disk.free = RESERVE
-    async with house(tmp_path, store, room=Room(disk, RESERVE), keeping=True) as views:
+    async with house(tmp_path, store, room=DiskSpace(disk, RESERVE), keeping=True) as views:
         async with asyncio.timeout(PATIENCE):
             while views.rebuilds.chosen.building:
                 await asyncio.sleep(0)
