@@ -28,7 +28,7 @@ def first_difference(section: str, graph: Mapping[str, Any], log: Mapping[str, A
 def _field(mine: Any, theirs: Any) -> tuple[str, Any, Any]:
     """Return the name of the first field that differs, and both values; '' if the whole entity is missing on one side."""
     if type(mine) is not dict or type(theirs) is not dict:
-        return "", mine, theirs
+        return "", mine, theirs  # pyright: ignore[reportUnknownVariableType]
     ours, logged = cast("dict[str, Any]", mine), cast("dict[str, Any]", theirs)
     for part in _PARTS:
         one: dict[str, Any] = ours.get(part, {})

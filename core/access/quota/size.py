@@ -15,7 +15,7 @@ def size_of(value: Any, most: int | float = float("inf")) -> int:
     size, waiting = 0, list[Any]([(value,)])
     while waiting and size <= most:
         one: Any = waiting.pop()
-        inner: list[Any] = one.values() if type(one) is dict else one  # pyright: ignore[reportUnknownVariableType]
+        inner: Any = one.values() if type(one) is dict else one  # pyright: ignore[reportUnknownVariableType]
         size += SMALL * len(inner)
         for each in inner:
             kind = type(each)  # pyright: ignore[reportUnknownVariableType]

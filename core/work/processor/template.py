@@ -57,7 +57,8 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 def _environment() -> _Environment:
     environment = _Environment(undefined=StrictUndefined, autoescape=False, cache_size=0)
-    environment.filters = {name: function for name, function in environment.filters.items() if name in FILTERS}
+    known = cast("dict[str, Any]", environment.filters)  # pyright: ignore[reportUnknownMemberType]
+    environment.filters = {name: function for name, function in known.items() if name in FILTERS}
     environment.globals = {}
     return environment
 
