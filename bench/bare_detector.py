@@ -14,7 +14,8 @@ from face_detector.picture import upright
 def main() -> None:
     detector = open_detector("blazeface", "")
     for name in sys.argv[1:]:
-        detector.detect(upright(Path(name), 200_000_000))
+        with Path(name).open("rb") as file:
+            detector.detect(upright(file, 200_000_000))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from pcloud.errors import PCloudError, Rejected, Unavailable
 from pcloud.gateway import Gateway, fail_for
 from pcloud.graph import Graph
 from pcloud.lifecycle import Background, Shutdown, kept, reasons
+from pcloud.objects import Objects
 from pcloud.subject import split_name
 from pcloud.subscription import GraphEvent, follow_events
 
@@ -160,6 +161,11 @@ class App:
     def graph(self) -> Graph:
         return Graph(self.gateway)
 
+    @cached_property
+    def objects(self) -> Objects:
+        """The object store, as far as the app was granted its calls."""
+        return Objects(self)
+
     def context(self) -> CallContext:
         """The call being answered; raises `Rejected` outside of a handler."""
         if call := current_call():
@@ -272,6 +278,7 @@ class App:
     async def _open(self, stack: AsyncExitStack) -> None:
         """Open what is closed again after the last call, in reverse order."""
         stack.push_async_callback(self.gateway.close)
+        stack.push_async_callback(self.objects.close)
         stack.push_async_callback(_close_bounded)
         for lifespan in self._lifespans:
             await stack.enter_async_context(lifespan())

@@ -1,5 +1,5 @@
-"""`run_bounded`: run a function on untrusted input (a stranger's picture, for example) in a process of its own, within
-limits.
+"""`run_bounded`: run a function on untrusted input (a stranger's picture, say) in a process of its own, within
+bounds and without rights. For files, see `pcloud.decoding`.
 
 A small fork server, started without the parent's memory, files and environment, keeps the function's module loaded and
 forks a new child for every job. A job therefore costs milliseconds, and nothing of one job reaches the next. The result
@@ -9,16 +9,19 @@ comes back as plain data (MessagePack), never as a pickle: a child that an attac
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import pickle
 import signal
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import msgspec
 
+from pcloud.confinement import missing
 from pcloud.errors import PCloudError, Rejected, Unavailable, error_from_code
 from pcloud.forked import STARTED, Job
 from pcloud.forkserver import ForkServer, Running
@@ -27,28 +30,38 @@ __all__ = ["close_bounded", "run_bounded"]
 
 Result = TypeVar("Result")
 START_SECONDS = 60.0  # for a server's start and a module's import, which don't count as the job's own time
-IDLE_SECONDS = 300.0
+IDLE_SECONDS = 60.0
+log = logging.getLogger("pcloud.bounded")
 
 
 async def run_bounded(
-    function: Callable[..., Result],
+    function: Callable[..., Result] | str,
     *args: Any,
     seconds: float = 30.0,
     memory: int = 512 * 2**20,
     result_bytes: int = 256 * 2**20,
+    file: int | None = None,
+    prepare: Sequence[Any] = (),
 ) -> Result:
     """Run `function(*args)` in a bounded process. As many run at once as there are CPUs; further calls wait.
 
-    `function`: at the top level of an importable module. `args`: anything that pickles. The result: None, bool, int,
-    float, str, bytes, datetime, lists, tuples and dicts of these, dataclasses and msgspec structs, converted to the
-    function's return hint. `seconds`: wall time. `memory`: bytes of address space beyond what the child has mapped with
-    the module and the arguments.
+    The function has its arguments, its memory and threads. It opens no file, reaches no network, app or other process,
+    and has no environment: it must import and load before what it needs, at the top of its module or by `prepare`.
+
+    `function`: at the top of a module that can be imported, or `"module:function"`, which leaves the import to the other
+    process. `args`: anything that pickles. The result: None, bool, int, float, str, bytes, datetime, lists, tuples and
+    dicts of them, dataclasses and msgspec structs, given back as the function's return hint says. `seconds`: wall time.
+    `memory`: bytes of address space beyond what the child has mapped with the module and the arguments. `file`: a
+    descriptor; the function gets it as its first argument, an open file. `prepare`: a function and its arguments (as
+    JSON), called once in the server from which all jobs are forked, with the rights of the app: what it keeps in its
+    module, each job finds there.
 
     Raises `Rejected` with the reason if the function raises, crashes, or exceeds its time, memory or result size; an
     error of `pcloud.errors` comes through unchanged. Raises `Unavailable` if no process can be started.
     """
-    job = Job(*_importable(function), float(seconds), memory, result_bytes)
-    return await _pool().run(job, args, _result_type(function))
+    prepared = (*_importable(prepare[0]), *prepare[1:]) if prepare else ()
+    job = Job(*_importable(function), float(seconds), memory, result_bytes, prepared)
+    return await _pool().run(job, args, _result_type(function), file)
 
 
 async def close_bounded() -> None:
@@ -67,17 +80,18 @@ class _Pool:
         self._jobs = 0
         self._idle: asyncio.TimerHandle | None = None
 
-    async def run(self, job: Job, args: tuple[Any, ...], result_type: Any) -> Any:
+    async def run(self, job: Job, args: tuple[Any, ...], result_type: Any, file: int | None) -> Any:
         async with self._slots:
             self._jobs += 1
             try:
-                return _decoded(job, await _exchange(self._ready().start(job), job, args), result_type)
+                return _decoded(job, await _exchange(self._ready().start(job, file), job, args), result_type)
             finally:
                 self._jobs -= 1
                 self._rest()
 
     def _ready(self) -> ForkServer:
         if self._server is None or not self._server.alive:
+            _warn_if_open()
             self._server = ForkServer(asyncio.get_running_loop())
         return self._server
 
@@ -110,8 +124,17 @@ def _pool() -> _Pool:
     return _pools[loop]
 
 
-def _importable(function: Callable[..., Any]) -> tuple[str, str]:
-    module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
+@cache
+def _warn_if_open() -> None:
+    if lack := missing():
+        log.warning("decoders run with more rights than they should have: %s", lack)
+
+
+def _importable(function: Callable[..., Any] | str) -> tuple[str, str]:
+    if isinstance(function, str):
+        module, _, name = function.partition(":")
+    else:
+        module, name = getattr(function, "__module__", ""), getattr(function, "__qualname__", "")
     if not module or module == "__main__" or not name.isidentifier():
         raise Rejected(
             f"{module}.{name} can't run in another process: use a function at the top level of an importable module"
@@ -119,7 +142,9 @@ def _importable(function: Callable[..., Any]) -> tuple[str, str]:
     return module, name
 
 
-def _result_type(function: Callable[..., Any]) -> Any:
+def _result_type(function: Callable[..., Any] | str) -> Any:
+    if isinstance(function, str):
+        return Any
     try:
         return typing.get_type_hints(function).get("return", Any)
     except NameError:  # a hint that is imported for type checkers only

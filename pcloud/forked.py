@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import ctypes
 import importlib
@@ -17,33 +18,40 @@ import resource
 import selectors
 import signal
 import socket
-import sys
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
 
-from pcloud.errors import PCloudError
+from pcloud.confinement import confine
+from pcloud.errors import PCloudError, Unavailable
 
 __all__ = ["CONTROL_BYTES", "STARTED", "Exited", "Job", "serve"]
 
-CONTROL_BYTES = 4096
+CONTROL_BYTES = 64 * 2**10
 STARTED = b"\x01"
+# Python loads these when they are first used, which a child can't: what text in files is written in.
+ENCODINGS = (
+    "ascii", "latin-1", "cp1252", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le",
+    "utf-32-be", "idna",
+)  # fmt: skip
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """`memory`: bytes of address space beyond what is mapped when the function begins. `seconds`: wall time of the
-    function."""
+    function. `prepare`: module, function and arguments (as JSON) of what the server runs once before; () for nothing."""
 
     module: str
     function: str
     seconds: float
     memory: int
     result_bytes: int
+    prepare: Sequence[Any] = ()
 
     @property
     def title(self) -> str:
@@ -65,6 +73,8 @@ class Exited:
 
 def serve(control_fd: int) -> None:
     """Serve until the control socket closes."""
+    for name in ENCODINGS:
+        codecs.lookup(name)
     with socket.socket(fileno=control_fd) as control, selectors.DefaultSelector() as selector:
         children = dict[int, int]()
         wake_read, wake_write = os.pipe()
@@ -93,7 +103,7 @@ def _wake(number: int, frame: object) -> None:
 def _obey(control: socket.socket, children: dict[int, int]) -> bool:
     """Handle one message; False if the parent has closed the socket."""
     try:
-        data, fds, _, _ = socket.recv_fds(control, CONTROL_BYTES, 1)
+        data, fds, _, _ = socket.recv_fds(control, CONTROL_BYTES, 2)
     except ConnectionResetError:  # the parent closed it without reading everything
         return False
     if not data:
@@ -104,14 +114,28 @@ def _obey(control: socket.socket, children: dict[int, int]) -> bool:
         return True
     job = Job(**message["job"])
     with contextlib.suppress(BaseException):  # the child meets the same error and reports it
-        importlib.import_module(job.module)
+        _load(job)
     pid = os.fork()
     if pid == 0:
         control.close()
-        _child(job, socket.socket(fileno=fds[0]))
-    os.close(fds[0])
+        _child(job, *fds)
+    for fd in fds:
+        os.close(fd)
     children[pid] = message["number"]
     return True
+
+
+def _load(job: Job) -> Callable[..., Any]:
+    """The job's function, with all that it needs loaded; what is loaded already costs nothing."""
+    module = importlib.import_module(job.module)
+    if job.prepare and (key := json.dumps(job.prepare)) not in _prepared:
+        where, name, *arguments = job.prepare
+        getattr(importlib.import_module(where), name)(*arguments)
+        _prepared.add(key)
+    return getattr(module, job.function)
+
+
+_prepared = set[str]()
 
 
 def _kill(children: dict[int, int]) -> None:
@@ -134,38 +158,45 @@ def _reap(control: socket.socket, children: dict[int, int]) -> None:
                 control.send(json.dumps(told).encode())
 
 
-def _child(job: Job, channel: socket.socket) -> NoReturn:
+def _child(job: Job, channel: int, file: int | None = None) -> NoReturn:
     """Run the job in the child; never returns into the server's loop."""
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        _answer(job, channel)
-        sys.stdout.flush()
+        _answer(job, channel, file)
         os._exit(0)
     finally:
         os._exit(70)
 
 
-def _answer(job: Job, channel: socket.socket) -> None:
-    size = int.from_bytes(_exactly(channel, 8), "little")
-    packed = _exactly(channel, size)
-    channel.sendall(STARTED)
+def _answer(job: Job, channel: int, file: int | None) -> None:
+    packed = _read(channel, int.from_bytes(_read(channel, 8), "little"))
+    _write(channel, STARTED)
     try:
-        function = getattr(importlib.import_module(job.module), job.function)
-        arguments = pickle.loads(packed)  # noqa: S301 - from the parent, which is trusted; never the other way round
-        del packed
-        _limit(job)
-        raw = _pack("result", function(*arguments))
+        raw = _pack("result", _run(job, packed, channel, file))
         if len(raw) > job.result_bytes:
             raw = _pack(
                 "error", ("REJECTED", f"{job.title} returned {len(raw)} bytes, more than {job.result_bytes}", "")
             )
     except Exception as error:
         raw = _pack("error", _told(job, error))
-    channel.sendall(len(raw).to_bytes(8, "little"))
-    channel.sendall(raw)
+    _write(channel, len(raw).to_bytes(8, "little"))
+    _write(channel, raw)
+
+
+def _run(job: Job, packed: bytes, channel: int, file: int | None) -> Any:
+    """Load everything, then give up everything, then meet the untrusted input."""
+    function = _load(job)
+    arguments = pickle.loads(packed)  # noqa: S301 - from the parent, which is trusted; never the other way round
+    del packed
+    _limit(job)
+    try:
+        confine([channel] if file is None else [channel, file])
+    except OSError as error:
+        raise Unavailable(f"{job.title} was not started, because it can't be confined: {error}") from error
+    return function(*arguments) if file is None else function(os.fdopen(file, "rb"), *arguments)
 
 
 def _limit(job: Job) -> None:
@@ -189,16 +220,27 @@ def _told(job: Job, error: Exception) -> tuple[str, str, str]:
         return error.code, error.message[:2000], trace
     if isinstance(error, MemoryError):
         return "REJECTED", f"{job.title} needed more than {job.memory >> 20} MiB of memory", ""
-    return "REJECTED", f"{job.title} failed: {type(error).__name__}: {error}"[:2000], trace
+    message = f"{job.title} failed: {type(error).__name__}: {error}"[:1800]
+    if isinstance(error, (PermissionError, ImportError)):
+        message += " (it can open, connect and start nothing: import all that it needs at the top of its module)"
+    return "REJECTED", message, trace
 
 
-def _exactly(channel: socket.socket, size: int) -> bytes:
+def _read(channel: int, size: int) -> bytes:
+    """Exactly so much."""
     data = bytearray(size)
     view = memoryview(data)
     got = 0
     while got < size:
-        part = channel.recv_into(view[got:])
+        part = os.readv(channel, [view[got:]])
         if not part:
             os._exit(71)  # the parent has given up
         got += part
     return bytes(data)
+
+
+def _write(channel: int, data: bytes) -> None:
+    """All of it."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(channel, view) :]

@@ -90,14 +90,16 @@ class ForkServer:
         loop.add_reader(self._control.fileno(), self._on_control)
         self.alive = True
 
-    def start(self, job: Job) -> Running:
-        """Raises `Unavailable` if the server has died; another server may work."""
+    def start(self, job: Job, file: int | None = None) -> Running:
+        """`file`: the descriptor that the job gets. Raises `Unavailable` when the server has died; the next server may
+        work."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         running = Running(self, next(self._numbers), ours)
         with theirs:
             try:
-                socket.send_fds(self._control, [job.message(running.number)], [theirs.fileno()])
+                given = [theirs.fileno()] if file is None else [theirs.fileno(), file]
+                socket.send_fds(self._control, [job.message(running.number)], given)
             except OSError as error:
                 ours.close()
                 self.close()

@@ -5,15 +5,15 @@ If the image or its object was deleted meanwhile, nothing is written, and that i
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 from pcloud.errors import NotFound, PCloudError
 
 from .detectors import KNOWN_NAMES
-from .pool import Detected
+from .looking import Detected
 from .segments import Change, change
 from .settings import Settings
 
@@ -34,22 +34,22 @@ class Graph(Protocol):
     async def mutate(self, document: str, variables: dict[str, Any], /) -> dict[str, Any]: ...
 
 
+class Objects(Protocol):
+    def file(self, place: str, most: int, /) -> AbstractAsyncContextManager[Path]: ...
+
+
 class Detection:
-    """`presign`: turns bucket and key into a URL. `fetch`: downloads a URL into a file. `look`: returns a file's
-    faces."""
+    """`look`: a file's faces."""
 
     def __init__(
         self,
         settings: Settings,
         graph: Graph,
-        folder: Path,
+        objects: Objects,
         *,
-        presign: Callable[[str, str], Awaitable[str]],
-        fetch: Callable[[str, Path, int], Awaitable[None]],
         look: Callable[[Path], Awaitable[Detected]],
     ) -> None:
-        self._settings, self._graph, self._folder = settings, graph, folder
-        self._presign, self._fetch, self._look = presign, fetch, look
+        self._settings, self._graph, self._objects, self._look = settings, graph, objects, look
 
     async def detect_faces(self, id: str) -> dict[str, Any]:
         """Returns `{"image": id, "faces": number}`; `faces` is None if the image or its bytes were deleted."""
@@ -58,7 +58,8 @@ class Detection:
         if image is None:
             return gone
         try:
-            found = await self._found(image["place"])
+            async with self._objects.file(image["place"], self._settings.bytes) as file:
+                found = await self._look(file)
         except NotFound:
             return gone
         faces = found.faces[: self._settings.faces]
@@ -77,13 +78,6 @@ class Detection:
 
     async def _image(self, id: str) -> dict[str, Any] | None:
         return (await self._graph.query(_IMAGE, {"id": id}))["getImage"]
-
-    async def _found(self, place: str) -> Detected:
-        bucket, _, key = place.partition("/")
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix="object-") as folder:
-            file = Path(folder, "object")
-            await self._fetch(await self._presign(bucket, key), file, self._settings.bytes)
-            return await self._look(file)
 
     async def _written(self, id: str, wanted: Change) -> bool:
         """False if the image was deleted between reading and writing."""

@@ -1,20 +1,23 @@
-"""An untrusted file as an upright RGB picture of a working size. Only the worker's process does this.
+"""An untrusted file as an upright RGB picture of a working size. Only the bounded process does this.
 
 JPEGs are decoded at a half, a quarter or an eighth if that is enough (12 megapixels in 46 ms instead of 209).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import BinaryIO
 
 import pillow_heif
-from PIL import (  # noqa: F401 - Pillow knows a format once its plugin is imported
+from PIL import (  # noqa: F401 - all that Pillow would import when it meets a format, too late in a confined process
     AvifImagePlugin,
+    BmpImagePlugin,
     GifImagePlugin,
     Image,
     ImageOps,
     JpegImagePlugin,
+    MpoImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
@@ -27,12 +30,12 @@ WORKING_SIDE = 1280  # long side: tiles of a quarter are still larger than the n
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF")
 
 
-def upright(path: Path, most_pixels: int) -> Image.Image:
+def upright(file: BinaryIO, most_pixels: int) -> Image.Image:
     """Raises `Rejected` if the file is not an image, is broken, or has more than `most_pixels`."""
     Image.MAX_IMAGE_PIXELS = None  # the limit is `most_pixels`
     pillow_heif.register_heif_opener()
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(file, formats=_FORMATS) as image:
             if image.width * image.height > most_pixels:
                 raise Rejected(
                     f"the picture has {image.width} × {image.height} pixels; the setting `pixels` is {most_pixels}"

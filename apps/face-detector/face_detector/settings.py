@@ -19,10 +19,9 @@ class Settings:
     model: str = ""  # the file of a YuNet; blazeface has its own
     bytes: int = 512 * 2**20  # largest file that is downloaded
     pixels: int = 200_000_000  # largest picture: today's phones make 200 megapixels
-    memory: int = 2048 * 2**20  # address space of a worker
+    memory: int = 2048 * 2**20  # for one picture, beyond the detector
     seconds: float = 60  # for one picture
-    parallel: int = 2  # workers
-    idle: float = 60  # seconds after which an idle worker ends and frees its memory
+    parallel: int = 2  # pictures at once
     faces: int = 300  # the most certain ones of one picture; all of them are one transaction
 
     @classmethod
@@ -36,7 +35,7 @@ class Settings:
                 if not isinstance(value, str):
                     raise Rejected(f"setting {name!r} must be a text, not {value!r}")
                 continue
-            numbers = (int, float) if name in ("seconds", "idle") else int
+            numbers = (int, float) if name == "seconds" else int
             if isinstance(value, bool) or not isinstance(value, numbers) or value <= 0:
                 raise Rejected(f"setting {name!r} must be a number above zero, whole but for times, not {value!r}")
         settings = cls(**given)

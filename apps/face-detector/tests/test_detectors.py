@@ -51,13 +51,13 @@ def test_a_picture_on_its_side_has_its_face_at_the_right_place(
 
 @pytest.mark.parametrize("name", ["cat", "coffee", "rocket"])
 def test_a_photo_of_something_else_has_no_face(blazeface: Detector, photo_file: Find, name: str) -> None:
-    assert blazeface.detect(upright(photo_file(name), 10**8)) == []
+    assert blazeface.detect(upright(photo_file(name).open("rb"), 10**8)) == []
 
 
 def test_a_phone_photo_has_its_face_where_a_person_sees_it(
     blazeface: Detector, photo_file: Find, astronaut: Image.Image
 ) -> None:
-    (turned,) = blazeface.detect(upright(photo_file("astronaut-upright"), 10**8))
+    (turned,) = blazeface.detect(upright(photo_file("astronaut-upright").open("rb"), 10**8))
     (face,) = blazeface.detect(astronaut)
     assert centre(turned) == pytest.approx(centre(face), abs=0.02)
 

@@ -6,12 +6,20 @@ from pathlib import Path
 
 import pillow_heif
 import pytest
-from face_detector.picture import WORKING_SIDE, upright
+from face_detector import picture as decoding
+from face_detector.picture import WORKING_SIDE
 from PIL import Image
 
 from pcloud.errors import Rejected
 
 pillow_heif.register_heif_opener()
+
+
+def upright(path: Path, most_pixels: int) -> Image.Image:
+    with path.open("rb") as file:
+        return decoding.upright(file, most_pixels)
+
+
 TO_STORED = {
     1: None, 2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,

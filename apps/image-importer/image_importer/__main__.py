@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 from pcloud.app import App
-from pcloud.bounded import run_bounded
+from pcloud.decoding import decode
 
-from .door import inspect_file
-from .download import download
 from .importer import Importer, NewObject
 from .settings import Settings
 
@@ -21,23 +18,14 @@ def build(app: App) -> Importer:
     """An importer that works through `app`."""
     settings = Settings.from_mapping(app.settings)
 
-    async def presign(bucket: str, key: str) -> str:
-        answer = await app.call("role:object-storage/get-object", bucket=bucket, key=key)
-        return str(answer["url"])
-
     async def look(file: Path, key: str) -> dict[str, Any]:
-        return await run_bounded(
-            inspect_file, str(file), key, settings.pixels, seconds=settings.seconds, memory=settings.memory
-        )
+        # By its name: Pillow and its codecs are loaded in the bounded process, and never here.
+        return await decode(
+            "image_importer.inspect:inspect_file", file, key, settings.pixels,
+            seconds=settings.seconds, memory=settings.memory,
+        )  # fmt: skip
 
-    return Importer(settings, app.graph, _empty(app.data / "incoming"), presign=presign, fetch=download, inspect=look)
-
-
-def _empty(folder: Path) -> Path:
-    """Remove what a killed process left behind; its objects come again."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
-    return folder
+    return Importer(settings, app.graph, app.objects, inspect=look)
 
 
 def main() -> None:

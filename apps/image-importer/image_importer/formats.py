@@ -7,12 +7,15 @@ show the owner a photo of the wrong size.
 from __future__ import annotations
 
 import pillow_heif
-from PIL import (  # noqa: F401 - Pillow knows a format once its plugin is imported
+from PIL import (  # noqa: F401 - all that Pillow would import when it meets a format, too late in a confined process
     AvifImagePlugin,
+    BmpImagePlugin,
     GifImagePlugin,
     ImageFile,
     JpegImagePlugin,
+    MpoImagePlugin,
     PngImagePlugin,
+    PpmImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )

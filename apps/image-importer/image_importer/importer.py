@@ -7,8 +7,9 @@ An object that was deleted meanwhile leaves nothing. A file that is not an image
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Any, Protocol
 
 from pcloud.errors import NotFound, Rejected
 
-from .download import Downloaded
 from .places import Arrival, Known, arrive
 from .settings import Settings
 
@@ -52,22 +52,22 @@ class Graph(Protocol):
     async def mutate(self, mutation: str, variables: dict[str, Any], /) -> dict[str, Any]: ...
 
 
+class Objects(Protocol):
+    def file(self, place: str, most: int, /) -> AbstractAsyncContextManager[Path]: ...
+
+
 class Importer:
-    """`presign`: turns bucket and key into a URL. `fetch`: downloads a URL into a file. `inspect`: returns a file's
-    facts."""
+    """`inspect`: a file's facts, for the key of its object."""
 
     def __init__(
         self,
         settings: Settings,
         graph: Graph,
-        folder: Path,
+        objects: Objects,
         *,
-        presign: Callable[[str, str], Awaitable[str]],
-        fetch: Callable[[str, Path, int], Awaitable[Downloaded]],
         inspect: Callable[[Path, str], Awaitable[dict[str, Any]]],
     ) -> None:
-        self._settings, self._graph, self._folder = settings, graph, folder
-        self._presign, self._fetch, self._inspect = presign, fetch, inspect
+        self._settings, self._graph, self._objects, self._inspect = settings, graph, objects, inspect
         self._decoding = asyncio.Semaphore(settings.parallel)
         self._placing = asyncio.Lock()  # two objects with the same bytes must see each other's places
 
@@ -78,19 +78,15 @@ class Importer:
         if new.size > self._settings.bytes:
             raise Rejected(f"the file has {new.size} bytes; the setting `bytes` allows {self._settings.bytes}")
         try:
-            url = await self._presign(new.bucket, new.key)
-            facts = await self._look(new, url)
+            facts = await self._look(new)
         except NotFound:
             return {"image": None, "reason": "the object is no longer in the store"}
         return {"image": await self._write(new, facts)}
 
-    async def _look(self, new: NewObject, url: str) -> dict[str, Any]:
-        async with self._decoding:
-            with tempfile.TemporaryDirectory(dir=self._folder, prefix="object-") as folder:
-                file = Path(folder, "object")
-                got = await self._fetch(url, file, self._settings.bytes)
-                facts = await self._inspect(file, new.key)
-        return {**facts, "sha256": got.sha256, "size": got.size}
+    async def _look(self, new: NewObject) -> dict[str, Any]:
+        async with self._decoding, self._objects.file(new.place, self._settings.bytes) as file:
+            facts = await self._inspect(file, new.key)
+            return {**facts, "sha256": await asyncio.to_thread(_sha256, file), "size": file.stat().st_size}
 
     async def _write(self, new: NewObject, facts: dict[str, Any]) -> str:
         async with self._placing:
@@ -104,6 +100,11 @@ class Importer:
                 return str(same)
             written = await self._graph.mutate(*operation)
             return same or str(written["addImage"]["image"][0]["id"])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _operation(

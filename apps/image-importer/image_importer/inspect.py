@@ -6,10 +6,10 @@ JPEGs are decoded at an eighth of their size: that reads all of the file in a qu
 
 from __future__ import annotations
 
+import os
 import warnings
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from PIL import Image, ImageFile, IptcImagePlugin, UnidentifiedImageError
 
@@ -51,15 +51,15 @@ class Facts:
     longitude: float | None = None
 
 
-def inspect_file(path: str, key: str, most_pixels: int) -> dict[str, Any]:
-    """The known facts of the file at `path`, uploaded as `key`. Raises `Rejected` if it is not an image, broken, or too
-    large."""
-    if Path(path).stat().st_size == 0:
+def inspect_file(file: BinaryIO, key: str, most_pixels: int) -> dict[str, Any]:
+    """The known facts of the file, uploaded as `key`. Raises `Rejected` if it is not an image, broken, or too large."""
+    if file.seek(0, os.SEEK_END) == 0:
         raise Rejected("the file is empty")
+    file.seek(0)
     warnings.simplefilter("ignore")  # Pillow warns about sloppy metadata, which is common in the files that come here
     Image.MAX_IMAGE_PIXELS = None  # our own limit below says what to do; Pillow's is a fixed number
     try:
-        with Image.open(path, formats=formats.open_formats()) as image:
+        with Image.open(file, formats=formats.open_formats()) as image:
             facts = _facts(image, key, most_pixels)
             _decode(image)
     except Rejected:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from image_importer import door
 from image_importer.inspect import inspect_file
 from PIL import Image
 
-from pcloud.bounded import close_bounded, run_bounded
+from pcloud.bounded import close_bounded
+from pcloud.decoding import decode
 from pcloud.errors import Rejected
 
 MIME = {
@@ -20,11 +20,19 @@ MIME = {
     "HEIF": "image/heic", "AVIF": "image/avif",
 }  # fmt: skip
 ALL_PIXELS = 10**9
+INSPECT = "image_importer.inspect:inspect_file"
 Make = Callable[..., Path]
 
 
+@pytest.fixture
+async def closed() -> AsyncIterator[None]:
+    yield
+    await close_bounded()
+
+
 def facts_of(path: Path, key: str = "bucket-says.txt", most_pixels: int = ALL_PIXELS) -> dict[str, object]:
-    return inspect_file(str(path), key, most_pixels)
+    with path.open("rb") as file:
+        return inspect_file(file, key, most_pixels)
 
 
 @pytest.mark.parametrize("format", MIME)
@@ -123,16 +131,18 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path: Path) -> 
         facts_of(path, most_pixels=200_000_000)
 
 
-async def test_the_bounded_process_gives_facts_and_reasons(picture: Make, tmp_path: Path) -> None:
-    good, bad, bomb = picture("HEIF", 6), tmp_path / "bad", tmp_path / "bomb"
+@pytest.mark.parametrize("format", MIME)
+async def test_the_bounded_process_reads_what_is_read_here(picture: Make, format: str, closed: None) -> None:
+    """Whatever a format needs is loaded before the process gives its rights up."""
+    path = picture(format, 6, photo_tags())
+    assert await decode(INSPECT, path, "a_b", ALL_PIXELS) == facts_of(path, "a_b")
+
+
+async def test_the_bounded_process_gives_reasons(tmp_path: Path, closed: None) -> None:
+    bad, bomb = tmp_path / "bad", tmp_path / "bomb"
     bad.write_bytes(b"no picture")
     bomb.write_bytes(png_bomb(40_000, 20_000))
-    try:
-        facts = await run_bounded(door.inspect_file, str(good), "a_b.heic", ALL_PIXELS)
-        assert facts == inspect_file(str(good), "a_b.heic", ALL_PIXELS)
-        with pytest.raises(Rejected, match="not an image"):
-            await run_bounded(door.inspect_file, str(bad), "", ALL_PIXELS)
-        with pytest.raises(Rejected, match="memory"):
-            await run_bounded(door.inspect_file, str(bomb), "", 2 * 10**9, memory=256 * 2**20)
-    finally:
-        await close_bounded()
+    with pytest.raises(Rejected, match="not an image"):
+        await decode(INSPECT, bad, "", ALL_PIXELS)
+    with pytest.raises(Rejected, match="memory"):
+        await decode(INSPECT, bomb, "", 2 * 10**9, memory=256 * 2**20)

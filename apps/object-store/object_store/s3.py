@@ -8,7 +8,7 @@ from urllib.parse import quote
 import aiohttp
 import yarl
 
-from object_store.sigv4 import presigned
+from object_store.presign import presigned
 from object_store.weed.secret import KeyPair
 from pcloud.errors import Unavailable
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from object_store.sigv4 import presigned
+from object_store.presign import presigned
 from object_store.weed.secret import KeyPair
 
 PAIR = KeyPair("PCABCDEF", "secret/key+1")

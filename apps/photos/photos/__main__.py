@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,25 +10,16 @@ from aiohttp import web
 
 from pcloud.app import App
 from pcloud.errors import PCloudError
-from photos.bytes import ObjectStore
 from photos.thumbnails import Thumbnails
 
 app = App()
-store = ObjectStore(app)
-thumbnails = Thumbnails(lambda: app.graph, store)
+thumbnails = Thumbnails(lambda: app.graph, app.objects)
 PAGE = Path(__file__).parent.parent / "web" / "dist"
 # A thumbnail's address contains the picture's id, which follows from its bytes: the content of an id never changes.
 FOREVER = "private, max-age=31536000, immutable"
 POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 SAFE = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
 ORIGINAL = "query($id: ID!) { getImage(id: $id) { place mime } }"
-
-
-@app.lifespan
-@asynccontextmanager
-async def opened() -> AsyncIterator[None]:
-    async with store:
-        yield
 
 
 @app.action
@@ -47,9 +37,8 @@ async def original(request: web.Request) -> web.StreamResponse:
     found = (await app.graph.query(ORIGINAL, {"id": request.match_info["id"]}))["getImage"]
     if found is None:
         raise web.HTTPNotFound(text="there is no such image")
-    bucket, _, key = found["place"].partition("/")
-    name = quote(key.rpartition("/")[2])
-    async with store.open(bucket, key) as source:
+    name = quote(found["place"].rpartition("/")[2])
+    async with app.objects.open(found["place"]) as source:
         response = web.StreamResponse(
             headers={
                 "Content-Type": found["mime"],

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from pcloud.bounded import run_bounded
 from pcloud.context import own_work
+from pcloud.decoding import decode
 from pcloud.errors import NotFound, Rejected
-from photos.bytes import ObjectStore
+from pcloud.objects import Objects
 from photos.decode import SIZES, shrink
 from photos.recent import Recent
 
@@ -27,6 +27,9 @@ FAILED_SECONDS = 600.0
 AT_ONCE = 2
 SECONDS = 60.0
 WORKING_MEMORY = 1536 * 2**20
+BUCKET = "photos-thumbnails"
+LARGEST_ORIGINAL = 1024 * 2**20
+LARGEST_THUMBNAIL = 64 * 2**20
 IMAGE = "query($id: ID!) { getImage(id: $id) { place sha256 } }"
 
 
@@ -37,16 +40,16 @@ class Graph(Protocol):
 
 
 def thumbnail_key(sha256: str, size: str) -> str:
-    """The key includes the side, so that other sizes are other objects."""
-    return f"{sha256[:2]}/{sha256}-{size}-{SIZES[size]}.webp"
+    """Its place in the object store. The side is part of it, so that other sizes are other objects."""
+    return f"{BUCKET}/{sha256[:2]}/{sha256}-{size}-{SIZES[size]}.webp"
 
 
 class Thumbnails:
     """`graph`: called at each use, since an app's graph exists only while it runs."""
 
-    def __init__(self, graph: Callable[[], Graph], store: ObjectStore, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, graph: Callable[[], Graph], objects: Objects, clock: Callable[[], float] = time.monotonic):
         self._graph = graph
-        self._store = store
+        self._objects = objects
         self._clock = clock
         self._recent = Recent[bytes](RECENT_BYTES, len)
         self._failed = Recent[tuple[float, str]](FAILED_ENTRIES, lambda _: 1)
@@ -65,10 +68,10 @@ class Thumbnails:
         place, sha256 = await self._facts(image)
         key = thumbnail_key(sha256, size)
         try:
-            data = await self._store.thumbnail(key)
+            data = await self._objects.read(key, LARGEST_THUMBNAIL)
         except NotFound:
             await self._make_or_remember(image, place, sha256)
-            data = await self._store.thumbnail(key)
+            data = await self._objects.read(key, LARGEST_THUMBNAIL)
         self._recent.put(name, data)
         return data
 
@@ -78,9 +81,16 @@ class Thumbnails:
             place, sha256 = await self._facts(image)
         except NotFound:
             return False
-        if not all([await self._store.has_thumbnail(thumbnail_key(sha256, size)) for size in SIZES]):
+        if not all([await self._is_kept(thumbnail_key(sha256, size)) for size in SIZES]):
             await self._make_once(place, sha256)
         return True
+
+    async def _is_kept(self, key: str) -> bool:
+        try:
+            async with self._objects.open(key):
+                return True
+        except NotFound:
+            return False
 
     async def _facts(self, image: str) -> tuple[str, str]:
         found = (await self._graph().query(IMAGE, {"id": image}))["getImage"]
@@ -110,10 +120,10 @@ class Thumbnails:
             task.exception()  # every remaining waiter gets the error; there may be none left
 
     async def _make(self, place: str, sha256: str) -> None:
-        async with self._slots, self._store.original(place) as path:
+        async with self._slots, self._objects.file(place, LARGEST_ORIGINAL) as path:
             try:
-                made = await run_bounded(shrink, str(path), SIZES, seconds=SECONDS, memory=WORKING_MEMORY)
+                made = await decode(shrink, path, SIZES, seconds=SECONDS, memory=WORKING_MEMORY)
             except Rejected as error:
                 raise Rejected(f"{place} can't be shown: {error.message}") from error
             for size, data in made.items():
-                await self._store.keep_thumbnail(thumbnail_key(sha256, size), data)
+                await self._objects.write(thumbnail_key(sha256, size), data, "image/webp")

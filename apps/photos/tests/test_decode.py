@@ -17,7 +17,7 @@ from .conftest import CORNERS
 
 
 def shown(path: Path, size: str = "tile") -> Image.Image:
-    return Image.open(io.BytesIO(shrink(str(path), SIZES)[size]))
+    return Image.open(io.BytesIO(shrink(path.open("rb"), SIZES)[size]))
 
 
 def near(found: object, wanted: tuple[int, ...]) -> bool:
@@ -48,7 +48,7 @@ def test_every_format_is_shown_upright(picture: Callable[..., Path], format: str
 
 
 def test_both_sizes_come_from_one_decoding_and_never_grow(picture: Callable[..., Path]) -> None:
-    made = {name: Image.open(io.BytesIO(data)).size for name, data in shrink(str(picture()), SIZES).items()}
+    made = {name: Image.open(io.BytesIO(data)).size for name, data in shrink(picture().open("rb"), SIZES).items()}
     assert made == {"tile": (480, 320), "screen": (1200, 800)}
 
 
@@ -95,12 +95,12 @@ def test_a_broken_file_is_refused(tmp_path: Path, picture: Callable[..., Path]) 
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 not an image")
     with pytest.raises(OSError):
-        shrink(str(broken), SIZES)
+        shrink(broken.open("rb"), SIZES)
     half = tmp_path / "half.png"
     whole = picture("PNG").read_bytes()
     half.write_bytes(whole[: len(whole) // 2])
     with pytest.raises((OSError, SyntaxError)):
-        shrink(str(half), SIZES)
+        shrink(half.open("rb"), SIZES)
 
 
 def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded(
@@ -108,4 +108,4 @@ def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded(
 ) -> None:
     monkeypatch.setattr(photos.decode, "MOST_PIXELS", 1200 * 800 - 1)
     with pytest.raises(Rejected, match="1200 × 800 pixels"):
-        shrink(str(picture()), SIZES)
+        shrink(picture().open("rb"), SIZES)

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from photos.bytes import ObjectStore
 from photos.thumbnails import FAILED_SECONDS, Thumbnails, thumbnail_key
 from PIL import Image
 
 from pcloud.bounded import close_bounded
 from pcloud.errors import NotFound, Rejected, Unavailable
+from pcloud.objects import Objects
 
 from .conftest import Store
 
@@ -32,8 +32,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def thumbnails(behind: Store, clock: Clock) -> AsyncIterator[Thumbnails]:
-    async with ObjectStore(behind) as store:
-        yield Thumbnails(lambda: behind, store, clock)
+    objects = Objects(behind)
+    yield Thumbnails(lambda: behind, objects, clock)
+    await objects.close()
     await close_bounded()
 
 
@@ -49,7 +50,7 @@ async def test_many_first_looks_at_once_decode_once(
     assert {Image.open(io.BytesIO(data)).size for data in made} == {(480, 320), (1200, 800)}
     assert originals_read(behind) == 1
     assert sorted(name for method, name in behind.asked if method == "PUT") == sorted(
-        f"photos-thumbnails/{thumbnail_key('a00', size)}" for size in ("tile", "screen")
+        thumbnail_key("a00", size) for size in ("tile", "screen")
     )
 
 
@@ -142,4 +143,4 @@ async def test_nothing_of_an_original_stays_on_the_disk(
     behind.add("a", path)
     path.unlink()
     await thumbnails.get("a", "tile")
-    assert list(behind.data.iterdir()) == []
+    assert [path for path in behind.data.rglob("*") if path.is_file()] == []

@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from core.work.call import Job, decode_job
-from core.work.processor.execute import RunExecutor
+from core.work.processor.done_or_failed import RunExecutor
 from core.work.processor.retry import DISMISSED_TTL
 from core.work.processor.stored import stored_run
 from core.work.processor.work import is_settled, run_for

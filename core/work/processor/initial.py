@@ -14,7 +14,7 @@ import msgspec
 from core.access.caller import Caller, RunContext
 from core.work.call import ActionName, CallAnswer, Calls, HandlerFailed, RoleAction, parse_target
 from core.work.processor.backoff import Backoff
-from core.work.processor.execute import RunExecutor, resume
+from core.work.processor.done_or_failed import RunExecutor, resume
 from core.work.processor.slots import Slots
 from core.work.processor.stored import stored_run
 from eventstore import RunStore

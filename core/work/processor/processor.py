@@ -18,7 +18,7 @@ from core.work.call import Calls, Writer
 from core.work.processor.attached import AttachedApp, AttachedTrigger, InstalledApp
 from core.work.processor.chain import Chains, FindCall
 from core.work.processor.consumers import SIDES, TriggerConsumers
-from core.work.processor.execute import RunExecutor
+from core.work.processor.done_or_failed import RunExecutor
 from core.work.processor.forget import forget_runs, purge_work, refuse_work
 from core.work.processor.fullness import Fullness
 from core.work.processor.history import CORE, first_histories, load_histories, save_histories, trigger_names

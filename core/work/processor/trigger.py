@@ -25,8 +25,8 @@ from core.graph.schema import ViewRegistry
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from core.work.call import CallAnswer, Calls, parse_target, trigger_run_id
+from core.work.processor.done_or_failed import RunExecutor, resume
 from core.work.processor.entity import describe_event, read_entity
-from core.work.processor.execute import RunExecutor, resume
 from core.work.processor.held import Held
 from core.work.processor.order import Order
 from core.work.processor.plan import TriggerPlan

@@ -17,7 +17,7 @@ from core.access.caller import RunContext
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from core.work.call import CallAnswer, Calls, Job, Refused, decode_job
-from core.work.processor.execute import RunExecutor, resume
+from core.work.processor.done_or_failed import RunExecutor, resume
 from core.work.processor.held import Held
 from core.work.processor.order import Order
 from core.work.processor.settings import ProcessorSettings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,13 +17,13 @@ import pytest
 
 from pcloud import bounded
 from pcloud.bounded import close_bounded, run_bounded
+from pcloud.decoding import decode
 from pcloud.errors import NotFound, Rejected, Unavailable
 
 JOBS = """
-import ctypes, os, signal, subprocess, time
+import ctypes, os, signal, time
 from dataclasses import dataclass
-from pathlib import Path
-from pcloud.errors import NotFound
+from pcloud.errors import NotFound, Unavailable
 
 @dataclass
 class Size:
@@ -35,7 +36,6 @@ def double(number: int) -> int: return 2 * number
 def measure(width: int) -> Size: return Size(width, (1, 2))
 def remember(what): SEEN.append(what); return SEEN
 def environment(): return dict(os.environ)
-def open_files(): return len(os.listdir("/proc/self/fd"))
 def echo(data: bytes) -> bytes: return data
 def lie() -> int: return "text"
 def fail(): raise ValueError("no picture")
@@ -46,18 +46,12 @@ def leave(): os._exit(3)
 def never(): time.sleep(1000)
 def spin():
     while True: pass
-def linger(file):
-    child = subprocess.Popen(["sleep", "1000"])
-    Path(file).write_text(str(child.pid))
-    return 1
-def hang_with_child(file):
-    linger(file)
-    time.sleep(1000)
-def kill_server(): os.kill(os.getppid(), signal.SIGKILL); time.sleep(1000)
 def kill_itself(): os.kill(os.getpid(), signal.SIGKILL)
-def pid_then_never(file):
-    Path(file).write_text(str(os.getpid()))
-    time.sleep(1000)
+def server() -> int: return os.getppid()
+def read(file): return file.read()
+def load(size): SEEN.append("x" * size)
+def refuse(): raise Unavailable("no model")
+def loaded(): return SEEN
 """
 
 
@@ -100,9 +94,7 @@ async def test_a_job_sees_neither_secrets_nor_open_files(jobs, monkeypatch: pyte
     monkeypatch.setenv("NATS_NKEY_SEED_FILE", "/somewhere")
     with (tmp_path / "secret").open("w"):
         known = set(await run_bounded(jobs.environment))
-        files = await run_bounded(jobs.open_files)
     assert not [name for name in known if name.startswith(("NATS", "PCLOUD"))]
-    assert files <= 9  # three standard ones, the channel, the server's own, and the folder being listed
 
 
 @pytest.mark.parametrize(
@@ -135,29 +127,46 @@ async def test_a_large_result_is_rejected(jobs) -> None:
         await run_bounded(jobs.echo, b"x" * 2000, result_bytes=1000)
 
 
-@pytest.mark.parametrize("name", ["linger", "hang_with_child"])
-async def test_what_a_job_has_started_ends_with_it(jobs, name: str, tmp_path: Path) -> None:
-    try:
-        await run_bounded(getattr(jobs, name), str(tmp_path / "pid"), seconds=0.5)
-    except Rejected:
-        assert name == "hang_with_child"
-    await until_gone(int((tmp_path / "pid").read_text()))
+def children(server: int) -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
 
 
-async def test_a_cancelled_job_is_ended(jobs, tmp_path: Path) -> None:
-    file = tmp_path / "pid"
-    job = asyncio.create_task(run_bounded(jobs.pid_then_never, str(file)))
-    while not (file.exists() and file.read_text()):
+async def test_a_cancelled_job_is_ended(jobs) -> None:
+    server = await run_bounded(jobs.server)
+    job = asyncio.create_task(run_bounded(jobs.never))
+    while not (running := children(server)):
         await asyncio.sleep(0.01)
     job.cancel()
     await asyncio.wait({job})
-    await until_gone(int(file.read_text()))
+    await until_gone(running[0])
 
 
 async def test_a_dead_fork_server_is_replaced(jobs) -> None:
+    server = await run_bounded(jobs.server)
+    job = asyncio.create_task(run_bounded(jobs.never))
+    while not children(server):
+        await asyncio.sleep(0.01)
+    os.kill(server, signal.SIGKILL)
     with pytest.raises(Unavailable, match="its fork server has died"):
-        await run_bounded(jobs.kill_server)
+        await job
     assert await run_bounded(jobs.double, 1) == 2
+
+
+async def test_a_job_reads_the_file_that_it_is_given(jobs, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"what is in it")
+    assert await decode(jobs.read, tmp_path / "file") == b"what is in it"
+    assert await decode("sdk_jobs:read", tmp_path / "file") == b"what is in it"
+
+
+async def test_what_is_prepared_is_there_for_every_job(jobs) -> None:
+    for _ in range(2):
+        assert await run_bounded(jobs.loaded, prepare=(jobs.load, 3)) == ["xxx"]
+
+
+async def test_a_failed_preparation_is_the_job_s_error(jobs) -> None:
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="no model"):
+            await run_bounded(jobs.double, 1, prepare=(jobs.refuse,))
 
 
 async def test_a_job_that_was_killed_from_outside_may_be_tried_again(jobs) -> None:
@@ -185,7 +194,7 @@ async def test_a_job_costs_less_than_a_new_interpreter(jobs) -> None:
 
 async def test_an_idle_server_is_ended_for_its_memory(jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded, "IDLE_SECONDS", 0.05)
-    parent = (await run_bounded(os.getppid)) if await run_bounded(jobs.double, 1) else 0
+    parent = await run_bounded(jobs.server)
     await until_gone(parent)
     assert await run_bounded(jobs.double, 3) == 6
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.work.processor import journal as journals
 from core.work.processor.backoff import Backoff
-from core.work.processor.execute import resume
+from core.work.processor.done_or_failed import resume
 from core.work.processor.journal import Journal
 from core.work.processor.order import Order
 from core.work.processor.slots import Slots
