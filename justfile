@@ -39,13 +39,13 @@ check: setup
     pyright
     lint-imports
     {{python}} infra/check_words.py
-    mkdocs build --strict --quiet
+    NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 # Measure speed and memory; `--json` for one JSON object
 bench *ARGS: setup
     @{{python}} -m bench "$@"
 
-# Pin all dependencies anew, the apps' too
+# Pin all dependencies again, the apps' too
 lock:
     uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml apps/*/pyproject.toml --no-emit-package pcloud-sdk -o requirements.lock
     for app in apps/*/pyproject.toml bench/apps/*/pyproject.toml; do (cd $(dirname $app) && uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-package pcloud-sdk --no-emit-package nkeys pyproject.toml -o requirements.lock); done

@@ -1,4 +1,4 @@
-"""The log: every change of the graph, in order, in one replicated JetStream stream; and the embedded nats-server that
+"""The log: every change of the graph, in order, in one JetStream stream; and the embedded nats-server that
 stores it.
 
 Appends transactions, reads and follows them, delivers them to durable consumers. It folds nothing and knows no schema:

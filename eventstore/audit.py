@@ -25,11 +25,11 @@ _KIND = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)*")
 
 
 async def record_audit(connection: Connection, record: Mapping[str, Any]) -> None:
-    """Store one record. Its `kind` (such as `call.refused`) becomes the subject `audit.<kind>`; raises `Rejected` for
+    """Store one record. Its `kind` (such as `call`) becomes the subject `audit.<kind>`; raises `Rejected` for
     an invalid kind."""
     kind = record.get("kind", "")
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
-        raise Rejected(f"{kind!r} is not a kind of audit record: use words such as 'call.refused'")
+        raise Rejected(f"{kind!r} is not a kind of audit record: use a word such as 'call'")
     message = Message(audit_subject(kind), {}, msgspec.json.encode(record))
     try:
         await until_answered(lambda: publish(connection, message, 5.0), "an audit record")

@@ -1,12 +1,9 @@
 """`App`: everything that an application needs from PCloud, in one object.
 
     app = App()
-
-`App` reads nothing and connects nowhere before its first use, so tests can import an app's modules.
-
     app.run()
 
-It reads nothing and connects nowhere before it is used, so an app's modules can be imported by tests.
+`App` reads nothing and connects nowhere before its first use, so tests can import an app's modules.
 """
 
 from __future__ import annotations

@@ -215,5 +215,5 @@ def call_subjects(app: str) -> str:
 
 
 def audit_subject(kind: str) -> str:
-    """The subject of audit records of one kind, such as `call.refused`."""
+    """The subject of audit records of one kind, such as `call`."""
     return f"audit.{kind}"

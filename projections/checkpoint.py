@@ -21,8 +21,7 @@ Ranges = tuple[tuple[int, int], ...]
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """`epoch` of the log ('' before anything was folded), stream `sequence` of the last folded event, and the running
-    `hash`:
-    the sum of the digests of all folded events modulo 2**256.
+    `hash`: the sum of the digests of all folded events modulo 2**256.
 
     `missing`: ranges (first, last) of sequences that were no longer on the log when it was read; the `forgotten` event
     that explains each of them comes later and adds its digest. `tip`: the digest of the event at `sequence` (0:

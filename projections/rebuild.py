@@ -21,13 +21,13 @@ from msgspec.structs import replace
 from pcloud.errors import Conflict, Corrupt, NotFound, PCloudError, Rejected, Unavailable
 from projections.alone import Alone
 from projections.disk_space import UNBOUNDED, DiskSpace
+from projections.forgotten import Traces, forgotten_between
 from projections.leftovers import Close, Leftovers
 from projections.patience import Away, patiently
 from projections.position import misplaced
 from projections.progress import Progress, Rebuilt, Tell
 from projections.refill import RefillLog, refill
 from projections.switch import Switch, Versioned
-from projections.traces import Traces, forgotten_between
 from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
 
 __all__ = ["Progress", "Rebuilds", "Rebuilt"]

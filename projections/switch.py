@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pcloud.errors import Corrupt, Unavailable
 from projections.checkpoint import Checkpoint
-from projections.traces import forgets
+from projections.forgotten import forgets
 
 __all__ = ["Switch", "Versioned"]
 

@@ -13,10 +13,10 @@ from functools import partial
 from aiohttp import web
 
 from core.access.caller import OWNER
+from core.front.administered import AdministeredNode
 from core.front.app_routes import app_routes
 from core.front.http import error_response
 from core.front.lines import as_lines, dumps
-from core.front.node import AdministeredNode
 from pcloud.errors import NotFound, PCloudError, Rejected
 
 __all__ = ["admin_application"]

@@ -16,8 +16,8 @@ from aiohttp import web
 from msgspec import to_builtins
 
 from core.access.audit import archive_audited
+from core.front.administered import AdministeredNode
 from core.front.lines import as_lines, dumps, prepared
-from core.front.node import AdministeredNode
 from pcloud.errors import NotFound, Rejected
 from projections.directory import Grant
 

@@ -16,7 +16,7 @@ from aiohttp import HttpVersion11, web
 
 from core.access.caller import OWNER, Caller
 from core.apps.sandbox.inside import Inside
-from core.front.arriving import Arriving
+from core.front.answer_headers import FrontRequest
 from core.front.console import CONSOLE, Console
 from core.front.ingress.account import SIGN_OUT, account_page
 from core.front.ingress.hosts import Domains, acts, from_elsewhere, same_origin
@@ -100,8 +100,8 @@ class Front:
         router and signals would cost each request a tenth of its time. `settings`: the runner's own."""
         loop = asyncio.get_running_loop()
 
-        def arriving(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Arriving:
-            return Arriving(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
+        def arriving(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> FrontRequest:
+            return FrontRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
 
         serve: Any = self.serve  # its requests are made by `arriving`
         return web.ServerRunner(web.Server(serve, request_factory=arriving, access_log=None), **settings)
@@ -162,7 +162,7 @@ class Front:
         return answer
 
     async def _wrong(self, request: web.Request, credential: str) -> None:
-        """Record a wrong credential, and return when the answer may be sent."""
+        """Record a wrong credential, and wait until the answer may be sent."""
         self._refused("", request.path, f"a wrong {credential}, from {request.remote}")
         await self._attempts.slow(request.remote, credential)
 

@@ -1,4 +1,5 @@
 """One node: `bootstrap` opens its parts in order, and `node` is the running node.
 
-The other files are its views, its data folder, the disk guard and the log of the process.
+The others: its views and their check (`views`, `graphs`, `verify`, `difference`), its folder and disk guard (`folder`,
+`disk`), its own log (`logs`), traces around its parts (`traced`), tasks beside it and garbage collection.
 """

@@ -18,7 +18,7 @@ from aiohttp import web
 import pcloud
 from core.access.audit import ANYONE, Audit, api_refused, watch_bus
 from core.access.caller import OWNER, Caller
-from core.access.quota import GraphQuota, Quotas, Refusals
+from core.access.quota import GraphQuota, QuotaRefusals, Quotas
 from core.apps import Apps, AppSettings
 from core.apps.egress import Egress
 from core.apps.review.limits import graph_allowance
@@ -107,7 +107,9 @@ async def open_platform(
     stack.callback(registry.close)
     audit = await stack.enter_async_context(Audit.open(store.audit))
     run_beside(stack, group, "bus denials", watch_bus(server, audit))
-    refusals = Refusals(lambda app, kind, what: audit.refused("limit", f"app:{app}", kind, what, outcome="UNAVAILABLE"))
+    refusals = QuotaRefusals(
+        lambda app, kind, what: audit.refused("limit", f"app:{app}", kind, what, outcome="UNAVAILABLE")
+    )
     quotas = Quotas(refusals=refusals)
     graph_quota = GraphQuota(views.written.bytes_of, partial(graph_allowance, directory), refusals)
     commands = Commands(log_with(tracer, store), graphs.answers, graphs.loop, views.directory_loop, quotas, graph_quota)

@@ -8,7 +8,7 @@
     secrets/   keys that never leave this machine (mode 0600)
     node.lock  held while a node runs
 
-Everything but `nats/`, `apps/*/data` and `secrets/` can be made again from the log.
+Everything but `nats/`, `apps/*/data`, `apps/*/snapshots`, `apps/.staged` and `secrets/` can be made again from the log.
 """
 
 from __future__ import annotations

@@ -54,13 +54,13 @@ class FetchedFiles:
         self._seconds = seconds
 
     def held(self, packages: Iterable[Package]) -> dict[str, bytes] | None:
-        """The files' bytes by where they go, None if one is not here."""
+        """Return the bytes of each file by its target path; None if a file is missing."""
         found = {file.to: self._read(file) for package in packages for file in package.files}
         whole = {to: content for to, content in found.items() if content is not None}
         return whole if len(whole) == len(found) else None
 
     def provide(self, packages: Iterable[Package], progress: FetchProgress = quiet) -> dict[str, bytes]:
-        """The same, with what is not here fetched first. Raises `Unavailable` or `Corrupt` with the file and what to do."""
+        """Like `held`, but fetch missing files first. Raises `Unavailable` or `Corrupt` with the file and what to do."""
         found: dict[str, bytes] = {}
         for package in packages:
             if (held := self.held([package])) is None:

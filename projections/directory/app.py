@@ -1,4 +1,4 @@
-"""An installed app: the node `core/App`."""
+"""An installed app: the entity `core/App`."""
 
 from __future__ import annotations
 

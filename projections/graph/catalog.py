@@ -1,6 +1,6 @@
 """The catalog: which types and fields exist, in the shape that stores and views need.
 
-Core's schema parser makes one from an app's `schema.graphql` and writes it, as JSON, into the app's `core.App` event; projections
+Core's schema parser makes one from an app's `schema.graphql` and writes it, as JSON, into the app's `core/App` event; projections
 read it from there, so that folding never depends on the parser's version. Fields are keyed by their stored name: `title` where the
 type's own app declares it, `face-detector/faceCount` where another app added it.
 """

@@ -129,12 +129,9 @@ class Select:
     """A page of entities of one type, with the requested values of each.
 
     `scalars`: stored field names ('id' too). `children`: relations to follow, each with its own Select (whose `type` is
-    the relation's
-    target); `first`, `offset`, `after`, `filter` and `order` there hold for each parent by itself. `cursor`: whether
-    each row carries
-    the reserved key '_cursor', an opaque string that `after` takes. `version`: whether it carries '_version' (int).
-    `budget`: what may
-    be read, with all that the children read; None for no bound.
+    the relation's target); `first`, `offset`, `after`, `filter` and `order` there hold for each parent by itself.
+    `cursor`: whether each row carries the reserved key '_cursor', an opaque string that `after` takes. `version`:
+    whether it carries '_version' (int). `budget`: what may be read, with all that the children read; None for no bound.
     """
 
     type: str
@@ -179,9 +176,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class KnownTransaction:
-    """A transaction that the view has folded within the last `TRANSACTION_DAYS` (by event time). `time`: of its last event, in
-    seconds
-    since 1970. `forgotten`: one of its entities has been forgotten since, and its result with it."""
+    """A transaction that the view has folded within the last `TRANSACTION_DAYS` (by event time). `time`: of its last
+    event, in seconds since 1970. `forgotten`: one of its entities has been forgotten since, and its result with it."""
 
     request: str
     revision: Revision
@@ -228,7 +224,7 @@ class GraphStore(GraphReader, Protocol):
         """Fold whole transactions, in order of sequence, together with the new checkpoint, or nothing.
 
         Events at or below the checkpoint are ignored (duplicate delivery). Raises `Corrupt` if `epoch` differs from the
-        checkpoint's. A `core.App` event that sets `catalog` changes the tables at that point of the sequence.
+        checkpoint's. A `core/App` event that sets `catalog` changes the tables at that point of the sequence.
         """
         ...
 

@@ -25,12 +25,10 @@ class SearchQuery:
     """Words (all must match; the last one also as a prefix; from five letters on, each with one typo) and filters.
 
     `types`: the stored types to find, each with the stored fields that the caller may match on:
-    `{"image-importer/Image": {"title"}}`.
-    A field of a related entity is named by the path `face-detector/segments.label`. `facets` narrows: field → any of
-    these values;
-    `ranges`: field → Range. `count`: for which fields facet counts are wanted. A time marked by year, month or day is a
-    facet as
-    `takenAt_year`, `takenAt_month`, `takenAt_day`. An empty text matches everything.
+    `{"image-importer/Image": {"title"}}`. A field of a related entity is named by the path
+    `face-detector/segments.label`. `facets` narrows: field → any of these values; `ranges`: field → Range. `count`: for
+    which fields facet counts are wanted. A time marked by year, month or day is a facet as `takenAt_year`,
+    `takenAt_month`, `takenAt_day`. An empty text matches everything.
     """
 
     text: str

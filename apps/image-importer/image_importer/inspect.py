@@ -1,4 +1,4 @@
-"""Reads the facts of a picture's file. Runs in the bounded subprocess: untrusted bytes reach the decoders only here.
+"""Reads the facts of a picture's file. Runs in the bounded process: untrusted bytes reach the decoders only here.
 
 Every picture is decoded once, to its last byte, so that a truncated one is refused now instead of shown broken later.
 JPEGs are decoded at an eighth of their size: that reads all of the file in a quarter of the time.

@@ -15,7 +15,7 @@ __all__ = ["Settings"]
 class Settings:
     bytes: int = 512 * 2**20  # largest file that is downloaded
     pixels: int = 200_000_000  # largest picture: today's phones make 200 megapixels
-    memory: int = 1024 * 2**20  # for the decoding subprocess
+    memory: int = 1024 * 2**20  # for the bounded process
     seconds: float = 60  # for decoding one picture
     parallel: int = 2  # pictures decoded at once
 

@@ -12,8 +12,8 @@ from pcloud.context import own_work
 from pcloud.decoding import decode
 from pcloud.errors import NotFound, Rejected
 from pcloud.objects import Objects
-from photos.decode import SIZES, shrink
 from photos.recent import Recent
+from photos.shrink import SIZES, shrink
 
 __all__ = ["Thumbnails", "thumbnail_key"]
 

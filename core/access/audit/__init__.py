@@ -2,8 +2,8 @@
 the owner may use either."""
 
 from core.access.audit.bus import watch_bus
+from core.access.audit.core_refusals import api_refused, archive_audited
 from core.access.audit.log import ANYONE, Audit
 from core.access.audit.read import AuditPage, read_audit
-from core.access.audit.refusals import api_refused, archive_audited
 
 __all__ = ["ANYONE", "Audit", "AuditPage", "api_refused", "archive_audited", "read_audit", "watch_bus"]

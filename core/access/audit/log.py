@@ -25,7 +25,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
 
-from core.access.audit.bound import Refusals
+from core.access.audit.refusal_limit import RefusalLimit
 from pcloud.errors import PCloudError
 
 __all__ = ["ANYONE", "LONGEST_TEXT", "Audit"]
@@ -41,11 +41,11 @@ class Audit:
     """Made by `Audit.open`, which writes the waiting records and closes it."""
 
     def __init__(
-        self, write: Callable[[Record], Awaitable[Any]], waiting: int, refusals: Refusals | None = None
+        self, write: Callable[[Record], Awaitable[Any]], waiting: int, refusals: RefusalLimit | None = None
     ) -> None:
         self._write = write
         self._records: asyncio.Queue[Record] = asyncio.Queue(waiting)
-        self._refusals = refusals or Refusals()
+        self._refusals = refusals or RefusalLimit()
         self._refusals.overflow = self._offer
 
     @classmethod

@@ -6,8 +6,8 @@ wording     what a grant means, in words for the owner
 node        how a grant is stored
 """
 
-from core.access.grant.node import grant_ref, grant_values
 from core.access.grant.request import carry_over, decide, grant_id, requested_grants
+from core.access.grant.stored import grant_ref, grant_values
 from core.access.grant.wording import Words, describe, explain_capability
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from core.access.quota.graph import GraphQuota
 from core.access.quota.quotas import Quotas, QuotaSettings
-from core.access.quota.refusals import Refusals
+from core.access.quota.refusals import QuotaRefusals
 from core.access.quota.size import size_of
 
-__all__ = ["GraphQuota", "QuotaSettings", "Quotas", "Refusals", "size_of"]
+__all__ = ["GraphQuota", "QuotaRefusals", "QuotaSettings", "Quotas", "size_of"]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 from core.access.quota.actor import charged
-from core.access.quota.refusals import Refusals
+from core.access.quota.refusals import QuotaRefusals
 from pcloud.errors import Unavailable
 
 __all__ = ["EVENT", "GraphQuota"]
@@ -25,10 +25,10 @@ class GraphQuota:
     """`written`: bytes by app, as the log has them. `allowed`: bytes that the app may write, 0 for no limit."""
 
     def __init__(
-        self, written: Callable[[str], int], allowed: Callable[[str], int], refusals: Refusals | None = None
+        self, written: Callable[[str], int], allowed: Callable[[str], int], refusals: QuotaRefusals | None = None
     ) -> None:
         self._written, self._allowed = written, allowed
-        self._refusals = refusals or Refusals()
+        self._refusals = refusals or QuotaRefusals()
         self._writing: Counter[str] = Counter()
         self._refused: dict[str, int] = {}  # by app, the size of the last refused write that is still too much
 

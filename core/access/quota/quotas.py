@@ -12,7 +12,7 @@ from typing import Literal
 
 from core.access.quota.actor import charged
 from core.access.quota.bucket import Bucket
-from core.access.quota.refusals import Refusals
+from core.access.quota.refusals import QuotaRefusals
 from pcloud.errors import Unavailable
 
 __all__ = ["QuotaSettings", "Quotas"]
@@ -40,11 +40,11 @@ class Quotas:
         self,
         settings: QuotaSettings | None = None,
         *,
-        refusals: Refusals | None = None,
+        refusals: QuotaRefusals | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings or QuotaSettings()
-        self.refusals, self._clock = refusals or Refusals(clock=clock), clock
+        self.refusals, self._clock = refusals or QuotaRefusals(clock=clock), clock
         self._buckets: dict[tuple[str, Kind], Bucket] = {}
 
     def events(self, actor: str, count: int, size: int = 0) -> None:

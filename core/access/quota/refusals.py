@@ -1,4 +1,4 @@
-"""Refusals of apps beyond a quota: each one is counted, and the owner is notified once per window."""
+"""QuotaRefusals of apps beyond a quota: each one is counted, and the owner is notified once per window."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-__all__ = ["OnExceeded", "Refusals"]
+__all__ = ["OnExceeded", "QuotaRefusals"]
 
 OnExceeded = Callable[[str, str, str], None]
 """Called with the app, the kind of quota and what happened, once for each app and kind in a window."""
 
 
-class Refusals:
+class QuotaRefusals:
     """`window`: seconds in which one refusal of an app and kind is reported. `counts`: by app and kind, since the start."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the metrics are taken of: the node, as far as a scrape looks at it.
+"""The protocols of the node that a scrape reads.
 
 `core.node.node.Node` is one; it is made above this wing, so only its shape is known here.
 """

@@ -37,7 +37,7 @@ class Attempts:
         self._turns: dict[tuple[str, str], float] = {}  # when the next wrong one would be answered if none were free
 
     async def slow(self, source: str | None, credential: str) -> None:
-        """Return when a wrong `credential` (its kind) from `source` (the peer's address) may be answered."""
+        """Wait until a wrong `credential` (its kind) from `source` (the peer's address) may be answered."""
         await asyncio.sleep(self.wrong(source, credential))
 
     def wrong(self, source: str | None, credential: str) -> float:

@@ -2,10 +2,10 @@
 
 processor   what is attached, and what the owner may ask for
 loops       the loops of one app                       trigger    from an event to its run, live and history
-plan        a trigger, compiled                          work       durable calls
-execute     a run's attempts to its end                  journal    its states, written to RUNS
+plan        a trigger, compiled                          durable_calls  what `send` stored
+done_or_failed   a run's attempts to its end             journal    its states, written to RUNS
 history     where a trigger's past ends                  consumers  its two positions in the log
-replay, progress, failed, chain, initial: what the owner may ask for and see, and what installations run
+replay, progress, retry, chain, initial: what the owner may ask for and see, and what installations run
 """
 
 from core.work.processor.attached import InstalledApp

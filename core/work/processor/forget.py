@@ -12,9 +12,9 @@ from nats.js.errors import NotFoundError
 
 from core.work.call import Job, decode_job
 from core.work.processor.done_or_failed import RunExecutor
+from core.work.processor.durable_calls import is_settled, run_for
 from core.work.processor.retry import DISMISSED_TTL
 from core.work.processor.stored import stored_run
-from core.work.processor.work import is_settled, run_for
 from eventstore import EventStore
 from pcloud.errors import Corrupt, NotFound, Unavailable
 from pcloud.subject import Ref, run_subjects, work_subjects

@@ -13,11 +13,11 @@ import msgspec
 from core.work.call import Writer
 from core.work.processor.attached import AttachedApp, AttachedTrigger
 from core.work.processor.consumers import TriggerConsumers
+from core.work.processor.durable_calls import WorkLoop
 from core.work.processor.history import save_histories
 from core.work.processor.order import Order
 from core.work.processor.restart import cancelled, keep_running
 from core.work.processor.trigger import Side, TriggerLoop, TriggerParts
-from core.work.processor.work import WorkLoop
 from pcloud.subject import work_subjects
 from projections.directory import TriggerPast
 

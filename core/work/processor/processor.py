@@ -1,6 +1,6 @@
 """The event processor: the apps attached to it, and the owner's commands.
 
-The loops of an app are in `loops`, a run and its end in `execute`; each command of the owner has
+The loops of an app are in `loops`, a run and its end in `done_or_failed`; each command of the owner has
 a file of its own."""
 
 from __future__ import annotations

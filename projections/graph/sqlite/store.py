@@ -23,6 +23,7 @@ from pcloud.event import StoredEvent
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
+from projections.forgotten import forgets
 from projections.graph.catalog import NO_TYPES, Catalog
 from projections.graph.fold import FORGOTTEN_RESULT, fold, touched
 from projections.graph.history import BUILTIN, CatalogHistory, fillings
@@ -36,7 +37,6 @@ from projections.graph.sqlite.migrate import fill, migrate
 from projections.graph.sqlite.plan import Plans
 from projections.graph.sqlite.reading import Reader
 from projections.graph.sqlite.writing import existing, write
-from projections.traces import forgets
 
 __all__ = ["SqliteGraph", "open_sqlite_graph"]
 

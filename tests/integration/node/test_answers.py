@@ -11,7 +11,7 @@ import pytest
 from aiohttp import BaseConnector, web
 from aiohttp.client_proto import ResponseHandler
 
-from core.front.arriving import UNLESS_SAID, Arriving
+from core.front.answer_headers import UNLESS_SAID, FrontRequest
 from core.front.ingress.headers import SAFE
 from core.graph.api.answer import Answer, answer
 
@@ -46,8 +46,8 @@ async def port() -> AsyncIterator[int]:
             response.headers["Cache-Control"] = "no-store"
         return response
 
-    def arriving(*parts: object) -> Arriving:
-        return Arriving(*parts, loop)  # type: ignore[arg-type]
+    def arriving(*parts: object) -> FrontRequest:
+        return FrontRequest(*parts, loop)  # type: ignore[arg-type]
 
     runner = web.ServerRunner(web.Server(serve, request_factory=arriving, access_log=None))  # type: ignore[arg-type]
     await runner.setup()

@@ -1,4 +1,4 @@
-"""Refusals must not push everything else out of the audit log."""
+"""RefusalLimit must not push everything else out of the audit log."""
 
 from __future__ import annotations
 

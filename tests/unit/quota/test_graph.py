@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.access.quota import GraphQuota, Refusals
+from core.access.quota import GraphQuota, QuotaRefusals
 from core.access.quota.graph import EVENT
 from pcloud.errors import Unavailable
 
@@ -23,7 +23,7 @@ class Log:
         self.written: Counter[str] = Counter()
         self.allowed = allowed
         self.told: list[tuple[str, str, str]] = []
-        refusals = Refusals(lambda *what: self.told.append(what))
+        refusals = QuotaRefusals(lambda *what: self.told.append(what))
         self.quota = GraphQuota(self.written.__getitem__, lambda app: self.allowed.get(app, 0), refusals)
 
     async def write(self, actor: str, size: int, *, removes: bool = False) -> None:

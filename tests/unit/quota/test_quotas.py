@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.access.quota import Quotas, QuotaSettings, Refusals, size_of
+from core.access.quota import QuotaRefusals, Quotas, QuotaSettings, size_of
 from core.access.quota.bucket import Bucket
 from pcloud.errors import Unavailable
 from tests.clock import Clock
@@ -55,7 +55,7 @@ def test_the_owner_devices_and_the_platform_are_never_refused() -> None:
 def test_refusals_are_reported_once_per_window() -> None:
     told: list[tuple[str, str]] = []
     clock = Clock(0.0)
-    refusals = Refusals(lambda app, kind, what: told.append((app, kind)), window=60, clock=clock)
+    refusals = QuotaRefusals(lambda app, kind, what: told.append((app, kind)), window=60, clock=clock)
     quotas = Quotas(SETTINGS, refusals=refusals, clock=clock)
 
     def flood() -> None:

@@ -1,4 +1,4 @@
-"""Makes small pictures of a big one. Runs in a bounded subprocess, since pictures come from anywhere; it touches nothing else."""
+"""Makes small pictures of a big one. Runs in a bounded process, since pictures come from anywhere; it touches nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The node as the administration socket commands it: the parts that answer a request, and what is asked of it as a whole.
+"""The protocol of the node that the administration socket commands.
 
 `core.node.node.Node` is one; it is made above this wing, so only its shape is known here.
 """

@@ -6,9 +6,9 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
-import photos.decode
+import photos.shrink
 import pytest
-from photos.decode import SIZES, shrink
+from photos.shrink import SIZES, shrink
 from PIL import Image, ImageCms
 
 from pcloud.errors import Rejected
@@ -106,6 +106,6 @@ def test_a_broken_file_is_refused(tmp_path: Path, picture: Callable[..., Path]) 
 def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded(
     picture: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photos.decode, "MOST_PIXELS", 1200 * 800 - 1)
+    monkeypatch.setattr(photos.shrink, "MOST_PIXELS", 1200 * 800 - 1)
     with pytest.raises(Rejected, match="1200 × 800 pixels"):
         shrink(picture().open("rb"), SIZES)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Refusals"]
+__all__ = ["RefusalLimit"]
 
 Record = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ class _Window:
     last: Record | None = None
 
 
-class Refusals:
+class RefusalLimit:
     """`overflow` receives the one record for the counted refusals. `close` ends all windows now."""
 
     def __init__(self, most: int = 30, seconds: float = 10.0) -> None:

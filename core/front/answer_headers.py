@@ -11,14 +11,14 @@ from core.aiohttp_private import HookedRequest
 from core.front.ingress.headers import SAFE
 from core.front.ingress.pages import NOTHING
 
-__all__ = ["Arriving"]
+__all__ = ["FrontRequest"]
 
 ALWAYS = CIMultiDict(SAFE)  # their names are hashed already
 # An answer without a policy is not a page and gets the strictest one.
 UNLESS_SAID = {"Referrer-Policy": "same-origin", "Content-Security-Policy": NOTHING}
 
 
-class Arriving(HookedRequest):
+class FrontRequest(HookedRequest):
     """A request from the network. `always`: the same headers for `core.graph.api.answer`."""
 
     always: ClassVar[bytes] = "".join(f"{name}: {value}\r\n" for name, value in (SAFE | UNLESS_SAID).items()).encode()
