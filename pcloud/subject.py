@@ -29,7 +29,8 @@ RUN_SUBJECTS = "run.>"
 CALL_SUBJECTS = "call.>"
 AUDIT_SUBJECTS = "audit.>"
 
-RESERVED_APPS = frozenset({"core", "console", "api", "s3", "www"})
+# Names of core's own, of hosts that it answers at, and `owner`: a capability that the owner gave says so in place of an app.
+RESERVED_APPS = frozenset({"core", "console", "api", "s3", "www", "owner"})
 _APP = re.compile(r"[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*")
 _ACTION = _APP
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")

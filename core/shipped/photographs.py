@@ -97,7 +97,7 @@ def sample_photographs(files: FetchedFiles, python: MakePython, progress: FetchP
         return target
     pictures = files.provide(PACKAGES, progress)
     try:
-        with FileLock(files.folder / "files" / ".photos.lock"):
+        with FileLock(files.folder / "files" / ".photos.lock", timeout=2 * SECONDS):
             remove_parts(files.folder)
             if _made_by(target) != wanted:
                 _make(pictures, python, target, wanted)

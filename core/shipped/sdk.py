@@ -33,5 +33,9 @@ def sdk_requirement() -> str:
 
 
 def _shipped() -> Path:
-    [wheel] = SDK_WHEELS.glob("pcloud_sdk-*.whl")
-    return wheel
+    wheels = list(SDK_WHEELS.glob("pcloud_sdk-*.whl"))
+    if len(wheels) != 1:
+        raise Unavailable(
+            f"{SDK_WHEELS} should hold one wheel of pcloud-sdk, it holds {len(wheels)}: install PCloud again"
+        )
+    return wheels[0]

@@ -8,7 +8,7 @@ import pytest
 
 from core.access.grant import grant_id
 from core.graph.command import NodeChange
-from pcloud.errors import Forbidden
+from pcloud.errors import Forbidden, Rejected
 from pcloud.subject import Ref
 from tests.integration.processor.conftest import core, server
 from tests.integration.processor.small_core import SHELF, Call, Core, FakeApp
@@ -133,3 +133,26 @@ async def test_attack_replay_and_retry_need_the_grant_too(core: Core) -> None:
         with pytest.raises(Forbidden, match="no grant to read shelf/Book"):
             await again()
     assert await core.processor.retry_all("spy") == 0 and len(app.calls) == 1
+
+
+async def test_attack_retry_that_waits_is_refused_at_once_without_its_grant(core: Core) -> None:
+    async def fail(call: Call) -> Any:
+        raise Rejected("not today")
+
+    await core.install({"name": "shelf", "version": "1.0.0"}, SHELF)
+    await core.install(spy(), granted=READS)
+    app = await core.start_app("spy", read=fail)
+    await core.add("b1", title="Emma")
+    (run,) = await core.run_of("FAILED")
+    await core.processor.suspend("spy")
+    await core.processor.retry(run.id)
+    await decide(core, "rejected")
+    await core.processor.attach(core.directory.app("spy"))
+    await until(lambda: refused_again(core, run.id))
+    assert len(app.calls) == 1
+
+
+async def refused_again(core: Core, id: str) -> bool:
+    """The run has failed once more, in its first attempt, for want of the grant."""
+    found = await core.processor.described(id)
+    return found["state"] == "FAILED" and found["attempt"] == 1 and "grant to read" in str(found["error"])

@@ -20,10 +20,10 @@ HOST = re.compile(r"(?P<name>\[::1\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
 
 @dataclass(frozen=True, slots=True)
 class Domains:
-    """The domains of this cloud: core is at each, and an app at `<app>.<domain>`. `first`: where a request for an IP
-    address is redirected. `unguessable`: a domain that other programs on this machine don't know, or ''. A browser
-    sends its `localhost` cookies to each port there, so to any program that it is led to; the cookies of a secret
-    name reach core alone."""
+    """The domains of this cloud: core is at each, and an app at `<app>.<domain>`. `first`: the domain of links on pages that
+    were requested at an IP address. `unguessable`: a domain that other programs on this machine don't know unless an app
+    tells them, or ''. A browser sends its `localhost` cookies to each port there, so to any program that it is led to;
+    the cookies of a secret name reach core alone."""
 
     first: str
     unguessable: str = ""

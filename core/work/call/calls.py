@@ -199,11 +199,12 @@ class Calls:
 
     # --- what the event processor uses ---------------------------------------------------------------------------------------------
 
-    def reauthorize(self, job: Job) -> tuple[Caller, ActionName]:
-        """Return the caller of a stored call and the action it means, by the current rights. Raises `Refused`, which is audited, `NotFound`
-        or `Rejected`."""
+    def reauthorize(self, job: Job, also: Callable[[], None] = lambda: None) -> tuple[Caller, ActionName]:
+        """Return the caller of a stored call and the action it means, by the current rights. `also` raises `Forbidden`
+        for what else the call depends on. Raises `Refused`, which is audited, `NotFound` or `Rejected`."""
         name = ActionName(job.app, job.action)
         try:
+            also()
             caller = caller_now(self.directory, job.actor, job.through)
             if job.target:
                 name = self.resolve(caller, parse_stored(job.target))

@@ -106,8 +106,7 @@ class WorkLoop:
         calls = self._calls
 
         async def attempt(run: Run) -> CallAnswer:
-            self._demand_sight(job)
-            caller, name = calls.reauthorize(job)
+            caller, name = calls.reauthorize(job, partial(self._demand_sight, job))
             args = calls.check(name, run.args, run.actions)
             context = RunContext(run.id, run.generation, run.cause, run.depth, job.replay)
             return await calls.invoke(

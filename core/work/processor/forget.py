@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from core.work.call import Job, decode_job
-from core.work.processor.done_or_failed import RunExecutor
+from core.work.processor.done_or_failed import RunExecutor, resume
 from core.work.processor.durable_calls import is_settled, run_for
 from core.work.processor.retry import DISMISSED_TTL
 from core.work.processor.stored import stored_run
@@ -36,7 +36,9 @@ async def refuse_work(store: EventStore, app: str, executor: RunExecutor) -> Non
                 run = run_for(job, executor.settings)
                 before = await stored_run(store.runs, run)
                 if before is None or not is_settled(job, before):
-                    await executor.refuse(run, NotFound(f"the app {app} was removed before this call was made"))
+                    await executor.refuse(
+                        resume(run, before), NotFound(f"the app {app} was removed before this call was made")
+                    )
     except TimeoutError:
         log.warning("not all durable calls that waited for %s could be recorded as failed; the others are dropped", app)
 

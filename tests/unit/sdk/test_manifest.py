@@ -69,6 +69,7 @@ def test_an_internal_action_has_the_arguments_that_pcloud_gives() -> None:
         ("version: 1.0.0", "version: 1.0", "2:10", "'1.0' is not a version: write three numbers, such as 1.0.0"),
         ("name: face-detector", "name: Face", "1:7", "'Face' is not an app name"),
         ("name: face-detector", "name: core", "1:7", "the app name 'core' is reserved"),
+        ("name: face-detector", "name: owner", "1:7", "the app name 'owner' is reserved"),
         ("schema: schema", "schema: ../schema", "3:9", "must be a path inside the app's folder"),
         ("schema: schema.graphql", "name: again", "3:1", "the key 'name' is used twice (first in line 1)"),
         ("[photos/rating]", "rating", "6:13", "'uses[0].fields' must be a list, not 'rating'"),
