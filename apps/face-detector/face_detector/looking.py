@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from pcloud.decoding import decode
+from pcloud.errors import Rejected
 
 from .face import Face
 from .settings import Settings
@@ -43,4 +44,7 @@ class Looking:
                 "face_detector.bounded:faces_in", path, *detector, settings.pixels,
                 prepare=("face_detector.bounded:detector", *detector), seconds=settings.seconds, memory=settings.memory,
             )  # fmt: skip
-        return msgspec.convert(found, Detected)
+        try:
+            return msgspec.convert(found, Detected)
+        except msgspec.ValidationError as error:  # the picture has taken the process over
+            raise Rejected(f"the picture's faces make no sense: {str(error)[:200]}") from error

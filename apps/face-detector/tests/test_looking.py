@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from face_detector import looking
 from face_detector.looking import Looking
 from face_detector.settings import Settings
 from PIL import Image
+from pillow_heif import register_heif_opener
 
 from pcloud.bounded import close_bounded
 from pcloud.errors import Rejected, Unavailable
@@ -30,6 +33,7 @@ async def closed() -> AsyncIterator[None]:
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF", "GIF"])
 async def test_faces_are_found_in_every_format(tmp_path: Path, astronaut: Image.Image, format: str) -> None:
+    register_heif_opener()  # also to write
     path = tmp_path / "picture"
     astronaut.save(path, format=format)
     found = await Looking(Settings()).look(path)
@@ -39,10 +43,21 @@ async def test_faces_are_found_in_every_format(tmp_path: Path, astronaut: Image.
 async def test_a_bad_picture_is_rejected_and_the_next_is_looked_at(portrait: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     bad.write_bytes(b"no picture")
-    looking = Looking(Settings())
+    looker = Looking(Settings())
     with pytest.raises(Rejected, match="decoded"):
-        await looking.look(bad)
-    assert (await looking.look(portrait)).faces
+        await looker.look(bad)
+    assert (await looker.look(portrait)).faces
+
+
+async def test_an_answer_that_makes_no_sense_is_the_picture_s_fault(
+    portrait: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def taken_over(*_: Any, **__: Any) -> Any:
+        return {"detector": "blazeface", "version": 1, "faces": "none"}
+
+    monkeypatch.setattr(looking, "decode", taken_over)
+    with pytest.raises(Rejected, match="make no sense"):
+        await Looking(Settings()).look(portrait)
 
 
 async def test_a_picture_that_takes_too_long_is_given_up(portrait: Path) -> None:
@@ -58,8 +73,8 @@ async def test_a_picture_that_needs_too_much_memory_is_rejected(tmp_path: Path) 
 
 
 async def test_many_pictures_at_once_give_the_same(portrait: Path) -> None:
-    looking = Looking(Settings())
-    found = await asyncio.gather(*(looking.look(portrait) for _ in range(6)))
+    looker = Looking(Settings())
+    found = await asyncio.gather(*(looker.look(portrait) for _ in range(6)))
     assert all(one == found[0] for one in found)
 
 

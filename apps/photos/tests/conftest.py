@@ -11,7 +11,7 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from pcloud.manifest import load_manifest
+from pcloud.manifest_file import load_manifest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
