@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from functools import cached_property
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,11 +21,11 @@ from pcloud.errors import NotFound, Rejected, Unavailable
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["Objects"]
+__all__ = ["Content", "Objects"]
 
 CHUNK = 256 * 2**10
 TOTAL_SECONDS, CONNECT_SECONDS, READ_SECONDS = 600.0, 10.0, 60.0
-FOLDER = "incoming"
+FOLDER = ".pcloud-objects"  # in the app's own folder, where the app gives the names
 
 
 class Calls(Protocol):
@@ -36,6 +36,14 @@ class Calls(Protocol):
     async def call(self, target: str, arguments: Mapping[str, Any] | None = None, /) -> Any: ...
 
 
+@dataclass(frozen=True)
+class Content:
+    """What an object has; `size` in bytes, None if the store does not say, and the chunks, to be read once."""
+
+    size: int | None
+    chunks: AsyncIterator[bytes]
+
+
 class Objects:
     """All methods raise `NotFound` for an object that the store does not have, `Forbidden` where the app lacks the
     grant, and `Unavailable` for everything that may work at the next attempt."""
@@ -43,6 +51,7 @@ class Objects:
     def __init__(self, app: Calls) -> None:
         self._app = app
         self._session: aiohttp.ClientSession | None = None
+        self._emptied: asyncio.Task[Path] | None = None
 
     async def close(self) -> None:
         if self._session is not None:
@@ -50,25 +59,32 @@ class Objects:
             self._session = None
 
     @asynccontextmanager
-    async def open(self, place: str) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """The object as a response, to be read from its `content`."""
+    async def open(self, place: str) -> AsyncGenerator[Content, None]:
         async with self._request("GET", place, await self._address("get-object", place)) as response:
-            yield response
+            yield Content(response.content_length, _chunks(response, place))
 
     async def read(self, place: str, most: int) -> bytes:
         """The whole object; raises `Rejected` above `most` bytes."""
-        async with self.open(place) as response:
-            return b"".join([chunk async for chunk in _bounded(response, place, most)])
+        async with self.open(place) as content:
+            return b"".join([chunk async for chunk in _bounded(content, place, most)])
 
     @asynccontextmanager
     async def file(self, place: str, most: int) -> AsyncGenerator[Path, None]:
         """The object as a file of its own, removed afterwards; raises `Rejected` above `most` bytes."""
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix="object-") as file:
-            async with self.open(place) as response:
-                async for chunk in _bounded(response, place, most):
-                    await asyncio.to_thread(file.write, chunk)
-            file.flush()
+        folder = await self._folder()
+        with _storing(place):
+            file = tempfile.NamedTemporaryFile(dir=folder, prefix="object-")  # noqa: SIM115 - closed below
+        try:
+            async with self.open(place) as content:
+                async for chunk in _bounded(content, place, most):
+                    with _storing(place):
+                        await asyncio.to_thread(file.write, chunk)
+            with _storing(place):
+                file.flush()
             yield Path(file.name)
+        finally:
+            with suppress(OSError):  # of a full disk, which is reported by then
+                file.close()
 
     async def write(self, place: str, data: bytes, content_type: str = "application/octet-stream") -> None:
         """Store an object, in place of the one that may be there."""
@@ -76,13 +92,13 @@ class Objects:
         async with self._request("PUT", place, url, data=data, headers={"Content-Type": content_type}):
             return
 
-    @cached_property
-    def _folder(self) -> Path:
-        """Empty at each start: what a killed process left behind is of no use to anyone."""
-        folder = self._app.data / FOLDER
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700, parents=True)
-        return folder
+    async def _folder(self) -> Path:
+        """Empty at each start: what a killed process left behind is of no use to anyone. It is emptied to the end and
+        once, even if the first one who needs it is cancelled."""
+        if self._emptied is None or (self._emptied.done() and self._emptied.exception()):
+            self._emptied = asyncio.create_task(asyncio.to_thread(_empty, self._app.data / FOLDER))
+        with _storing(FOLDER):
+            return await asyncio.shield(self._emptied)
 
     async def _address(self, action: str, place: str, **more: str) -> str:
         bucket, _, key = place.partition("/")
@@ -98,23 +114,56 @@ class Objects:
         if self._session is None:
             limits = aiohttp.ClientTimeout(TOTAL_SECONDS, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
             self._session = aiohttp.ClientSession(timeout=limits, auto_decompress=False)
-        try:
-            async with self._session.request(method, url, allow_redirects=False, **more) as response:
-                if response.status == 404:
-                    raise NotFound(f"the object store has no {place} (any more)")
-                if response.status not in (200, 201, 204):
-                    raise Unavailable(f"the object store answered {response.status} for {place}: try again")
-                yield response
-        except (aiohttp.ClientError, TimeoutError) as error:
-            reason = str(error) or type(error).__name__
-            raise Unavailable(f"the transfer of {place} broke off ({reason}): try again") from error
+        with _transferring(place):
+            response = await self._session.request(method, url, allow_redirects=False, **more)
+        async with response:
+            if response.status == 404:
+                raise NotFound(f"the object store has no {place} (any more)")
+            if response.status not in (200, 201, 204):
+                raise Unavailable(f"the object store answered {response.status} for {place}: try again")
+            yield response
 
 
-async def _bounded(response: aiohttp.ClientResponse, place: str, most: int) -> AsyncIterator[bytes]:
-    size = response.content_length or 0
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    return folder
+
+
+@contextmanager
+def _storing(what: str) -> Generator[None, None, None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Unavailable(f"{what} can't be written to the app's folder ({reason}): make room, or try later") from error
+
+
+@contextmanager
+def _transferring(place: str) -> Generator[None, None, None]:
+    import aiohttp
+
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        raise Unavailable(f"the transfer of {place} broke off ({reason}): try again") from error
+
+
+async def _chunks(response: aiohttp.ClientResponse, place: str) -> AsyncIterator[bytes]:
+    while True:
+        with _transferring(place):
+            chunk = await response.content.read(CHUNK)
+        if not chunk:
+            return
+        yield chunk
+
+
+async def _bounded(content: Content, place: str, most: int) -> AsyncIterator[bytes]:
+    size = content.size or 0
     if size <= most:
         size = 0
-        async for chunk in response.content.iter_chunked(CHUNK):
+        async for chunk in content.chunks:
             size += len(chunk)
             if size > most:
                 break

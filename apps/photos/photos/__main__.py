@@ -46,9 +46,9 @@ async def original(request: web.Request) -> web.StreamResponse:
                 **SAFE,
             }
         )
-        response.content_length = source.content_length
+        response.content_length = source.size
         await response.prepare(request)
-        async for chunk in source.content.iter_chunked(256 * 2**10):
+        async for chunk in source.chunks:
             await response.write(chunk)
         await response.write_eof()
         return response

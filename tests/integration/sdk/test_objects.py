@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -23,6 +25,7 @@ class Store:
         self.types = dict[str, str]()
         self.status = 200
         self.address = ""
+        self.breaks = False
 
     async def call(self, target: str, arguments: Mapping[str, Any] | None = None, /) -> dict[str, str]:
         assert arguments and target.startswith("role:object-storage/")
@@ -38,6 +41,8 @@ class Store:
         response = web.StreamResponse(status=self.status)
         await response.prepare(request)  # chunked: the size is not told beforehand
         await response.write(self.held[place])
+        if self.breaks and request.transport:
+            request.transport.close()
         return response
 
     def files(self) -> list[Path]:
@@ -90,6 +95,60 @@ async def test_what_a_killed_process_left_behind_goes(store: Store) -> None:
             left.touch()  # so that the killed one may clean up as well
     await killed.close()
     await after_restart.close()
+
+
+async def test_an_apps_own_folder_called_incoming_stays(store: Store, objects: Objects) -> None:
+    own = store.data / "incoming" / "scan"
+    own.parent.mkdir()
+    own.touch()
+    store.held["b/k"] = b"x"
+    async with objects.file("b/k", 1) as path:
+        assert set(store.files()) == {own, path}
+
+
+@pytest.mark.parametrize("error", [TimeoutError("mine"), OSError("mine"), aiohttp.ClientError("mine")])
+async def test_an_error_of_the_caller_stays_the_callers(store: Store, objects: Objects, error: Exception) -> None:
+    store.held["b/k"] = b"x"
+    with pytest.raises(type(error), match=r"^mine$"):
+        async with objects.open("b/k") as content:
+            assert [chunk async for chunk in content.chunks] == [b"x"]
+            raise error
+    with pytest.raises(type(error), match=r"^mine$"):
+        async with objects.file("b/k", 1):
+            raise error
+
+
+async def test_a_transfer_that_breaks_off_while_it_is_read_may_be_tried_again(store: Store, objects: Objects) -> None:
+    store.held["b/k"], store.breaks = b"x", True
+    with pytest.raises(Unavailable, match="b/k broke off"):
+        async with objects.open("b/k") as content:
+            assert [chunk async for chunk in content.chunks]
+
+
+async def test_a_full_disk_is_reported_and_leaves_nothing(store: Store, objects: Objects) -> None:
+    store.held["b/k"] = b"x" * 2**20
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, limits[1]))
+    try:
+        with pytest.raises(Unavailable, match=r"b/k can't be written .*File too large"):
+            async with objects.file("b/k", 2**20):
+                raise AssertionError("there is a file")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert store.files() == []
+    async with objects.file("b/k", 2**20) as path:
+        assert path.stat().st_size == 2**20
+
+
+async def test_a_folder_that_can_be_made_later_is_made_then(store: Store, objects: Objects, tmp_path: Path) -> None:
+    store.held["b/k"], store.data = b"x", tmp_path / "data"
+    store.data.touch()
+    with pytest.raises(Unavailable, match="Not a directory"):
+        async with objects.file("b/k", 1):
+            raise AssertionError("there is a file")
+    store.data.unlink()
+    async with objects.file("b/k", 1) as path:
+        assert path.read_bytes() == b"x"
 
 
 async def test_a_missing_object_is_not_found(objects: Objects) -> None:
