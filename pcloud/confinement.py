@@ -28,7 +28,9 @@ def confine(keep: Collection[int]) -> None:
     os.environ.clear()
     _close_others(keep)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "no_new_privs can't be set")
     if landlock.version():
@@ -41,8 +43,12 @@ def missing() -> str:
     """What this machine lacks for a whole confinement, in a sentence; "" where nothing is missing."""
     if seccomp.is_available():
         return ""
-    if landlock.version():
-        return "system calls can't be filtered on this machine, so they have neither files nor TCP, but can start processes"
+    if known := landlock.version():
+        network = "UDP and Unix sockets" if known >= landlock.TCP_SINCE else "the network"
+        return (
+            "system calls can't be filtered on this machine, so they open no file, but can start processes, change the "
+            f"mode and owner of files, and use {network}"
+        )
     return (
         "this machine has neither a filter of system calls nor Landlock, so they only lack open files and environment"
     )

@@ -1,7 +1,9 @@
-"""Landlock: the kernel refuses a process all files, TCP, and what lies outside, whichever system call it uses.
+"""Landlock: the kernel lets a process open, make, remove and execute no file, whichever system call it uses.
 
-It is in Linux 5.13 and later, unless switched off, and the same on every architecture. It knows nothing of descriptors
-that are open already, of UDP, or of new processes.
+It is in Linux 5.13 and later, unless switched off, and the same on every architecture. It also refuses to cut files off
+from version 3, TCP from version 4, and abstract sockets and signals to others from version 6. It never refuses to ask
+about a file (stat) or to change its mode, owner and times, nor Unix sockets by their path, UDP, new processes, and
+descriptors that are open already.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import ctypes
 import os
 import struct
 
-__all__ = ["deny_all", "version"]
+__all__ = ["TCP_SINCE", "deny_all", "version"]
 
 # asm-generic/unistd.h, the same everywhere; linux/landlock.h
 CREATE_RULESET, RESTRICT_SELF = 444, 446

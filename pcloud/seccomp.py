@@ -1,7 +1,9 @@
 """The system calls that a confined process may make, as classic BPF for seccomp: what computes on memory and on open descriptors.
 
-Everything that names a file, an address or another process is refused with EPERM, so a call that this list does not
-know is refused as well. Threads can be made, processes can't.
+A call that this list does not know is refused with EPERM. So is everything that opens or changes a file by its name,
+or names an address or another process. One call that takes a name is left: newfstatat, by which the C library asks about
+an open descriptor. No filter can see whether its path is empty, so it also tells whether a file exists, its size, owner
+and times. Threads can be made, processes can't.
 """
 
 from __future__ import annotations
@@ -82,7 +84,7 @@ def program(machine: str, pid: int) -> bytes:
     # Python asks whether a file is a terminal: it is not.
     steps += [_do(EQUAL, IOCTL[column], 0, 1), _error(errno.ENOTTY)]
     steps += _if(CLONE[column], 0, _do(ANY_BIT, CLONE_THREAD, 0, 1))
-    steps += _if(NEWFSTATAT[column], 3, _do(ANY_BIT, AT_EMPTY_PATH, 0, 1))  # fstat
+    steps += _if(NEWFSTATAT[column], 3, _do(ANY_BIT, AT_EMPTY_PATH, 0, 1))  # fstat, and stat
     steps += _one_of(FCNTL[column], 1, FCNTL_COMMANDS) + _one_of(PRCTL[column], 0, PRCTL_OPTIONS)
     steps += _one_of(KILL[column], 0, (pid,)) + _one_of(TGKILL[column], 0, (pid,))  # abort()
     steps += _reads_own_limits(PRLIMIT64[column])
