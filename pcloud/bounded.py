@@ -23,14 +23,16 @@ import msgspec
 
 from pcloud.confinement import missing
 from pcloud.errors import PCloudError, Rejected, Unavailable, error_from_code
-from pcloud.forked import STARTED, Job
+from pcloud.forked import ERROR_BYTES, STARTED, Job, cut
 from pcloud.forkserver import ForkServer, Running
 
-__all__ = ["close_bounded", "run_bounded"]
+__all__ = ["RESULT_BYTES", "close_bounded", "run_bounded"]
 
 Result = TypeVar("Result")
 START_SECONDS = 60.0  # for a server's start and a module's import, which don't count as the job's own time
 IDLE_SECONDS = 60.0
+# A function that was taken over answers what it likes, and a byte can become an object of 64: what the app takes is small.
+RESULT_BYTES = 2**20
 log = logging.getLogger("pcloud.bounded")
 
 
@@ -39,7 +41,7 @@ async def run_bounded(
     *args: Any,
     seconds: float = 30.0,
     memory: int = 512 * 2**20,
-    result_bytes: int = 256 * 2**20,
+    result_bytes: int = RESULT_BYTES,
     file: int | None = None,
     prepare: Sequence[Any] = (),
 ) -> Result:
@@ -51,13 +53,13 @@ async def run_bounded(
     `function`: at the top of a module that can be imported, or `"module:function"`, which leaves the import to the other
     process. `args`: anything that pickles. The result: None, bool, int, float, str, bytes, datetime, lists, tuples and
     dicts of them, dataclasses and msgspec structs, given back as the function's return hint says. `seconds`: wall time.
-    `memory`: bytes of address space beyond what the child has mapped with the module and the arguments. `file`: a
-    descriptor; the function gets it as its first argument, an open file. `prepare`: a function and its arguments (as
-    JSON), called once in the server from which all jobs are forked, with the rights of the app: what it keeps in its
-    module, each job finds there.
+    `memory`: bytes of address space beyond what the child has mapped with the module and the arguments. `result_bytes`:
+    the largest result, as MessagePack. `file`: a descriptor; the function gets it as its first argument, an open file.
+    `prepare`: a function and its arguments (as JSON), called once in the server from which all jobs are forked, with the
+    rights of the app: what it keeps in its module, each job finds there.
 
     Raises `Rejected` with the reason if the function raises, crashes, or exceeds its time, memory or result size; an
-    error of `pcloud.errors` comes through unchanged. Raises `Unavailable` if no process can be started.
+    error of `pcloud.errors` comes through, in its first 2,000 characters. Raises `Unavailable` if no process can be started.
     """
     prepared = (*_importable(prepare[0]), *prepare[1:]) if prepare else ()
     job = Job(*_importable(function), float(seconds), memory, result_bytes, prepared)
@@ -160,7 +162,9 @@ async def _exchange(running: Running, job: Job, args: tuple[Any, ...]) -> bytes:
                 raise _death(job, await running.exit_status())
         async with asyncio.timeout(job.seconds):
             size = int.from_bytes(await running.receive(8), "little")
-            raw = await running.receive(size) if 0 < size <= job.result_bytes + 2**20 else b""
+            if size > max(job.result_bytes, ERROR_BYTES):
+                raise Rejected(f"{job.title} answered with {size} bytes, more than {job.result_bytes}")
+            raw = await running.receive(size)
         return raw or _raise(_death(job, await running.exit_status()))
     except TimeoutError as error:
         raise _too_slow(job) from error
@@ -177,9 +181,12 @@ def _decoded(job: Job, raw: bytes, result_type: Any) -> Any:
         kind, rest = msgspec.msgpack.decode(raw, type=tuple[str, msgspec.Raw])
         if kind == "result":
             return msgspec.msgpack.decode(rest, type=result_type)
-        code, message, trace = msgspec.msgpack.decode(rest, type=tuple[str, str, str])
-    except (msgspec.MsgspecError, TypeError) as error:
-        raise Rejected(f"the result of {job.title} does not match its return hint: {error}") from error
+        if len(raw) > ERROR_BYTES:
+            raise Rejected(f"{job.title} failed with {len(raw)} bytes of reasons, more than {ERROR_BYTES}")
+        code, message, trace = cut(*msgspec.msgpack.decode(rest, type=tuple[str, str, str]))
+    except (ValueError, TypeError, RecursionError) as error:  # also of text that is not UTF-8, and lists without end
+        reason = str(error)[:200]
+        raise Rejected(f"the result of {job.title} does not match its return hint: {reason}") from error
     failure = error_from_code(code, message)
     failure.add_note(trace)
     raise failure

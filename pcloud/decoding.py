@@ -1,4 +1,4 @@
-"""`decode`: read a file that a stranger made, in a process that can do nothing else.
+"""`decode`: read a file that a stranger made, in a process that can open and reach nothing else.
 
     facts = await decode(read_facts, path, seconds=20)
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pcloud.bounded import run_bounded
+from pcloud.bounded import RESULT_BYTES, run_bounded
 
 __all__ = ["decode"]
 
@@ -26,6 +26,7 @@ async def decode(
     *args: Any,
     seconds: float = 30.0,
     memory: int = 512 * 2**20,
+    result_bytes: int = RESULT_BYTES,
     prepare: Sequence[Any] = (),
 ) -> Result:
     """`function(file, *args)`, where `file` is the one at `path`, open for reading in binary.
@@ -34,6 +35,8 @@ async def decode(
     """
     file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return await run_bounded(function, *args, seconds=seconds, memory=memory, file=file, prepare=prepare)
+        return await run_bounded(
+            function, *args, seconds=seconds, memory=memory, result_bytes=result_bytes, file=file, prepare=prepare
+        )
     finally:
         os.close(file)

@@ -29,10 +29,11 @@ import msgspec
 from pcloud.confinement import confine
 from pcloud.errors import PCloudError, Unavailable
 
-__all__ = ["CONTROL_BYTES", "STARTED", "Exited", "Job", "serve"]
+__all__ = ["CONTROL_BYTES", "ERROR_BYTES", "STARTED", "Exited", "Job", "cut", "serve"]
 
 CONTROL_BYTES = 64 * 2**10
 STARTED = b"\x01"
+ERROR_BYTES = 16 * 2**10  # of an error as an answer, whose texts `cut` has made short
 # Python loads these when they are first used, which a child can't: what text in files is written in.
 ENCODINGS = (
     "ascii", "latin-1", "cp1252", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le",
@@ -215,15 +216,21 @@ def _pack(kind: str, value: Any) -> bytes:
 
 def _told(job: Job, error: Exception) -> tuple[str, str, str]:
     """Code, message and traceback of an error; errors of the function itself become REJECTED."""
-    trace = "".join(traceback.format_exception(error))[-8000:]
+    trace = "".join(traceback.format_exception(error))
     if isinstance(error, PCloudError):
-        return error.code, error.message[:2000], trace
+        return cut(error.code, error.message, trace)
     if isinstance(error, MemoryError):
         return "REJECTED", f"{job.title} needed more than {job.memory >> 20} MiB of memory", ""
     message = f"{job.title} failed: {type(error).__name__}: {error}"[:1800]
     if isinstance(error, (PermissionError, ImportError)):
         message += " (it can open, connect and start nothing: import all that it needs at the top of its module)"
-    return "REJECTED", message, trace
+    return cut("REJECTED", message, trace)
+
+
+def cut(code: str, message: str, trace: str) -> tuple[str, str, str]:
+    """The beginning of an error's message and the end of its traceback. Both sides cut: the child may have been taken
+    over."""
+    return code, message[:2000], trace.encode(errors="replace")[-8000:].decode(errors="ignore")
 
 
 def _read(channel: int, size: int) -> bytes:

@@ -18,7 +18,7 @@ def build(app: App) -> Importer:
     """An importer that works through `app`."""
     settings = Settings.from_mapping(app.settings)
 
-    async def look(file: Path, key: str) -> dict[str, Any]:
+    async def look(file: Path, key: str) -> Any:
         # By its name: Pillow and its codecs are loaded in the bounded process, and never here.
         return await decode(
             "image_importer.inspect:inspect_file", file, key, settings.pixels,

@@ -57,7 +57,7 @@ class Objects(Protocol):
 
 
 class Importer:
-    """`inspect`: a file's facts, for the key of its object."""
+    """`inspect`: a file's facts, a dict, for the key of its object; anything else is the file's fault."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Importer:
         graph: Graph,
         objects: Objects,
         *,
-        inspect: Callable[[Path, str], Awaitable[dict[str, Any]]],
+        inspect: Callable[[Path, str], Awaitable[Any]],
     ) -> None:
         self._settings, self._graph, self._objects, self._inspect = settings, graph, objects, inspect
         self._decoding = asyncio.Semaphore(settings.parallel)
@@ -86,6 +86,8 @@ class Importer:
     async def _look(self, new: NewObject) -> dict[str, Any]:
         async with self._decoding, self._objects.file(new.place, self._settings.bytes) as file:
             facts = await self._inspect(file, new.key)
+            if not isinstance(facts, dict):  # the file has taken the process over
+                raise Rejected(f"the file's facts make no sense: they are {type(facts).__name__}")
             return {**facts, "sha256": await asyncio.to_thread(_sha256, file), "size": file.stat().st_size}
 
     async def _write(self, new: NewObject, facts: dict[str, Any]) -> str:

@@ -79,10 +79,10 @@ class Fixture:
         self.store, self.graph, self.server, self.data = store, MemoryGraph(), server, folder
         self.objects = Objects(self)
 
-        async def inspect(path: Path, key: str) -> dict[str, Any]:
+        async def inspect(path: Path, key: str) -> Any:
             if path.read_bytes().startswith(b"bad"):
                 raise Rejected("the picture is broken")
-            return dict(FACTS)
+            return ["no", "facts"] if path.read_bytes() == b"hostile" else dict(FACTS)
 
         self.importer = Importer(Settings(**settings), self.graph, self.objects, inspect=inspect)
 
@@ -112,6 +112,12 @@ async def test_an_object_becomes_an_image(fixture: Fixture) -> None:
     assert (image["size"], image["importedAt"]) == (3, "2024-05-01T10:00:00.000Z")
     assert image["sha256"] == "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"
     assert fixture.files() == []
+
+
+async def test_facts_that_make_no_sense_are_the_files_fault(fixture: Fixture) -> None:
+    with pytest.raises(Rejected, match="they are list"):
+        await fixture.put("a.jpg", b"hostile")
+    assert fixture.graph.images == {}
 
 
 async def test_the_same_object_again_writes_nothing(fixture: Fixture) -> None:

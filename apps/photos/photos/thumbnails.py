@@ -27,6 +27,7 @@ FAILED_SECONDS = 600.0
 AT_ONCE = 2
 SECONDS = 60.0
 WORKING_MEMORY = 1536 * 2**20
+BOTH_SIZES = 8 * 2**20  # of one picture; of noise, which is the most, they have 2 MiB
 BUCKET = "photos-thumbnails"
 LARGEST_ORIGINAL = 1024 * 2**20
 LARGEST_THUMBNAIL = 64 * 2**20
@@ -122,7 +123,9 @@ class Thumbnails:
     async def _make(self, place: str, sha256: str) -> None:
         async with self._slots, self._objects.file(place, LARGEST_ORIGINAL) as path:
             try:
-                made = await decode(shrink, path, SIZES, seconds=SECONDS, memory=WORKING_MEMORY)
+                made = await decode(
+                    shrink, path, SIZES, seconds=SECONDS, memory=WORKING_MEMORY, result_bytes=BOTH_SIZES
+                )
             except Rejected as error:
                 raise Rejected(f"{place} can't be shown: {error.message}") from error
             for size, data in made.items():

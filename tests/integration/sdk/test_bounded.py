@@ -39,6 +39,7 @@ def environment(): return dict(os.environ)
 def echo(data: bytes) -> bytes: return data
 def lie() -> int: return "text"
 def fail(): raise ValueError("no picture")
+def fail_at_length(): raise ValueError("𝄞" * 10_000)
 def miss(): raise NotFound("no such page")
 def take_memory(): return len(bytearray(1 << 30))
 def crash(): ctypes.string_at(0)
@@ -82,7 +83,7 @@ async def until_gone(pid: int) -> None:
 async def test_the_result_comes_back_in_the_type_of_the_return_hint(jobs) -> None:
     assert await run_bounded(jobs.double, 21) == 42
     assert await run_bounded(jobs.measure, 7) == jobs.Size(7, (1, 2))
-    assert await run_bounded(jobs.echo, b"x" * 5_000_000) == b"x" * 5_000_000
+    assert await run_bounded(jobs.echo, b"x" * 900_000) == b"x" * 900_000
 
 
 async def test_nothing_of_one_job_reaches_the_next(jobs) -> None:
@@ -125,6 +126,15 @@ async def test_an_own_error_comes_through_with_its_traceback(jobs) -> None:
 async def test_a_large_result_is_rejected(jobs) -> None:
     with pytest.raises(Rejected, match="more than 1000"):
         await run_bounded(jobs.echo, b"x" * 2000, result_bytes=1000)
+    with pytest.raises(Rejected, match="more than 1048576"):
+        await run_bounded(jobs.echo, b"x" * 2**20)
+    assert len(await run_bounded(jobs.echo, b"x" * 2**20, result_bytes=2 * 2**20)) == 2**20
+
+
+async def test_a_long_reason_in_any_script_comes_through(jobs) -> None:
+    with pytest.raises(Rejected, match="fail_at_length failed: ValueError: 𝄞") as failed:
+        await run_bounded(jobs.fail_at_length)
+    assert "in fail_at_length" not in failed.value.__notes__[0]  # only the traceback's end is kept
 
 
 def children(server: int) -> list[int]:
