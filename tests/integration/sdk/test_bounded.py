@@ -141,8 +141,15 @@ def children(server: int) -> list[int]:
     return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
 
 
-async def test_a_cancelled_job_is_ended(jobs) -> None:
+async def idle_server(jobs: ModuleType) -> int:
     server = await run_bounded(jobs.server)
+    while children(server):  # the child of that job
+        await asyncio.sleep(0.01)
+    return server
+
+
+async def test_a_cancelled_job_is_ended(jobs) -> None:
+    server = await idle_server(jobs)
     job = asyncio.create_task(run_bounded(jobs.never))
     while not (running := children(server)):
         await asyncio.sleep(0.01)
@@ -152,7 +159,7 @@ async def test_a_cancelled_job_is_ended(jobs) -> None:
 
 
 async def test_a_dead_fork_server_is_replaced(jobs) -> None:
-    server = await run_bounded(jobs.server)
+    server = await idle_server(jobs)
     job = asyncio.create_task(run_bounded(jobs.never))
     while not children(server):
         await asyncio.sleep(0.01)
