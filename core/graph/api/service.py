@@ -25,11 +25,13 @@ from core.graph.api.query import Queries
 from core.graph.api.served import ServedViews
 from core.graph.api.subscribe import Subscriptions, read_position
 from core.graph.command.transact import ViewLoop
-from pcloud.errors import Rejected
+from pcloud.errors import PCloudError, Rejected
 from pcloud.revision import Revision
 from projections.graph.port import GraphReader
 
 __all__ = ["Service"]
+
+TOO_LARGE = "the answer is too large: ask for smaller pages (`first`) or fewer fields"
 
 
 class TellRevision(Extension):
@@ -171,6 +173,8 @@ class Service:
         for step in request.operation.steps:
             data[step.key] = None
             try:
+                if left < 0:
+                    raise Rejected(TOO_LARGE)
                 if step.alone is not None:
                     result = await self._by_library(context, request, step, step.alone)
                     errors += result.errors or ()
@@ -179,8 +183,12 @@ class Service:
                 else:
                     value = known[step.key] if step.key in known else await self._planned(request, step)
                 if (left := left - size_of(value, left)) < 0:
-                    raise Rejected("the answer is too large: ask for smaller pages (`first`) or fewer fields")
+                    raise Rejected(TOO_LARGE)
                 data[step.key] = value
+            except PCloudError as error:
+                # Its traceback would keep the rows of each refused field in memory until all errors are formatted.
+                errors.append(located_error(error.with_traceback(None), path=[step.key]))
+                lacking = lacking or step.required
             except Exception as error:
                 errors.append(located_error(error, path=[step.key]))
                 lacking = lacking or step.required

@@ -35,6 +35,6 @@ def test_an_upgrade_that_does_not_work_is_taken_back_over_a_kill(life: Life) -> 
         wait_until(lambda: life.state() not in ON_THE_WAY, seconds=150, what="the way back")
         detail = life.detail()
         assert detail and (detail["version"], detail["state"]) == ("1.0.0", "RUNNING")
-        assert "2.0.1 did not work and was taken back" in detail["error"] and "broken" in detail["error"]
+        assert "2.0.1 did not work and was rolled back" in detail["error"] and "broken" in detail["error"]
         assert life.data() == {"1.0.0"}
         life.works(step)

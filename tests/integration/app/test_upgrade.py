@@ -113,7 +113,7 @@ async def test_a_version_that_does_not_work_is_taken_back_by_itself(tmp_path, ve
             await platform.apps.install(versions("2.0.0", init, schema=MORE, end=broken), approve=approve_all)
         app = await platform.apps.get("tiny")
         assert (app.state, app.version) == (AppState.RUNNING, "1.1.0")
-        assert "2.0.0 did not work and was taken back" in app.error and "no camera" in app.error
+        assert "2.0.0 did not work and was rolled back" in app.error and "no camera" in app.error
         assert fields(platform) == {"text"}
         await marked(platform, "1.0.0", "1.1.0", "1.1.0")
         assert app.previous and app.previous.version == "1.0.0", "the way back from before is still there"

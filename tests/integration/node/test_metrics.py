@@ -168,6 +168,7 @@ def test_every_metric_is_described_in_the_how_to() -> None:
 def test_a_scrape_is_answered_while_the_logs_server_is_not(cloud: NodeProcess, watcher: dict[str, str]) -> None:
     (server,) = [pid for pid in cloud.children() if psutil.Process(pid).name() == "nats-server"]
     os.kill(server, signal.SIGSTOP)
+    wait_until(lambda: psutil.Process(server).status() == psutil.STATUS_STOPPED, what="the end of its last steps")
     try:
         read = samples(get(watcher["metrics"], watcher["token"]).text)
     finally:
