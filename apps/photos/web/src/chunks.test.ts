@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
-import { CHUNK, Chunks, type Page } from './chunks.ts'
-import type { Picture } from './picture.ts'
+import { Chunks, type Page } from './chunks.ts'
+import { CHUNK, type Picture } from './picture.ts'
 
 const picture = (id: string): Picture => ({ id, width: 1, height: 1, takenAt: null, title: null, faceCount: null })
 const page = (month: string, offset: number): Page => ({

@@ -2,9 +2,8 @@
  *
  * The needed chunks are set again each time the view moves, so fast scrolling does not leave a queue of requests behind. A stale chunk
  * is still shown until its successor has arrived, so nothing flickers. */
-import type { Picture } from './picture.ts'
+import { CHUNK, type Picture } from './picture.ts'
 
-export const CHUNK = 120
 const AT_ONCE = 3
 const MOST = 200
 const RETRY_MS = 3000

@@ -3,10 +3,10 @@
  * Events of images make the counts and their months stale; these are fetched again at most once a second, so that a burst of uploads
  * costs a few queries. An event that does not move a picture (faces that were found later) is applied at once. */
 import type { Source } from './album.ts'
-import { CHUNK, Chunks, type Page, type Range } from './chunks.ts'
+import { Chunks, type Page, type Range } from './chunks.ts'
 import { ask, follow, forget, GraphError, seen } from './graph.ts'
 import { monthBounds, monthOf, newestFirst } from './month.ts'
-import { FIELDS, questions, type Facts, type Picture, type Questions } from './picture.ts'
+import { CHUNK, FIELDS, questions, type Facts, type Picture, type Questions } from './picture.ts'
 import type { Month } from './timeline.ts'
 
 const GATHER_MS = 200

@@ -1,5 +1,6 @@
 /** The fields of one picture, and the queries that fetch them. */
-import { CHUNK } from './chunks.ts'
+/** How many pictures one query fetches. */
+export const CHUNK = 120
 
 export interface Face {
   id: string

@@ -1,9 +1,9 @@
 /** Search as you type, with filters by year, camera and faces. The results are shown as one long month named 'found'. */
 import type { Source } from './album.ts'
-import { CHUNK, Chunks, type Page, type Range } from './chunks.ts'
+import { Chunks, type Page, type Range } from './chunks.ts'
 import { GraphError } from './graph.ts'
 import type { Library } from './library.svelte.ts'
-import type { Picture } from './picture.ts'
+import { CHUNK, type Picture } from './picture.ts'
 import type { Month } from './timeline.ts'
 
 const WAIT_MS = 120
