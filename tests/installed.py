@@ -72,7 +72,9 @@ class Home:
 
     def follow(self, title: str) -> None:
         """The commands of that section of the page, in the clone."""
-        for command in page_commands(title):
+        commands = page_commands(title)
+        assert commands, f"the page has no commands under {title!r}"
+        for command in commands:
             self.run("bash", "-c", command, cwd=self.source)
 
     @property

@@ -13,7 +13,7 @@ from core.graph.command.forget import Forgetting
 from eventstore import EventStore
 from pcloud.errors import NotFound
 from pcloud.subject import Ref
-from projections import traces
+from projections import forgotten
 from projections.graph.sqlite.versions import SqliteVersions
 from tests.contracts.projections.test_rebuild import House, house, image, reaches, store
 
@@ -45,7 +45,7 @@ async def forget(views: House, store: EventStore) -> None:
 async def test_forgotten_data_leaves_every_version(
     store: EventStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(traces, "REBUILD_AFTER", 0.01)
+    monkeypatch.setattr(forgotten, "REBUILD_AFTER", 0.01)
     async with house(tmp_path, store, keeping=True) as views:
         await remember(views, store)
         await views.rebuilds.rebuild()
