@@ -82,11 +82,7 @@ class Service:
         _, answer = await ariadne.graphql(
             context.served.schema,
             context.data,
-            context_value=context,
-            query_parser=context.query_parser,
-            query_validator=context.query_validator,
-            error_formatter=format_error,
-            logger=UNLOGGED,
+            **hooks(context),
             extensions=self._extensions,
             execution_context_class=PlannedExecutor,
             run=self._run,
@@ -100,11 +96,7 @@ class Service:
         return await ariadne.subscribe(
             context.served.schema,
             context.data,
-            context_value=context,
-            query_parser=context.query_parser,
-            query_validator=context.query_validator,
-            error_formatter=format_error,
-            logger=UNLOGGED,
+            **hooks(context),
             executor_class=EventsExecutor,
             subscribe_field_resolver=self._events,
         )
@@ -206,6 +198,17 @@ class Service:
         variables = dict(request.raw_variables)
         result = execute(request.served.schema, document, context_value=context, variable_values=variables)
         return await result if isawaitable(result) else result
+
+
+def hooks(context: Context) -> dict[str, Any]:
+    """Return what Ariadne is given for every operation."""
+    return {
+        "context_value": context,
+        "query_parser": context.query_parser,
+        "query_validator": context.query_validator,
+        "error_formatter": format_error,
+        "logger": UNLOGGED,
+    }
 
 
 def _changes(request: Request) -> list[Step]:

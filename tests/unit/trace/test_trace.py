@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+from graphql import parse
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from core.access.caller import OWNER
 from core.node.traced import api_extensions, log_with
 from core.trace import NO_TRACES, traces_wanted
 from core.trace.otel import open_telemetry, resource
@@ -97,3 +100,36 @@ def test_without_traces_opentelemetry_is_not_loaded() -> None:
 def test_for_a_span_that_is_off_nothing_is_made() -> None:
     with NO_TRACES.span("call a/b", "client", "", pcloud__run="r") as span:
         assert span is NO_TRACES and not span.traceparent
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("mutation AddNote { x }", "graphql mutation AddNote"),
+        ("{ x }", "graphql query"),
+        (f"query {'x' * 3000} {{ x }}", f"graphql query {'x' * 80}"),
+    ],
+)
+def test_an_operations_span_has_its_kind_and_the_beginning_of_its_name(text: str, name: str) -> None:
+    spans, node = InMemorySpanExporter(), parse(text).definitions[0]
+    operation = SimpleNamespace(node=node, kind=text.partition(" ")[0].replace("{", "query"))
+    context = SimpleNamespace(
+        caller=OWNER, headers={"traceparent": PARENT}, request=SimpleNamespace(operation=operation)
+    )
+    with open_telemetry("1", spans) as tracer:
+        (make,) = api_extensions(tracer)
+        span = make()
+        span.request_started(context)
+        span.request_finished(context)
+    assert [found.name for found in spans.get_finished_spans()] == [name]
+
+
+def test_the_span_of_a_refused_operation_has_no_words_of_the_request() -> None:
+    spans, context = InMemorySpanExporter(), SimpleNamespace(caller=OWNER, headers={}, request=None)
+    with open_telemetry("1", spans) as tracer:
+        (make,) = api_extensions(tracer)
+        span = make()
+        span.request_started(context)
+        span.has_errors([], context)
+        span.request_finished(context)
+    assert [found.name for found in spans.get_finished_spans()] == ["graphql"]
