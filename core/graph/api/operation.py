@@ -13,7 +13,7 @@ from core.graph.api.document import Document, collect
 from core.graph.api.limits import ApiLimits
 from core.graph.api.plan import Binder, NodePlan, Planner, Shape
 from core.graph.api.served import PlatformFields, Root, Served
-from core.graph.api.variables import Variables
+from core.graph.api.variables import Variables, filled, variables_given
 from core.graph.schema.names import small
 from pcloud.errors import Rejected
 
@@ -38,7 +38,8 @@ class HitsPlan(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Step:
     """One root field. `plan` depends on `root.kind`. The library answers a field that is not a root of the graph
-    (`alone`: a document of this field alone)."""
+    (`alone`: a document of this field alone). `flat`: its value holds each thing that was read once, so it is no larger than what
+    was read, which has a bound. `variables`: by argument, the variable that gives it; None if an argument is written otherwise."""
 
     key: str
     name: str
@@ -48,6 +49,15 @@ class Step:
     platform: PlatformFields | None = None
     plan: Any = None
     alone: DocumentNode | None = None
+    flat: bool = False
+    variables: Mapping[str, str] | None = None
+
+    @property
+    def asks_apps(self) -> bool:
+        """Whether it concerns more than core's own types and commands."""
+        if self.root is None or self.root.kind == "revision":
+            return False
+        return self.root.type is None or not self.root.type.stored.startswith("core/")
 
     @property
     def required(self) -> bool:
@@ -56,9 +66,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
+    """`asks_apps`, `searches`: whether a step does."""
+
     node: OperationDefinitionNode
     kind: str
     steps: tuple[Step, ...]
+    asks_apps: bool
+    searches: bool
 
 
 @dataclass(slots=True)
@@ -75,6 +89,8 @@ class Request:
 
     def arguments(self, step: Step) -> dict[str, Any]:
         assert step.definition is not None
+        if (found := filled(step.variables, self.binder.variables)) is not None:
+            return found
         return self.binder.arguments(step.definition, step.fields[0])
 
     def header(self, name: str) -> str:
@@ -116,13 +132,18 @@ def _plan(
         name = fields[0].name.value
         if (root := served.roots.get(name)) is not None:
             plan = _root_plan(served, planner, root, fields)
-            steps.append(Step(key, name, tuple(fields), root_type.fields[name], root, plan=plan))
+            flat = isinstance(plan, NodePlan) and plan.flat
+            definition = root_type.fields[name]
+            variables = variables_given(definition, fields[0])
+            steps.append(Step(key, name, tuple(fields), definition, root, plan=plan, flat=flat, variables=variables))
         elif name == "__typename":
             steps.append(Step(key, name, tuple(fields), plan=root_type.name))
         else:
             definition, alone = root_type.fields.get(name), _alone(document, node, fields)
             steps.append(Step(key, name, tuple(fields), definition, platform=served.platform.get(name), alone=alone))
-    return Operation(node, node.operation.value, tuple(steps))
+    asks_apps = any(step.asks_apps for step in steps)
+    searches = any(step.root is not None and step.root.kind == "search" for step in steps)
+    return Operation(node, node.operation.value, tuple(steps), asks_apps, searches)
 
 
 def _alone(document: Document, node: OperationDefinitionNode, fields: list[FieldNode]) -> DocumentNode:

@@ -61,6 +61,11 @@ class NodePlan:
     )  # those, and what they cost
 
     @property
+    def flat(self) -> bool:
+        """True if its rows are the answer: no alias or relation repeats what was read."""
+        return not self.children and self.shape is _as_it_is
+
+    @property
     def ids_alone(self) -> bool:
         """True if only the id is selected, which the caller knows without reading the entity."""
         return self.select.scalars == ("id",) and not (self.children or self.select.cursor or self.select.version)

@@ -76,8 +76,10 @@ class Queries:
 
     def identify(self, type_: ViewType, arguments: Mapping[str, Any]) -> str:
         """Return the id that `id:` or the @id field gives; both must agree."""
-        given = {name: value for name, value in arguments.items() if value is not None and name != "asOf"}
+        if len(arguments) == 1 and (only := arguments.get("id")) is not None:
+            return check_id(only)
         identity = type_.id_field
+        given = {name: value for name, value in arguments.items() if value is not None and name != "asOf"}
         if not given:
             names = "`id`" + (f" or `{identity.name}`" if identity else "")
             raise Rejected(f"get{type_.name} wants {names}")

@@ -8,7 +8,6 @@ from inspect import isawaitable
 from typing import Any
 
 import ariadne
-from ariadne.types import Extension
 from graphql import DocumentNode, ExecutionResult, GraphQLError, execute, located_error
 
 from core.access.caller import Caller
@@ -34,13 +33,6 @@ __all__ = ["Service"]
 TOO_LARGE = "the answer is too large: ask for smaller pages (`first`) or fewer fields"
 
 
-class TellRevision(Extension):
-    """Puts the revision that an answer is based on into its `extensions`."""
-
-    def format(self, context: Any) -> dict[str, Any] | None:
-        return {"revision": context.revision} if context.revision else None
-
-
 class Service:
     """Everything that answers, assembled by `core.graph.api.api`. `extensions`: Ariadne's, for each query and mutation."""
 
@@ -61,7 +53,7 @@ class Service:
         self._queries, self._mutations, self._subscriptions = queries, mutations, subscriptions
         self._documents = Documents(limits)
         self._introspection = Introspection(limits.introspection_seconds)
-        self._extensions = [*extensions, TellRevision]
+        self._extensions = [*extensions]
 
     async def context(self, caller: Caller, body: Mapping[str, Any], headers: Mapping[str, str]) -> Context:
         """Make the context of one request. Raises `Rejected`, `BadRequest`, `NotFound`."""
@@ -89,6 +81,8 @@ class Service:
         )
         if context.request is None:
             answer.pop("data", None)
+        if context.revision:  # an extension of Ariadne's that says it would cost each answer a middleware as well
+            answer["extensions"] = {"revision": context.revision}
         return answer
 
     async def subscribe(self, context: Context) -> tuple[bool, Any]:
@@ -124,15 +118,14 @@ class Service:
     async def _wait(self, request: Request) -> None:
         """Wait until the views have what the caller has seen (`Pcloud-Revision`) and the types that it asks for. Raises `Rejected` or
         `Unavailable`."""
-        asks_apps = any(map(_asks_apps, request.operation.steps))
+        asks_apps = request.operation.asks_apps
         if asks_apps and self._graph.checkpoint.sequence < self._served.declared:
             await self._graph_loop.wait_for(self._served.declared)
         if not (revision := request.header("Pcloud-Revision")):
             return
         sequence = read_position(revision, self._epoch)
         await (self._graph_loop if asks_apps else self._directory_loop).wait_for(sequence)
-        searches = any(step.root is not None and step.root.kind == "search" for step in request.operation.steps)
-        if searches and self._search_loop is not None:
+        if request.operation.searches and self._search_loop is not None:
             await self._search_loop.wait_for(sequence)
 
     def _now(self) -> str:
@@ -174,7 +167,7 @@ class Service:
                     value = (result.data or {}).get(step.key)
                 else:
                     value = known[step.key] if step.key in known else await self._planned(request, step)
-                if (left := left - size_of(value, left)) < 0:
+                if not step.flat and (left := left - size_of(value, left)) < 0:
                     raise Rejected(TOO_LARGE)
                 data[step.key] = value
             except PCloudError as error:
@@ -223,10 +216,3 @@ def _changes(request: Request) -> list[Step]:
             "apart from fields that form one transaction"
         )
     return changes
-
-
-def _asks_apps(step: Step) -> bool:
-    """Return True if a root field concerns more than core's own types and commands."""
-    if step.root is None or step.root.kind == "revision":
-        return False
-    return step.root.type is None or not step.root.type.stored.startswith("core/")

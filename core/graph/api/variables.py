@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from graphql import (
+    FieldNode,
     GraphQLError,
+    GraphQLField,
     GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
     Undefined,
+    VariableNode,
     VariableValues,
     coerce_input_literal,
     coerce_input_value,
@@ -29,7 +32,7 @@ from graphql import (
 from core.graph.api.errors import BadRequest
 from core.graph.schema.graphql_core import VariableValueSource, get_variable_signature
 
-__all__ = ["Readers", "Variables"]
+__all__ = ["Readers", "Variables", "filled", "variables_given"]
 
 Reader = Callable[[Any], Any]
 _MOST_ERRORS = 20
@@ -122,6 +125,28 @@ def _list(inner: Reader) -> Reader:
         return None if value is None else [inner(value)]
 
     return read
+
+
+def variables_given(definition: GraphQLField, node: FieldNode) -> dict[str, str] | None:
+    """Return, by argument, the variable that gives it; None if an argument is written otherwise, or has a default."""
+    given = {one.name.value: one.value for one in node.arguments or ()}
+    found: dict[str, str] = {}
+    for name, argument in definition.args.items():
+        value = given.get(name)
+        if isinstance(value, VariableNode):
+            found[argument.out_name or name] = value.name.value
+        elif value is not None or argument.default is not None or argument.default_value is not Undefined:
+            return None
+    return found
+
+
+def filled(given: Mapping[str, str] | None, values: VariableValues) -> dict[str, Any] | None:
+    """Return the arguments that variables give, the usual case; None if one has no value, so that the library has to decide. The
+    library takes a twentieth of a small request for it."""
+    if given is None:
+        return None
+    found = {name: value for name, one in given.items() if (value := values.coerced.get(one)) is not None}
+    return found if len(found) == len(given) else None
 
 
 class Variables:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from graphql import GraphQLSchema, OperationDefinitionNode, build_schema, parse
-from graphql.execution.values import get_variable_values
+from graphql import FieldNode, GraphQLSchema, OperationDefinitionNode, build_schema, parse
+from graphql.execution.values import get_argument_values, get_variable_values
 
 from core.graph.api.errors import BadRequest
-from core.graph.api.variables import Readers, Variables
+from core.graph.api.variables import Readers, Variables, filled, variables_given
 
 SCHEMA = build_schema(
     """
@@ -94,3 +94,42 @@ def test_a_variable_of_no_input_type_is_refused() -> None:
     ours, _ = variables(text="query($q: Query) { f }")
     with pytest.raises(BadRequest, match="cannot be used as an input type"):
         ours.read({})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "quickly"),
+    [
+        ("", {}, True),
+        ("id: $id", {"id": "x"}, True),
+        ("id: $id, n: $n", {"id": "x"}, True),  # `n` by the variable's own default
+        ("outer: $outer", {"outer": [{"name": "a"}]}, True),
+        ("id: $id", {}, False),
+        ("id: $id", {"id": None}, False),
+        ("id: $id, n: 5", {"id": "x"}, False),
+        ("outer: [{name: $id}]", {"id": "x"}, False),
+    ],
+)
+def test_arguments_from_variables_are_those_of_the_library(arguments: str, given: Any, quickly: bool) -> None:
+    text = OPERATION.replace("[Outer!]!", "[Outer!]").replace(
+        "{ f }", f"{{ f({arguments}) }}" if arguments else "{ f }"
+    )
+    [node] = parse(text).definitions
+    assert isinstance(node, OperationDefinitionNode)
+    [field] = node.selection_set.selections
+    assert isinstance(field, FieldNode) and SCHEMA.query_type
+    definition, values = SCHEMA.query_type.fields["f"], Variables(SCHEMA, node, Readers()).read(given)
+    found = filled(variables_given(definition, field), values)
+    assert (found is not None) == quickly
+    if quickly:
+        assert found == get_argument_values(definition, field, values)
+
+
+@pytest.mark.parametrize("arguments", ["a: $a", "b: $b", "a: $a, b: $b"])
+def test_argument_with_a_default_is_left_to_the_library(arguments: str) -> None:
+    schema = build_schema("type Query { f(a: Int = 1, b: Int = 2): Int }")
+    [node] = parse(f"query($a: Int, $b: Int) {{ f({arguments}) }}").definitions
+    assert isinstance(node, OperationDefinitionNode)
+    [field] = node.selection_set.selections
+    assert isinstance(field, FieldNode) and schema.query_type
+    given = variables_given(schema.query_type.fields["f"], field)
+    assert given is None or set(given) == {"a", "b"}
