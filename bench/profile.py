@@ -39,7 +39,13 @@ PARTS = (
     ("commands", ("core/graph/command",)),
     (
         "schema and plan",
-        ("core/graph/schema", "core/graph/api/plan", "core/graph/api/operation", "core/graph/api/document"),
+        (
+            "core/graph/schema",
+            "core/graph/api/selection",
+            "core/graph/api/binder",
+            "core/graph/api/operation",
+            "core/graph/api/document",
+        ),
     ),
     ("GraphQL library", ("graphql/",)),
     ("API", ("core/graph/api",)),

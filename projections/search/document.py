@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pcloud.errors import Rejected
 from projections.graph.port import Child, Filter, Order, Row, Select
-from projections.search.plan import UNITS, Searched, TypePlan, index_key
+from projections.search.searched_fields import UNITS, Searched, SearchedType, index_key
 
 __all__ = ["Content", "content_of", "rank", "select_for"]
 
@@ -33,43 +33,47 @@ class Content:
     related: tuple[str, ...]
 
 
-def select_for(plan: TypePlan, filter: Filter | None, **page: Any) -> Select:
-    """What to fetch of entities of the plan's type."""
+def select_for(searched_type: SearchedType, filter: Filter | None, **page: Any) -> Select:
+    """What to fetch of entities of the type."""
     children = tuple(
         Child(
             relation,
             relation,
             Select(
                 target,
-                ("id", *(one.field for one in plan.fields.values() if one.relation == relation)),
+                ("id", *(one.field for one in searched_type.fields.values() if one.relation == relation)),
                 order=(Order("id"),),
                 first=MOST_RELATED,
             ),
         )
-        for relation, target in plan.relations.items()
+        for relation, target in searched_type.relations.items()
     )
-    own = tuple(one.field for one in plan.fields.values() if not one.relation)
-    return Select(plan.type, ("id", *own), children=children, filter=filter, **page)
+    own = tuple(one.field for one in searched_type.fields.values() if not one.relation)
+    return Select(searched_type.type, ("id", *own), children=children, filter=filter, **page)
 
 
-def content_of(plan: TypePlan, row: Row) -> Content:
+def content_of(searched_type: SearchedType, row: Row) -> Content:
     text: dict[str, list[str]] = defaultdict(list)
     facet: dict[str, list[str]] = defaultdict(list)
     number: dict[str, list[int]] = defaultdict(list)
-    for path, one in plan.fields.items():
+    for path, one in searched_type.fields.items():
         for value in _values(one, row):
             if one.text:
-                text[index_key(plan.type, path)].append(value)
+                text[index_key(searched_type.type, path)].append(value)
             if one.facet:
-                facet[index_key(plan.type, path)].append(facet_value(value))
+                facet[index_key(searched_type.type, path)].append(facet_value(value))
             for unit in one.units:
-                facet[index_key(plan.type, f"{path}_{unit}")].append(value[: UNITS[unit]])
+                facet[index_key(searched_type.type, f"{path}_{unit}")].append(value[: UNITS[unit]])
             if one.number and (place := _rank_if_any(one.kind, value)) is not None:
-                number[index_key(plan.type, path)].append(place)
+                number[index_key(searched_type.type, path)].append(place)
     related = [
-        f"{target}/{child['id']}" for relation, target in plan.relations.items() for child in _children(row[relation])
+        f"{target}/{child['id']}"
+        for relation, target in searched_type.relations.items()
+        for child in _children(row[relation])
     ]
-    return Content(f"{plan.type}/{row['id']}", plan.type, text, facet, number, tuple(dict.fromkeys(related)))
+    return Content(
+        f"{searched_type.type}/{row['id']}", searched_type.type, text, facet, number, tuple(dict.fromkeys(related))
+    )
 
 
 def facet_value(value: Any) -> str:

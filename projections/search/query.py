@@ -14,8 +14,8 @@ from tantivy import Filter, Occur, Query, TextAnalyzerBuilder, Tokenizer
 from pcloud.errors import Rejected
 from pcloud.subject import Ref
 from projections.search.document import rank
-from projections.search.plan import Searched, TypePlan, base_field, index_key
 from projections.search.port import FacetCount, Hit, Range, SearchQuery, SearchResult
+from projections.search.searched_fields import Searched, SearchedType, base_field, index_key
 
 __all__ = ["Asker", "make_index"]
 
@@ -72,11 +72,11 @@ class Asker:
         hits = searcher.search(query, limit=count, count=False).hits if count else []
         return [_key(searcher, address) for _, address in hits]
 
-    def ask(self, query: SearchQuery, plans: Mapping[str, TypePlan]) -> SearchResult:
+    def ask(self, query: SearchQuery, searched_types: Mapping[str, SearchedType]) -> SearchResult:
         allowed = {
-            type_: {path: one for path, one in plans[type_].fields.items() if path in fields}
+            type_: {path: one for path, one in searched_types[type_].fields.items() if path in fields}
             for type_, fields in query.types.items()
-            if type_ in plans
+            if type_ in searched_types
         }
         _check(query)
         searcher = self._searcher

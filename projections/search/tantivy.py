@@ -28,9 +28,9 @@ from projections.graph.catalog import Catalog
 from projections.graph.port import Filter, GraphReader, Has, HasRelated, IdIn, Order, Select, Some
 from projections.search.checksum import first_damaged
 from projections.search.document import Content, content_of, select_for
-from projections.search.plan import Searched, TypePlan, news, plan_search, reshaped, signature
 from projections.search.port import SearchQuery, SearchResult
 from projections.search.query import Asker, make_index
+from projections.search.searched_fields import Searched, SearchedType, find_searched_types, news, reshaped, signature
 
 __all__ = ["TantivySearch", "open_tantivy_search"]
 
@@ -65,7 +65,7 @@ class TantivySearch:
         self._checkpoint = self._committed = START
         self._known: Mapping[str, Mapping[str, str]] = {}
         self._hidden: Mapping[str, Collection[str]] = {}  # what was searched at any time, by type: its paths
-        self._planned: tuple[Catalog, Mapping[str, TypePlan], Mapping[str, Mapping[str, str]]] | None = None
+        self._searched: tuple[Catalog, Mapping[str, SearchedType], Mapping[str, Mapping[str, str]]] | None = None
         self._closed = False
         self.made = VERSION
 
@@ -83,42 +83,42 @@ class TantivySearch:
                 f"the index {self.folder} is of the log {self._checkpoint.epoch}, and this is {epoch}: delete it"
             )
         await self.begin(epoch)
-        plans, known = self._plan()
+        searched_types, known = self._searched_types()
         new = [event for event in events if event.sequence > self._checkpoint.sequence]
         changed = known != self._known
         if changed:
-            await self._index_news(plans)
+            await self._index_news(searched_types)
         if stale := reshaped(new, known):
             changed = True
-            for plan in plans.values():
-                if plan.type in stale or not stale.isdisjoint(plan.relations.values()):
-                    await self._index_whole(plan)
+            for searched_type in searched_types.values():
+                if searched_type.type in stale or not stale.isdisjoint(searched_type.relations.values()):
+                    await self._index_whole(searched_type)
         if not new:
             return self._checkpoint
-        touched = _touched(new, plans)
+        touched = _touched(new, searched_types)
         checkpoint = self._checkpoint.after(epoch, new)
         if touched:
-            await self._update(plans, touched)
+            await self._update(searched_types, touched)
         if touched or changed or checkpoint.sequence - self._committed.sequence > COMMIT_AFTER:
-            await self._commit(checkpoint, plans)
+            await self._commit(checkpoint, searched_types)
         self._checkpoint = checkpoint
         return checkpoint
 
     async def begin(self, epoch: str) -> None:
         """A new index reads the graph's current state, which is faster than the whole log."""
         if not self._checkpoint.sequence and self._graph.checkpoint.sequence:
-            self._checkpoint = await self._index_all(epoch, self._plan()[0])
+            self._checkpoint = await self._index_all(epoch, self._searched_types()[0])
 
-    async def _index_all(self, epoch: str, plans: Mapping[str, TypePlan]) -> Checkpoint:
+    async def _index_all(self, epoch: str, searched_types: Mapping[str, SearchedType]) -> Checkpoint:
         at = self._graph.checkpoint
         await self._in_thread(self._writer.delete_all_documents)
-        for plan in plans.values():
-            await self._index_type(plan, None, new=True)
+        for searched_type in searched_types.values():
+            await self._index_type(searched_type, None, new=True)
         checkpoint = replace(at, epoch=epoch)
-        await self._commit(checkpoint, plans)
+        await self._commit(checkpoint, searched_types)
         return checkpoint
 
-    async def _index_news(self, plans: Mapping[str, TypePlan]) -> None:
+    async def _index_news(self, searched_types: Mapping[str, SearchedType]) -> None:
         """Schemas have changed: index again the entities with a value in a field that was not searched before.
 
         What is hidden now (its app was removed or rolled back) leaves with its type; the values of a hidden field stay
@@ -126,55 +126,56 @@ class TantivySearch:
         entities of its type are indexed again. The same happens if a field has changed its kind: the graph may have
         dropped its values.
         """
-        for type_ in self._known.keys() - plans.keys():
+        for type_ in self._known.keys() - searched_types.keys():
             await self._in_thread(self._drop, type_)
-        for type_, fields in news(self._known, plans).items():
+        for type_, fields in news(self._known, searched_types).items():
             searched = {*self._hidden.get(type_, ()), *self._known.get(type_, ())}
             if searched.isdisjoint(one.path for one in fields):
-                await self._index_type(plans[type_], Some(tuple({_has(one): None for one in fields})))
+                await self._index_type(searched_types[type_], Some(tuple({_has(one): None for one in fields})))
             else:
-                await self._index_whole(plans[type_])
+                await self._index_whole(searched_types[type_])
 
-    async def _index_whole(self, plan: TypePlan) -> None:
-        await self._in_thread(self._drop, plan.type)
-        await self._index_type(plan, None)
+    async def _index_whole(self, searched_type: SearchedType) -> None:
+        await self._in_thread(self._drop, searched_type.type)
+        await self._index_type(searched_type, None)
 
     def _drop(self, type_: str) -> None:
         with self._errors_told():
             self._writer.delete_documents_by_term("type", type_)
 
-    async def _index_type(self, plan: TypePlan, filter: Filter | None, *, new: bool = False) -> None:
+    async def _index_type(self, searched_type: SearchedType, filter: Filter | None, *, new: bool = False) -> None:
         after: str | None = None
         while True:
             rows = await self._graph.fetch(
-                select_for(plan, filter, order=(Order("id"),), first=CHUNK, after=after, cursor=True), patient=True
+                select_for(searched_type, filter, order=(Order("id"),), first=CHUNK, after=after, cursor=True),
+                patient=True,
             )
-            await self._in_thread(self._replace, [], [content_of(plan, row) for row in rows], new)
+            await self._in_thread(self._replace, [], [content_of(searched_type, row) for row in rows], new)
             if len(rows) < CHUNK:
                 return
             after = rows[-1]["_cursor"]
 
-    async def _update(self, plans: Mapping[str, TypePlan], touched: Mapping[str, set[str]]) -> None:
+    async def _update(self, searched_types: Mapping[str, SearchedType], touched: Mapping[str, set[str]]) -> None:
         wanted: dict[str, set[str]] = defaultdict(set)
         for type_, ids in touched.items():
-            if type_ in plans:
+            if type_ in searched_types:
                 wanted[type_] |= ids
-        for plan in plans.values():
-            for relation, target in plan.relations.items():
+        for searched_type in searched_types.values():
+            for relation, target in searched_type.relations.items():
                 for ids in _chunks(touched.get(target, ())):
-                    pointing = Select(plan.type, ("id",), filter=HasRelated(relation, IdIn(ids)))
+                    pointing = Select(searched_type.type, ("id",), filter=HasRelated(relation, IdIn(ids)))
                     rows = await self._graph.fetch(pointing, patient=True)
-                    wanted[plan.type].update(row["id"] for row in rows)
+                    wanted[searched_type.type].update(row["id"] for row in rows)
         keys = [f"{type_}/{id}" for type_, ids in touched.items() for id in ids]
         for key in await self._in_thread(self._asker.holders, keys):
             type_, _, id = key.rpartition("/")
-            if type_ in plans:
+            if type_ in searched_types:
                 wanted[type_].add(id)
         for type_, ids in wanted.items():
             for chunk in _chunks(ids):
-                rows = await self._graph.fetch(select_for(plans[type_], IdIn(chunk)), patient=True)
+                rows = await self._graph.fetch(select_for(searched_types[type_], IdIn(chunk)), patient=True)
                 gone = [f"{type_}/{id}" for id in chunk]
-                await self._in_thread(self._replace, gone, [content_of(plans[type_], row) for row in rows])
+                await self._in_thread(self._replace, gone, [content_of(searched_types[type_], row) for row in rows])
 
     def _replace(self, gone: list[str], contents: list[Content], new: bool = False) -> None:
         """`new`: the index has none of these yet, so it need not look for them."""
@@ -192,8 +193,8 @@ class TantivySearch:
                 document.add_json("number", dict(content.number))
                 self._writer.add_document(document)
 
-    async def _commit(self, checkpoint: Checkpoint, plans: Mapping[str, TypePlan]) -> None:
-        known = signature(plans)
+    async def _commit(self, checkpoint: Checkpoint, searched_types: Mapping[str, SearchedType]) -> None:
+        known = signature(searched_types)
         hidden = _still_hidden(self._hidden, self._known, known)
         at = checkpoint
         body = msgspec.json.encode(
@@ -217,13 +218,13 @@ class TantivySearch:
     async def _in_thread(self, function: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._writing, function, *args)
 
-    def _plan(self) -> tuple[Mapping[str, TypePlan], Mapping[str, Mapping[str, str]]]:
-        """The plans for the graph's catalog, with their signature; made again when the catalog changes."""
+    def _searched_types(self) -> tuple[Mapping[str, SearchedType], Mapping[str, Mapping[str, str]]]:
+        """The searched types of the graph's catalog, with their signature; made again when the catalog changes."""
         catalog = self._graph.catalog
-        if self._planned is None or self._planned[0] is not catalog:
-            plans = plan_search(catalog)
-            self._planned = (catalog, plans, signature(plans))
-        return self._planned[1:]
+        if self._searched is None or self._searched[0] is not catalog:
+            searched_types = find_searched_types(catalog)
+            self._searched = (catalog, searched_types, signature(searched_types))
+        return self._searched[1:]
 
     # --- asking ------------------------------------------------------------------------------------------------------------------
 
@@ -231,9 +232,11 @@ class TantivySearch:
         """Raises `Rejected` for a field that was not passed in, or a value that does not fit it."""
         if self._closed:
             raise Unavailable("the search index is closed")
-        plans, _ = self._plan()
+        searched_types, _ = self._searched_types()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._asking, self._asker.ask, query, plans)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._asking, self._asker.ask, query, searched_types
+            )
         except (ValueError, OSError) as error:
             raise Unavailable(f"the index {self.folder} can't be read: {error}") from error
         except BaseException as error:
@@ -307,11 +310,11 @@ class TantivySearch:
             raise Unavailable(f"the index {self.folder} can't be written: {error}") from error
 
 
-def _touched(events: Sequence[StoredEvent], plans: Mapping[str, TypePlan]) -> dict[str, set[str]]:
+def _touched(events: Sequence[StoredEvent], searched_types: Mapping[str, SearchedType]) -> dict[str, set[str]]:
     """By type, the ids of entities whose documents, or whose relatives' documents, the events may change."""
     searched: dict[str, set[str]] = defaultdict(set)
-    for type_, plan in plans.items():
-        searched[type_].update(one.field for one in plan.fields.values() if not one.relation)
+    for type_, searched_type in searched_types.items():
+        searched[type_].update(one.field for one in searched_type.fields.values() if not one.relation)
     touched: dict[str, set[str]] = defaultdict(set)
     for event in events:
         type_ = f"{event.ref.app}/{event.ref.type}"

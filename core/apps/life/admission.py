@@ -39,7 +39,7 @@ from core.apps.signing.author import Author, changed_author
 from core.apps.signing.namesakes import warn_of_namesakes
 from core.apps.signing.signature import signer_of
 from core.shipped.fetched import FetchedFiles
-from core.work.processor import plan_triggers
+from core.work.processor import compile_triggers
 from pcloud.errors import Conflict, Rejected
 from pcloud.manifest import Manifest
 from projections.directory import App, AppState, Grant
@@ -104,7 +104,7 @@ class Admission:
         if app is not None and kind == "upgrade":
             check_dependents(manifest, app.manifest, manifests)
         check_roles(manifest, manifests)
-        plan_triggers(manifest)  # raises for a trigger that can't work, before anything is installed
+        compile_triggers(manifest)  # raises for a trigger that can't work, before anything is installed
         author, takes_from = await asyncio.to_thread(self._authors, checked, archive, app, left)
         held = nodes.grants(manifest.name) if kind != "install" and takes_from is None else ()
         grants = carry_over(requested_grants(manifest), held)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from core.access.quota import size_of
-from core.graph.api.plan import Shape
+from core.graph.api.selection import Shape
 from core.graph.schema.scalar import canonical_datetime
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewType

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from graphql import DocumentNode, FieldNode, GraphQLField, OperationDefinitionNode, SelectionSetNode, is_non_null_type
 
 from core.access.caller import Caller
+from core.graph.api.binder import Binder
 from core.graph.api.document import Document, collect
 from core.graph.api.limits import ApiLimits
-from core.graph.api.plan import Binder, NodePlan, Planner, Shape
+from core.graph.api.selection import NodePlan, Planner, Shape
 from core.graph.api.served import PlatformFields, Root, Served
 from core.graph.api.variables import Variables, filled, variables_given
 from core.graph.schema.names import small

@@ -8,9 +8,9 @@ from typing import Any
 from core.graph.api.history import HistoryReader, node_history
 from core.graph.api.operation import Request, Step
 from core.graph.api.past import PastTurns, past_position
-from core.graph.api.plan import AggregatePlan, NodePlan
 from core.graph.api.search import search
 from core.graph.api.seen import settle_versions
+from core.graph.api.selection import AggregatePlan, NodePlan
 from core.graph.command import entity_id
 from core.graph.schema.sdl import GROUP_UNITS
 from core.graph.schema.view_type import ViewType

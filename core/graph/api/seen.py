@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from core.graph.api.history import HistoryReader, shows
-from core.graph.api.plan import ChildPlan, NodePlan
+from core.graph.api.selection import ChildPlan, NodePlan
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected

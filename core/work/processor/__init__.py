@@ -2,7 +2,7 @@
 
 processor   what is attached, and what the owner may ask for
 loops       the loops of one app                       trigger    from an event to its run, live and history
-plan        a trigger, compiled                          durable_calls  what `send` stored
+compiled        a trigger, compiled                          durable_calls  what `send` stored
 done_or_failed   a run's attempts to its end             journal    its states, written to RUNS
 history     where a trigger's past ends                  consumers  its two positions in the log
 replay, progress, retry, chain, initial: what the owner may ask for and see, and what installations run
@@ -10,8 +10,8 @@ replay, progress, retry, chain, initial: what the owner may ask for and see, and
 
 from core.work.processor.attached import InstalledApp
 from core.work.processor.backoff import Backoff
-from core.work.processor.plan import plan_trigger, plan_triggers
+from core.work.processor.compiled_trigger import compile_trigger, compile_triggers
 from core.work.processor.processor import Processor
 from core.work.processor.settings import ProcessorSettings
 
-__all__ = ["Backoff", "InstalledApp", "Processor", "ProcessorSettings", "plan_trigger", "plan_triggers"]
+__all__ = ["Backoff", "InstalledApp", "Processor", "ProcessorSettings", "compile_trigger", "compile_triggers"]

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from core.work.processor.plan import TriggerPlan
+from core.work.processor.compiled_trigger import CompiledTrigger
 from core.work.processor.slots import Slots
 from pcloud.manifest import Manifest
 from projections.directory import TriggerPast
@@ -27,16 +27,16 @@ class InstalledApp(Protocol):
 class AttachedTrigger:
     """One trigger with its two loops. Live runs have their own slots, which take priority over the history's."""
 
-    def __init__(self, plan: TriggerPlan, history: TriggerPast) -> None:
-        self.plan = plan
+    def __init__(self, compiled: CompiledTrigger, history: TriggerPast) -> None:
+        self.compiled = compiled
         self.history = history
-        self.live_slots = Slots(plan.concurrency)
-        self.history_slots = Slots(plan.concurrency, first=self.live_slots)
+        self.live_slots = Slots(compiled.concurrency)
+        self.history_slots = Slots(compiled.concurrency, first=self.live_slots)
         self.history_task: asyncio.Task[None] | None = None
 
 
 class AttachedApp:
     def __init__(self, name: str, triggers: Sequence[AttachedTrigger]) -> None:
         self.name = name
-        self.triggers = {trigger.plan.name: trigger for trigger in triggers}
+        self.triggers = {trigger.compiled.name: trigger for trigger in triggers}
         self.tasks: list[asyncio.Task[None]] = []

@@ -15,7 +15,7 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from core.work.processor.plan import TriggerPlan
+from core.work.processor.compiled_trigger import CompiledTrigger
 from core.work.processor.redeliver import redeliver_pending
 from core.work.processor.settings import ProcessorSettings
 from eventstore import DurableConsumer, EventConsumer, EventStore, WorkDelivery
@@ -43,13 +43,13 @@ class TriggerConsumers:
     def __init__(self, store: EventStore, settings: ProcessorSettings) -> None:
         self._store, self._settings = store, settings
 
-    async def live(self, plan: TriggerPlan, history: TriggerPast) -> EventConsumer:
+    async def live(self, compiled: CompiledTrigger, history: TriggerPast) -> EventConsumer:
         """Make the consumer, or find it."""
-        return await self._ensure(plan, "live", plan.subject(), history.installed + 1)
+        return await self._ensure(compiled, "live", compiled.subject(), history.installed + 1)
 
-    async def history(self, plan: TriggerPlan, history: TriggerPast) -> EventConsumer:
+    async def history(self, compiled: CompiledTrigger, history: TriggerPast) -> EventConsumer:
         """Make the consumer, or find it; a newer replay deletes it first."""
-        return await self._ensure(plan, "history", plan.subject(history.only), history.since)
+        return await self._ensure(compiled, "history", compiled.subject(history.only), history.since)
 
     async def delete(self, app: str, trigger: str, side: str) -> None:
         """Delete the consumer; a missing one is fine. Raises `Unavailable`."""
@@ -81,13 +81,13 @@ class TriggerConsumers:
             raise Unavailable(f"the events on {subject} can't be counted: {error!r}") from error
         return info.num_pending or 0
 
-    async def _ensure(self, plan: TriggerPlan, side: str, subject: str, start: int) -> EventConsumer:
+    async def _ensure(self, compiled: CompiledTrigger, side: str, subject: str, start: int) -> EventConsumer:
         return await self._store.consumer(
-            consumer_name(plan.app, plan.name, side), subjects=[subject], start=start, ack_wait=self._settings.ack_wait,
+            consumer_name(compiled.app, compiled.name, side), subjects=[subject], start=start, ack_wait=self._settings.ack_wait,
             # More than is held here: redeliveries need room.
-            max_ack_pending=2 * self._settings.held, description=DESCRIPTIONS[side].format(plan.key),
-            metadata={"pcloud_purpose": "trigger", "pcloud_app": plan.app, "pcloud_trigger": plan.name, "pcloud_side": side,
-                      "pcloud_action": plan.target},
+            max_ack_pending=2 * self._settings.held, description=DESCRIPTIONS[side].format(compiled.key),
+            metadata={"pcloud_purpose": "trigger", "pcloud_app": compiled.app, "pcloud_trigger": compiled.name, "pcloud_side": side,
+                      "pcloud_action": compiled.target},
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from core.graph.schema import View, ViewType
-from core.work.processor.plan import TriggerPlan
+from core.work.processor.compiled_trigger import CompiledTrigger
 from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
 from projections.graph.port import Child, Every, Filter, GraphReader, IdIn, Row, Select
@@ -19,26 +19,26 @@ CHILDREN = 100
 Path = tuple[str, ...]
 
 
-async def read_entity(graph: GraphReader, view: View, plan: TriggerPlan, id: str) -> Row | None:
+async def read_entity(graph: GraphReader, view: View, compiled: CompiledTrigger, id: str) -> Row | None:
     """Return the fields that the arguments need, or None if no such node exists (any more) or it does not pass `where`."""
-    type_ = _type(view, plan)
-    shape = _shape(view, type_, plan.arguments.paths)
-    rows = await graph.fetch(_select(type_, shape, _filter(view, type_, plan, (id,)), first=1))
+    type_ = _type(view, compiled)
+    shape = _shape(view, type_, compiled.arguments.paths)
+    rows = await graph.fetch(_select(type_, shape, _filter(view, type_, compiled, (id,)), first=1))
     return _named(rows[0], shape) if rows else None
 
 
-async def matching_ids(graph: GraphReader, view: View, plan: TriggerPlan, ids: Sequence[str]) -> frozenset[str]:
+async def matching_ids(graph: GraphReader, view: View, compiled: CompiledTrigger, ids: Sequence[str]) -> frozenset[str]:
     """Return the ids of the nodes that exist and pass `where` now."""
-    type_ = _type(view, plan)
+    type_ = _type(view, compiled)
     rows = await graph.fetch(
-        Select(type_.stored, scalars=("id",), filter=_filter(view, type_, plan, ids), first=len(ids))
+        Select(type_.stored, scalars=("id",), filter=_filter(view, type_, compiled, ids), first=len(ids))
     )
     return frozenset(row["id"] for row in rows)
 
 
-def describe_event(view: View, plan: TriggerPlan, event: StoredEvent, revision: str) -> dict[str, Any]:
+def describe_event(view: View, compiled: CompiledTrigger, event: StoredEvent, revision: str) -> dict[str, Any]:
     """Return what templates see as `event`; `changed`: the names of the view's fields that the event changed."""
-    type_ = view.by_stored.get(str(plan.type))
+    type_ = view.by_stored.get(str(compiled.type))
     changed = [type_.by_stored[name].name for name in event.change.fields if name in type_.by_stored] if type_ else []
     return {
         "id": event.ref.id,
@@ -50,18 +50,18 @@ def describe_event(view: View, plan: TriggerPlan, event: StoredEvent, revision: 
     }
 
 
-def _type(view: View, plan: TriggerPlan) -> ViewType:
-    type_ = view.by_stored.get(str(plan.type))
+def _type(view: View, compiled: CompiledTrigger) -> ViewType:
+    type_ = view.by_stored.get(str(compiled.type))
     if type_ is None:
         raise Rejected(
-            f"the trigger {plan.key} needs {plan.type}, which {plan.app} can't see: it has no grant to read it"
+            f"the trigger {compiled.key} needs {compiled.type}, which {compiled.app} can't see: it has no grant to read it"
         )
     return type_
 
 
-def _filter(view: View, type_: ViewType, plan: TriggerPlan, ids: Sequence[str]) -> Filter:
+def _filter(view: View, type_: ViewType, compiled: CompiledTrigger, ids: Sequence[str]) -> Filter:
     wanted = IdIn(tuple(ids))
-    return Every((wanted, view.filter(type_.name, plan.where))) if plan.where else wanted
+    return Every((wanted, view.filter(type_.name, compiled.where))) if compiled.where else wanted
 
 
 @dataclass(frozen=True, slots=True)

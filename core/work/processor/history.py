@@ -14,7 +14,7 @@ import msgspec
 from core.access.caller import Caller
 from core.graph.command import NodeChange
 from core.work.call import Writer
-from core.work.processor.plan import TriggerPlan
+from core.work.processor.compiled_trigger import CompiledTrigger
 from pcloud.subject import Ref
 from projections.directory import Directory, TriggerPast
 
@@ -28,17 +28,17 @@ def trigger_ref(key: str) -> Ref:
     return Ref.make("core", "Trigger", hashlib.sha256(key.encode()).hexdigest()[:32])
 
 
-def first_histories(plans: Sequence[TriggerPlan], known: dict[str, TriggerPast], now: int) -> list[TriggerPast]:
+def first_histories(triggers: Sequence[CompiledTrigger], known: dict[str, TriggerPast], now: int) -> list[TriggerPast]:
     """Return the pasts of triggers that are new, or back after a removal: the log up to `now` is their past."""
     fresh: list[TriggerPast] = []
-    for plan in plans:
-        before = known.get(plan.key)
+    for compiled in triggers:
+        before = known.get(compiled.key)
         if before is not None and before.state != "REMOVED":
             continue
-        wanted = plan.history and now > 0
+        wanted = compiled.history and now > 0
         fresh.append(
             TriggerPast(
-                plan.app, plan.name, installed=now, generation=before.generation + 1 if before else 0,
+                compiled.app, compiled.name, installed=now, generation=before.generation + 1 if before else 0,
                 state="RESETTING" if wanted else "DONE", since=1, until=now if wanted else 0,
             )
         )  # fmt: skip

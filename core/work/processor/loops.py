@@ -17,7 +17,7 @@ from core.work.processor.durable_calls import WorkLoop
 from core.work.processor.history import save_histories
 from core.work.processor.order import Order
 from core.work.processor.restart import cancelled, keep_running
-from core.work.processor.trigger import Side, TriggerLoop, TriggerParts
+from core.work.processor.trigger_loop import Side, TriggerLoop, TriggerParts
 from pcloud.subject import work_subjects
 from projections.directory import TriggerPast
 
@@ -39,7 +39,7 @@ class Loops:
     def start(self, app: AttachedApp) -> None:
         self._spawn(app, f"work {app.name}", lambda: self._work(app.name))
         for trigger in app.triggers.values():
-            self._spawn(app, f"live {trigger.plan.key}", lambda trigger=trigger: self._seen(trigger, self._live))
+            self._spawn(app, f"live {trigger.compiled.key}", lambda trigger=trigger: self._seen(trigger, self._live))
             self.start_history(app, trigger)
 
     async def stop(self, app: AttachedApp) -> None:
@@ -50,7 +50,7 @@ class Loops:
         """Continue the trigger's history or replay; do nothing if it is over or paused."""
         if trigger.history.state in ("RESETTING", "RUNNING"):
             trigger.history_task = self._spawn(
-                app, f"history {trigger.plan.key}", lambda: self._seen(trigger, self._history)
+                app, f"history {trigger.compiled.key}", lambda: self._seen(trigger, self._history)
             )
 
     async def stop_history(self, app: AttachedApp, trigger: AttachedTrigger) -> None:
@@ -62,12 +62,12 @@ class Loops:
 
     async def reset(self, trigger: AttachedTrigger) -> None:
         """Move a history that is RESETTING to its beginning; it is RUNNING then."""
-        plan, history = trigger.plan, trigger.history
+        compiled, history = trigger.compiled, trigger.history
         # Making the consumer again drops the position, deliveries in progress and late acknowledgements of an earlier replay.
-        await self._consumers.delete(plan.app, plan.name, "history")
-        await self._consumers.history(plan, history)
+        await self._consumers.delete(compiled.app, compiled.name, "history")
+        await self._consumers.history(compiled, history)
         if history.matched < 0:
-            matched = await self._consumers.count(plan.subject(history.only), history.since)
+            matched = await self._consumers.count(compiled.subject(history.only), history.since)
             history = msgspec.structs.replace(history, matched=matched)
         await self.record(trigger, msgspec.structs.replace(history, state="RUNNING"))
 
@@ -76,25 +76,25 @@ class Loops:
         trigger.history = history
 
     async def _seen(self, trigger: AttachedTrigger, work: Callable[[AttachedTrigger], Awaitable[None]]) -> None:
-        await self._parts.sight.while_seen(trigger.plan, lambda: work(trigger))
+        await self._parts.sight.while_seen(trigger.compiled, lambda: work(trigger))
 
     async def _live(self, trigger: AttachedTrigger) -> None:
-        consumer = await self._consumers.live(trigger.plan, trigger.history)
-        await self._consumers.ask_again("GRAPH", consumer, trigger.plan.subject())
-        await TriggerLoop(self._parts, trigger.plan, Side(consumer, trigger.live_slots)).run()
+        consumer = await self._consumers.live(trigger.compiled, trigger.history)
+        await self._consumers.ask_again("GRAPH", consumer, trigger.compiled.subject())
+        await TriggerLoop(self._parts, trigger.compiled, Side(consumer, trigger.live_slots)).run()
 
     async def _history(self, trigger: AttachedTrigger) -> None:
         """Process the history, from its reset to the record of its end."""
         if trigger.history.state == "RESETTING":
             await self.reset(trigger)
-        plan, history = trigger.plan, trigger.history
-        consumer = await self._consumers.history(plan, history)
-        await self._consumers.ask_again("GRAPH", consumer, plan.subject(history.only))
+        compiled, history = trigger.compiled, trigger.history
+        consumer = await self._consumers.history(compiled, history)
+        await self._consumers.ask_again("GRAPH", consumer, compiled.subject(history.only))
         side = Side(consumer, trigger.history_slots, history.generation, history.until, history.only)
-        await TriggerLoop(self._parts, plan, side).run()
+        await TriggerLoop(self._parts, compiled, side).run()
         await consumer.pause()
         await self.record(trigger, msgspec.structs.replace(history, state="DONE"))
-        log.info("the history of %s is done, up to %s", plan.key, history.until)
+        log.info("the history of %s is done, up to %s", compiled.key, history.until)
 
     async def _work(self, app: str) -> None:
         consumer = await self._parts.store.work.consumer(

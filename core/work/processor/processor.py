@@ -17,6 +17,7 @@ from core.trace import Tracer
 from core.work.call import Calls, Writer
 from core.work.processor.attached import AttachedApp, AttachedTrigger, InstalledApp
 from core.work.processor.chain import Chains, FindCall
+from core.work.processor.compiled_trigger import CompiledTrigger, compile_triggers
 from core.work.processor.consumers import SIDES, TriggerConsumers
 from core.work.processor.done_or_failed import RunExecutor
 from core.work.processor.forget import forget_runs, purge_work, refuse_work
@@ -25,13 +26,12 @@ from core.work.processor.history import CORE, first_histories, load_histories, s
 from core.work.processor.initial import InitialRuns
 from core.work.processor.journal import Journal
 from core.work.processor.loops import Loops
-from core.work.processor.plan import TriggerPlan, plan_triggers
 from core.work.processor.progress import shown_trigger, shown_triggers
 from core.work.processor.replay import Replays
 from core.work.processor.retry import FailedRuns
 from core.work.processor.settings import ProcessorSettings
 from core.work.processor.sight import Sight
-from core.work.processor.trigger import Runaway, TriggerParts
+from core.work.processor.trigger_loop import Runaway, TriggerParts
 from eventstore import EventStore
 from pcloud.errors import NotFound
 from pcloud.subject import split_name
@@ -112,11 +112,13 @@ class Processor:
         async with self._changing:
             if app.name in self.apps:
                 return
-            plans = plan_triggers(app.manifest)
-            histories = await self._histories(plans)
-            attached = AttachedApp(app.name, [AttachedTrigger(plan, histories[plan.key]) for plan in plans])
+            triggers = compile_triggers(app.manifest)
+            histories = await self._histories(triggers)
+            attached = AttachedApp(
+                app.name, [AttachedTrigger(compiled, histories[compiled.key]) for compiled in triggers]
+            )
             for trigger in attached.triggers.values():
-                await self._consumers.live(trigger.plan, trigger.history)
+                await self._consumers.live(trigger.compiled, trigger.history)
             self.apps[app.name] = attached
             self._loops.start(attached)
 
@@ -161,7 +163,7 @@ class Processor:
         attached = self.apps.get(app)
         if attached is None or name not in attached.triggers:
             known = ", ".join(
-                sorted(trigger.plan.key for one in self.apps.values() for trigger in one.triggers.values())
+                sorted(trigger.compiled.key for one in self.apps.values() for trigger in one.triggers.values())
             )
             has = f"there are: {known}" if known else "no installed app has one"
             raise NotFound(f"there is no trigger {key!r} (APP/TRIGGER): {has}")
@@ -227,11 +229,11 @@ class Processor:
     async def _shown(self, key: str) -> dict[str, Any]:
         return await shown_trigger(self.trigger(key)[1], self._consumers, self.runs, self.parts.sight)
 
-    async def _histories(self, plans: Sequence[TriggerPlan]) -> dict[str, TriggerPast]:
+    async def _histories(self, triggers: Sequence[CompiledTrigger]) -> dict[str, TriggerPast]:
         """Return each trigger's past; it begins now for triggers that are new, or back after a removal."""
-        known = load_histories(self.directory, [plan.key for plan in plans])
+        known = load_histories(self.directory, [compiled.key for compiled in triggers])
         now = await self.store.last_sequence()
-        fresh = first_histories(plans, known, now)
+        fresh = first_histories(triggers, known, now)
         await save_histories(self.commands, fresh)
         return known | {history.key: history for history in fresh}
 

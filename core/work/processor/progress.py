@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from core.work.processor.attached import AttachedApp, AttachedTrigger
+from core.work.processor.compiled_trigger import CompiledTrigger
 from core.work.processor.consumers import TriggerConsumers
 from core.work.processor.history import UNDER_WAY
-from core.work.processor.plan import TriggerPlan
 from core.work.processor.sight import Sight
 from projections.directory import TriggerPast
 from projections.runs.view import RunsView
@@ -22,7 +22,7 @@ async def shown_triggers(
     return [
         await shown_trigger(trigger, consumers, runs, sight)
         for app in sorted(apps, key=lambda app: app.name)
-        for trigger in sorted(app.triggers.values(), key=lambda trigger: trigger.plan.name)
+        for trigger in sorted(app.triggers.values(), key=lambda trigger: trigger.compiled.name)
     ]
 
 
@@ -34,11 +34,11 @@ async def shown_trigger(
     `state`: RESETTING, RUNNING, PAUSED, DONE or CANCELLED, of the newest replay (generation 0: the first history).
     `position`: sequence up to which all is settled. `events`: how many events of its type it covers, `remaining`: how many of
     them are left; `matched`: how many match. `done`, `failed`: runs of this replay that ended so."""
-    plan, history = trigger.plan, trigger.history
-    position, events, remaining = await _place(plan, history, consumers)
-    ended = await runs.ended(plan.key, history.generation, history.since, history.until)
+    compiled, history = trigger.compiled, trigger.history
+    position, events, remaining = await _place(compiled, history, consumers)
+    ended = await runs.ended(compiled.key, history.generation, history.since, history.until)
     return {
-        **_definition(plan), "problem": sight.lacking(plan),
+        **_definition(compiled), "problem": sight.lacking(compiled),
         "state": history.state, "paused": history.state == "PAUSED", "generation": history.generation,
         "installed": history.installed, "since": history.since, "until": history.until, "only": history.only or None,
         "position": position, "events": events, "remaining": remaining, "matched": max(0, history.matched),
@@ -46,24 +46,24 @@ async def shown_trigger(
     }  # fmt: skip
 
 
-def _definition(plan: TriggerPlan) -> dict[str, Any]:
+def _definition(compiled: CompiledTrigger) -> dict[str, Any]:
     return {
-        "trigger": plan.key, "app": plan.app, "name": plan.name, "type": str(plan.type), "event": sorted(plan.kinds),
-        "action": plan.target, "where": dict(plan.where), "fields": sorted(plan.fields), "concurrency": plan.concurrency,
-        "order": "entity" if plan.ordered else "none", "attempts": plan.attempts,
+        "trigger": compiled.key, "app": compiled.app, "name": compiled.name, "type": str(compiled.type), "event": sorted(compiled.kinds),
+        "action": compiled.target, "where": dict(compiled.where), "fields": sorted(compiled.fields), "concurrency": compiled.concurrency,
+        "order": "entity" if compiled.ordered else "none", "attempts": compiled.attempts,
     }  # fmt: skip
 
 
-async def _place(plan: TriggerPlan, history: TriggerPast, consumers: TriggerConsumers) -> tuple[int, int, int]:
+async def _place(compiled: CompiledTrigger, history: TriggerPast, consumers: TriggerConsumers) -> tuple[int, int, int]:
     """Return position, events in all, and events left. All events of the type are counted, even those that do not match."""
     if history.until == 0 or history.state == "CANCELLED":
         return history.until, 0, 0
-    about = plan.subject(history.only)
+    about = compiled.subject(history.only)
     later = await consumers.count(about, history.until + 1)
     events = max(0, await consumers.count(about, history.since) - later)
     if history.state == "RESETTING" or history.state not in UNDER_WAY:
         done = history.state == "DONE"
         return history.until if done else history.since - 1, events, 0 if done else events
-    place = await (await consumers.history(plan, history)).position()
+    place = await (await consumers.history(compiled, history)).position()
     remaining = min(events, max(0, place.pending + place.ack_pending - later))
     return min(history.until, max(history.since - 1, place.ack_floor)), events, remaining

@@ -13,12 +13,12 @@ import msgspec
 
 from core.work.call import Writer
 from core.work.processor.attached import AttachedApp, AttachedTrigger
+from core.work.processor.compiled_trigger import CompiledTrigger
 from core.work.processor.consumers import TriggerConsumers
 from core.work.processor.entity import matching_ids
 from core.work.processor.history import UNDER_WAY, save_histories
 from core.work.processor.loops import Loops
-from core.work.processor.plan import TriggerPlan
-from core.work.processor.trigger import TriggerParts
+from core.work.processor.trigger_loop import TriggerParts
 from pcloud.errors import Conflict, Rejected
 from pcloud.event import StoredEvent
 from pcloud.subject import check_id
@@ -53,14 +53,14 @@ class Replays:
 
         A replay in progress is replaced if the new one covers what it has left, otherwise `Conflict`."""
         _, attached = self._find(trigger)
-        plan = attached.plan
-        if type and type != str(plan.type):
-            raise Rejected(f"{trigger} is about {plan.type}, never about {type}")
-        self._parts.sight.demand(plan)
+        compiled = attached.compiled
+        if type and type != str(compiled.type):
+            raise Rejected(f"{trigger} is about {compiled.type}, never about {type}")
+        self._parts.sight.demand(compiled)
         since = await self._sequence(start)
         until = await self._parts.store.last_sequence()
         only = check_id(id) if id else ""
-        events = await self._count(plan, since, until, only)
+        events = await self._count(compiled, since, until, only)
         answer = {"trigger": trigger, "events": events, "since": since, "until": until, "dryRun": dry_run}
         if dry_run:
             return {**answer, "generation": attached.history.generation}
@@ -95,7 +95,7 @@ class Replays:
         async with self._changing:
             app, attached = self._under_way(trigger)
             await self._switch(app, attached, msgspec.structs.replace(attached.history, state="CANCELLED"), actor)
-            await self._consumers.delete(app.name, attached.plan.name, "history")
+            await self._consumers.delete(app.name, attached.compiled.name, "history")
 
     def _under_way(self, trigger: str) -> tuple[AttachedApp, AttachedTrigger]:
         app, attached = self._find(trigger)
@@ -128,24 +128,26 @@ class Replays:
             raise Rejected(f"the time {start!r} has no zone: add Z for UTC, or an offset such as +02:00")
         return await self._parts.store.sequence_at(time.timestamp())
 
-    async def _count(self, plan: TriggerPlan, since: int, until: int, only: str) -> int:
+    async def _count(self, compiled: CompiledTrigger, since: int, until: int, only: str) -> int:
         """Count the events that match, with the current `where`."""
         count = 0
-        async for page in self._pages(plan, since, until, only):
-            if not plan.where:
+        async for page in self._pages(compiled, since, until, only):
+            if not compiled.where:
                 count += len(page)
                 continue
             await self._parts.graph_loop.wait_for(self._parts.views.declared)
-            view = self._parts.views.app(plan.app)
-            passing = await matching_ids(self._parts.graph, view, plan, list({event.ref.id for event in page}))
+            view = self._parts.views.app(compiled.app)
+            passing = await matching_ids(self._parts.graph, view, compiled, list({event.ref.id for event in page}))
             count += sum(event.ref.id in passing for event in page)
         return count
 
-    async def _pages(self, plan: TriggerPlan, since: int, until: int, only: str) -> AsyncIterator[list[StoredEvent]]:
-        subject = plan.subject(only)
+    async def _pages(
+        self, compiled: CompiledTrigger, since: int, until: int, only: str
+    ) -> AsyncIterator[list[StoredEvent]]:
+        subject = compiled.subject(only)
         page: list[StoredEvent] = []
         async for event in self._parts.store.read(since, until, subjects=[subject]):
-            if plan.matches(event, self._parts.sight.demand(plan)):
+            if compiled.matches(event, self._parts.sight.demand(compiled)):
                 page.append(event)
             if len(page) == PAGE:
                 yield page

@@ -87,9 +87,9 @@ class FailedRuns:
         if not run.trigger:
             return run.target
         try:
-            plan = self._find(run.trigger)[1].plan
-            self._sight.demand(plan)
-            return plan.target
+            compiled = self._find(run.trigger)[1].compiled
+            self._sight.demand(compiled)
+            return compiled.target
         except NotFound:
             return f"{run.app}/{run.action}"
 

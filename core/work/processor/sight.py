@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from core.graph.schema import ViewRegistry, ViewType
-from core.work.processor.plan import TriggerPlan
+from core.work.processor.compiled_trigger import CompiledTrigger
 from pcloud.errors import Forbidden, NotFound
 from pcloud.subject import TypeName
 
@@ -25,9 +25,9 @@ class Sight:
         self._notices = set[asyncio.Task[None]]()
         self.close = views.on_swap(self._notice)
 
-    def of(self, plan: TriggerPlan) -> ViewType | None:
+    def of(self, compiled: CompiledTrigger) -> ViewType | None:
         """Return the type as the trigger's app sees it; None if it does not."""
-        return self.seen(plan.app, plan.type)
+        return self.seen(compiled.app, compiled.type)
 
     def seen(self, app: str, type: TypeName) -> ViewType | None:
         """Return the type in the app's view."""
@@ -36,23 +36,26 @@ class Sight:
         except NotFound:
             return None
 
-    def demand(self, plan: TriggerPlan) -> ViewType:
+    def demand(self, compiled: CompiledTrigger) -> ViewType:
         """Return the same; raises `Forbidden` that says what to do."""
-        if (type_ := self.of(plan)) is None:
-            raise Forbidden(self.lacking(plan))
+        if (type_ := self.of(compiled)) is None:
+            raise Forbidden(self.lacking(compiled))
         return type_
 
-    def lacking(self, plan: TriggerPlan) -> str:
+    def lacking(self, compiled: CompiledTrigger) -> str:
         """Return why the trigger waits; '' if it does not."""
-        if self.of(plan) is not None:
+        if self.of(compiled) is not None:
             return ""
-        return f"the trigger {plan.key} waits: {plan.app} has no grant to read {plan.type}; it continues where it stopped once it has one"
+        return (
+            f"the trigger {compiled.key} waits: {compiled.app} has no grant to read {compiled.type}; "
+            "it continues where it stopped once it has one"
+        )
 
-    async def while_seen(self, plan: TriggerPlan, work: Callable[[], Awaitable[None]]) -> None:
+    async def while_seen(self, compiled: CompiledTrigger, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work` whenever the type is visible, until it ends by itself; cancel it when the type becomes hidden."""
         while True:
-            await self._until(plan, seen=True)
-            working, losing = asyncio.ensure_future(work()), asyncio.ensure_future(self._until(plan, seen=False))
+            await self._until(compiled, seen=True)
+            working, losing = asyncio.ensure_future(work()), asyncio.ensure_future(self._until(compiled, seen=False))
             try:
                 await asyncio.wait((working, losing), return_when=asyncio.FIRST_COMPLETED)
                 if working.done():
@@ -62,9 +65,9 @@ class Sight:
                     task.cancel()
                 await asyncio.gather(working, losing, return_exceptions=True)
 
-    async def _until(self, plan: TriggerPlan, *, seen: bool) -> None:
+    async def _until(self, compiled: CompiledTrigger, *, seen: bool) -> None:
         async with self._swapped:
-            await self._swapped.wait_for(lambda: (self.of(plan) is not None) is seen)
+            await self._swapped.wait_for(lambda: (self.of(compiled) is not None) is seen)
 
     def _notice(self) -> None:
         task = asyncio.ensure_future(self._wake())

@@ -17,8 +17,8 @@ from projections.graph.fold import FORGOTTEN_RESULT
 from projections.graph.neo4j.filters import Conditions
 from projections.graph.neo4j.layout import Layout
 from projections.graph.neo4j.names import quoted
-from projections.graph.neo4j.plan import VALUE, AggregatePlan, Level, value_of
 from projections.graph.neo4j.scanning import Scan
+from projections.graph.neo4j.statement import VALUE, AggregateColumns, Level, value_of
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, ReadBudget, Row, Select
 from projections.graph.relation import find_relation, find_scalar, find_type
 
@@ -98,7 +98,7 @@ def aggregate(
 ) -> Question[Row]:
     find_type(catalog, type)
     conditions = Conditions(catalog, layout)
-    wanted = AggregatePlan(conditions, type, aggregates, "n")
+    wanted = AggregateColumns(conditions, type, aggregates, "n")
     where = f" WHERE {conditions.write(filter, type, 'n')}" if filter is not None else ""
     text = f"MATCH (n:{layout.labels[type].name}){where} WITH {wanted.values} RETURN {wanted.names}"
     return Question(text, conditions.parameters, lambda records: wanted.row(records[0][0]), conditions.scans)

@@ -17,10 +17,10 @@ from projections.graph.catalog import Catalog
 from projections.graph.cursor import decode_cursor, window
 from projections.graph.port import Aggregate, Child, Filter, Group, IdIn, ReadBudget, Row, Select
 from projections.graph.relation import Relation, find_relation, find_scalar, find_type
+from projections.graph.sqlite.columns import AggregateColumns, ColumnsCache, LevelColumns, Record, converter
 from projections.graph.sqlite.filters import Condition
 from projections.graph.sqlite.layout import Layout, quoted, table_name
 from projections.graph.sqlite.paging import beyond, first_key_range
-from projections.graph.sqlite.plan import AggregatePlan, LevelPlan, Plans, Record, converter
 
 __all__ = ["Reader"]
 
@@ -42,45 +42,45 @@ class _Source:
 class Reader:
     """Answers from one connection, with the current catalog. It raises only `Rejected` and sqlite3's own errors."""
 
-    def __init__(self, connection: sqlite3.Connection, catalog: Catalog, layout: Layout, plans: Plans) -> None:
-        self._connection, self._catalog, self._layout, self._plans = connection, catalog, layout, plans
+    def __init__(self, connection: sqlite3.Connection, catalog: Catalog, layout: Layout, levels: ColumnsCache) -> None:
+        self._connection, self._catalog, self._layout, self._levels = connection, catalog, layout, levels
         self._budget: ReadBudget | None = None
 
     def fetch(self, select: Select) -> list[Row]:
         self._budget = select.budget
         find_type(self._catalog, select.type)
-        plan = self._plans.of(select)
-        return self._rows(plan, select, self._root(plan, select), 1)
+        level = self._levels.of(select)
+        return self._rows(level, select, self._root(level, select), 1)
 
-    def _root(self, plan: LevelPlan, select: Select) -> list[Record]:
+    def _root(self, level: LevelColumns, select: Select) -> list[Record]:
         table = f"{table_name(select.type)} AS t"
         if select.after is not None:
-            return self._page_after(plan, select, _Source(table))
+            return self._page_after(level, select, _Source(table))
         if (
             isinstance(select.filter, IdIn) and len(select.filter.ids) == 1 and window(select) == (1, 0)
         ):  # the usual case
-            return self._all(f"SELECT {plan.columns}, '' AS parent FROM {table} WHERE t.id = ?", select.filter.ids)
-        return self._page(plan, select, _Source(table), None)
+            return self._all(f"SELECT {level.columns}, '' AS parent FROM {table} WHERE t.id = ?", select.filter.ids)
+        return self._page(level, select, _Source(table), None)
 
     # --- one level ---------------------------------------------------------------------------------------------------------------
 
-    def _page(self, plan: LevelPlan, select: Select, source: _Source, parents: list[str] | None) -> list[Record]:
+    def _page(self, level: LevelColumns, select: Select, source: _Source, parents: list[str] | None) -> list[Record]:
         """The records of one level. `parents`: their ids, None at the root."""
         first, offset = window(select)
         condition = Condition(self._catalog, self._layout)
         paged = first is not None or offset > 0
-        each = parents is not None and paged and not plan.single_parent
+        each = parents is not None and paged and not level.single_parent
         if each and source.own:
-            return self._page_of_each(plan, select, source, parents or [])
+            return self._page_of_each(level, select, source, parents or [])
         where = [f"{source.parent} IN {condition.ids(parents)}"] if parents is not None else []
         if select.filter is not None:
             where.append(condition.write(select.filter, select.type, "t"))
         if parents is not None and select.after is not None:
-            where.append(beyond(plan.keys, decode_cursor(plan.keys, select.after), "t", condition.values))
-        columns = f"{plan.columns}, {source.parent} AS parent"
+            where.append(beyond(level.keys, decode_cursor(level.keys, select.after), "t", condition.values))
+        columns = f"{level.columns}, {source.parent} AS parent"
         if each:
             inner = (
-                f"SELECT {columns}, row_number() OVER (PARTITION BY {source.parent} ORDER BY {plan.order}) AS n "
+                f"SELECT {columns}, row_number() OVER (PARTITION BY {source.parent} ORDER BY {level.order}) AS n "
                 f"FROM {source.sql} WHERE {' AND '.join(where)}"
             )
             upper = "" if first is None else " AND n <= ?"
@@ -89,14 +89,14 @@ class Reader:
         sql = f"SELECT {columns} FROM {source.sql}"
         if where:
             sql += f" WHERE {' AND '.join(where)}"
-        if not plan.one_each:
-            sql += f" ORDER BY {plan.order}"
+        if not level.one_each:
+            sql += f" ORDER BY {level.order}"
         if paged:
             sql += " LIMIT ? OFFSET ?"
             condition.values += [-1 if first is None else first, offset]
         return self._all(sql, condition.values)
 
-    def _page_of_each(self, plan: LevelPlan, select: Select, source: _Source, parents: list[str]) -> list[Record]:
+    def _page_of_each(self, level: LevelColumns, select: Select, source: _Source, parents: list[str]) -> list[Record]:
         """A page for each parent, read from the index on the children's own link: a window function would number all
         children first."""
         first, offset = window(select)
@@ -106,33 +106,33 @@ class Reader:
         if select.filter is not None:
             where.append(condition.write(select.filter, select.type, "t"))
         if select.after is not None:
-            where.append(beyond(plan.keys, decode_cursor(plan.keys, select.after), "t", condition.values))
+            where.append(beyond(level.keys, decode_cursor(level.keys, select.after), "t", condition.values))
         condition.values += [-1 if first is None else first, offset]
-        inner = f"SELECT t.rowid FROM {source.sql} WHERE {' AND '.join(where)} ORDER BY {plan.order} LIMIT ? OFFSET ?"
+        inner = f"SELECT t.rowid FROM {source.sql} WHERE {' AND '.join(where)} ORDER BY {level.order} LIMIT ? OFFSET ?"
         sql = (
-            f"SELECT {plan.columns}, p.value AS parent FROM json_each(?) AS p CROSS JOIN {source.sql} "
-            f"WHERE t.rowid IN ({inner}) ORDER BY {plan.order}"
+            f"SELECT {level.columns}, p.value AS parent FROM json_each(?) AS p CROSS JOIN {source.sql} "
+            f"WHERE t.rowid IN ({inner}) ORDER BY {level.order}"
         )
         return self._all(sql, condition.values)
 
-    def _page_after(self, plan: LevelPlan, select: Select, source: _Source) -> list[Record]:
+    def _page_after(self, level: LevelColumns, select: Select, source: _Source) -> list[Record]:
         """The page after a cursor at the root, from as few index ranges as possible."""
         first, offset = window(select)
-        at = decode_cursor(plan.keys, select.after or "")
+        at = decode_cursor(level.keys, select.after or "")
         wanted = -1 if first is None else first + offset
         records: list[Record] = []
-        for range_, range_values in first_key_range(plan.keys, at, "t"):
+        for range_, range_values in first_key_range(level.keys, at, "t"):
             condition = Condition(self._catalog, self._layout)
             condition.values += range_values
             where = [range_]
             if range_values or at[0] is None:
-                where.append(beyond(plan.keys, at, "t", condition.values))
+                where.append(beyond(level.keys, at, "t", condition.values))
             if select.filter is not None:
                 where.append(condition.write(select.filter, select.type, "t"))
             condition.values.append(-1 if wanted < 0 else wanted - len(records))
             records += self._all(
-                f"SELECT {plan.columns}, '' AS parent FROM {source.sql} WHERE {' AND '.join(where)} "
-                f"ORDER BY {plan.order} LIMIT ?",
+                f"SELECT {level.columns}, '' AS parent FROM {source.sql} WHERE {' AND '.join(where)} "
+                f"ORDER BY {level.order} LIMIT ?",
                 condition.values,
             )
             if len(records) == wanted:
@@ -149,28 +149,28 @@ class Reader:
             records.append(record)
         return records
 
-    def _rows(self, plan: LevelPlan, select: Select, records: list[Record], depth: int) -> list[Row]:
+    def _rows(self, level: LevelColumns, select: Select, records: list[Record], depth: int) -> list[Row]:
         if depth > MAX_DEPTH:
             raise Rejected(f"a query may follow at most {MAX_DEPTH} relations")
-        rows = plan.rows(records)
+        rows = level.rows(records)
         for child in select.children:
-            self._add_child(plan, select.type, child, records, rows, depth)
+            self._add_child(level, select.type, child, records, rows, depth)
         return rows
 
     # --- children ----------------------------------------------------------------------------------------------------------------
 
     def _add_child(
-        self, plan: LevelPlan, type: str, child: Child, records: list[Record], rows: list[Row], depth: int
+        self, level: LevelColumns, type: str, child: Child, records: list[Record], rows: list[Row], depth: int
     ) -> None:
-        relation = plan.relations[child.field]
+        relation = level.relations[child.field]
         if child.select.type != relation.target:
             raise Rejected(f"{child.field!r} of {type!r} gives {relation.target!r}, not {child.select.type!r}")
-        position = plan.link_position(relation)
+        position = level.link_position(relation)
         keys = [record[position] for record in records]
         parents = list(dict.fromkeys(key for key in keys if key is not None))
         if child.aggregates:
             found = self._aggregates_of(relation, child, parents)
-            empty = AggregatePlan(self._catalog, relation.target, child.aggregates).empty()
+            empty = AggregateColumns(self._catalog, relation.target, child.aggregates).empty()
             for row, key in zip(rows, keys, strict=True):
                 row[child.key] = found.get(key, empty)
             return
@@ -182,11 +182,11 @@ class Reader:
     def _children(self, relation: Relation, select: Select, parents: list[str], depth: int) -> dict[str, list[Row]]:
         grouped: dict[str, list[Row]] = defaultdict(list)
         one_each = relation.to_one and relation.forward
-        plan = self._plans.of(select, single_parent=len(parents) == 1, one_each=one_each)
+        level = self._levels.of(select, single_parent=len(parents) == 1, one_each=one_each)
         if parents:
-            records = self._page(plan, select, self._source(relation), parents)
-            at = plan.parent
-            for record, row in zip(records, self._rows(plan, select, records, depth + 1), strict=True):
+            records = self._page(level, select, self._source(relation), parents)
+            at = level.parent
+            for record, row in zip(records, self._rows(level, select, records, depth + 1), strict=True):
                 grouped[record[at]].append(row)
         return grouped
 
@@ -218,13 +218,13 @@ class Reader:
 
     def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row:
         find_type(self._catalog, type)
-        wanted = AggregatePlan(self._catalog, type, aggregates)
+        wanted = AggregateColumns(self._catalog, type, aggregates)
         condition = Condition(self._catalog, self._layout)
         where = f" WHERE {condition.write(filter, type, 't')}" if filter is not None else ""
         return wanted.row(self._all(f"SELECT {wanted.sql} FROM {table_name(type)} AS t{where}", condition.values)[0])
 
     def _aggregates_of(self, relation: Relation, child: Child, parents: list[str]) -> dict[str, Row]:
-        wanted = AggregatePlan(self._catalog, relation.target, child.aggregates)
+        wanted = AggregateColumns(self._catalog, relation.target, child.aggregates)
         source = self._source(relation)
         condition = Condition(self._catalog, self._layout)
         where = f"{source.parent} IN {condition.ids(parents)}"

@@ -29,12 +29,12 @@ from projections.graph.fold import FORGOTTEN_RESULT, fold, touched
 from projections.graph.history import BUILTIN, CatalogHistory, fillings
 from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
 from projections.graph.relation import find_type
+from projections.graph.sqlite.columns import ColumnsCache
 from projections.graph.sqlite.connection import Deadline, acquire, empty_journal, errors_told, open_connection, told
 from projections.graph.sqlite.dump import dump, page, read_nodes
 from projections.graph.sqlite.filling import Filling
 from projections.graph.sqlite.layout import Layout, layout
 from projections.graph.sqlite.migrate import fill, migrate
-from projections.graph.sqlite.plan import Plans
 from projections.graph.sqlite.reading import Reader
 from projections.graph.sqlite.writing import existing, write
 
@@ -69,15 +69,15 @@ class _State:
     catalog: Catalog
     stored: Catalog
     layout: Layout
-    plans: Plans
+    levels: ColumnsCache
 
     @classmethod
     def make(cls, checkpoint: Checkpoint, history: CatalogHistory) -> _State:
         stored, visible = history.stored(), history.visible()
-        return cls(checkpoint, history, visible, stored, layout(stored), Plans(visible))
+        return cls(checkpoint, history, visible, stored, layout(stored), ColumnsCache(visible))
 
     def at(self, checkpoint: Checkpoint) -> _State:
-        return _State(checkpoint, self.history, self.catalog, self.stored, self.layout, self.plans)
+        return _State(checkpoint, self.history, self.catalog, self.stored, self.layout, self.levels)
 
 
 async def open_sqlite_graph(path: Path | str, builtin: Catalog = NO_TYPES) -> SqliteGraph:
@@ -243,7 +243,7 @@ class SqliteGraph:
         statements: int,
     ) -> T:
         state = self._state
-        reader = Reader(connection, state.catalog, state.layout, state.plans)
+        reader = Reader(connection, state.catalog, state.layout, state.levels)
         deadline.start(seconds)
         try:
             if statements == 1:

@@ -10,8 +10,8 @@ import pytest
 from pcloud.errors import Corrupt, Rejected
 from projections.graph.port import Select
 from projections.graph.sqlite import open_sqlite_graph
-from projections.search.plan import plan_search
 from projections.search.port import FacetCount, Range, SearchIndex, SearchQuery, SearchResult
+from projections.search.searched_fields import find_searched_types
 from projections.search.tantivy import open_tantivy_search
 from tests.contracts.projections.conftest import Fold
 from tests.contracts.projections.shelf import (
@@ -256,10 +256,10 @@ async def test_another_epoch_is_refused(index: Any, library: Log) -> None:
 
 
 def test_only_marked_fields_are_planned() -> None:
-    plan = plan_search(SHELF)[BOOK]
-    assert "blurb" not in plan.fields
-    assert {"themes.name", "sequel.title"} <= plan.fields.keys()
-    assert not plan.fields["isbn"].text  # by hash: found as a whole, by filters
+    searched_type = find_searched_types(SHELF)[BOOK]
+    assert "blurb" not in searched_type.fields
+    assert {"themes.name", "sequel.title"} <= searched_type.fields.keys()
+    assert not searched_type.fields["isbn"].text  # by hash: found as a whole, by filters
 
 
 ODD = [

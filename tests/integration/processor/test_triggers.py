@@ -269,9 +269,9 @@ async def test_order_per_entity_holds_over_retries(core: Core) -> None:
 
 async def test_order_per_entity_holds_over_errors_of_core_s_own(core: Core, monkeypatch: pytest.MonkeyPatch) -> None:
     """For example a late view: the event must not be given back, as later ones would overtake it."""
-    from core.work.processor.trigger import TriggerLoop
+    from core.work.processor.trigger_loop import TriggerLoop
 
-    monkeypatch.setattr("core.work.processor.trigger.AGAIN", 0.05)
+    monkeypatch.setattr("core.work.processor.trigger_loop.AGAIN", 0.05)
     arguments, errors = TriggerLoop._arguments, [Unavailable("the view is late"), RuntimeError("a defect")]
 
     async def fails(self: TriggerLoop, event: Any) -> Any:

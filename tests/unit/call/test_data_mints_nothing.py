@@ -16,7 +16,7 @@ from core.access.caller import OWNER, Caller, RunContext
 from core.apps.process.gateway import Gateway
 from core.front.ingress.visits import Visits
 from core.work.call import ActionName, CallAnswer, Calls, CallSettings, Capabilities, decode_job, encode_job
-from core.work.processor.plan import plan_trigger
+from core.work.processor.compiled_trigger import compile_trigger
 from pcloud.app import App
 from pcloud.manifest import Action, Manifest, Trigger, TriggerOn
 
@@ -117,12 +117,12 @@ templates = st.sampled_from(TEMPLATES[:-1]) | given_away
 @given(st.fixed_dictionaries({"text": templates, "any": templates | st.lists(templates, max_size=2)}), texts)
 def test_no_template_and_no_field_mints_anything(args: dict[str, Any], text: str) -> None:
     trigger = Trigger("t", TriggerOn("notes/Note"), TARGET, args)
-    plan = plan_trigger(Manifest("notes", "1.0.0"), trigger)
-    rendered = plan.arguments.render({"id": text}, {"text": text})
-    assert plan.actions == {}
+    compiled = compile_trigger(Manifest("notes", "1.0.0"), trigger)
+    rendered = compiled.arguments.render({"id": text}, {"text": text})
+    assert compiled.actions == {}
     if isinstance(rendered["text"], str):
         parts = Parts()
-        asyncio.run(parts.calls.call(Caller("app", "notes"), TARGET, rendered, actions=plan.actions))
+        asyncio.run(parts.calls.call(Caller("app", "notes"), TARGET, rendered, actions=compiled.actions))
         assert parts.bodies == [plain(rendered)] and not parts.written
 
 

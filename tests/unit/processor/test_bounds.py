@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.work.processor.chain import Chains
-from core.work.processor.trigger import Side, TriggerLoop
+from core.work.processor.trigger_loop import Side, TriggerLoop
 
 
 class Delivery:
@@ -39,9 +39,11 @@ async def test_replay_covers_only_its_range_and_its_entity(
         held.append(sequence)
 
     executor = SimpleNamespace(settings=SimpleNamespace(held=8, ack_wait=30.0))
-    plan = SimpleNamespace(app="notes", concurrency=4, matches=lambda event, seen: True)
+    compiled = SimpleNamespace(app="notes", concurrency=4, matches=lambda event, seen: True)
     side = Side(SimpleNamespace(pull=pull), None, until=until, only=only)  # type: ignore[arg-type]
-    loop = TriggerLoop(SimpleNamespace(executor=executor, sight=SimpleNamespace(demand=lambda plan: None)), plan, side)  # type: ignore[arg-type]
+    loop = TriggerLoop(
+        SimpleNamespace(executor=executor, sight=SimpleNamespace(demand=lambda compiled: None)), compiled, side
+    )  # type: ignore[arg-type]
     loop._held = SimpleNamespace(take=take)  # type: ignore[assignment]
     await loop._pull_until(until)
     assert (held, acknowledged) == (taken, passed)

@@ -15,11 +15,11 @@ from pcloud.event import Kind, StoredEvent
 from pcloud.manifest import Manifest, Trigger, split_arguments
 from pcloud.subject import TypeName
 
-__all__ = ["TriggerPlan", "plan_trigger", "plan_triggers"]
+__all__ = ["CompiledTrigger", "compile_trigger", "compile_triggers"]
 
 
 @dataclass(frozen=True, slots=True)
-class TriggerPlan:
+class CompiledTrigger:
     """`target`: as `Calls.resolve` takes it; `label`: app and action under which its runs are recorded. `fields`:
     names as in the manifest; empty: any. `actions`: the actions handed over, by argument."""
 
@@ -65,20 +65,20 @@ class TriggerPlan:
         return any(not self.fields or stored in self.fields or name in self.fields for stored, name in shown)
 
 
-def plan_triggers(manifest: Manifest) -> list[TriggerPlan]:
+def compile_triggers(manifest: Manifest) -> list[CompiledTrigger]:
     """Compile all triggers of an app. Raises `Rejected` for one that can't work, naming it."""
-    return [plan_trigger(manifest, trigger) for trigger in manifest.triggers]
+    return [compile_trigger(manifest, trigger) for trigger in manifest.triggers]
 
 
-def plan_trigger(manifest: Manifest, trigger: Trigger) -> TriggerPlan:
+def compile_trigger(manifest: Manifest, trigger: Trigger) -> CompiledTrigger:
     """Raises `Rejected` for a trigger that can't work, naming it."""
     try:
-        return _plan(manifest.name, trigger)
+        return _compile(manifest.name, trigger)
     except Rejected as error:
         raise Rejected(f"the trigger {manifest.name}/{trigger.name}: {error}") from error
 
 
-def _plan(app: str, trigger: Trigger) -> TriggerPlan:
+def _compile(app: str, trigger: Trigger) -> CompiledTrigger:
     kinds = frozenset(
         Kind(kind) for kind in ([trigger.on.event] if isinstance(trigger.on.event, str) else trigger.on.event)
     )
@@ -95,7 +95,7 @@ def _plan(app: str, trigger: Trigger) -> TriggerPlan:
         label = (app, parsed.action)
     else:
         raise Rejected("a trigger's action must be one of the app's own, app/action or role:ROLE/action")
-    return TriggerPlan(
+    return CompiledTrigger(
         app=app, name=trigger.name, type=TypeName.parse(trigger.on.type), kinds=kinds, fields=frozenset(trigger.on.fields),
         where=trigger.on.where, arguments=arguments, actions=actions, target=target, label=label, history=trigger.replay == "all",
         concurrency=max(1, trigger.concurrency), ordered=trigger.order == "entity", attempts=max(1, trigger.attempts),

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from core.graph.schema import ViewField, ViewType
-from core.work.processor.plan import TriggerPlan, plan_trigger
+from core.work.processor.compiled_trigger import CompiledTrigger, compile_trigger
 from pcloud.errors import Rejected
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.manifest import Manifest
@@ -16,12 +16,12 @@ from pcloud.subject import Ref
 from projections.graph.catalog import FieldDef, TypeDef
 
 
-def plan(**trigger: Any) -> TriggerPlan:
+def compiled(**trigger: Any) -> CompiledTrigger:
     on = {"type": "shelf/Book", **trigger.pop("on", {})}
     manifest = msgspec.convert(
         {"name": "reader", "version": "1", "triggers": [{"name": "t", "on": on, "action": "read", **trigger}]}, Manifest
     )
-    return plan_trigger(manifest, manifest.triggers[0])
+    return compile_trigger(manifest, manifest.triggers[0])
 
 
 def event(kind: Kind, *fields: str, type: str = "Book") -> StoredEvent:
@@ -40,16 +40,16 @@ BOOK = seen("title", "pages", "face-detector/count")
 
 
 def test_the_kind_must_be_one_of_those_that_are_named() -> None:
-    assert plan().matches(event(Kind.CREATED), BOOK)
-    assert not plan().matches(event(Kind.UPDATED), BOOK)
-    both = plan(on={"event": ["created", "deleted"]})
+    assert compiled().matches(event(Kind.CREATED), BOOK)
+    assert not compiled().matches(event(Kind.UPDATED), BOOK)
+    both = compiled(on={"event": ["created", "deleted"]})
     assert both.matches(event(Kind.DELETED), BOOK)
     assert not both.matches(event(Kind.UPDATED), BOOK)
-    assert not plan().matches(event(Kind.CREATED, type="Shelf"), BOOK)
+    assert not compiled().matches(event(Kind.CREATED, type="Shelf"), BOOK)
 
 
 def test_an_update_must_touch_a_named_field_and_a_creation_need_not() -> None:
-    wanted = plan(on={"event": ["created", "updated"], "fields": ["title", "face-detector/count"]})
+    wanted = compiled(on={"event": ["created", "updated"], "fields": ["title", "face-detector/count"]})
     assert wanted.matches(event(Kind.UPDATED, "pages", "title"), BOOK)
     assert wanted.matches(event(Kind.UPDATED, "face-detector/count"), BOOK)
     assert not wanted.matches(event(Kind.UPDATED, "pages"), BOOK)
@@ -57,8 +57,8 @@ def test_an_update_must_touch_a_named_field_and_a_creation_need_not() -> None:
 
 
 def test_fields_that_the_view_hides_do_not_count() -> None:
-    by_field = plan(on={"event": "updated", "fields": ["face-detector/count", "count"]})
-    any_field = plan(on={"event": "updated"})
+    by_field = compiled(on={"event": "updated", "fields": ["face-detector/count", "count"]})
+    any_field = compiled(on={"event": "updated"})
     hidden = event(Kind.UPDATED, "face-detector/count")
     assert by_field.matches(hidden, BOOK) and any_field.matches(hidden, BOOK)
     assert not by_field.matches(hidden, seen("title")) and not any_field.matches(hidden, seen("title"))
@@ -74,8 +74,8 @@ def test_fields_that_the_view_hides_do_not_count() -> None:
     ],
 )
 def test_an_action_is_its_own_or_named_in_full(action: str, target: str, label: tuple[str, str]) -> None:
-    planned = plan(action=action)
-    assert (planned.target, planned.label) == (target, label)
+    found = compiled(action=action)
+    assert (found.target, found.label) == (target, label)
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,4 @@ def test_an_action_is_its_own_or_named_in_full(action: str, target: str, label: 
 )
 def test_a_trigger_that_can_not_work_is_refused_by_its_name(trigger: dict[str, Any]) -> None:
     with pytest.raises(Rejected, match="the trigger reader/t"):
-        plan(**trigger)
+        compiled(**trigger)

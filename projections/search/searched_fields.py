@@ -15,7 +15,17 @@ from functools import lru_cache
 from pcloud.event import StoredEvent
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
 
-__all__ = ["UNITS", "Searched", "TypePlan", "base_field", "index_key", "news", "plan_search", "reshaped", "signature"]
+__all__ = [
+    "UNITS",
+    "Searched",
+    "SearchedType",
+    "base_field",
+    "find_searched_types",
+    "index_key",
+    "news",
+    "reshaped",
+    "signature",
+]
 
 UNITS = {"year": 4, "month": 7, "day": 10}
 """A DateTime is also counted by the beginning of its value, under the name `takenAt_year` and so on."""
@@ -47,7 +57,7 @@ class Searched:
 
 
 @dataclass(frozen=True, slots=True)
-class TypePlan:
+class SearchedType:
     """How entities of a type become documents. `relations`: field → target type, for the followed relations."""
 
     type: str
@@ -55,10 +65,10 @@ class TypePlan:
     relations: Mapping[str, str]
 
 
-def plan_search(catalog: Catalog) -> dict[str, TypePlan]:
+def find_searched_types(catalog: Catalog) -> dict[str, SearchedType]:
     """By type; a type without a marked field of its own has no documents."""
     own = {name: found for name, type_ in catalog.types.items() if (found := _own(type_))}
-    plans: dict[str, TypePlan] = {}
+    searched_types: dict[str, SearchedType] = {}
     for name, searched in own.items():
         fields = {one.path: one for one in searched}
         relations: dict[str, str] = {}
@@ -68,22 +78,27 @@ def plan_search(catalog: Catalog) -> dict[str, TypePlan]:
                 for one in own[field.target]:
                     related = Searched(one.field, one.kind, field.name, one.text, one.facet, one.units, one.number)
                     fields[related.path] = related
-        plans[name] = TypePlan(name, fields, relations)
-    return plans
+        searched_types[name] = SearchedType(name, fields, relations)
+    return searched_types
 
 
-def news(before: Mapping[str, Mapping[str, str]], plans: Mapping[str, TypePlan]) -> dict[str, set[Searched]]:
+def news(
+    before: Mapping[str, Mapping[str, str]], searched_types: Mapping[str, SearchedType]
+) -> dict[str, set[Searched]]:
     """By type, what is searched now and was not before, or not in the same way; `before` as `signature` returned it."""
     found: dict[str, set[Searched]] = {}
-    for name, plan in plans.items():
+    for name, searched_type in searched_types.items():
         known = before.get(name, {})
-        if new := {one for path, one in plan.fields.items() if known.get(path) != repr(one)}:
+        if new := {one for path, one in searched_type.fields.items() if known.get(path) != repr(one)}:
             found[name] = new
     return found
 
 
-def signature(plans: Mapping[str, TypePlan]) -> dict[str, dict[str, str]]:
-    return {name: {path: repr(one) for path, one in plan.fields.items()} for name, plan in plans.items()}
+def signature(searched_types: Mapping[str, SearchedType]) -> dict[str, dict[str, str]]:
+    return {
+        name: {path: repr(one) for path, one in searched_type.fields.items()}
+        for name, searched_type in searched_types.items()
+    }
 
 
 def reshaped(events: Sequence[StoredEvent], known: Mapping[str, Mapping[str, str]]) -> set[str]:

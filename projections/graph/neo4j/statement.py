@@ -14,7 +14,7 @@ from projections.graph.neo4j.names import quoted
 from projections.graph.port import Aggregate, Child, Order, Row, Select
 from projections.graph.relation import find_relation, find_scalar
 
-__all__ = ["VALUE", "AggregatePlan", "Level", "beyond", "order_by", "value_of"]
+__all__ = ["VALUE", "AggregateColumns", "Level", "beyond", "order_by", "value_of"]
 
 MAX_DEPTH = 32
 # The size of a value beyond its characters.
@@ -214,7 +214,7 @@ def aggregated_field(catalog: Catalog, type: str, one: Aggregate) -> str:
     return one.field
 
 
-class AggregatePlan:
+class AggregateColumns:
     """`WITH {values} RETURN {names}` gives one list, in the order of the aggregates."""
 
     def __init__(self, conditions: Conditions, type: str, aggregates: Sequence[Aggregate], alias: str) -> None:

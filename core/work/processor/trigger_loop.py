@@ -25,11 +25,11 @@ from core.graph.schema import ViewRegistry
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from core.work.call import CallAnswer, Calls, parse_target, trigger_run_id
+from core.work.processor.compiled_trigger import CompiledTrigger
 from core.work.processor.done_or_failed import RunExecutor, resume
 from core.work.processor.entity import describe_event, read_entity
 from core.work.processor.held import Held
 from core.work.processor.order import Order
-from core.work.processor.plan import TriggerPlan
 from core.work.processor.sight import Sight
 from core.work.processor.slots import Slots
 from core.work.processor.stored import stored_run
@@ -86,13 +86,13 @@ class Side:
 class TriggerLoop:
     """`run()` ends, for a history, when everything up to `until` is settled; a live one when it is cancelled."""
 
-    def __init__(self, parts: TriggerParts, plan: TriggerPlan, side: Side) -> None:
-        self._parts, self._plan, self._side = parts, plan, side
+    def __init__(self, parts: TriggerParts, compiled: CompiledTrigger, side: Side) -> None:
+        self._parts, self._compiled, self._side = parts, compiled, side
         self._settings = parts.executor.settings
-        self._caller = Caller("app", plan.app)
+        self._caller = Caller("app", compiled.app)
         self._order: Order[str] = Order()
         # The past comes in small portions: everything that ends at the same moment continues at once, before new events get a turn.
-        held = min(self._settings.held, plan.concurrency + PORTION) if side.replay else self._settings.held
+        held = min(self._settings.held, compiled.concurrency + PORTION) if side.replay else self._settings.held
         self._held = Held(held, self._settings.ack_wait)
 
     @property
@@ -106,7 +106,7 @@ class TriggerLoop:
                 await self._pull()
                 await self._held.empty()
             except asyncio.CancelledError:
-                if self._parts.sight.of(self._plan) is not None:
+                if self._parts.sight.of(self._compiled) is not None:
                     await self._held.drain(self._settings.drain)
                 raise
 
@@ -137,8 +137,8 @@ class TriggerLoop:
                     await delivery.ack()
 
     def _concerns(self, event: StoredEvent) -> bool:
-        seen = self._parts.sight.demand(self._plan)
-        return self._plan.matches(event, seen) and self._side.only in ("", event.ref.id)
+        seen = self._parts.sight.demand(self._compiled)
+        return self._compiled.matches(event, seen) and self._side.only in ("", event.ref.id)
 
     async def _end_of_history(self) -> None:
         """Return when the consumer has nothing left: there may be no event beyond `until` to mark the end."""
@@ -152,7 +152,7 @@ class TriggerLoop:
     async def _handle(self, delivery: EventDelivery) -> None:
         """Take one event to its end; on an internal error it is delivered again."""
         event, again = delivery.event, delivery.attempt > 1
-        if self._plan.ordered:
+        if self._compiled.ordered:
             # Given back to the server, it would be overtaken by the entity's later events, so it is tried again here.
             async with self._order.after_earlier(str(event.ref)):
                 while not await self._settled(event, again):
@@ -165,18 +165,18 @@ class TriggerLoop:
 
     async def _settled(self, event: StoredEvent, again: bool) -> bool:
         """Return False after an internal error."""
-        with About(app=self._plan.app, run=trigger_run_id(self._plan.key, event.sequence), tx=event.tx):
+        with About(app=self._compiled.app, run=trigger_run_id(self._compiled.key, event.sequence), tx=event.tx):
             try:
                 await self._settle(event, again)
             except Exception as error:
                 level = logging.WARNING if isinstance(error, PCloudError) else logging.ERROR
                 said = "the event %s is delivered to %s again: %s"
-                log.log(level, said, event.sequence, self._plan.key, error, exc_info=level > 30)
+                log.log(level, said, event.sequence, self._compiled.key, error, exc_info=level > 30)
                 return False
         return True
 
     async def _settle(self, event: StoredEvent, again: bool) -> None:
-        self._parts.sight.demand(self._plan)
+        self._parts.sight.demand(self._compiled)
         run = self._new_run(event)
         if again:
             before = await stored_run(self._parts.store.runs, run)
@@ -185,11 +185,11 @@ class TriggerLoop:
             run = resume(run, before)
         if event.depth + 1 > MAX_DEPTH:
             looped = Rejected(
-                f"{self._plan.key}: {event.depth} runs caused each other, which looks like a loop: does its action change "
+                f"{self._compiled.key}: {event.depth} runs caused each other, which looks like a loop: does its action change "
                 "what the trigger reacts to? Narrow it by `fields` or `where`"
             )
             await self._parts.executor.refuse(run, looped)
-            self._parts.runaway(self._plan.app, looped.message)
+            self._parts.runaway(self._compiled.app, looped.message)
             return
         try:
             args = await self._arguments(event)
@@ -202,40 +202,40 @@ class TriggerLoop:
         self._parts.executor.journal.note(run)
         # The work of a replay does not belong to the original trace.
         parent = "" if self._side.replay else event.traceparent
-        with self._parts.tracer.span(f"run {self._plan.key}", "consumer", parent, pcloud__run=run.id) as span:
+        with self._parts.tracer.span(f"run {self._compiled.key}", "consumer", parent, pcloud__run=run.id) as span:
             ended = await self._parts.executor.execute(run, self._attempt(event), self._side.slots)
             if ended.error is not None:
                 span.fail(ended.error.code)
 
     def _new_run(self, event: StoredEvent) -> Run:
-        app, action = self._plan.label
+        app, action = self._compiled.label
         return Run(
-            id=trigger_run_id(self._plan.key, event.sequence), app=app, action=action, trigger=self._plan.key, kind="trigger",
+            id=trigger_run_id(self._compiled.key, event.sequence), app=app, action=action, trigger=self._compiled.key, kind="trigger",
             state="NEW", entity=str(event.ref), sequence=event.sequence, generation=self._side.generation, attempt=0,
-            attempts=self._plan.attempts, args={}, actions=dict(self._plan.actions), actor=self._caller.actor, cause=event.tx,
+            attempts=self._compiled.attempts, args={}, actions=dict(self._compiled.actions), actor=self._caller.actor, cause=event.tx,
             depth=event.depth + 1, error=None, created=time.time(), started=None, ended=None, next_attempt=None,
         )  # fmt: skip
 
     async def _arguments(self, event: StoredEvent) -> dict[str, Any] | None:
         """Return the rendered arguments; None if `where` does not hold."""
-        view = self._parts.views.app(self._plan.app)
+        view = self._parts.views.app(self._compiled.app)
         node = None
-        if self._plan.needs_node and event.kind is not Kind.DELETED:
+        if self._compiled.needs_node and event.kind is not Kind.DELETED:
             await self._parts.graph_loop.wait_for(max(event.sequence, self._parts.views.declared))
-            view = self._parts.views.app(self._plan.app)
-            node = await read_entity(self._parts.graph, view, self._plan, event.ref.id)
+            view = self._parts.views.app(self._compiled.app)
+            node = await read_entity(self._parts.graph, view, self._compiled, event.ref.id)
             if node is None:
                 return None
         revision = str(Revision(self._parts.store.epoch, event.sequence))
-        args = self._plan.arguments.render(describe_event(view, self._plan, event, revision), node)
-        return self._parts.calls.check_size(self._plan.key, args)
+        args = self._compiled.arguments.render(describe_event(view, self._compiled, event, revision), node)
+        return self._parts.calls.check_size(self._compiled.key, args)
 
     def _attempt(self, event: StoredEvent) -> Callable[[Run], Any]:
-        calls, plan, replay = self._parts.calls, self._plan, self._side.replay
+        calls, compiled, replay = self._parts.calls, self._compiled, self._side.replay
         revision = str(Revision(self._parts.store.epoch, event.sequence))
 
         async def attempt(run: Run) -> CallAnswer:
-            name = calls.resolve(self._caller, parse_target(plan.target))
+            name = calls.resolve(self._caller, parse_target(compiled.target))
             args = calls.check(name, run.args, run.actions)
             context = RunContext(run.id, run.generation, run.cause, run.depth, replay)
             return await calls.invoke(

@@ -16,7 +16,7 @@ from projections.graph.relation import Relation, find_relation, find_scalar
 from projections.graph.sqlite.layout import quoted
 from projections.graph.sqlite.paging import order_by
 
-__all__ = ["AggregatePlan", "LevelPlan", "Plans", "Record", "converter"]
+__all__ = ["AggregateColumns", "ColumnsCache", "LevelColumns", "Record", "converter"]
 
 _decode = msgspec.json.Decoder().decode
 Record = tuple[Any, ...]
@@ -36,12 +36,12 @@ def converter(field: FieldDef) -> Callable[[Any], Any] | None:
     return _boolean if field.kind == "Boolean" else None
 
 
-class LevelPlan:
+class LevelColumns:
     """Which columns are read of each row of a select, and how a record becomes a row of the answer.
 
     A record begins with the requested values, in order; then comes what only ordering and child levels need, then the
-    parent. It does not depend on the select's filter, page and arguments, so one plan serves all selects of a shape;
-    see `Plans`.
+    parent. It does not depend on the select's filter, page and arguments, so one object serves all selects of a shape;
+    see `ColumnsCache`.
     """
 
     def __init__(
@@ -92,16 +92,16 @@ class LevelPlan:
         return rows
 
 
-class Plans:
-    """The plans made so far against one catalog."""
+class ColumnsCache:
+    """The columns of each shape of select that has been asked of one catalog."""
 
     MOST = 1_000
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
-        self._made: dict[Hashable, LevelPlan] = {}
+        self._made: dict[Hashable, LevelColumns] = {}
 
-    def of(self, select: Select, *, single_parent: bool = False, one_each: bool = False) -> LevelPlan:
+    def of(self, select: Select, *, single_parent: bool = False, one_each: bool = False) -> LevelColumns:
         """Raises `Rejected` for a select with an unknown name."""
         children = tuple(child.field for child in select.children)
         key = (
@@ -115,7 +115,7 @@ class Plans:
             one_each,
         )
         if (made := self._made.get(key)) is None:
-            made = LevelPlan(self._catalog, select, single_parent=single_parent, one_each=one_each)
+            made = LevelColumns(self._catalog, select, single_parent=single_parent, one_each=one_each)
             if len(self._made) >= self.MOST:
                 self._made.clear()
             self._made[key] = made
@@ -128,7 +128,7 @@ def _picker(positions: list[int]) -> Callable[[Record], Sequence[Any]]:
     return lambda record: tuple(record[position] for position in positions)
 
 
-class AggregatePlan:
+class AggregateColumns:
     def __init__(self, catalog: Catalog, type: str, aggregates: Sequence[Aggregate]) -> None:
         self._keys = [(one.key, one.function) for one in aggregates]
         self._convert: list[Callable[[Any], Any] | None] = []
