@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from bench.figures import Figure
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from pcloud.subject import Ref
 from tests.integration.api.conftest import Cloud, grant, open_cloud
 
@@ -69,7 +69,9 @@ async def swap(cloud: Cloud, number: int) -> float:
     state = "rejected" if number % 2 == 0 else "approved"
     before = cloud.views.app("reader")
     began = time.perf_counter()
-    await cloud.commands.write("owner", [NodeChange(Ref("core", "Grant", "reader-42"), "update", set={"state": state})])
+    await cloud.commands.write(
+        "owner", [EntityChange(Ref("core", "Grant", "reader-42"), "update", set={"state": state})]
+    )
     await cloud.ask(QUERY, by="reader")
     took = 1000 * (time.perf_counter() - began)
     assert cloud.views.app("reader") is not before and ("AType42" in cloud.views.app("reader").types) is (

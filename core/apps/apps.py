@@ -17,10 +17,10 @@ from core.apps.archive.staging import STAGED, Staged
 from core.apps.detail import detail_of
 from core.apps.egress import Egress
 from core.apps.life.aftercare import Aftercare, is_stranded
+from core.apps.life.app_registry import AppRegistry
 from core.apps.life.arrivals import Approve, Arrivals
 from core.apps.life.decisions import Decisions
 from core.apps.life.installation import Installation
-from core.apps.life.nodes import AppNodes
 from core.apps.life.parts import AppParts, Progress, quiet
 from core.apps.life.pausing import Pauses
 from core.apps.life.removal import Removals, check_can_go
@@ -67,15 +67,15 @@ class Apps:
     ):
         # Core and the apps have different working folders.
         settings = replace(settings, folder=settings.folder.absolute(), runtime=settings.runtime.absolute())
-        self._nodes = AppNodes(directory, commands)
+        self._registry = AppRegistry(directory, commands)
         reach = Reach(directory, Ports(settings.folder), egress or Egress())
         self._local = LocalApps(
             settings, server, api, calls, reach, visits, on_limit, self._pause_later, lambda: self._aftercare.look()
         )
         self._pausing = set[asyncio.Task[App]]()
-        self._retention = Retention(store.archives, self._nodes)
+        self._retention = Retention(store.archives, self._registry)
         self._parts = AppParts(
-            settings, self._nodes, self._local, store, processor, calls, api, commands, self._retention, graph_quota
+            settings, self._registry, self._local, store, processor, calls, api, commands, self._retention, graph_quota
         )
         self._aftercare = Aftercare(self._parts, self._begin, self._begin_restart)
         self._upgrades = Upgrades(self._parts)
@@ -131,7 +131,7 @@ class Apps:
         Raises `NotFound`, or `Conflict` if another app requires this one.
         """
         async with self._local.deciding:
-            check_can_go(name, {other.name: other.manifest for other in self._nodes.all()})
+            check_can_go(name, {other.name: other.manifest for other in self._registry.all()})
             await self._local.cancel(name)
             app = await self._removals.begin(name, forget=forget)
             progress("remove", name)
@@ -190,7 +190,7 @@ class Apps:
         """Start every installed app and continue what was interrupted. Retry apps that can't be started."""
         await asyncio.to_thread(end_leftovers, self._parts.settings.folder, self._parts.settings.machine.cgroups)
         await asyncio.to_thread(self.staged.clear)
-        apps = self._nodes.all()
+        apps = self._registry.all()
         users = {app.name: app.nkey for app in apps if app.nkey and self._parts.folders(app.name).bus_seed.exists()}
         paused = {app.name for app in apps if app.state is AppState.PAUSED}
         await self._local.set_users({name: key for name, key in users.items() if name not in paused})
@@ -216,7 +216,7 @@ class Apps:
 
     async def list(self) -> list[AppStatus]:
         """All apps by name."""
-        apps = sorted(self._nodes.all(), key=lambda app: app.name)
+        apps = sorted(self._registry.all(), key=lambda app: app.name)
         return [self._status(app) for app in apps]
 
     async def vitals(self) -> list[AppVitals]:
@@ -226,7 +226,7 @@ class Apps:
 
     async def get(self, name: str) -> App:
         """Raises `NotFound`."""
-        return self._nodes.get(name)
+        return self._registry.get(name)
 
     async def detail(self, name: str) -> dict[str, Any]:
         """Everything about one app that the owner may want to see, as JSON."""
@@ -297,13 +297,13 @@ class Apps:
 
     async def _see_to(self, name: str) -> None:
         """Make one attempt; raises the reason to try again."""
-        app = self._nodes.find(name)
+        app = self._registry.find(name)
         try:
             if app is not None:
                 await self._go_on(app)
         except Exception:
             # A final failure is recorded and has been logged.
-            if (now := self._nodes.find(name)) and is_stranded(now, started=self._local.started(name)):
+            if (now := self._registry.find(name)) and is_stranded(now, started=self._local.started(name)):
                 raise
         self._local.troubles.pop(name, None)
 

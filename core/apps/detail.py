@@ -24,9 +24,9 @@ SHOWN = ("version", "state", "step", "error")
 
 
 async def detail_of(app: App, parts: AppParts, upgrades: Upgrades) -> dict[str, Any]:
-    grants = parts.nodes.grants(app.name)
+    grants = parts.registry.grants(app.name)
     before = app.previous
-    words = words_of({one.name: one.manifest for one in parts.nodes.all()}, parts.nodes.types())
+    words = words_of({one.name: one.manifest for one in parts.registry.all()}, parts.registry.types())
     return {
         "description": app.manifest.description,
         "archive": app.archive,

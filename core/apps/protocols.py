@@ -14,7 +14,7 @@ from pcloud.revision import Revision
 from pcloud.subject import Ref
 
 if TYPE_CHECKING:
-    from core.graph.command import NodeChange
+    from core.graph.command import EntityChange
     from projections.directory import App
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Commands(Protocol):
-    async def write(self, actor: str, changes: Sequence[NodeChange], *, key: str | None = None) -> Revision: ...
+    async def write(self, actor: str, changes: Sequence[EntityChange], *, key: str | None = None) -> Revision: ...
 
     async def forget_types(self, actor: str, app: str, progress: Callable[[int], None] = ...) -> int:
         """Remove the entities of the app's types from every view and from the log, and its fields from others'

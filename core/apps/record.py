@@ -17,7 +17,7 @@ def app_ref(name: str) -> Ref:
 
 
 def app_values(manifest: Manifest, archive: str, schema: str, catalog: str) -> dict[str, Any]:
-    """The fields of an app's node that follow from its archive; None clears what another version left in a field."""
+    """The fields of an app's entity that follow from its archive; None clears what another version left in a field."""
     return {
         "name": manifest.name,
         "version": manifest.version,

@@ -54,11 +54,11 @@ async def verify_directory(store: EventStore, directory: Directory) -> dict[str,
     for _ in range(ATTEMPTS):  # the log may have grown meanwhile
         await refold.catch_up(store)
         mine, theirs = await directory.graph.dump(), await refold.graph.dump()
-        found = (first_difference(section, mine[section], theirs[section]) for section in ("nodes", "tombstones"))
+        found = (first_difference(section, mine[section], theirs[section]) for section in ("entities", "tombstones"))
         if (difference := next((one for one in found if one is not None), None)) is None:
             return None
     assert difference is not None
-    return {**difference, "entity": difference["entity"].removeprefix("nodes/")}
+    return {**difference, "entity": difference["entity"].removeprefix("entities/")}
 
 
 async def verify_graph(

@@ -110,7 +110,7 @@ def _previous(text: str) -> Previous:
 
 
 def read_app(name: str, fields: Mapping[str, Any]) -> App:
-    """The app in its node's fields; raises `Corrupt`."""
+    """The app in its entity's fields; raises `Corrupt`."""
     try:
         return App(
             name=name,

@@ -1,4 +1,4 @@
-"""One permission that an app asks for, and the owner's decision: the node `core/Grant`."""
+"""One permission that an app asks for, and the owner's decision: the entity `core/Grant`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Grant:
 
 
 def read_grant(id: str, fields: Mapping[str, Any]) -> Grant:
-    """The grant in its node's fields; the manifest's `as` is stored as `alias`."""
+    """The grant in its entity's fields; the manifest's `as` is stored as `alias`."""
     return Grant(
         app=fields["app"],
         verb=fields["verb"],

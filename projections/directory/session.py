@@ -1,4 +1,4 @@
-"""A browser that has signed in: the node `core/Session`."""
+"""A browser that has signed in: the entity `core/Session`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Session:
 
 
 def read_session(id: str, fields: Mapping[str, Any]) -> Session:
-    """The session in its node's fields; raises `Corrupt`."""
+    """The session in its entity's fields; raises `Corrupt`."""
     try:
         created = _seconds(fields["createdAt"])
         return Session(

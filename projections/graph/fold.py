@@ -1,6 +1,6 @@
 """The fold: whole transactions become the net change of each row and each link. Pure: no I/O, the same for every store.
 
-Each transaction is folded in two passes, first its nodes, then its links. A link to a node that does not exist at that
+Each transaction is folded in two passes, first its entities, then its links. A link to an entity that does not exist at that
 moment folds to nothing (on a to-one relation it still removes the earlier link). Folding in order requires knowing
 which entities exist, so the store reports that for those that `touched` names. With that, the changes of a batch
 coalesce exactly, and a store writes them in the order of the fields of `Changes`: the result does not depend on how the
@@ -121,7 +121,7 @@ def fold(events: Sequence[StoredEvent], catalog: Catalog, existing: Mapping[str,
     staging = _Staging(catalog, existing)
     for members in transactions(events):
         for event in members:
-            staging.node(event)
+            staging.entity(event)
         for event in members:
             change = event.change
             if change.link or change.unlink or change.unset:
@@ -155,7 +155,7 @@ class _Staging:
         self._fitting: dict[str, dict[str, Callable[[Any], Any]]] = {}  # by type and scalar field
         self._exclusive: dict[tuple[str, str], bool] = {}  # by type and to-one relation
 
-    def node(self, event: StoredEvent) -> None:
+    def entity(self, event: StoredEvent) -> None:
         app, type, id = event.ref
         entity = Entity(f"{app}/{type}", id)
         type_ = self._catalog.types.get(entity.type)

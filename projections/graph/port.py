@@ -19,8 +19,24 @@ from projections.checkpoint import Checkpoint
 from projections.graph.catalog import Catalog
 
 __all__ = [
-    "Aggregate", "Child", "Compare", "Every", "Filter", "GraphReader", "GraphStore", "Group", "Has", "HasRelated", "IdIn", "Invert",
-    "KnownTransaction", "Node", "Order", "ReadBudget", "Select", "Some",
+    "Aggregate",
+    "Child",
+    "Compare",
+    "EntityState",
+    "Every",
+    "Filter",
+    "GraphReader",
+    "GraphStore",
+    "Group",
+    "Has",
+    "HasRelated",
+    "IdIn",
+    "Invert",
+    "KnownTransaction",
+    "Order",
+    "ReadBudget",
+    "Select",
+    "Some",
 ]  # fmt: skip
 
 Operator = Literal["eq", "in", "between", "ge", "gt", "le", "lt", "anyofterms", "allofterms", "regexp"]
@@ -163,7 +179,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class EntityState:
     """One entity as writers need it: `version` is the sequence of its last event, also of a deleted one (`exists`
     False); `fields` its scalars; `links` the ids under each *written* relation field."""
 
@@ -206,8 +222,8 @@ class GraphReader(Protocol):
 
     async def group(self, type: str, filter: Filter | None, by: Group, limit: int = 1000) -> list[tuple[Any, int]]: ...
 
-    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
-        """The nodes as of the checkpoint; one that never existed has version 0. All from one snapshot."""
+    async def entities(self, refs: Sequence[Ref]) -> dict[Ref, EntityState]:
+        """The entities as of the checkpoint; one that never existed has version 0. All from one snapshot."""
         ...
 
     async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:

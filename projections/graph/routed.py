@@ -12,7 +12,7 @@ from typing import Any
 from pcloud.subject import Ref
 from projections.checkpoint import Checkpoint
 from projections.graph.catalog import Catalog
-from projections.graph.port import Aggregate, Filter, GraphReader, Group, KnownTransaction, Node, Row, Select
+from projections.graph.port import Aggregate, EntityState, Filter, GraphReader, Group, KnownTransaction, Row, Select
 
 __all__ = ["RoutedGraph"]
 
@@ -54,12 +54,12 @@ class RoutedGraph:
     async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return await self._of(type).related(type, field, ids)
 
-    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
+    async def entities(self, refs: Sequence[Ref]) -> dict[Ref, EntityState]:
         """Core's from one snapshot, the others from another."""
         own = [ref for ref in refs if ref.app == CORE]
         others = [ref for ref in refs if ref.app != CORE]
-        found = await self._core.nodes(own) if own else {}
-        return {**found, **(await self._apps.nodes(others) if others else {})}
+        found = await self._core.entities(own) if own else {}
+        return {**found, **(await self._apps.entities(others) if others else {})}
 
     async def transaction(self, tx: str) -> KnownTransaction | None:
         """A transaction concerns either core's types or the apps', never both."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog
-from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
+from projections.graph.port import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.switch import Switch
 
 __all__ = ["GraphSwitch"]
@@ -29,8 +29,8 @@ class GraphSwitch(Switch[Any]):
     async def group(self, type: str, filter: Filter | None, by: Group, limit: int = 1000) -> list[tuple[Any, int]]:
         return await self.ask("group", type, filter, by, limit)
 
-    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
-        return await self.ask("nodes", refs)
+    async def entities(self, refs: Sequence[Ref]) -> dict[Ref, EntityState]:
+        return await self.ask("entities", refs)
 
     async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return await self.ask("related", type, field, ids)

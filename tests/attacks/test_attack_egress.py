@@ -15,7 +15,7 @@ from core.access.grant import grant_id, grant_ref, grant_values
 from core.apps import AppState
 from core.apps.egress import Outside
 from core.apps.sandbox.inside import Inside
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from pcloud.errors import Rejected
 from pcloud.manifest import Manifest
 from pcloud.subject import Ref
@@ -328,8 +328,8 @@ async def test_attack_grant_of_the_machines_network_from_before_gives_nothing(
     old = msgspec.json.encode(msgspec.convert(manifest, Manifest)).decode()
     grant = Grant("tiny", "network", "host", state="approved", id=grant_id("tiny", "network", "host"))
     changes = [
-        NodeChange(Ref("core", "App", "tiny"), "update", set={"manifest": old}),
-        NodeChange(grant_ref(grant), "upsert", set=grant_values(grant)),
+        EntityChange(Ref("core", "App", "tiny"), "update", set={"manifest": old}),
+        EntityChange(grant_ref(grant), "upsert", set=grant_values(grant)),
     ]
     await platform.commands.write("owner", changes)
     assert (await platform.apps.restart("tiny")).state is AppState.RUNNING

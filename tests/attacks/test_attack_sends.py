@@ -11,7 +11,7 @@ import pytest
 
 from core.access.caller import OWNER, Caller, Scope
 from core.access.grant import grant_id
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from eventstore import EmbeddedServer
 from pcloud.subject import Ref
 from projections.runs import Run
@@ -54,7 +54,7 @@ async def come_up(core: Core, name: str = "store") -> FakeApp:
 
 
 async def write(core: Core, type: str, id: str, kind: Any = "upsert", **fields: Any) -> None:
-    await core.commands.write("owner", [NodeChange(Ref("core", type, id), kind, set=fields)])
+    await core.commands.write("owner", [EntityChange(Ref("core", type, id), kind, set=fields)])
 
 
 async def decide(core: Core, state: str, target: str, app: str = "evil") -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.access.grant import grant_id
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from pcloud.errors import Forbidden, Rejected
 from pcloud.subject import Ref
 from tests.integration.processor.conftest import core, server
@@ -39,7 +39,7 @@ def seen(app: FakeApp) -> list[str]:
 async def decide(core: Core, state: str, *fields: str, app: str = "spy") -> None:
     grant = {"app": app, "verb": "read", "target": "shelf/Book", "state": state, "fields": list(fields) or None}
     ref = Ref("core", "Grant", grant_id(app, "read", "shelf/Book"))
-    await core.commands.write("owner", [NodeChange(ref, "upsert", set=grant)])
+    await core.commands.write("owner", [EntityChange(ref, "upsert", set=grant)])
 
 
 async def passed_by(core: Core, app: FakeApp, spied: list[str]) -> None:
@@ -109,7 +109,7 @@ async def test_attack_trigger_on_core_types_needs_a_grant(core: Core, type: str)
     app = await core.start_app("spy", read=ok)
     await core.install({"name": "later", "version": "1.0.0"})
     values = {"name": "phone", "state": "active"}
-    await core.commands.write("owner", [NodeChange(Ref("core", "Device", "d1"), "add", set=values)])
+    await core.commands.write("owner", [EntityChange(Ref("core", "Device", "d1"), "add", set=values)])
     await decide(core, "rejected")
     (shown,) = await core.processor.triggers("spy")
     assert f"no grant to read {type}" in shown["problem"] and app.calls == []

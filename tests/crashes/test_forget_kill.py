@@ -11,7 +11,7 @@ import signal
 import sys
 from pathlib import Path
 
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from eventstore.erasure import Erasure
 from pcloud.event import Kind
 from pcloud.subject import Ref
@@ -55,7 +55,7 @@ async def die(folder: Path) -> None:
 
     async with open_cloud(folder) as cloud:
         await cloud.install("image-importer", IMPORTER)
-        await cloud.commands.write("owner", [NodeChange(album(id), "add", set={"name": id}) for id in IDS])
+        await cloud.commands.write("owner", [EntityChange(album(id), "add", set={"name": id}) for id in IDS])
         cloud.store.erasure.__class__ = Killed
         await cloud.commands.forget("owner", [album(id) for id in IDS])
 

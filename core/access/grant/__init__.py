@@ -1,4 +1,4 @@
-"""What the owner has granted to each app: requested by its manifest, reviewed in plain words, stored as nodes of
+"""What the owner has granted to each app: requested by its manifest, reviewed in plain words, stored as entities of
 `core/Grant`.
 
 request     from a manifest's `uses` to grants that wait for the owner, and what an upgrade carries over

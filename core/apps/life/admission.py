@@ -93,8 +93,8 @@ class Admission:
         checked = await asyncio.to_thread(read_archive, archive, self._parts.settings.bounds)
         if checked.sha256 != archive.name:
             raise Rejected(f"the archive {archive.name[:12]} is not what was uploaded under that name: upload it again")
-        nodes, manifest = self._parts.nodes, checked.manifest
-        others = {app.name: app for app in nodes.all()}
+        registry, manifest = self._parts.registry, checked.manifest
+        others = {app.name: app for app in registry.all()}
         app = others.pop(manifest.name, None)
         manifests = {name: other.manifest for name, other in others.items()}
         self._parts.local.check_idle(manifest.name)
@@ -106,7 +106,7 @@ class Admission:
         check_roles(manifest, manifests)
         compile_triggers(manifest)  # raises for a trigger that can't work, before anything is installed
         author, takes_from = await asyncio.to_thread(self._authors, checked, archive, app, left)
-        held = nodes.grants(manifest.name) if kind != "install" and takes_from is None else ()
+        held = registry.grants(manifest.name) if kind != "install" and takes_from is None else ()
         grants = carry_over(requested_grants(manifest), held)
         return Candidate(
             checked, kind, app, left, others, author, takes_from, grants, tuple(missing), schema, before
@@ -127,7 +127,7 @@ class Admission:
     async def review(self, candidate: Candidate) -> Review:
         manifest, app = candidate.checked.manifest, candidate.app
         manifests = {name: other.manifest for name, other in candidate.others.items()} | {manifest.name: manifest}
-        words = words_of(manifests, self._parts.nodes.types())
+        words = words_of(manifests, self._parts.registry.types())
         bundled = await asyncio.to_thread(self.bundled.manifests)
         warnings = warn_of_namesakes(manifest, candidate.author, bundled, candidate.others)
         if app is not None and candidate.takes_from is not None and not (candidate.takes_from.bundled and warnings):
@@ -161,9 +161,9 @@ class Admission:
     ) -> tuple[Catalog, Catalog, Left | None]:
         """Return the schemas of the archive, of the version before and of the apps that left data, checked against each
         other and the stored data."""
-        nodes, name = self._parts.nodes, checked.manifest.name
+        registry, name = self._parts.registry, checked.manifest.name
         try:
-            schema = own_catalog(checked, nodes.types_without(name))
+            schema = own_catalog(checked, registry.types_without(name))
         except Rejected:
             if not missing or kind == "upgrade":
                 raise
@@ -196,10 +196,10 @@ class Admission:
         return author, from_whom
 
     async def _missing(self, manifest: Manifest, others: Mapping[str, Manifest]) -> list[Missing]:
-        missing = missing_needs(manifest, others, self._parts.nodes.types(), {})
+        missing = missing_needs(manifest, others, self._parts.registry.types(), {})
         if missing:
             bundled = await asyncio.to_thread(self.bundled.manifests)
-            missing = missing_needs(manifest, others, self._parts.nodes.types(), bundled)
+            missing = missing_needs(manifest, others, self._parts.registry.types(), bundled)
         return missing
 
 

@@ -66,7 +66,7 @@ class Aftercare:
     async def _see_to_apps(self) -> None:
         local = self._parts.local
         async with local.deciding:
-            apps = {app.name: app for app in self._parts.nodes.all()}
+            apps = {app.name: app for app in self._parts.registry.all()}
             running = {name for name, app in apps.items() if app.state is AppState.RUNNING}
             for name, app in apps.items():
                 if local.busy(name):

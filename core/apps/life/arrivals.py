@@ -107,7 +107,7 @@ class Arrivals:
             await self._parts.store.archives.put(candidate.checked.sha256, archive)
             task = await self._begin(archive, answers, consent, progress)
         await asyncio.shield(task)
-        return self._parts.nodes.get(name)
+        return self._parts.registry.get(name)
 
     async def _begin(
         self, archive: Path, answers: Mapping[str, bool], consent: Consent, progress: Progress
@@ -122,7 +122,7 @@ class Arrivals:
             if candidate.kind == "upgrade" and candidate.app is not None:
                 work = self._upgrades.upgrade(candidate.app, candidate.checked, grants, candidate.author, progress)
             else:
-                app = await self._parts.nodes.register(candidate.checked, grants, candidate.author)
+                app = await self._parts.registry.register(candidate.checked, grants, candidate.author)
                 progress("register", f"{app.name} {app.version}")
                 work = self.bring_in(app, progress)
             return self._parts.local.begin(candidate.name, work)
@@ -132,18 +132,18 @@ class Arrivals:
 
     async def bring_in(self, app: App, progress: Progress) -> None:
         """Run all steps of an installation; an error is recorded and raised, and leaves nothing running."""
-        nodes, local = self._parts.nodes, self._parts.local
+        registry, local = self._parts.registry, self._parts.local
         try:
             instance = await local.make(app)
             steps = await bring_up(self._parts, instance, progress, list(enumerate(app.manifest.init)))
         except Exception as error:
             log.error("installing %s failed: %s", app.name, error)
-            await nodes.become(app.name, AppState.FAILED, str(error))
+            await registry.become(app.name, AppState.FAILED, str(error))
             raise
         local.troubles.pop(app.name, None)
         await steps.running()
 
     async def try_again(self, app: App) -> None:
         """Retry a FAILED app with the archive that it has."""
-        await self._parts.nodes.become(app.name, AppState.INSTALLING, step="register")
+        await self._parts.registry.become(app.name, AppState.INSTALLING, step="register")
         await self.bring_in(app, quiet)

@@ -32,19 +32,19 @@ class Decisions:
 
     async def set_grant(self, name: str, grant_id: str, approved: bool) -> App:
         """See `Apps.set_grant`."""
-        nodes = self._parts.nodes
+        registry = self._parts.registry
         async with self._parts.local.deciding:
-            nodes.get(name)
-            grants = {grant.id: grant for grant in nodes.grants(name)}
+            registry.get(name)
+            grants = {grant.id: grant for grant in registry.grants(name)}
             if grant_id not in grants:
                 raise NotFound(f"{name} has no grant {grant_id!r}: `pcloud app grants {name}` shows them all")
             grant = replace(grants[grant_id], state="approved" if approved else "rejected")
             if grant.state == grants[grant_id].state:
-                return nodes.get(name)
-            await nodes.set_grant(grant)
+                return registry.get(name)
+            await registry.set_grant(grant)
             await self._parts.api.disconnect(lambda caller: caller.view_app == name)
         await self._parts.calls.callers_told()
-        app, lacking = nodes.get(name), await withdrawn(self._parts, name)
+        app, lacking = registry.get(name), await withdrawn(self._parts, name)
         if lacking and app.state is AppState.RUNNING:
             return await self._life.pause(name, lacking)
         if not lacking and app.state is AppState.PAUSED and app.error.startswith(WITHDRAWN):
@@ -56,15 +56,15 @@ class Decisions:
 
     async def set_limits(self, name: str, changes: Mapping[str, Any]) -> App:
         """See `Apps.set_limits`."""
-        nodes = self._parts.nodes
+        registry = self._parts.registry
         async with self._parts.local.deciding:
-            app = nodes.get(name)
+            app = registry.get(name)
             self._parts.local.check_idle(name)
             limits = changed_limits(app.limits, changes)
             if limits == app.limits:
                 return app
-            await nodes.set_limits(name, limits)
-        after = nodes.get(name)
+            await registry.set_limits(name, limits)
+        after = registry.get(name)
         # `graph` is checked at each write; the other limits apply from the process's start.
         same = msgspec.structs.replace(app.resources, graph=after.resources.graph) == after.resources
         if app.state is AppState.RUNNING and app.manifest.run is not None and not same:

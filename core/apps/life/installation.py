@@ -1,15 +1,15 @@
-"""The steps that bring an app from its node in the log to a running process. Each step can be repeated.
+"""The steps that bring an app from its entity in the log to a running process. Each step can be repeated.
 
     unpack        its archive, from the log's object bucket
     environment   its locked packages and the SDK
-    credentials   its key for the bus; the public half is written to its node
+    credentials   its key for the bus; the public half is written to its entity
     consumers     of its triggers
     process       its gateway and its process
     settle        wait until the process has stayed up, and listens if it has pages
     init          its init actions, in order
-    running       recorded on its node
+    running       recorded on its entity
 
-During an installation or upgrade each step is an event on the app's node, written before the step begins. If the
+During an installation or upgrade each step is an event on the app's entity, written before the step begins. If the
 node dies in the middle, its next start finds the app INSTALLING (or UPGRADING) and begins again at the first step:
 completed steps find their work done. Before the first step nothing but an archive in the object bucket exists; see
 `Apps.install`.
@@ -63,18 +63,18 @@ class Installation:
 
     async def running(self, error: str = "") -> None:
         """Record the last step and the state RUNNING."""
-        await self._parts.nodes.become(self._app.name, AppState.RUNNING, error, step="running", paused=None)
+        await self._parts.registry.become(self._app.name, AppState.RUNNING, error, step="running", paused=None)
         self._progress("running", self._app.name)
 
     async def step(self, name: str, detail: str) -> None:
         if self._recorded:
-            await self._parts.nodes.step(self._app.name, name)
+            await self._parts.registry.step(self._app.name, name)
         self._progress(name, detail)
 
     async def _credentials(self) -> None:
         public = self._instance.provide_credentials()
         if public != self._app.nkey:
-            await self._parts.nodes.set_bus_key(self._app.name, public)
+            await self._parts.registry.set_bus_key(self._app.name, public)
         await self._parts.local.admit(self._app.name, public)
 
     async def _init(self, number: int, init: Init) -> None:

@@ -1,11 +1,11 @@
-"""What every change of an app's state needs: the log's nodes, the app's process on this node, and the rest of core."""
+"""What every change of an app's state needs: the registry of apps, the app's process on this node, and the rest of core."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.apps.life.nodes import AppNodes
+from core.apps.life.app_registry import AppRegistry
 from core.apps.life.retention import Retention
 from core.apps.life.snapshot import Snapshots
 from core.apps.process.folders import AppFolders
@@ -21,7 +21,7 @@ Progress = Callable[[str, str], None]
 @dataclass(frozen=True, slots=True)
 class AppParts:
     settings: AppSettings
-    nodes: AppNodes
+    registry: AppRegistry
     local: LocalApps
     store: Store
     processor: Processor

@@ -27,11 +27,11 @@ class Pauses:
 
     async def pause(self, app: App, reason: str) -> None:
         """Write the node first: the recorded state holds even if stopping fails."""
-        await self._parts.nodes.become(app.name, AppState.PAUSED, reason, step="pause")
+        await self._parts.registry.become(app.name, AppState.PAUSED, reason, step="pause")
         await self.stop(app)
 
     async def stop(self, app: App) -> None:
-        """Stop an app whose node says PAUSED."""
+        """Stop an app whose entity says PAUSED."""
         await self._parts.processor.suspend(app.name)
         await self._parts.local.drop(app.name)
         await self._parts.local.expel(app.name)
@@ -47,7 +47,7 @@ class Pauses:
         except Exception as error:
             await self._parts.processor.suspend(app.name)
             await self._parts.local.expel(app.name)
-            await self._parts.nodes.become(app.name, AppState.PAUSED, f"it does not start: {error}")
+            await self._parts.registry.become(app.name, AppState.PAUSED, f"it does not start: {error}")
             raise
         await steps.running()
 
@@ -62,9 +62,9 @@ class Pauses:
 
 async def withdrawn(parts: AppParts, name: str) -> str:
     """Why an app can't run with its current grants, in the words of the grants; '' if it can."""
-    grants = parts.nodes.grants(name)
+    grants = parts.registry.grants(name)
     lacking = [grant for grant in grants if grant.state != "approved" and not grant.optional]
     if not lacking:
         return ""
-    words = words_of({one.name: one.manifest for one in parts.nodes.all()}, Catalog())
+    words = words_of({one.name: one.manifest for one in parts.registry.all()}, Catalog())
     return WITHDRAWN + "; ".join(describe(grant, replace(words, actions={})) for grant in lacking)

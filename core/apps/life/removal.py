@@ -1,8 +1,8 @@
-"""Removes an app: everything of it on this node stops, then its nodes leave the graph. Its data stays, unless the owner
+"""Removes an app: everything of it on this node stops, then its entities leave the graph. Its data stays, unless the owner
 forgets it.
 
-Its own node is deleted last, so that an interrupted removal is noticed: the next start finds the app REMOVING and
-continues. The owner's decision on its data is in that node from the first step.
+Its own entity is deleted last, so that an interrupted removal is noticed: the next start finds the app REMOVING and
+continues. The owner's decision on its data is in that entity from the first step.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Removals:
     async def begin(self, name: str, *, forget: bool) -> App:
         """Record the removal, which continues from here until it is done. An app that was removed earlier becomes
         REMOVING again, now with its data. Raises `NotFound`."""
-        nodes = self._parts.nodes
-        if forget and nodes.find(name) is None:
+        registry = self._parts.registry
+        if forget and registry.find(name) is None:
             stored = await read_stored(self._parts.store, name)
             if stored.left is not None:
-                return await nodes.bring_back(name, stored.left, stored.catalog)
-        nodes.get(name)
-        await nodes.become(name, AppState.REMOVING, step="remove", forget=forget or None)
-        return nodes.get(name)
+                return await registry.bring_back(name, stored.left, stored.catalog)
+        registry.get(name)
+        await registry.become(name, AppState.REMOVING, step="remove", forget=forget or None)
+        return registry.get(name)
 
     async def go_on(self, app: App, progress: Progress) -> None:
         """Every step can be repeated."""
@@ -66,7 +66,7 @@ class Removals:
         await asyncio.to_thread(self._parts.snapshots(app.name).drop)
         if app.forget:
             await asyncio.to_thread(folders.forget)
-        await self._parts.nodes.delete(app.name)
+        await self._parts.registry.delete(app.name)
         await self._parts.calls.callers_told()
         progress("removed", app.name)
 
@@ -87,5 +87,5 @@ class Removals:
             await self._parts.calls.call(CORE, "role:object-storage/forget-caller", {"caller": f"app:{name}"})
 
     async def _step(self, app: App, step: str, progress: Progress) -> None:
-        await self._parts.nodes.step(app.name, step)
+        await self._parts.registry.step(app.name, step)
         progress(step, app.name)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from core.apps.life.nodes import AppNodes
+from core.apps.life.app_registry import AppRegistry
 from core.apps.protocols import Archives
 from projections.directory import App, AppState
 
@@ -18,9 +18,9 @@ __all__ = ["Retention", "needed_archives"]
 
 
 class Retention:
-    def __init__(self, archives: Archives, nodes: AppNodes):
+    def __init__(self, archives: Archives, registry: AppRegistry):
         self._archives = archives
-        self._nodes = nodes
+        self._registry = registry
         self._arriving = Counter[str]()
         self._deleting = asyncio.Lock()
 
@@ -40,7 +40,7 @@ class Retention:
             # In this order: when an archive stops arriving, either an app has it by then or it is not needed.
             found, arriving = await self._archives.names(), +self._arriving
             if unneeded := found - set(arriving):
-                needed = {archive for app in self._nodes.all() for archive in needed_archives(app)}
+                needed = {archive for app in self._registry.all() for archive in needed_archives(app)}
                 for name in sorted(unneeded - needed):
                     await self._archives.delete(name)
 

@@ -50,13 +50,13 @@ class Upgrades:
         snapshots = self._parts.snapshots(app.name)
         await asyncio.to_thread(snapshots.check_room)
         paused = (app.error or "you paused it") if app.state is AppState.PAUSED else None
-        await self._parts.nodes.become(app.name, AppState.UPGRADING, step="stop", paused=paused)
+        await self._parts.registry.become(app.name, AppState.UPGRADING, step="stop", paused=paused)
         progress("stop", f"{app.name} {app.version}")
         try:
             await self._halt(app.name)
             await self._step(app.name, "snapshot", "its data folder", progress)
             await asyncio.to_thread(snapshots.take, app.archive)
-            new = await self._parts.nodes.replace(app, checked, grants, author)
+            new = await self._parts.registry.replace(app, checked, grants, author)
         except Exception as error:
             if await self._back_out(app.name, str(error), progress):
                 return
@@ -131,11 +131,11 @@ class Upgrades:
             sorted(_triggers(app.manifest) - _triggers(before.manifest) | _moved(before.manifest, app.manifest)),
         )
         newer, hidden = app.declares(), app.hides()
-        old = await self._parts.nodes.restore(app, by_itself=bool(reason))
+        old = await self._parts.registry.restore(app, by_itself=bool(reason))
         # Fields without data bind no later version, and can no longer be written.
         older = Catalog.from_json(before.catalog or "{}")
         if reason and not await written_beyond(self._parts.store, app.name, newer, older):
-            await self._parts.nodes.set_hidden(app.name, hidden)
+            await self._parts.registry.set_hidden(app.name, hidden)
         await self._parts.api.disconnect(lambda caller: caller.view_app == app.name)
         progress("register", f"{old.name} {old.version}")
         await self._settle_back(old, progress, reason)
@@ -150,7 +150,7 @@ class Upgrades:
         except Exception as error:
             log.error("%s %s does not start again: %s", app.name, app.version, error)
             failure = f"{reason}; and {app.version} does not start again: {error}" if reason else str(error)
-            await self._parts.nodes.become(app.name, AppState.FAILED, failure)
+            await self._parts.registry.become(app.name, AppState.FAILED, failure)
             raise
         await self._drop_snapshots(app)
         await steps.running(reason)
@@ -161,8 +161,8 @@ class Upgrades:
         Returns True if it had been registered after all (as when the log did not answer in time) and runs now.
         """
         # After this write, the next read returns what the log has.
-        await self._parts.nodes.become(name, AppState.UPGRADING, reason)
-        app = self._parts.nodes.get(name)
+        await self._parts.registry.become(name, AppState.UPGRADING, reason)
+        app = self._parts.registry.get(name)
         if app.step not in BEFORE:
             await self.go_on(app, progress)
             return True
@@ -171,14 +171,14 @@ class Upgrades:
             return False
         await self._drop_snapshots(app)
         # Start it like any app that should be running: with as many attempts as needed, and yielding to the owner.
-        await self._parts.nodes.become(name, AppState.RUNNING, reason, step="running")
+        await self._parts.registry.become(name, AppState.RUNNING, reason, step="running")
         return False
 
     async def _pause_again(self, app: App, reason: str = "") -> None:
         """Return to PAUSED after an upgrade that failed."""
         await self._drop_snapshots(app)
         why = f"{app.paused}; {reason}" if reason else app.paused
-        await self._parts.nodes.become(app.name, AppState.PAUSED, why, step="pause", paused=None)
+        await self._parts.registry.become(app.name, AppState.PAUSED, why, step="pause", paused=None)
 
     async def _drop_snapshots(self, app: App) -> None:
         """Drop all snapshots but the one that the next rollback needs. A snapshot that can't be dropped now is dropped
@@ -195,7 +195,7 @@ class Upgrades:
         await self._parts.api.disconnect(lambda caller: caller.view_app == name)
 
     async def _step(self, name: str, step: str, detail: str, progress: Progress, reason: str = "") -> None:
-        await self._parts.nodes.become(name, AppState.UPGRADING, reason, step=step)
+        await self._parts.registry.become(name, AppState.UPGRADING, reason, step=step)
         progress(step, detail)
 
 

@@ -1,7 +1,7 @@
 """The secrets of one app on this node: its key for the bus, and the key that signs the identity of visitors to its
 pages.
 
-Both are made here, once, and never leave this machine; only the public half of the bus key goes into the app's node
+Both are made here, once, and never leave this machine; only the public half of the bus key goes into the app's entity
 of the graph.
 """
 

@@ -1,4 +1,4 @@
-"""What an app may have stored, and which app left it: read from the log, which keeps what the app's node held even
+"""What an app may have stored, and which app left it: read from the log, which keeps what the app's entity held even
 after a removal.
 
 A later version may show such types and fields again but not redefine them, whether a rollback or a removal has
@@ -45,20 +45,20 @@ class Stored:
 
 async def read_stored(store: Store, name: str) -> Stored:
     kept, left = Catalog(), None
-    node: dict[str, object] = {}
+    fields: dict[str, object] = {}
     async for event in _events(store, name):
         for gone in event.change.unset:
-            node.pop(gone, None)
-        node.update(event.change.set)
+            fields.pop(gone, None)
+        fields.update(event.change.set)
         if event.kind is Kind.DELETED:
             # A version whose installation failed may have written while it was tried.
-            forgotten = node.get("forget")
-            kept = Catalog() if forgotten else beyond(_catalog(node, "catalog"), _known(node, kept))
-            left = None if forgotten else _left(node, event)
-            node = {}
+            forgotten = fields.get("forget")
+            kept = Catalog() if forgotten else beyond(_catalog(fields, "catalog"), _known(fields, kept))
+            left = None if forgotten else _left(fields, event)
+            fields = {}
         elif event.change.set.get("state") == AppState.RUNNING:
-            kept = beyond(_catalog(node, "catalog"), kept)
-    return Stored(_known(node, kept), None if node else left)
+            kept = beyond(_catalog(fields, "catalog"), kept)
+    return Stored(_known(fields, kept), None if fields else left)
 
 
 async def written_beyond(store: Store, name: str, newer: Catalog, older: Catalog) -> bool:
@@ -87,16 +87,16 @@ async def _events(store: Store, name: str) -> AsyncIterator[StoredEvent]:
             yield event
 
 
-def _left(node: dict[str, object], removed: StoredEvent) -> Left:
-    author = Author.stored(node.get("bundled"), node.get("signer"))
+def _left(fields: dict[str, object], removed: StoredEvent) -> Left:
+    author = Author.stored(fields.get("bundled"), fields.get("signer"))
     at = datetime.fromtimestamp(removed.time, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Left(str(node.get("version", "")), str(node.get("archive", "")), author, at)
+    return Left(str(fields.get("version", "")), str(fields.get("archive", "")), author, at)
 
 
-def _known(node: dict[str, object], kept: Catalog) -> Catalog:
+def _known(fields: dict[str, object], kept: Catalog) -> Catalog:
     """Include rolled-back definitions under which something was written."""
-    return beyond(kept, _catalog(node, "hidden"))
+    return beyond(kept, _catalog(fields, "hidden"))
 
 
-def _catalog(node: dict[str, object], field: str) -> Catalog:
-    return Catalog.from_json(str(node.get(field) or "{}"))
+def _catalog(fields: dict[str, object], field: str) -> Catalog:
+    return Catalog.from_json(str(fields.get(field) or "{}"))

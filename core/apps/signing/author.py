@@ -30,7 +30,7 @@ class Author:
 
     @classmethod
     def stored(cls, bundled: object, signer: object) -> Author:
-        """Read the author from the app's node."""
+        """Read the author from the app's entity."""
         return cls(bool(bundled), msgspec.json.decode(str(signer), type=Signer) if signer else None)
 
     @property

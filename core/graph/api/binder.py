@@ -9,7 +9,7 @@ from typing import Any
 from graphql import FieldNode, GraphQLField, VariableValues, get_argument_values
 
 from core.graph.api.limits import ApiLimits
-from core.graph.api.selection import AggregatePlan, ChildPlan, NodePlan
+from core.graph.api.selection import AggregatePlan, ChildPlan, EntityPlan
 from core.graph.schema.filter import translate
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewType
@@ -37,7 +37,7 @@ class Binder:
     def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
         return get_argument_values(definition, node, self.variables) if node.arguments else {}
 
-    def page(self, plan: NodePlan, arguments: Mapping[str, Any], parents: int = 1) -> Select:
+    def page(self, plan: EntityPlan, arguments: Mapping[str, Any], parents: int = 1) -> Select:
         """Return the select for a list with `filter`, `order`, `first`, `offset` and `after`."""
         limits = self.limits
         first, offset, after = arguments.get("first"), arguments.get("offset") or 0, arguments.get("after")
@@ -53,7 +53,7 @@ class Binder:
             first=first, offset=offset, after=after, children=self.children(plan, parents * first), budget=self.budget,
         )  # fmt: skip
 
-    def exactly(self, plan: NodePlan, filter: Filter, count: int) -> Select:
+    def exactly(self, plan: EntityPlan, filter: Filter, count: int) -> Select:
         """Return the select for `count` entities that `filter` names."""
         one = plan.select  # `replace` would take three times as long, and each get by id comes here
         return Select(
@@ -61,7 +61,7 @@ class Binder:
             budget=self.budget,
         )  # fmt: skip
 
-    def children(self, plan: NodePlan, parents: int) -> tuple[Child, ...]:
+    def children(self, plan: EntityPlan, parents: int) -> tuple[Child, ...]:
         self.cost += parents
         self._check_cost()
         if not plan.children:

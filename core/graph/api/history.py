@@ -44,7 +44,7 @@ async def node_history(
     if not 0 < first <= MAX_ENTRIES:
         raise Rejected(f"`first` is {first}: use 1 to {MAX_ENTRIES}")
     ref = type_.ref(check_id(arguments["id"]))
-    last = (await graph.nodes([ref]))[ref].version
+    last = (await graph.entities([ref]))[ref].version
     if last == 0:
         return []
     found: deque[StoredEvent] = deque()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.graph.command import IdSource, NodeChange, entity_id
+from core.graph.command import EntityChange, IdSource, entity_id
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewField, ViewType
 from pcloud.errors import Rejected
@@ -37,9 +37,9 @@ class InputReader:
 
     def add(
         self, type_: ViewType, inputs: Sequence[Mapping[str, Any]], *, upsert: bool
-    ) -> tuple[list[NodeChange], list[str]]:
+    ) -> tuple[list[EntityChange], list[str]]:
         """Return the changes, each nested new entity before the one that names it, and the ids of the outermost."""
-        changes: list[NodeChange] = []
+        changes: list[EntityChange] = []
         ids: list[str] = []
         for given in inputs:
             named = self._identify(type_, given)
@@ -51,9 +51,9 @@ class InputReader:
 
     def patch(
         self, type_: ViewType, given: Mapping[str, Any], remove: Mapping[str, Any]
-    ) -> tuple[list[NodeChange], NodeChange]:
+    ) -> tuple[list[EntityChange], EntityChange]:
         """Return the changes for nested new entities, and the change for each updated entity (its `ref` is not filled in)."""
-        nested: list[NodeChange] = []
+        nested: list[EntityChange] = []
         wanted = self._wanted(type_, given, nested, 1)
         discard: dict[str, Any] = {}
         unlink: dict[str, list[str]] = {}
@@ -66,7 +66,7 @@ class InputReader:
                 clear.append(one.stored)
             else:
                 unlink[one.stored] = [self._existing(one, item) for item in _items(value)]
-        change = NodeChange(
+        change = EntityChange(
             type_.ref("-"),
             "update",
             set=wanted.set,
@@ -81,16 +81,16 @@ class InputReader:
 
     def _entity(
         self, type_: ViewType, id: str, given: Mapping[str, Any], kind: Any, depth: int, *, fresh: bool = False
-    ) -> list[NodeChange]:
+    ) -> list[EntityChange]:
         self._read += 1
         if depth > MAX_DEPTH or self._read > MAX_NODES:
             raise Rejected(f"the input holds more than {MAX_NODES} entities or {MAX_DEPTH} levels: add them in parts")
-        nested: list[NodeChange] = []
+        nested: list[EntityChange] = []
         wanted = self._wanted(type_, given, nested, depth)
-        own = NodeChange(type_.ref(id), kind, set=wanted.set, link=wanted.link, clear=wanted.clear, fresh=fresh)
+        own = EntityChange(type_.ref(id), kind, set=wanted.set, link=wanted.link, clear=wanted.clear, fresh=fresh)
         return [*nested, own]
 
-    def _wanted(self, type_: ViewType, given: Mapping[str, Any], nested: list[NodeChange], depth: int) -> _Wanted:
+    def _wanted(self, type_: ViewType, given: Mapping[str, Any], nested: list[EntityChange], depth: int) -> _Wanted:
         wanted = _Wanted()
         for name, value in given.items():
             if name == "id" and name not in type_.fields:
@@ -104,7 +104,7 @@ class InputReader:
                 wanted.link[one.stored] = [self._related(one, item, nested, depth) for item in _items(value)]
         return wanted
 
-    def _related(self, one: ViewField, given: Mapping[str, Any], nested: list[NodeChange], depth: int) -> str:
+    def _related(self, one: ViewField, given: Mapping[str, Any], nested: list[EntityChange], depth: int) -> str:
         """Return the id of the entity that a relation's value names; a new entity is appended to `nested`."""
         target = self._view.types[one.target]
         id = self._identify(target, given)

@@ -12,8 +12,8 @@ from core.graph.api.operation import Payload, Request, Step
 from core.graph.api.seen import settle_versions
 from core.graph.command import (
     Commands,
+    EntityChange,
     IdSource,
-    NodeChange,
     Outcome,
     Staging,
     WriteRequest,
@@ -29,7 +29,7 @@ from projections.graph.port import Every, GraphReader, IdIn, Select
 
 __all__ = ["Mutations"]
 
-MAX_NODES = 1_000
+MAX_ENTITIES = 1_000
 TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -94,8 +94,8 @@ class Mutations:
         type_, payload = step.root.type, step.plan
         rows = await self._matching(request, type_, arguments["filter"], Select(type_.stored, ("id",), version=True))
         ids = [row["id"] for row in rows]
-        await staging.apply([NodeChange(type_.ref(row["id"]), "delete", seen=row["_version"]) for row in rows])
-        deleted[step.key] = await self._nodes(request, payload, ids)
+        await staging.apply([EntityChange(type_.ref(row["id"]), "delete", seen=row["_version"]) for row in rows])
+        deleted[step.key] = await self._entities(request, payload, ids)
         return ids
 
     async def _matching(
@@ -103,10 +103,10 @@ class Mutations:
     ) -> list[dict[str, Any]]:
         filter = request.binder.filter(type_, where) or Every(())
         rows = await self._graph.fetch(
-            Select(select.type, select.scalars, filter=filter, first=MAX_NODES + 1, version=True)
+            Select(select.type, select.scalars, filter=filter, first=MAX_ENTITIES + 1, version=True)
         )
-        if len(rows) > MAX_NODES:
-            raise Rejected(f"the filter matches more than {MAX_NODES} {type_.name}: change them in parts")
+        if len(rows) > MAX_ENTITIES:
+            raise Rejected(f"the filter matches more than {MAX_ENTITIES} {type_.name}: change them in parts")
         return rows
 
     # --- answering ---------------------------------------------------------------------------------------------------------
@@ -117,23 +117,23 @@ class Mutations:
         ids: list[str] = list(outcome.result.get(step.key, ()))
         payload: Payload = step.plan
         if step.root is not None and step.root.kind == "delete":
-            nodes = {} if outcome.repeated or deleted is None else deleted  # a repeated delete finds nothing
-        elif not outcome.repeated and all(plan.ids_alone for plan in payload.nodes.values()):
-            nodes = {key: {id: plan.shape({"id": id}) for id in ids} for key, plan in payload.nodes.items()}
+            entities = {} if outcome.repeated or deleted is None else deleted  # a repeated delete finds nothing
+        elif not outcome.repeated and all(plan.ids_alone for plan in payload.entities.values()):
+            entities = {key: {id: plan.shape({"id": id}) for id in ids} for key, plan in payload.entities.items()}
         else:
-            nodes = await self._nodes(request, payload, ids)
+            entities = await self._entities(request, payload, ids)
         answer: dict[str, Any] = {}
         for key, what in payload.keys:
-            if what == "nodes":
-                answer[key] = [nodes[key][id] for id in ids if id in nodes.get(key, {})]
+            if what == "entities":
+                answer[key] = [entities[key][id] for id in ids if id in entities.get(key, {})]
             else:
                 answer[key] = len(ids) if what == "count" else what
         return answer
 
-    async def _nodes(self, request: Request, payload: Payload, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    async def _entities(self, request: Request, payload: Payload, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return, by response key, the entities in the requested shape, by id."""
         found: dict[str, dict[str, Any]] = {}
-        for key, plan in payload.nodes.items():
+        for key, plan in payload.entities.items():
             select = request.binder.exactly(plan, IdIn(tuple(ids)), len(ids))
             rows = await self._graph.fetch(select) if ids else []
             await settle_versions(request.served.view, self._log, plan, rows)
@@ -141,8 +141,8 @@ class Mutations:
         return found
 
 
-def _update_of(type_: ViewType, row: Mapping[str, Any], wanted: NodeChange) -> NodeChange:
-    return NodeChange(
+def _update_of(type_: ViewType, row: Mapping[str, Any], wanted: EntityChange) -> EntityChange:
+    return EntityChange(
         type_.ref(row["id"]), "update", set=wanted.set, link=wanted.link, unlink=wanted.unlink,
         clear=wanted.clear, discard=wanted.discard, seen=row["_version"],
     )  # fmt: skip

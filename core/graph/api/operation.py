@@ -12,7 +12,7 @@ from core.access.caller import Caller
 from core.graph.api.binder import Binder
 from core.graph.api.document import Document, collect
 from core.graph.api.limits import ApiLimits
-from core.graph.api.selection import NodePlan, Planner, Shape
+from core.graph.api.selection import EntityPlan, Planner, Shape
 from core.graph.api.served import PlatformFields, Root, Served
 from core.graph.api.variables import Variables, filled, variables_given
 from core.graph.schema.names import small
@@ -25,14 +25,14 @@ class Payload(NamedTuple):
     """A mutation's payload: its response keys with their kinds, and the plan of the entities if they are selected."""
 
     keys: tuple[tuple[str, str], ...]
-    nodes: Mapping[str, NodePlan]
+    entities: Mapping[str, EntityPlan]
 
 
 class HitsPlan(NamedTuple):
     """Objects with a `node` in them: plain keys, and for each `node`'s response key the plan per type of the view."""
 
     plain: Shape
-    nodes: Mapping[str, Mapping[str, NodePlan]]
+    nodes: Mapping[str, Mapping[str, EntityPlan]]
     order: tuple[str, ...]
 
 
@@ -133,7 +133,7 @@ def _plan(
         name = fields[0].name.value
         if (root := served.roots.get(name)) is not None:
             plan = _root_plan(served, planner, root, fields)
-            flat = isinstance(plan, NodePlan) and plan.flat
+            flat = isinstance(plan, EntityPlan) and plan.flat
             definition = root_type.fields[name]
             variables = variables_given(definition, fields[0])
             steps.append(Step(key, name, tuple(fields), definition, root, plan=plan, flat=flat, variables=variables))
@@ -164,7 +164,7 @@ def _root_plan(served: Served, planner: Planner, root: Root, fields: list[FieldN
         )
     match root.kind:
         case "get" | "query":
-            return planner.nodes(type_, fields)
+            return planner.entities(type_, fields)
         case "aggregate":
             return planner.aggregate(type_, fields)
         case "events":
@@ -177,24 +177,24 @@ def _root_plan(served: Served, planner: Planner, root: Root, fields: list[FieldN
 def _payload_plan(planner: Planner, payload: str, field: str, root: Root, fields: list[FieldNode]) -> Payload:
     assert root.type is not None
     keys: list[tuple[str, str]] = []
-    nodes: dict[str, NodePlan] = {}
+    entities: dict[str, EntityPlan] = {}
     for key, found in planner.collect(fields, payload).items():
         name = found[0].name.value
         if name == field:
-            nodes[key] = planner.nodes(root.type, found)
-            keys.append((key, "nodes"))
+            entities[key] = planner.entities(root.type, found)
+            keys.append((key, "entities"))
         else:
             keys.append((key, "count" if name == "count" else payload))
-    return Payload(tuple(keys), nodes)
+    return Payload(tuple(keys), entities)
 
 
 def hits_plan(planner: Planner, type_: str, fields: list[FieldNode], types: Mapping[str, Any]) -> HitsPlan:
     """Plan the fields of an object that has scalars and a `node`."""
-    nodes: dict[str, dict[str, NodePlan]] = {}
+    nodes: dict[str, dict[str, EntityPlan]] = {}
     selected = planner.collect(fields, type_)
     for key, found in selected.items():
         if found[0].name.value == "node":
-            nodes[key] = {name: planner.nodes(one, found) for name, one in types.items()}
+            nodes[key] = {name: planner.entities(one, found) for name, one in types.items()}
     return HitsPlan(planner.plain(type_, fields), nodes, tuple(selected))
 
 

@@ -10,7 +10,7 @@ from core.graph.api.operation import Request, Step
 from core.graph.api.past import PastTurns, past_position
 from core.graph.api.search import search
 from core.graph.api.seen import settle_versions
-from core.graph.api.selection import AggregatePlan, NodePlan
+from core.graph.api.selection import AggregatePlan, EntityPlan
 from core.graph.command import entity_id
 from core.graph.schema.sdl import GROUP_UNITS
 from core.graph.schema.view_type import ViewType
@@ -59,7 +59,7 @@ class Queries:
             case _:
                 return str(Revision(self._log.epoch, self._graph.checkpoint.sequence))
 
-    async def _get(self, request: Request, type_: ViewType, plan: NodePlan, arguments: Mapping[str, Any]) -> Any:
+    async def _get(self, request: Request, type_: ViewType, plan: EntityPlan, arguments: Mapping[str, Any]) -> Any:
         id = self.identify(type_, arguments)
         rows = await self._fetch(request, request.binder.exactly(plan, IdIn((id,)), 1), arguments)
         await settle_versions(request.served.view, self._log, plan, rows)

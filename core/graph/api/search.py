@@ -150,11 +150,11 @@ async def _hits(
     nodes: dict[tuple[str, str, str], dict[str, Any]] = {}
     for key, plans in plan.nodes.items():
         for type_, ids in by_type.items():
-            node_plan = plans[type_]
-            rows = await graph.fetch(request.binder.exactly(node_plan, IdIn(tuple(ids)), len(ids)))
-            await settle_versions(view, log, node_plan, rows)
+            entity_plan = plans[type_]
+            rows = await graph.fetch(request.binder.exactly(entity_plan, IdIn(tuple(ids)), len(ids)))
+            await settle_versions(view, log, entity_plan, rows)
             for row in rows:
-                nodes[key, type_, row["id"]] = node_plan.shape(row)
+                nodes[key, type_, row["id"]] = entity_plan.shape(row)
     return [_hit(view, plan, hit, nodes) for hit in hits]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from core.graph.api.history import HistoryReader, shows
-from core.graph.api.selection import ChildPlan, NodePlan
+from core.graph.api.selection import ChildPlan, EntityPlan
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
@@ -22,7 +22,7 @@ MOST = 1_000  # entities of one answer whose versions are looked up, at most
 CHUNK = 100  # subjects per read of the log
 
 
-async def settle_versions(view: View, log: HistoryReader, plan: NodePlan, rows: Sequence[Row]) -> None:
+async def settle_versions(view: View, log: HistoryReader, plan: EntityPlan, rows: Sequence[Row]) -> None:
     """Set each row's `_version` to the sequence of the last event that `view` shows, where the plan selects it."""
     if not view.app or not plan.versioned:
         return
@@ -52,11 +52,11 @@ async def _settle(log: HistoryReader, type_: ViewType, by_id: dict[str, list[Row
             row["_version"] = seen[id]
 
 
-def _versioned(plan: NodePlan, rows: Sequence[Row]) -> Iterator[tuple[ViewType, Row]]:
+def _versioned(plan: EntityPlan, rows: Sequence[Row]) -> Iterator[tuple[ViewType, Row]]:
     if plan.select.version:
         yield from ((plan.type, row) for row in rows)
     for child in plan.children:
-        if isinstance(child.plan, NodePlan) and child.plan.versioned:
+        if isinstance(child.plan, EntityPlan) and child.plan.versioned:
             for row in rows:
                 yield from _versioned(child.plan, _children(child, row))
 

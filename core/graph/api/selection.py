@@ -25,7 +25,7 @@ from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewField, ViewType
 from projections.graph.port import Aggregate, Child, Row, Select
 
-__all__ = ["AggregatePlan", "ChildPlan", "NodePlan", "Planner", "Shape"]
+__all__ = ["AggregatePlan", "ChildPlan", "EntityPlan", "Planner", "Shape"]
 
 Shape = Callable[[Row], dict[str, Any]]
 
@@ -39,7 +39,7 @@ class _Step(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class NodePlan:
+class EntityPlan:
     """What is selected from the entities of one type."""
 
     type: ViewType
@@ -69,7 +69,7 @@ class ChildPlan:
     field: ViewField
     node: FieldNode
     definition: GraphQLField
-    plan: NodePlan | AggregatePlan
+    plan: EntityPlan | AggregatePlan
 
 
 class GroupStep(NamedTuple):
@@ -125,7 +125,7 @@ class Planner:
         assert isinstance(owner, GraphQLObjectType)
         return owner.fields[field]
 
-    def nodes(self, type_: ViewType, nodes: Sequence[FieldNode]) -> NodePlan:
+    def entities(self, type_: ViewType, nodes: Sequence[FieldNode]) -> EntityPlan:
         """Plan entities of `type_` selected by these field nodes."""
         scalars: dict[str, None] = {}
         steps: list[_Step] = []
@@ -154,14 +154,14 @@ class Planner:
             *["_cursor"] * cursor,
             *(one.key for one in children),
         ]
-        inner = any(isinstance(child.plan, NodePlan) and child.plan.versioned for child in children)
+        inner = any(isinstance(child.plan, EntityPlan) and child.plan.versioned for child in children)
         fixed = all(map(_is_fixed, children))
-        return NodePlan(type_, select, tuple(children), _shape(steps, given), version or inner, fixed)
+        return EntityPlan(type_, select, tuple(children), _shape(steps, given), version or inner, fixed)
 
     def _child(self, key: str, type_: ViewType, name: str, fields: list[FieldNode]) -> ChildPlan:
         definition = self._definition(type_.name, name)
         if (one := type_.fields.get(name)) is not None:
-            return ChildPlan(key, one, fields[0], definition, self.nodes(self._view.types[one.target], fields))
+            return ChildPlan(key, one, fields[0], definition, self.entities(self._view.types[one.target], fields))
         one = next(candidate for candidate in type_.fields.values() if candidate.aggregate == name)
         return ChildPlan(key, one, fields[0], definition, self.aggregate(self._view.types[one.target], fields))
 
@@ -196,7 +196,7 @@ class Planner:
 
 def _is_fixed(child: ChildPlan) -> bool:
     arguments = child.node.arguments or ()
-    return not any(map(_has_variable, arguments)) and (not isinstance(child.plan, NodePlan) or child.plan.fixed)
+    return not any(map(_has_variable, arguments)) and (not isinstance(child.plan, EntityPlan) or child.plan.fixed)
 
 
 def _has_variable(node: Node) -> bool:
@@ -213,6 +213,6 @@ def _make_child(child: ChildPlan) -> Callable[[Any], Any] | None:
     shape = child.plan.shape
     if shape is _as_it_is:
         return None
-    if isinstance(child.plan, NodePlan) and child.field.definition.many:
+    if isinstance(child.plan, EntityPlan) and child.field.definition.many:
         return lambda rows: [shape(row) for row in rows or ()]
     return lambda row: None if row is None else shape(row)

@@ -72,10 +72,10 @@ class Subscriptions:
         nodes: dict[str, dict[str, Any]] = {}
         for key, plans in plan.nodes.items():
             request.binder.begin()
-            node = plans[type_.name]
-            rows = await self._graph.fetch(request.binder.exactly(node, IdIn(ids), len(ids))) if ids else ()
-            await settle_versions(request.served.view, self._log, node, rows)
-            nodes[key] = {row["id"]: node.shape(row) for row in rows}
+            entity_plan = plans[type_.name]
+            rows = await self._graph.fetch(request.binder.exactly(entity_plan, IdIn(ids), len(ids))) if ids else ()
+            await settle_versions(request.served.view, self._log, entity_plan, rows)
+            nodes[key] = {row["id"]: entity_plan.shape(row) for row in rows}
         return [self._answer(request.served.view, type_, plan, event, nodes) for event in events]
 
     def _answer(

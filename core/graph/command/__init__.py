@@ -1,11 +1,20 @@
 """Commands: what changes the graph. Each becomes one transaction on the log, or nothing."""
 
-from core.graph.command.change import NodeChange
+from core.graph.command.change import EntityChange
 from core.graph.command.identity import IdSource, entity_id, request_hash, transaction_of_key, transaction_of_run
 from core.graph.command.staging import Staging
 from core.graph.command.transact import Commands, Outcome, ViewLoop, WriteRequest
 
 __all__ = [
-    "Commands", "IdSource", "NodeChange", "Outcome", "Staging", "ViewLoop", "WriteRequest", "entity_id", "request_hash",
-    "transaction_of_key", "transaction_of_run",
+    "Commands",
+    "EntityChange",
+    "IdSource",
+    "Outcome",
+    "Staging",
+    "ViewLoop",
+    "WriteRequest",
+    "entity_id",
+    "request_hash",
+    "transaction_of_key",
+    "transaction_of_run",
 ]  # fmt: skip

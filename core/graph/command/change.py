@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from pcloud.subject import Ref
 
-__all__ = ["NodeChange"]
+__all__ = ["EntityChange"]
 
 
 @dataclass(frozen=True, slots=True)
-class NodeChange:
+class EntityChange:
     """One change.
 
     `kind`: `add` (refused if the entity exists, unless the writer's adds also update), `update` (refused if it does not exist), `upsert`

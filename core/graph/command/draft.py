@@ -10,7 +10,7 @@ from core.graph.schema.scalar import canonical
 from pcloud.errors import Rejected
 from pcloud.event import Change, Event, Kind
 from projections.graph.catalog import FieldDef, TypeDef
-from projections.graph.port import Node
+from projections.graph.port import EntityState
 
 __all__ = ["MAX_LIST", "Draft"]
 
@@ -21,7 +21,7 @@ MAX_LIST = 10_000
 class Draft:
     """`values` and `links` hold only what the transaction changes, in the new state."""
 
-    node: Node
+    stored: EntityState
     type: TypeDef
     created: bool = False
     deleted: bool = False
@@ -30,7 +30,7 @@ class Draft:
 
     @property
     def exists(self) -> bool:
-        return not self.deleted and (self.created or self.node.exists)
+        return not self.deleted and (self.created or self.stored.exists)
 
     def field(self, name: str) -> FieldDef:
         if (found := self.type.fields.get(name)) is None:
@@ -41,7 +41,7 @@ class Draft:
         return self.values[name] if name in self.values else self._before(name)
 
     def _before(self, name: str) -> Any:
-        return self.node.fields.get(name) if self.node.exists else None
+        return self.stored.fields.get(name) if self.stored.exists else None
 
     # --- scalars -----------------------------------------------------------------------------------------------------------
 
@@ -82,7 +82,7 @@ class Draft:
     def linked(self, name: str) -> dict[str, None]:
         """Return the ids under a written relation field as they will be; the caller may change the dict in place."""
         if name not in self.links:
-            before = self.node.links.get(name, ()) if self.node.exists else ()
+            before = self.stored.links.get(name, ()) if self.stored.exists else ()
             self.links[name] = dict.fromkeys(before)
         return self.links[name]
 
@@ -102,9 +102,9 @@ class Draft:
 
     def event(self) -> Event | None:
         """Return the event, or None if nothing changes. Raises `Rejected` if a required field would be without a value."""
-        ref, expected = self.node.ref, self.node.version
+        ref, expected = self.stored.ref, self.stored.version
         if self.deleted:
-            return Event(ref, Kind.DELETED, Change(), expected) if self.node.exists else None
+            return Event(ref, Kind.DELETED, Change(), expected) if self.stored.exists else None
         self._check_required()
         change = self._change()
         if self.created:
@@ -114,7 +114,7 @@ class Draft:
     def new_links(self) -> Iterable[tuple[FieldDef, str]]:
         """Yield each link that this transaction makes."""
         for name, ids in self.links.items():
-            before = self.node.links.get(name, ()) if self.node.exists else ()
+            before = self.stored.links.get(name, ()) if self.stored.exists else ()
             for id in ids:
                 if id not in before:
                     yield self.type.fields[name], id
@@ -124,7 +124,7 @@ class Draft:
         link: dict[str, list[str]] = {}
         unlink: dict[str, list[str]] = {}
         for name, ids in self.links.items():
-            before = dict.fromkeys(self.node.links.get(name, ()) if self.node.exists else ())
+            before = dict.fromkeys(self.stored.links.get(name, ()) if self.stored.exists else ())
             if added := [id for id in ids if id not in before]:
                 link[name] = added
             removed = [id for id in before if id not in ids]

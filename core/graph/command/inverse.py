@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.graph.command.change import NodeChange
+from core.graph.command.change import EntityChange
 from pcloud.event import StoredEvent
 from projections.graph.catalog import TypeDef
-from projections.graph.port import Node
+from projections.graph.port import EntityState
 
 __all__ = ["inverse_of_update"]
 
 
-def inverse_of_update(event: StoredEvent, type_: TypeDef, before: Node, seen: int) -> NodeChange:
+def inverse_of_update(event: StoredEvent, type_: TypeDef, before: EntityState, seen: int) -> EntityChange:
     """`before`: the entity before the update; `seen`: its current version. Fields that the type no longer has are skipped."""
     change = event.change
     values: dict[str, Any] = {}
@@ -37,4 +37,4 @@ def inverse_of_update(event: StoredEvent, type_: TypeDef, before: Node, seen: in
             taken = had if name in change.unset else change.unlink.get(name, ())
             if back := [id for id in taken if id in had and id not in change.link.get(name, ())]:
                 link[name] = back
-    return NodeChange(event.ref, "update", set=values, link=link, unlink=unlink, clear=clear, seen=seen)
+    return EntityChange(event.ref, "update", set=values, link=link, unlink=unlink, clear=clear, seen=seen)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from core.graph.command.change import NodeChange
+from core.graph.command.change import EntityChange
 from core.graph.command.draft import Draft
 from pcloud.errors import Conflict, NotFound, Rejected
 from pcloud.event import Event
 from pcloud.subject import Ref, TypeName
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.port import GraphReader, Node
+from projections.graph.port import EntityState, GraphReader
 
 __all__ = ["MAX_EVENTS", "Staging", "Stale"]
 
@@ -36,12 +36,12 @@ class Staging:
         """Return the draft of an entity that was loaded."""
         return self._drafts[ref]
 
-    async def apply(self, changes: Sequence[NodeChange]) -> None:
+    async def apply(self, changes: Sequence[EntityChange]) -> None:
         """Stage these changes, in order, after those staged before. Raises `Rejected`, `NotFound`, `Conflict` or `Stale`."""
         for change in changes:
             if change.fresh:
                 self._drafts[change.ref] = Draft(
-                    Node(change.ref, 0, exists=False), self._type(str(change.ref.type_name))
+                    EntityState(change.ref, 0, exists=False), self._type(str(change.ref.type_name))
                 )
         await self._load(ref for change in changes for ref in self._touched(change))
         for change in changes:
@@ -72,7 +72,7 @@ class Staging:
             raise Rejected(f"the type {type_.name!r} has no relation {name!r}")
         return one
 
-    def _touched(self, change: NodeChange) -> Iterable[Ref]:
+    def _touched(self, change: EntityChange) -> Iterable[Ref]:
         yield change.ref
         type_ = self._type(str(change.ref.type_name))
         for links in (change.link, change.unlink):
@@ -86,14 +86,14 @@ class Staging:
             return
         if len(missing) + len(self._drafts) > 4 * MAX_EVENTS:
             raise Rejected(f"the operation names {len(missing)} entities, which is too many: do it in parts")
-        for ref, node in (await self._graph.nodes(missing)).items():
-            self._drafts[ref] = Draft(node, self._type(str(ref.type_name)))
+        for ref, stored in (await self._graph.entities(missing)).items():
+            self._drafts[ref] = Draft(stored, self._type(str(ref.type_name)))
 
     # --- staging ---------------------------------------------------------------------------------------------------------------
 
-    async def _stage(self, change: NodeChange) -> None:
+    async def _stage(self, change: EntityChange) -> None:
         draft = self._drafts[change.ref]
-        if change.seen is not None and change.seen != draft.node.version:
+        if change.seen is not None and change.seen != draft.stored.version:
             raise Stale
         if change.kind == "delete":
             await self._delete([change.ref])
@@ -114,7 +114,7 @@ class Staging:
         for name, ids in change.link.items():
             self._put_link(draft, name, ids, remove=False)
 
-    def _prepare(self, draft: Draft, change: NodeChange) -> bool:
+    def _prepare(self, draft: Draft, change: EntityChange) -> bool:
         """Return True if there is anything to do; create the entity if the change requires it."""
         if draft.exists:
             if change.kind == "add" and (change.must_not_exist or not self._adds_update):
@@ -139,14 +139,14 @@ class Staging:
                 if remove:
                     continue
                 raise NotFound(f"there is no {target} with the id {id!r} to link to")
-            (other.unlink if remove else other.link)(one.inverse, (draft.node.ref.id,))
+            (other.unlink if remove else other.link)(one.inverse, (draft.stored.ref.id,))
 
     async def _clear(self, draft: Draft, name: str) -> None:
         one = self._relation(draft.type, name)
         if one.written or not one.inverse:
             draft.linked(name).clear()
             return
-        ref = draft.node.ref
+        ref = draft.stored.ref
         target = TypeName.parse(one.target)
         found = await self._graph.related(str(ref.type_name), name, [ref.id])
         others = [Ref(target.app, target.type, id) for id in found.get(ref.id, ())]

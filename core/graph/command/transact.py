@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from core.access.caller import MAX_DEPTH
 from core.access.quota import size_of
-from core.graph.command.change import NodeChange
+from core.graph.command.change import EntityChange
 from core.graph.command.forget import Forgetting, ForgottenHook
 from core.graph.command.identity import request_hash, transaction_of_key
 from core.graph.command.staging import Staging, Stale
@@ -130,7 +130,7 @@ class Commands:
     async def write(
         self,
         actor: str,
-        changes: Sequence[NodeChange],
+        changes: Sequence[EntityChange],
         *,
         key: str | None = None,
         cause: str = "",
@@ -247,7 +247,7 @@ class Commands:
         return Outcome(known.revision, known.result, repeated=True)
 
 
-def _plain(change: NodeChange) -> list[Any]:
+def _plain(change: EntityChange) -> list[Any]:
     return [
         str(change.ref), change.kind, dict(change.set), list(change.unset), {name: list(ids) for name, ids in change.link.items()},
         {name: list(ids) for name, ids in change.unlink.items()}, change.must_not_exist, list(change.clear), dict(change.discard),

@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from core.graph.command.change import NodeChange
+from core.graph.command.change import EntityChange
 from core.graph.command.inverse import inverse_of_update
 from core.graph.command.pointing import links_at, pointing_now
 from core.graph.command.undo_since import Since, happened_since
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref, TypeName
 from projections.graph.past import PastBounds, open_past
-from projections.graph.port import Child, GraphReader, IdIn, Node, Select
+from projections.graph.port import Child, EntityState, GraphReader, IdIn, Select
 from projections.graph.relation import is_exclusive
 
 __all__ = ["BOUNDS", "Plan", "UndoLog", "plan_undo"]
@@ -39,7 +39,7 @@ class UndoLog(Protocol):
 class Plan:
     """The changes of the inverse; `reasons` why it is impossible; `left_out`: links whose other end is gone or taken."""
 
-    changes: list[NodeChange] = field(default_factory=list[NodeChange])
+    changes: list[EntityChange] = field(default_factory=list[EntityChange])
     reasons: list[str] = field(default_factory=list[str])
     left_out: list[str] = field(default_factory=list[str])
 
@@ -49,9 +49,9 @@ class _Entity:
     """What the transaction did to one entity; the entity before it, after it, and now; and what happened to it since."""
 
     event: StoredEvent
-    before: Node
-    after: Node
-    now: Node
+    before: EntityState
+    after: EntityState
+    now: EntityState
     since: Since
 
     def reason(self, fields: frozenset[str] | None = None) -> str:
@@ -100,12 +100,12 @@ class _Planning:
         refs, first, last = [event.ref for event in self._events], self._events[0].sequence, self._events[-1].sequence
         async with open_past(self._log, self._graph, self._selects(), last, BOUNDS) as past:
             await past.go_to(first - 1)
-            before = await past.graph.nodes(refs)
+            before = await past.graph.entities(refs)
             await self._find_displaced(past.graph)
             await past.go_to(last)
-            after = await past.graph.nodes(refs)
-        now = await self._graph.nodes(refs)
-        since = await happened_since(self._log, self._events, {ref: node.version for ref, node in now.items()})
+            after = await past.graph.entities(refs)
+        now = await self._graph.entities(refs)
+        since = await happened_since(self._log, self._events, {ref: entity.version for ref, entity in now.items()})
         return [
             _Entity(event, before[event.ref], after[event.ref], now[event.ref], since[event.ref])
             for event in self._events
@@ -152,7 +152,7 @@ class _Planning:
         type_ = self._types[str(event.ref.type_name)]
         values = {name: None for name, one in type_.fields.items() if one.default is not None} | dict(before.fields)
         self._plan.changes.append(
-            NodeChange(event.ref, "add", set=values, link=before.links, must_not_exist=True, seen=entity.now.version)
+            EntityChange(event.ref, "add", set=values, link=before.links, must_not_exist=True, seen=entity.now.version)
         )
 
     def _change_back(self, entity: _Entity) -> None:
@@ -167,7 +167,7 @@ class _Planning:
         if reason := entity.reason():
             self._plan.reasons.append(reason)
             return
-        self._plan.changes.append(NodeChange(entity.event.ref, "delete", seen=entity.now.version))
+        self._plan.changes.append(EntityChange(entity.event.ref, "delete", seen=entity.now.version))
 
     # --- links of others ---------------------------------------------------------------------------------------------------------
 
@@ -187,13 +187,13 @@ class _Planning:
 
     async def _give_links(self, wanted: Mapping[tuple[Ref, str], Sequence[str]]) -> None:
         """Link entities that exist and have no other link in its place."""
-        nodes = await self._graph.nodes(list({ref for ref, _ in wanted}))
+        entities = await self._graph.entities(list({ref for ref, _ in wanted}))
         for (ref, name), ids in wanted.items():
-            one, node = self._types[str(ref.type_name)].fields[name], nodes[ref]
-            if not node.exists or (not one.many and node.links.get(name)):
+            one, entity = self._types[str(ref.type_name)].fields[name], entities[ref]
+            if not entity.exists or (not one.many and entity.links.get(name)):
                 self._plan.left_out.append(f"{ref} {name}")
             else:
-                self._plan.changes.append(NodeChange(ref, "update", link={name: list(ids)}, seen=node.version))
+                self._plan.changes.append(EntityChange(ref, "update", link={name: list(ids)}, seen=entity.version))
 
     async def _refuse_pointing(self, going: set[Ref]) -> None:
         """Refuse to delete what others have linked to since."""
@@ -209,8 +209,8 @@ class _Planning:
         """Leave out links to entities that no longer exist."""
         back = {change.ref for change in self._plan.changes if change.kind == "add"}
         wanted = {self._target(change.ref, name, id) for change, name, id in self._links()}
-        nodes = await self._graph.nodes([ref for ref in wanted if ref not in back])
-        gone = {ref for ref, node in nodes.items() if not node.exists}
+        entities = await self._graph.entities([ref for ref in wanted if ref not in back])
+        gone = {ref for ref, entity in entities.items() if not entity.exists}
         self._leave_out({
             (change.ref, name, id) for change, name, id in self._links() if self._target(change.ref, name, id) in gone
         })  # fmt: skip
@@ -241,7 +241,7 @@ class _Planning:
             if change.kind == "delete" or name in change.link or name in change.unlink or name in change.clear
         }
 
-    def _links(self) -> list[tuple[NodeChange, str, str]]:
+    def _links(self) -> list[tuple[EntityChange, str, str]]:
         return [(change, name, id) for change in self._plan.changes for name, ids in change.link.items() for id in ids]
 
     def _leave_out(self, links: set[tuple[Ref, str, str]]) -> None:
@@ -259,9 +259,9 @@ class _Planning:
         return Ref(target.app, target.type, id)
 
 
-def _names(node: Node) -> set[str]:
-    return {*node.fields, *node.links}
+def _names(entity: EntityState) -> set[str]:
+    return {*entity.fields, *entity.links}
 
 
-def _value(node: Node, name: str) -> Any:
-    return node.links.get(name) or node.fields.get(name)
+def _value(entity: EntityState, name: str) -> Any:
+    return entity.links.get(name) or entity.fields.get(name)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 from core.access.caller import OWNER, Caller, Scope
-from core.graph.command import Commands, NodeChange
+from core.graph.command import Commands, EntityChange
 from core.people.owner.credential import new_token, token_hash
 from core.work.call import Calls
 from pcloud.errors import NotFound, PCloudError, Rejected
@@ -46,12 +46,12 @@ class Devices:
         check_name(name)
         known, ref, token = checked_scopes(scopes), Ref("core", "Device", new_id()), new_token("device")
         paired: dict[str, Any] = {"id": ref.id, "graphql": graphql, "token": token, "scopes": known}
-        await self.commands.write(OWNER.actor, [NodeChange(ref, "add", set={**told(name, token), "scopes": known})])
+        await self.commands.write(OWNER.actor, [EntityChange(ref, "add", set={**told(name, token), "scopes": known})])
         if {"upload", "manage"} & set(known):
             try:
                 paired["s3"] = await self._keys(ref.id, bucket, delete="manage" in known)
             except PCloudError:
-                await self.commands.write(OWNER.actor, [NodeChange(ref, "delete")])
+                await self.commands.write(OWNER.actor, [EntityChange(ref, "delete")])
                 raise
         return paired
 
@@ -69,7 +69,7 @@ class Devices:
         check_name(name)
         id, token = new_id(), new_token("metrics")
         fields = {**told(name, token), "rights": WATCHER}
-        await self.commands.write(OWNER.actor, [NodeChange(Ref("core", "Device", id), "add", set=fields)])
+        await self.commands.write(OWNER.actor, [EntityChange(Ref("core", "Device", id), "add", set=fields)])
         return {"id": id, "metrics": metrics, "token": token}
 
     def list(self) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ class Devices:
         if id not in self.directory.records.devices:
             raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
         await self.commands.write(
-            OWNER.actor, [NodeChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))]
+            OWNER.actor, [EntityChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))]
         )
         await self.calls.callers_told()
 

@@ -12,7 +12,7 @@ import hmac
 import secrets
 
 from core.access.caller import OWNER as PERSON
-from core.graph.command import Commands, NodeChange
+from core.graph.command import Commands, EntityChange
 from pcloud.errors import Forbidden
 from pcloud.subject import Ref
 from projections.directory import Directory, Owner
@@ -41,7 +41,7 @@ async def make_owner(directory: Directory, commands: Commands) -> str | None:
     if directory.owner() is not None:
         return None
     token = new_token("owner")
-    change = NodeChange(OWNER, "add", set={"tokenHash": token_hash(token)}, must_not_exist=True)
+    change = EntityChange(OWNER, "add", set={"tokenHash": token_hash(token)}, must_not_exist=True)
     await commands.write(PERSON.actor, [change])
     return token
 
@@ -53,11 +53,11 @@ async def change_credential(directory: Directory, commands: Commands, present: s
     `present`: the credential to replace; None for callers that need not know it. Raises `Forbidden`, and `Conflict`
     if it is being changed elsewhere at the same time.
     """
-    version = (await directory.graph.nodes([OWNER]))[OWNER].version
+    version = (await directory.graph.entities([OWNER]))[OWNER].version
     if present is not None and not verify_owner(directory, present):
         raise Forbidden("this is not the present credential: nothing was changed")
     token = new_token("owner")
-    change = NodeChange(OWNER, "update", set={"tokenHash": token_hash(token)}, seen=version)
+    change = EntityChange(OWNER, "update", set={"tokenHash": token_hash(token)}, seen=version)
     await commands.write(PERSON.actor, [change], urgent=True)
     return token
 

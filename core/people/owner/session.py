@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.access.caller import OWNER
-from core.graph.command import Commands, NodeChange
+from core.graph.command import Commands, EntityChange
 from core.people.owner.browser import described
 from pcloud.errors import Conflict, NotFound, PCloudError
 from pcloud.subject import Ref, new_id
@@ -81,7 +81,7 @@ class Sessions:
             "person": PERSON, "credential": credential, "browser": browser, "device": device,
             "createdAt": _time(now), "seenAt": _time(now), "expiresAt": _time(now + SESSION_SECONDS),
         }  # fmt: skip
-        begun = NodeChange(_ref(id), "add", set=fields, must_not_exist=True)
+        begun = EntityChange(_ref(id), "add", set=fields, must_not_exist=True)
         try:
             ended = dict.fromkeys([*replacing, *self._surplus()])
             await self._write([begun, *self._ended(ended, now), *self._over(now)])
@@ -104,21 +104,21 @@ class Sessions:
             await self._write(self._ended(ids, self._clock()))
         return len(ids)
 
-    async def _write(self, changes: list[NodeChange]) -> None:
+    async def _write(self, changes: list[EntityChange]) -> None:
         # Urgent: a person who ends a session has a reason, and a person who signs in may be the one to make room.
         await self._commands.write(OWNER.actor, changes, urgent=True)
 
-    def _ended(self, ids: Iterable[str], now: float) -> list[NodeChange]:
-        return [NodeChange(_ref(id), "update", set={"endedAt": _time(now)}) for id in ids]
+    def _ended(self, ids: Iterable[str], now: float) -> list[EntityChange]:
+        return [EntityChange(_ref(id), "update", set={"endedAt": _time(now)}) for id in ids]
 
     def _surplus(self) -> list[str]:
         by_use = sorted(self.list(), key=self.seen, reverse=True)
         return [session.id for session in by_use[MOST - 1 :]]
 
-    def _over(self, now: float) -> list[NodeChange]:
+    def _over(self, now: float) -> list[EntityChange]:
         """Delete those that ended long ago."""
         over = [
-            NodeChange(_ref(one.id), "delete")
+            EntityChange(_ref(one.id), "delete")
             for one in self._directory.records.sessions.values()
             if (one.ended or one.expires) < now - KEPT_SECONDS
         ]
@@ -142,7 +142,7 @@ class Sessions:
         records = self._directory.records.sessions
         if all(at < records[id].seen + SEEN_SECONDS for id, at in used.items()):
             return
-        changes = [NodeChange(_ref(id), "update", set={"seenAt": _time(at)}) for id, at in used.items()]
+        changes = [EntityChange(_ref(id), "update", set={"seenAt": _time(at)}) for id, at in used.items()]
         await self._commands.write(OWNER.actor, changes)
         self._used = {id: at for id, at in self._used.items() if used.get(id) != at}
 

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from core.access.caller import OWNER as PERSON
 from core.access.caller import Caller
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from core.work.call.permission import calling_app, demand
 from core.work.call.target import ActionName, CapabilityName
 from pcloud.errors import Forbidden, Rejected
@@ -38,7 +38,7 @@ class Writer(Protocol):
     async def write(
         self,
         actor: str,
-        changes: list[NodeChange],
+        changes: list[EntityChange],
         *,
         key: str | None = None,
         cause: str = "",
@@ -73,7 +73,7 @@ class Capabilities:
         ref = Ref.make("core", "Capability", CapabilityName.of(token).id)
         if self._directory.capability(ref.id) is None:
             fields = {"giver": giver, "receiver": receiver, "action": str(action), "createdAt": _now()}
-            await self._commands.write(caller.actor, [NodeChange(ref, "upsert", set=fields)], through=caller.through)
+            await self._commands.write(caller.actor, [EntityChange(ref, "upsert", set=fields)], through=caller.through)
         return f"capability:{token}"
 
     def resolve(self, caller: Caller, name: CapabilityName) -> ActionName:

@@ -47,7 +47,7 @@ class CompiledTrigger:
         return self.type.ref(only).subject if only else self.type.subjects
 
     @property
-    def needs_node(self) -> bool:
+    def needs_entity(self) -> bool:
         return bool(self.where or self.arguments.paths)
 
     def matches(self, event: StoredEvent, seen: ViewType) -> bool:

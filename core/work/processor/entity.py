@@ -20,7 +20,7 @@ Path = tuple[str, ...]
 
 
 async def read_entity(graph: GraphReader, view: View, compiled: CompiledTrigger, id: str) -> Row | None:
-    """Return the fields that the arguments need, or None if no such node exists (any more) or it does not pass `where`."""
+    """Return the fields that the arguments need, or None if no such entity exists (any more) or it does not pass `where`."""
     type_ = _type(view, compiled)
     shape = _shape(view, type_, compiled.arguments.paths)
     rows = await graph.fetch(_select(type_, shape, _filter(view, type_, compiled, (id,)), first=1))

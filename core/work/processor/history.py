@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from core.access.caller import Caller
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from core.work.call import Writer
 from core.work.processor.compiled_trigger import CompiledTrigger
 from pcloud.subject import Ref
@@ -59,7 +59,7 @@ def trigger_names(directory: Directory, app: str) -> list[str]:
 async def save_histories(commands: Writer, histories: Iterable[TriggerPast], actor: str = CORE) -> None:
     """Save in one transaction; return once the graph view has it."""
     changes = [
-        NodeChange(trigger_ref(history.key), "upsert", set={name: value for name, value in _fields(history).items() if value != ""},
+        EntityChange(trigger_ref(history.key), "upsert", set={name: value for name, value in _fields(history).items() if value != ""},
                    unset=() if history.only else ("only",))
         for history in histories
     ]  # fmt: skip

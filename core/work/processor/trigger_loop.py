@@ -220,7 +220,7 @@ class TriggerLoop:
         """Return the rendered arguments; None if `where` does not hold."""
         view = self._parts.views.app(self._compiled.app)
         node = None
-        if self._compiled.needs_node and event.kind is not Kind.DELETED:
+        if self._compiled.needs_entity and event.kind is not Kind.DELETED:
             await self._parts.graph_loop.wait_for(max(event.sequence, self._parts.views.declared))
             view = self._parts.views.app(self._compiled.app)
             node = await read_entity(self._parts.graph, view, self._compiled, event.ref.id)

@@ -18,6 +18,7 @@ from projections.graph.port import (
     Aggregate,
     Child,
     Compare,
+    EntityState,
     Every,
     Filter,
     Group,
@@ -26,7 +27,6 @@ from projections.graph.port import (
     IdIn,
     Invert,
     KnownTransaction,
-    Node,
     Order,
     Row,
     Select,
@@ -181,18 +181,18 @@ class ModelGraph(ModelState):
         known = sorted((item for item in counts.items() if item[0] is not None), reverse=True)
         return [*known, *((None, counts[None]) for _ in range(None in counts))][:limit]
 
-    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
+    async def entities(self, refs: Sequence[Ref]) -> dict[Ref, EntityState]:
         return {ref: self._node(ref) for ref in refs}
 
-    def _node(self, ref: Ref) -> Node:
+    def _node(self, ref: Ref) -> EntityState:
         type_ = find_type(self.catalog, f"{ref.app}/{ref.type}")
         entity = Entity(type_.name, ref.id)
         version = self._versions.get(entity, 0)
         if entity not in self._fields:
-            return Node(ref, version, exists=False)
+            return EntityState(ref, version, exists=False)
         fields = {name: value for name, value in self._fields[entity].items() if name in type_.fields}
         links = {name: ids for name, ids in self._links_of(entity).items() if name in type_.fields}
-        return Node(ref, version, True, fields, links)
+        return EntityState(ref, version, True, fields, links)
 
     def _links_of(self, entity: Entity) -> dict[str, tuple[str, ...]]:
         links: dict[str, tuple[str, ...]] = {}
@@ -211,7 +211,7 @@ class ModelGraph(ModelState):
         return {
             "checkpoint": [self.checkpoint.epoch, self.checkpoint.sequence, f"{self.checkpoint.hash:x}"],
             "catalog": self.catalog.to_json(),
-            "nodes": {
+            "entities": {
                 f"{entity.type}/{entity.id}": {
                     "version": self._versions[entity],
                     "fields": self._fields[entity],

@@ -17,10 +17,10 @@ __all__ = ["dump", "page"]
 
 
 async def dump(tx: AsyncTransaction, checkpoint: Checkpoint, catalog: Catalog, layout: Layout) -> Mapping[str, Any]:
-    nodes: dict[str, Any] = {}
+    entities: dict[str, Any] = {}
     for type_ in sorted(layout.labels):
         found = await _entities(tx, layout, type_, "", {})
-        nodes |= {f"{type_}/{id}": entity for id, entity in found.items()}
+        entities |= {f"{type_}/{id}": entity for id, entity in found.items()}
     names = layout.names
     gone = await (await run(tx, f"MATCH (t:{names.tombstone}) RETURN t.entity, t.version ORDER BY t.entity")).values()
     known = await (
@@ -29,7 +29,7 @@ async def dump(tx: AsyncTransaction, checkpoint: Checkpoint, catalog: Catalog, l
     return {
         "checkpoint": [checkpoint.epoch, checkpoint.sequence, f"{checkpoint.hash:x}"],
         "catalog": catalog.to_json(),
-        "nodes": nodes,
+        "entities": entities,
         "tombstones": dict(gone),
         "transactions": {
             tx: [request, sequence, msgspec.json.decode(result)] for tx, request, sequence, result in known
@@ -38,7 +38,7 @@ async def dump(tx: AsyncTransaction, checkpoint: Checkpoint, catalog: Catalog, l
 
 
 async def page(tx: AsyncTransaction, layout: Layout, section: str, after: str, limit: int) -> dict[str, Any]:
-    """The first `limit` entries of a section after a key, in the order of their keys: `Type` of `app/Type` gives its nodes by id."""
+    """The first `limit` entries of a section after a key, in the order of their keys: `Type` of `app/Type` gives its entities by id."""
     names, values = layout.names, {"after": after, "limit": limit}
     if section == "tombstones":
         text = f"MATCH (t:{names.tombstone}) WHERE t.entity > $after RETURN t.entity, t.version ORDER BY t.entity LIMIT $limit"
@@ -58,7 +58,7 @@ async def page(tx: AsyncTransaction, layout: Layout, section: str, after: str, l
 async def _entities(
     tx: AsyncTransaction, layout: Layout, type_: str, picked: str, values: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """By id, in order: version, scalars that have a value, links; for the nodes that `picked` matches."""
+    """By id, in order: version, scalars that have a value, links; for the entities that `picked` matches."""
     label = layout.labels[type_]
     found: dict[str, Any] = {}
     async for record in await run(tx, f"MATCH (n:{label.name}) {picked} RETURN properties(n) ORDER BY n.id", values):

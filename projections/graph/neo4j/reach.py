@@ -20,7 +20,7 @@ from projections.graph.catalog import Catalog
 from projections.graph.neo4j.lease import LeaseLost
 from projections.graph.neo4j.settings import Neo4jSettings
 from projections.graph.neo4j.store import VERSION, Neo4jGraph, open_neo4j_graph
-from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
+from projections.graph.port import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.position import Behind, PositionLog, misplaced
 
 __all__ = ["Neo4jReach", "open_reach"]
@@ -133,8 +133,8 @@ class Neo4jReach:
     async def group(self, type: str, filter: Filter | None, by: Group, limit: int = 1000) -> list[tuple[Any, int]]:
         return await self._ask("group", type, filter, by, limit)
 
-    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
-        return await self._ask("nodes", refs)
+    async def entities(self, refs: Sequence[Ref]) -> dict[Ref, EntityState]:
+        return await self._ask("entities", refs)
 
     async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return await self._ask("related", type, field, ids)

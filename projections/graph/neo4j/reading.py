@@ -19,10 +19,10 @@ from projections.graph.neo4j.layout import Layout
 from projections.graph.neo4j.names import quoted
 from projections.graph.neo4j.scanning import Scan
 from projections.graph.neo4j.statement import VALUE, AggregateColumns, Level, value_of
-from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, ReadBudget, Row, Select
+from projections.graph.port import Aggregate, EntityState, Filter, Group, KnownTransaction, ReadBudget, Row, Select
 from projections.graph.relation import find_relation, find_scalar, find_type
 
-__all__ = ["Meter", "Question", "aggregate", "fetch", "group", "known_transaction", "nodes", "related"]
+__all__ = ["Meter", "Question", "aggregate", "entities", "fetch", "group", "known_transaction", "related"]
 
 T = TypeVar("T")
 Records = list[list[Any]]
@@ -153,7 +153,7 @@ def known_transaction(layout: Layout, epoch: str, tx: str) -> Question[KnownTran
     return Question(text, {"tx": tx}, answer)
 
 
-def nodes(catalog: Catalog, layout: Layout, refs: Sequence[Ref]) -> Question[dict[Ref, Node]]:
+def entities(catalog: Catalog, layout: Layout, refs: Sequence[Ref]) -> Question[dict[Ref, EntityState]]:
     by_type: dict[tuple[str, str], list[str]] = defaultdict(list)
     for ref in refs:
         find_type(catalog, f"{ref.app}/{ref.type}")
@@ -172,18 +172,18 @@ def nodes(catalog: Catalog, layout: Layout, refs: Sequence[Ref]) -> Question[dic
         parts.append(_entities(layout, f"{app}/{name}", conditions.bind(ids), len(shapes), scalars, links))
         shapes.append((app, name, scalars, links))
 
-    def answer(records: Records) -> dict[Ref, Node]:
-        found = {ref: Node(ref, 0, exists=False) for ref in refs}
+    def answer(records: Records) -> dict[Ref, EntityState]:
+        found = {ref: EntityState(ref, 0, exists=False) for ref in refs}
         for record in records:
             part, id, version, values, others = cast("tuple[int, str, int, list[Any], list[list[str]]]", record)
             if part < 0:
-                found[Ref.parse(id)] = Node(Ref.parse(id), version, exists=False)
+                found[Ref.parse(id)] = EntityState(Ref.parse(id), version, exists=False)
                 continue
             app, name, scalars, links = shapes[part]
             ref = Ref(app, name, id)
             fields = {field: value for field, value in zip(scalars, values, strict=True) if value is not None}
             linked = {field: tuple(ids) for field, ids in zip(links, others, strict=True) if ids}
-            found[ref] = Node(ref, version, True, fields, linked)
+            found[ref] = EntityState(ref, version, True, fields, linked)
         return found
 
     return Question(" UNION ALL ".join(parts), conditions.parameters, answer)

@@ -37,7 +37,7 @@ from projections.graph.neo4j.settings import Neo4jSettings
 from projections.graph.neo4j.state import READ, State, cut, position, read_state, text_of
 from projections.graph.neo4j.users import join
 from projections.graph.neo4j.writing import Writer, write_parts
-from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
+from projections.graph.port import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.position import PositionLog, check_follows
 
 __all__ = ["Neo4jGraph", "open_neo4j_graph"]
@@ -179,8 +179,8 @@ class Neo4jGraph:
     async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return await self._question(lambda state: reading.related(state.catalog, state.layout, type, field, ids))
 
-    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
-        return await self._question(lambda state: reading.nodes(state.catalog, state.layout, refs)) if refs else {}
+    async def entities(self, refs: Sequence[Ref]) -> dict[Ref, EntityState]:
+        return await self._question(lambda state: reading.entities(state.catalog, state.layout, refs)) if refs else {}
 
     async def transaction(self, tx: str) -> KnownTransaction | None:
         return await self._question(lambda state: reading.known_transaction(state.layout, state.checkpoint.epoch, tx))
@@ -194,7 +194,7 @@ class Neo4jGraph:
         return await self._whole(take)
 
     async def page(self, section: str, after: str, limit: int) -> dict[str, Any]:
-        """A part of what `dump` gives: of a stored type's nodes, or of 'tombstones' or 'transactions', the first entries after a key."""
+        """A part of what `dump` gives: of a stored type's entities, or of 'tombstones' or 'transactions', the first entries after a key."""
 
         async def take() -> dict[str, Any]:
             async with self._transaction(write=False) as tx:

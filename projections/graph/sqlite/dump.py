@@ -14,52 +14,54 @@ import msgspec
 from pcloud.subject import Ref
 from projections.checkpoint import Checkpoint
 from projections.graph.catalog import Catalog, TypeDef
-from projections.graph.port import Node
+from projections.graph.port import EntityState
 from projections.graph.sqlite.layout import Layout, Table
 
-__all__ = ["dump", "page", "read_nodes"]
+__all__ = ["dump", "page", "read_entities"]
 
 Links = dict[str, dict[str, list[str]]]  # field → source → targets
 
 
-def read_nodes(
+def read_entities(
     connection: sqlite3.Connection, catalog: Catalog, layout: Layout, refs: Sequence[Ref]
-) -> dict[Ref, Node]:
+) -> dict[Ref, EntityState]:
     by_type: dict[tuple[str, str], list[Ref]] = defaultdict(list)
     for ref in refs:
         by_type[ref.app, ref.type].append(ref)
-    found: dict[Ref, Node] = {}
+    found: dict[Ref, EntityState] = {}
     for (app, name), members in by_type.items():
         type_ = catalog.types[f"{app}/{name}"]
         ids = msgspec.json.encode([ref.id for ref in members]).decode()
         picked = "IN (SELECT value FROM json_each(?))"
         for ref in members:
-            found[ref] = Node(ref, 0, exists=False)
+            found[ref] = EntityState(ref, 0, exists=False)
         sql = f"SELECT id, version FROM tombstones WHERE type = ? AND id {picked}"
         for id, version in connection.execute(sql, (type_.name, ids)):
             ref = Ref(app, name, id)
-            found[ref] = Node(ref, version, exists=False)
+            found[ref] = EntityState(ref, version, exists=False)
         for id, version, fields, links in _entities(connection, type_, layout.tables[type_.name], picked, [ids]):
             ref = Ref(app, name, id)
-            found[ref] = Node(ref, version, True, fields, {field: tuple(targets) for field, targets in links.items()})
+            found[ref] = EntityState(
+                ref, version, True, fields, {field: tuple(targets) for field, targets in links.items()}
+            )
     return found
 
 
 def dump(
     connection: sqlite3.Connection, checkpoint: Checkpoint, catalog: Catalog, stored: Catalog, layout: Layout
 ) -> Mapping[str, Any]:
-    nodes: dict[str, Any] = {}
+    entities: dict[str, Any] = {}
     for name, type_ in sorted(stored.types.items()):
         for id, version, fields, links in _entities(
             connection, type_, layout.tables[name], "IS NOT NULL ORDER BY id", []
         ):
-            nodes[f"{name}/{id}"] = {"version": version, "fields": fields, "links": links}
+            entities[f"{name}/{id}"] = {"version": version, "fields": fields, "links": links}
     gone = connection.execute("SELECT type || '/' || id, version FROM tombstones ORDER BY type, id")
     known = connection.execute("SELECT tx, request, sequence, result FROM transactions ORDER BY tx")
     return {
         "checkpoint": [checkpoint.epoch, checkpoint.sequence, f"{checkpoint.hash:x}"],
         "catalog": catalog.to_json(),
-        "nodes": nodes,
+        "entities": entities,
         "tombstones": dict(gone.fetchall()),
         "transactions": {
             tx: [request, sequence, msgspec.json.decode(result)] for tx, request, sequence, result in known
@@ -70,7 +72,7 @@ def dump(
 def page(
     connection: sqlite3.Connection, stored: Catalog, layout: Layout, section: str, after: str, limit: int
 ) -> dict[str, Any]:
-    """The first `limit` entries of a section after a key, in the order of their keys: `Type` of `app/Type` gives its nodes by id."""
+    """The first `limit` entries of a section after a key, in the order of their keys: `Type` of `app/Type` gives its entities by id."""
     if section == "tombstones":
         type_, _, id = after.rpartition("/")
         sql = "SELECT type || '/' || id, version FROM tombstones WHERE (type, id) > (?, ?) ORDER BY type, id LIMIT ?"

@@ -27,11 +27,11 @@ from projections.forgotten import forgets
 from projections.graph.catalog import NO_TYPES, Catalog
 from projections.graph.fold import FORGOTTEN_RESULT, fold, touched
 from projections.graph.history import BUILTIN, CatalogHistory, fillings
-from projections.graph.port import Aggregate, Filter, Group, KnownTransaction, Node, Row, Select
+from projections.graph.port import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.graph.relation import find_type
 from projections.graph.sqlite.columns import ColumnsCache
 from projections.graph.sqlite.connection import Deadline, acquire, empty_journal, errors_told, open_connection, told
-from projections.graph.sqlite.dump import dump, page, read_nodes
+from projections.graph.sqlite.dump import dump, page, read_entities
 from projections.graph.sqlite.filling import Filling
 from projections.graph.sqlite.layout import Layout, layout
 from projections.graph.sqlite.migrate import fill, migrate
@@ -174,11 +174,11 @@ class SqliteGraph:
     async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         return await self._read(lambda reader, _: reader.related(type, field, ids))
 
-    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
+    async def entities(self, refs: Sequence[Ref]) -> dict[Ref, EntityState]:
         for ref in refs:
             find_type(self.catalog, f"{ref.app}/{ref.type}")
         state = self._state
-        return await self._read(lambda _, connection: read_nodes(connection, state.catalog, state.layout, refs))
+        return await self._read(lambda _, connection: read_entities(connection, state.catalog, state.layout, refs))
 
     async def transaction(self, tx: str) -> KnownTransaction | None:
         sql = "SELECT request, sequence, result, time FROM transactions WHERE tx = ?"
@@ -198,7 +198,7 @@ class SqliteGraph:
         return await asyncio.get_running_loop().run_in_executor(self._writing, take)
 
     async def page(self, section: str, after: str, limit: int) -> dict[str, Any]:
-        """A part of what `dump` gives: of a stored type's nodes, or of 'tombstones' or 'transactions', the first entries after a key."""
+        """A part of what `dump` gives: of a stored type's entities, or of 'tombstones' or 'transactions', the first entries after a key."""
 
         def take() -> dict[str, Any]:
             state = self._state

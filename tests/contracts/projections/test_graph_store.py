@@ -192,7 +192,7 @@ async def test_deleting_takes_the_links_away_and_keeps_the_version(graph: GraphS
     assert await related(graph, BOOK, "author", "a") == ()
     assert await related(graph, BOOK, "themes", "a") == ()
     await graph.apply(EPOCH, log.write(delete(A)))
-    node = (await graph.nodes([Ref.parse(A)]))[Ref.parse(A)]
+    node = (await graph.entities([Ref.parse(A)]))[Ref.parse(A)]
     assert (node.exists, node.version) == (False, len(log.events))
 
 
@@ -232,7 +232,7 @@ async def test_nodes_return_versions_values_and_written_links(graph: GraphStore,
     log.write(create(A, {"author": ["p"], "themes": ["t", "s"]}, title="One"))
     await fold(graph, log)
     a, p, none = Ref.parse(A), Ref.parse(f"{PERSON}/p"), Ref.parse(f"{BOOK}/none")
-    nodes = await graph.nodes([a, p, none])
+    nodes = await graph.entities([a, p, none])
     assert (nodes[a].version, nodes[a].exists) == (5, True)
     assert nodes[a].fields == {"title": "One"}
     assert nodes[a].links == {"author": ("p",), "themes": ("s", "t")}

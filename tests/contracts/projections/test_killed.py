@@ -50,7 +50,7 @@ async def test_views_that_were_killed_go_on_where_they_were(tmp_path: Path) -> N
     await search.apply(EPOCH, log.events)
     assert await graph.dump() == await oracle.dump()
     found = await search.search(SearchQuery("book", TYPES, first=1000))
-    expected = {ref for ref in (await oracle.dump())["nodes"] if ref.startswith(BOOK)}
+    expected = {ref for ref in (await oracle.dump())["entities"] if ref.startswith(BOOK)}
     assert {str(hit.ref) for hit in found.hits} == expected
     assert found.total == len(expected)
     await search.close()

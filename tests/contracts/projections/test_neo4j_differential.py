@@ -177,7 +177,7 @@ async def folded(
 @st.composite
 def questions(draw: st.DrawFn, schema: schemas.Asked) -> Question:
     type_ = draw(st.sampled_from(list(schema.types)))
-    match draw(st.sampled_from(["fetch"] * 6 + ["pages"] * 2 + ["aggregate", "group", "related", "nodes"])):
+    match draw(st.sampled_from(["fetch"] * 6 + ["pages"] * 2 + ["aggregate", "group", "related", "entities"])):
         case "fetch":
             select = draw(schemas.selects(schema, type_))
             note(repr(select))
@@ -197,7 +197,7 @@ def questions(draw: st.DrawFn, schema: schemas.Asked) -> Question:
             return lambda store: all_related(store, type_, names)
         case _:
             refs = [Ref.parse(f"{name}/{id}") for name in schema.types for id in schemas.IDS]
-            return lambda store: store.nodes(refs)
+            return lambda store: store.entities(refs)
 
 
 async def pages(store: GraphStore, select: Select) -> list[Any]:

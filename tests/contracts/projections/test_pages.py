@@ -64,7 +64,7 @@ async def test_pages_together_are_all_content_in_the_same_order(paged: Any, tmp_
                 assert found == dump[section]
             else:
                 assert {f"{section}/{id}": node for id, node in found.items()} == {
-                    key: node for key, node in dump["nodes"].items() if key.rpartition("/")[0] == section
+                    key: node for key, node in dump["entities"].items() if key.rpartition("/")[0] == section
                 }
             assert list(found.items()) == list((await pages(reference, section, 7)).items())
         assert len(await pages(paged, BOOK, 1)) == len(IDS)

@@ -15,7 +15,7 @@ import pytest
 
 from core.access.caller import Caller
 from core.graph.api import Api, ApiLimits, PlatformFields
-from core.graph.command import Commands, NodeChange
+from core.graph.command import Commands, EntityChange
 from core.graph.schema import ViewRegistry, parse_schema
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
 from pcloud.manifest import Manifest
@@ -136,13 +136,13 @@ class Cloud:
         fields: dict[str, Any] = {"name": app, "version": "1", "state": "RUNNING", "manifest": manifest}
         if catalog is not None:
             fields["catalog"] = catalog.to_json()
-        changes = [NodeChange(Ref("core", "App", app), "upsert", set=fields)]
+        changes = [EntityChange(Ref("core", "App", app), "upsert", set=fields)]
         for number, grant in enumerate(grants):
             values = {
                 "app": grant.app, "verb": grant.verb, "target": grant.target, "fields": list(grant.fields),
                 "alias": grant.as_ or None, "state": grant.state,
             }  # fmt: skip
-            changes.append(NodeChange(Ref("core", "Grant", f"{app}-{number}"), "upsert", set=values))
+            changes.append(EntityChange(Ref("core", "Grant", f"{app}-{number}"), "upsert", set=values))
         revision = await self.commands.write("owner", changes)
         await self.loop.wait_for(revision.sequence)
 

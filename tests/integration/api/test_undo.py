@@ -9,7 +9,7 @@ import pytest
 
 from core.access.caller import Caller
 from core.front.platform.undo import undo_fields
-from core.graph.command import NodeChange, pointing, undo, undo_plan, undo_since
+from core.graph.command import EntityChange, pointing, undo, undo_plan, undo_since
 from core.graph.command.undo import Undoing
 from core.graph.command.undo_plan import BOUNDS
 from pcloud.errors import Unavailable
@@ -157,7 +157,7 @@ async def test_the_deleted_is_there_again_with_its_links_and_what_went_along(hou
     assert found["getImageImporter_Image"]["faceDetector_segments"] == [{"label": "Ann", "x": 0.5}]
     after = await house.graph.dump()
     plain = lambda nodes: {key: (one["fields"], one["links"]) for key, one in nodes.items()}  # noqa: E731
-    assert plain(after["nodes"]) == plain(dump["nodes"])
+    assert plain(after["entities"]) == plain(dump["entities"])
     cover = await house.ask(
         "query($id: ID!) { getAlbum(id: $id) { cover { id } images { id } } }", {"id": summer}, by=APP
     )
@@ -341,7 +341,7 @@ async def test_what_can_not_be_undone_says_why(house: Cloud, image: Any, what: s
     if what in ("nothing", "nonsense"):
         tx = "0" * 32 if what == "nothing" else "x" * 100_000
     elif what == "core":
-        await house.commands.write("owner", [NodeChange(Ref("core", "App", APP), "update", set={"title": "x"})])
+        await house.commands.write("owner", [EntityChange(Ref("core", "App", APP), "update", set={"title": "x"})])
         tx = await last_tx(house)
     else:
         await house.commands.forget("owner", [Ref(APP, "Image", id)])

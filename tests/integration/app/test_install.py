@@ -20,7 +20,7 @@ import pytest
 from core.access.grant import grant_id
 from core.apps import AppState, read_archive
 from core.apps.process.folders import AppFolders
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from pcloud.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
 from pcloud.subject import Ref
 from projections.graph.port import Select
@@ -128,7 +128,7 @@ async def test_the_log_holds_the_app_its_schema_and_each_grant(platform, make_ap
     }  # fmt: skip
     event = await platform.store.last_event(Ref("core", "App", "tiny"))
     assert event.change.set["state"] == "RUNNING"
-    node = (await platform.graph.nodes([Ref("core", "App", "tiny")]))[Ref("core", "App", "tiny")]
+    node = (await platform.graph.entities([Ref("core", "App", "tiny")]))[Ref("core", "App", "tiny")]
     assert node.fields["archive"] == read_archive(archive).sha256 and node.fields["nkey"].startswith("U")
 
 
@@ -410,7 +410,7 @@ async def test_what_a_removed_app_left_is_forgotten_later_also_across_a_restart(
     archive = make_app("schema: s.graphql\n", s__graphql=NOTES)
     async with open_platform(tmp_path / "node") as platform:
         await platform.apps.install(archive, approve=approve_all)
-        await platform.commands.write("owner", [NodeChange(Ref("tiny", "Note", "one"), "upsert", set={"text": "x"})])
+        await platform.commands.write("owner", [EntityChange(Ref("tiny", "Note", "one"), "upsert", set={"text": "x"})])
         await platform.apps.remove("tiny")
         assert AppFolders.of(platform.settings.folder, "tiny").data.exists()
         await platform.apps._removals.begin("tiny", forget=True)  # and there the node dies

@@ -9,7 +9,7 @@ import pytest
 from core.access.grant import grant_id
 from core.apps import AppState, packed
 from core.apps.process.folders import AppFolders
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from pcloud.errors import Conflict, Forbidden, NotFound, PCloudError, Rejected, Unavailable
 from pcloud.subject import Ref
 from projections.graph.port import Select
@@ -162,7 +162,9 @@ async def test_a_version_that_failed_binds_the_next_one_only_by_what_was_written
     async with open_platform(tmp_path / "node", supervision=replace(QUICK, settle=0.1)) as platform:
         await platform.apps.install(versions("1.0.0"), approve=approve_all)
         init = "actions: [{name: one}]\ninit: [{call: one}]\n"
-        note = NodeChange(Ref("tiny", "Note", "one"), "upsert", set={"text": "one", **({"more": 1} if written else {})})
+        note = EntityChange(
+            Ref("tiny", "Note", "one"), "upsert", set={"text": "one", **({"more": 1} if written else {})}
+        )
 
         async def fail(*args, **options):
             await platform.commands.write("app/tiny", [note])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.graph.command import NodeChange, WriteRequest, purge_plan
+from core.graph.command import EntityChange, WriteRequest, purge_plan
 from eventstore import Appended, EventStore, Transaction
 from eventstore.erasure import Erasure
 from pcloud.errors import Conflict, Rejected
@@ -41,14 +41,14 @@ async def cloud(tmp_path: Path) -> AsyncIterator[Cloud]:
         yield opened
 
 
-def image(id: str, **more: Any) -> NodeChange:
+def image(id: str, **more: Any) -> EntityChange:
     values = {"place": f"{id}.jpg", "sha256": id, "mime": "image/jpeg", "width": 1, "title": f"secret {id}", **more}
-    return NodeChange(Ref("image-importer", "Image", id), "add", set=values)
+    return EntityChange(Ref("image-importer", "Image", id), "add", set=values)
 
 
-def segment(id: str, of: str) -> NodeChange:
+def segment(id: str, of: str) -> EntityChange:
     ref = Ref("face-detector", "ImageSegment", id)
-    return NodeChange(ref, "add", set={"x": 0.5, "label": f"face {id}"}, link={"image": [of]})
+    return EntityChange(ref, "add", set={"x": 0.5, "label": f"face {id}"}, link={"image": [of]})
 
 
 def ref(id: str) -> Ref:
@@ -81,7 +81,7 @@ async def test_what_is_forgotten_leaves_log_graph_and_search_with_all_that_belon
 ) -> None:
     await cloud.commands.write("owner", [image("i"), image("j")])
     await cloud.commands.write("owner", [segment("s", "i"), segment("t", "j")])
-    await cloud.commands.write("owner", [NodeChange(ref("i"), "update", set={"title": "a greater secret"})])
+    await cloud.commands.write("owner", [EntityChange(ref("i"), "update", set={"title": "a greater secret"})])
     revision = await cloud.commands.forget("owner", [ref("i")])
     assert revision.sequence == cloud.graph.checkpoint.sequence == await cloud.last()
     face = Ref("face-detector", "ImageSegment", "s")
@@ -89,7 +89,7 @@ async def test_what_is_forgotten_leaves_log_graph_and_search_with_all_that_belon
     assert await stored(cloud, ref("j")) == [Kind.CREATED]
     left = [event async for event in cloud.store.read(1, revision.sequence)]
     assert not any("secret" in str(event.change.set) for event in left if event.ref != ref("j"))
-    nodes = await cloud.graph.nodes([ref("i"), face, ref("j")])
+    nodes = await cloud.graph.entities([ref("i"), face, ref("j")])
     assert [nodes[one].exists for one in (ref("i"), face, ref("j"))] == [False, False, True]
     assert nodes[ref("i")].version > 0
     found = await cloud.ask('{ search(text: "secret") { total } }', headers={"Pcloud-Revision": str(revision)})
@@ -106,7 +106,7 @@ async def test_forgetting_again_and_what_never_was_does_nothing(cloud: Cloud) ->
 
 async def test_a_deleted_entity_can_be_forgotten_with_its_history(cloud: Cloud, tmp_path: Path) -> None:
     await cloud.commands.write("owner", [image("i")])
-    await cloud.commands.write("owner", [NodeChange(ref("i"), "delete")])
+    await cloud.commands.write("owner", [EntityChange(ref("i"), "delete")])
     await cloud.commands.forget("owner", [ref("i")])
     assert await stored(cloud, ref("i")) == [Kind.FORGOTTEN]
     await assert_a_refold_is_equal(cloud, tmp_path)
@@ -145,7 +145,7 @@ async def test_very_many_events_take_several_forgotten_ones(
     monkeypatch.setattr(purge_plan, "MOST_NAMED", 3)
     await cloud.commands.write("owner", [image("i")])
     for number in range(6):
-        await cloud.commands.write("owner", [NodeChange(ref("i"), "update", set={"title": f"{number}"})])
+        await cloud.commands.write("owner", [EntityChange(ref("i"), "update", set={"title": f"{number}"})])
     await cloud.commands.forget("owner", [ref("i")])
     assert await stored(cloud, ref("i")) == [Kind.FORGOTTEN] * 3
     await assert_a_refold_is_equal(cloud, tmp_path)
@@ -155,14 +155,14 @@ async def test_whom_a_forgotten_one_took_stays_free(cloud: Cloud, tmp_path: Path
     """A one-to-one link takes from others without an event of theirs: a log without it must not give that back."""
     await cloud.install("people", PAIRS)
     person = lambda id: Ref("people", "Person", id)  # noqa: E731
-    people = [NodeChange(person(id), "add", set={"name": id}) for id in "abcde"]
-    await cloud.commands.write("owner", [*people, NodeChange(Ref("people", "Locker", "l"), "add")])
+    people = [EntityChange(person(id), "add", set={"name": id}) for id in "abcde"]
+    await cloud.commands.write("owner", [*people, EntityChange(Ref("people", "Locker", "l"), "add")])
     for one, field, other in [
         ("a", "partner", "b"), ("c", "partner", "b"), ("a", "locker", "l"), ("c", "locker", "l"), ("d", "partner", "e"),
         ("c", "partner", "e"),
         ("a", "partner", "b"),
     ]:  # fmt: skip
-        await cloud.commands.write("owner", [NodeChange(person(one), "update", link={field: [other]})])
+        await cloud.commands.write("owner", [EntityChange(person(one), "update", link={field: [other]})])
     await cloud.commands.forget("owner", [person("c")])
     await assert_a_refold_is_equal(cloud, tmp_path)
 
@@ -226,7 +226,7 @@ async def test_one_of_several_events_is_continued(
 ) -> None:
     monkeypatch.setattr(purge_plan, "MOST_NAMED", 1)
     await cloud.commands.write("owner", [image("i")])
-    await cloud.commands.write("owner", [NodeChange(ref("i"), "update", set={"title": "x"})])
+    await cloud.commands.write("owner", [EntityChange(ref("i"), "update", set={"title": "x"})])
     tellers = purge_plan.Tellers(cloud.graph)
     await cloud.store.erasure.begin("note", [ref("i")])
     plan = await purge_plan.plan_purge(ref("i"), await cloud.store.erasure.events(ref("i")), tellers, ())
@@ -245,7 +245,7 @@ async def test_one_that_came_again_meanwhile_is_not_forgotten_by_finishing(cloud
     await cloud.commands.write("owner", [image("i", title="new")])
     await cloud.commands.finish_forgetting()
     assert await stored(cloud, ref("i")) == [Kind.FORGOTTEN, Kind.CREATED]
-    assert (await cloud.graph.nodes([ref("i")]))[ref("i")].fields["title"] == "new"
+    assert (await cloud.graph.entities([ref("i")]))[ref("i")].fields["title"] == "new"
     await assert_a_refold_is_equal(cloud, tmp_path)
 
 
@@ -278,19 +278,19 @@ async def test_a_view_that_read_only_a_part_before_the_purge_comes_to_the_same(
         match draw.randrange(6):
             case 0 | 1:
                 changes = [
-                    NodeChange(person(one), "upsert", set={"name": f"{one}{step}"}),
-                    NodeChange(locker(other), "upsert"),
+                    EntityChange(person(one), "upsert", set={"name": f"{one}{step}"}),
+                    EntityChange(locker(other), "upsert"),
                 ]
             case 2 | 3:
                 field, target = draw.choice([("partner", person(other)), ("locker", locker(other))])
                 kind: Any = "upsert"
                 value = {"name": one}
-                changes = [NodeChange(person(one), kind, set=value, link={field: [other]})]
+                changes = [EntityChange(person(one), kind, set=value, link={field: [other]})]
                 changes.insert(
-                    0, NodeChange(target, kind, set={"name": other} if field == "partner" else {"number": 1})
+                    0, EntityChange(target, kind, set={"name": other} if field == "partner" else {"number": 1})
                 )
             case 4:
-                changes = [NodeChange(draw.choice(refs), "delete")]
+                changes = [EntityChange(draw.choice(refs), "delete")]
             case _:
                 await cloud.commands.forget("owner", [draw.choice(refs)])
                 continue
@@ -333,18 +333,20 @@ async def test_an_apps_types_and_its_fields_on_others_are_forgotten(cloud: Cloud
     changes = [image(f"{number}") for number in range(130)]
     await cloud.commands.write("owner", changes)
     extended = [
-        NodeChange(ref(f"{number}"), "update", set={"face-detector/faceCount": number}) for number in range(130)
+        EntityChange(ref(f"{number}"), "update", set={"face-detector/faceCount": number}) for number in range(130)
     ]
     await cloud.commands.write("app:face-detector", extended)
     await cloud.commands.write("app:face-detector", [segment(f"s{number}", f"{number}") for number in range(130)])
-    await cloud.commands.write("app:face-detector", [NodeChange(Ref("face-detector", "ImageSegment", "s0"), "delete")])
+    await cloud.commands.write(
+        "app:face-detector", [EntityChange(Ref("face-detector", "ImageSegment", "s0"), "delete")]
+    )
     heard: list[int] = []
     count = await cloud.commands.forget_types("owner", "face-detector", heard.append)
     assert count == heard[-1] == 260 and heard == sorted(heard) and len(heard) > 3
     counts = await cloud.ask("{ aggregateFaceDetector_ImageSegment { count } aggregateImageImporter_Image { count } }")
     assert counts["aggregateFaceDetector_ImageSegment"]["count"] == 0
     assert counts["aggregateImageImporter_Image"]["count"] == 130
-    nodes = await cloud.graph.nodes([ref(f"{number}") for number in range(130)])
+    nodes = await cloud.graph.entities([ref(f"{number}") for number in range(130)])
     assert not any("face-detector/faceCount" in node.fields for node in nodes.values())
     for number in (0, 1, 129):
         assert await stored(cloud, Ref("face-detector", "ImageSegment", f"s{number}")) == [Kind.FORGOTTEN]
@@ -355,7 +357,9 @@ async def test_a_keyed_transaction_of_which_one_was_forgotten_is_not_answered_ag
     request = WriteRequest("owner", "a" * 32, keyed=True, request="asked")
 
     async def stage(staging: Any) -> dict[str, Any]:
-        await staging.apply([NodeChange(ALBUM, "add", set={"name": "x"}), NodeChange(OTHER, "add", set={"name": "y"})])
+        await staging.apply(
+            [EntityChange(ALBUM, "add", set={"name": "x"}), EntityChange(OTHER, "add", set={"name": "y"})]
+        )
         return {"addAlbum": ["a", "b"]}
 
     await cloud.commands.transact(request, stage)

@@ -22,7 +22,7 @@ from core.front.ingress.lasting import Lasting
 from core.front.ingress.proxy import Proxy
 from core.front.ingress.signin import SignIn
 from core.front.ingress.visits import Visits
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from core.people.owner.credential import OWNER, credential_name, token_hash, verify_owner
 from core.people.owner.session import Sessions
 from core.people.owner.statement import Statements
@@ -231,7 +231,7 @@ async def served(application: web.Application | Front) -> AsyncIterator[int]:
 @asynccontextmanager
 async def open_front() -> AsyncIterator[FrontDoor]:
     directory, commands, _ = open_memory_directory()
-    await commands.write("owner", [NodeChange(OWNER, "add", set={"tokenHash": token_hash(TOKEN)})])
+    await commands.write("owner", [EntityChange(OWNER, "add", set={"tokenHash": token_hash(TOKEN)})])
     sessions, statements, lasting = Sessions(directory, commands), Statements(b"k" * 32, "epoch"), Lasting()
     directory.on_changed(lambda changed: lasting.review())
     first_chunk = asyncio.Event()

@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from core.access.caller import Caller
 from core.access.grant import grant_id
 from core.access.quota import Quotas
-from core.graph.command import Commands, NodeChange
+from core.graph.command import Commands, EntityChange
 from core.graph.schema import ViewRegistry, parse_schema
 from core.work.call import Calls, CallSettings, DispatchSettings, open_calls
 from core.work.processor import Backoff, Processor, ProcessorSettings
@@ -135,10 +135,10 @@ class Core:
             "name": name, "version": parsed.version, "state": "RUNNING", "catalog": catalog.to_json(),
             "manifest": msgspec.json.encode(parsed).decode(),
         }  # fmt: skip
-        changes = [NodeChange(Ref("core", "App", name), "upsert", set=fields)]
+        changes = [EntityChange(Ref("core", "App", name), "upsert", set=fields)]
         for verb, target in granted:
             grant = {"app": name, "verb": verb, "target": target, "state": "approved"}
-            changes.append(NodeChange(Ref("core", "Grant", grant_id(name, verb, target)), "upsert", set=grant))
+            changes.append(EntityChange(Ref("core", "Grant", grant_id(name, verb, target)), "upsert", set=grant))
         await self.loop.wait_for((await self.commands.write("owner", changes)).sequence)
         installed = Installed(name, parsed)
         await self.processor.attach(installed)
@@ -160,7 +160,7 @@ class Core:
 
     async def add(self, id: str, kind: str = "upsert", type: str = "Book", **fields: Any) -> int:
         """Write one entity of the app `shelf`; return its event's sequence."""
-        change = NodeChange(Ref("shelf", type, id), kind, set=fields)  # type: ignore[arg-type]
+        change = EntityChange(Ref("shelf", type, id), kind, set=fields)  # type: ignore[arg-type]
         return (await self.commands.write("owner", [change])).sequence
 
     async def run_of(self, state: str, count: int = 1, app: str | None = None) -> list[Run]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.access.caller import Caller
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from pcloud.errors import Forbidden, PCloudError, Rejected, Unavailable
 from pcloud.subject import Ref
 from tests.integration.processor.small_core import OWNER, SHELF, Call, Core
@@ -19,7 +19,7 @@ PHONE = Caller("device", "d1", scopes=frozenset({"manage"}))
 
 
 async def add_as(core: Core, actor: str, id: str, **more: Any) -> None:
-    change = NodeChange(Ref("shelf", "Book", id), "upsert", set={"title": "Emma"})
+    change = EntityChange(Ref("shelf", "Book", id), "upsert", set={"title": "Emma"})
     await core.commands.write(actor, [change], **more)
 
 
@@ -38,7 +38,7 @@ async def test_the_chain_leads_from_a_run_back_to_the_phone(core: Core) -> None:
     await core.install({"name": "writer", "version": "1.0.0", "actions": [{"name": "write"}]})
     await core.install(reader(), granted=(*READS, ("call", "writer/write")))
     await core.commands.write(
-        "owner", [NodeChange(Ref("core", "Device", "d1"), "upsert", set={"name": "Pixel", "state": "active"})]
+        "owner", [EntityChange(Ref("core", "Device", "d1"), "upsert", set={"name": "Pixel", "state": "active"})]
     )
     await core.start_app("writer", write=write)
     await core.start_app("reader", read=first)
@@ -162,7 +162,7 @@ async def test_an_app_with_endless_runs_is_reported(core: Core) -> None:
 
     async def touch(call: Call) -> Any:
         context = core.calls.run(call.headers["Pcloud-Run"], "reader")
-        change = NodeChange(Ref("shelf", "Book", call.args["book"]), "update", set={"pages": context.depth})
+        change = EntityChange(Ref("shelf", "Book", call.args["book"]), "update", set={"pages": context.depth})
         await core.commands.write("app:reader", [change], cause=context.id, depth=context.depth)
 
     await core.install(SHELF_APP, SHELF)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.access.caller import Caller
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from core.work.processor import forget
 from eventstore import EmbeddedServer
 from pcloud.errors import Forbidden, PCloudError, Rejected, Unavailable
@@ -134,7 +134,7 @@ async def test_effects_happen_once_when_core_dies_between_effect_and_answer(
         async def write(call: Call) -> Any:
             context = core.calls.run(call.headers["Pcloud-Run"], "keeper")
             keys.append(f"{context.id}.{context.generation}")
-            change = NodeChange(
+            change = EntityChange(
                 Ref("shelf", "Book", f"book-of-{context.id}"), "ensure", set={"title": call.args["key"]}
             )
             await core.commands.write(

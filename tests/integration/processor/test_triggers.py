@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from core.access.grant import grant_id
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from eventstore import EmbeddedServer
 from pcloud.errors import Forbidden, Rejected, Unavailable
 from pcloud.revision import Revision
@@ -108,7 +108,7 @@ async def test_where_and_fields_may_name_what_another_app_added(core: Core) -> N
     await core.install(reader(on=on, args={"book": "{{ event.id }}", "pages": "{{ node.stars }}"}))
     grant = {"app": "reader", "verb": "read", "target": "shelf/Book", "state": "approved", "fields": ["marks/stars"]}
     ref = Ref("core", "Grant", grant_id("reader", "read", "shelf/Book"))
-    await core.commands.write("owner", [NodeChange(ref, "upsert", set=grant)])
+    await core.commands.write("owner", [EntityChange(ref, "upsert", set=grant)])
     app = await core.start_app("reader", read=ok)
     await core.add("b1", title="Emma", **{"marks/stars": 5})
     await core.add("b2", title="Persuasion")
@@ -312,7 +312,7 @@ async def test_concurrency_is_bounded_and_used(core: Core) -> None:
 async def test_triggers_that_set_each_other_off_are_stopped(core: Core) -> None:
     async def touch(call: Call) -> Any:
         context = core.calls.run(call.headers["Pcloud-Run"], "reader")
-        change = NodeChange(Ref("shelf", "Book", call.args["book"]), "update", set={"pages": context.depth})
+        change = EntityChange(Ref("shelf", "Book", call.args["book"]), "update", set={"pages": context.depth})
         await core.commands.write("app:reader", [change], cause=context.id, depth=context.depth)
 
     await core.install(SHELF_APP, SHELF)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.graph.command import Commands, NodeChange
+from core.graph.command import Commands, EntityChange
 from core.graph.command.staging import Staging
 from core.graph.command.transact import WriteRequest
 from eventstore import Appended, Transaction
@@ -16,7 +16,7 @@ from pcloud.errors import Unavailable
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.port import Node
+from projections.graph.port import EntityState
 
 NOTE = Ref("notes", "Note", "n1")
 
@@ -39,8 +39,8 @@ class Graph:
     catalog = Catalog({"notes/Note": TypeDef("notes/Note", {"text": FieldDef("text", "String")})})
     checkpoint = SimpleNamespace(sequence=6)
 
-    async def nodes(self, refs: Sequence[Ref]) -> dict[Ref, Node]:
-        return {ref: Node(ref, 0, exists=False) for ref in refs}
+    async def entities(self, refs: Sequence[Ref]) -> dict[Ref, EntityState]:
+        return {ref: EntityState(ref, 0, exists=False) for ref in refs}
 
 
 class SlowView:
@@ -69,7 +69,7 @@ async def test_events_count_by_size_against_their_cause(through: str, counts: st
     commands = Commands(log, Graph(), SlowView(), SlowView(), quota)  # type: ignore[arg-type]
 
     async def stage(staging: Staging) -> dict[str, Any]:
-        await staging.apply([NodeChange(NOTE, "add", set={"text": "x" * 10_000})])
+        await staging.apply([EntityChange(NOTE, "add", set={"text": "x" * 10_000})])
         return {}
 
     with pytest.raises(Unavailable, match="beyond"):
@@ -83,7 +83,7 @@ async def test_stored_change_not_yet_shown_is_reported_as_stored() -> None:
     """A caller without a key that receives "try again" would write it twice."""
     log, graph = Log(), Graph()
     commands = Commands(log, graph, SlowView(), SlowView())  # type: ignore[arg-type]
-    changes: list[Any] = [NodeChange(NOTE, "add", set={"text": "x"})]
+    changes: list[Any] = [EntityChange(NOTE, "add", set={"text": "x"})]
     with pytest.raises(Unavailable, match=r"the change is stored, at .*don't repeat it without"):
         await commands.write("owner", changes)
     assert len(log.appended) == 1

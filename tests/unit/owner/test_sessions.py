@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from core.graph.command import Commands, NodeChange
+from core.graph.command import Commands, EntityChange
 from core.people.owner import session as module
 from core.people.owner.credential import OWNER, change_credential, credential_name, token_hash, verify_owner
 from core.people.owner.session import KEPT_SECONDS, SEEN_SECONDS, SESSION_SECONDS, Sessions
@@ -46,7 +46,7 @@ class Cloud:
 @pytest.fixture
 async def cloud() -> AsyncIterator[Cloud]:
     directory, commands, log = open_memory_directory()
-    await commands.write("owner", [NodeChange(OWNER, "add", set={"tokenHash": token_hash(TOKEN)})])
+    await commands.write("owner", [EntityChange(OWNER, "add", set={"tokenHash": token_hash(TOKEN)})])
     yield Cloud(directory, commands, log)
 
 

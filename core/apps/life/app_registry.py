@@ -1,4 +1,4 @@
-"""The installed apps in the log: nodes of `core/App` and `core/Grant`, read from the directory and written by commands."""
+"""The installed apps in the log: entities of `core/App` and `core/Grant`, read from the directory and written by commands."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from core.apps.review.additive import beyond
 from core.apps.review.admission_rules import own_catalog
 from core.apps.review.stored import Left
 from core.apps.signing.author import Author
-from core.graph.command import NodeChange
+from core.graph.command import EntityChange
 from pcloud.manifest import Manifest
 from pcloud.subject import Ref
 from projections.directory import App, AppState, Directory, Grant, Previous
 from projections.graph.catalog import Catalog, TypeDef
 
-__all__ = ["AppNodes"]
+__all__ = ["AppRegistry"]
 
 ACTOR = OWNER.actor
 
 
-class AppNodes:
+class AppRegistry:
     """Every write is one transaction, which has been folded when the write returns."""
 
     def __init__(self, directory: Directory, commands: Commands):
@@ -133,10 +133,10 @@ class AppNodes:
         await self._set(name, hidden=hidden.to_json())
 
     async def set_grant(self, grant: Grant) -> None:
-        await self._commands.write(ACTOR, [NodeChange(grant_ref(grant), "update", set={"state": grant.state})])
+        await self._commands.write(ACTOR, [EntityChange(grant_ref(grant), "update", set={"state": grant.state})])
 
     async def bring_back(self, name: str, left: Left, catalog: Catalog) -> App:
-        """Recreate a removed app's node as REMOVING, so that its data is removed too; `catalog`: all types that it may have stored."""
+        """Recreate a removed app's entity as REMOVING, so that its data is removed too; `catalog`: all types that it may have stored."""
         manifest = Manifest(name, left.version)
         values = app_values(manifest, left.archive, "", catalog.to_json())
         state = {"state": AppState.REMOVING.value, "step": "remove", "forget": True, "installedAt": _now()}
@@ -154,7 +154,7 @@ class AppNodes:
                 if name in (one.giver, one.receiver)
             ),
         ]
-        await self._commands.write(ACTOR, [NodeChange(ref, "delete") for ref in refs])
+        await self._commands.write(ACTOR, [EntityChange(ref, "delete") for ref in refs])
 
     # --- within -------------------------------------------------------------------------------------------------------
 
@@ -168,19 +168,19 @@ class AppNodes:
         kept = {grant.id for grant in grants}
         gone = [grant_ref(grant) for grant in self.grants(name) if grant.id not in kept]
         changes = [
-            NodeChange(app_ref(name), "upsert", set=values),
-            *(NodeChange(grant_ref(grant), "upsert", set=grant_values(grant)) for grant in grants),
-            *(NodeChange(ref, "delete") for ref in gone),
+            EntityChange(app_ref(name), "upsert", set=values),
+            *(EntityChange(grant_ref(grant), "upsert", set=grant_values(grant)) for grant in grants),
+            *(EntityChange(ref, "delete") for ref in gone),
         ]
         await self._commands.write(ACTOR, changes)
         return self.get(name)
 
     async def _set(self, name: str, **values: Any) -> None:
-        await self._commands.write(ACTOR, [NodeChange(app_ref(name), "update", set=values)])
+        await self._commands.write(ACTOR, [EntityChange(app_ref(name), "update", set=values)])
 
 
 def _signed(author: Author) -> dict[str, Any]:
-    """The fields of an app's node that record its author."""
+    """The fields of an app's entity that record its author."""
     signer = msgspec.json.encode(asdict(author.signer)).decode() if author.signer else None
     return {"signer": signer, "bundled": author.bundled}
 
