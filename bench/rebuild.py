@@ -29,7 +29,7 @@ from projections.graph.port import IdIn, Select
 from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
-from projections.opening import open_view
+from projections.opening import open_projection
 from projections.rebuild import Rebuilds
 from projections.search.switch import SearchSwitch
 from projections.search.versions import TantivyVersions
@@ -62,11 +62,11 @@ async def measure(events: int, folder: Path, *, pause: float = 0.05) -> dict[str
         server = await stack.enter_async_context(open_server(ServerSettings(folder / "nats")))
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
         last = await store.last_sequence() or await write_log(store, events)
-        graph, rebuilds, search, search_rebuilds = await open_views(stack, folder / "views", store)
+        graph, rebuilds, search, search_rebuilds = await open_projections(stack, folder / "views", store)
         loops = (ProjectionLoop(store, graph), ProjectionLoop(store, search))
         tasks = [asyncio.create_task(loops[0].run())]
         await loops[0].wait_for(last, timeout=None)
-        await search.view.begin(store.epoch)
+        await search.in_use.begin(store.epoch)
         tasks.append(asyncio.create_task(loops[1].run()))
         client = Client(store, graph, loops[0])
         tasks.append(asyncio.create_task(client.run(pause)))
@@ -87,15 +87,17 @@ async def measure(events: int, folder: Path, *, pause: float = 0.05) -> dict[str
         }
 
 
-async def open_views(stack: AsyncExitStack, folder: Path, store: EventStore) -> tuple[Any, Rebuilds, Any, Rebuilds]:
+async def open_projections(
+    stack: AsyncExitStack, folder: Path, store: EventStore
+) -> tuple[Any, Rebuilds, Any, Rebuilds]:
     for part in ("graph", "search"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    graph, rebuilds = await open_view(
+    graph, rebuilds = await open_projection(
         partial(GraphSwitch, "graph"), {"sqlite": SqliteVersions(folder / "graph", builtin_catalog())},
         VersionFile(folder / "graph" / "versions.json"), store, "sqlite",
     )  # fmt: skip
     stack.push_async_callback(graph.close)
-    search, search_rebuilds = await open_view(
+    search, search_rebuilds = await open_projection(
         partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder / "search", graph)},
         VersionFile(folder / "search" / "versions.json"), store, "tantivy",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A lock that refuses instead of waiting: a view must not be rebuilt twice at once."""
+"""A lock that refuses instead of waiting: a projection must not be rebuilt twice at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Alone"]
 
 class Alone:
     def __init__(self, lock: asyncio.Lock, name: str) -> None:
-        """`name`: the view's name."""
+        """`name`: the projection's name."""
         self._lock, self._name = lock, name
 
     async def __aenter__(self) -> None:

@@ -1,6 +1,6 @@
-"""The position of a view on the log, stored in the same transaction as what was folded.
+"""The position of a projection on the log, stored in the same transaction as what was folded.
 
-Its running hash shows whether two views have folded the same events, even if one of them read the log after events had
+Its running hash shows whether two projections have folded the same events, even if one of them read the log after events had
 been purged: a `forgotten` event names the digests of the events that it replaces.
 """
 

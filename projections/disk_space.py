@@ -2,7 +2,7 @@
 nothing new.
 
 The space is checked before, by the size of the version in use, and during the writing, because the new version may be
-larger and others write too. If it does not fit, it is abandoned; the view in use goes on.
+larger and others write too. If it does not fit, it is abandoned; the projection in use goes on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Removes what is forgotten from every version of a view, not only from the one in use.
+"""Removes what is forgotten from every version of a projection, not only from the one in use.
 
     previous   closed, so it would keep the forgotten data: dropped before the `forgotten` event is folded
     building   folds the event itself, like the one in use
@@ -57,7 +57,7 @@ class Versions(Protocol):
 
 
 class Traces:
-    """The traces of one view. `closing`: True while the previous version is still being read; its closing then drops
+    """The traces of one projection. `closing`: True while the previous version is still being read; its closing then drops
     it."""
 
     def __init__(self, versions: Versions, store: Callable[[str], VersionStore[Any] | None]) -> None:
@@ -74,7 +74,7 @@ class Traces:
         return self._versions.chosen.current in self._versions.chosen.traces
 
     async def before_folding(self) -> None:
-        """Call it before a `forgotten` event is folded, while the view does not change."""
+        """Call it before a `forgotten` event is folded, while the projection does not change."""
         before = self._versions.chosen
         after = replace(before, previous="", traces=tuple(sorted({before.current, before.building} - {""})))
         if after != before:
@@ -87,7 +87,7 @@ class Traces:
         self._left.set()
 
     async def keep_clean(self, rebuild: Callable[[], Awaitable[Any]]) -> None:
-        """Until cancelled: rebuild the view if its files keep deleted data."""
+        """Until cancelled: rebuild the projection if its files keep deleted data."""
         while True:
             await self._left.wait()
             self._left.clear()

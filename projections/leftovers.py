@@ -1,4 +1,4 @@
-"""Versions of a view that are no longer in use: dropped once their last reader is done and their store is reachable."""
+"""Versions of a projection that are no longer in use: dropped once their last reader is done and their store is reachable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop that runs every view: read what is there, fold whole transactions, notify those who wait.
+"""The loop that runs every projection: read what is there, fold whole transactions, notify those who wait.
 
 It does not wait for more than what has arrived (unless `gather` is set, for a store whose commits are expensive), never
 gives a target half of a transaction, and never retries a target's failure: it raises the reason, and its owner stops
@@ -17,7 +17,7 @@ from pcloud.errors import Corrupt, Unavailable
 from projections.checkpoint import Checkpoint
 from projections.position import Behind
 
-__all__ = ["BATCH", "Entry", "EventStoreReader", "ProjectionLoop", "Target"]
+__all__ = ["BATCH", "Entry", "EventStoreReader", "Projection", "ProjectionLoop"]
 
 log = logging.getLogger("pcloud.view")
 BATCH = 500
@@ -51,8 +51,8 @@ class EventStoreReader(Protocol[E]):
     async def last_sequence(self) -> int: ...
 
 
-class Target(Protocol[E_in]):
-    """A view: its blocking work runs in a thread of its own, so that `apply` does not block the event loop."""
+class Projection(Protocol[E_in]):
+    """A projection: its blocking work runs in a thread of its own, so that `apply` does not block the event loop."""
 
     @property
     def name(self) -> str: ...
@@ -67,14 +67,14 @@ class ProjectionLoop(Generic[E]):
     """Folds one log into one target.
 
     `gather`: seconds to wait for more entries before folding (0: none), cut short as soon as a caller waits. `behind`:
-    another loop on the same log that must have folded a batch before this one does, for a view that reads the other
-    view.
+    another loop on the same log that must have folded a batch before this one does, for a projection that reads the other
+    projection.
     """
 
     def __init__(
         self,
         store: EventStoreReader[E],
-        target: Target[E],
+        target: Projection[E],
         *,
         gather: float = 0.0,
         behind: ProjectionLoop[Any] | None = None,
@@ -198,7 +198,7 @@ class ProjectionLoop(Generic[E]):
         self._tell(last)
 
     def _tell(self, sequence: int) -> None:
-        """Wake the callers that wait for it; the view may have advanced by itself before the loop ran."""
+        """Wake the callers that wait for it; the projection may have advanced by itself before the loop ran."""
         self._told = max(self._told, sequence)
         for future, wanted in list(self._waiting.items()):
             if wanted <= self._told and not future.done():

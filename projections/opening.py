@@ -1,8 +1,8 @@
-"""Opens a view at a node's start: the version in use if it is whole and stands on this log, else the one before it,
-else a new one. A version in a store that this node is not started with doesn't count: the view is then built in an
+"""Opens a projection at a node's start: the version in use if it is whole and stands on this log, else the one before it,
+else a new one. A version in a store that this node is not started with doesn't count: the projection is then built in an
 available store.
 
-The node's log says what is wrong with a version. A view never prevents the start, because the log has all of its data.
+The node's log says what is wrong with a version. A projection never prevents the start, because the log has all of its data.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from projections.rebuild import Rebuilds
 from projections.switch import Switch
 from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
 
-__all__ = ["open_view"]
+__all__ = ["open_projection"]
 
 log = logging.getLogger("pcloud.view")
 S = TypeVar("S", bound=Switch[Any])
 
 
-async def open_view(
+async def open_projection(
     make: Callable[[Any, str], S], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: Any, kind: str,
-    room: DiskSpace = UNBOUNDED,
+    disk_space: DiskSpace = UNBOUNDED,
 ) -> tuple[S, Rebuilds]:  # fmt: skip
-    """`make`: a switch from an open version and its name. `kind`: the kind of store if none was chosen yet. `room`: for
+    """`make`: a switch from an open version and its name. `kind`: the kind of store if none was chosen yet. `disk_space`: for
     a version beside the one in use. The caller closes the switch."""
     chosen = file.read("")
     if not chosen.current:
@@ -55,7 +55,7 @@ async def open_view(
             if name not in chosen.names:
                 await store.drop(name)
     switch = make(opened, chosen.current)
-    return switch, Rebuilds(switch, stores, file, source, chosen, room)
+    return switch, Rebuilds(switch, stores, file, source, chosen, disk_space)
 
 
 async def _open(stores: Mapping[str, VersionStore[Any]], name: str, source: PositionLog) -> Any:
@@ -66,12 +66,12 @@ async def _open(stores: Mapping[str, VersionStore[Any]], name: str, source: Posi
         )
         return None
     try:
-        view = await store.open(name)
+        projection = await store.open(name)
     except Corrupt as error:
         log.error("%s", error.message)
         return None
-    if reason := await misplaced(source, view.checkpoint):
+    if reason := await misplaced(source, projection.checkpoint):
         log.error("the version %s of a view does not belong to this log: %s; it is rebuilt", name, reason)
-        await view.close()
+        await projection.close()
         return None
-    return view
+    return projection

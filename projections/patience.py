@@ -1,6 +1,6 @@
-"""Continues work on a view whose store went away in the middle, once the store is back; gives up after a limited time.
+"""Continues work on a projection whose store went away in the middle, once the store is back; gives up after a limited time.
 
-Only for views that report when they are back (`until_reached`): for others, waiting would not help.
+Only for projections that report when they are back (`until_reached`): for others, waiting would not help.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class Away(Unavailable):
     """The store stayed away; the work so far is kept and can be continued."""
 
 
-async def patiently(view: Filled, work: Callable[[], Awaitable[T]]) -> T:
-    """Return the work's result. It is begun again from the view's position at that time, and holds nothing while it
+async def patiently(projection: Filled, work: Callable[[], Awaitable[T]]) -> T:
+    """Return the work's result. It is begun again from the projection's position at that time, and holds nothing while it
     waits. Raises `Away`."""
     tries = 0
     while True:
-        before = view.checkpoint.sequence
+        before = projection.checkpoint.sequence
         try:
             return await work()
         except Unavailable as error:
-            until_reached: Callable[[], Awaitable[None]] | None = getattr(view, "until_reached", None)
+            until_reached: Callable[[], Awaitable[None]] | None = getattr(projection, "until_reached", None)
             if until_reached is None:
                 raise
-            tries = 1 if view.checkpoint.sequence > before else tries + 1
+            tries = 1 if projection.checkpoint.sequence > before else tries + 1
             if tries > TRIES:
                 raise Away(error.message) from error
             log.warning("waiting for a store that is away: %s", error.message)

@@ -1,6 +1,6 @@
-"""Checks whether a view stands on a log: the same epoch, not beyond its end, and the same event where it stopped.
+"""Checks whether a projection stands on a log: the same epoch, not beyond its end, and the same event where it stopped.
 
-Otherwise the view belongs to another log, such as one that was restored, and folding on would silently mix the two.
+Otherwise the projection belongs to another log, such as one that was restored, and folding on would silently mix the two.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Behind", "EventLog", "PositionLog", "check_follows", "misplaced"]
 
 
 class Behind(Unavailable):
-    """A view's checkpoint lies before what it was given to fold: read the log again from the checkpoint."""
+    """A projection's checkpoint lies before what it was given to fold: read the log again from the checkpoint."""
 
 
 class PositionLog(Protocol):
@@ -31,7 +31,7 @@ class EventLog(PositionLog, Protocol):
 
 
 async def misplaced(log: PositionLog | EventLog, at: Checkpoint) -> str:
-    """Why a view at this position can't continue with this log; '' if it can, or is empty.
+    """Why a projection at this position can't continue with this log; '' if it can, or is empty.
 
     The event at which it stopped is compared by its digest; if it has been purged since, only the other two checks
     count.
@@ -51,7 +51,7 @@ async def misplaced(log: PositionLog | EventLog, at: Checkpoint) -> str:
 
 
 async def check_follows(log: PositionLog | EventLog | None, at: Checkpoint, first: int) -> None:
-    """Raises `Behind` if the log has events between the view's position and event `first`; a gap in the log itself is
+    """Raises `Behind` if the log has events between the projection's position and event `first`; a gap in the log itself is
     fine."""
     if first > at.sequence + 1 and isinstance(log, EventLog):
         async with aclosing(log.read(at.sequence + 1, first - 1)) as between:

@@ -1,10 +1,10 @@
-"""Builds a new version of a view beside the one in use, from the log, and switches between two batches.
+"""Builds a new version of a projection beside the one in use, from the log, and switches between two batches.
 
 build (the old one answers and folds) → the old one pauses for the last few events → the file names the new one → switch
 
 The old one stays, closed, as the previous version until the next rebuild: `back` catches it up and switches again. At
 every moment the file names a whole version, and after a crash, a half-built one is continued at the next start. This
-module does not know what a view holds.
+module does not know what a projection holds.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ _Built = tuple[Rebuilt, Close]
 
 log = logging.getLogger("pcloud.view")
 SAY_EVERY = 5.0
-NEAR = 1_000  # events for which the view in use may pause
+NEAR = 1_000  # events for which the projection in use may pause
 ROUNDS = 1_000  # rounds of catching up with a log that grows meanwhile, before it has to pause for more
 
 
 class Rebuilds:
-    """The rebuilds of one view. `stores`: by kind, the places for its versions. The code that makes it runs `run()` and
+    """The rebuilds of one projection. `stores`: by kind, the places for its versions. The code that makes it runs `run()` and
     closes the switch."""
 
     def __init__(
         self, switch: Switch[Any], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: RefillLog, chosen: Chosen,
-        room: DiskSpace = UNBOUNDED,
+        disk_space: DiskSpace = UNBOUNDED,
     ) -> None:  # fmt: skip
         self.switch, self._stores, self._file, self._log = switch, stores, file, source
-        self._chosen, self.room = chosen, room
+        self._chosen, self.disk_space = chosen, disk_space
         self._one = asyncio.Lock()
         self._alone = Alone(self._one, switch.name)
         self._damaged = asyncio.Event()
@@ -104,7 +104,7 @@ class Rebuilds:
     def _check_room(self, name: str) -> None:
         there = self._stores[kind_of(name)].size(name)
         needed = self.size - there if kind_of(name) == kind_of(self._chosen.current) else 0
-        self.room.check(f"the version {name} of the view {self.switch.name!r}", max(needed, 0))
+        self.disk_space.check(f"the version {name} of the view {self.switch.name!r}", max(needed, 0))
 
     def _check_kind(self, kind: str) -> None:
         if kind not in self._stores:
@@ -157,7 +157,7 @@ class Rebuilds:
             await self.rebuild(kind_of(name), self._say)
 
     async def _attempt(self, work: Awaitable[Any]) -> None:
-        """If this fails, the view in use keeps answering, and the next start tries again if necessary."""
+        """If this fails, the projection in use keeps answering, and the next start tries again if necessary."""
         try:
             await work
         except PCloudError as error:
@@ -192,18 +192,18 @@ class Rebuilds:
         store = self._stores[kind_of(name)]
         what = f"the version {name} of the view {self.switch.name!r}"
         try:
-            view = await store.open(name)
+            projection = await store.open(name)
             try:
-                if reason := await misplaced(self._log, view.checkpoint):
+                if reason := await misplaced(self._log, projection.checkpoint):
                     raise Corrupt(f"{what} is of no use: {reason}")
-                async with self.room.kept(what):
-                    await store.begin(view, self._log.epoch)
-                    await patiently(view, lambda: self._catch_up(view, folded))
-                    await store.finish(view)
-                    await patiently(view, lambda: self._catch_up(view, folded))
-                close_old = await patiently(view, lambda: self._take_over(view, name, folded))
+                async with self.disk_space.kept(what):
+                    await store.begin(projection, self._log.epoch)
+                    await patiently(projection, lambda: self._catch_up(projection, folded))
+                    await store.finish(projection)
+                    await patiently(projection, lambda: self._catch_up(projection, folded))
+                close_old = await patiently(projection, lambda: self._take_over(projection, name, folded))
             except BaseException:
-                await view.close()
+                await projection.close()
                 raise
         except Away:
             raise
@@ -225,17 +225,17 @@ class Rebuilds:
         await self._leftovers.drop_others(lambda: self._chosen.names)
         return built
 
-    async def _catch_up(self, view: Versioned, folded: Callable[[int, int], None]) -> None:
+    async def _catch_up(self, projection: Versioned, folded: Callable[[int, int], None]) -> None:
         for _ in range(ROUNDS):
             goal = self.switch.checkpoint.sequence
-            if goal - view.checkpoint.sequence <= NEAR:
+            if goal - projection.checkpoint.sequence <= NEAR:
                 return
-            await refill(self._log, view, goal, folded)
+            await refill(self._log, projection, goal, folded)
 
-    async def _take_over(self, view: Versioned, name: str, folded: Callable[[int, int], None]) -> Close:
+    async def _take_over(self, projection: Versioned, name: str, folded: Callable[[int, int], None]) -> Close:
         async with self.switch.turn:
-            await refill(self._log, view, self.switch.checkpoint.sequence, folded)
-            before, after = self.switch.checkpoint, view.checkpoint
+            await refill(self._log, projection, self.switch.checkpoint.sequence, folded)
+            before, after = self.switch.checkpoint, projection.checkpoint
             if before.sequence == after.sequence and before != after and not (before.missing or after.missing):
                 log.warning(
                     "view %s: the old one stood at %s.%d with the hash %x, and the log gives %x at %s.%d",
@@ -250,7 +250,7 @@ class Rebuilds:
             self._choose(current=name, previous=old if kept else "")
             self._traces.closing = True
             self._leftovers.read.add(old)
-            return partial(self._leftovers.close, old, self.switch.put(view, name))
+            return partial(self._leftovers.close, old, self.switch.put(projection, name))
 
     async def _give_up(self, name: str) -> None:
         """Drop what can't be finished; the previous version stays, unless it was this one."""
@@ -266,16 +266,16 @@ class Rebuilds:
         log.error("view %s: %s; it is rebuilt now", self.switch.name, error.message)
         kind, old = kind_of(self._chosen.current), self._chosen.current
         name = await next_name(kind, self._stores, self._chosen)
-        view = await self._stores[kind].open(name)
+        projection = await self._stores[kind].open(name)
         try:
-            await self._stores[kind].begin(view, self._log.epoch)
-            await refill(self._log, view, self.switch.checkpoint.sequence)
-            await self._stores[kind].finish(view)
+            await self._stores[kind].begin(projection, self._log.epoch)
+            await refill(self._log, projection, self.switch.checkpoint.sequence)
+            await self._stores[kind].finish(projection)
         except BaseException:
-            await view.close()
+            await projection.close()
             raise
         self._choose(current=name, previous=self._chosen.previous, building=self._chosen.building)
-        close_old = self.switch.put(view, name)
+        close_old = self.switch.put(projection, name)
         await close_old()
         await self._leftovers.drop_if_there(old)
 

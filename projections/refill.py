@@ -1,4 +1,4 @@
-"""Folds a stretch of the log into a view, fast: reads the next batches while one is folded, and keeps only those in
+"""Folds a stretch of the log into a projection, fast: reads the next batches while one is folded, and keeps only those in
 memory."""
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RefillLog(Protocol):
 
 
 class Filled(Protocol):
-    """The part of a view that is needed; see `projections.loop.Target`."""
+    """The part of a projection that is needed; see `projections.loop.Projection`."""
 
     @property
     def checkpoint(self) -> Checkpoint: ...
@@ -37,18 +37,18 @@ class Filled(Protocol):
 
 
 async def refill(
-    log: RefillLog, view: Filled, last: int, folded: Callable[[int, int], None] = lambda n, at: None
+    log: RefillLog, projection: Filled, last: int, folded: Callable[[int, int], None] = lambda n, at: None
 ) -> None:
-    """Fold what `view` lacks, up to `last`, where a transaction must end. `folded` is called with the number of events
+    """Fold what `projection` lacks, up to `last`, where a transaction must end. `folded` is called with the number of events
     and the sequence reached."""
-    first = view.checkpoint.sequence + 1
+    first = projection.checkpoint.sequence + 1
     if first > last:
         return
     ready: asyncio.Queue[list[Any]] = asyncio.Queue(AHEAD)
     reader = asyncio.create_task(_read(log, first, last, ready))
     try:
         while batch := await ready.get():
-            await view.apply(log.epoch, batch)
+            await projection.apply(log.epoch, batch)
             folded(len(batch), batch[-1].sequence)
         await reader
     finally:

@@ -1,4 +1,4 @@
-"""A view behind a switch: all users hold the switch, and the version behind it is replaced between two batches.
+"""A projection behind a switch: all users hold the switch, and the version behind it is replaced between two batches.
 
 Reads end on the version on which they began; it is closed when the last of them is done. If the store reports damage,
 the switch notifies the code that builds versions (`on_damage`), and callers get `Unavailable` meanwhile.
@@ -18,7 +18,7 @@ __all__ = ["Switch", "Versioned"]
 
 
 class Versioned(Protocol):
-    """A view that folds events and can be closed. `made`: the version of the fold that made it."""
+    """A projection that folds events and can be closed. `made`: the version of the fold that made it."""
 
     made: int
 
@@ -34,32 +34,32 @@ V = TypeVar("V", bound=Versioned)
 class _InUse(Generic[V]):
     """A version and the number of its readers."""
 
-    def __init__(self, view: V, name: str) -> None:
-        self.view, self.name = view, name
+    def __init__(self, projection: V, name: str) -> None:
+        self.projection, self.name = projection, name
         self.readers = 0
         self.idle = asyncio.Event()
         self.idle.set()
 
 
 class Switch(Generic[V]):
-    """A target of the projection loop. `turn` is held while a batch is folded: while a task holds it, the view does not
+    """A target of the projection loop. `turn` is held while a batch is folded: while a task holds it, the projection does not
     change.
 
     The code that makes it closes it, and with it the version in use.
     """
 
-    def __init__(self, name: str, view: V, named: str) -> None:
+    def __init__(self, name: str, projection: V, named: str) -> None:
         self.name = name
         self.turn = asyncio.Lock()
-        self._now = _InUse(view, named)
+        self._now = _InUse(projection, named)
         self._on_damage: Callable[[Corrupt], Awaitable[None]] | None = None
         self._on_unreadable: Callable[[Corrupt], None] = lambda error: None
         self._before_forgetting: Callable[[], Awaitable[None]] | None = None
 
     @property
-    def view(self) -> V:
+    def in_use(self) -> V:
         """The version in use."""
-        return self._now.view
+        return self._now.projection
 
     @property
     def named(self) -> str:
@@ -68,11 +68,11 @@ class Switch(Generic[V]):
 
     @property
     def version(self) -> int:
-        return self._now.view.made
+        return self._now.projection.made
 
     @property
     def checkpoint(self) -> Checkpoint:
-        return self._now.view.checkpoint
+        return self._now.projection.checkpoint
 
     def on_damage(
         self, while_folding: Callable[[Corrupt], Awaitable[None]], while_reading: Callable[[Corrupt], None]
@@ -94,27 +94,27 @@ class Switch(Generic[V]):
                 await self._on_damage(error)
                 return await self._fold(epoch, events)
 
-    async def heal(self, view: V, error: Corrupt) -> None:
+    async def heal(self, projection: V, error: Corrupt) -> None:
         """Have another version replace this one, if it is still in use: it reports damage, without an event to fold."""
         async with self.turn:
-            if self._now.view is view and self._on_damage is not None:
+            if self._now.projection is projection and self._on_damage is not None:
                 await self._on_damage(error)
 
     async def _fold(self, epoch: str, events: Sequence[Any]) -> Checkpoint:
         if self._before_forgetting is not None and forgets(events):
             await self._before_forgetting()
-        return await self._now.view.apply(epoch, events)
+        return await self._now.projection.apply(epoch, events)
 
-    def put(self, view: V, named: str) -> Callable[[], Awaitable[None]]:
+    def put(self, projection: V, named: str) -> Callable[[], Awaitable[None]]:
         """Make this version the one in use; `turn` must be held. Returns a function that closes the former one once its
         readers are done."""
-        before, self._now = self._now, _InUse(view, named)
-        if (retire := getattr(before.view, "retire", None)) is not None:
+        before, self._now = self._now, _InUse(projection, named)
+        if (retire := getattr(before.projection, "retire", None)) is not None:
             retire()
 
         async def close() -> None:
             await before.idle.wait()
-            await before.view.close()
+            await before.projection.close()
 
         return close
 
@@ -133,7 +133,7 @@ class Switch(Generic[V]):
         now.readers += 1
         now.idle.clear()
         try:
-            return await getattr(now.view, method)(*arguments, **named)
+            return await getattr(now.projection, method)(*arguments, **named)
         except Corrupt as error:
             self._on_unreadable(error)
             raise Unavailable(f"the view {self.name!r} is damaged and is being rebuilt: try again soon") from error
@@ -143,4 +143,4 @@ class Switch(Generic[V]):
                 now.idle.set()
 
     async def close(self) -> None:
-        await self._now.view.close()
+        await self._now.projection.close()

@@ -1,4 +1,4 @@
-"""Which version of a view is in use: several may lie beside each other, and one small file names the one that answers.
+"""Which version of a projection is in use: several may lie beside each other, and one small file names the one that answers.
 
 The file is replaced as a whole, so at every moment it names one version: the old one until the switch itself.
 """
@@ -32,11 +32,11 @@ class Chosen(msgspec.Struct, frozen=True):
 
 
 class VersionStore(Protocol[V]):
-    """Keeps versions of one view in one kind of store: files in a folder, for example, or labels in a database."""
+    """Keeps versions of one projection in one kind of store: files in a folder, for example, or labels in a database."""
 
     @property
     def version(self) -> int:
-        """The version of this program's fold; a view that another one made is rebuilt."""
+        """The version of this program's fold; a projection that another one made is rebuilt."""
         ...
 
     @property
@@ -48,12 +48,12 @@ class VersionStore(Protocol[V]):
         """Open the version or create an empty one. Raises `Corrupt` if it is damaged or this program can't read it."""
         ...
 
-    async def begin(self, view: V, epoch: str) -> None:
+    async def begin(self, projection: V, epoch: str) -> None:
         """Make an empty version, or one whose building continues, ready for a long stretch of the log; or give it a
         faster start than the log's first event."""
         ...
 
-    async def finish(self, view: V) -> None:
+    async def finish(self, projection: V) -> None:
         """Called when it has nearly all of the log: do what was postponed, and write everything safely to the disk."""
         ...
 
@@ -90,7 +90,7 @@ class VersionFile:
         self.path = path
 
     def read(self, first: str) -> Chosen:
-        """The choice; `first` if none was made, or if the file can't be read (views are made again from the log)."""
+        """The choice; `first` if none was made, or if the file can't be read (projections are made again from the log)."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=Chosen)
         except (OSError, msgspec.MsgspecError):

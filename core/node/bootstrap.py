@@ -1,8 +1,8 @@
-"""Puts a node together, in the order in which its parts start. `views` and `graphs` choose the adapters of its views.
+"""Puts a node together, in the order in which its parts start. `projections` and `graphs` choose the adapters of its projections.
 
     folder → nats-server → log → directory, graph, search, runs (each with its loop) → views, commands → calls, processor → API → apps → web
 
-They stop in the reverse order: first the web server, which lets no new requests in, then the apps, the views, and last the log.
+They stop in the reverse order: first the web server, which lets no new requests in, then the apps, the projections, and last the log.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ from core.graph.schema import ViewRegistry
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder, open_folder
 from core.node.node import Node
+from core.node.projections import Projections, open_projections
 from core.node.side_tasks import run_beside, side_tasks
 from core.node.traced import api_extensions, log_with, trace_folding
-from core.node.views import Views, open_views
 from core.people.device.pair import Devices
 from core.people.owner.credential import change_credential, make_owner, verify_owner
 from core.people.owner.session import Sessions
@@ -76,8 +76,8 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
         server = await stack.enter_async_context(open_server(ServerSettings(folder.nats)))
         run_beside(stack, group, "nats-server", fail_with(server))
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
-        views = await open_views(stack, group, folder, store, settings.graph)
-        node = await open_platform(stack, group, settings, folder, server, store, views, tracer)
+        projections = await open_projections(stack, group, folder, store, settings.graph)
+        node = await open_platform(stack, group, settings, folder, server, store, projections, tracer)
         await serve(stack, node)
         await node.apps.start_all()
         yield node
@@ -94,7 +94,7 @@ async def open_platform(
     folder: DataFolder,
     server: EmbeddedServer,
     store: EventStore,
-    views: Views,
+    projections: Projections,
     tracer: Tracer,
 ) -> Node:
     disk = DiskGuard(folder, settings.disk_reserve)
@@ -102,7 +102,7 @@ async def open_platform(
     store.admit_when(disk.check)
     store.on_append(meters.appended)
     run_beside(stack, group, "disk", disk.watch())
-    graphs, directory = views.graphs, views.directory
+    graphs, directory = projections.graphs, projections.directory
     registry = ViewRegistry(directory)
     stack.callback(registry.close)
     audit = await stack.enter_async_context(Audit.open(store.audit))
@@ -111,8 +111,10 @@ async def open_platform(
         lambda app, kind, what: audit.refused("limit", f"app:{app}", kind, what, outcome="UNAVAILABLE")
     )
     quotas = Quotas(refusals=refusals)
-    graph_quota = GraphQuota(views.written.bytes_of, partial(graph_allowance, directory), refusals)
-    commands = Commands(log_with(tracer, store), graphs.answers, graphs.loop, views.directory_loop, quotas, graph_quota)
+    graph_quota = GraphQuota(projections.written.bytes_of, partial(graph_allowance, directory), refusals)
+    commands = Commands(
+        log_with(tracer, store), graphs.answers, graphs.loop, projections.directory_loop, quotas, graph_quota
+    )
     calls = await stack.enter_async_context(open_calls(store, server, directory, commands, audit=audit, quotas=quotas))
     calls.on_called(meters.called)
     calls.trace_with(tracer)
@@ -123,18 +125,18 @@ async def open_platform(
         registry,
         calls,
         commands,
-        views.runs,
+        projections.runs,
         directory,
         find_call=partial(audited_call, store),
         away=lambda: graphs.problem,
     )
     processor.trace_with(tracer)
-    for name, loop in (("graph", views.graph_loop), ("search", views.search_loop)):
+    for name, loop in (("graph", projections.graph_loop), ("search", projections.search_loop)):
         stack.callback(trace_folding(tracer, name, loop))
-    commands.on_forgotten(partial(forget_entities, store, views.runs))
+    commands.on_forgotten(partial(forget_entities, store, projections.runs))
     api = Api(
-        store, graphs.answers, graphs.loop, views.search, views.search_loop, registry, commands,
-        on_refused=partial(api_refused, audit), directory_loop=views.directory_loop, extensions=api_extensions(tracer),
+        store, graphs.answers, graphs.loop, projections.search, projections.search_loop, registry, commands,
+        on_refused=partial(api_refused, audit), directory_loop=projections.directory_loop, extensions=api_extensions(tracer),
     )  # fmt: skip
     stack.push_async_callback(api.close)
     undoing = Undoing(store, graphs.answers, graphs.loop, commands)
@@ -181,7 +183,7 @@ async def open_platform(
     api.add_fields(owner_fields(sessions, partial(change_credential, directory, commands)))
     devices = Devices(directory, commands, calls)
     return Node(
-        settings, folder, server, store, views, api, apps, calls, processor, devices, sessions, statements, domains, lasting, visits,
+        settings, folder, server, store, projections, api, apps, calls, processor, devices, sessions, statements, domains, lasting, visits,
         commands, disk, audit, quotas, meters, token,
     )  # fmt: skip
 
@@ -194,7 +196,7 @@ def end_who_may_not_be_here(lasting: Lasting, changed: Changed) -> None:
 
 async def serve(stack: AsyncExitStack, node: Node) -> None:
     """Open the web address and the administration socket."""
-    settings, directory = node.settings, node.views.directory
+    settings, directory = node.settings, node.projections.directory
 
     def authenticate(token: str) -> Caller | None:
         return OWNER if verify_owner(directory, token) else node.devices.by_token(token)
@@ -231,5 +233,5 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     node.folder.admin_socket.unlink(missing_ok=True)
     await web.UnixSite(admin, node.folder.admin_socket).start()
     node.folder.admin_socket.chmod(0o600)
-    for rebuilds in node.views.rebuilds.values():
+    for rebuilds in node.projections.rebuilds.values():
         stack.callback(rebuilds.stop)  # first: the socket waits for requests that wait for a rebuild

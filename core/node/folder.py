@@ -1,8 +1,8 @@
 """The node's data folder: where each part is stored, and the lock that lets only one node use it.
 
     nats/      the embedded nats-server: configuration, credentials, streams
-    graph/     the SQLite graph view, and how much each app has written
-    search/    the tantivy index           runs/   the runs view
+    graph/     the SQLite graph projection, and how much each app has written
+    search/    the tantivy index           runs/   the runs projection
     directory/ the directory's snapshot
     apps/      a folder for each app: its archive unpacked, environment, data, logs, credentials
     secrets/   keys that never leave this machine (mode 0600)
@@ -67,8 +67,8 @@ class DataFolder:
         return shutil.disk_usage(self.root).free
 
     @property
-    def room(self) -> DiskSpace:
-        """Check the room for files written beside those in use."""
+    def disk_space(self) -> DiskSpace:
+        """Check the space for files written beside those in use."""
         return DiskSpace(self.free_bytes, self.reserve)
 
     def usage(self) -> tuple[int, int]:

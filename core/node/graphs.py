@@ -25,7 +25,7 @@ from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch
 from projections.handed import HandedLog
 from projections.loop import ProjectionLoop
-from projections.opening import open_view
+from projections.opening import open_projection
 from projections.rebuild import Rebuilds
 from projections.versions import VersionFile, VersionStore, kind_of
 
@@ -35,16 +35,17 @@ if TYPE_CHECKING:
 __all__ = ["Graphs", "open_graphs"]
 
 log = logging.getLogger("pcloud.node")
-# After a view was deleted, folding what it has missed may take long.
+# After a projection was deleted, folding what it has missed may take long.
 CATCH_UP = 3600.0
 AGAIN = 10.0  # seconds until a graph that could not be built is tried again
 
 
 @dataclass(frozen=True, slots=True)
 class Graphs:
-    """`view`: the apps' types, folded by `folding`. `answers`: the graph that answers queries about any type; `loop` waits for it."""
+    """`switch`: the projection of the apps' types, folded by `folding`. `answers`: the graph that answers queries about any type; `loop`
+    waits for it."""
 
-    view: GraphSwitch
+    switch: GraphSwitch
     folding: ProjectionLoop[Any]
     rebuilds: Rebuilds
     answers: RoutedGraph
@@ -60,7 +61,7 @@ async def open_graphs(
     stack: AsyncExitStack, group: asyncio.TaskGroup, folder: DataFolder, store: EventStore, directory: Directory,
     directory_loop: ProjectionLoop[Any], server: GraphServer | None,
 ) -> Graphs:  # fmt: skip
-    """Open the view, and fold what it has missed; do not wait for a server that does not answer."""
+    """Open the projection, and fold what it has missed; do not wait for a server that does not answer."""
     place = folder.graph.parent
     shutil.rmtree(place / "core", ignore_errors=True)  # the former place of core's own types
     stores: dict[str, VersionStore[Any]] = {"sqlite": SqliteVersions(place)}
@@ -69,8 +70,8 @@ async def open_graphs(
 
         stores["neo4j"] = Neo4jVersions(neo4j_settings(folder, store, server), NO_TYPES, store)
     kind = "sqlite" if server is None else "neo4j"
-    graph, rebuilds = await open_view(
-        partial(GraphSwitch, "graph"), stores, VersionFile(place / "versions.json"), store, kind, folder.room
+    graph, rebuilds = await open_projection(
+        partial(GraphSwitch, "graph"), stores, VersionFile(place / "versions.json"), store, kind, folder.disk_space
     )
     stack.push_async_callback(graph.close)
     target = PatientTarget(graph)
@@ -82,7 +83,7 @@ async def open_graphs(
         await folding.wait_for(last, timeout=CATCH_UP)
     else:
         run_beside(stack, group, "watch of graph", target.keep_whole(folding))
-        if getattr(graph.view, "connected", True):
+        if getattr(graph.in_use, "connected", True):
             await folding.wait_for(last, timeout=CATCH_UP)
     run_beside(stack, group, "rebuilds of graph", keep_rebuilt(rebuilds, kind))
     return Graphs(graph, folding, rebuilds, RoutedGraph(directory.graph, graph), PatientLoop(folding, graph, last))

@@ -20,8 +20,8 @@ from core.graph.api import Api
 from core.graph.command import Commands
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder
-from core.node.verify import verify_views
-from core.node.views import Views
+from core.node.projections import Projections
+from core.node.verify import verify_projections
 from core.people.device.pair import Devices
 from core.people.owner.credential import change_credential
 from core.people.owner.session import Sessions
@@ -46,7 +46,7 @@ class Node:
     folder: DataFolder
     server: EmbeddedServer
     store: EventStore
-    views: Views
+    projections: Projections
     api: Api
     apps: Apps
     calls: Calls
@@ -72,7 +72,7 @@ class Node:
     @property
     def problem(self) -> str:
         """Why this node accepts no writes or starts no runs; '' if it does."""
-        return self.disk.problem or self.processor.problem or self.views.graphs.problem
+        return self.disk.problem or self.processor.problem or self.projections.graphs.problem
 
     @property
     def private_address(self) -> str:
@@ -87,22 +87,22 @@ class Node:
 
     async def change_credential(self, present: str | None = None) -> str:
         """See `core.people.owner.credential`."""
-        return await change_credential(self.views.directory, self.commands, present)
+        return await change_credential(self.projections.directory, self.commands, present)
 
     async def status(self) -> dict[str, Any]:
         last = await self.store.last_sequence()
         runs_last = await self.store.runs.last_sequence()
         loops = [
-            ("directory", self.views.directory_loop, last),
-            ("graph", self.views.graph_loop, last),
-            ("search", self.views.search_loop, last),
-            ("runs", self.views.runs_loop, runs_last),
+            ("directory", self.projections.directory_loop, last),
+            ("graph", self.projections.graph_loop, last),
+            ("search", self.projections.search_loop, last),
+            ("runs", self.projections.runs_loop, runs_last),
         ]
         lags: dict[str, dict[str, Any]] = {
             name: {"sequence": loop.checkpoint.sequence, "lag": end - loop.checkpoint.sequence}
             for name, loop, end in loops
         }
-        for name, rebuilds in self.views.rebuilds.items():
+        for name, rebuilds in self.projections.rebuilds.items():
             if rebuilds.progress is not None:
                 lags[name]["building"] = str(rebuilds.progress)
         apps = [
@@ -111,25 +111,31 @@ class Node:
         ]
         return {
             "address": self.address, "private_address": self.private_address, "nats": self.server.url, "epoch": self.store.epoch,
-            "events": last, "views": lags, "apps": apps, "runs": await self.views.runs.counts(),
+            "events": last, "views": lags, "apps": apps, "runs": await self.projections.runs.counts(),
             "disk_free": self.folder.free_bytes(), "problem": self.problem,
             "warning": self.apps.warning,
         }  # fmt: skip
 
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
-        return await verify_views(self.store, self.views.directory, self.views.graphs, self.folder, progress)
+        return await verify_projections(
+            self.store, self.projections.directory, self.projections.graphs, self.folder, progress
+        )
 
-    async def rebuild(self, view: str, to: str, back: bool, progress: Callable[[str, str], None]) -> dict[str, Any]:
-        """Rebuild `view` beside the one in use, in the store `to` ('': the same store), or go back to the previous version."""
-        rebuilds = self.views.rebuilds.get(view)
+    async def rebuild(
+        self, projection: str, to: str, back: bool, progress: Callable[[str, str], None]
+    ) -> dict[str, Any]:
+        """Rebuild `projection` beside the one in use, in the store `to` ('': the same store), or go back to the previous version."""
+        rebuilds = self.projections.rebuilds.get(projection)
         if rebuilds is None:
-            raise Rejected(f"the view {view!r} can't be rebuilt: use one of {', '.join(self.views.rebuilds)}")
+            raise Rejected(
+                f"the view {projection!r} can't be rebuilt: use one of {', '.join(self.projections.rebuilds)}"
+            )
 
         def tell(at: Progress) -> None:
             progress("building", str(at))
 
         done: Rebuilt = await (rebuilds.back(tell) if back else rebuilds.rebuild(to, tell))
-        return {"view": view, **asdict(done)}
+        return {"view": projection, **asdict(done)}
 
     async def run_until_stopped(self) -> None:
         """Run until SIGTERM or SIGINT."""

@@ -1,4 +1,4 @@
-"""Adds traces to parts of core that know nothing of them: the log, the API, the views' loops.
+"""Adds traces to parts of core that know nothing of them: the log, the API, the projections' loops.
 
 Each part is wrapped only if traces are wanted, so that they cost nothing otherwise.
 """
@@ -15,7 +15,7 @@ from typing import Any
 from ariadne.types import Extension
 from graphql import GraphQLError
 
-from core.graph.command.transact import Log
+from core.graph.command.protocols import WritableLog
 from core.trace.port import NO_TRACES, Tracer
 from eventstore import Appended, EventStore, Transaction
 from eventstore.erasure import Erasure
@@ -26,11 +26,11 @@ from projections.loop import ProjectionLoop
 __all__ = ["TracedLog", "api_extensions", "log_with", "trace_folding"]
 
 LONGEST = 80  # letters of an operation's name in its span's name
-# An event that a view folds later than this is folded again, in a rebuild: its trace is over.
+# An event that a projection folds later than this is folded again, in a rebuild: its trace is over.
 LIVE = 60.0
 
 
-def log_with(tracer: Tracer, store: EventStore) -> Log:
+def log_with(tracer: Tracer, store: EventStore) -> WritableLog:
     """Return the log for its writers, with spans; without traces the log itself."""
     return store if tracer is NO_TRACES else TracedLog(store, tracer)
 
@@ -94,9 +94,9 @@ class OperationSpan(Extension):
         self._open.__exit__(*sys.exc_info())
 
 
-def trace_folding(tracer: Tracer, view: str, loop: ProjectionLoop[Any]) -> Callable[[], None]:
-    """Make a span for each traced transaction that `view` folds, from its storage to the moment when the view has it. Return the function
-    that stops this."""
+def trace_folding(tracer: Tracer, projection: str, loop: ProjectionLoop[Any]) -> Callable[[], None]:
+    """Make a span for each traced transaction that `projection` folds, from its storage to the moment when the projection has it.
+    Return the function that stops this."""
     if tracer is NO_TRACES:
         return lambda: None
 
@@ -105,6 +105,6 @@ def trace_folding(tracer: Tracer, view: str, loop: ProjectionLoop[Any]) -> Calla
         for event in events:
             if event.traceparent and event.ends_transaction and now - event.time < LIVE:
                 facts = {"pcloud__tx": event.tx, "pcloud__sequence": event.sequence}
-                tracer.past(f"fold {view}", "consumer", event.traceparent, event.time, now, **facts)
+                tracer.past(f"fold {projection}", "consumer", event.traceparent, event.time, now, **facts)
 
     return loop.on_applied(applied)

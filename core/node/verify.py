@@ -22,14 +22,14 @@ from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
 from projections.graph.switch import GraphSwitch
 from projections.refill import refill
 
-__all__ = ["verify_directory", "verify_graph", "verify_views"]
+__all__ = ["verify_directory", "verify_graph", "verify_projections"]
 
 PAGE = 1_000
 ATTEMPTS = 5
 Tell = Callable[[str, str], None]
 
 
-async def verify_views(
+async def verify_projections(
     store: EventStore, directory: Directory, graphs: Graphs, folder: DataFolder, progress: Tell
 ) -> dict[str, Any]:
     """Compare the directory and the graph: return the result of `verify_graph` and `view`, the one that differs. Raises `Unavailable` if
@@ -41,9 +41,9 @@ async def verify_views(
             "equal": False, "revision": str(Revision(at.epoch, at.sequence)), "events": at.sequence,
             "difference": difference, "view": "directory",
         }  # fmt: skip
-    folder.room.check("a second graph to compare with", graphs.rebuilds.size)
-    async with folder.room.kept("the comparison"):
-        result = await verify_graph(store, graphs.view, folder.root, progress)
+    folder.disk_space.check("a second graph to compare with", graphs.rebuilds.size)
+    async with folder.disk_space.kept("the comparison"):
+        result = await verify_graph(store, graphs.switch, folder.root, progress)
     return {**result, "view": "graph"}
 
 
@@ -105,7 +105,7 @@ class _Comparison:
     async def run(self) -> dict[str, Any] | None:
         """Return the first difference between the two, each page at one event."""
         done: set[str] = set()
-        while left := {*self._refold.sections, *self._graph.view.sections} - done:
+        while left := {*self._refold.sections, *self._graph.in_use.sections} - done:
             section = min(left)
             if found := await self._section(section):
                 return found
@@ -131,7 +131,7 @@ class _Comparison:
         for _ in range(ATTEMPTS):
             async with self._graph.turn:
                 await self.catch_up()
-                mine = await self._graph.view.page(section, after, PAGE)
+                mine = await self._graph.in_use.page(section, after, PAGE)
                 theirs = await self._refold.page(section, after, PAGE)
             if (found := first_difference(section, mine, theirs)) is None:
                 break

@@ -60,7 +60,7 @@ class Directory:
     """A target of the projection loop that folds the whole log; events of apps' types only move its checkpoint.
 
     Reads are answered from memory, immediately. `declared`: the sequence of the last change of types and fields; a
-    graph view before that sequence does not have them yet.
+    graph projection before that sequence does not have them yet.
     """
 
     name = "directory"

@@ -1,1 +1,1 @@
-"""The graph view: its types (`catalog`), its port (`port`), how events become rows (`fold`), and its stores."""
+"""The graph projection: its types (`catalog`), its port (`port`), how events become rows (`fold`), and its stores."""

@@ -1,5 +1,5 @@
-"""Folds into a graph view on a server that may be away, and waits for it. The log goes on meanwhile, and callers get an
-error at once if the apps' types can't be queried now. A view in a file is never away."""
+"""Folds into a graph projection on a server that may be away, and waits for it. The log goes on meanwhile, and callers get an
+error at once if the apps' types can't be queried now. A projection in a file is never away."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from projections.position import Behind
 __all__ = ["PatientLoop", "PatientTarget"]
 
 log = logging.getLogger("pcloud.view")
-PAUSE = 1.0  # seconds between two checks of a view that is away
+PAUSE = 1.0  # seconds between two checks of a projection that is away
 
 
 class PatientTarget:
-    """The target of a loop over a view that may be away: it folds once the view is there, however long that takes.
-    Another view may replace it meanwhile."""
+    """The target of a loop over a projection that may be away: it folds once the projection is there, however long that takes.
+    Another projection may replace it meanwhile."""
 
     def __init__(self, graph: GraphSwitch) -> None:
         self._graph, self.name = graph, graph.name
@@ -38,8 +38,8 @@ class PatientTarget:
         return self._graph.checkpoint
 
     async def until_there(self) -> None:
-        """Wait: the view's position is known only then."""
-        while (reached := getattr(self._graph.view, "until_reached", None)) is not None:
+        """Wait: the projection's position is known only then."""
+        while (reached := getattr(self._graph.in_use, "until_reached", None)) is not None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PAUSE):
                     await reached()
@@ -53,26 +53,26 @@ class PatientTarget:
             except Behind:
                 raise
             except Unavailable as error:
-                if not hasattr(self._graph.view, "until_reached"):
+                if not hasattr(self._graph.in_use, "until_reached"):
                     raise
                 log.warning("folding goes on when the graph is there: %s", error.message)
 
     async def keep_whole(self, loop: ProjectionLoop[Any]) -> None:
-        """Until cancelled: rebuild a view that came back damaged, and make `loop` fold one that came back older from
+        """Until cancelled: rebuild a projection that came back damaged, and make `loop` fold one that came back older from
         its position, without waiting for a new event."""
         while True:
             await asyncio.sleep(PAUSE)
-            view = self._graph.view
-            if (damage := getattr(view, "damage", None)) is not None:
+            projection = self._graph.in_use
+            if (damage := getattr(projection, "damage", None)) is not None:
                 try:
-                    await self._graph.heal(view, damage)
+                    await self._graph.heal(projection, damage)
                 except PCloudError as error:
                     log.error("the graph could not be rebuilt, and is tried again: %s", error.message)
             loop.look_again()
 
 
 class PatientLoop:
-    """A graph's loop for those who wait for it. `floor`: the log's end at the start; a view before it is still being
+    """A graph's loop for those who wait for it. `floor`: the log's end at the start; a projection before it is still being
     built."""
 
     def __init__(self, loop: ProjectionLoop[Any], graph: GraphSwitch, floor: int) -> None:
@@ -83,7 +83,7 @@ class PatientLoop:
         """Why the apps' types can't be queried now; '' if they can."""
         at = self._graph.checkpoint.sequence
         behind = f"the graph of the apps is being built, at {at:,} of {self._floor:,} events: try again soon"
-        return getattr(self._graph.view, "problem", "") or (behind if at < self._floor else "")
+        return getattr(self._graph.in_use, "problem", "") or (behind if at < self._floor else "")
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -93,7 +93,7 @@ class PatientLoop:
         """Raises `Unavailable` if the apps' types can't be queried now; asks the server itself."""
         if self.problem:
             raise Unavailable(self.problem)
-        if (check := getattr(self._graph.view, "check", None)) is not None:
+        if (check := getattr(self._graph.in_use, "check", None)) is not None:
             await check()
 
     def on_applied(self, callback: Callable[[Sequence[StoredEvent]], None]) -> Callable[[], None]:
@@ -101,10 +101,10 @@ class PatientLoop:
         return self._loop.on_applied(callback)
 
     async def wait_for(self, sequence: int, timeout: float | None = 10.0) -> None:
-        """Like the loop's; raises `Unavailable` at once if the view goes away."""
+        """Like the loop's; raises `Unavailable` at once if the projection goes away."""
         if self.problem:
             raise Unavailable(self.problem)
-        lost: Callable[[], Any] | None = getattr(self._graph.view, "until_lost", None)
+        lost: Callable[[], Any] | None = getattr(self._graph.in_use, "until_lost", None)
         if lost is None or self._loop.checkpoint.sequence >= sequence:
             return await self._loop.wait_for(sequence, timeout)
         waiting = asyncio.ensure_future(self._loop.wait_for(sequence, timeout))

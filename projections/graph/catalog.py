@@ -1,4 +1,4 @@
-"""The catalog: which types and fields exist, in the shape that stores and views need.
+"""The catalog: which types and fields exist, in the shape that stores and projections need.
 
 Core's schema parser makes one from an app's `schema.graphql` and writes it, as JSON, into the app's `core/App` event; projections
 read it from there, so that folding never depends on the parser's version. Fields are keyed by their stored name: `title` where the

@@ -192,7 +192,7 @@ class EntityState:
 
 @dataclass(frozen=True, slots=True)
 class KnownTransaction:
-    """A transaction that the view has folded within the last `TRANSACTION_DAYS` (by event time). `time`: of its last
+    """A transaction that the projection has folded within the last `TRANSACTION_DAYS` (by event time). `time`: of its last
     event, in seconds since 1970. `forgotten`: one of its entities has been forgotten since, and its result with it."""
 
     request: str
@@ -203,7 +203,7 @@ class KnownTransaction:
 
 
 class GraphReader(Protocol):
-    """The queries of a graph view. Answers come from the last applied batch, never from half of one. Raises
+    """The queries of a graph projection. Answers come from the last applied batch, never from half of one. Raises
     `pcloud.errors.Rejected` for an unknown type or field and `Unavailable` if the store is gone."""
 
     @property
@@ -215,7 +215,7 @@ class GraphReader(Protocol):
         ...
 
     async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
-        """`patient`: for a view that reads this one to fold: refusing its long query would stop that view for good."""
+        """`patient`: for a projection that reads this one to fold: refusing its long query would stop that projection for good."""
         ...
 
     async def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row: ...
@@ -234,7 +234,7 @@ class GraphReader(Protocol):
 
 
 class GraphStore(GraphReader, Protocol):
-    """A graph view: batches in, answers out. The code that opens it closes it."""
+    """A graph projection: batches in, answers out. The code that opens it closes it."""
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
         """Fold whole transactions, in order of sequence, together with the new checkpoint, or nothing.

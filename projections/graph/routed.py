@@ -1,4 +1,4 @@
-"""One graph for all callers: core's own types from the directory, the apps' from the graph view. No relation connects
+"""One graph for all callers: core's own types from the directory, the apps' from the graph projection. No relation connects
 the two.
 
 So the platform's own queries need no graph store, and a store holds nothing with which anyone could sign in.
@@ -21,7 +21,7 @@ CORE = "core"
 
 class RoutedGraph:
     """The port `GraphReader`. `core`: the store of core's own types (which knows all catalogs). `apps`: the graph
-    view."""
+    projection."""
 
     def __init__(self, core: GraphReader, apps: GraphReader) -> None:
         self._core, self._apps = core, apps
@@ -29,13 +29,13 @@ class RoutedGraph:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The graph view's checkpoint; the directory's until the graph view was first reached."""
+        """The graph projection's checkpoint; the directory's until the graph projection was first reached."""
         at = self._apps.checkpoint
         return at if at.epoch else self._core.checkpoint
 
     @property
     def catalog(self) -> Catalog:
-        """What can be queried: core's own types, and the apps' as far as the graph view has them."""
+        """What can be queried: core's own types, and the apps' as far as the graph projection has them."""
         core, apps = self._core.catalog, self._apps.catalog
         if self._merged is None or self._merged[0] is not core or self._merged[1] is not apps:
             own = {name: type_ for name, type_ in core.types.items() if name.startswith(f"{CORE}/")}

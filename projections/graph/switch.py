@@ -18,7 +18,7 @@ class GraphSwitch(Switch[Any]):
 
     @property
     def catalog(self) -> Catalog:
-        return self.view.catalog
+        return self.in_use.catalog
 
     async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
         return await self.ask("fetch", select, patient=patient)

@@ -1,9 +1,9 @@
-"""The runs view: what the event processor has done with every event, folded from the stream RUNS."""
+"""The runs projection: what the event processor has done with every event, folded from the stream RUNS."""
 
 from projections.runs.log import RunEntry, RunLog
 from projections.runs.opening import open_runs_on
+from projections.runs.projection import RunPage, RunsProjection, open_runs
 from projections.runs.record import Run, RunError, decode_run, encode_run
-from projections.runs.view import RunPage, RunsView, open_runs
 
 __all__ = [
     "Run",
@@ -11,7 +11,7 @@ __all__ = [
     "RunError",
     "RunLog",
     "RunPage",
-    "RunsView",
+    "RunsProjection",
     "decode_run",
     "encode_run",
     "open_runs",

@@ -1,4 +1,4 @@
-"""Opens the runs view at a node's start. If it is damaged or of another log, it is made again: RUNS holds each run's
+"""Opens the runs projection at a node's start. If it is damaged or of another log, it is made again: RUNS holds each run's
 last state."""
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from pathlib import Path
 from pcloud.errors import Corrupt
 from projections.position import misplaced
 from projections.runs.log import RunLog
-from projections.runs.view import RunsView, open_runs
+from projections.runs.projection import RunsProjection, open_runs
 
 __all__ = ["open_runs_on"]
 
 log = logging.getLogger("pcloud.view")
 
 
-async def open_runs_on(path: Path, source: RunLog) -> RunsView:
-    """`source`: the log that it is folded from. Raises `Unavailable` if the view is open elsewhere."""
+async def open_runs_on(path: Path, source: RunLog) -> RunsProjection:
+    """`source`: the log that it is folded from. Raises `Unavailable` if the projection is open elsewhere."""
     try:
-        view = await open_runs(path)
-        if not (reason := await misplaced(source, view.checkpoint)):
-            return view
-        await view.close()
+        projection = await open_runs(path)
+        if not (reason := await misplaced(source, projection.checkpoint)):
+            return projection
+        await projection.close()
     except Corrupt as error:
         reason = error.message
     log.error("view runs: %s; it is rebuilt", reason)

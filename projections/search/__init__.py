@@ -1,1 +1,1 @@
-"""The search view: full text, facets and ranges over fields marked with `@search`."""
+"""The search projection: full text, facets and ranges over fields marked with `@search`."""

@@ -1,7 +1,7 @@
 """The search index on tantivy: one document per entity, its values under keys of type and field, so that a query looks
 only where its caller may look.
 
-A document holds the graph's state at the time of writing, so this view folds after the graph; the checkpoint is a
+A document holds the graph's state at the time of writing, so this projection folds after the graph; the checkpoint is a
 document of its own in the same commit. Batches that change nothing searched move the checkpoint only in memory: folding
 them again costs nothing.
 """
@@ -44,7 +44,7 @@ _META = "checkpoint"
 
 
 async def open_tantivy_search(folder: Path | str, graph: GraphReader) -> TantivySearch:
-    """Open or create the index in `folder`; `graph` is the view that documents are read from. Raises `Unavailable` if
+    """Open or create the index in `folder`; `graph` is the projection that documents are read from. Raises `Unavailable` if
     it is open elsewhere, `Corrupt` if the folder does not hold an index."""
     search = TantivySearch(Path(folder), graph)
     await search.open()

@@ -16,7 +16,7 @@ KIND = "tantivy"
 
 
 class TantivyVersions:
-    """A `VersionStore`. `graph`: the view that documents are read from."""
+    """A `VersionStore`. `graph`: the projection that documents are read from."""
 
     version = VERSION
     keeps_deleted = True  # until tantivy merges the segment that has it
@@ -27,10 +27,10 @@ class TantivyVersions:
     async def open(self, name: str) -> TantivySearch:
         return await open_tantivy_search(self.path(name), self._graph)
 
-    async def begin(self, view: TantivySearch, epoch: str) -> None:
-        await view.begin(epoch)
+    async def begin(self, projection: TantivySearch, epoch: str) -> None:
+        await projection.begin(epoch)
 
-    async def finish(self, view: TantivySearch) -> None:
+    async def finish(self, projection: TantivySearch) -> None:
         """Does nothing: nothing was postponed."""
 
     def size(self, name: str) -> int:

@@ -1,5 +1,5 @@
 """How much of the log each app has written."""
 
-from projections.written.view import Written, open_written
+from projections.written.projection import Written, open_written
 
 __all__ = ["Written", "open_written"]

@@ -13,7 +13,7 @@ from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id
 from projections.graph.port import Select
 from projections.search.port import SearchQuery
-from tests.crashes.viewing_process import open_views, viewing_process
+from tests.crashes.viewing_process import open_projections, viewing_process
 from tests.waiting import PATIENCE
 
 COUNT = 12_000
@@ -60,7 +60,7 @@ async def test_view_killed_during_fold_and_rebuild_ends_equal(tmp_path: Path) ->
         for what, count in MOMENTS:
             folded = await asyncio.to_thread(killer.kill_at, what, count)
             assert folded <= await store.last_sequence()
-        async with open_views(tmp_path / "views", store) as views:
+        async with open_projections(tmp_path / "views", store) as views:
             last = await store.last_sequence()
             await views.graph_loop.wait_for(last, timeout=PATIENCE)
             await views.search_loop.wait_for(last, timeout=PATIENCE)

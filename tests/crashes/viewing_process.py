@@ -22,14 +22,14 @@ from pcloud.errors import Conflict
 from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
-from projections.opening import open_view
+from projections.opening import open_projection
 from projections.rebuild import Progress, Rebuilds
 from projections.search.switch import SearchSwitch
 from projections.search.versions import TantivyVersions
 from projections.versions import VersionFile
 from tests.forked import FORKS
 
-__all__ = ["Viewed", "open_views", "viewing_process"]
+__all__ = ["Viewed", "open_projections", "viewing_process"]
 
 
 @dataclass
@@ -43,15 +43,15 @@ class Viewed:
 
 
 @asynccontextmanager
-async def open_views(folder: Path, store: EventStore) -> AsyncIterator[Viewed]:
+async def open_projections(folder: Path, store: EventStore) -> AsyncIterator[Viewed]:
     """Open the views as a node does."""
     for part in ("graph", "search"):
         (folder / part).mkdir(parents=True, exist_ok=True)
-    graph, rebuilds = await open_view(
+    graph, rebuilds = await open_projection(
         partial(GraphSwitch, "graph"), {"sqlite": SqliteVersions(folder / "graph", builtin_catalog())},
         VersionFile(folder / "graph" / "versions.json"), store, "sqlite",
     )  # fmt: skip
-    search, search_rebuilds = await open_view(
+    search, search_rebuilds = await open_projection(
         partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder / "search", graph)},
         VersionFile(folder / "search" / "versions.json"), store, "tantivy",
     )  # fmt: skip
@@ -89,7 +89,7 @@ def _run(folder: Path, settings: ConnectionSettings, said: Connection) -> None:
 
 
 async def _view(folder: Path, settings: ConnectionSettings, say: Callable[[str, int], None]) -> None:
-    async with open_store(settings) as store, open_views(folder, store) as views:
+    async with open_store(settings) as store, open_projections(folder, store) as views:
         views.graph_loop.on_applied(lambda events: say("folded", events[-1].sequence))
         views.search_loop.on_applied(lambda events: say("indexed", events[-1].sequence))
 

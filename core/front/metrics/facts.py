@@ -1,4 +1,4 @@
-"""Facts looked up at a scrape: the state of views, triggers, queues, apps and the disk.
+"""Facts looked up at a scrape: the state of projections, triggers, queues, apps and the disk.
 
 Each look-up is bounded by the number of apps, triggers and streams, never by the stored data. The log's server is
 asked with a short time-out: the other facts are reported even while it is away, because that is when people look.
@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from core.apps.process.vitals import AppVitals
-from core.front.metrics.measured import MeasuredNode, ViewLoop
+from core.front.metrics.measured import MeasuredLoop, MeasuredNode
 from eventstore import EventStore
 from eventstore.report import ConsumerReport, StreamReport
 from pcloud.errors import PCloudError
@@ -25,7 +25,7 @@ PATIENCE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far a view is behind its log: events, and seconds since the first of them was stored (0 if unknown)."""
+    """How far a projection is behind its log: events, and seconds since the first of them was stored (0 if unknown)."""
 
     events: int
     seconds: float
@@ -55,12 +55,12 @@ class Facts:
 
 async def gather_facts(node: MeasuredNode) -> Facts:
     facts = Facts(
-        runs=node.views.runs.tally,
+        runs=node.projections.runs.tally,
         refused=dict(node.quotas.refusals.counts),
         waiting_appends=node.store.waiting,
         waiting_audit=node.audit.waiting,
         takes_writes=not node.problem,
-        graph_up=not node.views.graphs.problem,
+        graph_up=not node.projections.graphs.problem,
     )
     usage, facts.nats_memory, facts.apps = await asyncio.gather(
         asyncio.to_thread(node.folder.usage), asyncio.to_thread(memory_of, node.server.pid), node.apps.vitals()
@@ -82,16 +82,20 @@ async def ask_the_log(node: MeasuredNode, facts: Facts) -> None:
         store.last_sequence(),
     )
     runs_last = await store.runs.last_sequence()
-    views = node.views
-    loops = {"directory": views.directory_loop, "graph": views.graph_loop, "search": views.search_loop}
+    projections = node.projections
+    loops = {
+        "directory": projections.directory_loop,
+        "graph": projections.graph_loop,
+        "search": projections.search_loop,
+    }
     facts.lags = {
         **{name: await lag(store, loop, facts.last) for name, loop in loops.items()},
-        "runs": Lag(max(0, runs_last - views.runs_loop.checkpoint.sequence), 0.0),
+        "runs": Lag(max(0, runs_last - projections.runs_loop.checkpoint.sequence), 0.0),
     }
     facts.log_up = True
 
 
-async def lag(store: EventStore, loop: ViewLoop, last: int) -> Lag:
+async def lag(store: EventStore, loop: MeasuredLoop, last: int) -> Lag:
     at = loop.checkpoint.sequence
     if at >= last:
         return Lag(0, 0.0)

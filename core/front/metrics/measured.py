@@ -14,18 +14,18 @@ from core.apps import Apps
 from eventstore import EmbeddedServer, EventStore
 from projections.checkpoint import Checkpoint
 
-__all__ = ["MeasuredNode", "ViewLoop"]
+__all__ = ["MeasuredLoop", "MeasuredNode"]
 
 
-class ViewLoop(Protocol):
-    """A loop that keeps a view; it says how far it is."""
+class MeasuredLoop(Protocol):
+    """A loop that keeps a projection; it says how far it is."""
 
     @property
     def checkpoint(self) -> Checkpoint: ...
 
 
 class RunCounts(Protocol):
-    """The runs view."""
+    """The runs projection."""
 
     @property
     def tally(self) -> Mapping[tuple[str, str], int]: ...
@@ -38,21 +38,21 @@ class Graphs(Protocol):
     def problem(self) -> str: ...
 
 
-class Views(Protocol):
-    """The views, with the loops that keep them."""
+class MeasuredProjections(Protocol):
+    """The projections, with the loops that keep them."""
 
     @property
     def runs(self) -> RunCounts: ...
     @property
     def graphs(self) -> Graphs: ...
     @property
-    def directory_loop(self) -> ViewLoop: ...
+    def directory_loop(self) -> MeasuredLoop: ...
     @property
-    def graph_loop(self) -> ViewLoop: ...
+    def graph_loop(self) -> MeasuredLoop: ...
     @property
-    def search_loop(self) -> ViewLoop: ...
+    def search_loop(self) -> MeasuredLoop: ...
     @property
-    def runs_loop(self) -> ViewLoop: ...
+    def runs_loop(self) -> MeasuredLoop: ...
 
 
 class Disk(Protocol):
@@ -75,7 +75,7 @@ class MeasuredNode(Protocol):
     @property
     def store(self) -> EventStore: ...
     @property
-    def views(self) -> Views: ...
+    def projections(self) -> MeasuredProjections: ...
     @property
     def apps(self) -> Apps: ...
     @property

@@ -27,8 +27,7 @@ from core.graph.api.service import Service
 from core.graph.api.subscribe import Subscriptions
 from core.graph.api.turns import Turns
 from core.graph.api.websocket import GraphQLSocket, OnRefused
-from core.graph.command import Commands
-from core.graph.command.transact import ViewLoop
+from core.graph.command import Commands, FoldingLoop
 from core.graph.schema.registry import ViewRegistry
 from pcloud.errors import NotFound, PCloudError, Rejected, Unavailable
 from projections.graph.port import GraphReader
@@ -50,13 +49,13 @@ class Api:
         graph: GraphReader,
         graph_loop: FoldedEvents,
         search: SearchIndex | None,
-        search_loop: ViewLoop | None,
+        search_loop: FoldingLoop | None,
         views: ViewRegistry,
         commands: Commands,
         platform: Sequence[PlatformFields] = (),
         limits: ApiLimits | None = None,
         on_refused: OnRefused = lambda caller, errors: None,
-        directory_loop: ViewLoop | None = None,
+        directory_loop: FoldingLoop | None = None,
         extensions: Sequence[Any] = (),
     ) -> None:
         self._limits = limits or ApiLimits()

@@ -23,7 +23,7 @@ from core.graph.api.operation import Request, Step
 from core.graph.api.query import Queries
 from core.graph.api.served import ServedViews
 from core.graph.api.subscribe import Subscriptions, read_position
-from core.graph.command.transact import ViewLoop
+from core.graph.command import FoldingLoop
 from pcloud.errors import PCloudError, Rejected
 from pcloud.revision import Revision
 from projections.graph.port import GraphReader
@@ -40,7 +40,7 @@ class Service:
         self,
         served: ServedViews,
         graph: GraphReader,
-        loops: tuple[ViewLoop, ViewLoop | None, ViewLoop],
+        loops: tuple[FoldingLoop, FoldingLoop | None, FoldingLoop],
         queries: Queries,
         mutations: Mutations,
         subscriptions: Subscriptions,

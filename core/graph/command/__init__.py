@@ -2,16 +2,17 @@
 
 from core.graph.command.change import EntityChange
 from core.graph.command.identity import IdSource, entity_id, request_hash, transaction_of_key, transaction_of_run
+from core.graph.command.protocols import FoldingLoop
 from core.graph.command.staging import Staging
-from core.graph.command.transact import Commands, Outcome, ViewLoop, WriteRequest
+from core.graph.command.transact import Commands, Outcome, WriteRequest
 
 __all__ = [
     "Commands",
     "EntityChange",
+    "FoldingLoop",
     "IdSource",
     "Outcome",
     "Staging",
-    "ViewLoop",
     "WriteRequest",
     "entity_id",
     "request_hash",

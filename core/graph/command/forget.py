@@ -11,11 +11,10 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 
+from core.graph.command.protocols import FoldingLoop, ForgettingLog
 from core.graph.command.purge_plan import PurgePlan, Tellers, plan_purge
-from eventstore import Appended, Transaction
-from eventstore.erasure import Erasure
+from eventstore import Transaction
 from pcloud.errors import Conflict, Rejected
 from pcloud.event import Change, Event, Kind
 from pcloud.revision import Revision
@@ -35,25 +34,10 @@ STALE_SECONDS = 3600.0
 ForgottenHook = Callable[[Sequence[Ref]], Awaitable[None]]
 
 
-class Log(Protocol):
-    """The part of `eventstore.EventStore` that forgetting uses."""
-
-    @property
-    def epoch(self) -> str: ...
-    @property
-    def erasure(self) -> Erasure: ...
-    async def append(self, transaction: Transaction, /) -> Appended: ...
-    async def last_sequence(self) -> int: ...
-
-
-class ViewLoop(Protocol):
-    async def wait_for(self, sequence: int, timeout: float = 10.0) -> None: ...
-
-
 class Forgetting:
     """Forgets one batch at a time. The caller owns log, graph and loop."""
 
-    def __init__(self, store: Log, graph: GraphReader, loop: ViewLoop) -> None:
+    def __init__(self, store: ForgettingLog, graph: GraphReader, loop: FoldingLoop) -> None:
         self._store, self._graph, self._loop = store, graph, loop
         self._tellers = Tellers(graph)
         self._hooks: list[ForgottenHook] = []

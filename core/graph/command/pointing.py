@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
+from core.graph.command.protocols import ReadableLog
 from pcloud.errors import Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref, TypeName
@@ -19,10 +19,6 @@ MOST_READ = 1_000_000  # events: half a minute
 CHUNK = 100
 
 
-class Log(Protocol):
-    def read(self, first: int, last: int, *, subjects: Sequence[str] = ...) -> AsyncIterator[StoredEvent]: ...
-
-
 async def pointing_now(graph: GraphReader, ref: Ref) -> list[tuple[Ref, str]]:
     """Return some of the entities that are linked to this one, and by which field."""
     found: list[tuple[Ref, str]] = []
@@ -32,7 +28,9 @@ async def pointing_now(graph: GraphReader, ref: Ref) -> list[tuple[Ref, str]]:
     return found
 
 
-async def links_at(log: Log, catalog: Catalog, refs: Sequence[Ref], last: int) -> dict[tuple[Ref, str], list[str]]:
+async def links_at(
+    log: ReadableLog, catalog: Catalog, refs: Sequence[Ref], last: int
+) -> dict[tuple[Ref, str], list[str]]:
     """Return the links to these entities that existed after event `last`: (source, field) → ids.
 
     An entity can't be linked to before it was made, so events are read from the oldest one's creation. Raises `Rejected` if those are
@@ -70,7 +68,7 @@ def _relations_to(catalog: Catalog, target: str) -> Iterator[tuple[str, FieldDef
                 yield type_.name, one
 
 
-async def _born(log: Log, type_: TypeName, ids: set[str], last: int) -> dict[str, int]:
+async def _born(log: ReadableLog, type_: TypeName, ids: set[str], last: int) -> dict[str, int]:
     """Return, by id, where the transaction begins that made the entity last: links from before that are void."""
     born: dict[str, int] = {}
     ordered = sorted(ids)

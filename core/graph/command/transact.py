@@ -16,45 +16,18 @@ from core.access.quota import size_of
 from core.graph.command.change import EntityChange
 from core.graph.command.forget import Forgetting, ForgottenHook
 from core.graph.command.identity import request_hash, transaction_of_key
+from core.graph.command.protocols import FoldingLoop, GraphLoop, WritableLog
 from core.graph.command.staging import Staging, Stale
-from eventstore import Appended, Transaction
-from eventstore.erasure import Erasure
+from eventstore import Transaction
 from pcloud.errors import Conflict, Rejected, Unavailable
 from pcloud.event import Event, Kind
 from pcloud.revision import Revision
 from pcloud.subject import Ref, new_id
 from projections.graph.port import GraphReader, KnownTransaction
 
-__all__ = ["Commands", "Log", "Outcome", "ViewLoop", "WriteRequest"]
+__all__ = ["Commands", "Outcome", "WriteRequest"]
 
 ATTEMPTS = 5
-
-
-class Log(Protocol):
-    """The part of `eventstore.EventStore` that writing uses."""
-
-    @property
-    def epoch(self) -> str: ...
-    @property
-    def id_key(self) -> bytes: ...
-    @property
-    def erasure(self) -> Erasure: ...
-    async def append(self, tx: Transaction, /) -> Appended: ...
-    async def last_sequence(self) -> int: ...
-
-
-class ViewLoop(Protocol):
-    """The part of `projections.loop.ProjectionLoop` that waiting uses."""
-
-    async def wait_for(self, sequence: int, timeout: float = 10.0) -> None: ...
-
-
-class GraphLoop(ViewLoop, Protocol):
-    """Waits for the apps' types; `projections.graph.away.PatientLoop` is one implementation."""
-
-    async def check(self) -> None:
-        """Raises `Unavailable` if what is written to the apps' types could not be shown now."""
-        ...
 
 
 class EventQuota(Protocol):
@@ -112,10 +85,10 @@ class Commands:
 
     def __init__(
         self,
-        store: Log,
+        store: WritableLog,
         graph: GraphReader,
         loop: GraphLoop,
-        directory_loop: ViewLoop,
+        directory_loop: FoldingLoop,
         quotas: EventQuota | None = None,
         graph_quota: GraphQuota | None = None,
     ) -> None:
@@ -194,7 +167,7 @@ class Commands:
         events = staging.events()
         if not events:
             return Outcome(Revision(self._store.epoch, self._graph.checkpoint.sequence), result)
-        loop: ViewLoop = self._directory_loop
+        loop: FoldingLoop = self._directory_loop
         if any(event.ref.app != "core" for event in events):
             loop = self._loop
             await self._loop.check()

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from core.graph.command.identity import request_hash, transaction_of_key
+from core.graph.command.protocols import FoldingLoop, UndoLog
 from core.graph.command.staging import Staging
 from core.graph.command.transact import Commands, Outcome, WriteRequest
-from core.graph.command.undo_plan import BOUNDS, Plan, UndoLog, plan_undo
+from core.graph.command.undo_plan import BOUNDS, UndoPlan, plan_undo
 from core.graph.command.undo_view import OneView
 from pcloud.errors import Conflict, NotFound, Rejected, Unavailable
 from pcloud.event import Kind, StoredEvent
@@ -22,7 +23,7 @@ from projections.graph.past import event_size
 from projections.graph.port import GraphReader, KnownTransaction
 from projections.retention import TRANSACTION_DAYS
 
-__all__ = ["UndoLog", "Undoing"]
+__all__ = ["Undoing"]
 
 MOST_REASONS = 5
 MOST_WAITING = 16
@@ -30,14 +31,10 @@ MOST_TURNS = 1_000  # undone, done again, undone again …
 _TX = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
-class ViewLoop(Protocol):
-    async def wait_for(self, sequence: int, timeout: float = 10.0) -> None: ...
-
-
 class Undoing:
     """The caller owns log, graph and loop. One transaction at a time is undone, so that memory is bounded."""
 
-    def __init__(self, log: UndoLog, graph: GraphReader, loop: ViewLoop, commands: Commands) -> None:
+    def __init__(self, log: UndoLog, graph: GraphReader, loop: FoldingLoop, commands: Commands) -> None:
         self._log, self._graph, self._loop, self._commands = log, graph, loop, commands
         self._turn = asyncio.Lock()
         self._waiting = 0
@@ -167,6 +164,6 @@ def _few(reasons: list[str]) -> str:
     return "; ".join(reasons[:MOST_REASONS]) + (f"; and {more} more" if more > 0 else "")
 
 
-def _nothing_left(tx: str, plan: Plan) -> str:
+def _nothing_left(tx: str, plan: UndoPlan) -> str:
     why = f": the other ends of its links are gone, or taken ({_few(plan.left_out)})" if plan.left_out else ""
     return f"nothing of {tx} is left to be undone{why}"

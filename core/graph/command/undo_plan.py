@@ -5,13 +5,14 @@ Reads the past from the log and the present from the graph; appends nothing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from core.graph.command.change import EntityChange
 from core.graph.command.inverse import inverse_of_update
 from core.graph.command.pointing import links_at, pointing_now
+from core.graph.command.protocols import UndoLog
 from core.graph.command.undo_since import Since, happened_since
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref, TypeName
@@ -19,24 +20,15 @@ from projections.graph.past import PastBounds, open_past
 from projections.graph.port import Child, EntityState, GraphReader, IdIn, Select
 from projections.graph.relation import is_exclusive
 
-__all__ = ["BOUNDS", "Plan", "UndoLog", "plan_undo"]
+__all__ = ["BOUNDS", "UndoPlan", "plan_undo"]
 
 BOUNDS = PastBounds(
     entities=50_000, events=100_000, size=64 * 2**20, asked="undoing this transaction", instead="change it back by hand"
 )
 
 
-class UndoLog(Protocol):
-    """The part of `eventstore.EventStore` that undoing uses."""
-
-    @property
-    def epoch(self) -> str: ...
-    async def last_sequence(self) -> int: ...
-    def read(self, first: int, last: int, *, subjects: Sequence[str] = ...) -> AsyncIterator[StoredEvent]: ...
-
-
 @dataclass
-class Plan:
+class UndoPlan:
     """The changes of the inverse; `reasons` why it is impossible; `left_out`: links whose other end is gone or taken."""
 
     changes: list[EntityChange] = field(default_factory=list[EntityChange])
@@ -66,7 +58,7 @@ class _Entity:
         return self.since.told or f"{self.event.ref} was changed since, by what others linked to it"
 
 
-async def plan_undo(log: UndoLog, graph: GraphReader, events: Sequence[StoredEvent]) -> Plan:
+async def plan_undo(log: UndoLog, graph: GraphReader, events: Sequence[StoredEvent]) -> UndoPlan:
     """`events`: a whole transaction without events of the platform's types or of removed types. Raises `Rejected` if that would read
     too much."""
     return await _Planning(log, graph, events).plan()
@@ -77,9 +69,9 @@ class _Planning:
         self._log, self._graph, self._events = log, graph, events
         self._types = graph.catalog.types
         self._displaced: list[tuple[Ref, str, str]] = []  # what entities took: (holder, field, what)
-        self._plan = Plan()
+        self._plan = UndoPlan()
 
-    async def plan(self) -> Plan:
+    async def plan(self) -> UndoPlan:
         for entity in await self._entities():
             match entity.event.kind:
                 case Kind.DELETED:

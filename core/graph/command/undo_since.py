@@ -3,10 +3,10 @@ later transaction depends on it. Reads only those entities' log, and keeps texts
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 
 from core.graph.command.identity import transaction_of_key
+from core.graph.command.protocols import ReadableLog
 from pcloud.errors import Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref
@@ -15,10 +15,6 @@ __all__ = ["MOST_READ", "Since", "happened_since"]
 
 MOST_READ = 200_000
 CHUNK = 100
-
-
-class Log(Protocol):
-    def read(self, first: int, last: int, *, subjects: Sequence[str] = ...) -> AsyncIterator[StoredEvent]: ...
 
 
 class Since:
@@ -45,7 +41,9 @@ class Since:
             self.told = f"{later.ref} was {later.kind.value} since, by {later.actor}{what} in transaction {later.tx}"
 
 
-async def happened_since(log: Log, events: Sequence[StoredEvent], versions: Mapping[Ref, int]) -> dict[Ref, Since]:
+async def happened_since(
+    log: ReadableLog, events: Sequence[StoredEvent], versions: Mapping[Ref, int]
+) -> dict[Ref, Since]:
     """Return the history of each of a transaction's entities; `versions`: the current ones. Raises `Rejected` if too much happened
     since to be searched."""
     since = {event.ref: Since(event) for event in events}

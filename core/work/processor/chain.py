@@ -8,8 +8,8 @@ from typing import Any
 from eventstore import EventStore
 from pcloud.event import StoredEvent
 from projections.directory import Directory
+from projections.runs.projection import RunsProjection
 from projections.runs.record import Run
-from projections.runs.view import RunsView
 
 __all__ = ["Chains", "FindCall"]
 
@@ -22,7 +22,7 @@ LONGEST = 64
 class Chains:
     """Reads only. `find_call`: calls between apps are in the audit log, not among the runs."""
 
-    def __init__(self, store: EventStore, directory: Directory, runs: RunsView, find_call: FindCall) -> None:
+    def __init__(self, store: EventStore, directory: Directory, runs: RunsProjection, find_call: FindCall) -> None:
         self._store, self._directory, self._runs, self._find_call = store, directory, runs, find_call
 
     async def chain(self, run: Run) -> list[Link]:

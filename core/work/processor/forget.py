@@ -19,7 +19,7 @@ from eventstore import EventStore
 from pcloud.errors import Corrupt, NotFound, Unavailable
 from pcloud.subject import Ref, run_subjects, work_subjects
 from projections.runs.log import FORGOTTEN
-from projections.runs.view import RunsView
+from projections.runs.projection import RunsProjection
 
 __all__ = ["forget_entities", "forget_runs", "purge_work", "refuse_work"]
 
@@ -71,7 +71,7 @@ async def purge_work(store: EventStore, app: str) -> None:
         raise Unavailable(f"the durable calls of {app} can't be dropped: {error!r}") from error
 
 
-async def forget_runs(store: EventStore, runs: RunsView, app: str, triggers: Sequence[str]) -> None:
+async def forget_runs(store: EventStore, runs: RunsProjection, app: str, triggers: Sequence[str]) -> None:
     """Remove every record of runs of the app's actions, and of other apps' runs that its triggers caused; a mark in RUNS
     notifies the views. Raises `Unavailable`."""
     try:
@@ -90,7 +90,7 @@ async def forget_runs(store: EventStore, runs: RunsView, app: str, triggers: Seq
                 break
 
 
-async def forget_entities(store: EventStore, runs: RunsView, refs: Sequence[Ref]) -> None:
+async def forget_entities(store: EventStore, runs: RunsProjection, refs: Sequence[Ref]) -> None:
     """Remove every record of runs that these entities' events began: they hold arguments. Raises `Unavailable`."""
     for run in await runs.about([str(ref) for ref in refs]):
         await store.runs.put(run.app, run.action, run.id, b"", DISMISSED_TTL)

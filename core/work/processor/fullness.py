@@ -12,7 +12,7 @@ from core.work.processor.retry import DISMISSED_TTL
 from core.work.processor.settings import ProcessorSettings
 from eventstore import EventStore
 from pcloud.errors import Conflict, PCloudError
-from projections.runs.view import RunsView
+from projections.runs.projection import RunsProjection
 
 __all__ = ["Fullness"]
 
@@ -24,7 +24,7 @@ class Fullness:
     """Reports to the journal if RUNS is full, or if the node accepts nothing new; before that it drops the oldest runs that are
     DONE."""
 
-    def __init__(self, store: EventStore, runs: RunsView, journal: Journal, settings: ProcessorSettings) -> None:
+    def __init__(self, store: EventStore, runs: RunsProjection, journal: Journal, settings: ProcessorSettings) -> None:
         self._store, self._runs, self._journal, self._settings = store, runs, journal, settings
 
     async def watch(self) -> None:

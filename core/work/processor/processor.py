@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from core.graph.command import ViewLoop
+from core.graph.command import FoldingLoop
 from core.graph.schema import ViewRegistry
 from core.trace import Tracer
 from core.work.call import Calls, Writer
@@ -37,8 +37,8 @@ from pcloud.errors import NotFound
 from pcloud.subject import split_name
 from projections.directory import Directory, TriggerPast
 from projections.graph.port import GraphReader
+from projections.runs.projection import RunsProjection
 from projections.runs.record import Run
-from projections.runs.view import RunsView
 
 __all__ = ["Processor"]
 
@@ -51,11 +51,11 @@ class Processor:
         self,
         store: EventStore,
         graph: GraphReader,
-        graph_loop: ViewLoop,
+        graph_loop: FoldingLoop,
         views: ViewRegistry,
         calls: Calls,
         commands: Writer,
-        runs: RunsView,
+        runs: RunsProjection,
         directory: Directory,
         settings: ProcessorSettings | None = None,
         find_call: FindCall | None = None,

@@ -10,13 +10,13 @@ from core.work.processor.consumers import TriggerConsumers
 from core.work.processor.history import UNDER_WAY
 from core.work.processor.sight import Sight
 from projections.directory import TriggerPast
-from projections.runs.view import RunsView
+from projections.runs.projection import RunsProjection
 
 __all__ = ["shown_triggers"]
 
 
 async def shown_triggers(
-    apps: list[AttachedApp], consumers: TriggerConsumers, runs: RunsView, sight: Sight
+    apps: list[AttachedApp], consumers: TriggerConsumers, runs: RunsProjection, sight: Sight
 ) -> list[dict[str, Any]]:
     """By app and trigger; see `shown_trigger`."""
     return [
@@ -27,7 +27,7 @@ async def shown_triggers(
 
 
 async def shown_trigger(
-    trigger: AttachedTrigger, consumers: TriggerConsumers, runs: RunsView, sight: Sight
+    trigger: AttachedTrigger, consumers: TriggerConsumers, runs: RunsProjection, sight: Sight
 ) -> dict[str, Any]:
     """`problem`: why it waits, '' if it does not.
 

@@ -14,8 +14,8 @@ from eventstore import EventStore
 from pcloud.errors import Conflict, Forbidden, NotFound
 from pcloud.subject import split_name
 from projections.directory import Directory
+from projections.runs.projection import RunsProjection
 from projections.runs.record import Run
-from projections.runs.view import RunsView
 
 __all__ = ["DISMISSED_TTL", "FailedRuns"]
 
@@ -29,7 +29,7 @@ class FailedRuns:
     def __init__(
         self,
         store: EventStore,
-        runs: RunsView,
+        runs: RunsProjection,
         find: Callable[[str], tuple[AttachedApp, AttachedTrigger]],
         sight: Sight,
         directory: Directory,

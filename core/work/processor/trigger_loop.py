@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from core.access.caller import MAX_DEPTH, Caller, RunContext
-from core.graph.command import ViewLoop
+from core.graph.command import FoldingLoop
 from core.graph.schema import ViewRegistry
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
@@ -58,7 +58,7 @@ class TriggerParts:
 
     store: EventStore
     graph: GraphReader
-    graph_loop: ViewLoop
+    graph_loop: FoldingLoop
     views: ViewRegistry
     calls: Calls
     executor: RunExecutor

@@ -4,8 +4,8 @@ settings    where the server is, read from an address      connection  the drive
 names       types and fields as Cypher writes them          layout      which properties and indexes a type has
 schema      makes constraints and indexes                   lease       who may fold
 writing     the changes of a batch, a family a statement    store       the port `GraphStore`
-server      statements and transactions, with clocks        record      the view's own record, and whose database it is
-state       where a view stands, as that record says it     dump        all that is stored
+server      statements and transactions, with clocks        record      the projection's own record, and whose database it is
+state       where a projection stands, as that record says it     dump        all that is stored
 filters, statement, reading   a question as one statement        scanning    what Cypher can't test
 gate, marks  no answer from half of a batch                 reach       goes on when the server comes and goes
 versions    several, beside each other                      users       which node uses which of them

@@ -1,6 +1,6 @@
 """Decides which node may fold: one at a time, by a lease that is stored in the database and passes on when it expires.
 
-The node that folds locks the view's record first, so the lease can't change while a batch is written, and each batch
+The node that folds locks the projection's record first, so the lease can't change while a batch is written, and each batch
 ends by writing the checkpoint under the token with which it began. If a holder was away for too long, the server ends
 its transaction and its token is passed on: what it had written is rolled back.
 """
@@ -25,7 +25,7 @@ class LeaseLost(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The view's position when its record was locked; `token` 0: another node holds the lease. `shared`: other nodes
+    """The projection's position when its record was locked; `token` 0: another node holds the lease. `shared`: other nodes
     read it too."""
 
     token: int
@@ -57,7 +57,7 @@ class Lease:
         return {"holder": self._holder, "token": self.token}
 
     async def take(self, tx: AsyncTransaction) -> Held:
-        """Lock the view's record and take the lease, if it is free."""
+        """Lock the projection's record and take the lease, if it is free."""
         record = await (await run(tx, self._take, self.parameters)).single(strict=True)
         token, epoch, sequence, shared = record.values()
         if token:
@@ -65,7 +65,7 @@ class Lease:
         return Held(token, epoch, sequence, shared)
 
     async def write(self, tx: AsyncTransaction, values: dict[str, Any]) -> None:
-        """Write the view's record after the batch and extend the lease; raises `LeaseLost`."""
+        """Write the projection's record after the batch and extend the lease; raises `LeaseLost`."""
         parameters = {**self.parameters, "values": values, "milliseconds": self._milliseconds}
         record = await (await run(tx, self._write, parameters)).single(strict=True)
         if record[0] != 1:

@@ -1,8 +1,8 @@
 """Detects whether another node is committing a batch. Neo4j shows a commit's changes one after the other, and a reader
 can't tell that from the data.
 
-So if several nodes share the view, each commit is announced: `begun` counts up while the batch's transaction has the
-view's record locked, and `done` follows once that is over. If `begun` and `done` are equal, and the same in two looks,
+So if several nodes share the projection, each commit is announced: `begun` counts up while the batch's transaction has the
+projection's record locked, and `done` follows once that is over. If `begun` and `done` are equal, and the same in two looks,
 nothing was committed in between. A holder that died in between is noticed by its lock: the node that gets it may set
 `done`.
 """
@@ -21,7 +21,7 @@ from projections.graph.neo4j.names import Names
 __all__ = ["NOTICE_MILLISECONDS", "Marks"]
 
 ATTEMPTS = 4
-NOTICE_MILLISECONDS = 3_000  # time in which a node that was alone with its view learns that it no longer is
+NOTICE_MILLISECONDS = 3_000  # time in which a node that was alone with its projection learns that it no longer is
 T = TypeVar("T")
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[list[list[Any]]]]
 

@@ -3,7 +3,7 @@
 `image-importer/Image`           the label of a type, with the property id, `_version` and one per scalar field
 `image-importer/Album.images`    the relationship type of a relation, from the end that is written to the other
 `title~words`, `title~start`     what is stored beside a text to find it: its words, its beginning
-`pcloud:View` and the like       the view's own records; no type is called so, since none has a colon
+`pcloud:View` and the like       the projection's own records; no type is called so, since none has a colon
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def index_name(*parts: str) -> str:
 
 
 class Names:
-    """The quoted names of one space. `space`: '' for the view that answers queries; another one for a version beside
+    """The quoted names of one space. `space`: '' for the projection that answers queries; another one for a version beside
     it."""
 
     def __init__(self, space: str = "") -> None:

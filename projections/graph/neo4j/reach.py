@@ -1,4 +1,4 @@
-"""A Neo4j server that may go away and come back, as a view that stays: the port `GraphStore`.
+"""A Neo4j server that may go away and come back, as a projection that stays: the port `GraphStore`.
 
 While the server is away, or has not caught up with the log since it came back, queries are refused at once. A wrong
 password or a foreign server prevents the start; later it is reported as a problem.
@@ -32,7 +32,7 @@ HINT = "nothing is lost: sign-in, grants and calls go on, and what apps know is 
 
 async def open_reach(settings: Neo4jSettings, builtin: Catalog, source: PositionLog) -> Neo4jReach:
     """`source`: the log. Raises `Rejected` for a wrong password, version or database and `Corrupt` for an unusable
-    view, but not for a server that does not answer."""
+    projection, but not for a server that does not answer."""
     reach = Neo4jReach(settings, builtin, source)
     try:
         await reach.connect()
@@ -80,7 +80,7 @@ class Neo4jReach:
 
     @property
     def damage(self) -> Corrupt | None:
-        """Why the view is no longer usable."""
+        """Why the projection is no longer usable."""
         return self._damage
 
     @property
@@ -102,7 +102,7 @@ class Neo4jReach:
     # --- the port ----------------------------------------------------------------------------------------------------------------
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        """Fold, or raise `Unavailable`: the loop then waits with `until_reached`, so that another view can be put in
+        """Fold, or raise `Unavailable`: the loop then waits with `until_reached`, so that another projection can be put in
         this one's place meanwhile."""
         if self._damage is not None:
             raise self._damage
@@ -227,7 +227,7 @@ class Neo4jReach:
             log.exception("the Neo4j server at %s could not be checked", self.settings.address)
 
     def retire(self) -> None:
-        """Another view is in use now: end the waits for this one, which can't answer them."""
+        """Another projection is in use now: end the waits for this one, which can't answer them."""
         self._retired.set()
 
     async def _retired_within(self, seconds: float) -> bool:

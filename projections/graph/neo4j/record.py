@@ -1,4 +1,4 @@
-"""The view's record in the database: created in an empty database, refused in one with foreign data."""
+"""The projection's record in the database: created in an empty database, refused in one with foreign data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VERSION = 2  # of the fold; 2: without core's own types
 
 
 async def ensure_record(session: neo4j.AsyncSession, names: Names, settings: Neo4jSettings) -> None:
-    """Raises `Rejected` for a database that is not this cloud's, `Corrupt` for a view that another program version
+    """Raises `Rejected` for a database that is not this cloud's, `Corrupt` for a projection that another program version
     made."""
     where = f"the database at {settings.address}"
     owners = await (await run(session, f"MATCH (v:{names.any_view}) RETURN DISTINCT v.owner")).values()

@@ -21,14 +21,14 @@ WIPED = 10_000  # nodes deleted in one transaction
 
 
 class Schema:
-    """What the layouts of one view need; remembers what it has made and does not check again."""
+    """What the layouts of one projection need; remembers what it has made and does not check again."""
 
     def __init__(self, settings: Neo4jSettings, driver: neo4j.AsyncDriver) -> None:
         self._settings, self._driver = settings, driver
         self._made: set[str] = set()
 
     async def make(self, before: Layout, after: Sequence[Layout]) -> None:
-        """Make what a batch with these layouts needs, after a view with the one before."""
+        """Make what a batch with these layouts needs, after a projection with the one before."""
         wanted = {name: statement for one in after for name, statement in one.schema.items()}
         unwanted = before.schema.keys() - after[-1].schema.keys()
         for name in unwanted:
@@ -61,7 +61,7 @@ async def make_schema(session: neo4j.AsyncSession, wanted: Mapping[str, str], un
 
 
 async def make_own(session: neo4j.AsyncSession, names: Names) -> None:
-    """The constraints and indexes of the view's own records."""
+    """The constraints and indexes of the projection's own records."""
     unique = [(names.view, "name"), (names.tombstone, "entity"), (names.transaction, "tx"), (names.commit, "name")]
     wanted = {
         index_name(
@@ -78,7 +78,7 @@ async def wipe_space(driver: neo4j.AsyncDriver, names: Names, *, schema: bool = 
     """Delete all of a space from the database, in bounded steps. `schema`: also its constraints and indexes."""
     async with open_session(driver) as session:
         labels = [label for (label,) in await (await run(session, "CALL db.labels() YIELD label")).values()]
-        # The view's record goes last: if this is interrupted, the rest is still known to be ours.
+        # The projection's record goes last: if this is interrupted, the rest is still known to be ours.
         for label in sorted((quoted(one) for one in labels if names.owns(one)), key=lambda one: one == names.view):
             if schema and label == names.view:
                 await _drop_schema(session, names)

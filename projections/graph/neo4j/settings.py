@@ -21,7 +21,7 @@ _SCHEMES = {"neo4j": "bolt", "neo4j+s": "bolt+s", "neo4j+ssc": "bolt+ssc", "bolt
 class Neo4jSettings:
     """`address`: for the driver. `holder`: this node's name for the lease; only one process at a time may use it.
     `lease_seconds`: how long other nodes may not fold after the holder's last batch, and the longest time for a batch.
-    `longest_seconds`: for a query. `space`: separates this version of the view from others in the same database.
+    `longest_seconds`: for a query. `space`: separates this version of the projection from others in the same database.
     `owner`: whose graph it is; a database of another owner is refused."""
 
     address: str

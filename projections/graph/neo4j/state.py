@@ -1,4 +1,4 @@
-"""What a view on Neo4j has committed: its position and catalog, and their form in the view's record in the database."""
+"""What a projection on Neo4j has committed: its position and catalog, and their form in the projection's record in the database."""
 
 from __future__ import annotations
 

@@ -48,10 +48,10 @@ T = TypeVar("T")
 
 async def open_neo4j_graph(settings: Neo4jSettings, builtin: Catalog, source: PositionLog | None = None) -> Neo4jGraph:
     """Connect, and make what is missing in the database; `builtin` are core's own types. `source`: the log, which tells
-    whether events are missing where a batch does not follow the view's checkpoint.
+    whether events are missing where a batch does not follow the projection's checkpoint.
 
     Raises `Unavailable` if no server answers, `Rejected` for a wrong password, another version or a database with
-    foreign data, `Corrupt` for a view that another program version made.
+    foreign data, `Corrupt` for a projection that another program version made.
     """
     store = Neo4jGraph(settings, await connect(settings), builtin, source)
     try:
@@ -271,7 +271,7 @@ class Neo4jGraph:
         await self._load()
 
     async def _load(self) -> None:
-        """Read the view's current position."""
+        """Read the projection's current position."""
         found = await self._ask(f"MATCH (v:{self._names.view}) RETURN {READ}", {})
         if len(found) != 1:
             raise Corrupt(f"{self._where} has lost its record: build it again with `pcloud graph rebuild`")

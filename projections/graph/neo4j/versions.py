@@ -42,10 +42,10 @@ class Neo4jVersions:
                 return f"{KIND}-{space or 1}"
         return f"{KIND}-1"
 
-    async def begin(self, view: Neo4jReach, epoch: str) -> None:
+    async def begin(self, projection: Neo4jReach, epoch: str) -> None:
         """It can only start with the log's first event."""
 
-    async def finish(self, view: Neo4jReach) -> None:
+    async def finish(self, projection: Neo4jReach) -> None:
         """Does nothing: nothing was postponed."""
 
     def size(self, name: str) -> int:

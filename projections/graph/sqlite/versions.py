@@ -26,11 +26,11 @@ class SqliteVersions:
     async def open(self, name: str) -> SqliteGraph:
         return await open_sqlite_graph(self.path(name), self._builtin)
 
-    async def begin(self, view: SqliteGraph, epoch: str) -> None:
-        await view.begin_filling()
+    async def begin(self, projection: SqliteGraph, epoch: str) -> None:
+        await projection.begin_filling()
 
-    async def finish(self, view: SqliteGraph) -> None:
-        await view.end_filling()
+    async def finish(self, projection: SqliteGraph) -> None:
+        await projection.end_filling()
 
     def size(self, name: str) -> int:
         return bytes_of(self.folder, f"{self.path(name).name}*")

@@ -18,7 +18,7 @@ from projections.graph.sqlite import open_sqlite_graph
 from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
-from projections.opening import open_view
+from projections.opening import open_projection
 from projections.rebuild import Rebuilds
 from projections.refill import refill
 from projections.versions import VersionFile
@@ -47,7 +47,7 @@ async def graph_node(folder: Path, store: EventStore, settings: Neo4jSettings) -
     neo4j = Neo4jVersions(replace(settings, holder=folder.name), BUILTIN, store)
     stores: dict[str, Any] = {"neo4j": neo4j, "sqlite": SqliteVersions(folder, BUILTIN)}
     file = VersionFile(folder / "versions.json")
-    graph, rebuilds = await open_view(partial(GraphSwitch, "graph"), stores, file, store, "neo4j")
+    graph, rebuilds = await open_projection(partial(GraphSwitch, "graph"), stores, file, store, "neo4j")
     target = PatientTarget(graph)
     loop = ProjectionLoop(store, target)
     tasks = [asyncio.create_task(one) for one in (loop.run(), target.keep_whole(loop))]

@@ -55,7 +55,7 @@ async def goes_on(views: House, store: EventStore) -> None:
 async def test_a_version_that_would_not_fit_is_not_begun(
     store: EventStore, tmp_path: Path, disk: Disk, view: str
 ) -> None:
-    async with house(tmp_path, store, room=DiskSpace(disk, RESERVE)) as views:
+    async with house(tmp_path, store, disk_space=DiskSpace(disk, RESERVE)) as views:
         rebuilds = views.rebuilds if view == "graph" else views.search_rebuilds
         before = rebuilds.chosen
         assert rebuilds.size > 0
@@ -76,7 +76,7 @@ async def test_a_version_that_would_not_fit_is_not_begun(
 async def test_a_version_that_grows_too_large_is_dropped_before_the_reserve(
     store: EventStore, tmp_path: Path, disk: Disk, view: str
 ) -> None:
-    async with house(tmp_path, store, room=DiskSpace(disk, RESERVE)) as views:
+    async with house(tmp_path, store, disk_space=DiskSpace(disk, RESERVE)) as views:
         rebuilds = views.rebuilds if view == "graph" else views.search_rebuilds
         disk.later, disk.after = RESERVE + MARGIN - 1, 2
         with pytest.raises(Unavailable, match=r"was abandoned because the disk ran short.*the one in use goes on"):
@@ -89,7 +89,7 @@ async def test_a_version_that_grows_too_large_is_dropped_before_the_reserve(
 async def test_a_half_built_version_that_can_not_be_finished_is_dropped(
     store: EventStore, tmp_path: Path, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with house(tmp_path, store, room=DiskSpace(disk, RESERVE)) as views:
+    async with house(tmp_path, store, disk_space=DiskSpace(disk, RESERVE)) as views:
         building = asyncio.create_task(views.rebuilds.rebuild())
         async with asyncio.timeout(PATIENCE):
             while views.rebuilds.progress is None:
@@ -98,7 +98,7 @@ async def test_a_half_built_version_that_can_not_be_finished_is_dropped(
         await asyncio.gather(building, return_exceptions=True)
         assert views.rebuilds.chosen.building == "sqlite-2"
     disk.free = RESERVE
-    async with house(tmp_path, store, room=DiskSpace(disk, RESERVE), keeping=True) as views:
+    async with house(tmp_path, store, disk_space=DiskSpace(disk, RESERVE), keeping=True) as views:
         async with asyncio.timeout(PATIENCE):
             while views.rebuilds.chosen.building:
                 await asyncio.sleep(0)

@@ -74,7 +74,7 @@ async def test_a_process_that_dies_before_folding_keeps_no_previous_version(
         async def die(*_: Any) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(views.graph.view, "apply", die)
+        monkeypatch.setattr(views.graph.in_use, "apply", die)
         with pytest.raises(Exception, match="has stopped"):
             await Forgetting(store, views.graph, views.graph_loop).forget("owner", [SECRETS])
         monkeypatch.undo()

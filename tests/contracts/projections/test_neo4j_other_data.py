@@ -62,11 +62,11 @@ async def test_a_database_that_lost_its_data_is_folded_again_by_itself(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
 ) -> None:
     async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
-        last, before = await store.last_sequence(), node.graph.view._graph
+        last, before = await store.last_sequence(), node.graph.in_use._graph
         told: list[int] = []
         node.loop.on_applied(lambda events: told.extend(event.sequence for event in events))
         await driver.execute_query("MATCH (n) DETACH DELETE n")
-        await until(lambda: node.graph.view._graph not in (None, before) and node.graph.checkpoint.sequence == last)
+        await until(lambda: node.graph.in_use._graph not in (None, before) and node.graph.checkpoint.sequence == last)
         assert await as_the_log(node, store, tmp_path)
         for number in (100, 101):
             last = (await store.append(person(number))).revision.sequence
@@ -112,7 +112,7 @@ async def test_a_damaged_graph_is_rebuilt_without_a_new_event(
     async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
         first = node.graph.named
         await driver.execute_query("MATCH (v:`pcloud:View`) SET v.epoch = 'another'")
-        await until(lambda: node.graph.named != first and not node.graph.view.problem)
+        await until(lambda: node.graph.named != first and not node.graph.in_use.problem)
         assert await as_the_log(node, store, tmp_path)
 
 
@@ -136,7 +136,7 @@ async def test_a_lost_connection_does_not_lose_what_was_built(
 
         async def lose_once(self: Neo4jReach, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
             nonlocal view
-            if self is not node.graph.view:
+            if self is not node.graph.in_use:
                 spaces.add(self.settings.space)
                 if view is None and self.checkpoint.sequence > 10:
                     view, graph = self, self._graph
@@ -147,7 +147,7 @@ async def test_a_lost_connection_does_not_lose_what_was_built(
         monkeypatch.setattr(Neo4jReach, "apply", lose_once)
         rebuilt = await node.rebuilds.rebuild()
         assert (rebuilt.version, rebuilt.events, spaces) == ("neo4j-2", PEOPLE + 1, {"2"})
-        assert node.graph.view is view
+        assert node.graph.in_use is view
         assert await as_the_log(node, store, tmp_path)
 
 
@@ -155,7 +155,7 @@ async def test_a_graph_moves_to_a_file_while_its_server_is_away(
     store: EventStore, driver: neo4j.AsyncDriver, neo4j_settings: Neo4jSettings, tmp_path: Path
 ) -> None:
     async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
-        view = node.graph.view
+        view = node.graph.in_use
         view.settings = replace(neo4j_settings, address="bolt://127.0.0.1:1")  # it does not come back
         await view._lose(view._graph, Unavailable("killed"))
         reading = asyncio.create_task(node.graph.fetch(Select(PERSON, ("id",)), patient=True))

@@ -27,7 +27,7 @@ from projections.graph.sqlite import store as sqlite_store
 from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
-from projections.opening import open_view
+from projections.opening import open_projection
 from projections.rebuild import Progress, Rebuilds
 from projections.search.port import SearchQuery
 from projections.search.switch import SearchSwitch
@@ -68,18 +68,18 @@ class House:
 
 @asynccontextmanager
 async def house(
-    folder: Path, store: Any, *, keeping: bool = False, room: DiskSpace = UNBOUNDED
+    folder: Path, store: Any, *, keeping: bool = False, disk_space: DiskSpace = UNBOUNDED
 ) -> AsyncIterator[House]:
     """`keeping`: with the tasks that rebuild automatically what must be rebuilt."""
     for part in ("graph", "search"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     stores = {"sqlite": SqliteVersions(folder / "graph", builtin_catalog())}
     file = VersionFile(folder / "graph" / "versions.json")
-    graph, rebuilds = await open_view(partial(GraphSwitch, "graph"), stores, file, store, "sqlite", room)
+    graph, rebuilds = await open_projection(partial(GraphSwitch, "graph"), stores, file, store, "sqlite", disk_space)
     indexes = {"tantivy": TantivyVersions(folder / "search", graph)}
     index_file = VersionFile(folder / "search" / "versions.json")
-    search, search_rebuilds = await open_view(
-        partial(SearchSwitch, "search"), indexes, index_file, store, "tantivy", room
+    search, search_rebuilds = await open_projection(
+        partial(SearchSwitch, "search"), indexes, index_file, store, "tantivy", disk_space
     )
     graph_loop = ProjectionLoop(store, graph)
     search_loop = ProjectionLoop(store, search, gather=0.05, behind=graph_loop)
@@ -251,7 +251,7 @@ async def test_damage_that_a_reader_meets_is_rebuilt_beside(store: EventStore, t
             while views.graph.named == "sqlite-1":
                 try:
                     await views.graph.fetch(Select(IMAGE, ("title", "camera", "place")))
-                    views.graph.view._inline.execute("PRAGMA shrink_memory")
+                    views.graph.in_use._inline.execute("PRAGMA shrink_memory")
                 except PCloudError as error:
                     assert error.code == "UNAVAILABLE", error
                     failed += 1

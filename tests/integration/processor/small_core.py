@@ -35,7 +35,7 @@ from projections.graph.away import PatientLoop
 from projections.graph.catalog import Catalog
 from projections.graph.routed import RoutedGraph
 from projections.loop import ProjectionLoop
-from projections.runs import Run, RunLog, RunsView, open_runs
+from projections.runs import Run, RunLog, RunsProjection, open_runs
 from tests.views import open_small_views
 from tests.waiting import until
 
@@ -119,7 +119,7 @@ class Core:
     commands: Commands
     calls: Calls
     processor: Processor
-    runs: RunsView
+    runs: RunsProjection
     runs_loop: ProjectionLoop[Any]
     seeds: dict[str, bytes]
     apps: list[FakeApp] = field(default_factory=list)

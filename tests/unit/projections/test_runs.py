@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pcloud.errors import Corrupt, Rejected, Unavailable
-from projections.runs import Run, RunEntry, RunError, RunsView, decode_run, encode_run, open_runs
+from projections.runs import Run, RunEntry, RunError, RunsProjection, decode_run, encode_run, open_runs
 from projections.runs.log import FORGOTTEN
 
 NOW = 1_700_000_000.0
 
 
 @pytest.fixture
-async def view(tmp_path: Path) -> AsyncIterator[RunsView]:
+async def view(tmp_path: Path) -> AsyncIterator[RunsProjection]:
     opened = await open_runs(tmp_path / "runs.sqlite")
     yield opened
     await opened.close()
@@ -31,11 +31,11 @@ def entry(sequence: int, id: str, *, time: float = NOW, **fields: Any) -> RunEnt
     return RunEntry(sequence, f"run.{run.app}.{run.action}.{id}", time, encode_run(run))
 
 
-async def ids(view: RunsView, **wanted: Any) -> str:
+async def ids(view: RunsProjection, **wanted: Any) -> str:
     return "".join(run.id for run in (await view.list(**wanted)).runs)
 
 
-async def test_the_last_record_of_a_run_is_its_state(view: RunsView) -> None:
+async def test_the_last_record_of_a_run_is_its_state(view: RunsProjection) -> None:
     await view.apply(
         "e", [entry(1, "a", state="NEW"), entry(2, "a", state="IN_PROGRESS"), entry(3, "b", state="FAILED")]
     )
@@ -47,14 +47,14 @@ async def test_the_last_record_of_a_run_is_its_state(view: RunsView) -> None:
     assert await view.counts(app="other") == {"NEW": 0, "IN_PROGRESS": 0, "DONE": 0, "FAILED": 0}
 
 
-async def test_message_that_is_not_a_run_is_skipped(view: RunsView) -> None:
+async def test_message_that_is_not_a_run_is_skipped(view: RunsProjection) -> None:
     foreign = RunEntry(2, "run.x.y.z", NOW, b"hello")
     checkpoint = await view.apply("e", [entry(1, "a"), foreign, entry(3, "b")])
     assert checkpoint.sequence == 3
     assert await ids(view) == "ba"
 
 
-async def test_runs_are_listed_newest_first_and_narrowed(view: RunsView) -> None:
+async def test_runs_are_listed_newest_first_and_narrowed(view: RunsProjection) -> None:
     await view.apply("e", [
         entry(1, "a", state="DONE", trigger="faces/new"), entry(2, "b", app="photos"), entry(3, "c", state="DONE"),
     ])  # fmt: skip
@@ -63,7 +63,7 @@ async def test_runs_are_listed_newest_first_and_narrowed(view: RunsView) -> None
     assert await ids(view, state="DONE", trigger="faces/new") == "a"
 
 
-async def test_the_oldest_that_are_done_come_with_their_place(view: RunsView) -> None:
+async def test_the_oldest_that_are_done_come_with_their_place(view: RunsProjection) -> None:
     done = {"state": "DONE", "time": NOW}
     await view.apply("e", [
         entry(1, "a", ended=NOW + 3, **done), entry(2, "b", ended=NOW + 1, **done), entry(3, "c", state="FAILED", ended=NOW),
@@ -72,7 +72,7 @@ async def test_the_oldest_that_are_done_come_with_their_place(view: RunsView) ->
     assert [(run.id, sequence) for run, sequence in await view.oldest_done(2)] == [("b", 2), ("d", 4)]
 
 
-async def test_pages_show_every_run_once(view: RunsView) -> None:
+async def test_pages_show_every_run_once(view: RunsProjection) -> None:
     await view.apply("e", [entry(number, str(number), created=NOW + number // 3) for number in range(1, 10)])
     found, after = "", None
     while True:
@@ -85,7 +85,7 @@ async def test_pages_show_every_run_once(view: RunsView) -> None:
     assert sorted(found) == list("123456789")
 
 
-async def test_a_run_that_is_dismissed_or_long_done_is_gone(view: RunsView) -> None:
+async def test_a_run_that_is_dismissed_or_long_done_is_gone(view: RunsProjection) -> None:
     old = {"ended": NOW - 91 * 86400}
     await view.apply("e", [entry(1, "a", state="DONE", **old), entry(2, "b", state="FAILED", **old), entry(3, "c")])
     assert await ids(view) == "cb"
@@ -93,7 +93,7 @@ async def test_a_run_that_is_dismissed_or_long_done_is_gone(view: RunsView) -> N
     assert await ids(view) == "c"
 
 
-async def test_view_continues_where_it_was(view: RunsView) -> None:
+async def test_view_continues_where_it_was(view: RunsProjection) -> None:
     await view.apply("e", [entry(1, "a")])
     await view.close()
     again = await open_runs(view.path)
@@ -107,7 +107,7 @@ async def test_view_continues_where_it_was(view: RunsView) -> None:
     await again.close()
 
 
-async def test_invalid_query_is_rejected(view: RunsView) -> None:
+async def test_invalid_query_is_rejected(view: RunsProjection) -> None:
     for wanted in ({"first": 0}, {"first": 100_000}, {"after": "garbage"}):
         with pytest.raises(Rejected):
             await view.list(**wanted)  # pyright: ignore[reportArgumentType]

@@ -1,6 +1,6 @@
 """The bytes that each app has written into the log and that are still there: they are compared with its quota.
 
-The view is in memory, a number for each app, and is saved to a small file with its checkpoint from time to time: after
+The projection is in memory, a number for each app, and is saved to a small file with its checkpoint from time to time: after
 a kill, what came since is folded again. An event counts for the app that wrote it, or through which a person wrote it;
 events that a `forgotten` event replaces no longer count. So a log from which events have been purged folds to the same
 result.
@@ -46,12 +46,12 @@ class _Saved(msgspec.Struct):
 
 
 async def open_written(path: Path, source: Any) -> Written:
-    """The file's state if it belongs to the log `source`; else an empty view."""
-    view = Written(path)
-    if reason := await misplaced(source, view.checkpoint):
+    """The file's state if it belongs to the log `source`; else an empty projection."""
+    projection = Written(path)
+    if reason := await misplaced(source, projection.checkpoint):
         log.error("the view of what apps have written: %s; it is folded again", reason)
-        view = Written(path, START)
-    return view
+        projection = Written(path, START)
+    return projection
 
 
 class Written:

@@ -1,4 +1,4 @@
-"""The runs view: the last record of every run, in a SQLite file of its own, to list, look up and count."""
+"""The runs projection: the last record of every run, in a SQLite file of its own, to list, look up and count."""
 
 # ruff: noqa: S608 - the SQL is put together of this file's own words; values are always bound
 
@@ -25,7 +25,7 @@ from projections.retention import DONE_RUN_DAYS
 from projections.runs.log import FORGOTTEN, RunEntry
 from projections.runs.record import Run, RunState, decode_run
 
-__all__ = ["RunPage", "RunsView", "open_runs"]
+__all__ = ["RunPage", "RunsProjection", "open_runs"]
 
 log = logging.getLogger(__name__)
 
@@ -55,15 +55,15 @@ class RunPage:
     after: str | None
 
 
-async def open_runs(path: Path | str) -> RunsView:
-    """Open or create the view at `path`. Raises `Unavailable` if it is open elsewhere, `Corrupt` if the file is not a
-    view of runs."""
-    view = RunsView(Path(path))
-    await view.open()
-    return view
+async def open_runs(path: Path | str) -> RunsProjection:
+    """Open or create the projection at `path`. Raises `Unavailable` if it is open elsewhere, `Corrupt` if the file is not a
+    projection of runs."""
+    projection = RunsProjection(Path(path))
+    await projection.open()
+    return projection
 
 
-class RunsView:
+class RunsProjection:
     """A target of the projection loop over `RunLog`. The code that opens it closes it."""
 
     name = "runs"

@@ -1,4 +1,4 @@
-"""The views of one node, each with the loop that folds the log into it."""
+"""The projections of one node, each with the loop that folds the log into it."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from projections.directory import Directory, open_directory
 from projections.graph.port import GraphReader
 from projections.handed import HandedLog
 from projections.loop import ProjectionLoop
-from projections.opening import open_view
+from projections.opening import open_projection
 from projections.rebuild import Rebuilds
-from projections.runs import RunLog, RunsView, open_runs_on
+from projections.runs import RunLog, RunsProjection, open_runs_on
 from projections.search.switch import SearchSwitch
 from projections.search.versions import TantivyVersions
 from projections.versions import VersionFile
 from projections.written import Written, open_written
 
-__all__ = ["Views", "open_views"]
+__all__ = ["Projections", "open_projections"]
 
-# Search commits are expensive: wait this long for more events, and longer while they come, unless a request waits for the view.
+# Search commits are expensive: wait this long for more events, and longer while they come, unless a request waits for the projection.
 SEARCH_GATHER = 0.2
-# Many runs end at a time, and no request waits for their view.
+# Many runs end at a time, and no request waits for their projection.
 RUNS_GATHER = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Views:
-    """The views with the loops that keep them up to date."""
+class Projections:
+    """The projections with the loops that keep them up to date."""
 
     directory: Directory
     directory_loop: ProjectionLoop[Any]
@@ -44,13 +44,13 @@ class Views:
     search: SearchSwitch
     search_rebuilds: Rebuilds
     search_loop: ProjectionLoop[Any]
-    runs: RunsView
+    runs: RunsProjection
     runs_loop: ProjectionLoop[Any]
     written: Written
 
     @property
     def rebuilds(self) -> dict[str, Rebuilds]:
-        """By its name, each view that can be rebuilt beside the one in use."""
+        """By its name, each projection that can be rebuilt beside the one in use."""
         return {"graph": self.graphs.rebuilds, "search": self.search_rebuilds}
 
     @property
@@ -64,23 +64,23 @@ class Views:
         return self.graphs.folding
 
 
-async def open_views(
+async def open_projections(
     stack: AsyncExitStack,
     group: asyncio.TaskGroup,
     folder: DataFolder,
     store: EventStore,
     server: GraphServer | None = None,
-) -> Views:
-    """Open the views and fold what they have missed."""
+) -> Projections:
+    """Open the projections and fold what they have missed."""
     directory = await open_directory(store, builtin_catalog(), folder.directory)
     stack.push_async_callback(directory.save, always=True)
     directory_loop: ProjectionLoop[Any] = ProjectionLoop(store, directory)
     run_beside(stack, group, "directory", directory_loop.run())
     run_beside(stack, group, "directory's snapshot", directory.keep_saved())
     graphs = await open_graphs(stack, group, folder, store, directory, directory_loop, server)
-    search, search_rebuilds = await open_view(
+    search, search_rebuilds = await open_projection(
         partial(SearchSwitch, "search"), {"tantivy": TantivyVersions(folder.search, graphs.answers)},
-        VersionFile(folder.search / "versions.json"), store, "tantivy", folder.room,
+        VersionFile(folder.search / "versions.json"), store, "tantivy", folder.disk_space,
     )  # fmt: skip
     stack.push_async_callback(search.close)
     runs_log = RunLog(store)
@@ -95,10 +95,12 @@ async def open_views(
     run_beside(stack, group, "runs", runs_loop.run())
     run_beside(stack, group, "search", keep_search(store, search, search_loop))
     run_beside(stack, group, "rebuilds of search", search_rebuilds.run())
-    return Views(directory, directory_loop, graphs, search, search_rebuilds, search_loop, runs, runs_loop, written)
+    return Projections(
+        directory, directory_loop, graphs, search, search_rebuilds, search_loop, runs, runs_loop, written
+    )
 
 
 async def keep_search(store: EventStore, search: SearchSwitch, loop: ProjectionLoop[Any]) -> None:
     """Fill a new index with the contents of the graph first, and then only with new events of the log."""
-    await search.view.begin(store.epoch)
+    await search.in_use.begin(store.epoch)
     await loop.run()
