@@ -25,7 +25,7 @@ from core.node.garbage import collect_less
 from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
 from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id
-from projections.graph.port import IdIn, Select
+from projections.graph.contract import IdIn, Select
 from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop

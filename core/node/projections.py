@@ -15,7 +15,7 @@ from core.node.side_tasks import run_beside
 from core.settings import GraphServer
 from eventstore import EventStore
 from projections.directory import Directory, open_directory
-from projections.graph.port import GraphReader
+from projections.graph.contract import GraphReader
 from projections.handed import HandedLog
 from projections.loop import ProjectionLoop
 from projections.opening import open_projection

@@ -16,7 +16,7 @@ from ariadne.types import Extension
 from graphql import GraphQLError
 
 from core.graph.command.protocols import WritableLog
-from core.trace.port import NO_TRACES, Tracer
+from core.trace.tracer import NO_TRACES, Tracer
 from eventstore import Appended, EventStore, Transaction
 from eventstore.erasure import Erasure
 from pcloud.errors import Rejected

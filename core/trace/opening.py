@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.metadata import version
 
-from core.trace.port import NO_TRACES, Tracer
+from core.trace.tracer import NO_TRACES, Tracer
 
 __all__ = ["open_tracer"]
 

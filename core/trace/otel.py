@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from core.trace.port import Kind, Value
+from core.trace.tracer import Kind, Value
 from pcloud.errors import PCloudError
 
 __all__ = ["OpenTelemetry", "open_telemetry"]

@@ -1,1 +1,1 @@
-"""The graph projection: its types (`catalog`), its port (`port`), how events become rows (`fold`), and its stores."""
+"""The graph projection: its types (`catalog`), its contract (`contract`), how events become rows (`fold`), and its stores."""

@@ -11,7 +11,7 @@ import msgspec
 
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog
-from projections.graph.port import Order, Select
+from projections.graph.contract import Order, Select
 from projections.graph.relation import find_scalar
 
 __all__ = ["decode_cursor", "encode_cursor", "sort_keys", "window"]

@@ -17,7 +17,18 @@ from pcloud.errors import Rejected
 from pcloud.event import StoredEvent, encode_change
 from pcloud.subject import TypeName
 from projections.graph.catalog import Catalog
-from projections.graph.port import Aggregate, Every, Filter, GraphReader, Has, HasRelated, IdIn, Invert, Select, Some
+from projections.graph.contract import (
+    Aggregate,
+    Every,
+    Filter,
+    GraphReader,
+    Has,
+    HasRelated,
+    IdIn,
+    Invert,
+    Select,
+    Some,
+)
 from projections.graph.relation import find_relation, is_exclusive
 from projections.graph.sqlite.scratch import ScratchGraph, open_scratch_graph
 

@@ -12,7 +12,7 @@ from typing import Any
 from pcloud.subject import Ref
 from projections.checkpoint import Checkpoint
 from projections.graph.catalog import Catalog
-from projections.graph.port import Aggregate, EntityState, Filter, GraphReader, Group, KnownTransaction, Row, Select
+from projections.graph.contract import Aggregate, EntityState, Filter, GraphReader, Group, KnownTransaction, Row, Select
 
 __all__ = ["RoutedGraph"]
 
@@ -20,7 +20,7 @@ CORE = "core"
 
 
 class RoutedGraph:
-    """The port `GraphReader`. `core`: the store of core's own types (which knows all catalogs). `apps`: the graph
+    """The contract `GraphReader`. `core`: the store of core's own types (which knows all catalogs). `apps`: the graph
     projection."""
 
     def __init__(self, core: GraphReader, apps: GraphReader) -> None:

@@ -1,4 +1,4 @@
-"""The graph behind a switch: the port `GraphStore`, answered by the version in use."""
+"""The graph behind a switch: the contract `GraphStore`, answered by the version in use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog
-from projections.graph.port import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
+from projections.graph.contract import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.switch import Switch
 
 __all__ = ["GraphSwitch"]

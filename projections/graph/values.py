@@ -12,7 +12,7 @@ import re2  # pyright: ignore[reportMissingTypeStubs]
 
 from pcloud.errors import Rejected
 from projections.graph.catalog import FieldDef, ScalarKind
-from projections.graph.port import Compare
+from projections.graph.contract import Compare
 
 __all__ = ["MAX_MEMBERS", "check_operand", "fitting", "pattern", "stored_value", "terms"]
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from pcloud.errors import Rejected
-from projections.graph.port import Child, Filter, Order, Row, Select
+from projections.graph.contract import Child, Filter, Order, Row, Select
 from projections.search.searched_fields import UNITS, Searched, SearchedType, index_key
 
 __all__ = ["Content", "content_of", "rank", "select_for"]

@@ -13,8 +13,8 @@ from tantivy import Filter, Occur, Query, TextAnalyzerBuilder, Tokenizer
 
 from pcloud.errors import Rejected
 from pcloud.subject import Ref
+from projections.search.contract import FacetCount, Hit, Range, SearchQuery, SearchResult
 from projections.search.document import rank
-from projections.search.port import FacetCount, Hit, Range, SearchQuery, SearchResult
 from projections.search.searched_fields import Searched, SearchedType, base_field, index_key
 
 __all__ = ["Asker", "make_index"]

@@ -1,10 +1,10 @@
-"""The search index behind a switch: the port `SearchIndex`, answered by the version in use."""
+"""The search index behind a switch: the contract `SearchIndex`, answered by the version in use."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from projections.search.port import SearchQuery, SearchResult
+from projections.search.contract import SearchQuery, SearchResult
 from projections.switch import Switch
 
 __all__ = ["SearchSwitch"]

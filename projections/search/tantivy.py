@@ -25,10 +25,10 @@ from pcloud.errors import Corrupt, Unavailable
 from pcloud.event import Kind, StoredEvent
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
-from projections.graph.port import Filter, GraphReader, Has, HasRelated, IdIn, Order, Select, Some
+from projections.graph.contract import Filter, GraphReader, Has, HasRelated, IdIn, Order, Select, Some
 from projections.search.checksum import first_damaged
+from projections.search.contract import SearchQuery, SearchResult
 from projections.search.document import Content, content_of, select_for
-from projections.search.port import SearchQuery, SearchResult
 from projections.search.query import Asker, make_index
 from projections.search.searched_fields import Searched, SearchedType, find_searched_types, news, reshaped, signature
 
@@ -52,7 +52,7 @@ async def open_tantivy_search(folder: Path | str, graph: GraphReader) -> Tantivy
 
 
 class TantivySearch:
-    """A target of the projection loop (to be run `behind` the graph's), and the port `SearchIndex`."""
+    """A target of the projection loop (to be run `behind` the graph's), and the contract `SearchIndex`."""
 
     name = "search"
     version = VERSION

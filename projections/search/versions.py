@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from projections.disk_space import bytes_of
-from projections.graph.port import GraphReader
+from projections.graph.contract import GraphReader
 from projections.search.tantivy import VERSION, TantivySearch, open_tantivy_search
 
 __all__ = ["TantivyVersions"]

@@ -11,8 +11,8 @@ from core.node.verify import verify_graph
 from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
 from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id
-from projections.graph.port import Select
-from projections.search.port import SearchQuery
+from projections.graph.contract import Select
+from projections.search.contract import SearchQuery
 from tests.crashes.viewing_process import open_projections, viewing_process
 from tests.waiting import PATIENCE
 

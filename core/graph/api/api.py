@@ -30,8 +30,8 @@ from core.graph.api.websocket import GraphQLSocket, OnRefused
 from core.graph.command import Commands, FoldingLoop
 from core.graph.schema.registry import ViewRegistry
 from pcloud.errors import NotFound, PCloudError, Rejected, Unavailable
-from projections.graph.port import GraphReader
-from projections.search.port import SearchIndex
+from projections.graph.contract import GraphReader
+from projections.search.contract import SearchIndex
 
 __all__ = ["Api"]
 

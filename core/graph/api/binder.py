@@ -14,7 +14,7 @@ from core.graph.schema.filter import translate
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
-from projections.graph.port import Aggregate, Child, Filter, Order, ReadBudget, Select
+from projections.graph.contract import Aggregate, Child, Filter, Order, ReadBudget, Select
 
 __all__ = ["Binder"]
 

@@ -16,7 +16,7 @@ from pcloud.errors import Rejected
 from pcloud.event import Change, Kind, StoredEvent
 from pcloud.revision import Revision
 from pcloud.subject import check_id
-from projections.graph.port import GraphReader
+from projections.graph.contract import GraphReader
 
 __all__ = ["HistoryReader", "node_history", "shown_actor", "shown_through", "shows", "visible_change"]
 

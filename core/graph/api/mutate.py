@@ -25,7 +25,7 @@ from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from pcloud.subject import new_id
-from projections.graph.port import Every, GraphReader, IdIn, Select
+from projections.graph.contract import Every, GraphReader, IdIn, Select
 
 __all__ = ["Mutations"]
 

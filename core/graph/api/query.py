@@ -17,9 +17,9 @@ from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from pcloud.subject import check_id
+from projections.graph.contract import GraphReader, Group, IdIn, Row, Select
 from projections.graph.past import past_graph
-from projections.graph.port import GraphReader, Group, IdIn, Row, Select
-from projections.search.port import SearchIndex
+from projections.search.contract import SearchIndex
 
 __all__ = ["Queries"]
 

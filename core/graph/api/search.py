@@ -14,8 +14,8 @@ from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from projections.graph.catalog import FieldDef
-from projections.graph.port import GraphReader, IdIn
-from projections.search.port import Hit, Range, SearchIndex, SearchQuery, SearchResult
+from projections.graph.contract import GraphReader, IdIn
+from projections.search.contract import Hit, Range, SearchIndex, SearchQuery, SearchResult
 from projections.search.searched_fields import UNITS
 
 __all__ = ["search"]

@@ -14,7 +14,7 @@ from core.graph.api.selection import ChildPlan, EntityPlan
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
-from projections.graph.port import Row
+from projections.graph.contract import Row
 
 __all__ = ["settle_versions"]
 

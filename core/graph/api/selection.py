@@ -23,7 +23,7 @@ from core.graph.api.document import Document, collect
 from core.graph.schema.names import RESERVED_FIELDS
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewField, ViewType
-from projections.graph.port import Aggregate, Child, Row, Select
+from projections.graph.contract import Aggregate, Child, Row, Select
 
 __all__ = ["AggregatePlan", "ChildPlan", "EntityPlan", "Planner", "Shape"]
 

@@ -26,7 +26,7 @@ from core.graph.api.subscribe import Subscriptions, read_position
 from core.graph.command import FoldingLoop
 from pcloud.errors import PCloudError, Rejected
 from pcloud.revision import Revision
-from projections.graph.port import GraphReader
+from projections.graph.contract import GraphReader
 
 __all__ = ["Service"]
 

@@ -17,7 +17,7 @@ from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
 from pcloud.revision import Revision
-from projections.graph.port import GraphReader, IdIn
+from projections.graph.contract import GraphReader, IdIn
 
 __all__ = ["Subscriptions", "read_position"]
 

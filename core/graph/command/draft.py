@@ -10,7 +10,7 @@ from core.graph.schema.scalar import canonical
 from pcloud.errors import Rejected
 from pcloud.event import Change, Event, Kind
 from projections.graph.catalog import FieldDef, TypeDef
-from projections.graph.port import EntityState
+from projections.graph.contract import EntityState
 
 __all__ = ["MAX_LIST", "Draft"]
 

@@ -20,7 +20,7 @@ from pcloud.event import Change, Event, Kind
 from pcloud.revision import Revision
 from pcloud.subject import Ref, TypeName, new_id
 from projections.graph.catalog import TypeDef
-from projections.graph.port import Filter, GraphReader, Has, Select, Some
+from projections.graph.contract import Filter, GraphReader, Has, Select, Some
 
 __all__ = ["Forgetting", "ForgottenHook"]
 

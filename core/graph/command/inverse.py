@@ -7,7 +7,7 @@ from typing import Any
 from core.graph.command.change import EntityChange
 from pcloud.event import StoredEvent
 from projections.graph.catalog import TypeDef
-from projections.graph.port import EntityState
+from projections.graph.contract import EntityState
 
 __all__ = ["inverse_of_update"]
 

@@ -9,7 +9,7 @@ from pcloud.errors import Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref, TypeName
 from projections.graph.catalog import Catalog, FieldDef
-from projections.graph.port import GraphReader, HasRelated, IdIn, Select
+from projections.graph.contract import GraphReader, HasRelated, IdIn, Select
 from projections.graph.relation import is_exclusive, is_symmetric
 
 __all__ = ["links_at", "pointing_now"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pcloud.event import Change, Event, Kind, Purged, StoredEvent
 from pcloud.subject import Ref
-from projections.graph.port import Child, GraphReader, HasRelated, IdIn, Select
+from projections.graph.contract import Child, GraphReader, HasRelated, IdIn, Select
 from projections.graph.relation import is_exclusive
 
 __all__ = ["MOST_NAMED", "PurgePlan", "Tellers", "plan_purge"]

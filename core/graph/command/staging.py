@@ -14,7 +14,7 @@ from pcloud.errors import Conflict, NotFound, Rejected
 from pcloud.event import Event
 from pcloud.subject import Ref, TypeName
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.port import EntityState, GraphReader
+from projections.graph.contract import EntityState, GraphReader
 
 __all__ = ["MAX_EVENTS", "Staging", "Stale"]
 

@@ -23,7 +23,7 @@ from pcloud.errors import Conflict, Rejected, Unavailable
 from pcloud.event import Event, Kind
 from pcloud.revision import Revision
 from pcloud.subject import Ref, new_id
-from projections.graph.port import GraphReader, KnownTransaction
+from projections.graph.contract import GraphReader, KnownTransaction
 
 __all__ = ["Commands", "Outcome", "WriteRequest"]
 

@@ -19,8 +19,8 @@ from core.graph.command.undo_plan import BOUNDS, UndoPlan, plan_undo
 from core.graph.command.undo_view import OneView
 from pcloud.errors import Conflict, NotFound, Rejected, Unavailable
 from pcloud.event import Kind, StoredEvent
+from projections.graph.contract import GraphReader, KnownTransaction
 from projections.graph.past import event_size
-from projections.graph.port import GraphReader, KnownTransaction
 from projections.retention import TRANSACTION_DAYS
 
 __all__ = ["Undoing"]

@@ -16,8 +16,8 @@ from core.graph.command.protocols import UndoLog
 from core.graph.command.undo_since import Since, happened_since
 from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref, TypeName
+from projections.graph.contract import Child, EntityState, GraphReader, IdIn, Select
 from projections.graph.past import PastBounds, open_past
-from projections.graph.port import Child, EntityState, GraphReader, IdIn, Select
 from projections.graph.relation import is_exclusive
 
 __all__ = ["BOUNDS", "UndoPlan", "plan_undo"]

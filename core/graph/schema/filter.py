@@ -16,7 +16,7 @@ from core.graph.schema.view_type import ViewField, ViewType
 from pcloud.errors import Rejected
 from pcloud.subject import check_id
 from projections.graph.catalog import FieldDef
-from projections.graph.port import Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Some
+from projections.graph.contract import Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Some
 
 __all__ = ["MAX_CLAUSES", "MAX_DEPTH", "filter_groups", "operators", "translate"]
 

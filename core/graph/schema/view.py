@@ -21,7 +21,7 @@ from core.graph.schema.searchable import searchable_fields
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
 from pcloud.subject import split_name
-from projections.graph.port import Filter
+from projections.graph.contract import Filter
 
 __all__ = ["View"]
 

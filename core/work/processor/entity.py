@@ -11,7 +11,7 @@ from core.graph.schema import View, ViewType
 from core.work.processor.compiled_trigger import CompiledTrigger
 from pcloud.errors import Rejected
 from pcloud.event import StoredEvent
-from projections.graph.port import Child, Every, Filter, GraphReader, IdIn, Row, Select
+from projections.graph.contract import Child, Every, Filter, GraphReader, IdIn, Row, Select
 
 __all__ = ["describe_event", "matching_ids", "read_entity"]
 

@@ -36,7 +36,7 @@ from eventstore import EventStore
 from pcloud.errors import NotFound
 from pcloud.subject import split_name
 from projections.directory import Directory, TriggerPast
-from projections.graph.port import GraphReader
+from projections.graph.contract import GraphReader
 from projections.runs.projection import RunsProjection
 from projections.runs.record import Run
 

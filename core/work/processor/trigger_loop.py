@@ -37,7 +37,7 @@ from eventstore import EventConsumer, EventDelivery, EventStore
 from pcloud.errors import PCloudError, Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.revision import Revision
-from projections.graph.port import GraphReader
+from projections.graph.contract import GraphReader
 from projections.runs.record import Run
 
 __all__ = ["Runaway", "Side", "TriggerLoop", "TriggerParts"]

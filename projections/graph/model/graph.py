@@ -11,10 +11,7 @@ from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.graph.catalog import FieldDef
-from projections.graph.cursor import decode_cursor, encode_cursor, sort_keys, window
-from projections.graph.fold import FORGOTTEN_RESULT, Entity
-from projections.graph.model.state import ModelState
-from projections.graph.port import (
+from projections.graph.contract import (
     Aggregate,
     Child,
     Compare,
@@ -32,6 +29,9 @@ from projections.graph.port import (
     Select,
     Some,
 )  # fmt: skip
+from projections.graph.cursor import decode_cursor, encode_cursor, sort_keys, window
+from projections.graph.fold import FORGOTTEN_RESULT, Entity
+from projections.graph.model.state import ModelState
 from projections.graph.relation import find_field, find_relation, find_scalar, find_type
 from projections.graph.values import check_operand, pattern, terms
 
@@ -46,7 +46,7 @@ def _size(value: Any) -> int:
 
 
 class ModelGraph(ModelState):
-    """The port `GraphStore`."""
+    """The contract `GraphStore`."""
 
     async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
         find_type(self.catalog, select.type)

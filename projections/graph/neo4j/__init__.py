@@ -3,7 +3,7 @@
 settings    where the server is, read from an address      connection  the driver, what it may raise, whom it refuses
 names       types and fields as Cypher writes them          layout      which properties and indexes a type has
 schema      makes constraints and indexes                   lease       who may fold
-writing     the changes of a batch, a family a statement    store       the port `GraphStore`
+writing     the changes of a batch, a family a statement    store       the contract `GraphStore`
 server      statements and transactions, with clocks        record      the projection's own record, and whose database it is
 state       where a projection stands, as that record says it     dump        all that is stored
 filters, statement, reading   a question as one statement        scanning    what Cypher can't test

@@ -12,10 +12,10 @@ from typing import Any
 
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog, FieldDef
+from projections.graph.contract import Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Some
 from projections.graph.neo4j.layout import Layout, has_start, has_words, start_of
 from projections.graph.neo4j.names import quoted
 from projections.graph.neo4j.scanning import Scan, scan_text
-from projections.graph.port import Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Some
 from projections.graph.relation import Relation, find_field, find_relation, find_scalar
 from projections.graph.values import check_operand, pattern, terms
 

@@ -1,4 +1,4 @@
-"""A Neo4j server that may go away and come back, as a projection that stays: the port `GraphStore`.
+"""A Neo4j server that may go away and come back, as a projection that stays: the contract `GraphStore`.
 
 While the server is away, or has not caught up with the log since it came back, queries are refused at once. A wrong
 password or a foreign server prevents the start; later it is reported as a problem.
@@ -17,10 +17,10 @@ from pcloud.event import StoredEvent
 from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
+from projections.graph.contract import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.graph.neo4j.lease import LeaseLost
 from projections.graph.neo4j.settings import Neo4jSettings
 from projections.graph.neo4j.store import VERSION, Neo4jGraph, open_neo4j_graph
-from projections.graph.port import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.position import Behind, PositionLog, misplaced
 
 __all__ = ["Neo4jReach", "open_reach"]
@@ -99,7 +99,7 @@ class Neo4jReach:
         """Ask the server itself; raises `Unavailable` if queries are refused now."""
         await self._ask("check")
 
-    # --- the port ----------------------------------------------------------------------------------------------------------------
+    # --- the contract ------------------------------------------------------------------------------------------------------------
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
         """Fold, or raise `Unavailable`: the loop then waits with `until_reached`, so that another projection can be put in

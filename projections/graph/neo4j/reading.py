@@ -13,13 +13,13 @@ from pcloud.errors import Rejected
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog
+from projections.graph.contract import Aggregate, EntityState, Filter, Group, KnownTransaction, ReadBudget, Row, Select
 from projections.graph.fold import FORGOTTEN_RESULT
 from projections.graph.neo4j.filters import Conditions
 from projections.graph.neo4j.layout import Layout
 from projections.graph.neo4j.names import quoted
 from projections.graph.neo4j.scanning import Scan
 from projections.graph.neo4j.statement import VALUE, AggregateColumns, Level, value_of
-from projections.graph.port import Aggregate, EntityState, Filter, Group, KnownTransaction, ReadBudget, Row, Select
 from projections.graph.relation import find_relation, find_scalar, find_type
 
 __all__ = ["Meter", "Question", "aggregate", "entities", "fetch", "group", "known_transaction", "related"]

@@ -7,11 +7,11 @@ from typing import Any
 
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog, FieldDef
+from projections.graph.contract import Aggregate, Child, Order, Row, Select
 from projections.graph.cursor import decode_cursor, encode_cursor, sort_keys, window
 from projections.graph.neo4j.filters import Conditions
 from projections.graph.neo4j.layout import Label, has_own_index
 from projections.graph.neo4j.names import quoted
-from projections.graph.port import Aggregate, Child, Order, Row, Select
 from projections.graph.relation import find_relation, find_scalar
 
 __all__ = ["VALUE", "AggregateColumns", "Level", "beyond", "order_by", "value_of"]

@@ -1,4 +1,4 @@
-"""The graph on a Neo4j server: the port `GraphStore`. The holder of the lease folds; other nodes wait until that is
+"""The graph on a Neo4j server: the contract `GraphStore`. The holder of the lease folds; other nodes wait until that is
 done.
 
 Each batch is one transaction that includes the checkpoint and is guarded by the checkpoint before it. So each event is
@@ -21,6 +21,7 @@ from pcloud.event import StoredEvent
 from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
+from projections.graph.contract import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.graph.history import BUILTIN, CatalogHistory
 from projections.graph.neo4j import reading
 from projections.graph.neo4j.connection import TimedOut, connect, errors_told, open_session, run
@@ -37,7 +38,6 @@ from projections.graph.neo4j.settings import Neo4jSettings
 from projections.graph.neo4j.state import READ, State, cut, position, read_state, text_of
 from projections.graph.neo4j.users import join
 from projections.graph.neo4j.writing import Writer, write_parts
-from projections.graph.port import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.position import PositionLog, check_follows
 
 __all__ = ["Neo4jGraph", "open_neo4j_graph"]
@@ -93,7 +93,7 @@ class Neo4jGraph:
     # --- folding -----------------------------------------------------------------------------------------------------------------
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
-        """As in the port. Raises `LeaseLost` if the lease passed on while a batch was written: apply it again. Raises
+        """As in the contract. Raises `LeaseLost` if the lease passed on while a batch was written: apply it again. Raises
         `Behind` if the batch does not follow the checkpoint because the database holds less than it did."""
         if self._unsure:
             await self._load()

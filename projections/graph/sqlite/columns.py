@@ -10,8 +10,8 @@ import msgspec
 
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog, FieldDef
+from projections.graph.contract import Aggregate, Order, Row, Select
 from projections.graph.cursor import encode_cursor, sort_keys
-from projections.graph.port import Aggregate, Order, Row, Select
 from projections.graph.relation import Relation, find_relation, find_scalar
 from projections.graph.sqlite.layout import quoted
 from projections.graph.sqlite.paging import order_by

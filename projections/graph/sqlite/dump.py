@@ -14,7 +14,7 @@ import msgspec
 from pcloud.subject import Ref
 from projections.checkpoint import Checkpoint
 from projections.graph.catalog import Catalog, TypeDef
-from projections.graph.port import EntityState
+from projections.graph.contract import EntityState
 from projections.graph.sqlite.layout import Layout, Table
 
 __all__ = ["dump", "page", "read_entities"]

@@ -10,7 +10,7 @@ import msgspec
 
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog, FieldDef
-from projections.graph.port import Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Some
+from projections.graph.contract import Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Some
 from projections.graph.relation import Relation, find_field, find_relation, find_scalar
 from projections.graph.sqlite.layout import Layout, quoted, table_name
 from projections.graph.values import check_operand

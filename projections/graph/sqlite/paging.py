@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from projections.graph.port import Order
+from projections.graph.contract import Order
 from projections.graph.sqlite.layout import quoted
 
 __all__ = ["beyond", "first_key_range", "order_by"]

@@ -14,8 +14,8 @@ import msgspec
 
 from pcloud.errors import Rejected
 from projections.graph.catalog import Catalog
+from projections.graph.contract import Aggregate, Child, Filter, Group, IdIn, ReadBudget, Row, Select
 from projections.graph.cursor import decode_cursor, window
-from projections.graph.port import Aggregate, Child, Filter, Group, IdIn, ReadBudget, Row, Select
 from projections.graph.relation import Relation, find_relation, find_scalar, find_type
 from projections.graph.sqlite.columns import AggregateColumns, ColumnsCache, LevelColumns, Record, converter
 from projections.graph.sqlite.filters import Condition

@@ -1,4 +1,4 @@
-"""The graph in one SQLite file: the port `GraphStore`, with one connection that writes (in its own thread) and two that
+"""The graph in one SQLite file: the contract `GraphStore`, with one connection that writes (in its own thread) and two that
 read.
 
 A read runs in the event loop, which for most queries is faster than a hand-over to a thread. If it takes longer than a
@@ -25,9 +25,9 @@ from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
 from projections.forgotten import forgets
 from projections.graph.catalog import NO_TYPES, Catalog
+from projections.graph.contract import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.graph.fold import FORGOTTEN_RESULT, fold, touched
 from projections.graph.history import BUILTIN, CatalogHistory, fillings
-from projections.graph.port import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.graph.relation import find_type
 from projections.graph.sqlite.columns import ColumnsCache
 from projections.graph.sqlite.connection import Deadline, acquire, empty_journal, errors_told, open_connection, told

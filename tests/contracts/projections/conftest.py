@@ -1,4 +1,4 @@
-"""One fixture per port, over all of its adapters."""
+"""One fixture per contract, over all of its adapters."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from pcloud.event import StoredEvent
+from projections.graph.contract import GraphStore
 from projections.graph.model import ModelGraph
 from projections.graph.neo4j import Neo4jSettings, open_neo4j_graph
-from projections.graph.port import GraphStore
 from projections.graph.sqlite import open_sqlite_graph
 from projections.search.tantivy import TantivySearch, open_tantivy_search
 from tests.contracts.projections.shelf import BUILTIN, EPOCH

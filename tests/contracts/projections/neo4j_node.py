@@ -35,7 +35,7 @@ class GraphNode:
     rebuilds: Rebuilds
 
     async def count(self, type: str) -> int:
-        from projections.graph.port import Aggregate
+        from projections.graph.contract import Aggregate
 
         return (await self.graph.aggregate(type, None, [Aggregate("all", "count")]))["all"]
 

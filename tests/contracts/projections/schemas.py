@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pcloud.event import Change, Kind
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.port import (
+from projections.graph.contract import (
     Aggregate,
     Child,
     Compare,

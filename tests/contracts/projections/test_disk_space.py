@@ -12,7 +12,7 @@ from eventstore import EventStore
 from pcloud.errors import Unavailable
 from projections import disk_space
 from projections.disk_space import MARGIN, MB, DiskSpace
-from projections.graph.port import Select
+from projections.graph.contract import Select
 from projections.versions import Chosen
 from tests.contracts.projections.test_rebuild import IMAGE, House, house, image, store
 from tests.waiting import PATIENCE

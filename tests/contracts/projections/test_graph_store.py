@@ -12,7 +12,7 @@ from pcloud.event import Change, Kind
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.checkpoint import START
-from projections.graph.port import (
+from projections.graph.contract import (
     Aggregate,
     Child,
     Compare,

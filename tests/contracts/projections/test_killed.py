@@ -9,7 +9,7 @@ from pathlib import Path
 
 from projections.graph.model import ModelGraph
 from projections.graph.sqlite import open_sqlite_graph
-from projections.search.port import SearchQuery
+from projections.search.contract import SearchQuery
 from projections.search.tantivy import open_tantivy_search
 from tests.contracts.projections.folding_process import long_log
 from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH

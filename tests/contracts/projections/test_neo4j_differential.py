@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog
+from projections.graph.contract import GraphStore, Select
 from projections.graph.model import ModelGraph
 from projections.graph.neo4j import Neo4jSettings, open_neo4j_graph
-from projections.graph.port import GraphStore, Select
 from projections.graph.sqlite import open_sqlite_graph
 from tests.contracts.projections import schemas
 from tests.contracts.projections.shelf import BUILTIN, EPOCH, Log

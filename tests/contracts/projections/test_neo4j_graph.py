@@ -14,6 +14,7 @@ import pytest
 
 from pcloud.errors import Corrupt, Rejected, Unavailable
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
+from projections.graph.contract import Compare, Order, Select
 from projections.graph.model import ModelGraph
 from projections.graph.neo4j import (
     Neo4jGraph,
@@ -26,7 +27,6 @@ from projections.graph.neo4j import (
 )
 from projections.graph.neo4j.lease import LeaseLost
 from projections.graph.neo4j.names import quoted
-from projections.graph.port import Compare, Order, Select
 from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, PERSON, SHELF, Log, create, update
 
 
@@ -299,7 +299,7 @@ async def test_a_query_that_takes_too_long_is_rejected(log: Log, neo4j_settings:
     await graph.clear()
     log.write(*(create(f"{BOOK}/b{number:04}", {"author": ["p"]}, title=f"{number}") for number in range(900)))
     await graph.apply(EPOCH, log.events)
-    from projections.graph.port import Child
+    from projections.graph.contract import Child
 
     books = Select(BOOK, ("title",), order=(Order("title"),))
     for _ in range(4):

@@ -16,8 +16,8 @@ from pcloud.event import Change, Event, Kind, StoredEvent
 from pcloud.subject import Ref, new_id
 from projections import refill
 from projections.checkpoint import Checkpoint
+from projections.graph.contract import Select
 from projections.graph.neo4j import Neo4jReach, Neo4jSettings, connection, open_neo4j_graph
-from projections.graph.port import Select
 from projections.position import Behind
 from tests.contracts.projections.neo4j_node import as_the_log, graph_node
 from tests.contracts.projections.shelf import BUILTIN, PERSON, SHELF

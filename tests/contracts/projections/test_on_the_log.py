@@ -14,11 +14,11 @@ import pytest
 from eventstore import ConnectionSettings, EventStore, ServerSettings, Transaction, open_server, open_store
 from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref
-from projections.graph.port import Select
+from projections.graph.contract import Select
 from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
 from projections.loop import ProjectionLoop
 from projections.runs import Run, RunLog, encode_run, open_runs
-from projections.search.port import SearchQuery
+from projections.search.contract import SearchQuery
 from projections.search.tantivy import open_tantivy_search
 from tests.contracts.projections.shelf import BOOK, BUILTIN, SHELF
 

@@ -10,7 +10,7 @@ import pytest
 
 from eventstore import EventStore
 from pcloud.errors import Rejected
-from projections.graph.port import Select
+from projections.graph.contract import Select
 from tests.contracts.projections.test_rebuild import COUNT, IMAGE, house, store
 
 __all__ = ["store"]  # the fixture: a server with a log

@@ -22,14 +22,14 @@ from pcloud.errors import Conflict, NotFound, PCloudError, Rejected
 from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id
 from projections.disk_space import UNBOUNDED, DiskSpace
-from projections.graph.port import Select
+from projections.graph.contract import Select
 from projections.graph.sqlite import store as sqlite_store
 from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
 from projections.opening import open_projection
 from projections.rebuild import Progress, Rebuilds
-from projections.search.port import SearchQuery
+from projections.search.contract import SearchQuery
 from projections.search.switch import SearchSwitch
 from projections.search.versions import TantivyVersions
 from projections.versions import VersionFile

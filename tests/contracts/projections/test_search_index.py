@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from pcloud.errors import Corrupt, Rejected
-from projections.graph.port import Select
+from projections.graph.contract import Select
 from projections.graph.sqlite import open_sqlite_graph
-from projections.search.port import FacetCount, Range, SearchIndex, SearchQuery, SearchResult
+from projections.search.contract import FacetCount, Range, SearchIndex, SearchQuery, SearchResult
 from projections.search.searched_fields import find_searched_types
 from projections.search.tantivy import open_tantivy_search
 from tests.contracts.projections.conftest import Fold

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pcloud.errors import Corrupt
-from projections.graph.port import Compare, Select
+from projections.graph.contract import Compare, Select
 from projections.graph.sqlite import SqliteGraph, filling, open_sqlite_graph
 from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, SHELF, Log, create
 

@@ -12,7 +12,7 @@ import pytest
 
 from pcloud.errors import Corrupt, Rejected, Unavailable
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.port import Compare, Every, HasRelated, IdIn, Order, Select
+from projections.graph.contract import Compare, Every, HasRelated, IdIn, Order, Select
 from projections.graph.sqlite import SqliteGraph, open_sqlite_graph, store
 from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, PERSON, SHELF, Log, create
 

@@ -10,7 +10,7 @@ import pytest
 
 from pcloud.errors import Corrupt, Unavailable
 from projections.graph.model import ModelGraph
-from projections.search.port import SearchQuery
+from projections.search.contract import SearchQuery
 from projections.search.tantivy import TantivySearch, open_tantivy_search
 from tests.contracts.projections.conftest import Fold
 from tests.contracts.projections.shelf import BOOK, EPOCH, SHELF, Log, create, update

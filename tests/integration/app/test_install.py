@@ -23,7 +23,7 @@ from core.apps.process.folders import AppFolders
 from core.graph.command import EntityChange
 from pcloud.errors import Conflict, Forbidden, NotFound, Rejected, Unavailable
 from pcloud.subject import Ref
-from projections.graph.port import Select
+from projections.graph.contract import Select
 from tests.integration.app.platform import QUICK, Recorder, approve_all, open_platform
 from tests.waiting import PATIENCE, until
 

@@ -17,7 +17,7 @@ from pcloud.errors import Conflict, Rejected
 from pcloud.event import Event, Kind
 from pcloud.subject import Ref
 from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
-from projections.search.port import SearchQuery
+from projections.search.contract import SearchQuery
 from projections.search.tantivy import open_tantivy_search
 from tests.integration.api.conftest import DETECTOR, IMPORTER, Cloud, grant, open_cloud
 

@@ -16,7 +16,7 @@ from pcloud.errors import Unavailable
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.port import EntityState
+from projections.graph.contract import EntityState
 
 NOTE = Ref("notes", "Note", "n1")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pcloud.event import Change, Kind
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.port import Child, Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Order, Select, Some
+from projections.graph.contract import Child, Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Order, Select, Some
 from tests.contracts.projections.shelf import BOOK, BUILTIN, CRITIC, PERSON, REVIEW, SHELF, THEME, Log
 
 __all__ = ["ALL", "SEARCHED", "STARS_AS_TEXT", "cuts", "filters", "libraries", "logs", "selects"]

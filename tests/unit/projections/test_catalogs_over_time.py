@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from pcloud.event import Change, Kind
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
+from projections.graph.contract import Compare, GraphStore, Select
 from projections.graph.model import ModelGraph
-from projections.graph.port import Compare, GraphStore, Select
 from projections.graph.sqlite import open_sqlite_graph
-from projections.search.port import SearchQuery
+from projections.search.contract import SearchQuery
 from projections.search.tantivy import TantivySearch, open_tantivy_search
 from tests.contracts.projections.shelf import BOOK, BUILTIN, CRITIC, EPOCH, SHELF, Log, create, update
 from tests.unit.projections.logs import SEARCHED, STARS_AS_TEXT, cuts, logs

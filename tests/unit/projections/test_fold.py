@@ -13,8 +13,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from projections.graph.contract import Select
 from projections.graph.model import ModelGraph
-from projections.graph.port import Select
 from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
 from tests.contracts.projections.shelf import BOOK, BUILTIN, EPOCH, Log
 from tests.unit.projections.logs import cuts, filters, libraries, logs, selects

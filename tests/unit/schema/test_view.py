@@ -13,7 +13,7 @@ from core.graph.schema import View, app_access, build_view, builtin_catalog, own
 from pcloud.errors import Rejected
 from projections.directory import Grant
 from projections.graph.catalog import Catalog, merge
-from projections.graph.port import Compare, Every, HasRelated
+from projections.graph.contract import Compare, Every, HasRelated
 
 PHOTOS = parse_schema(
     "image-importer",

@@ -1,4 +1,4 @@
-"""The contract of a search index. Names are stored names, as in `projections.graph.port`."""
+"""The contract of a search index. Names are stored names, as in `projections.graph.contract`."""
 
 from __future__ import annotations
 
