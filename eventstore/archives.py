@@ -44,7 +44,7 @@ class Options(msgspec.Struct, frozen=True):
     max_chunk_size: int = PIECE
 
 
-class Entry(msgspec.Struct, frozen=True):
+class ArchiveEntry(msgspec.Struct, frozen=True):
     """An entry as in ADR-20. `nuid`: the id under which the pieces are stored; `chunks`: their number."""
 
     name: str
@@ -118,7 +118,7 @@ class Archives:
 
     # --- within -------------------------------------------------------------------------------------------------------
 
-    async def _pieces(self, name: str, source: bytes | Path) -> Entry:
+    async def _pieces(self, name: str, source: bytes | Path) -> ArchiveEntry:
         nuid, digest, size, sent = token_hex(11), hashlib.sha256(), 0, 0
         under_way = deque[asyncio.Task[Ack]]()
         try:
@@ -138,7 +138,7 @@ class Archives:
             await asyncio.gather(*under_way, return_exceptions=True)
         shown = DIGEST + base64.urlsafe_b64encode(digest.digest()).decode()
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        return Entry(name, BUCKET, nuid, size, sent, shown, now)
+        return ArchiveEntry(name, BUCKET, nuid, size, sent, shown, now)
 
     async def _read(self, name: str) -> AsyncGenerator[bytes, None]:
         if (entry := await self._find(name)) is None:
@@ -151,10 +151,10 @@ class Archives:
         if base64.urlsafe_b64decode(entry.digest.removeprefix(DIGEST)) != digest.digest():
             raise Corrupt(f"the archive {name} is not what was stored: install the app's archive again")
 
-    async def _find(self, name: str) -> Entry | None:
+    async def _find(self, name: str) -> ArchiveEntry | None:
         try:
             found = await get_message(self._connection, STREAM, {"last_by_subj": _entry(name)})
-            entry = found and msgspec.json.decode(found.body, type=Entry)
+            entry = found and msgspec.json.decode(found.body, type=ArchiveEntry)
         except msgspec.MsgspecError as error:
             raise Corrupt(f"the entry of the archive {name} can't be read: {error}") from error
         except ApiError as error:

@@ -18,12 +18,12 @@ import msgspec
 from pcloud.errors import Rejected
 from pcloud.subject import check_action
 
-__all__ = ["Action"]
+__all__ = ["ActionHandler"]
 
 Function = Callable[..., Any]
 
 
-class Action:
+class ActionHandler:
     """`function`: a coroutine function, or a plain one, which runs in a thread. Its parameters are passed by name."""
 
     def __init__(self, function: Function, name: str | None = None) -> None:

@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from pcloud.action import Action
+from pcloud.action import ActionHandler
 from pcloud.context import CallContext, current_call, own_work
 from pcloud.environment import Environment
 from pcloud.errors import PCloudError, Rejected, Unavailable
@@ -56,7 +56,7 @@ class App:
         self._variables = variables
         self._bus_settings = bus
         self._grace = grace
-        self._actions = dict[str, Action]()
+        self._actions = dict[str, ActionHandler]()
         self._backgrounds = list[Background]()
         self._lifespans = list[Lifespan]()
         self._unsigned = list[Any]()
@@ -99,7 +99,7 @@ class App:
             return self.action()(name)
 
         def decorate(function: Handler) -> Handler:
-            action = Action(function, name)
+            action = ActionHandler(function, name)
             if action.name in self._actions:
                 raise Rejected(f"the action {action.name} is answered by two functions: give one of them another name")
             self._actions[action.name] = action

@@ -23,7 +23,7 @@ import msgspec
 
 from pcloud.confinement import missing
 from pcloud.errors import PCloudError, Rejected, Unavailable, error_from_code
-from pcloud.forked import ERROR_BYTES, STARTED, Job, cut
+from pcloud.forked import ERROR_BYTES, STARTED, ForkedCall, cut
 from pcloud.forkserver import ForkServer, Running
 
 __all__ = ["RESULT_BYTES", "close_bounded", "run_bounded"]
@@ -62,7 +62,7 @@ async def run_bounded(
     error of `pcloud.errors` comes through, in its first 2,000 characters. Raises `Unavailable` if no process can be started.
     """
     prepared = (*_importable(prepare[0]), *prepare[1:]) if prepare else ()
-    job = Job(*_importable(function), float(seconds), memory, result_bytes, prepared)
+    job = ForkedCall(*_importable(function), float(seconds), memory, result_bytes, prepared)
     return await _pool().run(job, args, _result_type(function), file)
 
 
@@ -82,7 +82,7 @@ class _Pool:
         self._jobs = 0
         self._idle: asyncio.TimerHandle | None = None
 
-    async def run(self, job: Job, args: tuple[Any, ...], result_type: Any, file: int | None) -> Any:
+    async def run(self, job: ForkedCall, args: tuple[Any, ...], result_type: Any, file: int | None) -> Any:
         async with self._slots:
             self._jobs += 1
             try:
@@ -153,7 +153,7 @@ def _result_type(function: Callable[..., Any] | str) -> Any:
         return Any
 
 
-async def _exchange(running: Running, job: Job, args: tuple[Any, ...]) -> bytes:
+async def _exchange(running: Running, job: ForkedCall, args: tuple[Any, ...]) -> bytes:
     """Send the arguments and wait for the result. In every case, the child has ended afterwards."""
     try:
         async with asyncio.timeout(START_SECONDS):
@@ -176,7 +176,7 @@ def _raise(error: PCloudError) -> typing.NoReturn:
     raise error
 
 
-def _decoded(job: Job, raw: bytes, result_type: Any) -> Any:
+def _decoded(job: ForkedCall, raw: bytes, result_type: Any) -> Any:
     try:
         kind, rest = msgspec.msgpack.decode(raw, type=tuple[str, msgspec.Raw])
         if kind == "result":
@@ -192,11 +192,11 @@ def _decoded(job: Job, raw: bytes, result_type: Any) -> Any:
     raise failure
 
 
-def _too_slow(job: Job) -> Rejected:
+def _too_slow(job: ForkedCall) -> Rejected:
     return Rejected(f"{job.title} took longer than {job.seconds:g} s and was ended")
 
 
-def _death(job: Job, status: int | None) -> PCloudError:
+def _death(job: ForkedCall, status: int | None) -> PCloudError:
     """Describe an exit status; signals are negative numbers. None: the status is unknown."""
     if status is None:
         return Unavailable(f"{job.title} could not be finished: its fork server has died; try again")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pcloud.action import Action
+from pcloud.action import ActionHandler
 from pcloud.context import CallContext, Seen, entered
 from pcloud.environment import Environment
 from pcloud.errors import PCloudError, Rejected, Unavailable
@@ -53,7 +53,7 @@ class BusSettings:
 
 
 class Bus:
-    def __init__(self, environment: Environment, actions: Mapping[str, Action], settings: BusSettings) -> None:
+    def __init__(self, environment: Environment, actions: Mapping[str, ActionHandler], settings: BusSettings) -> None:
         self._environment = environment
         self._actions = actions
         self._settings = settings
@@ -132,7 +132,7 @@ class Bus:
     async def _on_error(self, error: Exception) -> None:
         log.warning("the bus reports: %r", error)
 
-    def _receiver(self, action: Action) -> Any:
+    def _receiver(self, action: ActionHandler) -> Any:
         async def receive(message: Msg) -> None:
             # nats-py delivers the next message only when this returns, so the call continues in a task of its own.
             call = asyncio.create_task(self._serve(action, message))
@@ -141,7 +141,7 @@ class Bus:
 
         return receive
 
-    async def _serve(self, action: Action, message: Msg) -> None:
+    async def _serve(self, action: ActionHandler, message: Msg) -> None:
         heart = asyncio.create_task(self._beat(message.reply))
         try:
             answer = await self._answer(action, message)
@@ -156,7 +156,7 @@ class Bus:
             await asyncio.sleep(self._settings.heartbeat)
             await self._publish(reply, b"", {"Pcloud-Heartbeat": "1"})
 
-    async def _answer(self, action: Action, message: Msg) -> tuple[bytes, dict[str, str]]:
+    async def _answer(self, action: ActionHandler, message: Msg) -> tuple[bytes, dict[str, str]]:
         try:
             if len(self._calls) > self._settings.concurrency + self._settings.backlog:
                 raise Unavailable(f"{len(self._calls)} calls are waiting in this app: try again later")
@@ -171,7 +171,7 @@ class Bus:
             return self._error(error)
         return body, {"Pcloud-Status": "ok"}
 
-    def _context(self, action: Action, message: Msg) -> CallContext:
+    def _context(self, action: ActionHandler, message: Msg) -> CallContext:
         headers = message.headers or {}
         try:
             return CallContext(
@@ -189,7 +189,7 @@ class Bus:
         except ValueError as error:
             raise Rejected(f"the call's headers can't be read: {error}") from error
 
-    async def _run(self, action: Action, arguments: dict[str, Any], call: CallContext) -> Any:
+    async def _run(self, action: ActionHandler, arguments: dict[str, Any], call: CallContext) -> Any:
         """Return the handler's result. The handler is cancelled at the deadline, and abandoned a second later if it
         ignores that."""
         handler = asyncio.create_task(self._in_slot(action, arguments, call), name=f"{action.name} {call.id}")
@@ -204,12 +204,12 @@ class Bus:
                 await asyncio.wait({handler}, timeout=1.0)
                 handler.add_done_callback(lambda task: task.cancelled() or task.exception())
 
-    async def _in_slot(self, action: Action, arguments: dict[str, Any], call: CallContext) -> Any:
+    async def _in_slot(self, action: ActionHandler, arguments: dict[str, Any], call: CallContext) -> Any:
         entered(call)
         async with self._slots:
             return await action.invoke(arguments)
 
-    def _check_size(self, action: Action, body: bytes) -> None:
+    def _check_size(self, action: ActionHandler, body: bytes) -> None:
         most = self._client.max_payload if self._client else 0
         if len(body) > most:
             raise Rejected(

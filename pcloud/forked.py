@@ -29,7 +29,7 @@ import msgspec
 from pcloud.confinement import confine
 from pcloud.errors import PCloudError, Unavailable
 
-__all__ = ["CONTROL_BYTES", "ERROR_BYTES", "STARTED", "Exited", "Job", "cut", "serve"]
+__all__ = ["CONTROL_BYTES", "ERROR_BYTES", "STARTED", "Exited", "ForkedCall", "cut", "serve"]
 
 CONTROL_BYTES = 64 * 2**10
 STARTED = b"\x01"
@@ -43,7 +43,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ForkedCall:
     """`memory`: bytes of address space beyond what is mapped when the function begins. `seconds`: wall time of the
     function. `prepare`: module, function and arguments (as JSON) of what the server runs once before; () for nothing."""
 
@@ -113,7 +113,7 @@ def _obey(control: socket.socket, children: dict[int, int]) -> bool:
     if "kill" in message:
         _kill({pid: number for pid, number in children.items() if number == message["kill"]})
         return True
-    job = Job(**message["job"])
+    job = ForkedCall(**message["job"])
     with contextlib.suppress(BaseException):  # the child meets the same error and reports it
         _load(job)
     pid = os.fork()
@@ -126,7 +126,7 @@ def _obey(control: socket.socket, children: dict[int, int]) -> bool:
     return True
 
 
-def _load(job: Job) -> Callable[..., Any]:
+def _load(job: ForkedCall) -> Callable[..., Any]:
     """The job's function, with all that it needs loaded; what is loaded already costs nothing."""
     module = importlib.import_module(job.module)
     if job.prepare and (key := json.dumps(job.prepare)) not in _prepared:
@@ -159,7 +159,7 @@ def _reap(control: socket.socket, children: dict[int, int]) -> None:
                 control.send(json.dumps(told).encode())
 
 
-def _child(job: Job, channel: int, file: int | None = None) -> NoReturn:
+def _child(job: ForkedCall, channel: int, file: int | None = None) -> NoReturn:
     """Run the job in the child; never returns into the server's loop."""
     try:
         signal.set_wakeup_fd(-1)
@@ -172,7 +172,7 @@ def _child(job: Job, channel: int, file: int | None = None) -> NoReturn:
         os._exit(70)
 
 
-def _answer(job: Job, channel: int, file: int | None) -> None:
+def _answer(job: ForkedCall, channel: int, file: int | None) -> None:
     packed = _read(channel, int.from_bytes(_read(channel, 8), "little"))
     _write(channel, STARTED)
     try:
@@ -187,7 +187,7 @@ def _answer(job: Job, channel: int, file: int | None) -> None:
     _write(channel, raw)
 
 
-def _run(job: Job, packed: bytes, channel: int, file: int | None) -> Any:
+def _run(job: ForkedCall, packed: bytes, channel: int, file: int | None) -> Any:
     """Load everything, then give up everything, then meet the untrusted input."""
     function = _load(job)
     arguments = pickle.loads(packed)  # noqa: S301 - from the parent, which is trusted; never the other way round
@@ -200,7 +200,7 @@ def _run(job: Job, packed: bytes, channel: int, file: int | None) -> Any:
     return function(*arguments) if file is None else function(os.fdopen(file, "rb"), *arguments)
 
 
-def _limit(job: Job) -> None:
+def _limit(job: ForkedCall) -> None:
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     most = mapped + job.memory
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -214,7 +214,7 @@ def _pack(kind: str, value: Any) -> bytes:
     return msgspec.msgpack.encode((kind, value))
 
 
-def _told(job: Job, error: Exception) -> tuple[str, str, str]:
+def _told(job: ForkedCall, error: Exception) -> tuple[str, str, str]:
     """Code, message and traceback of an error; errors of the function itself become REJECTED."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, PCloudError):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 from pcloud.errors import Unavailable
-from pcloud.forked import CONTROL_BYTES, Exited, Job
+from pcloud.forked import CONTROL_BYTES, Exited, ForkedCall
 
 __all__ = ["ForkServer", "Running"]
 
@@ -90,7 +90,7 @@ class ForkServer:
         loop.add_reader(self._control.fileno(), self._on_control)
         self.alive = True
 
-    def start(self, job: Job, file: int | None = None) -> Running:
+    def start(self, job: ForkedCall, file: int | None = None) -> Running:
         """`file`: the descriptor that the job gets. Raises `Unavailable` when the server has died; the next server may
         work."""
         ours, theirs = socket.socketpair()

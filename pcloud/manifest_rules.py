@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple, get_args
 
-from pcloud.document import Document
 from pcloud.errors import Rejected
 from pcloud.manifest import Manifest, Trigger, Use, Verb, split_arguments
 from pcloud.network import parse_network
 from pcloud.stored_manifest import given_as_text
 from pcloud.subject import check_action, check_app, check_field, split_name, type_name
+from pcloud.yaml_document import YamlDocument
 
 __all__ = ["ARGUMENT_TYPES", "BOUNDLESS", "LIMITS", "Target", "check_manifest", "parse_target"]
 
@@ -61,13 +61,13 @@ CHECKS: dict[str, Callable[[str], Any]] = {
 }  # fmt: skip
 
 
-def check_manifest(manifest: Manifest, document: Document) -> None:
+def check_manifest(manifest: Manifest, document: YamlDocument) -> None:
     """Raise `Rejected` for the first broken rule, with its place in the document."""
     _Rules(manifest, document).check()
 
 
 class _Rules:
-    def __init__(self, manifest: Manifest, document: Document) -> None:
+    def __init__(self, manifest: Manifest, document: YamlDocument) -> None:
         self.manifest = manifest
         self.document = document
         self.own = {action.name for action in manifest.actions if not action.internal}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pcloud.event import StoredEvent
 
-__all__ = ["HASH_MODULUS", "START", "Checkpoint", "Missing", "Ranges"]
+__all__ = ["HASH_MODULUS", "START", "Checkpoint", "MissingRanges", "Ranges"]
 
 HASH_MODULUS = 2**256
 Ranges = tuple[tuple[int, int], ...]
@@ -37,7 +37,7 @@ class Checkpoint:
     def after(self, epoch: str, events: Iterable[StoredEvent]) -> Checkpoint:
         """The checkpoint after folding these events too; they come in order, all after `sequence`."""
         at, total, tip = self.sequence, self.hash, self.tip
-        missing = Missing(self.missing)
+        missing = MissingRanges(self.missing)
         for event in events:
             missing.add(at + 1, event.sequence - 1)
             at, total, tip = event.sequence, total + event.digest, event.digest
@@ -51,7 +51,7 @@ class Checkpoint:
 START = Checkpoint(epoch="", sequence=0, hash=0)
 
 
-class Missing:
+class MissingRanges:
     """Ranges of sequences, in ascending order, that were not on the log when it was read."""
 
     def __init__(self, ranges: Sequence[tuple[int, int]]) -> None:

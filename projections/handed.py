@@ -13,15 +13,15 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Generic, Protocol, TypeVar
 
-from projections.loop import Entry, EventStoreReader
+from projections.loop import LogEntry, LogReader
 
 __all__ = ["HandedLog"]
 
 MOST = 2_000  # entries that are kept for the slower loop
 
 
-E = TypeVar("E", bound=Entry)
-E_co = TypeVar("E_co", bound=Entry, covariant=True)
+E = TypeVar("E", bound=LogEntry)
+E_co = TypeVar("E_co", bound=LogEntry, covariant=True)
 
 
 class Ahead(Protocol[E_co]):
@@ -34,7 +34,7 @@ class HandedLog(Generic[E]):
     """A log as `projections.loop.ProjectionLoop` reads it. `store`: the log itself. `ahead`: the loop that reads it
     anyway."""
 
-    def __init__(self, store: EventStoreReader[E], ahead: Ahead[E], most: int = MOST) -> None:
+    def __init__(self, store: LogReader[E], ahead: Ahead[E], most: int = MOST) -> None:
         self._store, self._ahead, self._most = store, ahead, most
 
     @property

@@ -17,7 +17,7 @@ from pcloud.errors import Corrupt, Unavailable
 from projections.checkpoint import Checkpoint
 from projections.position import Behind
 
-__all__ = ["BATCH", "Entry", "EventStoreReader", "Projection", "ProjectionLoop"]
+__all__ = ["BATCH", "LogEntry", "LogReader", "Projection", "ProjectionLoop"]
 
 log = logging.getLogger("pcloud.view")
 BATCH = 500
@@ -25,7 +25,7 @@ BATCH = 500
 whole."""
 
 
-class Entry(Protocol):
+class LogEntry(Protocol):
     """The content of a log at a sequence; entries with the same `tx` are folded together."""
 
     @property
@@ -36,11 +36,11 @@ class Entry(Protocol):
     def ends_transaction(self) -> bool: ...
 
 
-E = TypeVar("E", bound=Entry)
-E_in = TypeVar("E_in", bound=Entry, contravariant=True)
+E = TypeVar("E", bound=LogEntry)
+E_in = TypeVar("E_in", bound=LogEntry, contravariant=True)
 
 
-class EventStoreReader(Protocol[E]):
+class LogReader(Protocol[E]):
     """The part of the event store (or of another log) that a loop needs."""
 
     @property
@@ -73,7 +73,7 @@ class ProjectionLoop(Generic[E]):
 
     def __init__(
         self,
-        store: EventStoreReader[E],
+        store: LogReader[E],
         target: Projection[E],
         *,
         gather: float = 0.0,
@@ -255,7 +255,7 @@ class _Inbox(Generic[E]):
         return batch
 
 
-def _complete(entries: Sequence[Entry]) -> int:
+def _complete(entries: Sequence[LogEntry]) -> int:
     """How many of the first entries form a batch of whole transactions, about BATCH; 0 if not even one is whole.
 
     A transaction is whole if its last member is there, or an entry of another one: a purge may have removed its end.

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.apps.archive.staging import STAGED, Staged
+from core.apps.archive.staged_archives import STAGED, Staged
 from core.apps.detail import detail_of
 from core.apps.egress import Egress
 from core.apps.life.aftercare import Aftercare, is_stranded
@@ -32,7 +32,7 @@ from core.apps.process.log import tail
 from core.apps.process.log_follower import follow
 from core.apps.process.reach import Reach
 from core.apps.process.vitals import AppVitals, vitals_of
-from core.apps.protocols import Api, BusUsers, Calls, Commands, GraphQuota, Processor, Store, Visits
+from core.apps.protocols import Api, AppsLog, BusUsers, Calls, Commands, GraphQuota, Processor, Visits
 from core.apps.review.review import Review
 from core.apps.sandbox import Ports
 from core.apps.sandbox.inside import Inside
@@ -55,7 +55,7 @@ class Apps:
         *,
         commands: Commands,
         directory: Directory,
-        store: Store,
+        store: AppsLog,
         server: BusUsers,
         api: Api,
         calls: Calls,

@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from projections.directory import App
 
 __all__ = [
-    "Answer", "Api", "Archives", "BusUsers", "Calls", "Commands", "GraphQuota", "OpenRuns", "Processor", "Store", "Visits",
+    "Api",
+    "AppsLog",
+    "Archives",
+    "BusUsers",
+    "CallAnswer",
+    "Calls",
+    "Commands",
+    "GraphQuota",
+    "OpenRuns",
+    "Processor",
+    "Visits",
 ]  # fmt: skip
 
 
@@ -57,7 +67,7 @@ class Archives(Protocol):
     async def sweep(self) -> int: ...
 
 
-class Store(Protocol):
+class AppsLog(Protocol):
     @property
     def epoch(self) -> str: ...
     @property
@@ -66,7 +76,7 @@ class Store(Protocol):
     async def last_event(self, ref: Ref) -> StoredEvent | None: ...
 
 
-class Answer(Protocol):
+class CallAnswer(Protocol):
     @property
     def result(self) -> Any: ...
     @property
@@ -87,7 +97,7 @@ class Calls(Protocol):
     async def call(
         self, caller: Caller, target: str, args: Mapping[str, Any], *, actions: Mapping[str, str] = ...,
         run_token: str = "", revision: str = "", timeout: float | None = None, traceparent: str = "",
-    ) -> Answer: ...  # fmt: skip
+    ) -> CallAnswer: ...  # fmt: skip
 
     async def send(
         self, caller: Caller, target: str, args: Mapping[str, Any], *, actions: Mapping[str, str] = ...,

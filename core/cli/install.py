@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class InstallAnswers:
     """The answers given on the command line. `yes`: approve every grant, and ask nothing."""
 
     yes: bool = False
@@ -81,7 +81,7 @@ def install(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show what an app asks for, ask for each grant, and install it; upgrade it if another version is installed."""
-    begin(archive, data, files, Answers(yes, unconfined, hand_over), as_json, only_upgrade=False)
+    begin(archive, data, files, InstallAnswers(yes, unconfined, hand_over), as_json, only_upgrade=False)
 
 
 def upgrade(
@@ -89,10 +89,12 @@ def upgrade(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Show what another version of an installed app changes, ask for the new grants, and replace the installed version."""
-    begin(archive, data, files, Answers(yes, unconfined, hand_over), as_json, only_upgrade=True)
+    begin(archive, data, files, InstallAnswers(yes, unconfined, hand_over), as_json, only_upgrade=True)
 
 
-def begin(archive: Path, data: Path, files: Path, answers: Answers, as_json: bool, *, only_upgrade: bool) -> None:
+def begin(
+    archive: Path, data: Path, files: Path, answers: InstallAnswers, as_json: bool, *, only_upgrade: bool
+) -> None:
     source = source_at(archive, files)
 
     async def work() -> Any:
@@ -105,7 +107,7 @@ def begin(archive: Path, data: Path, files: Path, answers: Answers, as_json: boo
 
 
 async def install_from(
-    client: Client, source: Source, answers: Answers, *, say: Say, only_upgrade: bool = False
+    client: Client, source: Source, answers: InstallAnswers, *, say: Say, only_upgrade: bool = False
 ) -> dict[str, Any]:
     """Review on the terminal, then install with each step shown; first install missing bundled apps, each with
     its own review. Return `{"name", "version", "approved", "rejected"}`."""
@@ -128,11 +130,11 @@ async def install_needed(client: Client, review: dict[str, Any], files: Path, ye
             raise Rejected(f"{review['name']} is not installed: it can't work without {name}")
         if await install_needed(client, needed, files, yes, say):
             needed = await source.review(client)
-        await install_reviewed(client, needed, Answers(yes), say)
+        await install_reviewed(client, needed, InstallAnswers(yes), say)
     return bool(review["needed"])
 
 
-async def install_reviewed(client: Client, review: dict[str, Any], answers: Answers, say: Say) -> dict[str, Any]:
+async def install_reviewed(client: Client, review: dict[str, Any], answers: InstallAnswers, say: Say) -> dict[str, Any]:
     name = plain(review["name"])
     if review["kind"] == "same":
         say(f"[green]✓[/] {name} {plain(review['version'])} is already installed from this archive")

@@ -19,7 +19,7 @@ UNLESS_SAID = {"Referrer-Policy": "same-origin", "Content-Security-Policy": NOTH
 
 
 class FrontRequest(HookedRequest):
-    """A request from the network. `always`: the same headers for `core.graph.api.answer`."""
+    """A request from the network. `always`: the same headers for `core.graph.api.response`."""
 
     always: ClassVar[bytes] = "".join(f"{name}: {value}\r\n" for name, value in (SAFE | UNLESS_SAID).items()).encode()
 

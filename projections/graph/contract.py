@@ -103,7 +103,7 @@ Filter = Compare | IdIn | Has | HasRelated | Every | Some | Invert
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Sort by a scalar field (`id` too). Missing values come last in either direction. The id breaks ties, ascending."""
+    """Sort by a scalar field (`id` too). MissingRanges values come last in either direction. The id breaks ties, ascending."""
 
     field: str
     descending: bool = False

@@ -21,7 +21,15 @@ from projections.graph.relation import is_exclusive, is_symmetric
 from projections.graph.values import fitting
 
 __all__ = [
-    "FORGOTTEN_RESULT", "Changes", "Entity", "RowChange", "Transaction", "fold", "forgotten_transactions", "touched", "transactions",
+    "FORGOTTEN_RESULT",
+    "Changes",
+    "Entity",
+    "FoldedTransaction",
+    "RowChange",
+    "fold",
+    "forgotten_transactions",
+    "touched",
+    "transactions",
 ]  # fmt: skip
 
 _CREATED, _DELETED, _FORGOTTEN = Kind.CREATED, Kind.DELETED, Kind.FORGOTTEN  # a look-up takes time
@@ -58,7 +66,7 @@ class RowChange:
         return self.existed and (self.fresh or not self.exists)
 
 
-class Transaction(NamedTuple):
+class FoldedTransaction(NamedTuple):
     """What is stored of a transaction to answer it again: `sequence` and `time` (seconds since 1970) of its last
     event."""
 
@@ -85,7 +93,7 @@ class Changes:
     edges: dict[tuple[str, str], dict[tuple[str, str], bool]] = field(
         default_factory=lambda: defaultdict[tuple[str, str], dict[tuple[str, str], bool]](dict)
     )
-    transactions: list[Transaction] = field(default_factory=list[Transaction])
+    transactions: list[FoldedTransaction] = field(default_factory=list[FoldedTransaction])
 
 
 def transactions(events: Iterable[StoredEvent]) -> Iterable[list[StoredEvent]]:
@@ -128,18 +136,18 @@ def fold(events: Sequence[StoredEvent], catalog: Catalog, existing: Mapping[str,
                 staging.links(event)
         first, last = members[0], members[-1]
         staging.changes.transactions.append(
-            Transaction(first.tx, first.request, last.sequence, first.result, last.time)
+            FoldedTransaction(first.tx, first.request, last.sequence, first.result, last.time)
         )
         staging.changes.transactions += forgotten_transactions(members)
     return staging.changes
 
 
-def forgotten_transactions(members: Iterable[StoredEvent]) -> Iterable[Transaction]:
+def forgotten_transactions(members: Iterable[StoredEvent]) -> Iterable[FoldedTransaction]:
     """What stays known of the transactions of purged events, whether or not those events are still on the log."""
     for event in members:
         if event.change.purged is not None:
             for tx, request, sequence, time in event.change.purged.transactions:
-                yield Transaction(tx, request, sequence, FORGOTTEN_RESULT, time)
+                yield FoldedTransaction(tx, request, sequence, FORGOTTEN_RESULT, time)
 
 
 class _Staging:

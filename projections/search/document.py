@@ -13,7 +13,7 @@ from pcloud.errors import Rejected
 from projections.graph.contract import Child, Filter, Order, Row, Select
 from projections.search.searched_fields import UNITS, Searched, SearchedType, index_key
 
-__all__ = ["Content", "content_of", "rank", "select_for"]
+__all__ = ["SearchDocument", "content_of", "rank", "select_for"]
 
 MOST_RELATED = 256
 """The most related entities that are searched with their parent: an album is not found by each of 10,000 photos in
@@ -21,7 +21,7 @@ it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class SearchDocument:
     """A document: its key `app/Type/id`, its values by index key, and the keys of the entities whose values it
     holds."""
 
@@ -52,7 +52,7 @@ def select_for(searched_type: SearchedType, filter: Filter | None, **page: Any) 
     return Select(searched_type.type, ("id", *own), children=children, filter=filter, **page)
 
 
-def content_of(searched_type: SearchedType, row: Row) -> Content:
+def content_of(searched_type: SearchedType, row: Row) -> SearchDocument:
     text: dict[str, list[str]] = defaultdict(list)
     facet: dict[str, list[str]] = defaultdict(list)
     number: dict[str, list[int]] = defaultdict(list)
@@ -71,7 +71,7 @@ def content_of(searched_type: SearchedType, row: Row) -> Content:
         for relation, target in searched_type.relations.items()
         for child in _children(row[relation])
     ]
-    return Content(
+    return SearchDocument(
         f"{searched_type.type}/{row['id']}", searched_type.type, text, facet, number, tuple(dict.fromkeys(related))
     )
 

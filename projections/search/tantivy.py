@@ -28,7 +28,7 @@ from projections.graph.catalog import Catalog
 from projections.graph.contract import Filter, GraphReader, Has, HasRelated, IdIn, Order, Select, Some
 from projections.search.checksum import first_damaged
 from projections.search.contract import SearchQuery, SearchResult
-from projections.search.document import Content, content_of, select_for
+from projections.search.document import SearchDocument, content_of, select_for
 from projections.search.query import Asker, make_index
 from projections.search.searched_fields import Searched, SearchedType, find_searched_types, news, reshaped, signature
 
@@ -177,7 +177,7 @@ class TantivySearch:
                 gone = [f"{type_}/{id}" for id in chunk]
                 await self._in_thread(self._replace, gone, [content_of(searched_types[type_], row) for row in rows])
 
-    def _replace(self, gone: list[str], contents: list[Content], new: bool = False) -> None:
+    def _replace(self, gone: list[str], contents: list[SearchDocument], new: bool = False) -> None:
         """`new`: the index has none of these yet, so it need not look for them."""
         with self._errors_told():
             for key in () if new else (*gone, *(content.key for content in contents)):

@@ -22,7 +22,7 @@ import msgspec
 
 from pcloud.errors import Corrupt
 from pcloud.event import Kind, Purged, StoredEvent
-from projections.checkpoint import HASH_MODULUS, START, Checkpoint, Missing
+from projections.checkpoint import HASH_MODULUS, START, Checkpoint, MissingRanges
 from projections.position import misplaced
 
 __all__ = ["Written", "open_written"]
@@ -65,7 +65,7 @@ class Written:
         self._path = path
         self._apps: Counter[str] = Counter()
         self.checkpoint = self._read() if at is None else at
-        self._missing = Missing(self.checkpoint.missing)
+        self._missing = MissingRanges(self.checkpoint.missing)
         self._saved_sequence, self._saved_at = self.checkpoint.sequence, time.monotonic()
 
     def bytes_of(self, app: str) -> int:

@@ -209,7 +209,7 @@ async def test_attack_by_connections_without_a_question_is_bounded(
     world: World, travel: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Clients that send nothing, or a head without end, lose their connection."""
-    monkeypatch.setattr("core.apps.egress.proxy.READ_SECONDS", 0.5)
+    monkeypatch.setattr("core.apps.egress.proxy_request.READ_SECONDS", 0.5)
     one = await travel("internet")
 
     def bother(what: str, times: int) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.access.quota.actor import charged
-from core.access.quota.bucket import Bucket
 from core.access.quota.refusals import QuotaRefusals
+from core.access.quota.token_bucket import TokenBucket
 from pcloud.errors import Unavailable
 
 __all__ = ["QuotaSettings", "Quotas"]
@@ -45,7 +45,7 @@ class Quotas:
     ) -> None:
         self.settings = settings or QuotaSettings()
         self.refusals, self._clock = refusals or QuotaRefusals(clock=clock), clock
-        self._buckets: dict[tuple[str, Kind], Bucket] = {}
+        self._buckets: dict[tuple[str, Kind], TokenBucket] = {}
 
     def events(self, actor: str, count: int, size: int = 0) -> None:
         """`actor` (as in an event's header) is about to write `count` events with `size` bytes in all. Raises
@@ -64,7 +64,7 @@ class Quotas:
         bucket = self._buckets.get((app, kind))
         if bucket is None:
             self._forget(now)
-            bucket = self._buckets[app, kind] = Bucket(rate, burst, now)
+            bucket = self._buckets[app, kind] = TokenBucket(rate, burst, now)
         seconds = bucket.take(min(count, burst), now)
         if seconds > 0:
             what = f"{app} is beyond its quota of {rate:g} {kind} a second ({burst:g} at once)"

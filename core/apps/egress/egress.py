@@ -21,7 +21,7 @@ from core.access.audit import Audit
 from core.apps.egress.decide import Destination, exact_names, needs_proxy, permit
 from core.apps.egress.dial import Outside, dial
 from core.apps.egress.flows import Flow, Flows, Tally
-from core.apps.egress.proxy import Question, read_question
+from core.apps.egress.proxy_request import ProxyRequest, read_request
 from core.apps.sandbox.accept import accept_each, carry
 from core.apps.sandbox.loopback import LOOPBACK, Listen, Opening, host_address
 from pcloud.errors import Forbidden, PCloudError
@@ -91,39 +91,39 @@ class Egress:
         return lambda listener, of_app: accept_each(listener, one, of_app)
 
     async def _direct(self, app: str, granted: Granted, to: Destination, connection: socket.socket) -> None:
-        await self._through(app, granted, Question(to.host, to.port, no=lambda error: b""), connection)
+        await self._through(app, granted, ProxyRequest(to.host, to.port, no=lambda error: b""), connection)
 
     async def _proxied(self, app: str, granted: Granted, connection: socket.socket) -> None:
         try:
-            question = await read_question(connection)
+            request = await read_request(connection)
         except PCloudError as error:
             self._refused(app, "proxy", error)
             raise
-        await self._through(app, granted, question, connection)
+        await self._through(app, granted, request, connection)
 
-    async def _through(self, app: str, granted: Granted, question: Question, connection: socket.socket) -> None:
+    async def _through(self, app: str, granted: Granted, request: ProxyRequest, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
-            with self._flows.open(app, question.host, question.port) as flow:
+            with self._flows.open(app, request.host, request.port) as flow:
                 other = await dial(permit(granted(), flow.host, flow.port), self._outside)
                 with other:
-                    await self._carry(flow, question, connection, other)
+                    await self._carry(flow, request, connection, other)
         except PCloudError as error:
-            self._refused(app, f"{question.host}:{question.port}", error)
-            await loop.sock_sendall(connection, question.no(error))
+            self._refused(app, f"{request.host}:{request.port}", error)
+            await loop.sock_sendall(connection, request.no(error))
             raise
 
-    async def _carry(self, flow: Flow, question: Question, connection: socket.socket, other: socket.socket) -> None:
+    async def _carry(self, flow: Flow, request: ProxyRequest, connection: socket.socket, other: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        self._flows.passed(flow, len(question.first), 0)
+        self._flows.passed(flow, len(request.first), 0)
         async with asyncio.timeout(IDLE_SECONDS) as idle:
 
             def passed(sent: int, received: int) -> None:
                 self._flows.passed(flow, sent, received)
                 idle.reschedule(loop.time() + IDLE_SECONDS)
 
-            await loop.sock_sendall(connection, question.yes)
-            await loop.sock_sendall(other, question.first)
+            await loop.sock_sendall(connection, request.yes)
+            await loop.sock_sendall(other, request.first)
             await carry(connection, other, passed)
 
     def _refused(self, app: str, target: str, error: PCloudError) -> None:

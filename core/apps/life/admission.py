@@ -20,7 +20,7 @@ from core.apps.life.parts import AppParts
 from core.apps.life.upgrade import new_inits
 from core.apps.review.additive import additions
 from core.apps.review.admission_rules import (
-    Missing,
+    MissingNeed,
     check_additive,
     check_confinement,
     check_dependents,
@@ -33,7 +33,7 @@ from core.apps.review.admission_rules import (
 )
 from core.apps.review.changes import changes_of
 from core.apps.review.review import Review, notes_of, resources_of
-from core.apps.review.stored import Left, Stored, read_stored
+from core.apps.review.stored_data import Left, Stored, read_stored
 from core.apps.review.words import words_of
 from core.apps.signing.author import Author, changed_author
 from core.apps.signing.namesakes import warn_of_namesakes
@@ -71,7 +71,7 @@ class Candidate:
     author: Author
     takes_from: Author | None
     grants: tuple[Grant, ...]
-    missing: tuple[Missing, ...]
+    missing: tuple[MissingNeed, ...]
     schema: Catalog
     before: Catalog
 
@@ -195,7 +195,7 @@ class Admission:
             return author, None
         return author, from_whom
 
-    async def _missing(self, manifest: Manifest, others: Mapping[str, Manifest]) -> list[Missing]:
+    async def _missing(self, manifest: Manifest, others: Mapping[str, Manifest]) -> list[MissingNeed]:
         missing = missing_needs(manifest, others, self._parts.registry.types(), {})
         if missing:
             bundled = await asyncio.to_thread(self.bundled.manifests)

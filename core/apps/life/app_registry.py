@@ -16,7 +16,7 @@ from core.apps.protocols import Commands
 from core.apps.record import app_ref, app_values
 from core.apps.review.additive import beyond
 from core.apps.review.admission_rules import own_catalog
-from core.apps.review.stored import Left
+from core.apps.review.stored_data import Left
 from core.apps.signing.author import Author
 from core.graph.command import EntityChange
 from pcloud.manifest import Manifest

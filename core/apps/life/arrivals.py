@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from core.access.grant import decide
-from core.apps.archive.staging import Staged
+from core.apps.archive.staged_archives import Staged
 from core.apps.life.admission import Admission, Consent
 from core.apps.life.installation import bring_up
 from core.apps.life.parts import AppParts, Progress, quiet

@@ -10,7 +10,7 @@ from core.apps.life.retention import Retention
 from core.apps.life.snapshot import Snapshots
 from core.apps.process.folders import AppFolders
 from core.apps.process.local import LocalApps
-from core.apps.protocols import Api, Calls, Commands, GraphQuota, Processor, Store
+from core.apps.protocols import Api, AppsLog, Calls, Commands, GraphQuota, Processor
 from core.apps.settings import AppSettings
 
 __all__ = ["AppParts", "Progress", "quiet"]
@@ -23,7 +23,7 @@ class AppParts:
     settings: AppSettings
     registry: AppRegistry
     local: LocalApps
-    store: Store
+    store: AppsLog
     processor: Processor
     calls: Calls
     api: Api

@@ -15,7 +15,7 @@ from contextlib import suppress
 from core.access.caller import CORE, OWNER
 from core.apps.life.parts import AppParts, Progress
 from core.apps.review.admission_rules import dependents
-from core.apps.review.stored import read_stored
+from core.apps.review.stored_data import read_stored
 from pcloud.errors import Conflict, NotFound, Rejected
 from pcloud.manifest import Manifest
 from projections.directory import App, AppState

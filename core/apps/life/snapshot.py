@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from core.apps.tree import copy_tree, open_up, remove_tree, tree_bytes
-from core.apps.tree.disk import reading, removing, writing
+from core.apps.tree.disk_errors import reading, removing, writing
 from pcloud.errors import Unavailable
 
 __all__ = ["Snapshots"]

@@ -23,7 +23,7 @@ from core.apps.archive.archive import CheckedArchive
 from core.apps.life.installation import bring_up
 from core.apps.life.parts import AppParts, Progress
 from core.apps.review.additive import losses
-from core.apps.review.stored import written_beyond
+from core.apps.review.stored_data import written_beyond
 from core.apps.signing.author import Author
 from pcloud.errors import Conflict, PCloudError, Unavailable
 from pcloud.manifest import Init, Manifest

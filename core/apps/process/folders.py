@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.apps.tree import remove_tree
-from core.apps.tree.disk import removing
+from core.apps.tree.disk_errors import removing
 from pcloud.subject import check_app
 
 __all__ = ["ENVIRONMENTS", "AppFolders"]

@@ -33,7 +33,7 @@ from core.apps.protocols import Api, Calls, Visits
 from pcloud.errors import PCloudError, Rejected, Unavailable
 from pcloud.web import USER_HEADER
 
-__all__ = ["Gateway", "socket_path"]
+__all__ = ["AppGateway", "socket_path"]
 
 log = logging.getLogger("pcloud.app")
 # sun_path holds 108 bytes, the last of them a NUL.
@@ -53,7 +53,7 @@ class CallBody(msgspec.Struct, forbid_unknown_fields=True):
     key: str | None = None
 
 
-class Gateway:
+class AppGateway:
     """Use it with `async with`: it listens at `path`, if given, from entry to exit, and serves the connections passed to `serve`."""
 
     def __init__(self, app: str, path: Path | None, api: Api, calls: Calls, visits: Visits):
@@ -69,7 +69,7 @@ class Gateway:
     def url(self) -> str:
         return f"unix://{self.path}"
 
-    async def __aenter__(self) -> Gateway:
+    async def __aenter__(self) -> AppGateway:
         application = web.Application(client_max_size=LARGEST_BODY, middlewares=[told])
         application.router.add_route("POST", "/graphql", self._graphql)
         application.router.add_route("GET", "/graphql", self._graphql)

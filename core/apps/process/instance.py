@@ -20,14 +20,14 @@ from core.apps.egress import Tally
 from core.apps.process.credentials import bus_key, web_key
 from core.apps.process.environment import key_variables, variables
 from core.apps.process.folders import AppFolders
-from core.apps.process.gateway import Gateway, socket_path
+from core.apps.process.gateway import AppGateway, socket_path
 from core.apps.process.log import AppLog
 from core.apps.process.reach import Reach
 from core.apps.process.supervisor import ProcessState, Start, Supervisor
 from core.apps.process.venv import Environments
 from core.apps.protocols import Api, Calls, Visits
 from core.apps.review.limits import more_room
-from core.apps.sandbox import Cell, Limits, Plan, Published
+from core.apps.sandbox import Cell, CellPlan, Limits, Published
 from core.apps.sandbox.cell import BUS_PORT, GATEWAY_PORT
 from core.apps.sandbox.command import CACHE, DATA, KEYS, Mounts, python
 from core.apps.sandbox.inside import Inside
@@ -72,7 +72,7 @@ class Instance:
         self._visits = visits
         self._on_limit = on_limit
         self._on_pause = on_pause
-        self._gateway: Gateway | None = None
+        self._gateway: AppGateway | None = None
         self._cell: Cell | None = None
         self._inside: Inside | None = None
         self._reached: frozenset[Published] | None = None  # other apps' ports that it can reach, once its sandbox runs
@@ -107,7 +107,7 @@ class Instance:
         """Open the gateway and keep the process running; does nothing for an app without a process."""
         if self._gateway is None:
             path = None if self._settings.confines else socket_path(self._settings.runtime, self.app.name)
-            self._gateway = await Gateway(self.app.name, path, self._api, self._calls, self._visits).__aenter__()
+            self._gateway = await AppGateway(self.app.name, path, self._api, self._calls, self._visits).__aenter__()
         if self.app.manifest.run is None or self.supervisor is not None:
             return
         bounds = self._settings.supervision
@@ -250,7 +250,7 @@ class Instance:
             **outside.environment, "PCLOUD_URL": f"http://{LOOPBACK}:{GATEWAY_PORT}", "NATS_URL": f"nats://{LOOPBACK}:{BUS_PORT}",
             "PCLOUD_DATA": DATA, "HOME": DATA, **key_variables(self.folders, Path(KEYS)), "PATH": path, "PYTHONPYCACHEPREFIX": CACHE,
         }  # fmt: skip
-        plan = Plan(
+        plan = CellPlan(
             name, self.folders.root,
             Mounts(
                 self.folders.code(self.app.archive), self.folders.data, self.folders.bus_seed.parent,
@@ -275,7 +275,7 @@ class Instance:
         return self.folders.root / "cache" / f"{self.app.archive[:20]}-{self._environment.name}"
 
     @property
-    def _open_gateway(self) -> Gateway:
+    def _open_gateway(self) -> AppGateway:
         assert self._gateway is not None, "`start` opens it"
         return self._gateway
 

@@ -21,7 +21,7 @@ from pcloud.subject import TypeName, split_name
 from projections.graph.catalog import Catalog
 
 __all__ = [
-    "Missing", "check_additive", "check_confinement", "check_dependents", "check_needs", "check_roles", "check_stored",
+    "MissingNeed", "check_additive", "check_confinement", "check_dependents", "check_needs", "check_roles", "check_stored",
     "dependents", "missing_needs", "own_catalog", "refuse_to_hand_over",
 ]  # fmt: skip
 
@@ -29,7 +29,7 @@ ROLE = "role:"
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingNeed:
     """Something that an app needs and that is not installed. `bundled`: the app that has it and comes with PCloud, '' if none does."""
 
     what: str
@@ -66,29 +66,29 @@ def own_catalog(archive: CheckedArchive, installed: Catalog) -> Catalog:
 
 def missing_needs(
     manifest: Manifest, installed: Mapping[str, Manifest], types: Catalog, bundled: Mapping[str, Manifest]
-) -> list[Missing]:
+) -> list[MissingNeed]:
     """Return every required type, role and action that is missing. `bundled`: the manifests of the apps that come with PCloud."""
-    missing: list[Missing] = []
+    missing: list[MissingNeed] = []
     for use in manifest.uses:
         if use.optional:
             continue
         type_ = use.read or use.write or use.extend
         if type_ and type_ not in types.types and (app := TypeName.parse(type_).app) != manifest.name:
-            missing.append(Missing(f"the type {type_}", app if app in bundled else ""))
+            missing.append(MissingNeed(f"the type {type_}", app if app in bundled else ""))
         if use.call and (lack := _lacking_action(use.call, manifest, installed)):
             others = {name: other for name, other in bundled.items() if name not in installed}
-            missing.append(Missing(lack, _who_has(use.call, others)))
+            missing.append(MissingNeed(lack, _who_has(use.call, others)))
     for called, actions in handed_over(manifest):
         target = called if "/" in called else f"{manifest.name}/{called}"
         for holder, action in _offered(target, manifest, installed):
             for name in actions:
                 if not takes_action(action.args.get(name, "")):
                     what = f"a version of {holder} whose {action.name} takes an action as `{name}`"
-                    missing.append(Missing(what, holder if holder in bundled else ""))
+                    missing.append(MissingNeed(what, holder if holder in bundled else ""))
     return list(dict.fromkeys(missing))
 
 
-def check_needs(missing: list[Missing], manifest: Manifest) -> None:
+def check_needs(missing: list[MissingNeed], manifest: Manifest) -> None:
     """Raises `Rejected` naming everything that is missing."""
     if missing:
         raise Rejected(

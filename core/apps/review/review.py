@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from core.access.grant import Words, describe, explain_capability
 from core.access.grant.wording import plural, spoken
-from core.apps.review.admission_rules import Missing
+from core.apps.review.admission_rules import MissingNeed
 from core.apps.review.limits import size
-from core.apps.review.stored import Left
+from core.apps.review.stored_data import Left
 from core.apps.signing.author import Author
 from pcloud.manifest import Manifest, Resources, handed_over
 from pcloud.subject import TypeName, split_name
@@ -44,7 +44,7 @@ class Review:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
-    missing: tuple[Missing, ...] = ()
+    missing: tuple[MissingNeed, ...] = ()
     changes: tuple[str, ...] = ()
     words: Words = field(default_factory=Words)
 

@@ -21,9 +21,9 @@ It does not relay bytes within the sandbox, and it does not know what an app is 
 limits.
 """
 
-from core.apps.sandbox.cell import Cell, Plan
+from core.apps.sandbox.cell import Cell, CellPlan
 from core.apps.sandbox.limits import Limits
 from core.apps.sandbox.machine import Machine, probe
 from core.apps.sandbox.ports import Ports, Published
 
-__all__ = ["Cell", "Limits", "Machine", "Plan", "Ports", "Published", "probe"]
+__all__ = ["Cell", "CellPlan", "Limits", "Machine", "Ports", "Published", "probe"]

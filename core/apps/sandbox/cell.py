@@ -36,7 +36,7 @@ from core.apps.sandbox.watch import Watch
 from core.apps.tree import remove_tree
 from pcloud.errors import Unavailable
 
-__all__ = ["BUS_PORT", "GATEWAY_PORT", "Cell", "Plan", "node_id"]
+__all__ = ["BUS_PORT", "GATEWAY_PORT", "Cell", "CellPlan", "node_id"]
 
 BUS_PORT, GATEWAY_PORT = 4222, 4280
 OPEN_SECONDS = 20.0
@@ -47,7 +47,7 @@ MayReach = Callable[[str, str], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CellPlan:
     """`folder`: the app's own on this node, with its user id. `bus`: port of the bus on the host. `ports`: those that
     the app publishes; `reaches`: those of other apps that it may use. `outside`: where core listens for outside
     hosts, `hosts`: their addresses by name. `dialled`: core has to reach a port inside."""
@@ -71,7 +71,7 @@ class Cell:
     `on_limit` receives each limit that the app hits. `on_over` is called if the app has to be stopped for good."""
 
     def __init__(
-        self, machine: Machine, plan: Plan, ports: Ports, *, gateway: Serve, may_reach: MayReach,
+        self, machine: Machine, plan: CellPlan, ports: Ports, *, gateway: Serve, may_reach: MayReach,
         on_limit: Callable[[str, str], None], on_over: Callable[[str], None],
     ):  # fmt: skip
         self._machine, self._plan, self._ports = machine, plan, ports

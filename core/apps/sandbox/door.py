@@ -38,7 +38,7 @@ class Opened(NamedTuple):
     listeners: list[socket.socket]
 
 
-class Message(NamedTuple):
+class DoorMessage(NamedTuple):
     data: bytes
     descriptors: list[int]
     pid: int
@@ -111,7 +111,7 @@ class Door:
                 raise Unavailable(f"port {port} in the sandbox: {os.strerror(reason or errno.ECONNREFUSED)}")
         raise Unavailable("the sandbox sends answers without a request")
 
-    async def _receive(self, most: int) -> Message:
+    async def _receive(self, most: int) -> DoorMessage:
         while True:
             try:
                 return self._received(most)
@@ -127,7 +127,7 @@ class Door:
         finally:
             loop.remove_reader(self._ours)
 
-    def _received(self, most: int) -> Message:
+    def _received(self, most: int) -> DoorMessage:
         numbers = array.array("i")
         space = socket.CMSG_SPACE(most * numbers.itemsize) + socket.CMSG_SPACE(CREDENTIALS.size)
         data, ancillary, _, _ = self._ours.recvmsg(MESSAGE, space, socket.MSG_CMSG_CLOEXEC)
@@ -139,7 +139,7 @@ class Door:
                 pid = CREDENTIALS.unpack(content[: CREDENTIALS.size])[0]
         for surplus in numbers[most:]:
             os.close(surplus)
-        return Message(data, list(numbers[:most]), pid)
+        return DoorMessage(data, list(numbers[:most]), pid)
 
 
 def _connected(descriptor: int) -> socket.socket:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from core.apps.tree.opened import FOLDER, open_file
 from core.apps.tree.removed import remove_tree
-from core.apps.tree.walk import Step, walk
+from core.apps.tree.walk import WalkStep, walk
 
 __all__ = ["copy_content", "copy_tree"]
 
@@ -52,7 +52,7 @@ class _Copying:
         os.close(self._now)
         os.close(self._names)
 
-    def take(self, step: Step) -> None:
+    def take(self, step: WalkStep) -> None:
         if step.kind == "enter":
             self._enter(step)
         elif step.kind == "leave":
@@ -63,19 +63,19 @@ class _Copying:
         elif stat.S_ISREG(step.status.st_mode):
             self._file(step)
 
-    def _enter(self, step: Step) -> None:
+    def _enter(self, step: WalkStep) -> None:
         if step.name:
             os.mkdir(step.name, 0o700, dir_fd=self._now)
             self._become(os.open(step.name, FOLDER, dir_fd=self._now))
         _keep_attributes(step.folder, self._now)
 
-    def _leave(self, step: Step) -> None:
+    def _leave(self, step: WalkStep) -> None:
         above = os.open("..", FOLDER, dir_fd=self._now) if step.name else os.dup(self._now)
         # Last: adding entries would change its times, and it may be closed to its owner.
         _keep(step.status, self._now)
         self._become(above)
 
-    def _file(self, step: Step) -> None:
+    def _file(self, step: WalkStep) -> None:
         if step.status.st_nlink == 1:
             return _copy_file(step, self._now)
         number = f"{step.status.st_dev}-{step.status.st_ino}"
@@ -97,7 +97,7 @@ class _Copying:
         self._now = descriptor
 
 
-def _copy_file(step: Step, folder: int) -> None:
+def _copy_file(step: WalkStep, folder: int) -> None:
     original = open_file(step.name, step.folder)
     try:
         copy = os.open(step.name, NEW, 0o600, dir_fd=folder)
@@ -151,7 +151,7 @@ def _keep(status: os.stat_result, copy: int) -> None:
     os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _keep_link(step: Step, folder: int) -> None:
+def _keep_link(step: WalkStep, folder: int) -> None:
     status = step.status
     if os.geteuid() == 0:
         os.chown(step.name, status.st_uid, status.st_gid, dir_fd=folder, follow_symlinks=False)

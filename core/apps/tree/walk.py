@@ -16,10 +16,10 @@ from typing import Literal, NamedTuple
 
 from core.apps.tree.opened import FOLDER, TRIES, allow, open_folder
 
-__all__ = ["Step", "walk"]
+__all__ = ["WalkStep", "walk"]
 
 
-class Step(NamedTuple):
+class WalkStep(NamedTuple):
     """`enter` and `leave` a folder, or an `entry` that is not a folder. `folder`: the descriptor of the current folder,
     valid until the next step; not with `leave`. `name`: of the folder ('' for the first) or entry. `status`: its
     own, no link followed."""
@@ -42,7 +42,7 @@ class _Level:
         return os.path.samestat(self.status, os.fstat(descriptor))
 
 
-def walk(place: Path) -> Generator[Step]:
+def walk(place: Path) -> Generator[WalkStep]:
     """Walk the folder at `place` and all below it; yields nothing if there is no such folder. Entries that vanish
     meanwhile are left out. Raises `OSError` for what can't be read. Keeps in memory the names of waiting folders,
     and two numbers for each folder on the path."""
@@ -66,7 +66,7 @@ class _Walking:
         os.close(self._first)
         os.close(self._now)
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[WalkStep]:
         yield from self._enter()
         while self._levels:
             level = self._levels[-1]
@@ -75,9 +75,9 @@ class _Walking:
             elif self._down(level.waiting.pop()):
                 yield from self._enter()
 
-    def _enter(self) -> Iterator[Step]:
+    def _enter(self) -> Iterator[WalkStep]:
         level = self._levels[-1]
-        yield Step("enter", self._now, level.name, level.status)
+        yield WalkStep("enter", self._now, level.name, level.status)
         with os.scandir(self._now) as entries:
             for entry in entries:
                 if (status := self._status(entry.name)) is None:
@@ -85,7 +85,7 @@ class _Walking:
                 if stat.S_ISDIR(status.st_mode):
                     level.waiting.append(entry.name)
                 else:
-                    yield Step("entry", self._now, entry.name, status)
+                    yield WalkStep("entry", self._now, entry.name, status)
 
     def _status(self, name: str) -> os.stat_result | None:
         """Return None if the entry has vanished."""
@@ -113,9 +113,9 @@ class _Walking:
         self._become(inner)
         return True
 
-    def _leave(self) -> Iterator[Step]:
+    def _leave(self) -> Iterator[WalkStep]:
         level = self._levels.pop()
-        yield Step("leave", -1, level.name, level.status)
+        yield WalkStep("leave", -1, level.name, level.status)
         if self._levels and not self._up():
             yield from self._return()
 
@@ -136,7 +136,7 @@ class _Walking:
         os.close(above)
         return False
 
-    def _return(self) -> Iterator[Step]:
+    def _return(self) -> Iterator[WalkStep]:
         """Go down the same path again; folders that have vanished are left."""
         self._become(os.dup(self._first))
         for depth, level in enumerate(self._levels[1:], 1):
@@ -150,7 +150,7 @@ class _Walking:
                 lost = self._levels[depth:]
                 del self._levels[depth:]
                 for one in reversed(lost):
-                    yield Step("leave", -1, one.name, one.status)
+                    yield WalkStep("leave", -1, one.name, one.status)
                 return
             self._become(inner)
 

@@ -99,7 +99,7 @@ class Proxy:
             return downstream
 
 
-class Answers(ResponseHandler):
+class ResponseGuard(ResponseHandler):
     """Disconnects an app that sends informational answers without end: aiohttp reads all of them before other tasks run."""
 
     _preliminary = 0
@@ -115,7 +115,7 @@ class Answers(ResponseHandler):
 def new_client(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
     connector = connector or aiohttp.TCPConnector()
-    read_by(connector, Answers)
+    read_by(connector, ResponseGuard)
     return aiohttp.ClientSession(
         connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
     )

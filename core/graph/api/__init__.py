@@ -2,7 +2,7 @@
 
 from core.graph.api.api import Api
 from core.graph.api.context import Context
-from core.graph.api.limits import ApiLimits
+from core.graph.api.request_limits import ApiLimits
 from core.graph.api.served import PlatformFields
 
 __all__ = ["Api", "ApiLimits", "Context", "PlatformFields"]

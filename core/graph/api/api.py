@@ -14,14 +14,14 @@ import orjson
 from aiohttp import hdrs, web
 
 from core.access.caller import Caller
-from core.graph.api.answer import answer
 from core.graph.api.errors import error_answer, http_status
 from core.graph.api.events import EventHub, FoldedEvents
 from core.graph.api.history import HistoryReader
-from core.graph.api.limits import ApiLimits
 from core.graph.api.mutate import Mutations
 from core.graph.api.page import graphiql
 from core.graph.api.query import Queries
+from core.graph.api.request_limits import ApiLimits
+from core.graph.api.response import respond
 from core.graph.api.served import PlatformFields, ServedViews
 from core.graph.api.service import Service
 from core.graph.api.subscribe import Subscriptions
@@ -166,7 +166,7 @@ class Api:
             )
         status, raw, headers = await self.execute(caller, body, request.headers)
         return (
-            answer(request, raw, headers) if status == 200 else web.Response(status=status, body=raw, headers=headers)
+            respond(request, raw, headers) if status == 200 else web.Response(status=status, body=raw, headers=headers)
         )
 
     async def _body(self, request: web.Request) -> bytes | bytearray | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from graphql import FieldNode, GraphQLField, VariableValues, get_argument_values
 
-from core.graph.api.limits import ApiLimits
+from core.graph.api.request_limits import ApiLimits
 from core.graph.api.selection import AggregatePlan, ChildPlan, EntityPlan
 from core.graph.schema.filter import translate
 from core.graph.schema.view import View

@@ -10,8 +10,8 @@ from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationType
 
 from core.access.caller import Caller
 from core.graph.api.document import Document, Documents
-from core.graph.api.limits import ApiLimits
 from core.graph.api.operation import Request, prepare
+from core.graph.api.request_limits import ApiLimits
 from core.graph.api.served import Served
 from core.graph.schema.view import View
 

@@ -30,7 +30,7 @@ from graphql import (
 )
 
 from core.graph.api.errors import BadRequest
-from core.graph.api.limits import ApiLimits, check_shape
+from core.graph.api.request_limits import ApiLimits, check_shape
 from pcloud.errors import Rejected
 
 __all__ = ["LONG", "Document", "Documents", "collect"]

@@ -11,7 +11,7 @@ from graphql import DocumentNode, FieldNode, GraphQLField, OperationDefinitionNo
 from core.access.caller import Caller
 from core.graph.api.binder import Binder
 from core.graph.api.document import Document, collect
-from core.graph.api.limits import ApiLimits
+from core.graph.api.request_limits import ApiLimits
 from core.graph.api.selection import EntityPlan, Planner, Shape
 from core.graph.api.served import PlatformFields, Root, Served
 from core.graph.api.variables import Variables, filled, variables_given

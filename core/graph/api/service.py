@@ -17,10 +17,10 @@ from core.graph.api.document import LONG, Documents
 from core.graph.api.errors import UNLOGGED, format_error
 from core.graph.api.execute import EventsExecutor, PlannedExecutor
 from core.graph.api.introspect import Introspection
-from core.graph.api.limits import ApiLimits, check_values
 from core.graph.api.mutate import Mutations
 from core.graph.api.operation import Request, Step
 from core.graph.api.query import Queries
+from core.graph.api.request_limits import ApiLimits, check_values
 from core.graph.api.served import ServedViews
 from core.graph.api.subscribe import Subscriptions, read_position
 from core.graph.command import FoldingLoop

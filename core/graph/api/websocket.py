@@ -18,8 +18,8 @@ from graphql import OperationType
 from core.access.caller import Caller
 from core.graph.api.context import Context
 from core.graph.api.errors import error_answer
-from core.graph.api.limits import ApiLimits
 from core.graph.api.operation import Request
+from core.graph.api.request_limits import ApiLimits
 from core.graph.api.service import Service
 from core.graph.api.turns import Turns
 from pcloud.errors import Rejected

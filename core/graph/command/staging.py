@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from core.graph.command.change import EntityChange
-from core.graph.command.draft import Draft
+from core.graph.command.entity_draft import EntityDraft
 from pcloud.errors import Conflict, NotFound, Rejected
 from pcloud.event import Event
 from pcloud.subject import Ref, TypeName
@@ -30,9 +30,9 @@ class Staging:
 
     def __init__(self, graph: GraphReader, catalog: Catalog, *, adds_update: bool = False) -> None:
         self._graph, self._catalog, self._adds_update = graph, catalog, adds_update
-        self._drafts: dict[Ref, Draft] = {}
+        self._drafts: dict[Ref, EntityDraft] = {}
 
-    def draft(self, ref: Ref) -> Draft:
+    def draft(self, ref: Ref) -> EntityDraft:
         """Return the draft of an entity that was loaded."""
         return self._drafts[ref]
 
@@ -40,7 +40,7 @@ class Staging:
         """Stage these changes, in order, after those staged before. Raises `Rejected`, `NotFound`, `Conflict` or `Stale`."""
         for change in changes:
             if change.fresh:
-                self._drafts[change.ref] = Draft(
+                self._drafts[change.ref] = EntityDraft(
                     EntityState(change.ref, 0, exists=False), self._type(str(change.ref.type_name))
                 )
         await self._load(ref for change in changes for ref in self._touched(change))
@@ -87,7 +87,7 @@ class Staging:
         if len(missing) + len(self._drafts) > 4 * MAX_EVENTS:
             raise Rejected(f"the operation names {len(missing)} entities, which is too many: do it in parts")
         for ref, stored in (await self._graph.entities(missing)).items():
-            self._drafts[ref] = Draft(stored, self._type(str(ref.type_name)))
+            self._drafts[ref] = EntityDraft(stored, self._type(str(ref.type_name)))
 
     # --- staging ---------------------------------------------------------------------------------------------------------------
 
@@ -114,7 +114,7 @@ class Staging:
         for name, ids in change.link.items():
             self._put_link(draft, name, ids, remove=False)
 
-    def _prepare(self, draft: Draft, change: EntityChange) -> bool:
+    def _prepare(self, draft: EntityDraft, change: EntityChange) -> bool:
         """Return True if there is anything to do; create the entity if the change requires it."""
         if draft.exists:
             if change.kind == "add" and (change.must_not_exist or not self._adds_update):
@@ -125,7 +125,7 @@ class Staging:
         draft.create()
         return True
 
-    def _put_link(self, draft: Draft, name: str, ids: Sequence[str], *, remove: bool) -> None:
+    def _put_link(self, draft: EntityDraft, name: str, ids: Sequence[str], *, remove: bool) -> None:
         one = self._relation(draft.type, name)
         if not one.many and len(ids) > 1:
             raise Rejected(f"{name!r} of {draft.type.name!r} relates to one, not to {len(ids)}")
@@ -141,7 +141,7 @@ class Staging:
                 raise NotFound(f"there is no {target} with the id {id!r} to link to")
             (other.unlink if remove else other.link)(one.inverse, (draft.stored.ref.id,))
 
-    async def _clear(self, draft: Draft, name: str) -> None:
+    async def _clear(self, draft: EntityDraft, name: str) -> None:
         one = self._relation(draft.type, name)
         if one.written or not one.inverse:
             draft.linked(name).clear()
@@ -179,7 +179,7 @@ class Staging:
                     found.update((Ref(target.app, target.type, id), None) for id in related)
         return list(found)
 
-    def _check_targets(self, draft: Draft) -> None:
+    def _check_targets(self, draft: EntityDraft) -> None:
         for one, id in draft.new_links():
             target = TypeName.parse(one.target)
             other = self._drafts.get(Ref(target.app, target.type, id))

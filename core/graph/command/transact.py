@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from core.access.caller import MAX_DEPTH
 from core.access.quota import size_of
 from core.graph.command.change import EntityChange
+from core.graph.command.derived_ids import request_hash, transaction_of_key
 from core.graph.command.forget import Forgetting, ForgottenHook
-from core.graph.command.identity import request_hash, transaction_of_key
 from core.graph.command.protocols import FoldingLoop, GraphLoop, WritableLog
 from core.graph.command.staging import Staging, Stale
 from eventstore import Transaction

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from core.graph.command.identity import request_hash, transaction_of_key
+from core.graph.command.derived_ids import request_hash, transaction_of_key
 from core.graph.command.protocols import FoldingLoop, UndoLog
 from core.graph.command.staging import Staging
 from core.graph.command.transact import Commands, Outcome, WriteRequest

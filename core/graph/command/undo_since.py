@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from core.graph.command.identity import transaction_of_key
+from core.graph.command.derived_ids import transaction_of_key
 from core.graph.command.protocols import ReadableLog
 from pcloud.errors import Rejected
 from pcloud.event import Kind, StoredEvent

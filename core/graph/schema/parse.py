@@ -23,12 +23,12 @@ from graphql import (
 
 from core.graph.schema.bounds import MAX_BYTES, MAX_ENUM_VALUES, MAX_FIELDS, MAX_FIELDS_PER_TYPE, MAX_TOKENS, MAX_TYPES
 from core.graph.schema.directive import read_directives
-from core.graph.schema.draft import TypeDraft
 from core.graph.schema.field import FieldDraft, read_field
-from core.graph.schema.inverse import settle_relations
 from core.graph.schema.names import SHARED, generated
 from core.graph.schema.place import Places, suggest
+from core.graph.schema.relations import settle_relations
 from core.graph.schema.scalar import SCALARS
+from core.graph.schema.type_draft import TypeDraft
 from pcloud.errors import Rejected
 from pcloud.subject import check_app, check_type, split_name
 from projections.graph.catalog import Catalog, TypeDef

@@ -25,11 +25,11 @@ from core.work.call.arguments import check_arguments
 from core.work.call.callers import CALLERS_CHANGED, Rights, callers_of, demand_any
 from core.work.call.capability import Capabilities
 from core.work.call.dispatch import Dispatcher
-from core.work.call.identity import call_run_id, send_run_id
 from core.work.call.job import Job, encode_job
 from core.work.call.notices import Notices
 from core.work.call.open_runs import OpenRuns
 from core.work.call.permission import Refused, calling_app, demand, demand_scope
+from core.work.call.run_ids import call_run_id, send_run_id
 from core.work.call.settings import CallSettings
 from core.work.call.target import (
     ActionName,

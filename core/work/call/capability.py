@@ -26,13 +26,13 @@ from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.directory import Directory
 
-__all__ = ["Capabilities", "Writer"]
+__all__ = ["Capabilities", "CommandWriter"]
 
 OWNER = "owner"
 LIMIT = 16
 
 
-class Writer(Protocol):
+class CommandWriter(Protocol):
     """The part of `core.graph.command.Commands` that this file uses."""
 
     async def write(
@@ -50,7 +50,7 @@ class Writer(Protocol):
 class Capabilities:
     """Mints and checks capabilities. `key`: the log's secret (`EventStore.id_key`)."""
 
-    def __init__(self, key: bytes, directory: Directory, commands: Writer) -> None:
+    def __init__(self, key: bytes, directory: Directory, commands: CommandWriter) -> None:
         self._key = hmac.digest(key, b"pcloud capability", "sha256")
         self._directory = directory
         self._commands = commands

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from core.access.caller import RunContext
-from core.work.call.identity import nested_run_id
+from core.work.call.run_ids import nested_run_id
 from core.work.call.target import ActionName
 from pcloud.errors import Forbidden
 

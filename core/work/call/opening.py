@@ -9,7 +9,7 @@ from typing import Any
 
 from core.access.audit import Audit
 from core.work.call.calls import CallQuota, Calls
-from core.work.call.capability import Capabilities, Writer
+from core.work.call.capability import Capabilities, CommandWriter
 from core.work.call.dispatch import Dispatcher
 from core.work.call.settings import CallSettings
 from eventstore import Credentials, EmbeddedServer, EventStore
@@ -23,7 +23,7 @@ async def open_calls(
     store: EventStore,
     server: EmbeddedServer,
     directory: Directory,
-    commands: Writer,
+    commands: CommandWriter,
     settings: CallSettings | None = None,
     audit: Audit | None = None,
     quotas: CallQuota | None = None,

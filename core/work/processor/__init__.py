@@ -1,10 +1,10 @@
 """The event processor: events of the log become runs of apps' actions, at least once and without doubles.
 
-processor   what is attached, and what the owner may ask for
-loops       the loops of one app                       trigger    from an event to its run, live and history
-compiled        a trigger, compiled                          durable_calls  what `send` stored
-done_or_failed   a run's attempts to its end             journal    its states, written to RUNS
-history     where a trigger's past ends                  consumers  its two positions in the log
+processor         what is attached, and what the owner may ask for
+loops             the loops of one app                trigger_loop   from an event to its run, live and history
+compiled_trigger  a trigger as its loop uses it       durable_calls  what `send` stored
+done_or_failed    a run's attempts to its end         journal        its states, written to RUNS
+trigger_past      where a trigger's past ends         consumers      its two positions in the log
 replay, progress, retry, chain, initial: what the owner may ask for and see, and what installations run
 """
 

@@ -18,12 +18,12 @@ from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from core.work.call import CallAnswer, Calls, Job, Refused, decode_job
 from core.work.processor.done_or_failed import RunExecutor, resume
-from core.work.processor.held import Held
-from core.work.processor.order import Order
+from core.work.processor.held import HeldDeliveries
+from core.work.processor.keyed_order import KeyedOrder
 from core.work.processor.settings import ProcessorSettings
 from core.work.processor.sight import Sight
 from core.work.processor.slots import Slots
-from core.work.processor.stored import stored_run
+from core.work.processor.stored_run import stored_run
 from eventstore import DurableConsumer, RunStore, WorkDelivery
 from pcloud.errors import Corrupt, Forbidden, PCloudError, Rejected
 from pcloud.subject import Ref, split_name
@@ -46,7 +46,7 @@ class WorkLoop:
         calls: Calls,
         executor: RunExecutor,
         consumer: DurableConsumer[WorkDelivery],
-        same: Order[str],
+        same: KeyedOrder[str],
         sight: Sight,
         tracer: Tracer = NO_TRACES,
     ) -> None:
@@ -55,7 +55,7 @@ class WorkLoop:
         self._tracer = tracer
         self._settings = executor.settings
         self._slots = Slots(self._settings.send_concurrency)
-        self._held = Held(self._settings.held, self._settings.ack_wait)
+        self._held = HeldDeliveries(self._settings.held, self._settings.ack_wait)
         self._same = same
 
     async def run(self) -> None:

@@ -14,7 +14,7 @@ from core.work.call import Job, decode_job
 from core.work.processor.done_or_failed import RunExecutor, resume
 from core.work.processor.durable_calls import is_settled, run_for
 from core.work.processor.retry import DISMISSED_TTL
-from core.work.processor.stored import stored_run
+from core.work.processor.stored_run import stored_run
 from eventstore import EventStore
 from pcloud.errors import Corrupt, NotFound, Unavailable
 from pcloud.subject import Ref, run_subjects, work_subjects

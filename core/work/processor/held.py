@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self
 
-__all__ = ["Delivery", "Held"]
+__all__ = ["Delivery", "HeldDeliveries"]
 
 
 class Delivery(Protocol):
@@ -18,7 +18,7 @@ class Delivery(Protocol):
     async def in_progress(self) -> None: ...
 
 
-class Held:
+class HeldDeliveries:
     """`async with`: on leaving, cancel what is still in progress, unsettled."""
 
     def __init__(self, limit: int, ack_wait: float) -> None:

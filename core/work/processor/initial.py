@@ -16,7 +16,7 @@ from core.work.call import ActionName, CallAnswer, Calls, HandlerFailed, RoleAct
 from core.work.processor.backoff import Backoff
 from core.work.processor.done_or_failed import RunExecutor, resume
 from core.work.processor.slots import Slots
-from core.work.processor.stored import stored_run
+from core.work.processor.stored_run import stored_run
 from eventstore import RunStore
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable, error_from_code
 from pcloud.manifest import split_arguments

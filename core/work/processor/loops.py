@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from core.work.call import Writer
+from core.work.call import CommandWriter
 from core.work.processor.attached import AttachedApp, AttachedTrigger
 from core.work.processor.consumers import TriggerConsumers
 from core.work.processor.durable_calls import WorkLoop
-from core.work.processor.history import save_histories
-from core.work.processor.order import Order
+from core.work.processor.keyed_order import KeyedOrder
 from core.work.processor.restart import cancelled, keep_running
 from core.work.processor.trigger_loop import Side, TriggerLoop, TriggerParts
+from core.work.processor.trigger_past import save_histories
 from pcloud.subject import work_subjects
 from projections.directory import TriggerPast
 
@@ -30,11 +30,11 @@ class Loops:
     """Starts and stops the loops; they wait while `running` is not set."""
 
     def __init__(
-        self, parts: TriggerParts, consumers: TriggerConsumers, commands: Writer, running: asyncio.Event
+        self, parts: TriggerParts, consumers: TriggerConsumers, commands: CommandWriter, running: asyncio.Event
     ) -> None:
         self._parts, self._consumers, self._commands, self._running = parts, consumers, commands, running
         self._settings = parts.executor.settings
-        self._same: Order[str] = Order()
+        self._same: KeyedOrder[str] = KeyedOrder()
 
     def start(self, app: AttachedApp) -> None:
         self._spawn(app, f"work {app.name}", lambda: self._work(app.name))

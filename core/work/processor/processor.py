@@ -14,7 +14,7 @@ import msgspec
 from core.graph.command import FoldingLoop
 from core.graph.schema import ViewRegistry
 from core.trace import Tracer
-from core.work.call import Calls, Writer
+from core.work.call import Calls, CommandWriter
 from core.work.processor.attached import AttachedApp, AttachedTrigger, InstalledApp
 from core.work.processor.chain import Chains, FindCall
 from core.work.processor.compiled_trigger import CompiledTrigger, compile_triggers
@@ -22,7 +22,6 @@ from core.work.processor.consumers import SIDES, TriggerConsumers
 from core.work.processor.done_or_failed import RunExecutor
 from core.work.processor.forget import forget_runs, purge_work, refuse_work
 from core.work.processor.fullness import Fullness
-from core.work.processor.history import CORE, first_histories, load_histories, save_histories, trigger_names
 from core.work.processor.initial import InitialRuns
 from core.work.processor.journal import Journal
 from core.work.processor.loops import Loops
@@ -32,6 +31,7 @@ from core.work.processor.retry import FailedRuns
 from core.work.processor.settings import ProcessorSettings
 from core.work.processor.sight import Sight
 from core.work.processor.trigger_loop import Runaway, TriggerParts
+from core.work.processor.trigger_past import CORE, first_histories, load_histories, save_histories, trigger_names
 from eventstore import EventStore
 from pcloud.errors import NotFound
 from pcloud.subject import split_name
@@ -54,7 +54,7 @@ class Processor:
         graph_loop: FoldingLoop,
         views: ViewRegistry,
         calls: Calls,
-        commands: Writer,
+        commands: CommandWriter,
         runs: RunsProjection,
         directory: Directory,
         settings: ProcessorSettings | None = None,

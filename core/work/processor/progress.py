@@ -7,8 +7,8 @@ from typing import Any
 from core.work.processor.attached import AttachedApp, AttachedTrigger
 from core.work.processor.compiled_trigger import CompiledTrigger
 from core.work.processor.consumers import TriggerConsumers
-from core.work.processor.history import UNDER_WAY
 from core.work.processor.sight import Sight
+from core.work.processor.trigger_past import UNDER_WAY
 from projections.directory import TriggerPast
 from projections.runs.projection import RunsProjection
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 
-from core.work.call import Writer
+from core.work.call import CommandWriter
 from core.work.processor.attached import AttachedApp, AttachedTrigger
 from core.work.processor.compiled_trigger import CompiledTrigger
 from core.work.processor.consumers import TriggerConsumers
 from core.work.processor.entity import matching_ids
-from core.work.processor.history import UNDER_WAY, save_histories
 from core.work.processor.loops import Loops
 from core.work.processor.trigger_loop import TriggerParts
+from core.work.processor.trigger_past import UNDER_WAY, save_histories
 from pcloud.errors import Conflict, Rejected
 from pcloud.event import StoredEvent
 from pcloud.subject import check_id
@@ -38,7 +38,7 @@ class Replays:
         parts: TriggerParts,
         consumers: TriggerConsumers,
         loops: Loops,
-        commands: Writer,
+        commands: CommandWriter,
         find: Find,
         changing: asyncio.Lock,
     ) -> None:

@@ -28,11 +28,11 @@ from core.work.call import CallAnswer, Calls, parse_target, trigger_run_id
 from core.work.processor.compiled_trigger import CompiledTrigger
 from core.work.processor.done_or_failed import RunExecutor, resume
 from core.work.processor.entity import describe_event, read_entity
-from core.work.processor.held import Held
-from core.work.processor.order import Order
+from core.work.processor.held import HeldDeliveries
+from core.work.processor.keyed_order import KeyedOrder
 from core.work.processor.sight import Sight
 from core.work.processor.slots import Slots
-from core.work.processor.stored import stored_run
+from core.work.processor.stored_run import stored_run
 from eventstore import EventConsumer, EventDelivery, EventStore
 from pcloud.errors import PCloudError, Rejected
 from pcloud.event import Kind, StoredEvent
@@ -90,10 +90,10 @@ class TriggerLoop:
         self._parts, self._compiled, self._side = parts, compiled, side
         self._settings = parts.executor.settings
         self._caller = Caller("app", compiled.app)
-        self._order: Order[str] = Order()
+        self._order: KeyedOrder[str] = KeyedOrder()
         # The past comes in small portions: everything that ends at the same moment continues at once, before new events get a turn.
         held = min(self._settings.held, compiled.concurrency + PORTION) if side.replay else self._settings.held
-        self._held = Held(held, self._settings.ack_wait)
+        self._held = HeldDeliveries(held, self._settings.ack_wait)
 
     @property
     def held(self) -> int:

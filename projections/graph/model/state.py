@@ -12,8 +12,8 @@ from pcloud.event import Kind, StoredEvent
 from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog, FieldDef
-from projections.graph.fold import Entity, Transaction, forgotten_transactions, transactions
-from projections.graph.history import BUILTIN, CatalogHistory, fillings, shape
+from projections.graph.catalog_history import BUILTIN, CatalogHistory, fillings, shape
+from projections.graph.fold import Entity, FoldedTransaction, forgotten_transactions, transactions
 from projections.graph.relation import is_exclusive, is_symmetric
 from projections.graph.values import stored_value
 from projections.retention import TRANSACTION_DAYS
@@ -54,7 +54,7 @@ class ModelState:
         self._versions: dict[Entity, int] = {}
         self._fields: dict[Entity, dict[str, Any]] = {}  # for existing entities
         self._links: set[tuple[Entity, str, Entity]] = set()  # under the written field
-        self._transactions: dict[str, Transaction] = {}
+        self._transactions: dict[str, FoldedTransaction] = {}
 
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
         if self.checkpoint.epoch not in ("", epoch):
@@ -68,7 +68,7 @@ class ModelState:
             for event in members:
                 self._fold_links(event)
             first, last = members[0], members[-1]
-            known = Transaction(first.tx, first.request, last.sequence, first.result, last.time)
+            known = FoldedTransaction(first.tx, first.request, last.sequence, first.result, last.time)
             self._transactions[first.tx] = known
             self._transactions.update((one.tx, one) for one in forgotten_transactions(members))
         if kept:
@@ -117,7 +117,7 @@ class ModelState:
         self._links = {
             (Entity(type, id), field, Entity(target, other)) for type, id, field, target, other in frozen.links
         }
-        self._transactions = {known[0]: Transaction(*known) for known in frozen.transactions}
+        self._transactions = {known[0]: FoldedTransaction(*known) for known in frozen.transactions}
         return True
 
     def _declare(self, members: Sequence[StoredEvent]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.history import shape
+from projections.graph.catalog_history import shape
 from projections.graph.neo4j.names import Names, index_name, quoted
 from projections.graph.values import terms
 

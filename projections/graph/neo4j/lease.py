@@ -16,7 +16,7 @@ from pcloud.errors import Conflict
 from projections.graph.neo4j.connection import run
 from projections.graph.neo4j.names import Names
 
-__all__ = ["Held", "Lease", "LeaseLost"]
+__all__ = ["Lease", "LeaseLost", "LeaseState"]
 
 
 class LeaseLost(Conflict):
@@ -24,7 +24,7 @@ class LeaseLost(Conflict):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeaseState:
     """The projection's position when its record was locked; `token` 0: another node holds the lease. `shared`: other nodes
     read it too."""
 
@@ -56,13 +56,13 @@ class Lease:
     def parameters(self) -> dict[str, Any]:
         return {"holder": self._holder, "token": self.token}
 
-    async def take(self, tx: AsyncTransaction) -> Held:
+    async def take(self, tx: AsyncTransaction) -> LeaseState:
         """Lock the projection's record and take the lease, if it is free."""
         record = await (await run(tx, self._take, self.parameters)).single(strict=True)
         token, epoch, sequence, shared = record.values()
         if token:
             self.token = token
-        return Held(token, epoch, sequence, shared)
+        return LeaseState(token, epoch, sequence, shared)
 
     async def write(self, tx: AsyncTransaction, values: dict[str, Any]) -> None:
         """Write the projection's record after the batch and extend the lease; raises `LeaseLost`."""

@@ -22,7 +22,7 @@ from projections.graph.neo4j.scanning import Scan
 from projections.graph.neo4j.statement import VALUE, AggregateColumns, Level, value_of
 from projections.graph.relation import find_relation, find_scalar, find_type
 
-__all__ = ["Meter", "Question", "aggregate", "entities", "fetch", "group", "known_transaction", "related"]
+__all__ = ["CypherQuery", "Meter", "aggregate", "entities", "fetch", "group", "known_transaction", "related"]
 
 T = TypeVar("T")
 Records = list[list[Any]]
@@ -49,7 +49,7 @@ class Meter:
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Generic[T]):
+class CypherQuery(Generic[T]):
     text: str
     parameters: Mapping[str, Any]
     answer: Callable[[Records], T]
@@ -57,7 +57,7 @@ class Question(Generic[T]):
     meter: Meter | None = None  # called for each record as it arrives
 
 
-def fetch(catalog: Catalog, layout: Layout, select: Select, meter: Meter | None = None) -> Question[list[Row]]:
+def fetch(catalog: Catalog, layout: Layout, select: Select, meter: Meter | None = None) -> CypherQuery[list[Row]]:
     """`meter`: for the select's budget."""
     find_type(catalog, select.type)
     conditions = Conditions(catalog, layout)
@@ -75,7 +75,7 @@ def fetch(catalog: Catalog, layout: Layout, select: Select, meter: Meter | None 
     def answer(records: Records) -> list[Row]:
         return [level.row(values) for (values,) in records]
 
-    return Question(text, conditions.parameters, answer, conditions.scans, meter)
+    return CypherQuery(text, conditions.parameters, answer, conditions.scans, meter)
 
 
 def _many_in_one(catalog: Catalog, select: Select) -> bool:
@@ -95,18 +95,18 @@ def _size(value: Any) -> int:
 
 def aggregate(
     catalog: Catalog, layout: Layout, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]
-) -> Question[Row]:
+) -> CypherQuery[Row]:
     find_type(catalog, type)
     conditions = Conditions(catalog, layout)
     wanted = AggregateColumns(conditions, type, aggregates, "n")
     where = f" WHERE {conditions.write(filter, type, 'n')}" if filter is not None else ""
     text = f"MATCH (n:{layout.labels[type].name}){where} WITH {wanted.values} RETURN {wanted.names}"
-    return Question(text, conditions.parameters, lambda records: wanted.row(records[0][0]), conditions.scans)
+    return CypherQuery(text, conditions.parameters, lambda records: wanted.row(records[0][0]), conditions.scans)
 
 
 def group(
     catalog: Catalog, layout: Layout, type: str, filter: Filter | None, by: Group, limit: int
-) -> Question[list[tuple[Any, int]]]:
+) -> CypherQuery[list[tuple[Any, int]]]:
     field = find_scalar(catalog, type, by.field)
     if field.many or (by.unit and field.kind != "DateTime"):
         raise Rejected(f"{by.field!r} of {type!r} can't be grouped by {by.unit or 'value'}")
@@ -119,14 +119,14 @@ def group(
         f"MATCH (n:{layout.labels[type].name}){where} WITH {value} AS value, count(*) AS members "
         f"RETURN value, members ORDER BY value IS NULL, value DESC LIMIT {conditions.bind(limit)}"
     )
-    return Question(
+    return CypherQuery(
         text, conditions.parameters, lambda records: [(value, count) for value, count in records], conditions.scans
     )
 
 
 def related(
     catalog: Catalog, layout: Layout, type: str, field: str, ids: Sequence[str]
-) -> Question[dict[str, tuple[str, ...]]]:
+) -> CypherQuery[dict[str, tuple[str, ...]]]:
     relation = find_relation(catalog, type, field)
     conditions = Conditions(catalog, layout)
     path = conditions.path(relation, "n", "m")
@@ -138,10 +138,10 @@ def related(
     def answer(records: Records) -> dict[str, tuple[str, ...]]:
         return dict.fromkeys(ids, ()) | {id: tuple(others) for id, others in records}
 
-    return Question(text, conditions.parameters, answer)
+    return CypherQuery(text, conditions.parameters, answer)
 
 
-def known_transaction(layout: Layout, epoch: str, tx: str) -> Question[KnownTransaction | None]:
+def known_transaction(layout: Layout, epoch: str, tx: str) -> CypherQuery[KnownTransaction | None]:
     def answer(records: Records) -> KnownTransaction | None:
         if not records:
             return None
@@ -150,10 +150,10 @@ def known_transaction(layout: Layout, epoch: str, tx: str) -> Question[KnownTran
         return KnownTransaction(request, Revision(epoch, sequence), result, at, result == FORGOTTEN_RESULT)
 
     text = f"MATCH (t:{layout.names.transaction} {{tx: $tx}}) RETURN t.request, t.sequence, t.result, t.time"
-    return Question(text, {"tx": tx}, answer)
+    return CypherQuery(text, {"tx": tx}, answer)
 
 
-def entities(catalog: Catalog, layout: Layout, refs: Sequence[Ref]) -> Question[dict[Ref, EntityState]]:
+def entities(catalog: Catalog, layout: Layout, refs: Sequence[Ref]) -> CypherQuery[dict[Ref, EntityState]]:
     by_type: dict[tuple[str, str], list[str]] = defaultdict(list)
     for ref in refs:
         find_type(catalog, f"{ref.app}/{ref.type}")
@@ -186,7 +186,7 @@ def entities(catalog: Catalog, layout: Layout, refs: Sequence[Ref]) -> Question[
             found[ref] = EntityState(ref, version, True, fields, linked)
         return found
 
-    return Question(" UNION ALL ".join(parts), conditions.parameters, answer)
+    return CypherQuery(" UNION ALL ".join(parts), conditions.parameters, answer)
 
 
 def _entities(layout: Layout, type: str, ids: str, part: int, scalars: Sequence[str], links: Sequence[str]) -> str:

@@ -12,8 +12,8 @@ from pcloud.errors import Corrupt
 from pcloud.event import StoredEvent
 from projections.checkpoint import Checkpoint
 from projections.graph.catalog import Catalog
+from projections.graph.catalog_history import CatalogHistory
 from projections.graph.fold import transactions
-from projections.graph.history import CatalogHistory
 from projections.graph.neo4j.layout import Layout, layout
 from projections.graph.neo4j.names import Names
 

@@ -27,7 +27,7 @@ def value_of(alias: str, field: str) -> str:
 
 
 def order_by(keys: Sequence[Order], alias: str) -> str:
-    """Missing values come last; in ascending order, Cypher does that by itself."""
+    """MissingRanges values come last; in ascending order, Cypher does that by itself."""
     parts: list[str] = []
     for key in keys:
         value = value_of(alias, key.field)

@@ -21,8 +21,8 @@ from pcloud.event import StoredEvent
 from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
+from projections.graph.catalog_history import BUILTIN, CatalogHistory
 from projections.graph.contract import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
-from projections.graph.history import BUILTIN, CatalogHistory
 from projections.graph.neo4j import reading
 from projections.graph.neo4j.connection import TimedOut, connect, errors_told, open_session, run
 from projections.graph.neo4j.dump import dump, page
@@ -166,24 +166,24 @@ class Neo4jGraph:
 
     async def fetch(self, select: Select, *, patient: bool = False) -> list[Row]:
         meter = reading.Meter(select.budget) if select.budget is not None else None
-        return await self._question(lambda state: reading.fetch(state.catalog, state.layout, select, meter), patient)
+        return await self._ask_for(lambda state: reading.fetch(state.catalog, state.layout, select, meter), patient)
 
     async def aggregate(self, type: str, filter: Filter | None, aggregates: Sequence[Aggregate]) -> Row:
-        return await self._question(
+        return await self._ask_for(
             lambda state: reading.aggregate(state.catalog, state.layout, type, filter, aggregates)
         )
 
     async def group(self, type: str, filter: Filter | None, by: Group, limit: int = 1000) -> list[tuple[Any, int]]:
-        return await self._question(lambda state: reading.group(state.catalog, state.layout, type, filter, by, limit))
+        return await self._ask_for(lambda state: reading.group(state.catalog, state.layout, type, filter, by, limit))
 
     async def related(self, type: str, field: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        return await self._question(lambda state: reading.related(state.catalog, state.layout, type, field, ids))
+        return await self._ask_for(lambda state: reading.related(state.catalog, state.layout, type, field, ids))
 
     async def entities(self, refs: Sequence[Ref]) -> dict[Ref, EntityState]:
-        return await self._question(lambda state: reading.entities(state.catalog, state.layout, refs)) if refs else {}
+        return await self._ask_for(lambda state: reading.entities(state.catalog, state.layout, refs)) if refs else {}
 
     async def transaction(self, tx: str) -> KnownTransaction | None:
-        return await self._question(lambda state: reading.known_transaction(state.layout, state.checkpoint.epoch, tx))
+        return await self._ask_for(lambda state: reading.known_transaction(state.layout, state.checkpoint.epoch, tx))
 
     async def dump(self) -> Mapping[str, Any]:
         async def take() -> Mapping[str, Any]:
@@ -223,7 +223,7 @@ class Neo4jGraph:
             return await self._gate.ask(ask)
         return await self._marks.whole(lambda: self._gate.ask(ask))
 
-    async def _question(self, make: Callable[[State], reading.Question[T]], patient: bool = False) -> T:
+    async def _ask_for(self, make: Callable[[State], reading.CypherQuery[T]], patient: bool = False) -> T:
         seconds = self.settings.patient_seconds if patient else self.settings.longest_seconds
 
         async def ask() -> T:

@@ -12,8 +12,8 @@ from neo4j import AsyncResult, AsyncTransaction
 
 from pcloud.event import StoredEvent
 from projections.graph.catalog import FieldDef
-from projections.graph.fold import Changes, Entity, RowChange, Transaction, fold, touched
-from projections.graph.history import fillings
+from projections.graph.catalog_history import fillings
+from projections.graph.fold import Changes, Entity, FoldedTransaction, RowChange, fold, touched
 from projections.graph.neo4j.connection import run
 from projections.graph.neo4j.layout import Label, Layout, properties
 from projections.graph.neo4j.names import quoted
@@ -226,7 +226,7 @@ class Writer:
         await self._each(f"MATCH (t:{label} {{entity: row}}) DELETE t", made)
         await self._each(f"MERGE (t:{label} {{entity: row.entity}}) SET t.version = row.version", gone)
 
-    async def _transactions(self, transactions: Iterable[Transaction]) -> None:
+    async def _transactions(self, transactions: Iterable[FoldedTransaction]) -> None:
         label = self._layout.names.transaction
         # If a transaction comes twice in a batch, the last one counts.
         rows = {

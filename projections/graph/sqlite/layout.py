@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.history import shape
+from projections.graph.catalog_history import shape
 
 __all__ = ["Column", "Edges", "Layout", "Members", "Table", "layout", "quoted", "table_name"]
 

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from projections.graph.catalog import Catalog
-from projections.graph.history import fillings
+from projections.graph.catalog_history import fillings
 from projections.graph.sqlite.connection import errors_told, open_connection
 from projections.graph.sqlite.migrate import fill
 from projections.graph.sqlite.store import SqliteGraph

@@ -25,9 +25,9 @@ from pcloud.subject import Ref
 from projections.checkpoint import START, Checkpoint
 from projections.forgotten import forgets
 from projections.graph.catalog import NO_TYPES, Catalog
+from projections.graph.catalog_history import BUILTIN, CatalogHistory, fillings
 from projections.graph.contract import Aggregate, EntityState, Filter, Group, KnownTransaction, Row, Select
 from projections.graph.fold import FORGOTTEN_RESULT, fold, touched
-from projections.graph.history import BUILTIN, CatalogHistory, fillings
 from projections.graph.relation import find_type
 from projections.graph.sqlite.columns import ColumnsCache
 from projections.graph.sqlite.connection import Deadline, acquire, empty_journal, errors_told, open_connection, told

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from projections.graph.fold import Changes, Entity, RowChange, Transaction
+from projections.graph.fold import Changes, Entity, FoldedTransaction, RowChange
 from projections.graph.sqlite.layout import Layout, Table
 from projections.graph.sqlite.migrate import column_value, member_rows
 from projections.retention import TRANSACTION_DAYS
@@ -142,7 +142,7 @@ def _write_tombstones(connection: sqlite3.Connection, rows: Iterable[tuple[Entit
         connection.executemany("INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?)", gone)
 
 
-def _write_transactions(connection: sqlite3.Connection, transactions: list[Transaction]) -> None:
+def _write_transactions(connection: sqlite3.Connection, transactions: list[FoldedTransaction]) -> None:
     connection.executemany(
         "INSERT OR REPLACE INTO transactions VALUES (?, ?, ?, ?, ?)",
         [

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from core.access.caller import OWNER
-from core.apps.process.gateway import Gateway, socket_path
+from core.apps.process.gateway import AppGateway, socket_path
 from core.front.ingress.visits import Visits
 from pcloud.errors import Forbidden, Rejected
 from tests.integration.app.platform import Recorder
@@ -18,7 +18,7 @@ VISITS = Visits()
 async def door(tmp_path):
     recorder = Recorder(tmp_path / "journal")
     async with (
-        Gateway("tiny", tmp_path / "tiny.sock", recorder, recorder, VISITS),
+        AppGateway("tiny", tmp_path / "tiny.sock", recorder, recorder, VISITS),
         aiohttp.ClientSession("http://pcloud", connector=aiohttp.UnixConnector(str(tmp_path / "tiny.sock"))) as client,
     ):
         yield client, recorder
@@ -109,7 +109,7 @@ async def test_a_socket_left_by_a_killed_node_is_replaced_and_closed_to_others(t
     recorder = Recorder(tmp_path / "journal")
     path = tmp_path / "tiny.sock"
     path.touch()
-    async with Gateway("tiny", path, recorder, recorder, VISITS):
+    async with AppGateway("tiny", path, recorder, recorder, VISITS):
         assert path.stat().st_mode & 0o777 == 0o600
     assert not path.exists()
 

@@ -13,7 +13,7 @@ from aiohttp.client_proto import ResponseHandler
 
 from core.front.answer_headers import UNLESS_SAID, FrontRequest
 from core.front.ingress.headers import SAFE
-from core.graph.api.answer import Answer, answer
+from core.graph.api.response import OneWriteResponse, respond
 
 BODY = b'{"data":{}}'
 LARGE = b"x" * 30_000_000
@@ -26,7 +26,7 @@ class Sent:
 
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
-    """Answers with `answer`; at /plain as aiohttp would; at /large until the client has read it."""
+    """Answers with `respond`; at /plain as aiohttp would; at /large until the client has read it."""
     Sent.done = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -36,12 +36,12 @@ async def port() -> AsyncIterator[int]:
         if request.path == "/plain":
             return web.Response(body=BODY, headers=HEADERS)
         if request.path == "/large":
-            response = answer(request, LARGE, HEADERS)
+            response = respond(request, LARGE, HEADERS)
             await response.prepare(request)
             await response.write_eof()
             Sent.done.set()
             return response
-        response = answer(request, BODY, HEADERS)
+        response = respond(request, BODY, HEADERS)
         if request.path == "/kept-nowhere":
             response.headers["Cache-Control"] = "no-store"
         return response
@@ -120,9 +120,9 @@ async def test_a_refusal_of_the_parsers_own_is_kept_to_its_origin(port: int) -> 
 def test_what_answer_overrides_is_still_there() -> None:
     for name in ("prepare", "write_eof", "keep_alive", "prepared"):
         assert hasattr(web.StreamResponse, name), (
-            f"aiohttp {version('aiohttp')} has no {name}: see core/graph/api/answer.py"
+            f"aiohttp {version('aiohttp')} has no {name}: see core/graph/api/response.py"
         )
-    assert not Answer(b"", {}).prepared
+    assert not OneWriteResponse(b"", {}).prepared
 
 
 async def test_what_is_private_in_aiohttp_is_still_there() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from core.apps.process.log import AppLog
 from core.apps.process.supervisor import ProcessState, Start, Supervisor
-from core.apps.sandbox import Cell, Limits, Machine, Plan, Ports
+from core.apps.sandbox import Cell, CellPlan, Limits, Machine, Ports
 from core.apps.sandbox.command import Mounts
 from core.apps.sandbox.ports import connect_host
 from core.apps.settings import Supervision
@@ -52,7 +52,7 @@ def way_to_python() -> dict[str, str]:
 class Prisoner:
     """`limits`: those that it has hit so far. `over`: why it has to be stopped for good."""
 
-    plan: Plan
+    plan: CellPlan
     machine: Machine
     ports: Ports
     log: AppLog
@@ -116,7 +116,7 @@ def source(action: Callable[..., Any], args: tuple[Any, ...]) -> str:
     return f"from __future__ import annotations\n{textwrap.dedent(inspect.getsource(action))}\nanswer = {action.__name__}(*{args!r})"
 
 
-def plan_for(folder: Path, name: str, script: str = SERVE, **changes: Any) -> Plan:
+def plan_for(folder: Path, name: str, script: str = SERVE, **changes: Any) -> CellPlan:
     """A plan with folders below `folder`; the script is its code."""
     root = folder / name
     for part in ("code", "data", "keys"):
@@ -130,7 +130,7 @@ def plan_for(folder: Path, name: str, script: str = SERVE, **changes: Any) -> Pl
         processes=changes.pop("processes", 48),
         disk=changes.pop("disk", 2**30),
     )
-    plan = Plan(
+    plan = CellPlan(
         name, root, Mounts(root / "code", root / "data", root / "keys", root / "etc"),
         (os.path.realpath(sys.executable), "app.py"), {"PORT": str(PORT), "PATH": "/usr/bin", "PCLOUD_APP": name}, 0, limits, dialled=True,
     )  # fmt: skip

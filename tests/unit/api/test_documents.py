@@ -9,7 +9,7 @@ from graphql import build_schema
 
 from core.graph.api.document import Documents
 from core.graph.api.errors import BadRequest
-from core.graph.api.limits import ApiLimits
+from core.graph.api.request_limits import ApiLimits
 from pcloud.errors import Rejected
 
 SCHEMA = build_schema("type Query { a: A b: Int } type A { a: A b(n: Int): Int }")

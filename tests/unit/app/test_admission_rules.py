@@ -8,7 +8,7 @@ from msgspec import structs
 from core.access.grant import describe
 from core.apps.archive.archive import read_archive
 from core.apps.review.admission_rules import (
-    Missing,
+    MissingNeed,
     check_additive,
     check_dependents,
     check_needs,
@@ -174,6 +174,6 @@ def test_action_argument_needs_a_declaration_of_the_receiver():
     args = {"webhook": {"action": "images/new-object"}}
     manifest = Manifest("images", "1.0.0", init=[Init("role:object-storage/watch", args)])
     (missing,) = missing_needs(manifest, {"store": store}, INSTALLED, {"store": store})
-    assert missing == Missing("a version of store whose watch takes an action as `webhook`", "store")
+    assert missing == MissingNeed("a version of store whose watch takes an action as `webhook`", "store")
     today = structs.replace(store, actions=[Action("watch", {"webhook": "Action!"})])
     assert missing_needs(manifest, {"store": today}, INSTALLED, {}) == []

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pytest
 
-from core.apps.archive.staging import Staged
+from core.apps.archive.staged_archives import Staged
 from pcloud.errors import NotFound, Rejected, Unavailable
 
 
@@ -54,7 +54,7 @@ async def test_too_long_or_aborted_archive_leaves_nothing(staged, tmp_path):
 
 async def test_archive_without_room_fails_with_advice_and_no_leftovers(staged, tmp_path, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr("core.apps.archive.staging.Path.open", open_full)
+        broken.setattr("core.apps.archive.staged_archives.Path.open", open_full)
         for work in (staged.receive(pieces(b"one", b"two")), asyncio.to_thread(staged.put, b"one")):
             with pytest.raises(
                 Unavailable, match=r"the archive could not be written to .* No space left on device; make room"

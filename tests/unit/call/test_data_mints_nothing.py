@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.access.caller import OWNER, Caller, RunContext
-from core.apps.process.gateway import Gateway
+from core.apps.process.gateway import AppGateway
 from core.front.ingress.visits import Visits
 from core.work.call import ActionName, CallAnswer, Calls, CallSettings, Capabilities, decode_job, encode_job
 from core.work.processor.compiled_trigger import compile_trigger
@@ -141,7 +141,7 @@ def test_no_header_mints_anything(headers: dict[str, str]) -> None:
             return body
 
         request.read = read  # type: ignore[method-assign]
-        await Gateway("notes", None, None, parts.calls, Visits())._call(request)  # type: ignore[arg-type]
+        await AppGateway("notes", None, None, parts.calls, Visits())._call(request)  # type: ignore[arg-type]
 
     parts = Parts()
     asyncio.run(ask())

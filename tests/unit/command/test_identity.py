@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.graph.command.identity import transaction_of_key
+from core.graph.command.derived_ids import transaction_of_key
 
 
 def test_old_key_without_person_id_finds_its_transaction() -> None:

@@ -14,7 +14,7 @@ from core.work.processor import journal as journals
 from core.work.processor.backoff import Backoff
 from core.work.processor.done_or_failed import resume
 from core.work.processor.journal import Journal
-from core.work.processor.order import Order
+from core.work.processor.keyed_order import KeyedOrder
 from core.work.processor.slots import Slots
 from eventstore.runs import NewState
 from pcloud.errors import Unavailable
@@ -83,7 +83,7 @@ async def test_history_yields_to_live_events_but_never_stops() -> None:
 
 
 async def test_the_same_thing_happens_in_order_and_others_beside_it() -> None:
-    order: Order[str] = Order()
+    order: KeyedOrder[str] = KeyedOrder()
     seen: list[str] = []
 
     async def work(key: str, name: str, turns: int) -> None:

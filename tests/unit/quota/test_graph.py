@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.access.quota import GraphQuota, QuotaRefusals
-from core.access.quota.graph import EVENT
+from core.access.quota.graph_quota import EVENT
 from pcloud.errors import Unavailable
 
 MIB = 2**20

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.access.quota import QuotaRefusals, Quotas, QuotaSettings, size_of
-from core.access.quota.bucket import Bucket
+from core.access.quota.token_bucket import TokenBucket
 from pcloud.errors import Unavailable
 from tests.clock import Clock
 
@@ -16,7 +16,7 @@ SETTINGS = QuotaSettings(events=10, events_burst=1000, calls=5, calls_burst=20)
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.integers(0, 50)), max_size=60))
 def test_never_more_passes_than_the_burst_and_the_rate_allow(asked: list[tuple[float, int]]) -> None:
-    bucket, now, passed = Bucket(5.0, 20.0, 0.0), 0.0, 0
+    bucket, now, passed = TokenBucket(5.0, 20.0, 0.0), 0.0, 0
     for pause, amount in asked:
         now += pause
         if bucket.take(amount, now) == 0.0:
@@ -25,7 +25,7 @@ def test_never_more_passes_than_the_burst_and_the_rate_allow(asked: list[tuple[f
 
 
 def test_after_the_told_time_it_passes() -> None:
-    bucket = Bucket(5.0, 20.0, 0.0)
+    bucket = TokenBucket(5.0, 20.0, 0.0)
     assert bucket.take(20, 0.0) == 0.0
     wait = bucket.take(10, 0.0)
     assert wait == pytest.approx(2.0)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pcloud.action import Action
+from pcloud.action import ActionHandler
 from pcloud.app import App
 from pcloud.errors import Rejected
 
@@ -24,13 +24,13 @@ async def add_picture(
 
 
 def test_the_name_is_the_functions_with_hyphens() -> None:
-    assert Action(add_picture).name == "add-picture"
+    assert ActionHandler(add_picture).name == "add-picture"
     with pytest.raises(Rejected, match="not an action name"):
-        Action(add_picture, "Add Picture")
+        ActionHandler(add_picture, "Add Picture")
 
 
 def test_defaults_fill_in_and_are_never_shared() -> None:
-    action = Action(add_picture)
+    action = ActionHandler(add_picture)
     for _ in range(2):
         result = asyncio.run(action.invoke(action.check({"place": "images/a.jpg", "scale": 2})))
         assert result == ("images/a.jpg", 0, ["seen"], 2.0, None)
@@ -50,7 +50,7 @@ def test_defaults_fill_in_and_are_never_shared() -> None:
 )
 def test_a_wrong_argument_is_named(arguments: Any, reason: str) -> None:
     with pytest.raises(Rejected) as refused:
-        Action(add_picture).check(arguments)
+        ActionHandler(add_picture).check(arguments)
     assert refused.value.message.startswith("action add-picture: ")
     assert reason in refused.value.message
 
@@ -59,7 +59,7 @@ def test_a_function_that_takes_anything_gets_anything() -> None:
     def keep(first: int, **rest: Any) -> dict[str, Any]:
         return {"first": first, **rest}
 
-    action = Action(keep)
+    action = ActionHandler(keep)
     assert asyncio.run(action.invoke(action.check({"first": 1, "second": 2}))) == {"first": 1, "second": 2}
 
 

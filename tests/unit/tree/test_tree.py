@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from core.apps.sandbox.user import give
 from core.apps.tree import copy_tree, remove_tree, tree_bytes, walk
-from core.apps.tree.walk import Step
+from core.apps.tree.walk import WalkStep
 
 MIB = 2**20
 NAMES = st.binary(min_size=1, max_size=12).filter(lambda name: name not in (b".", b"..") and not {0, 47} & {*name})
@@ -136,7 +136,7 @@ def test_attributes_sockets_and_holes_stop_no_copy(tmp_path: Path) -> None:
     assert tree_bytes([tmp_path / "copy"]) < MIB
 
 
-def walking_while(place: Path, change: Iterator[None]) -> list[Step]:
+def walking_while(place: Path, change: Iterator[None]) -> list[WalkStep]:
     """Return the steps, with one change after each."""
     steps = []
     for step in walk(place):

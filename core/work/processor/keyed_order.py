@@ -8,12 +8,12 @@ from collections.abc import AsyncGenerator, Hashable
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
-__all__ = ["Order"]
+__all__ = ["KeyedOrder"]
 
 Key = TypeVar("Key", bound=Hashable)
 
 
-class Order(Generic[Key]):
+class KeyedOrder(Generic[Key]):
     """Holds one entry for each key in use."""
 
     def __init__(self) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.graph.schema.draft import TypeDraft
 from core.graph.schema.field import FieldDraft
 from core.graph.schema.place import Places, suggest
+from core.graph.schema.type_draft import TypeDraft
 
 __all__ = ["settle_relations"]
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pcloud.errors import Forbidden, PCloudError, Rejected
 from pcloud.network import check_host
 
-__all__ = ["Question", "read_question"]
+__all__ = ["ProxyRequest", "read_request"]
 
 HEAD_BYTES = 16 * 1024
 READ_SECONDS = 30.0
@@ -28,7 +28,7 @@ _NOT_PASSED = frozenset({"connection", "proxy-connection", "proxy-authorization"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ProxyRequest:
     """Where a client wants to connect. `yes`: the answer once core is connected. `first`: sent to the host before all
     else. `no`: makes the answer for a failure."""
 
@@ -39,7 +39,7 @@ class Question:
     first: bytes = b""
 
 
-async def read_question(connection: socket.socket) -> Question:
+async def read_request(connection: socket.socket) -> ProxyRequest:
     """Raises `Rejected` or `Forbidden`, after answering the client, or `TimeoutError`."""
     client = _Client(connection)
     async with asyncio.timeout(READ_SECONDS):
@@ -88,7 +88,7 @@ class _Client:
         self.given += data
 
 
-async def _socks(client: _Client) -> Question:
+async def _socks(client: _Client) -> ProxyRequest:
     methods = await client.take((await client.take(2))[1])
     await client.send(bytes([SOCKS, NO_PASSWORD if NO_PASSWORD in methods else NO_METHOD]))
     _, command, _, kind = await client.take(4)
@@ -99,10 +99,10 @@ async def _socks(client: _Client) -> Question:
     port = int.from_bytes(await client.take(2), "big")
     if command != CONNECT:
         raise Rejected("the proxy makes outgoing TCP connections only: no UDP, and no connections from outside")
-    return Question(_host(name), port, _socks_no, _socks_answer(SUCCEEDED), bytes(client.given))
+    return ProxyRequest(_host(name), port, _socks_no, _socks_answer(SUCCEEDED), bytes(client.given))
 
 
-async def _http(client: _Client) -> Question:
+async def _http(client: _Client) -> ProxyRequest:
     head = await client.head()
     words = head[0].split(" ")
     if len(words) != 3 or not words[2].startswith("HTTP/1."):
@@ -110,7 +110,9 @@ async def _http(client: _Client) -> Question:
     method, target, version = words
     if method == "CONNECT":
         name, _, digits = target.rpartition(":")
-        return Question(_host(name), _port(digits), _http_no, b"HTTP/1.1 200 Connected\r\n\r\n", bytes(client.given))
+        return ProxyRequest(
+            _host(name), _port(digits), _http_no, b"HTTP/1.1 200 Connected\r\n\r\n", bytes(client.given)
+        )
     try:
         url = urlsplit(target)
         name, digits = url.hostname or "", str(url.port or 80)
@@ -127,7 +129,9 @@ async def _http(client: _Client) -> Question:
         *passed,
         "Connection: close",
     ]
-    return Question(host, port, _http_no, b"", "\r\n".join([*lines, "", ""]).encode("latin-1") + bytes(client.given))
+    return ProxyRequest(
+        host, port, _http_no, b"", "\r\n".join([*lines, "", ""]).encode("latin-1") + bytes(client.given)
+    )
 
 
 def _host(name: str) -> str:

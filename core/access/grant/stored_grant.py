@@ -1,4 +1,7 @@
-"""How a grant is written to the log: as a node `core/Grant` with an id made of app, verb and target; `projections.directory` reads it."""
+"""How a grant is written to the log: as an entity `core/Grant` with an id made of app, verb and target.
+
+`projections.directory` reads it.
+"""
 
 from __future__ import annotations
 

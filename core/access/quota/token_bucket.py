@@ -3,10 +3,10 @@ come in, at most `burst` are kept, and each use takes some out."""
 
 from __future__ import annotations
 
-__all__ = ["Bucket"]
+__all__ = ["TokenBucket"]
 
 
-class Bucket:
+class TokenBucket:
     """`now`: any clock's seconds, never going back. Holds one number; needs no background task."""
 
     def __init__(self, rate: float, burst: float, now: float) -> None:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 
-from core.apps.tree.disk import writing
+from core.apps.tree.disk_errors import writing
 from pcloud.errors import NotFound, Rejected
 
 __all__ = ["STAGED", "Staged"]

@@ -20,7 +20,7 @@ REFUSED = {
 }
 
 
-class Server(Protocol):
+class BusServer(Protocol):
     """The part of `eventstore.EmbeddedServer` that this file uses."""
 
     @property
@@ -30,7 +30,7 @@ class Server(Protocol):
     def known_users(self) -> Mapping[str, str]: ...
 
 
-async def watch_bus(server: Server, audit: Audit) -> None:
+async def watch_bus(server: BusServer, audit: Audit) -> None:
     """Until cancelled. The actor is the app whose key the connection proved; after a failed sign-in the actor is unknown."""
     async for denials in follow_denials(server.log_path):  # type: ignore[arg-type]
         for denial in denials:

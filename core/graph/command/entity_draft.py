@@ -12,13 +12,13 @@ from pcloud.event import Change, Event, Kind
 from projections.graph.catalog import FieldDef, TypeDef
 from projections.graph.contract import EntityState
 
-__all__ = ["MAX_LIST", "Draft"]
+__all__ = ["MAX_LIST", "EntityDraft"]
 
 MAX_LIST = 10_000
 
 
 @dataclass
-class Draft:
+class EntityDraft:
     """`values` and `links` hold only what the transaction changes, in the new state."""
 
     stored: EntityState

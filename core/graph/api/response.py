@@ -15,20 +15,20 @@ from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 
-__all__ = ["Answer", "answer"]
+__all__ = ["OneWriteResponse", "respond"]
 
 LARGE = 2**16
 
 
-def answer(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
+def respond(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
     """Return a 200 with this body. `headers`: made by core itself, without line breaks. Headers of every answer of a server are
     in the request's `always`, if it has that."""
     if request.version != HttpVersion11 or not request.keep_alive or request.method == "HEAD":
         return web.Response(body=body, headers=headers)
-    return Answer(body, headers, getattr(request, "always", b""))
+    return OneWriteResponse(body, headers, getattr(request, "always", b""))
 
 
-class Answer(web.StreamResponse):
+class OneWriteResponse(web.StreamResponse):
     """Answers a request that leaves its connection open. `prepare` sends it, with its `headers` and a length; `write_eof` returns once
     the client has read enough of it."""
 

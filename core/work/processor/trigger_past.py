@@ -1,4 +1,4 @@
-"""The state of a trigger's past: the node `core/Trigger` says where history ends, and what the newest replay covers.
+"""The state of a trigger's past: the entity `core/Trigger` says where history ends, and what the newest replay covers.
 
 Written through the log like everything else that the owner may ask about later, so that every node of the cloud knows
 where to stop."""
@@ -13,7 +13,7 @@ import msgspec
 
 from core.access.caller import Caller
 from core.graph.command import EntityChange
-from core.work.call import Writer
+from core.work.call import CommandWriter
 from core.work.processor.compiled_trigger import CompiledTrigger
 from pcloud.subject import Ref
 from projections.directory import Directory, TriggerPast
@@ -56,7 +56,7 @@ def trigger_names(directory: Directory, app: str) -> list[str]:
     return [past.name for past in directory.records.pasts.values() if past.app == app]
 
 
-async def save_histories(commands: Writer, histories: Iterable[TriggerPast], actor: str = CORE) -> None:
+async def save_histories(commands: CommandWriter, histories: Iterable[TriggerPast], actor: str = CORE) -> None:
     """Save in one transaction; return once the graph view has it."""
     changes = [
         EntityChange(trigger_ref(history.key), "upsert", set={name: value for name, value in _fields(history).items() if value != ""},

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from core.apps.protocols import Store
+from core.apps.protocols import AppsLog
 from core.apps.record import app_ref
 from core.apps.review.additive import added_fields, beyond
 from core.apps.signing.author import Author
@@ -43,7 +43,7 @@ class Stored:
     left: Left | None = None
 
 
-async def read_stored(store: Store, name: str) -> Stored:
+async def read_stored(store: AppsLog, name: str) -> Stored:
     kept, left = Catalog(), None
     fields: dict[str, object] = {}
     async for event in _events(store, name):
@@ -61,7 +61,7 @@ async def read_stored(store: Store, name: str) -> Stored:
     return Stored(_known(fields, kept), None if fields else left)
 
 
-async def written_beyond(store: Store, name: str, newer: Catalog, older: Catalog) -> bool:
+async def written_beyond(store: AppsLog, name: str, newer: Catalog, older: Catalog) -> bool:
     """Return True if something was written to types or fields that only `newer` has, since it was registered. Call it after a rollback."""
     registered = [event.sequence async for event in _events(store, name) if event.change.set.get("step") == "register"]
     last = await store.last_event(app_ref(name))
@@ -79,7 +79,7 @@ async def written_beyond(store: Store, name: str, newer: Catalog, older: Catalog
     return False
 
 
-async def _events(store: Store, name: str) -> AsyncIterator[StoredEvent]:
+async def _events(store: AppsLog, name: str) -> AsyncIterator[StoredEvent]:
     ref = app_ref(name)
     last = await store.last_event(ref)
     if last is not None:

@@ -21,7 +21,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from pcloud.errors import Rejected
 
-__all__ = ["Document"]
+__all__ = ["YamlDocument"]
 
 Model = TypeVar("Model", bound=msgspec.Struct)
 Path = tuple[str | int, ...]
@@ -53,7 +53,7 @@ class _Loader(yaml.SafeLoader):
         return node
 
 
-class Document:
+class YamlDocument:
     """`file`: its name in messages."""
 
     def __init__(self, text: str | bytes, file: str) -> None:
