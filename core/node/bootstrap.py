@@ -37,7 +37,7 @@ from core.front.platform.calls import call_fields
 from core.front.platform.owner import owner_fields
 from core.front.platform.runs import processor_fields
 from core.front.platform.undo import undo_fields
-from core.graph.api import Api
+from core.graph.api import Api, Sources
 from core.graph.command import Commands
 from core.graph.command.undo import Undoing
 from core.graph.schema import ViewRegistry
@@ -135,8 +135,8 @@ async def open_platform(
         stack.callback(trace_folding(tracer, name, loop))
     commands.on_forgotten(partial(forget_entities, store, projections.runs))
     api = Api(
-        store, graphs.answers, graphs.loop, projections.search, projections.search_loop, registry, commands,
-        on_refused=partial(api_refused, audit), directory_loop=projections.directory_loop, extensions=api_extensions(tracer),
+        Sources(store, graphs.answers, graphs.loop, projections.directory_loop, projections.search, projections.search_loop),
+        registry, commands, on_refused=partial(api_refused, audit), extensions=api_extensions(tracer),
     )  # fmt: skip
     stack.push_async_callback(api.close)
     undoing = Undoing(store, graphs.answers, graphs.loop, commands)

@@ -4,5 +4,6 @@ from core.graph.api.api import Api
 from core.graph.api.context import Context
 from core.graph.api.request_limits import ApiLimits
 from core.graph.api.served import PlatformFields
+from core.graph.api.sources import Sources
 
-__all__ = ["Api", "ApiLimits", "Context", "PlatformFields"]
+__all__ = ["Api", "ApiLimits", "Context", "PlatformFields", "Sources"]

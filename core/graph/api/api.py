@@ -12,26 +12,22 @@ from typing import Any
 
 import orjson
 from aiohttp import hdrs, web
+from ariadne.types import Extension
 
 from core.access.caller import Caller
 from core.graph.api.errors import error_answer, http_status
-from core.graph.api.events import EventHub, FoldedEvents
-from core.graph.api.history import HistoryReader
-from core.graph.api.mutate import Mutations
+from core.graph.api.events import EventHub
 from core.graph.api.page import graphiql
-from core.graph.api.query import Queries
 from core.graph.api.request_limits import ApiLimits
 from core.graph.api.response import respond
 from core.graph.api.served import PlatformFields, ServedViews
 from core.graph.api.service import Service
-from core.graph.api.subscribe import Subscriptions
+from core.graph.api.sources import Sources
 from core.graph.api.turns import Turns
 from core.graph.api.websocket import GraphQLSocket, OnRefused
-from core.graph.command import Commands, FoldingLoop
+from core.graph.command import Commands
 from core.graph.schema.registry import ViewRegistry
 from pcloud.errors import NotFound, PCloudError, Rejected, Unavailable
-from projections.graph.contract import GraphReader
-from projections.search.contract import SearchIndex
 
 __all__ = ["Api"]
 
@@ -41,39 +37,24 @@ CLOSE_SECONDS = 2.0
 
 class Api:
     """The caller owns the arguments, and calls `close()` before it closes them. `on_refused` receives each answer's errors.
-    `directory_loop` keeps core's own types; it defaults to `graph_loop`. `extensions`: Ariadne's, made for each operation."""
+    `extensions`: Ariadne's, made for each operation."""
 
     def __init__(
         self,
-        store: HistoryReader,
-        graph: GraphReader,
-        graph_loop: FoldedEvents,
-        search: SearchIndex | None,
-        search_loop: FoldingLoop | None,
+        sources: Sources,
         views: ViewRegistry,
         commands: Commands,
         platform: Sequence[PlatformFields] = (),
         limits: ApiLimits | None = None,
         on_refused: OnRefused = lambda caller, errors: None,
-        directory_loop: FoldingLoop | None = None,
-        extensions: Sequence[Any] = (),
+        extensions: Sequence[Callable[[], Extension]] = (),
     ) -> None:
         self._limits = limits or ApiLimits()
         self._on_refused = on_refused
         self._turns = Turns(self._limits.answers)
         self._served = ServedViews(views, platform)
-        self._hub = EventHub(store, graph_loop)
-        self._service = Service(
-            self._served,
-            graph,
-            (graph_loop, search_loop, directory_loop or graph_loop),
-            Queries(store, graph, search),
-            Mutations(commands, graph, store),
-            Subscriptions(store, graph, self._hub),
-            store.epoch,
-            self._limits,
-            extensions,
-        )
+        self._hub = EventHub(sources.log, sources.graph_loop)
+        self._service = Service(self._served, sources, commands, self._hub, self._limits, extensions)
         self._connections: dict[GraphQLSocket, asyncio.Future[None]] = {}
         self._unsubscribe = views.on_swap(self._recheck)
 

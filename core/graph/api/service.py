@@ -3,7 +3,7 @@ after another."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any
 
@@ -15,6 +15,7 @@ from core.access.quota import size_of
 from core.graph.api.context import Context
 from core.graph.api.document import LONG, Documents
 from core.graph.api.errors import UNLOGGED, format_error
+from core.graph.api.events import EventHub
 from core.graph.api.execute import EventsExecutor, PlannedExecutor
 from core.graph.api.introspect import Introspection
 from core.graph.api.mutate import Mutations
@@ -22,11 +23,10 @@ from core.graph.api.operation import Request, Step
 from core.graph.api.query import Queries
 from core.graph.api.request_limits import ApiLimits, check_values
 from core.graph.api.served import ServedViews
+from core.graph.api.sources import Sources
 from core.graph.api.subscribe import Subscriptions, read_position
-from core.graph.command import FoldingLoop
+from core.graph.command import Commands
 from pcloud.errors import PCloudError, Rejected
-from pcloud.revision import Revision
-from projections.graph.contract import GraphReader
 
 __all__ = ["Service"]
 
@@ -39,18 +39,16 @@ class Service:
     def __init__(
         self,
         served: ServedViews,
-        graph: GraphReader,
-        loops: tuple[FoldingLoop, FoldingLoop | None, FoldingLoop],
-        queries: Queries,
-        mutations: Mutations,
-        subscriptions: Subscriptions,
-        epoch: str,
+        sources: Sources,
+        commands: Commands,
+        hub: EventHub,
         limits: ApiLimits,
-        extensions: Sequence[Any] = (),
+        extensions: Sequence[Callable[[], Extension]] = (),
     ) -> None:
-        self._served, self._graph, self._epoch, self._limits = served, graph, epoch, limits
-        self._graph_loop, self._search_loop, self._directory_loop = loops
-        self._queries, self._mutations, self._subscriptions = queries, mutations, subscriptions
+        self._served, self._sources, self._limits = served, sources, limits
+        self._queries = Queries(sources.log, sources.graph, sources.search)
+        self._mutations = Mutations(commands, sources.graph, sources.log)
+        self._subscriptions = Subscriptions(sources.log, sources.graph, hub)
         self._documents = Documents(limits)
         self._introspection = Introspection(limits.introspection_seconds)
         self._extensions = [*extensions]
@@ -118,18 +116,15 @@ class Service:
     async def _wait(self, request: Request) -> None:
         """Wait until the views have what the caller has seen (`Pcloud-Revision`) and the types that it asks for. Raises `Rejected` or
         `Unavailable`."""
-        asks_apps = request.operation.asks_apps
-        if asks_apps and self._graph.checkpoint.sequence < self._served.declared:
-            await self._graph_loop.wait_for(self._served.declared)
+        asks_apps, sources = request.operation.asks_apps, self._sources
+        if asks_apps and sources.graph.checkpoint.sequence < self._served.declared:
+            await sources.graph_loop.wait_for(self._served.declared)
         if not (revision := request.header("Pcloud-Revision")):
             return
-        sequence = read_position(revision, self._epoch)
-        await (self._graph_loop if asks_apps else self._directory_loop).wait_for(sequence)
-        if request.operation.searches and self._search_loop is not None:
-            await self._search_loop.wait_for(sequence)
-
-    def _now(self) -> str:
-        return str(Revision(self._epoch, self._graph.checkpoint.sequence))
+        sequence = read_position(revision, sources.log.epoch)
+        await (sources.graph_loop if asks_apps else sources.directory_loop).wait_for(sequence)
+        if request.operation.searches and sources.search_loop is not None:
+            await sources.search_loop.wait_for(sequence)
 
     async def _run(self, context: Context) -> ExecutionResult:
         """Put errors of single fields into the answer; raise errors that concern the whole operation."""
@@ -141,13 +136,13 @@ class Service:
             try:
                 known, revision = await self._mutations.run(request, changes)
             except Exception as error:
-                context.revision = self._now()
+                context.revision = str(self._sources.revision)
                 return ExecutionResult(None, [located_error(error, path=[changes[0].key])])
             context.revision = str(revision)
         elif request.operation.kind == "query":
-            context.revision = self._now()
+            context.revision = str(self._sources.revision)
         result = await self._fields(context, request, known)
-        context.revision = context.revision or self._now()
+        context.revision = context.revision or str(self._sources.revision)
         return result
 
     async def _fields(self, context: Context, request: Request, known: Mapping[str, Any]) -> ExecutionResult:

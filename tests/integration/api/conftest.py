@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from core.access.caller import Caller
-from core.graph.api import Api, ApiLimits, PlatformFields
+from core.graph.api import Api, ApiLimits, PlatformFields, Sources
 from core.graph.command import Commands, EntityChange
 from core.graph.schema import ViewRegistry, parse_schema
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
@@ -176,8 +176,8 @@ async def open_cloud(
         stack.callback(views.close)
         commands = Commands(store, small.answers, small.loop, small.directory_loop)
         api = Api(
-            store, small.answers, small.loop, search, search_loop, views, commands, platform, limits,
-            directory_loop=small.directory_loop,
+            Sources(store, small.answers, small.loop, small.directory_loop, search, search_loop),
+            views, commands, platform, limits,
         )  # fmt: skip
         stack.push_async_callback(api.close)
         yield Cloud(store, small, search_loop, views, commands, api)

@@ -12,7 +12,7 @@ import pytest
 from core.access.caller import Caller
 from core.front.platform.calls import call_fields
 from core.front.platform.runs import processor_fields
-from core.graph.api import Api
+from core.graph.api import Api, Sources
 from pcloud.errors import Rejected
 from projections.search.tantivy import open_tantivy_search
 from tests.integration.processor.small_core import OWNER, SHELF, Call, Core
@@ -28,7 +28,7 @@ READER = {
 @pytest.fixture
 async def api(core: Core, tmp_path: Path) -> AsyncGenerator[Api]:
     search = await open_tantivy_search(tmp_path / "search", core.graph)
-    api = Api(core.store, core.graph, core.loop, search, core.loop, core.views, core.commands)
+    api = Api(Sources(core.store, core.graph, core.loop, core.loop, search, core.loop), core.views, core.commands)
     api.add_fields(call_fields(core.calls))
     api.add_fields(processor_fields(core.processor))
     await core.install({"name": "shelf", "version": "1.0.0"}, SHELF)
