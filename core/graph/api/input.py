@@ -18,7 +18,7 @@ from pcloud.subject import check_id
 __all__ = ["InputReader"]
 
 MAX_DEPTH = 8
-MAX_NODES = 1_000
+MAX_ENTITIES = 1_000
 
 
 @dataclass
@@ -83,8 +83,8 @@ class InputReader:
         self, type_: ViewType, id: str, given: Mapping[str, Any], kind: Any, depth: int, *, fresh: bool = False
     ) -> list[EntityChange]:
         self._read += 1
-        if depth > MAX_DEPTH or self._read > MAX_NODES:
-            raise Rejected(f"the input holds more than {MAX_NODES} entities or {MAX_DEPTH} levels: add them in parts")
+        if depth > MAX_DEPTH or self._read > MAX_ENTITIES:
+            raise Rejected(f"the input holds more than {MAX_ENTITIES} entities or {MAX_DEPTH} levels: add them in parts")
         nested: list[EntityChange] = []
         wanted = self._wanted(type_, given, nested, depth)
         own = EntityChange(type_.ref(id), kind, set=wanted.set, link=wanted.link, clear=wanted.clear, fresh=fresh)
