@@ -31,7 +31,7 @@ class HookedRequest(web.Request):
 
 async def handle(application: web.Application, request: web.Request) -> web.StreamResponse:
     """The application's answer to a request that another server has taken."""
-    return await application._handle(request)
+    return await application._handle(request)  # pyright: ignore[reportPrivateUsage]
 
 
 class DiallingConnector(aiohttp.BaseConnector):

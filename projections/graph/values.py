@@ -14,7 +14,7 @@ from pcloud.errors import Rejected
 from projections.graph.catalog import FieldDef, ScalarKind
 from projections.graph.contract import Compare
 
-__all__ = ["MAX_MEMBERS", "check_operand", "fitting", "pattern", "stored_value", "terms"]
+__all__ = ["MAX_MEMBERS", "check_operand", "compile_pattern", "fitting", "stored_value", "terms"]
 
 MAX_MEMBERS = 1000  # for an `in`
 MAX_PATTERN = 1000  # characters in a regexp
@@ -30,17 +30,19 @@ def terms(text: str) -> set[str]:
 
 
 @lru_cache(maxsize=64)
-def pattern(text: str) -> Any:
+def compile_pattern(text: str) -> Any:
     """An RE2 pattern (linear in time, for any pattern), searched for anywhere in a value; raises `Rejected`."""
     if len(text) > MAX_PATTERN:
-        raise Rejected(f"a regexp may have at most {MAX_PATTERN} characters")
+        raise Rejected(f"the pattern has {len(text)} characters, {MAX_PATTERN} are allowed")
     options = re2.Options()
     options.log_errors = False
     options.max_mem = 1 << 20
     try:
         return re2.compile(text, options)  # pyright: ignore[reportUnknownMemberType]
     except re2.error as error:  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        raise Rejected(f"{text!r} is not a regular expression (RE2): {error}") from error
+        reason = next(iter(cast("Exception", error).args), "")
+        told = reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)
+        raise Rejected(f"{text!r} is not an RE2 pattern: {told}") from error
 
 
 def stored_value(field: FieldDef, value: Any) -> Any:
@@ -105,7 +107,7 @@ def check_operand(field: FieldDef, compare: Compare) -> Any:
     if field.kind not in ("String", "ID", "Enum") or not isinstance(value, str):
         raise Rejected(f"{field.name!r} {operator}: give a text, for a field of kind String")
     if operator == "regexp":
-        pattern(value)
+        compile_pattern(value)
         return value
     if operator not in ("anyofterms", "allofterms"):
         raise Rejected(f"there is no operator {operator!r}")

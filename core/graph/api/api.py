@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from aiohttp import hdrs, web
@@ -145,7 +145,7 @@ class Api:
             return self._refuse(
                 caller, 400, Rejected('the body must be one object, {"query": "{ … }"}; lists are not accepted')
             )
-        status, raw, headers = await self.execute(caller, body, request.headers)
+        status, raw, headers = await self.execute(caller, cast("dict[str, Any]", body), request.headers)
         return (
             respond(request, raw, headers) if status == 200 else web.Response(status=status, body=raw, headers=headers)
         )

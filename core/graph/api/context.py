@@ -65,7 +65,7 @@ class Context:
         document = self.parse()
         if (node := document.operation(self.data["operationName"])) is None:
             return None
-        variables = self.data["variables"] or {}
+        variables: Mapping[str, Any] = self.data["variables"] or {}
         request = prepare(self.caller, self.served, document, node, variables, self.headers, self.limits)
         if not all(step.platform is not None and step.platform.checks_scope for step in request.operation.steps):
             self.caller.demand("manage" if request.operation.kind == "mutation" else "view")

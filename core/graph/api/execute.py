@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 from graphql import DocumentNode, ExecutionResult, Executor, GraphQLError, GraphQLSchema
 
@@ -34,7 +34,7 @@ class PlannedExecutor(Executor[Any]):
     ) -> list[GraphQLError] | Executor[Any]:
         try:
             if context_value.prepare() is None:  # the library reports what is missing
-                return super().build(schema, document, root_value, context_value, *given, **named)
+                return cast("Any", super()).build(schema, document, root_value, context_value, *given, **named)
         except BadRequest as error:
             return error.errors
         return cls(context_value, run)
@@ -60,7 +60,7 @@ class EventsExecutor(Executor[Any]):
             context_value.prepare()
         except BadRequest as error:
             return error.errors
-        return super().build(schema, document, root_value, context_value, *given, **named)
+        return cast("Any", super()).build(schema, document, root_value, context_value, *given, **named)
 
     def execute_operation(self, serially: bool | None = None) -> Any:
         return ExecutionResult(self.root_value, None)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from core.graph.command import EntityChange, IdSource, entity_id
 from core.graph.schema.view import View
@@ -84,7 +84,9 @@ class InputReader:
     ) -> list[EntityChange]:
         self._read += 1
         if depth > MAX_DEPTH or self._read > MAX_ENTITIES:
-            raise Rejected(f"the input holds more than {MAX_ENTITIES} entities or {MAX_DEPTH} levels: add them in parts")
+            raise Rejected(
+                f"the input holds more than {MAX_ENTITIES} entities or {MAX_DEPTH} levels: add them in parts"
+            )
         nested: list[EntityChange] = []
         wanted = self._wanted(type_, given, nested, depth)
         own = EntityChange(type_.ref(id), kind, set=wanted.set, link=wanted.link, clear=wanted.clear, fresh=fresh)
@@ -147,4 +149,4 @@ class InputReader:
 
 
 def _items(value: Any) -> list[Mapping[str, Any]]:
-    return value if isinstance(value, list) else [value]
+    return cast("list[Mapping[str, Any]]", value) if isinstance(value, list) else [value]

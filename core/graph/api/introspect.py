@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from graphql import DocumentNode, ExecutionResult, execute_sync
+from graphql import DocumentNode, ExecutionResult
 
 from core.graph.api.operation import Request
+from core.graph.schema.graphql_core import execute_sync
 from pcloud.errors import Rejected
 
 __all__ = ["Introspection"]

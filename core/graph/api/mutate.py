@@ -117,7 +117,8 @@ class Mutations:
         ids: list[str] = list(outcome.result.get(step.key, ()))
         payload: Payload = step.plan
         if step.root is not None and step.root.kind == "delete":
-            entities = {} if outcome.repeated or deleted is None else deleted  # a repeated delete finds nothing
+            # A repeated delete finds nothing.
+            entities: Mapping[str, dict[str, Any]] = {} if outcome.repeated or deleted is None else deleted
         elif not outcome.repeated and all(plan.ids_alone for plan in payload.entities.values()):
             entities = {key: {id: plan.shape({"id": id}) for id in ids} for key, plan in payload.entities.items()}
         else:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from graphql import DocumentNode, FieldNode, GraphQLField, OperationDefinitionNode, SelectionSetNode, is_non_null_type
+from graphql import DocumentNode, FieldNode, GraphQLField, OperationDefinitionNode, SelectionSetNode
 
 from core.access.caller import Caller
 from core.graph.api.binder import Binder
@@ -15,7 +15,9 @@ from core.graph.api.request_limits import ApiLimits
 from core.graph.api.selection import EntityPlan, Planner, Shape
 from core.graph.api.served import PlatformFields, Root, Served
 from core.graph.api.variables import Variables, filled, variables_given
+from core.graph.schema.graphql_core import is_non_null_type, type_of
 from core.graph.schema.names import small
+from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
 
 __all__ = ["HitsPlan", "Operation", "Payload", "Request", "Step", "prepare"]
@@ -62,7 +64,7 @@ class Step:
 
     @property
     def required(self) -> bool:
-        return self.definition is not None and is_non_null_type(self.definition.type)
+        return self.definition is not None and is_non_null_type(type_of(self.definition))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +159,20 @@ def _alone(document: Document, node: OperationDefinitionNode, fields: list[Field
 
 
 def _root_plan(served: Served, planner: Planner, root: Root, fields: list[FieldNode]) -> Any:
-    type_ = root.type
-    if type_ is None:
-        return {"search": _search_plan, "history": _history_plan, "revision": lambda *_: None}[root.kind](
-            served, planner, fields
-        )
     match root.kind:
+        case "revision":
+            return None
+        case "search":
+            return _search_plan(served, planner, fields)
+        case "history":
+            return planner.plain("HistoryEntry", fields)
+        case _:
+            assert root.type is not None
+            return _type_plan(planner, root.kind, root.type, fields)
+
+
+def _type_plan(planner: Planner, kind: str, type_: ViewType, fields: list[FieldNode]) -> Any:
+    match kind:
         case "get" | "query":
             return planner.entities(type_, fields)
         case "aggregate":
@@ -170,25 +180,23 @@ def _root_plan(served: Served, planner: Planner, root: Root, fields: list[FieldN
         case "events":
             return hits_plan(planner, f"{type_.name}Event", fields, {type_.name: type_})
         case _:
-            payload = f"{root.kind.capitalize()}{type_.name}Payload"
-            return _payload_plan(planner, payload, small(type_.name), root, fields)
+            return _payload_plan(planner, f"{kind.capitalize()}{type_.name}Payload", type_, fields)
 
 
-def _payload_plan(planner: Planner, payload: str, field: str, root: Root, fields: list[FieldNode]) -> Payload:
-    assert root.type is not None
+def _payload_plan(planner: Planner, payload: str, type_: ViewType, fields: list[FieldNode]) -> Payload:
     keys: list[tuple[str, str]] = []
     entities: dict[str, EntityPlan] = {}
     for key, found in planner.collect(fields, payload).items():
         name = found[0].name.value
-        if name == field:
-            entities[key] = planner.entities(root.type, found)
+        if name == small(type_.name):
+            entities[key] = planner.entities(type_, found)
             keys.append((key, "entities"))
         else:
             keys.append((key, "count" if name == "count" else payload))
     return Payload(tuple(keys), entities)
 
 
-def hits_plan(planner: Planner, type_: str, fields: list[FieldNode], types: Mapping[str, Any]) -> HitsPlan:
+def hits_plan(planner: Planner, type_: str, fields: list[FieldNode], types: Mapping[str, ViewType]) -> HitsPlan:
     """Plan the fields of an object that has scalars and a `node`."""
     nodes: dict[str, dict[str, EntityPlan]] = {}
     selected = planner.collect(fields, type_)
@@ -214,7 +222,3 @@ def _search_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> d
         else:
             plans[key] = name, None
     return plans
-
-
-def _history_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> Shape:
-    return planner.plain("HistoryEntry", fields)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 from graphql import DocumentNode, FieldNode, FragmentDefinitionNode, FragmentSpreadNode, OperationDefinitionNode
 
 from pcloud.errors import Rejected
 
 __all__ = ["ApiLimits", "check_shape", "check_values"]
+
+CONTAINERS: tuple[type[object], ...] = (dict, list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def check_values(values: object, limits: ApiLimits) -> None:
     level: list[object] = [values]
     count = 0
     for _ in range(limits.value_depth):
-        inner = [one for value in level if isinstance(value, dict | list) for one in _members(value)]
+        inner = [one for value in level if isinstance(value, CONTAINERS) for one in _members(value)]
         if not inner:
             return
         count += len(inner)
@@ -83,8 +86,8 @@ def check_values(values: object, limits: ApiLimits) -> None:
     raise Rejected(f"`variables` is nested more than {limits.value_depth} levels deep: send something simpler")
 
 
-def _members(value: dict[str, object] | list[object]) -> Iterable[object]:
-    return value.values() if isinstance(value, dict) else value
+def _members(value: object) -> Iterable[object]:
+    return cast("dict[str, object]", value).values() if isinstance(value, dict) else cast("list[object]", value)
 
 
 class _Shape:

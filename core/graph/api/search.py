@@ -55,8 +55,9 @@ def _query(request: Request, names: _Names, arguments: Mapping[str, Any]) -> Sea
         raise Rejected(f"the text to search has {len(text)} characters, {MAX_TEXT} are allowed")
     if not 0 <= first <= limits.page or not 0 <= offset <= limits.offset:
         raise Rejected(f"`first` is {first} and `offset` {offset}: use 0 to {limits.page} and 0 to {limits.offset}")
-    narrow = arguments.get("filter") or {}
-    facets, ranges, count = narrow.get("facets") or (), narrow.get("ranges") or (), arguments.get("count") or ()
+    narrow: Mapping[str, Sequence[Any]] = arguments.get("filter") or {}
+    facets, ranges = narrow.get("facets") or (), narrow.get("ranges") or ()
+    count: Sequence[str] = arguments.get("count") or ()
     if max(len(facets), len(ranges), len(count)) > MAX_NARROWINGS:
         raise Rejected(f"more than {MAX_NARROWINGS} facets or ranges: narrow by fewer fields")
     order = arguments.get("order")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from core.graph.api.history import HistoryReader, shows
 from core.graph.api.selection import ChildPlan, EntityPlan
@@ -63,4 +63,4 @@ def _versioned(plan: EntityPlan, rows: Sequence[Row]) -> Iterator[tuple[ViewType
 
 def _children(child: ChildPlan, row: Row) -> Sequence[Row]:
     found: Any = row.get(child.key)
-    return found if isinstance(found, list) else [] if found is None else [found]
+    return cast("list[Row]", found) if isinstance(found, list) else [] if found is None else [found]

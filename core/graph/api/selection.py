@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from graphql import (
     FieldNode,
@@ -199,13 +199,11 @@ def _is_fixed(child: ChildPlan) -> bool:
     return not any(map(_has_variable, arguments)) and (not isinstance(child.plan, EntityPlan) or child.plan.fixed)
 
 
-def _has_variable(node: Node) -> bool:
-    return isinstance(node, VariableNode) or any(
-        _has_variable(inner)
-        for key in node.keys
-        for value in (getattr(node, key, None),)
-        for inner in (value if isinstance(value, list | tuple) else (value,))
-        if isinstance(inner, Node)
+def _has_variable(node: object) -> bool:
+    if isinstance(node, list | tuple):
+        return any(map(_has_variable, cast("Sequence[object]", node)))
+    return isinstance(node, VariableNode) or (
+        isinstance(node, Node) and any(_has_variable(getattr(node, key, None)) for key in node.keys)
     )
 
 

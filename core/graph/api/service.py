@@ -3,12 +3,13 @@ after another."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from inspect import isawaitable
 from typing import Any
 
 import ariadne
-from graphql import DocumentNode, ExecutionResult, GraphQLError, execute, located_error
+from ariadne.types import Extension
+from graphql import DocumentNode, ExecutionResult, GraphQLError, located_error
 
 from core.access.caller import Caller
 from core.access.quota import size_of
@@ -26,10 +27,17 @@ from core.graph.api.served import ServedViews
 from core.graph.api.sources import Sources
 from core.graph.api.subscribe import Subscriptions, read_position
 from core.graph.command import Commands
+from core.graph.schema.graphql_core import execute
 from pcloud.errors import PCloudError, Rejected
 
 __all__ = ["Service"]
 
+Messages = AsyncGenerator[ExecutionResult, None]
+
+# Ariadne's own signatures leave out what their dicts hold.
+_ariadne: Any = ariadne
+_ariadne_graphql: Callable[..., Awaitable[tuple[bool, dict[str, Any]]]] = _ariadne.graphql
+_ariadne_subscribe: Callable[..., Awaitable[tuple[bool, Messages | list[dict[str, Any]]]]] = _ariadne.subscribe
 TOO_LARGE = "the answer is too large: ask for smaller pages (`first`) or fewer fields"
 
 
@@ -69,7 +77,7 @@ class Service:
 
     async def answer(self, context: Context) -> dict[str, Any]:
         """Answer a query or mutation; without `data` if it could not be started. Raises errors of `pcloud.errors`."""
-        _, answer = await ariadne.graphql(
+        _, answer = await _ariadne_graphql(
             context.served.schema,
             context.data,
             **hooks(context),
@@ -83,15 +91,16 @@ class Service:
             answer["extensions"] = {"revision": context.revision}
         return answer
 
-    async def subscribe(self, context: Context) -> tuple[bool, Any]:
-        """Return whether the subscription has started, and its messages as `graphql.ExecutionResult`s, or the errors."""
-        return await ariadne.subscribe(
+    async def subscribe(self, context: Context) -> Messages | list[dict[str, Any]]:
+        """Start a subscription: return its messages, or the errors."""
+        _, begun = await _ariadne_subscribe(
             context.served.schema,
             context.data,
             **hooks(context),
             executor_class=EventsExecutor,
             subscribe_field_resolver=self._events,
         )
+        return begun
 
     def holds(self, request: Request) -> bool:
         """Return True if the caller's view is still the one that the request was prepared for. Raises `NotFound`."""

@@ -7,7 +7,7 @@ wrong. Values come from JSON and are not nested beyond the API's bound.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from graphql import (
     FieldNode,
@@ -20,17 +20,21 @@ from graphql import (
     Undefined,
     VariableNode,
     VariableValues,
-    coerce_input_literal,
-    coerce_input_value,
     get_variable_values,
     is_input_object_type,
-    is_list_type,
-    is_non_null_type,
     is_required_input_field,
 )
 
 from core.graph.api.errors import BadRequest
-from core.graph.schema.graphql_core import VariableValueSource, get_variable_signature
+from core.graph.schema.graphql_core import (
+    VariableValueSource,
+    coerce_input_literal,
+    coerce_input_value,
+    get_variable_signature,
+    is_list_type,
+    is_non_null_type,
+    type_of,
+)
 
 __all__ = ["Readers", "Variables", "filled", "variables_given"]
 
@@ -72,19 +76,20 @@ class Readers:
                 return None
             if not isinstance(value, dict):
                 raise TypeError
+            given = cast("dict[str, Any]", value)
             if not fields:
                 fields.extend(self._field(name, one) for name, one in type_.fields.items())
             made: dict[str, Any] = {}
             found = 0
             for name, out_name, inner, required, default in fields:
-                if name in value:
+                if name in given:
                     found += 1
-                    made[out_name] = inner(value[name])
+                    made[out_name] = inner(given[name])
                 elif required:
                     raise TypeError
                 elif default is not Undefined:
                     made[out_name] = default
-            if found != len(value) or (type_.is_one_of and (found != 1 or None in made.values())):
+            if found != len(given) or (type_.is_one_of and (found != 1 or None in made.values())):
                 raise TypeError
             return type_.out_type(made)
 
@@ -95,7 +100,7 @@ class Readers:
         return _Field(
             name,
             one.out_name or name,
-            self.of(one.type),
+            self.of(type_of(one)),
             required,
             Undefined if required else _default(one),
         )
@@ -105,8 +110,8 @@ def _default(one: GraphQLInputField) -> Any:
     if one.default is None:
         return Undefined
     if one.default.literal is not None:
-        return coerce_input_literal(one.default.literal, one.type)
-    return coerce_input_value(one.default.value, one.type)
+        return coerce_input_literal(one.default.literal, type_of(one))
+    return coerce_input_value(one.default.value, type_of(one))
 
 
 def _required(inner: Reader) -> Reader:
@@ -121,7 +126,7 @@ def _required(inner: Reader) -> Reader:
 def _list(inner: Reader) -> Reader:
     def read(value: Any) -> Any:
         if isinstance(value, list):
-            return [inner(one) for one in value]
+            return [inner(one) for one in cast("list[Any]", value)]
         return None if value is None else [inner(value)]
 
     return read
@@ -158,7 +163,7 @@ class Variables:
         for definition in self._definitions:
             signature = get_variable_signature(schema, definition)
             if not isinstance(signature, GraphQLError):
-                self._known.append((signature, readers.of(signature.type)))
+                self._known.append((signature, readers.of(type_of(signature))))
 
     def read(self, given: Mapping[str, Any]) -> VariableValues:
         """Raises `BadRequest`."""
@@ -181,7 +186,7 @@ class Variables:
                 if name in given:
                     sources[name] = VariableValueSource(signature, given[name])
                     coerced[name] = read(given[name])
-                elif signature.default is not None or is_non_null_type(signature.type):
+                elif signature.default is not None or is_non_null_type(type_of(signature)):
                     return None
                 else:
                     sources[name] = VariableValueSource(signature)

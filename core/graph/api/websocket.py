@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from aiohttp import WSMsgType, web
@@ -176,7 +176,7 @@ class GraphQLSocket:
             self._on_refused(self.caller, error_answer(refusal))
             await self._send("error", id, error_answer(refusal))
             return
-        self._running[id] = asyncio.create_task(self._run(id, payload))
+        self._running[id] = asyncio.create_task(self._run(id, cast("dict[str, Any]", payload)))
 
     async def _run(self, id: str, payload: Mapping[str, Any]) -> None:
         try:
@@ -206,9 +206,10 @@ class GraphQLSocket:
         await self._send("next", id, answer)
 
     async def _events(self, id: str, context: Context) -> None:
-        begun, stream = await self._service.subscribe(context)
-        if not begun or context.request is None:
+        stream = await self._service.subscribe(context)
+        if isinstance(stream, list):
             raise _Refused(stream)
+        assert context.request is not None  # it has been prepared
         self._open[id] = context.request
         async with contextlib.aclosing(stream) as messages:
             async for message in messages:

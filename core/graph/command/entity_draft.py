@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from core.graph.schema.scalar import canonical
 from pcloud.errors import Rejected
@@ -152,6 +152,7 @@ def _checked(one: FieldDef, value: Any, place: str) -> Any:
         return canonical(one.kind or "String", value, one.values, place=place)
     if not isinstance(value, list | tuple):
         raise Rejected(f"{place}: want a list, not {value!r}")
-    if len(value) > MAX_LIST:
-        raise Rejected(f"{place}: a list of {len(value)} values, {MAX_LIST} are allowed")
-    return [canonical(one.kind or "String", item, one.values, place=place) for item in value]
+    items = cast("Sequence[Any]", value)
+    if len(items) > MAX_LIST:
+        raise Rejected(f"{place}: a list of {len(items)} values, {MAX_LIST} are allowed")
+    return [canonical(one.kind or "String", item, one.values, place=place) for item in items]

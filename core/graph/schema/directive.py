@@ -86,7 +86,7 @@ def read_directives(
 
 
 def _arguments(node: DirectiveNode | ConstDirectiveNode, name: str, places: Places) -> dict[str, Any]:
-    wanted, given = DIRECTIVES[name], {}
+    wanted, given = DIRECTIVES[name], dict[str, Any]()
     for argument in node.arguments or ():
         key = argument.name.value
         if key not in wanted:

@@ -139,7 +139,7 @@ def _search(draft: FieldDraft, arguments: Mapping[str, Any], node: Any, places: 
     given = arguments.get("by")
     if "by" not in arguments:
         return allowed[:1]
-    kinds = given if isinstance(given, list) else [given]
+    kinds = cast("list[Any]", given) if isinstance(given, list) else [given]
     for kind in kinds:
         if not isinstance(kind, Word):
             places.refuse(node, f"`by` of @search takes bare names such as [{allowed[0]}], not {kind!r}")
@@ -161,10 +161,10 @@ def _check_identity(draft: FieldDraft, node: Any, places: Places) -> None:
 def _default(draft: FieldDraft, value: Any, node: Any, places: Places) -> Any:
     if draft.is_id:
         places.refuse(node, "an @id field can't have a @default: each entity needs its own value")
-    items = value if isinstance(value, list) else [value]
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
     if draft.many != isinstance(value, list) or value is None or any(isinstance(one, list) for one in items):
         places.refuse(node, f"the @default of {draft.name!r} must be {'a list' if draft.many else f'one {draft.kind}'}")
-    checked = []
+    checked: list[Any] = []
     for one in items:
         if isinstance(one, Word) != (draft.kind == "Enum"):
             want = f"one of {', '.join(draft.values)}, without quotes" if draft.kind == "Enum" else f"a {draft.kind}"

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-import re2
-
 from core.graph.schema.scalar import canonical
 from core.graph.schema.view_type import ViewField, ViewType
 from pcloud.errors import Rejected
 from pcloud.subject import check_id
 from projections.graph.catalog import FieldDef
-from projections.graph.contract import Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Some
+from projections.graph.contract import Compare, Every, Filter, Has, HasRelated, IdIn, Invert, Operator, Some
+from projections.graph.values import compile_pattern
 
 __all__ = ["MAX_CLAUSES", "MAX_DEPTH", "filter_groups", "operators", "translate"]
 
@@ -74,7 +73,7 @@ class _Translation:
         if depth == 0:
             raise Rejected(f"{place}: the filter is nested deeper than {MAX_DEPTH} levels: make it simpler")
         parts: list[Filter] = []
-        for name, given in where.items():
+        for name, given in cast("Mapping[str, Any]", where).items():
             if given is not None:
                 parts.append(self._part(type_, name, given, f"{place}.{name}", depth))
         return parts[0] if len(parts) == 1 else Every(tuple(parts))
@@ -125,7 +124,7 @@ class _Translation:
                 f"{place}: write an operator, such as {{{allowed[0] if allowed else 'eq'}: …}}, not {given!r}"
             )
         parts: list[Filter] = []
-        for operator, value in given.items():
+        for operator, value in cast("Mapping[Operator, Any]", given).items():
             if operator not in allowed:
                 hint = f"it has {', '.join(allowed)}" if allowed else "it has none, as its schema has no @search on it"
                 raise Rejected(f"{place}: the field has no operator {operator!r}: {hint}")
@@ -153,8 +152,10 @@ class _Translation:
 
     @staticmethod
     def _between(value: Any, scalar: Callable[[Any], Any], place: str) -> tuple[Any, Any]:
-        if isinstance(value, Mapping) and set(value) == {"min", "max"}:
-            return scalar(value["min"]), scalar(value["max"])
+        if isinstance(value, Mapping):
+            ends = cast("Mapping[str, Any]", value)
+            if set(ends) == {"min", "max"}:
+                return scalar(ends["min"]), scalar(ends["max"])
         raise Rejected(f"{place}: write {{min: …, max: …}}, not {value!r}")
 
 
@@ -167,18 +168,7 @@ def _pattern(value: Any, place: str) -> str:
     if len(pattern) > MAX_PATTERN:
         raise Rejected(f"{place}: the pattern has {len(pattern)} characters, {MAX_PATTERN} are allowed")
     try:
-        re2.compile(pattern, _re2_options())
-    except re2.error as error:
-        raise Rejected(f"{place}: {pattern!r} is no RE2 pattern: {_reason(error)}") from error
+        compile_pattern(pattern)
+    except Rejected as error:
+        raise Rejected(f"{place}: {error.message}") from error
     return pattern
-
-
-def _re2_options() -> Any:
-    options = re2.Options()
-    options.log_errors = False
-    return options
-
-
-def _reason(error: Exception) -> str:
-    reason = error.args[0] if error.args else ""
-    return reason.decode(errors="replace") if isinstance(reason, bytes) else str(reason)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from graphql import (
     DocumentNode,
     EnumTypeDefinitionNode,
+    FieldDefinitionNode,
     GraphQLSyntaxError,
     Node,
     ObjectTypeDefinitionNode,
@@ -175,7 +176,7 @@ class SchemaReader:
     # --- then the fields ---------------------------------------------------------------------------------------------------------
 
     def _read_fields(self, draft: TypeDraft) -> None:
-        nodes: Sequence = draft.node.fields or ()
+        nodes: Sequence[FieldDefinitionNode] = draft.node.fields or ()
         if len(nodes) > MAX_FIELDS_PER_TYPE:
             self.places.refuse(
                 draft.node, f"{draft.alias!r} has {len(nodes)} fields, {MAX_FIELDS_PER_TYPE} are allowed"

@@ -33,7 +33,7 @@ from projections.graph.cursor import decode_cursor, encode_cursor, sort_keys, wi
 from projections.graph.fold import FORGOTTEN_RESULT, Entity
 from projections.graph.model.state import ModelState
 from projections.graph.relation import find_field, find_relation, find_scalar, find_type
-from projections.graph.values import check_operand, pattern, terms
+from projections.graph.values import check_operand, compile_pattern, terms
 
 __all__ = ["ModelGraph"]
 
@@ -276,5 +276,5 @@ _TESTS: dict[str, Callable[[Any, Any], bool]] = {
     "lt": lambda value, operand: value < operand,
     "anyofterms": lambda value, operand: not terms(value).isdisjoint(operand),
     "allofterms": lambda value, operand: bool(operand) and terms(value) >= set(operand),
-    "regexp": lambda value, operand: pattern(operand).search(value) is not None,
+    "regexp": lambda value, operand: compile_pattern(operand).search(value) is not None,
 }

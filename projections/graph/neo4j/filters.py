@@ -17,7 +17,7 @@ from projections.graph.neo4j.layout import Layout, has_start, has_words, start_o
 from projections.graph.neo4j.names import quoted
 from projections.graph.neo4j.scanning import Scan, scan_text
 from projections.graph.relation import Relation, find_field, find_relation, find_scalar
-from projections.graph.values import check_operand, pattern, terms
+from projections.graph.values import check_operand, compile_pattern, terms
 
 __all__ = ["Conditions"]
 
@@ -76,7 +76,7 @@ class Conditions:
         if operator == "eq" and operand is None:
             return f"({value} IS NULL OR size({value}) = 0)" if field.many else f"{value} IS NULL"
         if operator == "regexp":
-            return self._scan(field, type, alias, lambda item: pattern(operand).search(item) is not None)
+            return self._scan(field, type, alias, lambda item: compile_pattern(operand).search(item) is not None)
         if operator in ("anyofterms", "allofterms"):
             return self._words(field, type, alias, operand, operator == "allofterms")
         if field.many:

@@ -13,7 +13,7 @@ import filelock
 import msgspec
 
 from pcloud.errors import Corrupt, PCloudError, Rejected, Unavailable
-from projections.graph.values import pattern, terms
+from projections.graph.values import compile_pattern, terms
 
 __all__ = ["Deadline", "acquire", "empty_journal", "errors_told", "open_connection", "told"]
 
@@ -126,7 +126,7 @@ def told(path: Path, error: sqlite3.Error, folding: bool) -> PCloudError:
 
 
 def _matches(text: Any, regexp: str) -> int:
-    return int(isinstance(text, str) and pattern(regexp).search(text) is not None)
+    return int(isinstance(text, str) and compile_pattern(regexp).search(text) is not None)
 
 
 def _has_words(text: Any, words: str, every: int) -> int:
