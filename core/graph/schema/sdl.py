@@ -1,6 +1,7 @@
-"""The GraphQL schema of a view, as definitions in the schema language: types, inputs, filters, root operations.
+"""The types of a view's GraphQL schema, as definitions in the schema language: outputs, inputs, filters.
 
-The rules for names are in `core.graph.schema.names`, which operators a filter has in `core.graph.schema.filter`.
+The root fields are in `core.graph.schema.root_fields`, the rules for names in `core.graph.schema.names`, and the operators of a filter in
+`core.graph.schema.filter`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from core.graph.schema.filter import filter_groups
 from core.graph.schema.names import small
 from core.graph.schema.view_type import ViewField, ViewType
 
-__all__ = ["GROUP_UNITS", "root_fields", "type_texts"]
+__all__ = ["GROUP_UNITS", "scalar_name", "type_texts"]
 
 GROUP_UNITS = ("year", "month", "day")
 _NUMBERS = ("Int", "Int64", "Float")
@@ -101,7 +102,7 @@ def _enum(name: str, values: Iterable[str]) -> str:
     return f"enum {name} {{ {' '.join(values)} }}"
 
 
-def _scalar(one: ViewField) -> str:
+def scalar_name(one: ViewField) -> str:
     return one.enum or str(one.definition.kind)
 
 
@@ -187,20 +188,20 @@ def _output_field(one: ViewField) -> str:
         return f"{one.name}({arguments}): [{target}!]!"
     if one.is_relation:  # the target may be deleted, even if the schema requires it from writers
         return f"{one.name}: {one.target}"
-    kind = f"[{_scalar(one)}!]" if definition.many else _scalar(one)
+    kind = f"[{scalar_name(one)}!]" if definition.many else scalar_name(one)
     return f"{one.name}: {kind}{'!' if definition.required and not one.added else ''}"
 
 
 def _filter_name(one: ViewField) -> str:
     groups = filter_groups(one.definition)
-    return f"{_scalar(one)}{''.join(groups)}Filter" if groups else ""
+    return f"{scalar_name(one)}{''.join(groups)}Filter" if groups else ""
 
 
 def _operand_inputs(one: ViewField) -> Iterator[tuple[str, str]]:
     """Yield the input types that a field's filter needs, name and text; the same for every field of its kind."""
     if one.is_relation or not (name := _filter_name(one)):
         return
-    kind, groups = _scalar(one), filter_groups(one.definition)
+    kind, groups = scalar_name(one), filter_groups(one.definition)
     body = "".join(_OPERANDS[group].format(kind, f"{kind}Range") for group in groups)
     yield name, f"input {name} {{\n{body}}}"
     if "Range" in groups:
@@ -228,7 +229,7 @@ def _aggregate(type_: ViewType) -> str:
     lines = ["count: Int!"]
     for one in type_.fields.values():
         if sortable(one) and one.definition.kind not in ("ID", "Enum"):
-            lines += [f"{one.name}Min: {_scalar(one)}", f"{one.name}Max: {_scalar(one)}"]
+            lines += [f"{one.name}Min: {scalar_name(one)}", f"{one.name}Max: {scalar_name(one)}"]
         if one.definition.kind in _NUMBERS and not one.definition.many:
             total = "Float" if one.definition.kind == "Float" else "Int64"
             lines += [f"{one.name}Sum: {total}", f"{one.name}Avg: Float"]
@@ -242,7 +243,7 @@ def _aggregate(type_: ViewType) -> str:
 
 
 def _input_type(one: ViewField) -> str:
-    inner = f"{one.target}Ref" if one.is_relation else _scalar(one)
+    inner = f"{one.target}Ref" if one.is_relation else scalar_name(one)
     return f"[{inner}!]" if one.definition.many else inner
 
 
@@ -264,7 +265,7 @@ def _reference(type_: ViewType) -> str:
     lines = ["id: ID"]
     identity = type_.id_field
     if identity is not None and not (type_.addable and identity.writable):
-        lines.append(f"{identity.name}: {_scalar(identity)}")
+        lines.append(f"{identity.name}: {scalar_name(identity)}")
     if type_.addable:
         lines += [f"{one.name}: {_input_type(one)}" for one in _writable(type_)]
     body = "\n".join(lines)
@@ -280,35 +281,3 @@ def _patch(type_: ViewType) -> str:
         f'"`set`: new values (null removes one; links are added, a single link is replaced). `remove`: values and links to remove."\n'
         f"input Update{name}Input {{ filter: {name}Filter! set: {name}Patch remove: {name}Patch }}"
     )
-
-
-_AS_OF = ', "A time or a revision: answer with the state of then." asOf: String'
-
-
-# --- the roots -----------------------------------------------------------------------------------------------------------------
-
-
-def root_fields(types: Mapping[str, ViewType]) -> dict[str, dict[str, str]]:
-    """Return the definitions of the fields of each root type, by name."""
-    query = {"revision": '"The revision that this node has reached." revision: String!'}
-    mutation: dict[str, str] = {}
-    subscription: dict[str, str] = {}
-    for type_ in types.values():
-        name = type_.name
-        identity = f", {type_.id_field.name}: {_scalar(type_.id_field)}" if type_.id_field else ""
-        query[f"get{name}"] = f"get{name}(id: ID{identity}{_AS_OF}): {name}"
-        page = f"filter: {name}Filter, order: [{name}Order!], first: Int, offset: Int, after: String"
-        query[f"query{name}"] = f"query{name}({page}{_AS_OF}): [{name}!]!"
-        query[f"aggregate{name}"] = f"aggregate{name}(filter: {name}Filter): {name}AggregateResult!"
-        if type_.addable:
-            mutation[f"add{name}"] = f"add{name}(input: [Add{name}Input!]!, upsert: Boolean): Add{name}Payload"
-        if type_.updatable:
-            mutation[f"update{name}"] = f"update{name}(input: Update{name}Input!): Update{name}Payload"
-        if type_.deletable:
-            mutation[f"delete{name}"] = f"delete{name}(filter: {name}Filter!): Delete{name}Payload"
-        subscription[f"{small(name)}Events"] = f"{small(name)}Events(after: String): {name}Event!"
-    if types:
-        query["nodeHistory"] = "nodeHistory(type: String!, id: ID!, first: Int): [HistoryEntry!]!"
-        narrow = "types: [String!], filter: SearchFilter, count: [String!], order: String, first: Int, offset: Int"
-        query["search"] = f"search(text: String!, {narrow}): SearchResult!"
-    return {"Query": query, "Mutation": mutation, "Subscription": subscription}

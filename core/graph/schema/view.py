@@ -16,7 +16,8 @@ from graphql import DefinitionNode, FieldDefinitionNode, GraphQLSchema
 
 from core.graph.schema.executable import build_schema
 from core.graph.schema.filter import translate
-from core.graph.schema.sdl import root_fields, type_texts
+from core.graph.schema.root_fields import root_fields
+from core.graph.schema.sdl import type_texts
 from core.graph.schema.searchable import searchable_fields
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
