@@ -21,12 +21,12 @@ from core.apps.life.app_registry import AppRegistry
 from core.apps.life.arrivals import Approve, Arrivals
 from core.apps.life.decisions import Decisions
 from core.apps.life.installation import Installation
+from core.apps.life.kept_archives import KeptArchives
 from core.apps.life.parts import AppParts, Progress, quiet
 from core.apps.life.pausing import Pauses
 from core.apps.life.removal import Removals, check_can_go
-from core.apps.life.retention import Retention
 from core.apps.life.upgrade import Upgrades, check_can_roll_back
-from core.apps.process.leftovers import end_leftovers
+from core.apps.process.leftover_processes import end_leftovers
 from core.apps.process.local import LocalApps
 from core.apps.process.log import tail
 from core.apps.process.log_follower import follow
@@ -73,9 +73,18 @@ class Apps:
             settings, server, api, calls, reach, visits, on_limit, self._pause_later, lambda: self._aftercare.look()
         )
         self._pausing = set[asyncio.Task[App]]()
-        self._retention = Retention(store.archives, self._registry)
+        self._kept_archives = KeptArchives(store.archives, self._registry)
         self._parts = AppParts(
-            settings, self._registry, self._local, store, processor, calls, api, commands, self._retention, graph_quota
+            settings,
+            self._registry,
+            self._local,
+            store,
+            processor,
+            calls,
+            api,
+            commands,
+            self._kept_archives,
+            graph_quota,
         )
         self._aftercare = Aftercare(self._parts, self._begin, self._begin_restart)
         self._upgrades = Upgrades(self._parts)
@@ -196,7 +205,7 @@ class Apps:
         await self._local.set_users({name: key for name, key in users.items() if name not in paused})
         locks = [self._local.new(app).lock() for app in apps]
         await asyncio.to_thread(self._local.environments.clean, locks)
-        await self._retention.sweep()
+        await self._kept_archives.sweep()
         for app in apps:
             if is_stranded(app, started=False):
                 self._begin(app)

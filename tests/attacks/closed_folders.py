@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from core.apps.life.snapshot import Snapshots
+from core.apps.life.data_snapshot import Snapshots
 from core.apps.process.folders import AppFolders
 from core.apps.process.log import AppLog
 from core.apps.sandbox import Ports, probe

@@ -50,7 +50,7 @@ class Aftercare:
         while True:
             try:
                 await self._see_to_apps()
-                await self._parts.retention.clean()
+                await self._parts.kept_archives.clean()
             except PCloudError as error:
                 log.warning("the state of the apps could not be corrected, trying again in %.0f s: %s", EVERY, error)
             except Exception:

@@ -102,7 +102,7 @@ class Arrivals:
         if candidate.kind == "upgrade" and candidate.checked.manifest.run is not None:
             progress("prepare", "packages of the new version")
             await self._parts.local.environments.provide(candidate.checked.lock)
-        async with self._parts.retention.arriving(candidate.checked.sha256):
+        async with self._parts.kept_archives.arriving(candidate.checked.sha256):
             progress("archive", f"{candidate.checked.sha256[:12]}")
             await self._parts.store.archives.put(candidate.checked.sha256, archive)
             task = await self._begin(archive, answers, consent, progress)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.apps.life.app_registry import AppRegistry
-from core.apps.life.retention import Retention
-from core.apps.life.snapshot import Snapshots
+from core.apps.life.data_snapshot import Snapshots
+from core.apps.life.kept_archives import KeptArchives
 from core.apps.process.folders import AppFolders
 from core.apps.process.local import LocalApps
 from core.apps.protocols import Api, AppsLog, Calls, Commands, GraphQuota, Processor
@@ -28,7 +28,7 @@ class AppParts:
     calls: Calls
     api: Api
     commands: Commands
-    retention: Retention
+    kept_archives: KeptArchives
     graph_quota: GraphQuota
 
     def folders(self, name: str) -> AppFolders:

@@ -6,7 +6,7 @@ schema      makes constraints and indexes                   lease       who may 
 writing     the changes of a batch, a family a statement    store       the contract `GraphStore`
 server      statements and transactions, with clocks        record      the projection's own record, and whose database it is
 state       where a projection stands, as that record says it     dump        all that is stored
-filters, statement, reading   a question as one statement        scanning    what Cypher can't test
+filters, select_statement, reading   a question as one statement        scanning    what Cypher can't test
 gate, marks  no answer from half of a batch                 reach       goes on when the server comes and goes
 versions    several, beside each other                      users       which node uses which of them
 """

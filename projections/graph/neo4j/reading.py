@@ -19,7 +19,7 @@ from projections.graph.neo4j.filters import Conditions
 from projections.graph.neo4j.layout import Layout
 from projections.graph.neo4j.names import quoted
 from projections.graph.neo4j.scanning import Scan
-from projections.graph.neo4j.statement import VALUE, AggregateColumns, Level, value_of
+from projections.graph.neo4j.select_statement import VALUE, AggregateColumns, Level, value_of
 from projections.graph.relation import find_relation, find_scalar, find_type
 
 __all__ = ["CypherQuery", "Meter", "aggregate", "entities", "fetch", "group", "known_transaction", "related"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.apps.process.leftovers import end_leftovers
+from core.apps.process.leftover_processes import end_leftovers
 from core.apps.process.log import AppLog
 from core.apps.process.supervisor import ProcessState, Start, Supervisor
 from core.apps.settings import Supervision

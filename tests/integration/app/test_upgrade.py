@@ -283,7 +283,7 @@ async def test_what_is_missing_is_named_with_the_bundled_app_that_has_it(tmp_pat
 
 async def test_an_upgrade_without_room_for_the_copy_changes_nothing(platform, versions, monkeypatch):
     await platform.apps.install(versions("1.0.0"), approve=approve_all)
-    monkeypatch.setattr("core.apps.life.snapshot.RESERVE", 2**60)
+    monkeypatch.setattr("core.apps.life.data_snapshot.RESERVE", 2**60)
     with pytest.raises(Unavailable, match="there is no room for a copy of the app's data"):
         await platform.apps.install(versions("1.1.0"), approve=approve_all)
     app = await platform.apps.get("tiny")

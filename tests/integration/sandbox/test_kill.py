@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from core.apps.process.leftovers import end_leftovers
+from core.apps.process.leftover_processes import end_leftovers
 from core.apps.sandbox import Limits
 from core.apps.sandbox.cell import node_id
 from eventstore.server.ended import wait_ended

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.apps.life.snapshot import Snapshots
+from core.apps.life.data_snapshot import Snapshots
 from core.apps.tree import tree_bytes
 from core.apps.tree.copied import copy_content
 from pcloud.errors import Unavailable

@@ -14,10 +14,10 @@ from core.apps.life.app_registry import AppRegistry
 from core.apps.protocols import Archives
 from projections.directory import App, AppState
 
-__all__ = ["Retention", "needed_archives"]
+__all__ = ["KeptArchives", "needed_archives"]
 
 
-class Retention:
+class KeptArchives:
     def __init__(self, archives: Archives, registry: AppRegistry):
         self._archives = archives
         self._registry = registry
