@@ -35,13 +35,13 @@ async def fail(*_: object, **__: object) -> None:
 
 async def test_an_upgrade_during_which_the_log_goes_away_backs_out_by_itself(platform, make_app, monkeypatch):
     await platform.apps.install(make_app(), approve=approve_all)
-    nodes = platform.apps._nodes
+    registry = platform.apps._registry
 
     async def gone(*_: object) -> None:
-        monkeypatch.setattr(nodes._commands, "write", fail)
+        monkeypatch.setattr(registry._commands, "write", fail)
         await fail()
 
-    monkeypatch.setattr(nodes, "replace", gone)
+    monkeypatch.setattr(registry, "replace", gone)
     with pytest.raises(Unavailable):
         await platform.apps.install(make_app(version="1.1.0"), approve=approve_all)
     assert (await platform.apps.get("tiny")).state is AppState.UPGRADING
@@ -53,13 +53,13 @@ async def test_an_upgrade_during_which_the_log_goes_away_backs_out_by_itself(pla
 
 async def test_an_upgrade_that_the_log_took_without_saying_so_goes_on(platform, make_app, monkeypatch):
     await platform.apps.install(make_app(), approve=approve_all)
-    replace = platform.apps._nodes.replace
+    replace = platform.apps._registry.replace
 
     async def silent(*given: object) -> None:
         await replace(*given)
         await fail()
 
-    monkeypatch.setattr(platform.apps._nodes, "replace", silent)
+    monkeypatch.setattr(platform.apps._registry, "replace", silent)
     app = await platform.apps.install(make_app(version="1.1.0"), approve=approve_all)
     assert (app.version, app.state, app.error) == ("1.1.0", AppState.RUNNING, "")
 
@@ -75,7 +75,7 @@ async def test_a_paused_app_whose_upgrade_is_interrupted_is_paused_again(tmp_pat
     async with open_platform(tmp_path / "node") as platform:
         await platform.apps.install(make_app(), approve=approve_all)
         await platform.apps.pause("tiny", "it wrote too much")
-        monkeypatch.setattr(platform.apps._nodes, "replace", stuck)
+        monkeypatch.setattr(platform.apps._registry, "replace", stuck)
         newer = make_app(version="1.1.0")
         upgrading = asyncio.create_task(platform.apps.install(newer, approve=approve_all))
         async with asyncio.timeout(PATIENCE):
@@ -178,11 +178,11 @@ async def test_archives_that_no_app_needs_are_deleted(tmp_path, make_app):
 
 
 async def test_an_archive_on_its_way_in_is_not_deleted(platform, make_app):
-    newer, retention = make_app(version="2.0.0"), platform.apps._retention
+    newer, kept = make_app(version="2.0.0"), platform.apps._kept_archives
     begin = platform.apps._arrivals._begin
 
     async def slowly(*given):
-        await retention.clean()
+        await kept.clean()
         return await begin(*given)
 
     platform.apps._arrivals._begin = slowly
