@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from graphql import (
+    DirectiveNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -64,7 +65,7 @@ def _deciding_variables(document: DocumentNode) -> tuple[str, ...]:
     names: set[str] = set()
 
     class Directives(Visitor):
-        def enter_directive(self, node: Any, *_: Any) -> None:
+        def enter_directive(self, node: DirectiveNode, *_: object) -> None:
             for argument in node.arguments or ():
                 if isinstance(argument.value, VariableNode):
                     names.add(argument.value.name.value)

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple
 
 from ariadne import SchemaBindable
-from graphql import DefinitionNode, FieldDefinitionNode, GraphQLSchema, ObjectTypeDefinitionNode
+from graphql import FieldDefinitionNode, GraphQLSchema, ObjectTypeDefinitionNode, TypeDefinitionNode
 
 from core.access.caller import Caller
 from core.graph.api.variables import Readers
@@ -57,9 +57,9 @@ class PlatformFields:
         return frozenset(name for fields in self.fields.values() for name in fields)
 
     @property
-    def types(self) -> Iterator[DefinitionNode]:
+    def types(self) -> Iterator[TypeDefinitionNode]:
         """The further types."""
-        return (node for node in parse_definitions(self.sdl) if getattr(node, "name").value not in self.fields)  # noqa: B009
+        return (node for node in parse_definitions(self.sdl) if node.name.value not in self.fields)
 
 
 class Root(NamedTuple):

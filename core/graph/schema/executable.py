@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 from ariadne import ScalarType
-from graphql import DefinitionNode, FieldDefinitionNode, ObjectTypeDefinitionNode, parse, value_from_ast_untyped
+from graphql import FieldDefinitionNode, ObjectTypeDefinitionNode, TypeDefinitionNode, parse, value_from_ast_untyped
 
 from core.graph.schema.on_demand import OnDemandSchema, SchemaSource
 from core.graph.schema.scalar import canonical
@@ -37,14 +37,15 @@ SCALAR_TYPES = (_checked("Int64"), _checked("DateTime"))
 
 
 @lru_cache(maxsize=4_096)
-def parse_definitions(text: str) -> tuple[DefinitionNode, ...]:
-    return tuple(parse(text, no_location=True).definitions)
+def parse_definitions(text: str) -> tuple[TypeDefinitionNode, ...]:
+    """Parse a text that holds definitions of types alone, as all do that are made here or by a wing of core."""
+    return cast("tuple[TypeDefinitionNode, ...]", tuple(parse(text, no_location=True).definitions))
 
 
 def build_schema(
     types: Mapping[str, Text],
     roots: Mapping[str, Mapping[str, str | FieldDefinitionNode]],
-    more: Iterable[DefinitionNode] = (),
+    more: Iterable[TypeDefinitionNode] = (),
 ) -> OnDemandSchema:
     """Return the schema, whose scalars check and canonicalise incoming values.
 
@@ -53,7 +54,7 @@ def build_schema(
     """
     sources = {name: partial(_definitions, text) for name, text in types.items()}
     more = tuple(more)
-    sources |= {getattr(node, "name").value: lambda: more for node in more}  # noqa: B009
+    sources |= {node.name.value: lambda: more for node in more}
     fields = {
         root: {name: partial(_field, given) for name, given in texts.items()} for root, texts in roots.items() if texts
     }
@@ -63,7 +64,7 @@ def build_schema(
     return schema
 
 
-def _definitions(text: Text) -> tuple[DefinitionNode, ...]:
+def _definitions(text: Text) -> tuple[TypeDefinitionNode, ...]:
     return parse_definitions(text())
 
 

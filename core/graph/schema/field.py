@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from graphql import FieldDefinitionNode, ListTypeNode, NamedTypeNode, NonNullTypeNode, TypeNode
+from graphql import FieldDefinitionNode, ListTypeNode, NamedTypeNode, Node, NonNullTypeNode, TypeNode
 
 from core.graph.schema.directive import Word, read_directives
 from core.graph.schema.names import RESERVED_FIELDS
@@ -134,7 +134,7 @@ def _read_type(
         )
 
 
-def _search(draft: FieldDraft, arguments: Mapping[str, Any], node: Any, places: Places) -> tuple[str, ...]:
+def _search(draft: FieldDraft, arguments: Mapping[str, Any], node: Node, places: Places) -> tuple[str, ...]:
     allowed = SEARCH_KINDS[draft.kind]
     given = arguments.get("by")
     if "by" not in arguments:
@@ -150,7 +150,7 @@ def _search(draft: FieldDraft, arguments: Mapping[str, Any], node: Any, places: 
     return tuple(dict.fromkeys(str(kind) for kind in kinds))
 
 
-def _check_identity(draft: FieldDraft, node: Any, places: Places) -> None:
+def _check_identity(draft: FieldDraft, node: Node, places: Places) -> None:
     if draft.many or draft.kind not in ("ID", "String", "Int", "Int64"):
         places.refuse(node, f"@id needs a single ID, String, Int or Int64, which {draft.name!r} is not: remove it")
     if not draft.required:
@@ -158,7 +158,7 @@ def _check_identity(draft: FieldDraft, node: Any, places: Places) -> None:
     draft.is_id = True
 
 
-def _default(draft: FieldDraft, value: Any, node: Any, places: Places) -> Any:
+def _default(draft: FieldDraft, value: Any, node: Node, places: Places) -> Any:
     if draft.is_id:
         places.refuse(node, "an @id field can't have a @default: each entity needs its own value")
     items = cast("list[Any]", value) if isinstance(value, list) else [value]

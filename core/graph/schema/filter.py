@@ -6,7 +6,7 @@ elsewhere (a trigger's `where`) are checked against the same list here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from core.graph.schema.scalar import canonical
@@ -113,7 +113,7 @@ class _Translation:
         return items
 
     @staticmethod
-    def _every(parts: Any) -> Filter:
+    def _every(parts: Iterable[Filter]) -> Filter:
         found = tuple(parts)
         return found[0] if len(found) == 1 else Every(found)
 

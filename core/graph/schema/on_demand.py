@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from graphql import (
-    DefinitionNode,
     EnumTypeDefinitionNode,
     FieldDefinitionNode,
     GraphQLArgument,
@@ -36,6 +35,7 @@ from graphql import (
     NonNullTypeNode,
     ObjectTypeDefinitionNode,
     ScalarTypeDefinitionNode,
+    TypeDefinitionNode,
     TypeNode,
     UnionTypeDefinitionNode,
     specified_scalar_types,
@@ -54,7 +54,7 @@ class SchemaSource:
     """`types`: each type's name → function that returns definitions, its own among them. `roots`: the existing root types, each with
     its fields' definitions by name."""
 
-    types: Mapping[str, Callable[[], Iterable[DefinitionNode]]]
+    types: Mapping[str, Callable[[], Iterable[TypeDefinitionNode]]]
     roots: Mapping[str, Mapping[str, Callable[[], FieldDefinitionNode]]]
 
 
@@ -85,10 +85,10 @@ class OnDemandSchema(GraphQLSchema):
             made = _Made(list(fields), lambda one: self._field(fields[one]()), self._lock, {})
             keep_fields(root, made)
             return root
-        node = next(one for one in self._source.types[name]() if getattr(one, "name").value == name)  # noqa: B009
+        node = next(one for one in self._source.types[name]() if one.name.value == name)
         return self._named(node)
 
-    def _named(self, node: Any) -> GraphQLNamedType:
+    def _named(self, node: TypeDefinitionNode) -> GraphQLNamedType:
         name, description = node.name.value, _text(node)
         match node:
             case ObjectTypeDefinitionNode():

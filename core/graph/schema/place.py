@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Iterable
+from typing import NoReturn
 
 from graphql import GraphQLSyntaxError, Node, get_location
 
@@ -31,6 +32,6 @@ class Places:
         raise Rejected(f"{where}: {error.message}") from error
 
 
-def suggest(name: str, among: Any) -> str:
+def suggest(name: str, among: Iterable[str]) -> str:
     """Return ` Did you mean 'Image'?`, or '' if no name is similar."""
     return did_you_mean(suggestion_list(name, list(among))[:3])

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from graphql import DefinitionNode, FieldDefinitionNode, GraphQLSchema
+from graphql import FieldDefinitionNode, GraphQLSchema, TypeDefinitionNode
 
 from core.graph.schema.executable import build_schema
 from core.graph.schema.filter import translate
@@ -50,7 +50,7 @@ class View:
         return self.schema_with({})
 
     def schema_with(
-        self, more: Mapping[str, Mapping[str, FieldDefinitionNode]], types: Iterable[DefinitionNode] = ()
+        self, more: Mapping[str, Mapping[str, FieldDefinitionNode]], types: Iterable[TypeDefinitionNode] = ()
     ) -> GraphQLSchema:
         """Return the schema with further fields of the root types (root → name → definition), and further types."""
         own = root_fields(self.types)
