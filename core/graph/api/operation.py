@@ -41,8 +41,8 @@ class HitsPlan(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Step:
     """One root field. `plan` depends on `root.kind`. The library answers a field that is not a root of the graph
-    (`alone`: a document of this field alone). `flat`: its value holds each thing that was read once, so it is no larger than what
-    was read, which has a bound. `variables`: by argument, the variable that gives it; None if an argument is written otherwise."""
+    (`alone`: a document of this field alone). `flat`: its value holds each thing that was read once, so the bound of what may be
+    read is its bound too. `variables`: by argument, the variable that gives it; None if an argument is written otherwise."""
 
     key: str
     name: str
