@@ -11,11 +11,12 @@ from urllib.parse import parse_qs, urlsplit
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from tests.attacks.conftest import Cloud
 from tests.attacks.test_calls import ask, code
 from tests.node_process import wait_until
+from tests.waiting import PATIENCE
 
 ROLE = "role:object-storage"
 CALLS = ("create-bucket", "issue-credentials", "get-object", "put-object", "export")
@@ -66,20 +67,24 @@ def handed(store: Cloud) -> dict[str, Any]:
 
 
 def used(method: str, url: str) -> int:
-    """Return the status with which S3 answers; 0 if it does not listen."""
+    """Return the status with which S3 answers; 0 if it does not listen. One that is too slow fails the test."""
     request = urllib.request.Request(url, method=method, data=b"dear diary" if method == "PUT" else None)
     try:
-        return urllib.request.urlopen(request, timeout=10).status
+        return urllib.request.urlopen(request, timeout=PATIENCE).status
     except urllib.error.HTTPError as error:
         return error.code
-    except OSError:
+    except OSError as error:
+        if isinstance(getattr(error, "reason", error), TimeoutError):
+            raise
         return 0
 
 
 def s3(key: dict[str, str]) -> Any:
     return boto3.client(
         "s3", endpoint_url=key["endpoint"], aws_access_key_id=key["access_key"], aws_secret_access_key=key["secret_key"],
-        region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+        region_name="us-east-1", config=Config(
+            s3={"addressing_style": "path"}, retries={"max_attempts": 1}, connect_timeout=PATIENCE, read_timeout=PATIENCE
+        ),
     )  # fmt: skip
 
 
@@ -89,7 +94,9 @@ def tried(key: dict[str, str]) -> int:
         return answer["ResponseMetadata"]["HTTPStatusCode"]
     except ClientError as error:
         return error.response["ResponseMetadata"]["HTTPStatusCode"]
-    except Exception:  # nothing listens, or it broke off
+    except (ConnectTimeoutError, ReadTimeoutError):
+        raise
+    except BotoCoreError:  # nothing listens, or it broke off
         return 0
 
 

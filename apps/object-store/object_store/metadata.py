@@ -1,6 +1,7 @@
 """What a message of the filer means for buckets: an object was stored or deleted. Pure.
 
-Left out are folders, parts of incomplete uploads (`.uploads`), the store's own folders, and everything outside buckets.
+Left out are folders, parts of incomplete uploads (`.uploads`), the store's own folders and bucket, and everything
+outside buckets.
 An object whose key is also a folder (`a` beside `a/b`) is a folder entry with an object's marks.
 """
 
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+
+from object_store.names import PROBE
 
 __all__ = ["Change", "Created", "Deleted", "changes", "listed", "misplaced", "stored"]
 
@@ -95,6 +98,6 @@ def _place(directory: str, name: str) -> tuple[str, str] | None:
         return None
     bucket, _, folder = directory[len(_ROOT) :].partition("/")
     key = f"{folder}/{name}" if folder else name
-    if bucket.startswith(".") or key.split("/", 1)[0] == ".uploads":
+    if bucket.startswith(".") or bucket == PROBE or key.split("/", 1)[0] == ".uploads":
         return None
     return bucket, key

@@ -7,7 +7,9 @@ import re
 
 from pcloud.errors import Rejected
 
-__all__ = ["addressable", "bounded", "check_address", "check_bucket", "check_key", "check_label", "check_prefix"]
+__all__ = [
+    "PROBE", "addressable", "bounded", "check_address", "check_bucket", "check_key", "check_label", "check_prefix",
+]  # fmt: skip
 
 # The S3 rules without dots: dots break TLS for bucket names in host names.
 _BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
@@ -15,6 +17,8 @@ _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 # A prefix is used in a policy, where * ? and ${} have a meaning of their own.
 _PREFIX = re.compile(r"[A-Za-z0-9_.@=+,/ -]{1,512}")
 _RESERVED = ("xn--", "sthree-")
+# The store's own bucket: S3 allows a dot in a name, `check_bucket` does not, so no caller can have it or see it.
+PROBE = "pcloud.probe"
 
 
 def check_bucket(name: str) -> str:

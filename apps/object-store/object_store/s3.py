@@ -1,13 +1,16 @@
-"""S3 as the store itself speaks it to weed: make a bucket, delete, presign. This module does not check the caller."""
+"""S3 as the store itself speaks it to weed: make a bucket, delete, presign, try. This module does not check the caller."""
 
 from __future__ import annotations
 
+import secrets
+from contextlib import suppress
 from typing import Literal
 from urllib.parse import quote
 
 import aiohttp
 import yarl
 
+from object_store.names import PROBE
 from object_store.presign import presigned
 from object_store.weed.secret import KeyPair
 from pcloud.errors import Unavailable
@@ -53,6 +56,21 @@ class S3:
         status, text = await self._ask("PUT", bucket, key, body, content_type)
         if status != 200:
             raise Unavailable(f"weed did not store {bucket}/{key}: status {status}: {text[:300]}")
+
+    async def stores(self) -> None:
+        """Store a few bytes in a bucket that no caller sees, and read them back. Raises `Unavailable`."""
+        await self.create_bucket(PROBE)
+        body = secrets.token_hex(16)
+        await self.put(PROBE, PROBE, body.encode(), "")
+        status, text = await self._ask("GET", PROBE, PROBE)
+        if (status, text) != (200, body):
+            raise Unavailable(f"weed did not return what it had stored: status {status}: {text[:300]}")
+
+    async def answers(self) -> bool:
+        """Return True if it reads: it finds an object, or knows that it does not exist."""
+        with suppress(Unavailable):
+            return (await self._ask("GET", PROBE, PROBE))[0] in (200, 404)
+        return False
 
     async def refusal(self, bucket: str, prefix: str = "") -> str:
         """Why the server refuses a listing to this key pair, in its own words; '' if it does not."""

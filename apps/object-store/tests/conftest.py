@@ -21,6 +21,7 @@ from object_store.rights import Callers  # noqa: E402
 from object_store.settings import Settings  # noqa: E402
 from object_store.store import Store, open_store  # noqa: E402
 
+PATIENCE = 120.0  # seconds
 ACTIONS = ("issue-credentials", "get-object", "put-object", "list-objects", "delete-object", "export")
 
 
@@ -47,7 +48,7 @@ class Recorder:
         if failure:
             raise failure
 
-    async def until(self, condition: Callable[[Recorder], bool], seconds: float = 20.0) -> None:
+    async def until(self, condition: Callable[[Recorder], bool], seconds: float = PATIENCE) -> None:
         async with asyncio.timeout(seconds), self._changed:
             await self._changed.wait_for(lambda: condition(self))
 
@@ -128,5 +129,5 @@ def client(store: Store, access_key: str = "", secret_key: str = "") -> Any:
     return boto3.client(
         "s3", endpoint_url=store.endpoint, region_name="us-east-1",
         aws_access_key_id=access_key or admin.access_key, aws_secret_access_key=secret_key or admin.secret_key,
-        config=Config(retries={"max_attempts": 1}, connect_timeout=3, read_timeout=10),
+        config=Config(retries={"max_attempts": 1}, connect_timeout=PATIENCE, read_timeout=PATIENCE),
     )  # fmt: skip

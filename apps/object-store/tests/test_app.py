@@ -22,7 +22,7 @@ from aiohttp import web
 
 from pcloud.manifest import Manifest
 
-from .conftest import APP, in_thread
+from .conftest import APP, PATIENCE, in_thread
 
 ROOT = APP.parents[1]
 
@@ -100,7 +100,7 @@ async def app(node: Node) -> AsyncIterator[tuple[asyncio.subprocess.Process, str
         sys.executable, "-m", "object_store", cwd=APP, env=node.variables(), stderr=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(PATIENCE):
             yield process, await printed_address(process)
     finally:
         if process.returncode is None:
@@ -138,7 +138,7 @@ async def test_the_app_serves_its_role_over_the_bus_and_calls_the_webhook(tmp_pa
             aws_access_key_id=issued["access_key"], aws_secret_access_key=issued["secret_key"],
         )  # fmt: skip
         etag = (await in_thread(s3.put_object, Bucket="images", Key="p/a.jpg", Body=b"hello"))["ETag"].strip('"')
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             target, told, key = await core.sent.get()
         assert target == webhook and key.startswith(f"images/p/a.jpg/{etag}")
         assert told | {"modified": ""} == {
@@ -150,7 +150,7 @@ async def test_the_app_serves_its_role_over_the_bus_and_calls_the_webhook(tmp_pa
         }
         assert await core.call("revoke-credentials", "person:owner", access_key=issued["access_key"]) == {}
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             assert await process.wait() == 0
 
 

@@ -21,7 +21,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from .conftest import APP
+from .conftest import APP, PATIENCE
 
 ROOT = APP.parents[1]
 
@@ -49,7 +49,7 @@ async def application(folder: Path) -> AsyncIterator[Application]:
     )  # fmt: skip
     try:
         assert process.stdout
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             yield Application(process, json.loads(await process.stdout.readline()))
     finally:
         if process.returncode is None:
@@ -85,7 +85,7 @@ class Load:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def until(self, count: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while len(self.acknowledged) < count:
                 await asyncio.sleep(0.005)
 
@@ -94,7 +94,7 @@ async def assert_all_there_and_told(load: Load, bucket: S3Store, folder: Path) -
     there = {o["path"]: str(o["e_tag"]).strip('"') async for page in obstore.list(bucket) for o in page}
     assert load.acknowledged.items() <= there.items()
     runs = sqlite3.connect(folder / "runs", isolation_level=None)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while there.keys() - {row[0] for row in runs.execute("SELECT object FROM run")}:
             await asyncio.sleep(0.02)
     doubles = runs.execute("SELECT object, count(*) FROM run GROUP BY object HAVING count(*) > 1").fetchall()
@@ -128,13 +128,13 @@ async def test_kill_9_of_the_app_loses_no_object_and_leaves_no_weed(tmp_path: Pa
 
 
 async def next_weed(folder: Path, before: int) -> int:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while (now := int((folder / "store/private/weed.pid").read_text().split()[0] or before)) == before:
             await asyncio.sleep(0.02)
     return now
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]:
             await asyncio.sleep(0.01)

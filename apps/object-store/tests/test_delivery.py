@@ -15,6 +15,8 @@ from object_store.metadata import Created
 
 from pcloud.errors import Rejected
 
+from .conftest import PATIENCE
+
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=400).filter(
     lambda k: len(k.encode()) <= 1024
 )
@@ -55,7 +57,7 @@ async def test_a_thousand_failing_objects_hold_up_no_other() -> None:
         ledger.record([Created("images", f"bad-{number}", "e", 1, 1, 10) for number in range(1000)])
         delivery = Delivery(ledger, Flusher(), send)  # type: ignore[arg-type]
         running = asyncio.create_task(delivery.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while len(tries) < 1000:
                 await asyncio.sleep(0.01)
             ledger._db.execute("UPDATE object SET due = 1")  # all of them are due again
@@ -82,7 +84,7 @@ async def test_buckets_share_what_is_sent_at_once() -> None:
         ledger.record([Created("a-large", f"{number}", "e", 1, 1, 10) for number in range(500)])
         ledger.record([Created("b-small", f"{number}", "e", 1, 1, 10) for number in range(5)])
         running = asyncio.create_task(Delivery(ledger, Flusher(), send).run())  # type: ignore[arg-type]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while sent.count("b-small") < 5:
                 await asyncio.sleep(0.01)
         running.cancel()

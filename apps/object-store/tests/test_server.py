@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
+from object_store.names import PROBE
 from object_store.settings import Settings
 from object_store.store import Store
 from object_store.weed.server import open_server
 
 from pcloud.errors import Conflict, Corrupt, Rejected, Unavailable
 
-from .conftest import Recorder, client, in_thread, running
+from .conftest import PATIENCE, Recorder, client, in_thread, running
 
 
 async def test_a_restart_keeps_buckets_objects_credentials_and_address(tmp_path: Path, recorder: Recorder) -> None:
@@ -41,7 +46,7 @@ async def test_a_weed_that_dies_is_started_again(store: Store) -> None:
     await store.create_bucket("app:photos", "images")
     assert store.server.process
     store.server.process.kill()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while store.server.starts < 2 or not store.server.ready.is_set():
             await asyncio.sleep(0.01)
     assert (await store.list_objects("app:photos", "images"))["objects"] == []
@@ -61,6 +66,85 @@ async def test_a_weed_that_does_not_start_is_reported_with_its_output(tmp_path: 
     with pytest.raises(Unavailable, match="no such luck"):
         async with open_server(Settings(tmp_path / "store", weed=str(broken))) as server:
             await server.start()
+
+
+# It answers at once, like weed, and stores an object only if the file `stores` exists. `refused` grows with each refusal.
+STARTING = """#!{python} -I
+import http.server, os, pathlib, sys
+folder = pathlib.Path({folder!r})
+class Weed(http.server.BaseHTTPRequestHandler):
+    protocol_version, kept = "HTTP/1.1", {{}}
+    def do_GET(self):
+        path = self.path.partition("?")[0]
+        self.answer(200 if path == "/healthz" or path in self.kept else 404, self.kept.get(path, b""))
+    def do_PUT(self):
+        path, body = self.path.partition("?")[0], self.rfile.read(int(self.headers["Content-Length"]))
+        if path.count("/") == 1 or (folder / "stores").exists():
+            self.kept[path] = body
+            return self.answer(200)
+        with (folder / "refused").open("ab") as refused:
+            refused.write(b".")
+        self.answer(500)
+    def answer(self, status, body=b""):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+port = next(int(word.partition("=")[2]) for word in sys.argv if word.startswith("-s3.port="))
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Weed).serve_forever()
+"""
+
+
+def starting_weed(folder: Path) -> str:
+    program = folder / "weed"
+    program.write_text(STARTING.format(python=sys.executable, folder=str(folder)))
+    program.chmod(0o755)
+    return str(program)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_weed_is_ready_once_it_stores(tmp_path: Path) -> None:
+    refused = tmp_path / "refused"
+    async with open_server(
+        Settings(tmp_path / "store", weed=starting_weed(tmp_path), start_seconds=PATIENCE)
+    ) as server:
+        started = asyncio.create_task(server.start())
+        await until(lambda: started.done() or (refused.exists() and refused.stat().st_size > 2))
+        assert not started.done() and not server.ready.is_set()
+        (tmp_path / "stores").touch()
+        await started
+        assert server.ready.is_set()
+
+
+async def test_weed_that_can_only_read_serves_reads(tmp_path: Path) -> None:
+    """As on a full disk, from which an owner has to delete something."""
+    async with open_server(Settings(tmp_path / "store", weed=starting_weed(tmp_path), start_seconds=1.0)) as server:
+        await server.start()
+        assert server.ready.is_set() and (tmp_path / "refused").exists()
+
+
+async def test_no_caller_sees_the_probe(store: Store, recorder: Recorder) -> None:
+    await store.create_bucket("person:owner", "images", "capability:abc")
+    issued = await store.issue_credentials("person:owner", "phone", "images", write=True)
+    phone = client(store, issued["access_key"], issued["secret_key"])
+    await in_thread(phone.put_object, Bucket="images", Key="a", Body=b"x")
+    await recorder.until(lambda r: r.keys == ["a"])
+    assert [one["bucket"] for one in (await store.usage("person:owner"))["buckets"]] == ["images"]
+    with pytest.raises(Rejected):
+        await store.create_bucket("person:owner", PROBE)
+    for ask in (
+        lambda: phone.get_object(Bucket=PROBE, Key=PROBE),
+        lambda: phone.list_objects_v2(Bucket=PROBE),
+        lambda: phone.put_object(Bucket=PROBE, Key=PROBE, Body=b"x"),
+    ):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            await in_thread(ask)
+    assert PROBE not in str(await in_thread(phone.list_buckets))
 
 
 async def test_a_taken_port_is_named(tmp_path: Path) -> None:
@@ -126,7 +210,7 @@ async def test_a_large_log_is_set_aside_and_weed_goes_on_writing(store: Store) -
     with log.open("ab") as stream:
         stream.write(b"x" * (9 << 20))
     task = asyncio.create_task(store.server.bound_log(seconds=0.01))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while log.stat().st_size > 1 << 20:
             await asyncio.sleep(0.01)
     task.cancel()

@@ -72,6 +72,9 @@ def command_line(settings: Settings, folder: Folder, ports: Ports) -> list[str]:
         "filer.localSocket": "filer.sock", "s3.localSocket": "s3.sock", "s3.localFilerSocket": "filer.sock",
         # Users are made over gRPC: with IAM on the S3 port, a key could create another one for itself.
         "s3.config": folder.private / "identities.json", "s3.iam": "false", "s3.autoCreateBucket": "false",
+        # A master that remembers its volumes from its last run may wait 15 s for other servers to bring theirs before it
+        # assigns any (seaweedfs#8777); here all of them come with the first heartbeat of the one server.
+        "master.resumeState": "false",
         # Each bucket has volumes of its own: a few large ones, without a limit that counts buckets.
         "volume.max": 4096, "master.volumeSizeLimitMB": 1024, "volume.index": "leveldb", "volume.preStopSeconds": 0,
         "s3.concurrentUploadLimitMB": upload, "volume.concurrentUploadLimitMB": 2 * upload,
