@@ -47,6 +47,7 @@ __all__ = ["EventStore", "EventStoreReader", "OnAppend", "open_store"]
 STREAM = "GRAPH"
 
 OnAppend = Callable[[Transaction, float, str], None]
+Admit = Callable[[bool], None]
 """Called after each append with its seconds and `OK` or the code of its error. It must not block and not raise."""
 
 
@@ -90,16 +91,16 @@ class EventStore:
         self.id_key = identity.id_key
         self.nats: Client = connection.client
         self.js: JetStreamContext = connection.client.jetstream()  # pyright: ignore[reportUnknownMemberType]
-        self._admit: Callable[[], None] = _everything
+        self._admit: Admit = _everything
         self._on_append: OnAppend = _ignored
         self.work = WorkQueue(connection, self.admit)
         self.runs = RunStore(connection)
         self.erasure = Erasure(connection)
         self.archives = Archives(connection, self.admit)
 
-    def admit_when(self, check: Callable[[], None]) -> None:
-        """Call `check` before storing a durable call or a transaction that is not urgent. It raises `Unavailable` if
-        there is no room; work in flight continues."""
+    def admit_when(self, check: Admit) -> None:
+        """Call `check` before storing a durable call or a transaction that is not urgent, with True for one that only
+        deletes. It raises `Unavailable` if there is no room; work in flight continues."""
         self._admit = check
 
     def on_append(self, callback: OnAppend) -> None:
@@ -111,9 +112,9 @@ class EventStore:
         """The number of transactions that wait to be sent."""
         return self._committer.waiting
 
-    def admit(self) -> None:
-        """Raises `Unavailable` while the log accepts nothing new."""
-        self._admit()
+    def admit(self, removes: bool = False) -> None:
+        """Raises `Unavailable` while the log accepts nothing new, or no deletion."""
+        self._admit(removes)
 
     async def append(self, transaction: Transaction) -> Appended:
         """Store all of its events, or none. Raises `Conflict` if an entity no longer has the expected version,
@@ -122,7 +123,7 @@ class EventStore:
         began = perf_counter()
         try:
             if not transaction.urgent:
-                self.admit()
+                self.admit(transaction.removes)
             appended = await self._committer.append(prepare(transaction, self._connection.max_payload))
         except PCloudError as error:
             self._on_append(transaction, perf_counter() - began, error.code)
@@ -226,7 +227,7 @@ class EventStore:
         await self._committer.close()
 
 
-def _everything() -> None:
+def _everything(removes: bool = False) -> None:
     """The default check: there is always room."""
 
 

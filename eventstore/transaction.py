@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pcloud.errors import Rejected
-from pcloud.event import Event
+from pcloud.event import Event, Kind
 from pcloud.revision import Revision
 
 __all__ = ["MAX_EVENTS", "Appended", "Transaction"]
@@ -40,6 +40,12 @@ class Transaction:
     traceparent: str = ""
     through: str = ""
     urgent: bool = False
+
+    @property
+    def removes(self) -> bool:
+        """Whether it deletes or forgets, and creates nothing; entities that lose a link may change with it."""
+        kinds = {event.kind for event in self.events}
+        return bool(kinds & {Kind.DELETED, Kind.FORGOTTEN}) and Kind.CREATED not in kinds
 
     def __post_init__(self) -> None:
         if not _TX.fullmatch(self.tx):

@@ -33,7 +33,9 @@ __all__ = [
 
 
 class Commands(Protocol):
-    async def write(self, actor: str, changes: Sequence[EntityChange], *, key: str | None = None) -> Revision: ...
+    async def write(
+        self, actor: str, changes: Sequence[EntityChange], *, key: str | None = None, urgent: bool = False
+    ) -> Revision: ...
 
     async def forget_types(self, actor: str, app: str, progress: Callable[[int], None] = ...) -> int:
         """Remove the entities of the app's types from every view and from the log, and its fields from others'

@@ -128,7 +128,7 @@ async def open_platform(
         projections.runs,
         directory,
         find_call=partial(audited_call, store),
-        away=lambda: graphs.problem,
+        away=lambda: graphs.problem or disk.problem,
     )
     processor.trace_with(tracer)
     for name, loop in (("graph", projections.graph_loop), ("search", projections.search_loop)):

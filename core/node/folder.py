@@ -27,10 +27,12 @@ from filelock import FileLock, Timeout
 from pcloud.errors import Rejected, Unavailable
 from projections.disk_space import DiskSpace
 
-__all__ = ["DataFolder", "open_folder", "runtime_folder"]
+__all__ = ["LEAST_FREE", "DataFolder", "open_folder", "runtime_folder"]
 
 # sun_path of a unix socket holds 108 bytes; this leaves room for a socket's own name.
 LONGEST_SOCKET_FOLDER = 60
+# Bytes: enough for the servers to start and for what is deleted to be recorded, which makes room.
+LEAST_FREE = 32 * 2**20
 
 
 class DataFolder:
@@ -126,10 +128,10 @@ def open_folder(root: Path, *, reserve: int) -> Generator[DataFolder]:
             f"another node runs on the data folder {root}: stop it first, or name another folder with --data"
         ) from error
     try:
-        if folder.free_bytes() < reserve:
-            free, need = folder.free_bytes() // 2**20, reserve // 2**20
+        if (free := folder.free_bytes()) < min(reserve, LEAST_FREE):
             raise Unavailable(
-                f"the disk of {root} has {free} MB free, and a node needs {need} MB: make room, then start again"
+                f"the disk of {root} has {free // 2**20} MB free, and a node needs {LEAST_FREE // 2**20} MB to start: "
+                "delete files of other programs on it, then start again"
             )
         yield folder
     finally:

@@ -7,7 +7,6 @@ changes nothing. SYS has one user, which reloads the configuration.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from pcloud.subject import CALL_SUBJECTS, call_subjects
 __all__ = ["app_user", "render_config"]
 
 SUBSCRIPTIONS = 1000
+UNLIMITED = 2**60  # bytes
 
 
 def app_user(app: str, public_nkey: str) -> dict[str, Any]:
@@ -68,9 +68,10 @@ def render_config(folder: Path, host: str, port: int, identity: Identity, app_us
             "store_dir": str(folder / "jetstream"),
             # The default loses acknowledged writes when the power fails (Jepsen, NATS 2.12.1).
             "sync_interval": "always",
-            # Without it, the limit is three quarters of the space that is free at this start, which shrinks as the log
-            # grows.
-            "max_file_store": shutil.disk_usage(folder).total,
+            # The server refuses to start a stream whose `max_bytes` it could not promise within this. The disk is watched
+            # instead, so a small one can hold a log. Without a figure, it would be three quarters of the space that is
+            # free at this start.
+            "max_file_store": UNLIMITED,
             "max_memory_store": 256 * 2**20,
         },
         "system_account": "SYS",

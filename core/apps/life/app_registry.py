@@ -133,7 +133,9 @@ class AppRegistry:
         await self._set(name, hidden=hidden.to_json())
 
     async def set_grant(self, grant: Grant) -> None:
-        await self._commands.write(ACTOR, [EntityChange(grant_ref(grant), "update", set={"state": grant.state})])
+        await self._commands.write(
+            ACTOR, [EntityChange(grant_ref(grant), "update", set={"state": grant.state})], urgent=True
+        )
 
     async def bring_back(self, name: str, left: Left, catalog: Catalog) -> App:
         """Recreate a removed app's entity as REMOVING, so that its data is removed too; `catalog`: all types that it may have stored."""
@@ -176,7 +178,8 @@ class AppRegistry:
         return self.get(name)
 
     async def _set(self, name: str, **values: Any) -> None:
-        await self._commands.write(ACTOR, [EntityChange(app_ref(name), "update", set=values)])
+        """Urgent: on a full disk an app is paused or removed to make room."""
+        await self._commands.write(ACTOR, [EntityChange(app_ref(name), "update", set=values)], urgent=True)
 
 
 def _signed(author: Author) -> dict[str, Any]:

@@ -211,7 +211,7 @@ class Forgetting:
                     for row in rows
                 )
                 try:
-                    appended = await self._store.append(Transaction(new_id(), events, actor))
+                    appended = await self._store.append(Transaction(new_id(), events, actor, urgent=True))
                 except Conflict:
                     if (conflicts := conflicts + 1) >= ATTEMPTS:
                         raise

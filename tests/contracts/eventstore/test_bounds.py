@@ -8,6 +8,7 @@ import pytest
 
 from eventstore import ConnectionSettings, EventStore, StoreSettings, open_store
 from pcloud.errors import Unavailable
+from pcloud.event import Kind
 from tests.contracts.eventstore.conftest import Make
 
 
@@ -39,8 +40,9 @@ async def test_without_room_nothing_new_is_stored_and_the_log_can_be_read(store:
     await store.append(make.tx(make.event("before")))
     await store.work.put("photos", "scan", "a", b"1")
 
-    def full() -> None:
-        raise Unavailable("the disk is full: make room")
+    def full(removes: bool) -> None:
+        if not removes:
+            raise Unavailable("the disk is full: make room")
 
     store.admit_when(full)
     with pytest.raises(Unavailable, match="make room"):
@@ -49,8 +51,12 @@ async def test_without_room_nothing_new_is_stored_and_the_log_can_be_read(store:
         await store.work.put("photos", "scan", "b", b"1")
     assert await store.runs.put("photos", "scan", "a", b"ended") == 1, "what is under way is recorded"
     assert [event.ref.id async for event in store.read(1, await store.last_sequence())] == ["before"]
-    store.admit_when(lambda: None)
-    assert (await store.append(make.tx(make.event("one")))).sequences == (2,)
+    deleted = await store.append(make.tx(make.event("before", 1, Kind.DELETED)))
+    assert deleted.sequences == (2,), "a deletion makes room"
+    with pytest.raises(Unavailable, match="make room"):
+        await store.append(make.tx(make.event("before", 2, Kind.DELETED), make.event("one", kind=Kind.CREATED)))
+    store.admit_when(lambda removes: None)
+    assert (await store.append(make.tx(make.event("one")))).sequences == (3,)
 
 
 async def test_an_entitys_events_are_purged_below_one_and_the_rest_stays(store: EventStore, make: Make) -> None:

@@ -50,7 +50,7 @@ async def test_who_waits_for_deleted_ones_hears_of_forgotten_ones(core: Core) ->
 
 
 async def test_where_nothing_new_is_stored_no_new_run_begins_until_there_is_room(core: Core) -> None:
-    def full() -> None:
+    def full(removes: bool) -> None:
         raise Unavailable("the disk is full: make room")
 
     core.store.admit_when(full)
@@ -58,7 +58,7 @@ async def test_where_nothing_new_is_stored_no_new_run_begins_until_there_is_room
     assert "the disk is full" in core.processor.journal.problem
     with pytest.raises(Unavailable, match="make room"):
         await core.store.work.put("reader", "read", "r1", b"{}")
-    core.store.admit_when(lambda: None)
+    core.store.admit_when(lambda removes: None)
     await core.processor.fullness.look()
     assert core.processor.journal.problem == ""
 

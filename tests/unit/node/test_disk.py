@@ -36,7 +36,7 @@ def test_below_the_reserve_writes_are_refused_with_the_reason(folder: Disk) -> N
     guard.check()
     folder.free = 255 * MB
     guard.look()
-    with pytest.raises(Unavailable, match=r"255 MB free.*256 MB in reserve: make room"):
+    with pytest.raises(Unavailable, match=r"255 MB free.*256 MB in reserve: delete something"):
         guard.check()
 
 
@@ -55,8 +55,27 @@ async def test_guard_reopens_by_itself_once_there_is_room(folder: Disk, monkeypa
     guard.check()
 
 
-def test_a_node_does_not_start_on_a_disk_that_is_too_full(tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="make room, then start again"), open_folder(tmp_path / "n", reserve=2**62):
+def test_deletions_are_stored_until_the_last_megabytes(folder: Disk) -> None:
+    folder.free = 32 * MB
+    guard = DiskGuard(folder, 256 * MB)
+    guard.check(removes=True)
+    with pytest.raises(Unavailable, match="delete something"):
+        guard.check()
+    folder.free = 31 * MB
+    guard.look()
+    with pytest.raises(Unavailable, match="31 MB free"):
+        guard.check(removes=True)
+
+
+def test_a_node_starts_below_the_reserve_and_not_in_the_last_megabytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DataFolder, "free_bytes", lambda _: 31 * MB)
+    with (
+        pytest.raises(Unavailable, match=r"31 MB free.*needs 32 MB.*then start again"),
+        open_folder(tmp_path / "n", reserve=256 * MB),
+    ):
         pass
-    with open_folder(tmp_path / "n", reserve=0):  # the refusal has released the lock
+    monkeypatch.setattr(DataFolder, "free_bytes", lambda _: 32 * MB)
+    with open_folder(tmp_path / "n", reserve=256 * MB):  # the refusal has released the lock
         pass
