@@ -19,7 +19,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
-from eventstore.client import QuickClient
+from eventstore.nats_private import QuickClient, reconnect_wait
 from eventstore.settings import ConnectionSettings
 from pcloud.errors import Unavailable
 
@@ -29,8 +29,7 @@ log = logging.getLogger(__name__)
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 NO_RESPONDERS = "503"
-# Seconds; the client says int and sleeps for fractions as well.
-RECONNECT_WAIT = 0.1
+RECONNECT_SECONDS = 0.1
 
 
 class NoAnswer(Exception):
@@ -89,7 +88,7 @@ class Connection:
                     [url.strip() for url in settings.url.split(",")],
                     name=settings.name,
                     max_reconnect_attempts=-1,
-                    reconnect_time_wait=RECONNECT_WAIT,  # pyright: ignore[reportArgumentType]
+                    reconnect_time_wait=reconnect_wait(RECONNECT_SECONDS),
                     ping_interval=20,
                     # Nothing is buffered while disconnected: a message is sent now, or the sender gets an error.
                     pending_size=0,

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from eventstore.server.nats_server_private import last_words
 from pcloud.errors import Unavailable
 
 __all__ = ["ServerProcess", "start_process"]
@@ -114,8 +115,6 @@ async def _end(process: asyncio.subprocess.Process, patience: float) -> None:
 
 def _last_words(path: Path) -> str:
     try:
-        lines = path.read_text(errors="replace").splitlines()[-20:]
+        return last_words(path.read_text(errors="replace").splitlines()[-20:])
     except OSError:
         return ""
-    telling = [line for line in lines if "[FTL]" in line or "[ERR]" in line] or lines
-    return telling[-1].strip()[-400:] if telling else ""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from core.access.audit.log import ANYONE, Audit
-from eventstore.server.denials import Denial, follow_denials
+from eventstore.server.denials import follow_denials
+from eventstore.server.nats_server_private import Denial
 
 __all__ = ["watch_bus"]
 

@@ -27,6 +27,7 @@ from nats.errors import MaxPayloadError, OutboundBufferLimitError
 
 from core.work.call.answer import CallAnswer, NoInstance, decode_answer
 from core.work.call.target import ActionName
+from eventstore.nats_private import reconnect_wait
 from pcloud.errors import Rejected, Unavailable
 
 __all__ = ["DispatchSettings", "Dispatcher"]
@@ -108,7 +109,7 @@ class Dispatcher:
                 url,
                 name="pcloud dispatcher",
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=0.2,  # pyright: ignore[reportArgumentType]  (seconds; it sleeps for fractions too)
+                reconnect_time_wait=reconnect_wait(0.2),
                 error_cb=_report,
                 **options,
             )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from eventstore.server.denials import LONGEST_LOOK, Denial, follow_denials, parse_denial
+from eventstore.server.denials import LONGEST_LOOK, follow_denials
+from eventstore.server.nats_server_private import Denial, parse_denial
 from tests.waiting import PATIENCE
 
 KEY = "UDA6725HTXRDIVBNKFKJUCKMU5SCIZTQDOLJ2XEUYQ5PIYVDGU5VGQI5"
@@ -25,7 +26,7 @@ def denied(rest: str, name: str = "v2.16.0:python3", head: str = HEAD) -> str:
     [
         (denied('Publish Violation - Subject "graph.a.b.c"'), "publish", "graph.a.b.c"),
         (denied('Publish Violation - Subject "a\\"b.c"'), "publish", 'a\\"b.c'),
-        (denied('Publish Violation - Reply Subject "$JS.API.INFO"'), "reply", "$JS.API.INFO"),
+        (denied('Publish Violation - Reply "_R_.a.b"'), "reply", "_R_.a.b"),
         (denied('Subscription Violation - Subject ">", SID 1'), "subscribe", ">"),
         (denied('Subscription Violation - Subject "call.x.y", Queue: "bad", SID 2'), "subscribe", "call.x.y"),
         (denied("maximum payload exceeded: 10485760 vs 1048576"), "size", "bus"),

@@ -1,18 +1,26 @@
-"""nats-py's client with two changes: it reads headers faster (rebuilding a view reads millions of them), and it
-survives a flush that was cancelled or timed out."""
+"""What PCloud uses of nats-py beyond what that library documents: all of it is here, and a test says what an update has changed.
+
+- `_parse_header_lines` reads a message's headers. Ours decodes them together instead of one by one: rebuilding a view reads
+  millions of them.
+- `_process_pong` and `_pongs`: the client fails on the late answer to a flush that was cancelled or timed out, and
+  reconnects. Ours passes over that answer.
+- `reconnect_time_wait` is declared as an int. The client sleeps for it, so a fraction works, and on one machine a second
+  is long.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from functools import lru_cache
+from typing import cast
 
 from nats.aio.client import Client
 
-__all__ = ["QuickClient"]
+__all__ = ["QuickClient", "reconnect_wait"]
 
 
 class QuickClient(Client):
-    """Accepts and ignores the same header lines as its base class, but decodes them together instead of one by one."""
+    """Accepts and ignores the same header lines as its base class."""
 
     @staticmethod
     def _parse_header_lines(raw: bytes) -> dict[str, str]:
@@ -24,12 +32,15 @@ class QuickClient(Client):
         return found
 
     async def _process_pong(self) -> None:
-        """Handle the late answer to a flush that was cancelled or timed out. The base class fails on it and
-        reconnects."""
         pongs: list[asyncio.Future[bool]] = self._pongs  # pyright: ignore
         if pongs and pongs[0].done():
             pongs[0] = asyncio.get_running_loop().create_future()
         await super()._process_pong()
+
+
+def reconnect_wait(seconds: float) -> int:
+    """The value of `reconnect_time_wait` for a pause of this length, which may be a fraction."""
+    return cast(int, seconds)
 
 
 @lru_cache(256)

@@ -1,0 +1,99 @@
+"""What PCloud reads in nats-server's log: a version that writes its lines in another form fails here with a plain message."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import nats.errors
+import nkeys
+import pytest
+from nats.aio.client import Client
+
+from eventstore import EmbeddedServer, ServerSettings, open_server
+from eventstore.server.binary import find_binary
+from eventstore.server.config import SUBSCRIPTIONS
+from eventstore.server.nats_server_private import Denial, last_words, parse_denial
+from tests.waiting import until
+
+VERSION = subprocess.run([find_binary(None), "--version"], capture_output=True, text=True).stdout.strip()
+CHANGED = f"{VERSION} writes its log in another form: see eventstore/server/nats_server_private.py about"
+
+
+class App:
+    """An app that is signed in to the server, and what the server's log says about it."""
+
+    def __init__(self, server: EmbeddedServer, client: Client, nkey: str) -> None:
+        self.server, self.client, self.nkey = server, client, nkey
+
+    async def denied(self, what: str) -> Denial:
+        """The denial of this kind, once the log has it."""
+
+        def found() -> Denial | None:
+            denials = [parse_denial(line) for line in self.server.log_path.read_text().splitlines()]
+            return next((one for one in denials if one and one.what == what), None)
+
+        said = await until(found, what=f"a line about {what}: {CHANGED} denials")
+        assert isinstance(said, Denial)
+        return said
+
+
+@pytest.fixture
+async def app(tmp_path: Path) -> AsyncIterator[App]:
+    seed = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
+    public = nkeys.from_seed(bytearray(seed)).public_key.decode()
+    async with open_server(ServerSettings(tmp_path / "nats")) as server:
+        await server.set_app_users({"puppy": public})
+        client = Client()
+
+        async def ignore(error: Exception) -> None: ...
+
+        await client.connect(server.url, nkeys_seed_str=seed.decode(), allow_reconnect=False, error_cb=ignore)
+        yield App(server, client, public)
+        await client.close()
+
+
+async def test_each_denial_is_read_with_its_app(app: App) -> None:
+    await app.client.publish("graph.a.b.c", b"")
+    await app.client.publish("_INBOX.core.puppy.x", b"", reply="_R_.a.b")
+    await app.client.subscribe(">")
+    await app.client.flush()
+    for what, subject in (("publish", "graph.a.b.c"), ("reply", "_R_.a.b"), ("subscribe", ">")):
+        said = await app.denied(what)
+        assert (said.nkey, said.subject) == (app.nkey, subject), f"{CHANGED} denials"
+
+
+async def test_too_many_subscriptions_are_read(app: App) -> None:
+    for number in range(SUBSCRIPTIONS + 1):
+        await app.client.subscribe(f"call.puppy.a{number}", queue="puppy")
+    assert (await app.denied("number")).nkey == app.nkey, f"{CHANGED} denials"
+
+
+async def test_a_refused_sign_in_and_a_line_without_end_are_read(app: App) -> None:
+    stranger = Client()
+    with pytest.raises(nats.errors.Error):
+        await stranger.connect(app.server.url, user="core", password="wrong", allow_reconnect=False)
+    assert (await app.denied("signin")).user == "", f"{CHANGED} denials"
+    host, _, port = app.server.url.removeprefix("nats://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    await reader.readline()
+    writer.write(b"PUB " + b"x" * 10_000)
+    await reader.read()
+    writer.close()
+    assert (await app.denied("size")).nkey == "", f"{CHANGED} denials"
+
+
+def test_the_reason_of_a_server_that_ends_is_read(tmp_path: Path) -> None:
+    """Its data folder is a file."""
+    (tmp_path / "file").touch()
+    ended = subprocess.run(
+        [find_binary(None), "-p", "-1", "-js", "-sd", str(tmp_path / "file")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    words = last_words(ended.stderr.splitlines())
+    assert ended.returncode and "[FTL]" in words and "file" in words, f"{CHANGED} the reason of an end: {ended.stderr}"
