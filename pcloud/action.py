@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from pcloud.errors import Rejected
+from pcloud.msgspec_private import in_terms_of_arguments
 from pcloud.subject import check_action
 
 __all__ = ["ActionHandler"]
@@ -37,7 +38,7 @@ class ActionHandler:
         try:
             checked = msgspec.convert(arguments, self._arguments, strict=True)
         except msgspec.ValidationError as error:
-            raise Rejected(f"action {self.name}: {_told(error)}") from error
+            raise Rejected(f"action {self.name}: {in_terms_of_arguments(error)}") from error
         known = {name: getattr(checked, name) for name in checked.__struct_fields__}
         return {**arguments, **known} if self._open else known
 
@@ -73,10 +74,3 @@ def _argument_struct(function: Function, name: str) -> tuple[type[msgspec.Struct
 def _default(value: Any) -> Any:
     """A struct's default. msgspec expects mutable defaults as factories."""
     return msgspec.field(default_factory=lambda: copy.deepcopy(value)) if value.__class__.__hash__ is None else value
-
-
-def _told(error: msgspec.ValidationError) -> str:
-    """msgspec's message in terms of arguments: `$.image` becomes `argument 'image'`."""
-    text = str(error).replace("Object contains unknown field", "there is no argument").replace("`", "'")
-    text = text.replace("Object missing required field", "missing argument")
-    return text.replace(" - at '$.", " - for argument '")

@@ -22,6 +22,7 @@ from pcloud.action import ActionHandler
 from pcloud.context import CallContext, Seen, entered
 from pcloud.environment import Environment
 from pcloud.errors import PCloudError, Rejected, Unavailable
+from pcloud.faststream_private import drain
 from pcloud.subject import call_subject
 
 if TYPE_CHECKING:
@@ -89,11 +90,8 @@ class Bus:
 
     async def stop_taking(self) -> None:
         """Accept no more calls; those that have arrived are still answered."""
-        for subscriber in self._broker.subscribers if self._broker else ():
-            subscription: Any = getattr(subscriber, "subscription", None)
-            if subscription is not None:
-                await subscription.drain()
-                subscriber.subscription = None  # pyright: ignore[reportAttributeAccessIssue]
+        if self._broker is not None:
+            await drain(self._broker)
 
     async def stop(self, seconds: float) -> None:
         """Finish running calls for up to `seconds`, abort the others (they are answered with `UNAVAILABLE`), and
