@@ -20,7 +20,8 @@ import msgspec
 from pcloud.errors import Corrupt, Rejected
 from pcloud.subject import ActionRef
 from projections.checkpoint import START, Checkpoint
-from projections.graph.sqlite.connection import acquire, errors_told, open_connection
+from projections.graph.sqlite.connection import errors_told, open_connection
+from projections.lock import acquire
 from projections.retention import DONE_RUN_DAYS
 from projections.runs.log import FORGOTTEN, RunEntry
 from projections.runs.record import Run, RunState, decode_run

@@ -17,7 +17,7 @@ from projections.search.contract import FacetCount, Hit, Range, SearchQuery, Sea
 from projections.search.document import rank
 from projections.search.searched_fields import Searched, SearchedType, base_field, index_key
 
-__all__ = ["Asker", "make_index"]
+__all__ = ["Asker", "make_index", "make_schema"]
 
 MOST_WORDS = 16
 MOST_TEXT = 1000  # characters
@@ -29,6 +29,13 @@ TYPO_FROM = 5  # letters
 
 def make_index(folder: Path) -> tantivy.Index:
     """The index in `folder`, created if it does not exist; raises ValueError as tantivy does."""
+    index = tantivy.Index(make_schema(), str(folder))
+    index.register_tokenizer("words", _words())
+    index.config_reader("manual")
+    return index
+
+
+def make_schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
     builder.add_text_field("key", stored=True, fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("type", tokenizer_name="raw", index_option="basic")
@@ -37,10 +44,7 @@ def make_index(folder: Path) -> tantivy.Index:
     builder.add_json_field("facet", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_json_field("number", fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_bytes_field("meta", stored=True)
-    index = tantivy.Index(builder.build(), str(folder))
-    index.register_tokenizer("words", _words())
-    index.config_reader("manual")
-    return index
+    return builder.build()
 
 
 def _words() -> tantivy.TextAnalyzer:

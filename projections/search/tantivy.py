@@ -26,11 +26,12 @@ from pcloud.event import Kind, StoredEvent
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
 from projections.graph.contract import Filter, GraphReader, Has, HasRelated, IdIn, Order, Select, Some
-from projections.search.checksum import first_damaged
+from projections.lock import acquire
 from projections.search.contract import SearchQuery, SearchResult
 from projections.search.document import SearchDocument, content_of, select_for
-from projections.search.query import Asker, make_index
+from projections.search.query import Asker, make_index, make_schema
 from projections.search.searched_fields import Searched, SearchedType, find_searched_types, news, reshaped, signature
+from projections.search.tantivy_private import first_damaged, is_panic
 
 __all__ = ["TantivySearch", "open_tantivy_search"]
 
@@ -67,6 +68,7 @@ class TantivySearch:
         self._hidden: Mapping[str, Collection[str]] = {}  # what was searched at any time, by type: its paths
         self._searched: tuple[Catalog, Mapping[str, SearchedType], Mapping[str, Mapping[str, str]]] | None = None
         self._closed = False
+        self._stack = contextlib.ExitStack()
         self.made = VERSION
 
     @property
@@ -240,7 +242,7 @@ class TantivySearch:
         except (ValueError, OSError) as error:
             raise Unavailable(f"the index {self.folder} can't be read: {error}") from error
         except BaseException as error:
-            if type(error).__name__ == "PanicException":  # of tantivy's own code, derived from BaseException
+            if is_panic(error):
                 raise Unavailable(f"the search failed inside tantivy: {error}") from error
             raise
 
@@ -252,6 +254,12 @@ class TantivySearch:
 
     def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            stack.callback(acquire(self.folder).release)
+            self._read()
+            self._stack = stack.pop_all()
+
+    def _read(self) -> None:
         if damaged := first_damaged(self.folder):
             raise Corrupt(
                 f"the index {self.folder} is damaged (its file {damaged}): stop the node and delete the folder, it is built again"
@@ -263,10 +271,6 @@ class TantivySearch:
             # name.
             self._writer.garbage_collect_files()
         except ValueError as error:
-            if "LockBusy" in str(error):
-                raise Unavailable(
-                    f"the index {self.folder} is open already: is another node running on this data folder?"
-                ) from error
             raise Corrupt(
                 f"the index {self.folder} is damaged ({error}): stop the node and delete the folder, it is built again"
             ) from error
@@ -280,15 +284,12 @@ class TantivySearch:
             self._checkpoint = self._committed = Checkpoint(epoch, sequence, int(total, 16), ranges, int(tip, 16))
 
     def _make(self) -> tantivy.Index:
-        try:
-            return make_index(self.folder)
-        except ValueError as error:
-            if "schema does not match" not in str(error):
-                raise
+        folder = str(self.folder)
+        if tantivy.Index.exists(folder) and tantivy.Index.open(folder).schema != make_schema():
             # An older version's index: its content is in the graph.
-            shutil.rmtree(self.folder)
+            shutil.rmtree(folder)
             self.folder.mkdir()
-            return make_index(self.folder)
+        return make_index(self.folder)
 
     async def close(self) -> None:
         """Finish what is being written and free the folder; closing twice does nothing."""
@@ -301,6 +302,7 @@ class TantivySearch:
         self._writing.shutdown(wait=True)
         self._asking.shutdown(wait=True)
         self._writer.wait_merging_threads()
+        self._stack.close()
 
     @contextlib.contextmanager
     def _errors_told(self) -> Generator[None]:

@@ -37,7 +37,12 @@ class TantivyVersions:
         return bytes_of(self.path(name))
 
     async def drop(self, name: str) -> None:
-        await asyncio.to_thread(shutil.rmtree, self.path(name), True)
+        await asyncio.to_thread(self._drop, self.path(name))
+
+    @staticmethod
+    def _drop(folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
 
     async def first(self) -> str:
         return f"{KIND}-1"

@@ -9,31 +9,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
 import msgspec
 
 from pcloud.errors import Corrupt, PCloudError, Rejected, Unavailable
+from projections.graph.sqlite.sqlite_private import is_another_layout, is_beyond_a_bound
 from projections.graph.values import compile_pattern, terms
 
-__all__ = ["Deadline", "acquire", "empty_journal", "errors_told", "open_connection", "told"]
+__all__ = ["Deadline", "empty_journal", "errors_told", "open_connection", "told"]
 
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_BEYOND = ("integer overflow", "too large", "too many", "parser stack overflow")
-_GONE = ("no such", "has no column", "already exists")
 LONG_MS, SHORT_MS = 10_000, 100  # to wait for another connection
 _STEPS = 4000  # steps of SQLite's virtual machine between two looks at the clock: some tenths of a millisecond
-
-
-def acquire(path: Path) -> filelock.BaseFileLock:
-    """The lock that keeps a second process out; the system frees it when the process dies. Raises `Unavailable`."""
-    lock = filelock.FileLock(f"{path}.lock", timeout=0)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise Unavailable(f"the view {path} is open already: is another node running on this data folder?") from error
-    except OSError as error:
-        raise Unavailable(f"the view {path} can't be locked: {error}") from error
-    return lock
 
 
 def open_connection(path: Path | str, *, cache_mb: int, write: bool) -> sqlite3.Connection:
@@ -116,9 +102,9 @@ def told(path: Path, error: sqlite3.Error, folding: bool) -> PCloudError:
         )
     if code == sqlite3.SQLITE_FULL:
         return Unavailable(f"the disk of {path} is full: free some space and start again, nothing is lost")
-    if code == sqlite3.SQLITE_TOOBIG or any(words in str(error) for words in _BEYOND):
+    if code == sqlite3.SQLITE_TOOBIG or is_beyond_a_bound(error):
         return Rejected(f"the query is beyond a bound of the graph store: {error}")
-    if isinstance(error, sqlite3.OperationalError) and not (folding and any(words in str(error) for words in _GONE)):
+    if isinstance(error, sqlite3.OperationalError) and not (folding and is_another_layout(error)):
         return Unavailable(f"the view {path} can't be used now: {error}")
     return Corrupt(
         f"the view {path} and this program disagree: {error}; delete the file, it is built again from the log"

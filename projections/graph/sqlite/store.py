@@ -30,13 +30,14 @@ from projections.graph.contract import Aggregate, EntityState, Filter, Group, Kn
 from projections.graph.fold import FORGOTTEN_RESULT, fold, touched
 from projections.graph.relation import find_type
 from projections.graph.sqlite.columns import ColumnsCache
-from projections.graph.sqlite.connection import Deadline, acquire, empty_journal, errors_told, open_connection, told
+from projections.graph.sqlite.connection import Deadline, empty_journal, errors_told, open_connection, told
 from projections.graph.sqlite.dump import dump, page, read_entities
 from projections.graph.sqlite.filling import Filling
 from projections.graph.sqlite.layout import Layout, layout
 from projections.graph.sqlite.migrate import fill, migrate
 from projections.graph.sqlite.reading import Reader
 from projections.graph.sqlite.writing import existing, write
+from projections.lock import acquire
 
 __all__ = ["SqliteGraph", "open_sqlite_graph"]
 

@@ -42,7 +42,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 def versions(folder: Path) -> list[str]:
-    return sorted(one.name for one in (*folder.glob("graph/*.sqlite"), *folder.glob("search/index-*")))
+    return sorted(one.name for one in (*folder.glob("graph/*.sqlite"), *folder.glob("search/index-*/")))
 
 
 async def goes_on(views: House, store: EventStore) -> None:

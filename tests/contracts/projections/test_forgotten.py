@@ -29,7 +29,7 @@ def found(folder: Path) -> list[str]:
 
 
 def indexes(folder: Path) -> list[str]:
-    return sorted(one.name for one in (folder / "search").glob("index-*"))
+    return sorted(one.name for one in (folder / "search").glob("index-*/"))
 
 
 async def remember(views: House, store: EventStore) -> None:

@@ -1,8 +1,9 @@
-"""Finds damaged files of an index before they are used: tantivy ends each with a footer that holds the CRC-32 of the
-content.
+"""What PCloud knows of tantivy beyond what that library documents: all of it is here, and a test says what an update has changed.
 
-contents · footer (JSON, has "crc") · length of the footer (4 bytes) · 1337 (4 bytes), little-endian;
-`src/directory/footer.rs`
+- Files of an index (`src/directory/footer.rs`). tantivy ends each with a footer that holds the CRC-32 of the content, and
+  does not check it: contents · footer (JSON, has "crc") · length of the footer (4 bytes) · 1337 (4 bytes), little-endian.
+  `meta.json` names the segments.
+- A panic in its Rust code arrives as an exception that is not an `Exception`, of a class that can't be imported.
 """
 
 from __future__ import annotations
@@ -14,12 +15,17 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-__all__ = ["first_damaged"]
+__all__ = ["first_damaged", "is_panic"]
 
 _MAGIC = 1337
 _END = struct.Struct("<II")
 _LONGEST_FOOTER = 50_000
 _PIECE = 4 * 2**20
+
+
+def is_panic(error: BaseException) -> bool:
+    """True if tantivy's own code has failed; the process can go on."""
+    return type(error).__name__ == "PanicException"
 
 
 def first_damaged(folder: Path) -> str:
