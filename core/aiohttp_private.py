@@ -5,6 +5,7 @@
 - `_handle` is what an application does with a request that another server has taken.
 - `_create_connection` and `_factory` of a client's connector: where a connection comes from, and what reads answers from it. Public are
   only TCP and unix sockets that the connector opens itself.
+- `ResponseHandler` reads those answers, and gets each head by `feed_data`.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 from aiohttp import web
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_parser import RawResponseMessage
 
-__all__ = ["DiallingConnector", "HookedRequest", "handle", "read_by"]
+__all__ = ["DiallingConnector", "HookedRequest", "bound_preliminary", "handle"]
+
+MOST_PRELIMINARY = 16
 
 
 class HookedRequest(web.Request):
@@ -47,6 +51,20 @@ class DiallingConnector(aiohttp.BaseConnector):
         return protocol
 
 
-def read_by(connector: aiohttp.BaseConnector, protocol: type[ResponseHandler]) -> None:
-    """Have answers on this connector's connections read by `protocol`."""
-    connector._factory = functools.partial(protocol, loop=asyncio.get_running_loop())  # type: ignore[reportPrivateUsage]
+class FewPreliminary(ResponseHandler):
+    """Disconnects a server that sends informational answers (100 Continue, 103 Early Hints) without end: aiohttp reads all
+    of them before other tasks run."""
+
+    _preliminary = 0
+
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
+        self._preliminary = self._preliminary + 1 if 100 <= data[0].code < 200 else 0
+        if self._preliminary <= MOST_PRELIMINARY:
+            super().feed_data(data, size)
+        elif self.transport is not None:
+            self.transport.abort()
+
+
+def bound_preliminary(connector: aiohttp.BaseConnector) -> None:
+    """Accept at most `MOST_PRELIMINARY` informational answers before each real one on this connector's connections."""
+    connector._factory = functools.partial(FewPreliminary, loop=asyncio.get_running_loop())  # type: ignore[reportPrivateUsage]

@@ -9,12 +9,10 @@ import asyncio
 
 import aiohttp
 from aiohttp import web
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.http_parser import RawResponseMessage
 from multidict import CIMultiDict
 from yarl import URL
 
-from core.aiohttp_private import read_by
+from core.aiohttp_private import bound_preliminary
 from core.apps.sandbox.inside import Inside, InsideConnector
 from core.front.ingress.headers import passing_headers, returning_headers
 from pcloud.errors import Rejected, Unavailable
@@ -23,8 +21,6 @@ __all__ = ["Proxy"]
 
 CONNECT_SECONDS = 5
 LARGEST_MESSAGE = 4 * 2**20
-# Informational answers (100 Continue, 103 Early Hints) before the real one.
-MOST_PRELIMINARY = 16
 
 
 class Proxy:
@@ -99,23 +95,10 @@ class Proxy:
             return downstream
 
 
-class ResponseGuard(ResponseHandler):
-    """Disconnects an app that sends informational answers without end: aiohttp reads all of them before other tasks run."""
-
-    _preliminary = 0
-
-    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
-        self._preliminary = self._preliminary + 1 if 100 <= data[0].code < 200 else 0
-        if self._preliminary <= MOST_PRELIMINARY:
-            super().feed_data(data, size)
-        elif self.transport is not None:
-            self.transport.abort()
-
-
 def new_client(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
     connector = connector or aiohttp.TCPConnector()
-    read_by(connector, ResponseGuard)
+    bound_preliminary(connector)
     return aiohttp.ClientSession(
         connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
     )

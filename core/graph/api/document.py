@@ -32,6 +32,7 @@ from graphql import (
 
 from core.graph.api.errors import BadRequest
 from core.graph.api.request_limits import ApiLimits, check_shape
+from core.graph.schema.graphql_core import is_aborted
 from pcloud.errors import Rejected
 
 __all__ = ["LONG", "Document", "Documents", "collect"]
@@ -40,7 +41,6 @@ _RULES = (*specified_rules, MaxIntrospectionDepthRule)
 # Validation of a longer document may block other requests noticeably.
 LONG = 2_000
 _ERRORS = 5  # each error searches all names for a suggestion
-_ABORTED = "Validation aborted."
 
 
 class Document:
@@ -100,7 +100,7 @@ class Documents:
         if document.valid:
             return []
         if errors := validate(schema, document.node, _RULES, max_errors=_ERRORS):
-            if any(error.message == _ABORTED for error in errors):
+            if any(is_aborted(error) for error in errors):
                 raise Rejected("the document repeats the same fields too often to be checked: ask for each once")
             return errors
         document.valid = True

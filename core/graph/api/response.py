@@ -13,7 +13,6 @@ from functools import lru_cache
 
 from aiohttp import HttpVersion11, web
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.web_request import BaseRequest
 
 __all__ = ["OneWriteResponse", "respond"]
 
@@ -45,7 +44,7 @@ class OneWriteResponse(web.StreamResponse):
     def keep_alive(self) -> bool:
         return True
 
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter:
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter:
         if self._writer is None:
             if request.transport is None:
                 raise ConnectionResetError("the client has gone")

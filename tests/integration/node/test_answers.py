@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from importlib.metadata import version
-from inspect import signature
 
 import pytest
-from aiohttp import BaseConnector, web
-from aiohttp.client_proto import ResponseHandler
+from aiohttp import web
 
 from core.front.answer_headers import UNLESS_SAID, FrontRequest
 from core.front.ingress.headers import SAFE
@@ -123,16 +121,3 @@ def test_what_answer_overrides_is_still_there() -> None:
             f"aiohttp {version('aiohttp')} has no {name}: see core/graph/api/response.py"
         )
     assert not OneWriteResponse(b"", {}).prepared
-
-
-async def test_what_is_private_in_aiohttp_is_still_there() -> None:
-    changed = f"aiohttp {version('aiohttp')} has changed: see core/aiohttp_private.py about"
-    assert asyncio.iscoroutinefunction(getattr(web.Request, "_prepare_hook", None)), f"{changed} _prepare_hook"
-    assert list(signature(web.Application._handle).parameters) == ["self", "request"], f"{changed} _handle"
-    created = getattr(BaseConnector, "_create_connection", None)
-    assert created and list(signature(created).parameters)[1:] == ["req", "traces", "timeout"], (
-        f"{changed} _create_connection"
-    )
-    async with BaseConnector() as connector:
-        made = connector._factory()
-        assert isinstance(made, ResponseHandler), f"{changed} _factory"

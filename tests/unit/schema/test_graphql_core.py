@@ -14,6 +14,7 @@ from core.graph.schema.graphql_core import (
     VariableValueSource,
     did_you_mean,
     get_variable_signature,
+    is_aborted,
     keep_fields,
     suggestion_list,
 )
@@ -40,6 +41,15 @@ def test_names_are_suggested() -> None:
     assert did_you_mean(suggestion_list("titel", ["title", "width"])) == " Did you mean 'title'?", (
         f"{CHANGED} suggestions"
     )
+
+
+def test_a_validation_that_takes_too_long_is_known() -> None:
+    schema = graphql.build_schema("type Query { a: Query b: Int }")
+    document = graphql.parse("{" + " a { b }" * 3_000 + "}")
+    errors = graphql.validate(schema, document, max_errors=5)
+    assert [is_aborted(error) for error in errors] == [True], f"{CHANGED} is_aborted: {errors}"
+    many = graphql.validate(schema, graphql.parse("{" + " c" * 10 + "}"), max_errors=5)
+    assert many and not any(map(is_aborted, many)), f"{CHANGED} is_aborted: {many}"
 
 
 def test_fields_are_the_dict_that_was_kept() -> None:
