@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from object_store.names import PROBE
+from object_store.weed.weed_private import ETAG, PREFIX_OBJECT
 
 __all__ = ["Change", "Created", "Deleted", "changes", "listed", "misplaced", "stored"]
 
 _ROOT = "/buckets/"
-_ETAG = "Seaweed-X-Amz-ETag"
-_PREFIX_OBJECT = "x-seaweedfs-prefix-object"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +83,12 @@ def _created(place: tuple[str, str], entry: Any, at: int) -> Created | None:
 
 
 def _etag(entry: Any) -> str:
-    etag = entry.extended[_ETAG].decode() if _ETAG in entry.extended else entry.attributes.md5.hex()
+    etag = entry.extended[ETAG].decode() if ETAG in entry.extended else entry.attributes.md5.hex()
     return etag.strip('"')
 
 
 def _is_object(entry: Any) -> bool:
-    return bool(entry.name) and (not entry.is_directory or _PREFIX_OBJECT in entry.extended)
+    return bool(entry.name) and (not entry.is_directory or PREFIX_OBJECT in entry.extended)
 
 
 def _place(directory: str, name: str) -> tuple[str, str] | None:

