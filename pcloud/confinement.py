@@ -12,7 +12,7 @@ import resource
 from collections.abc import Collection
 from pathlib import Path
 
-from pcloud import landlock, seccomp
+from pcloud import allowed_calls, landlock
 
 __all__ = ["confine", "missing"]
 
@@ -35,13 +35,13 @@ def confine(keep: Collection[int]) -> None:
         raise OSError(ctypes.get_errno(), "no_new_privs can't be set")
     if landlock.version():
         landlock.deny_all()
-    if seccomp.is_available():
-        seccomp.install()
+    if allowed_calls.is_available():
+        allowed_calls.install()
 
 
 def missing() -> str:
     """What this machine lacks for a whole confinement, in a sentence; "" where nothing is missing."""
-    if seccomp.is_available():
+    if allowed_calls.is_available():
         return ""
     if known := landlock.version():
         network = "UDP and Unix sockets" if known >= landlock.TCP_SINCE else "the network"

@@ -30,7 +30,7 @@ from core.apps.sandbox.loopback import LOOPBACK, Listen, Opening
 from core.apps.sandbox.machine import Machine
 from core.apps.sandbox.ports import Ports, Published, connect_host
 from core.apps.sandbox.privileged import PRIVILEGED, open_privileged
-from core.apps.sandbox.seccomp import system_call_filter
+from core.apps.sandbox.refused_calls import system_call_filter
 from core.apps.sandbox.user import give, own_user
 from core.apps.sandbox.watch import Watch
 from core.apps.tree import remove_tree

@@ -13,7 +13,7 @@ from types import ModuleType
 
 import pytest
 
-from pcloud import bounded, landlock, seccomp
+from pcloud import allowed_calls, bounded, landlock
 from pcloud.bounded import close_bounded, run_bounded
 from pcloud.errors import Rejected
 
@@ -166,7 +166,7 @@ def import_late():
 WITHOUT = {
     "nothing": "",
     "landlock": "import pcloud.landlock; pcloud.landlock.version = lambda: 0\n",
-    "seccomp": "import pcloud.seccomp; pcloud.seccomp.is_available = lambda: False\n",
+    "seccomp": "import pcloud.allowed_calls; pcloud.allowed_calls.is_available = lambda: False\n",
 }
 WITHOUT["both"] = WITHOUT["landlock"].strip() + "; " + WITHOUT["seccomp"]
 
@@ -326,7 +326,7 @@ async def test_attack_by_a_decoder_on_an_old_kernel_inherits_nothing(hostile) ->
 async def test_what_a_machine_lacks_is_logged_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, known: int, told: str
 ) -> None:
-    monkeypatch.setattr(seccomp, "is_available", lambda: False)
+    monkeypatch.setattr(allowed_calls, "is_available", lambda: False)
     monkeypatch.setattr(landlock, "version", lambda: known)
     bounded._warn_if_open.cache_clear()
     for _ in range(2):

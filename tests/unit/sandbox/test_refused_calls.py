@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 
 import pytest
 
-from core.apps.sandbox.seccomp import ALLOW, ARCHITECTURES, ERROR, KILL, NOT_THERE, NUMBERS, REFUSED, system_call_filter
+from core.apps.sandbox.refused_calls import NOT_THERE, NUMBERS, REFUSED, system_call_filter
+from pcloud.seccomp import ALLOW, ARCHITECTURES, ERROR, KILL_PROCESS
+from tests.bpf import verdict_of
 
 NEWUSER = 0x10000000
 
 
 def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
-    """Return what the kernel would do with a call."""
-    filter_ = system_call_filter(machine)
-    padded = (*arguments, *(0,) * (6 - len(arguments)))
-    data = struct.pack("=iIQ6Q", number, ARCHITECTURES[machine] if architecture is None else architecture, 0, *padded)
-    program = [struct.unpack_from("=HBBI", filter_, at) for at in range(0, len(filter_), 8)]
-    accumulator, at = 0, 0
-    while True:
-        code, if_true, if_false, value = program[at]
-        at += 1
-        if code == 0x06:
-            return value
-        if code == 0x20:
-            accumulator = struct.unpack_from("=I", data, value)[0]
-        else:
-            met = accumulator == value if code == 0x15 else bool(accumulator & value)
-            at += if_true if met else if_false
+    known = ARCHITECTURES[machine] if architecture is None else architecture
+    return verdict_of(system_call_filter(machine), number, *arguments, architecture=known)
 
 
 @pytest.fixture(params=sorted(ARCHITECTURES))
@@ -69,7 +56,7 @@ def test_every_other_call_is_allowed(machine):
 
 
 def test_calls_of_another_architecture_end_the_process(machine):
-    assert verdict(machine, 1, architecture=0x40000003) == KILL
+    assert verdict(machine, 1, architecture=0x40000003) == KILL_PROCESS
 
 
 def test_the_second_numbering_of_x86_64_is_closed():

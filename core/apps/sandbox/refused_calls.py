@@ -1,5 +1,5 @@
-"""A seccomp filter, as classic BPF for bubblewrap, against system calls that apps do not need and that have let
-programs out of sandboxes before.
+"""The system calls that an app in its sandbox may not make: those that apps do not need and that have let programs out of
+sandboxes before. All others are allowed.
 
 It is a second line of defence: unless the kernel has a flaw, an app's rights do not reach what the filter refuses.
 It matters most for new user namespaces: in one of its own a program has every capability, and with them access to
@@ -10,12 +10,25 @@ from __future__ import annotations
 
 import errno
 import platform
-import struct
+
+from pcloud.seccomp import (
+    ALLOW,
+    ANY_BIT,
+    ARCHITECTURE,
+    ARCHITECTURES,
+    ARGUMENTS,
+    EQUAL,
+    KILL_PROCESS,
+    LOAD,
+    NUMBER,
+    RETURN,
+    fail,
+    step,
+)  # fmt: skip
 
 __all__ = ["system_call_filter"]
 
-# linux/audit.h; asm/unistd.h of each architecture
-ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+# asm/unistd.h of each architecture
 X32_BIT = 0x40000000
 CLONE_NEWUSER = 0x10000000
 TIOCSTI, TIOCLINUX = 0x5412, 0x541C
@@ -45,47 +58,36 @@ REFUSED = {
         "open_tree": 428, "fsopen": 430, "fsmount": 432, "fspick": 433, "mount_setattr": 442, "syslog": 116,
     },
 }  # fmt: skip
-# linux/bpf_common.h, linux/seccomp.h
-LOAD, EQUAL, ANY_BIT, RETURN = 0x20, 0x15, 0x45, 0x06
-ALLOW, ERROR, KILL = 0x7FFF0000, 0x00050000, 0x80000000
-NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16
 
 
 def system_call_filter(machine: str = "") -> bytes:
-    """Return the filter for this machine's architecture; b"" for an unknown one."""
+    """Return the filter for this machine's architecture, in the form that bubblewrap takes; b"" for an unknown one."""
     machine = machine or platform.machine()
     if machine not in ARCHITECTURES:
         return b""
     program = [
-        _do(LOAD, ARCHITECTURE), _do(EQUAL, ARCHITECTURES[machine], 1, 0), _do(RETURN, KILL), _do(LOAD, NUMBER),
+        step(LOAD, ARCHITECTURE), step(EQUAL, ARCHITECTURES[machine], 1, 0), step(RETURN, KILL_PROCESS), step(LOAD, NUMBER),
     ]  # fmt: skip
     if machine == "x86_64":
-        program += [_do(ANY_BIT, X32_BIT, 0, 1), _error(errno.ENOSYS)]
+        program += [step(ANY_BIT, X32_BIT, 0, 1), fail(errno.ENOSYS)]
     for number in NOT_THERE[machine].values():
-        program += [_do(EQUAL, number, 0, 1), _error(errno.ENOSYS)]
+        program += [step(EQUAL, number, 0, 1), fail(errno.ENOSYS)]
     for number in REFUSED[machine].values():
-        program += [_do(EQUAL, number, 0, 1), _error(errno.EPERM)]
+        program += [step(EQUAL, number, 0, 1), fail(errno.EPERM)]
     own = NUMBERS[machine]
     for name in ("clone", "unshare"):
         program += [
-            _do(EQUAL, own[name], 0, 4), _do(LOAD, ARGUMENTS), _do(ANY_BIT, CLONE_NEWUSER, 0, 1),
-            _error(errno.EPERM), _do(RETURN, ALLOW),
+            step(EQUAL, own[name], 0, 4), step(LOAD, ARGUMENTS), step(ANY_BIT, CLONE_NEWUSER, 0, 1),
+            fail(errno.EPERM), step(RETURN, ALLOW),
         ]  # fmt: skip
-    program += [_do(EQUAL, own["socket"], 0, len(FAMILIES) + 3), _do(LOAD, ARGUMENTS)]
-    program += [_do(EQUAL, family, left, 0) for left, family in zip(range(len(FAMILIES), 0, -1), FAMILIES, strict=True)]
-    program += [_error(errno.EAFNOSUPPORT), _do(RETURN, ALLOW)]
+    program += [step(EQUAL, own["socket"], 0, len(FAMILIES) + 3), step(LOAD, ARGUMENTS)]
+    program += [
+        step(EQUAL, family, left, 0) for left, family in zip(range(len(FAMILIES), 0, -1), FAMILIES, strict=True)
+    ]
+    program += [fail(errno.EAFNOSUPPORT), step(RETURN, ALLOW)]
     # Typing into a terminal from within.
     program += [
-        _do(EQUAL, own["ioctl"], 0, 5), _do(LOAD, ARGUMENTS + 8), _do(EQUAL, TIOCSTI, 1, 0), _do(EQUAL, TIOCLINUX, 0, 1),
-        _error(errno.EPERM), _do(RETURN, ALLOW),
+        step(EQUAL, own["ioctl"], 0, 5), step(LOAD, ARGUMENTS + 8), step(EQUAL, TIOCSTI, 1, 0), step(EQUAL, TIOCLINUX, 0, 1),
+        fail(errno.EPERM), step(RETURN, ALLOW),
     ]  # fmt: skip
-    return b"".join([*program, _do(RETURN, ALLOW)])
-
-
-def _do(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
-    """One `struct sock_filter`."""
-    return struct.pack("=HBBI", code, if_true, if_false, value)
-
-
-def _error(number: int) -> bytes:
-    return _do(RETURN, ERROR | number)
+    return b"".join([*program, step(RETURN, ALLOW)])

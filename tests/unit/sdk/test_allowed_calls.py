@@ -7,10 +7,11 @@ import struct
 
 import pytest
 
-from pcloud import seccomp
+from pcloud import allowed_calls
+from pcloud.seccomp import ALLOW, ARCHITECTURES, ERROR, KILL_PROCESS
+from tests.bpf import verdict_of
 
-ALLOW = seccomp.ALLOW
-REFUSED = seccomp.ERROR | errno.EPERM
+REFUSED = ERROR | errno.EPERM
 PID = 4711
 SPECIAL = ("CLONE", "CLONE3", "FCNTL", "IOCTL", "PRCTL", "NEWFSTATAT", "KILL", "TGKILL", "PRLIMIT64")
 # asm/unistd_64.h, asm-generic/unistd.h
@@ -25,38 +26,23 @@ FORBIDDEN = {
 }  # fmt: skip
 
 
-@pytest.fixture(params=sorted(seccomp.ARCHITECTURES))
+@pytest.fixture(params=sorted(ARCHITECTURES))
 def machine(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 def verdict(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
-    """What the kernel would do with a call."""
-    filter_ = seccomp.program(machine, PID)
-    padded = (*arguments, *(0,) * (6 - len(arguments)))
-    known = seccomp.ARCHITECTURES[machine]
-    data = struct.pack("=iIQ6Q", number, known if architecture is None else architecture, 0, *padded)
-    program = [struct.unpack_from("=HBBI", filter_, at) for at in range(0, len(filter_), 8)]
-    accumulator, at = 0, 0
-    while True:
-        code, if_true, if_false, value = program[at]
-        at += 1
-        if code == seccomp.RETURN:
-            return value
-        if code == seccomp.LOAD:
-            accumulator = struct.unpack_from("=I", data, value)[0]
-        else:
-            met = accumulator == value if code == seccomp.EQUAL else bool(accumulator & value)
-            at += if_true if met else if_false
+    known = ARCHITECTURES[machine] if architecture is None else architecture
+    return verdict_of(allowed_calls.program(machine, PID), number, *arguments, architecture=known)
 
 
 def number(machine: str, name: str) -> int:
-    return getattr(seccomp, name)[list(seccomp.ARCHITECTURES).index(machine)]
+    return getattr(allowed_calls, name)[list(ARCHITECTURES).index(machine)]
 
 
 def test_every_call_that_is_not_listed_is_refused(machine: str) -> None:
-    column = list(seccomp.ARCHITECTURES).index(machine)
-    listed = {numbers[column] for numbers in seccomp.NUMBERS.values()}
+    column = list(ARCHITECTURES).index(machine)
+    listed = {numbers[column] for numbers in allowed_calls.NUMBERS.values()}
     special = {number(machine, name) for name in SPECIAL}
     for call in range(600):
         if call not in special:
@@ -68,7 +54,7 @@ def test_threads_are_made_and_processes_are_not(machine: str) -> None:
     clone = number(machine, "CLONE")
     assert verdict(machine, clone, 0x3D0F00) == ALLOW  # what pthread_create asks for
     assert verdict(machine, clone, 0x1200011) == REFUSED  # what fork asks for
-    assert verdict(machine, number(machine, "CLONE3")) == seccomp.ERROR | errno.ENOSYS
+    assert verdict(machine, number(machine, "CLONE3")) == ERROR | errno.ENOSYS
 
 
 def test_signals_go_to_itself_alone(machine: str) -> None:
@@ -90,13 +76,13 @@ def test_descriptors_and_threads_have_no_other_controls(machine: str) -> None:
     fcntl, prctl = number(machine, "FCNTL"), number(machine, "PRCTL")
     assert {command for command in range(2000) if verdict(machine, fcntl, 3, command) == ALLOW} == {0, 1, 2, 3, 1030}
     assert {option for option in range(100) if verdict(machine, prctl, option) == ALLOW} == {15, 16}
-    assert verdict(machine, number(machine, "IOCTL"), 0, 0x5412) == seccomp.ERROR | errno.ENOTTY
+    assert verdict(machine, number(machine, "IOCTL"), 0, 0x5412) == ERROR | errno.ENOTTY
     stat = number(machine, "NEWFSTATAT")
     assert (verdict(machine, stat, 3, 1, 1, 0x1000), verdict(machine, stat, -100 % 2**64)) == (ALLOW, REFUSED)
 
 
 def test_other_numberings_are_closed(machine: str) -> None:
-    assert verdict(machine, 1, architecture=0x40000003) == seccomp.KILL_PROCESS
+    assert verdict(machine, 1, architecture=0x40000003) == KILL_PROCESS
     assert verdict(machine, 0x40000000) == REFUSED
 
 
@@ -105,6 +91,6 @@ def test_an_architecture_that_is_not_known_gets_no_filter(
     monkeypatch: pytest.MonkeyPatch, told: str, pointer: str
 ) -> None:
     sizes = struct.calcsize
-    monkeypatch.setattr(seccomp.platform, "machine", lambda: told)
-    monkeypatch.setattr(seccomp.struct, "calcsize", lambda _: sizes(pointer))
-    assert not seccomp.is_available()
+    monkeypatch.setattr(allowed_calls.platform, "machine", lambda: told)
+    monkeypatch.setattr(allowed_calls.struct, "calcsize", lambda _: sizes(pointer))
+    assert not allowed_calls.is_available()
