@@ -7,35 +7,20 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-import pillow_heif
-from PIL import (  # noqa: F401 - all that Pillow would import when it meets a format, too late in a confined process
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageOps,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageOps
 
 from pcloud.errors import Rejected
+from pcloud.pictures import open_picture
 
 __all__ = ["WORKING_SIDE", "upright"]
 
 WORKING_SIDE = 1280  # long side: tiles of a quarter are still larger than the networks' input
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF")
 
 
 def upright(file: BinaryIO, most_pixels: int) -> Image.Image:
     """Raises `Rejected` if the file is not an image, is broken, or has more than `most_pixels`."""
-    Image.MAX_IMAGE_PIXELS = None  # the limit is `most_pixels`
-    pillow_heif.register_heif_opener()
     try:
-        with Image.open(file, formats=_FORMATS) as image:
+        with open_picture(file) as image:
             if image.width * image.height > most_pixels:
                 raise Rejected(
                     f"the picture has {image.width} × {image.height} pixels; the setting `pixels` is {most_pixels}"

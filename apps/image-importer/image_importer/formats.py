@@ -6,23 +6,11 @@ show the owner a photo of the wrong size.
 
 from __future__ import annotations
 
-import pillow_heif
-from PIL import (  # noqa: F401 - all that Pillow would import when it meets a format, too late in a confined process
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    ImageFile,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import ImageFile
 
 from pcloud.errors import Rejected
 
-__all__ = ["MIME_TYPES", "mime_of", "open_formats"]
+__all__ = ["MIME_TYPES", "mime_of"]
 
 MIME_TYPES = {
     "JPEG": "image/jpeg",
@@ -35,12 +23,6 @@ MIME_TYPES = {
     "AVIF": "image/avif",
 }
 _NEW_SUBFILE_TYPE, _REDUCED_RESOLUTION, _DNG_VERSION = 254, 1, 50706
-
-
-def open_formats() -> tuple[str, ...]:
-    """The Pillow plugins that may open a file; Pillow's many others are never tried on untrusted bytes."""
-    pillow_heif.register_heif_opener()
-    return ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF")
 
 
 def mime_of(image: ImageFile.ImageFile) -> str:

@@ -11,9 +11,10 @@ import warnings
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
-from PIL import Image, ImageFile, IptcImagePlugin, UnidentifiedImageError
+from PIL import ImageFile, IptcImagePlugin, UnidentifiedImageError
 
 from pcloud.errors import Rejected
+from pcloud.pictures import open_picture
 
 from . import exif, formats
 from .taken import taken_from_exif, taken_from_xmp
@@ -57,9 +58,8 @@ def inspect_file(file: BinaryIO, key: str, most_pixels: int) -> dict[str, Any]:
         raise Rejected("the file is empty")
     file.seek(0)
     warnings.simplefilter("ignore")  # Pillow warns about sloppy metadata, which is common in the files that come here
-    Image.MAX_IMAGE_PIXELS = None  # our own limit below says what to do; Pillow's is a fixed number
     try:
-        with Image.open(file, formats=formats.open_formats()) as image:
+        with open_picture(file) as image:
             facts = _facts(image, key, most_pixels)
             _decode(image)
     except Rejected:

@@ -5,22 +5,10 @@ from __future__ import annotations
 import io
 from typing import BinaryIO
 
-from PIL import (  # noqa: F401 - all that Pillow would import when it meets a format, too late in a confined process
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageOps,
-    JpegImagePlugin,
-    MpoImagePlugin,
-    PngImagePlugin,
-    PpmImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
-from pillow_heif import register_heif_opener
+from PIL import Image, ImageOps
 
 from pcloud.errors import Rejected
+from pcloud.pictures import open_picture
 
 __all__ = ["MOST_PIXELS", "SIZES", "shrink"]
 
@@ -28,8 +16,6 @@ __all__ = ["MOST_PIXELS", "SIZES", "shrink"]
 SIZES = {"tile": 480, "screen": 2048}
 QUALITY = 80
 MOST_PIXELS = 200_000_000
-# Those that are imported as images; none of Pillow's many others is ever tried on a stranger's bytes.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF", "HEIF")
 # A display's profile has some hundred bytes; a printer's, a megabyte.
 LARGEST_PROFILE = 64 * 2**10
 
@@ -37,10 +23,8 @@ LARGEST_PROFILE = 64 * 2**10
 def shrink(file: BinaryIO, sizes: dict[str, int]) -> dict[str, bytes]:
     """WebP files by name of size, upright, never larger than the original; raises Pillow's error for a file that is not
     an image."""
-    register_heif_opener()
-    Image.MAX_IMAGE_PIXELS = None  # our own limit is below; Pillow's only warns up to twice as much
     longest = max(sizes.values())
-    with Image.open(file, formats=FORMATS) as opened:
+    with open_picture(file) as opened:
         if opened.width * opened.height > MOST_PIXELS:
             raise Rejected(
                 f"it has {opened.width} × {opened.height} pixels; {MOST_PIXELS // 10**6} million are the most that is shown"
