@@ -1,7 +1,7 @@
 """Calls between apps, people and devices, durable calls included, and their way over the bus.
 
-`Calls` is the entry point; `dispatch` knows the bus, `permission` and `capability` decide who may call (by the directory),
-`arguments` checks what an action takes, `open_runs` knows which handler is working on what."""
+`Calls` is the entry point; `authorization` decides by `permission` and `capability` who may call what, `arguments` checks what
+an action takes, `invoke` asks the app, over the bus that `dispatch` knows; `open_runs` knows which handler is working on what."""
 
 from core.work.call.answer import CallAnswer, HandlerFailed, NoInstance
 from core.work.call.arguments import ARGUMENT_TYPES, check_arguments, takes_action

@@ -13,11 +13,15 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
 
+import msgspec
 from graphql import GraphQLError, ListTypeNode, NamedTypeNode, NonNullTypeNode, TypeNode, parse_type
 
 from pcloud.errors import Rejected
 
-__all__ = ["ARGUMENT_TYPES", "check_arguments", "takes_action"]
+__all__ = ["ARGUMENT_TYPES", "check_arguments", "encode_args", "takes_action"]
+
+# Equal arguments have equal bytes: a run's key may be made of them.
+encode_args = msgspec.json.Encoder(order="deterministic").encode
 
 _INT64 = 2**63
 _ACTIONS = ("Action", "Action!")

@@ -11,47 +11,27 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from types import MappingProxyType
 from typing import Any, Protocol
 
-import msgspec
-
 from core.access.audit import Audit
-from core.access.caller import CORE, MAX_DEPTH, Caller, RunContext, caller_now
-from core.trace import NO_TRACES, Tracer
+from core.access.caller import Caller, RunContext
+from core.trace import Tracer
 from core.trace.about import About
 from core.work.call.answer import CallAnswer, HandlerFailed
-from core.work.call.arguments import check_arguments
-from core.work.call.callers import CALLERS_CHANGED, Rights, callers_of, demand_any
-from core.work.call.capability import Capabilities
-from core.work.call.dispatch import Dispatcher
+from core.work.call.arguments import check_arguments, encode_args
+from core.work.call.authorization import Authorization
+from core.work.call.callers import CALLERS_CHANGED, Rights, callers_of
+from core.work.call.invoke import NO_ACTIONS, Invoker, OnCalled
 from core.work.call.job import Job, encode_job
 from core.work.call.notices import Notices
-from core.work.call.open_runs import OpenRuns
-from core.work.call.permission import Refused, calling_app, demand, demand_scope
+from core.work.call.permission import calling_app
 from core.work.call.run_ids import call_run_id, send_run_id
-from core.work.call.settings import CallSettings
-from core.work.call.target import (
-    ActionName,
-    CapabilityName,
-    RoleAction,
-    Target,
-    parse_stored,
-    parse_target,
-    stored_target,
-)
+from core.work.call.target import ActionName, parse_target, stored_target
 from eventstore import EventStore
 from pcloud.errors import Forbidden, PCloudError, Rejected
 from projections.directory import Directory
 
 __all__ = ["CallQuota", "Calls"]
-
-NO_ACTIONS: Mapping[str, str] = MappingProxyType({})
-_encoder = msgspec.json.Encoder(order="deterministic")
-
-
-OnCalled = Callable[[str, float, str], None]
-"""Called for each call that was to reach an app: with its name, the seconds until the answer, and `OK` or the error's code."""
 
 
 class CallQuota(Protocol):
@@ -63,29 +43,23 @@ class CallQuota(Protocol):
 
 
 class Calls:
-    """Made by `Calls.open`. `runs`: the open runs by their tokens."""
+    """Made by `open_calls`. `runs`: the open runs by their tokens."""
 
     def __init__(
         self,
         store: EventStore,
-        dispatcher: Dispatcher,
         directory: Directory,
-        capabilities: Capabilities,
+        authorization: Authorization,
+        invoker: Invoker,
         audit: Audit,
-        settings: CallSettings,
         quotas: CallQuota | None = None,
     ) -> None:
         self._store = store
-        self._dispatcher = dispatcher
-        self._capabilities = capabilities
         self._audit = audit
-        self._settings = settings
         self._quotas = quotas
-        self._runaway: Callable[[str, str], None] = lambda app, reason: None
-        self._called: OnCalled = lambda app, seconds, outcome: None
-        self._tracer: Tracer = NO_TRACES
-        self.directory = directory
-        self.runs = OpenRuns()
+        self._settings = invoker.settings
+        self.directory, self.authorization, self.invoker = directory, authorization, invoker
+        self.runs = invoker.runs
         self._notices = Notices(directory, self.call)
 
     async def tell_callers(self) -> None:
@@ -114,14 +88,14 @@ class Calls:
         died or took too long."""
         self._count(caller)
         async with self._recorded("call", caller, target) as record:
-            name = self.resolve(caller, parse_target(target))
+            name = self.authorization.resolve(caller, parse_target(target))
             record["action"] = str(name)
             checked = self.check(name, args, actions)
             context = self._context(caller, name, checked, actions, run_token, replay)
             record.update(run=context.id, cause=context.cause)
             try:
                 with About(app=name.app, run=context.id):
-                    return await self.invoke(
+                    return await self.invoker.invoke(
                         caller, name, checked, context, actions=actions, revision=revision, timeout=timeout,
                         traceparent=traceparent,
                     )  # fmt: skip
@@ -149,14 +123,14 @@ class Calls:
         self._count(caller)
         async with self._recorded("send", caller, target) as record:
             named = parse_target(target)
-            name = self.resolve(caller, named)
+            name = self.authorization.resolve(caller, named)
             record["action"] = str(name)
             checked = self.check_size(str(name), self.check(name, args, actions))
-            self._capabilities.demand(caller, actions)
+            self.authorization.demand_handed_over(caller, actions)
             job = self._job(caller, name, stored_target(named), checked, actions, key, run_token, revision)
             record.update(run=job.id, cause=job.cause)
             if await self._store.runs.last(job.app, job.action, job.id) is None:
-                with self._tracer.span(f"send {name}", "producer", traceparent, pcloud__run=job.id) as span:
+                with self.invoker.tracer.span(f"send {name}", "producer", traceparent, pcloud__run=job.id) as span:
                     trace = {"traceparent": span.traceparent} if span.traceparent else {}
                     await self._store.work.put(job.app, job.action, job.id, encode_job(job), trace)
             return job.id
@@ -183,112 +157,21 @@ class Calls:
 
     def on_runaway(self, callback: Callable[[str, str], None]) -> None:
         """Have `callback(app, reason)` called for an app whose calls cause each other beyond the limit."""
-        self._runaway = callback
+        self.invoker.runaway = callback
 
     def trace_with(self, tracer: Tracer) -> None:
         """Trace each call as a span, which is handed to the app."""
-        self._tracer = tracer
+        self.invoker.tracer = tracer
 
     def on_called(self, callback: OnCalled) -> None:
         """Have `callback` called for each call that was to reach an app, including calls of triggers."""
-        self._called = callback
+        self.invoker.called = callback
 
     def lost(self, app: str) -> None:
         """Report that the app's process on this node has ended: its calls in progress fail now."""
-        self._dispatcher.lost(app)
+        self.invoker.dispatcher.lost(app)
 
-    # --- what the event processor uses ---------------------------------------------------------------------------------------------
-
-    def reauthorize(self, job: Job, also: Callable[[], None] = lambda: None) -> tuple[Caller, ActionName]:
-        """Return the caller of a stored call and the action it means, by the current rights. `also` raises `Forbidden`
-        for what else the call depends on. Raises `Refused`, which is audited, `NotFound` or `Rejected`."""
-        name = ActionName(job.app, job.action)
-        try:
-            also()
-            caller = caller_now(self.directory, job.actor, job.through)
-            if job.target:
-                name = self.resolve(caller, parse_stored(job.target))
-            else:
-                demand_any(self.directory, caller, name)
-            self._capabilities.demand(caller, job.actions)
-        except Forbidden as error:
-            self._audit.refused("send", job.actor, str(name), error.message, through=job.through)
-            raise Refused(error.message) from error
-        return caller, name
-
-    def resolve(self, caller: Caller, target: Target) -> ActionName:
-        """Return the action that `target` means for this caller, who may call it. Raises `Forbidden`, `NotFound` or
-        `Rejected`."""
-        name = self._resolve(caller, target)
-        if caller != CORE and self.directory.is_internal(name.app, name.action):
-            raise Forbidden(f"{name} can't be called: only PCloud itself calls it")
-        return name
-
-    def _resolve(self, caller: Caller, target: Target) -> ActionName:
-        demand_scope(caller, target)
-        if isinstance(target, CapabilityName):
-            return self._capabilities.resolve(caller, target)
-        if caller != CORE:
-            demand(self.directory, caller, target)
-        if isinstance(target, RoleAction):
-            return ActionName(self.directory.holder(target.role), target.action)
-        return target
-
-    async def invoke(
-        self,
-        caller: Caller,
-        name: ActionName,
-        args: Mapping[str, Any],
-        context: RunContext,
-        *,
-        actions: Mapping[str, str] = NO_ACTIONS,
-        revision: str = "",
-        timeout: float | None = None,
-        attempt: int = 1,
-        start_wait: float | None = None,
-        traceparent: str = "",
-    ) -> CallAnswer:
-        """Ask the app, within an open run, with checked arguments and actions; capabilities are minted here,
-        so that no stored call holds a token. Raises `HandlerFailed`, `NoInstance`, `Unavailable`."""
-        self._demand_end(caller, name, context)
-        action = self.directory.action(name.app, name.action)
-        args = {**args, **await self._capabilities.mint_all(caller, name.app, actions)}
-        seconds = min(action.seconds, timeout or action.seconds, self._settings.seconds)
-        token = self.runs.open(context, name.app)
-        headers = {
-            "Pcloud-Call": secrets.token_hex(16),
-            "Pcloud-Caller": caller.authority,
-            "Pcloud-Actor": caller.actor,
-            "Pcloud-Run": token,
-            "Pcloud-Revision": revision,
-            "Pcloud-Attempt": str(attempt),
-            **({"Pcloud-Replay": "true"} if context.replay else {}),
-        }
-        try:
-            body = _encoder.encode({"args": args})
-            with self._tracer.span(f"call {name}", "client", traceparent, pcloud__run=context.id) as span:
-                if span.traceparent:
-                    headers["traceparent"] = span.traceparent
-                return await self._ask(name, body, headers, seconds, start_wait)
-        finally:
-            self.runs.close(token)
-
-    async def _ask(
-        self, name: ActionName, body: bytes, headers: Mapping[str, str], seconds: float, start_wait: float | None
-    ) -> CallAnswer:
-        began, outcome = time.perf_counter(), "CANCELLED"
-        try:
-            answer = await self._dispatcher.request(name, body, headers, seconds=seconds, start_wait=start_wait)
-            outcome = "OK"
-            return answer
-        except HandlerFailed as failed:
-            outcome = failed.error.code
-            raise
-        except PCloudError as error:
-            outcome = error.code
-            raise
-        finally:
-            self._called(name.app, time.perf_counter() - began, outcome)
+    # --- what the event processor uses, too ----------------------------------------------------------------------------------------
 
     def check(
         self, name: ActionName, args: Mapping[str, Any], actions: Mapping[str, str] = NO_ACTIONS
@@ -300,7 +183,7 @@ class Calls:
 
     def check_size(self, name: str, args: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments if they are small enough to be stored. Raises `Rejected`."""
-        size, limit = len(_encoder.encode(args)), self._settings.stored_args
+        size, limit = len(encode_args(args)), self._settings.stored_args
         if size > limit:
             raise Rejected(
                 f"the arguments of {name} have {size} bytes, {limit} can be stored: put large data into the object store "
@@ -314,7 +197,7 @@ class Calls:
         self, caller: Caller, name: ActionName, args: Mapping[str, Any], actions: Mapping[str, str], run_token: str, replay: bool
     ) -> RunContext:  # fmt: skip
         if run_token:
-            call = _encoder.encode([args, actions] if actions else args)
+            call = encode_args([args, actions] if actions else args)
             return self.runs.nested(run_token, calling_app(caller), name, call)
         if caller.run is not None:
             parent = caller.run
@@ -331,7 +214,7 @@ class Calls:
             raise Rejected(f"an idempotency key has 1 to {self._settings.key_length} characters")
         known = run_token or caller.run
         context = self._context(caller, name, args, actions, run_token, False) if known else RunContext("")
-        self._demand_end(caller, name, context)
+        self.invoker.demand_end(caller, name, context)
         own_key = context.id if run_token else secrets.token_hex(16)
         return Job(
             id=send_run_id(caller.actor, caller.through, str(name), key or own_key),
@@ -353,14 +236,6 @@ class Calls:
     def _count(self, caller: Caller) -> None:
         if self._quotas is not None:
             self._quotas.calls(caller.authority)
-
-    def _demand_end(self, caller: Caller, name: ActionName, context: RunContext) -> None:
-        """Raises `Rejected` for a chain of calls that looks endless."""
-        if context.depth > MAX_DEPTH:
-            reason = f"{name} is not called: {context.depth} runs caused each other, which looks like a loop"
-            if caller.kind == "app":
-                self._runaway(caller.name, reason)
-            raise Rejected(reason)
 
     @contextlib.asynccontextmanager
     async def _recorded(self, kind: str, caller: Caller, target: str) -> AsyncGenerator[dict[str, Any]]:

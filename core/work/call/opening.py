@@ -8,9 +8,11 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from core.access.audit import Audit
+from core.work.call.authorization import Authorization
 from core.work.call.calls import CallQuota, Calls
 from core.work.call.capability import Capabilities, CommandWriter
 from core.work.call.dispatch import Dispatcher
+from core.work.call.invoke import Invoker
 from core.work.call.settings import CallSettings
 from eventstore import Credentials, EmbeddedServer, EventStore
 from projections.directory import Directory
@@ -37,7 +39,9 @@ async def open_calls(
         Dispatcher.open(server.url, _options(credentials), settings.dispatch) as dispatcher,
         contextlib.nullcontext(audit) if audit else Audit.open(store.audit) as audit,
     ):
-        calls = Calls(store, dispatcher, directory, capabilities, audit, settings, quotas)
+        authorization = Authorization(directory, capabilities, audit)
+        invoker = Invoker(dispatcher, directory, capabilities, settings)
+        calls = Calls(store, directory, authorization, invoker, audit, quotas)
         telling = asyncio.create_task(calls.tell_callers(), name="tell of callers")
         try:
             yield calls

@@ -106,10 +106,10 @@ class WorkLoop:
         calls = self._calls
 
         async def attempt(run: Run) -> CallAnswer:
-            caller, name = calls.reauthorize(job, partial(self._demand_sight, job))
+            caller, name = calls.authorization.reauthorize(job, partial(self._demand_sight, job))
             args = calls.check(name, run.args, run.actions)
             context = RunContext(run.id, run.generation, run.cause, run.depth, job.replay)
-            return await calls.invoke(
+            return await calls.invoker.invoke(
                 caller, name, args, context, actions=run.actions, revision=job.revision, attempt=run.attempt, start_wait=0.0
             )  # fmt: skip
 

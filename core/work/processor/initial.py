@@ -81,9 +81,9 @@ class InitialRuns:
     async def _attempt(self, run: Run, last: list[Exception]) -> CallAnswer:
         caller = Caller("app", run.actor.removeprefix("app:"))
         try:
-            name = self._calls.resolve(caller, parse_target(run.target))
+            name = self._calls.authorization.resolve(caller, parse_target(run.target))
             args = self._calls.check(name, run.args, run.actions)
-            return await self._calls.invoke(
+            return await self._calls.invoker.invoke(
                 caller, name, args, RunContext(run.id), actions=run.actions, attempt=run.attempt, start_wait=0.0
             )
         except (HandlerFailed, PCloudError) as error:

@@ -235,10 +235,10 @@ class TriggerLoop:
         revision = str(Revision(self._parts.store.epoch, event.sequence))
 
         async def attempt(run: Run) -> CallAnswer:
-            name = calls.resolve(self._caller, parse_target(compiled.target))
+            name = calls.authorization.resolve(self._caller, parse_target(compiled.target))
             args = calls.check(name, run.args, run.actions)
             context = RunContext(run.id, run.generation, run.cause, run.depth, replay)
-            return await calls.invoke(
+            return await calls.invoker.invoke(
                 self._caller, name, args, context, actions=run.actions, revision=revision, attempt=run.attempt, start_wait=0.0
             )  # fmt: skip
 

@@ -53,7 +53,7 @@ async def start(core: Core, **keeper: Any) -> Store:
 async def assert_works(store: Store, core: Core) -> None:
     """The capability leads to keeper's action, and its token is in no stored run."""
     [args] = store.given
-    name = core.calls.resolve(Caller("app", "store"), parse_target(args["webhook"]))
+    name = core.calls.authorization.resolve(Caller("app", "store"), parse_target(args["webhook"]))
     assert str(name) == TOLD["webhook"]
     for run in (await core.runs.list()).runs:
         assert args["webhook"].removeprefix("capability:") not in encode_run(run).decode()

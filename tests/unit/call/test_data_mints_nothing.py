@@ -16,6 +16,8 @@ from core.access.caller import OWNER, Caller, RunContext
 from core.apps.process.gateway import AppGateway
 from core.front.ingress.visits import Visits
 from core.work.call import ActionName, CallAnswer, Calls, CallSettings, Capabilities, decode_job, encode_job
+from core.work.call.authorization import Authorization
+from core.work.call.invoke import Invoker
 from core.work.processor.compiled_trigger import compile_trigger
 from pcloud.app import App
 from pcloud.manifest import Action, Manifest, Trigger, TriggerOn
@@ -48,7 +50,8 @@ class Parts:
         self.written: list[Any] = []
         self.runs = self.work = self
         capabilities = Capabilities(b"k" * 32, self, self)  # type: ignore[arg-type]
-        self.calls = Calls(self, self, self, capabilities, self, CallSettings())  # type: ignore[arg-type]
+        invoker = Invoker(self, self, capabilities, CallSettings())  # type: ignore[arg-type]
+        self.calls = Calls(self, self, Authorization(self, capabilities, self), invoker, self)  # type: ignore[arg-type]
 
     def may_call(self, app: str, target: str) -> bool:
         return True
@@ -97,7 +100,7 @@ def test_no_value_of_a_durable_call_mints_anything(args: dict[str, Any], caller:
         assert job.actions == {} and b"actions" not in encode_job(job)
         name = ActionName(job.app, job.action)
         checked = parts.calls.check(name, job.args, job.actions)
-        await parts.calls.invoke(caller, name, checked, RunContext(job.id), actions=job.actions)
+        await parts.calls.invoker.invoke(caller, name, checked, RunContext(job.id), actions=job.actions)
 
     parts = Parts()
     asyncio.run(made())
