@@ -57,8 +57,8 @@ from core.trace import Tracer
 from core.trace.opening import open_tracer
 from core.work.call import open_calls
 from core.work.processor import Processor
-from core.work.processor.audited import audited_call
 from core.work.processor.forget import forget_entities
+from core.work.processor.read_graph import ReadGraph
 from core.work.processor.runaway import Runaways
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, ServerSettings, open_server, open_store
 from pcloud.errors import Unavailable
@@ -118,18 +118,8 @@ async def open_platform(
     calls = await stack.enter_async_context(open_calls(store, server, directory, commands, audit=audit, quotas=quotas))
     calls.on_called(meters.called)
     calls.trace_with(tracer)
-    processor = Processor(
-        store,
-        graphs.answers,
-        graphs.loop,
-        registry,
-        calls,
-        commands,
-        projections.runs,
-        directory,
-        find_call=partial(audited_call, store),
-        away=lambda: graphs.problem or disk.problem,
-    )
+    graph = ReadGraph(graphs.answers, graphs.loop, registry, lambda: graphs.problem or disk.problem)
+    processor = Processor(store, graph, calls, commands, projections.runs)
     processor.trace_with(tracer)
     for name, loop in (("graph", projections.graph_loop), ("search", projections.search_loop)):
         stack.callback(trace_folding(tracer, name, loop))

@@ -14,17 +14,16 @@ from functools import partial
 from typing import Any
 
 from core.access.caller import RunContext
-from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
-from core.work.call import CallAnswer, Calls, Job, Refused, decode_job
-from core.work.processor.done_or_failed import RunExecutor, resume
+from core.work.call import CallAnswer, Job, Refused, decode_job
+from core.work.processor.done_or_failed import resume
 from core.work.processor.held import HeldDeliveries
 from core.work.processor.keyed_order import KeyedOrder
 from core.work.processor.settings import ProcessorSettings
-from core.work.processor.sight import Sight
 from core.work.processor.slots import Slots
 from core.work.processor.stored_run import stored_run
-from eventstore import DurableConsumer, RunStore, WorkDelivery
+from core.work.processor.trigger_loop import TriggerParts
+from eventstore import DurableConsumer, WorkDelivery
 from pcloud.errors import Corrupt, Forbidden, PCloudError, Rejected
 from pcloud.subject import Ref, split_name
 from projections.runs.record import Run
@@ -40,20 +39,11 @@ FINAL = (Rejected, Refused)
 class WorkLoop:
     """`run()` works until it is cancelled."""
 
-    def __init__(
-        self,
-        runs: RunStore,
-        calls: Calls,
-        executor: RunExecutor,
-        consumer: DurableConsumer[WorkDelivery],
-        same: KeyedOrder[str],
-        sight: Sight,
-        tracer: Tracer = NO_TRACES,
-    ) -> None:
-        self._runs, self._calls, self._executor, self._consumer = runs, calls, executor, consumer
-        self._sight = sight
-        self._tracer = tracer
-        self._settings = executor.settings
+    def __init__(self, parts: TriggerParts, consumer: DurableConsumer[WorkDelivery], same: KeyedOrder[str]) -> None:
+        self._runs, self._consumer = parts.store.runs, consumer
+        self._calls, self._executor = parts.calls, parts.executor
+        self._sight, self._tracer = parts.sight, parts.tracer
+        self._settings = parts.executor.settings
         self._slots = Slots(self._settings.send_concurrency)
         self._held = HeldDeliveries(self._settings.held, self._settings.ack_wait)
         self._same = same

@@ -101,10 +101,7 @@ class Loops:
             app, ack_wait=self._settings.ack_wait, max_ack_pending=self._settings.held
         )
         await self._consumers.ask_again("WORK", consumer, work_subjects(app))
-        parts = self._parts
-        await WorkLoop(
-            parts.store.runs, parts.calls, parts.executor, consumer, self._same, parts.sight, parts.tracer
-        ).run()
+        await WorkLoop(self._parts, consumer, self._same).run()
 
     def _spawn(self, app: AttachedApp, name: str, loop: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
         async def work() -> None:

@@ -6,17 +6,17 @@ a file of its own."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from core.graph.command import FoldingLoop
-from core.graph.schema import ViewRegistry
 from core.trace import Tracer
 from core.work.call import Calls, CommandWriter
 from core.work.processor.attached import AttachedApp, AttachedTrigger, InstalledApp
-from core.work.processor.chain import Chains, FindCall
+from core.work.processor.audited import audited_call
+from core.work.processor.chain import Chains
 from core.work.processor.compiled_trigger import CompiledTrigger, compile_triggers
 from core.work.processor.consumers import SIDES, TriggerConsumers
 from core.work.processor.done_or_failed import RunExecutor
@@ -26,6 +26,7 @@ from core.work.processor.initial import InitialRuns
 from core.work.processor.journal import Journal
 from core.work.processor.loops import Loops
 from core.work.processor.progress import shown_trigger, shown_triggers
+from core.work.processor.read_graph import ReadGraph
 from core.work.processor.replay import Replays
 from core.work.processor.retry import FailedRuns
 from core.work.processor.settings import ProcessorSettings
@@ -35,8 +36,7 @@ from core.work.processor.trigger_past import CORE, first_histories, load_histori
 from eventstore import EventStore
 from pcloud.errors import NotFound
 from pcloud.subject import split_name
-from projections.directory import Directory, TriggerPast
-from projections.graph.contract import GraphReader
+from projections.directory import TriggerPast
 from projections.runs.projection import RunsProjection
 from projections.runs.record import Run
 
@@ -44,29 +44,23 @@ __all__ = ["Processor"]
 
 
 class Processor:
-    """`attach` may be called at any time; work is done while `run()` runs. `find_call`: see `Chains`. `away`: see
-    `RunExecutor`."""
+    """`attach` may be called at any time; work is done while `run()` runs."""
 
     def __init__(
         self,
         store: EventStore,
-        graph: GraphReader,
-        graph_loop: FoldingLoop,
-        views: ViewRegistry,
+        graph: ReadGraph,
         calls: Calls,
         commands: CommandWriter,
         runs: RunsProjection,
-        directory: Directory,
         settings: ProcessorSettings | None = None,
-        find_call: FindCall | None = None,
-        away: Callable[[], str] = lambda: "",
     ) -> None:
         self.settings = settings or ProcessorSettings()
+        directory = calls.directory
         self.store, self.directory, self.commands, self.runs = store, directory, commands, runs
         self.journal = Journal(store.runs, delay=self.settings.record_delay, done_ttl=self.settings.done_ttl)
-        self.parts = TriggerParts(
-            store, graph, graph_loop, views, calls, RunExecutor(self.journal, self.settings, away=away), Sight(views)
-        )
+        executor = RunExecutor(self.journal, self.settings, away=graph.away)
+        self.parts = TriggerParts(store, graph, calls, executor, Sight(graph.views))
         self.apps: dict[str, AttachedApp] = {}
         self._running = asyncio.Event()
         self._changing = asyncio.Lock()
@@ -75,7 +69,7 @@ class Processor:
         self._loops = Loops(self.parts, self._consumers, commands, self._running)
         self._replays = Replays(self.parts, self._consumers, self._loops, commands, self.trigger, self._changing)
         self._failed = FailedRuns(store, runs, self.trigger, self.parts.sight, directory)
-        self._chains = Chains(store, directory, runs, find_call or _no_call)
+        self._chains = Chains(store, directory, runs, partial(audited_call, store))
         self._initial = InitialRuns(store.runs, calls, self.parts.executor)
 
     @property
@@ -244,7 +238,3 @@ class Processor:
         for history in known.values():  # also if an earlier attempt was killed after recording it
             for side in SIDES:
                 await self._consumers.delete(app, history.name, side)
-
-
-async def _no_call(id: str) -> None:
-    return None

@@ -135,9 +135,11 @@ class Replays:
             if not compiled.where:
                 count += len(page)
                 continue
-            await self._parts.graph_loop.wait_for(self._parts.views.declared)
-            view = self._parts.views.app(compiled.app)
-            passing = await matching_ids(self._parts.graph, view, compiled, list({event.ref.id for event in page}))
+            await self._parts.graph.loop.wait_for(self._parts.graph.views.declared)
+            view = self._parts.graph.views.app(compiled.app)
+            passing = await matching_ids(
+                self._parts.graph.reader, view, compiled, list({event.ref.id for event in page})
+            )
             count += sum(event.ref.id in passing for event in page)
         return count
 

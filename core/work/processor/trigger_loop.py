@@ -20,8 +20,6 @@ from typing import Any
 import msgspec
 
 from core.access.caller import MAX_DEPTH, Caller, RunContext
-from core.graph.command import FoldingLoop
-from core.graph.schema import ViewRegistry
 from core.trace import NO_TRACES, Tracer
 from core.trace.about import About
 from core.work.call import CallAnswer, Calls, parse_target, trigger_run_id
@@ -30,6 +28,7 @@ from core.work.processor.done_or_failed import RunExecutor, resume
 from core.work.processor.entity import describe_event, read_entity
 from core.work.processor.held import HeldDeliveries
 from core.work.processor.keyed_order import KeyedOrder
+from core.work.processor.read_graph import ReadGraph
 from core.work.processor.sight import Sight
 from core.work.processor.slots import Slots
 from core.work.processor.stored_run import stored_run
@@ -37,7 +36,6 @@ from eventstore import EventConsumer, EventDelivery, EventStore
 from pcloud.errors import PCloudError, Rejected
 from pcloud.event import Kind, StoredEvent
 from pcloud.revision import Revision
-from projections.graph.contract import GraphReader
 from projections.runs.record import Run
 
 __all__ = ["Runaway", "Side", "TriggerLoop", "TriggerParts"]
@@ -54,12 +52,10 @@ Runaway = Callable[[str, str], None]
 
 @dataclass(slots=True)
 class TriggerParts:
-    """What all trigger loops share."""
+    """What all loops share: those of triggers, and that of an app's durable calls."""
 
     store: EventStore
-    graph: GraphReader
-    graph_loop: FoldingLoop
-    views: ViewRegistry
+    graph: ReadGraph
     calls: Calls
     executor: RunExecutor
     sight: Sight
@@ -218,12 +214,12 @@ class TriggerLoop:
 
     async def _arguments(self, event: StoredEvent) -> dict[str, Any] | None:
         """Return the rendered arguments; None if `where` does not hold."""
-        view = self._parts.views.app(self._compiled.app)
+        view = self._parts.graph.views.app(self._compiled.app)
         node = None
         if self._compiled.needs_entity and event.kind is not Kind.DELETED:
-            await self._parts.graph_loop.wait_for(max(event.sequence, self._parts.views.declared))
-            view = self._parts.views.app(self._compiled.app)
-            node = await read_entity(self._parts.graph, view, self._compiled, event.ref.id)
+            await self._parts.graph.loop.wait_for(max(event.sequence, self._parts.graph.views.declared))
+            view = self._parts.graph.views.app(self._compiled.app)
+            node = await read_entity(self._parts.graph.reader, view, self._compiled, event.ref.id)
             if node is None:
                 return None
         revision = str(Revision(self._parts.store.epoch, event.sequence))

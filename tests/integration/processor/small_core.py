@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from core.graph.command import Commands, EntityChange
 from core.graph.schema import ViewRegistry, parse_schema
 from core.work.call import Calls, CallSettings, DispatchSettings, open_calls
 from core.work.processor import Backoff, Processor, ProcessorSettings
-from core.work.processor.audited import audited_call
+from core.work.processor.read_graph import ReadGraph
 from eventstore import ConnectionSettings, EmbeddedServer, EventStore, open_store
 from pcloud.errors import PCloudError
 from pcloud.manifest import Manifest
@@ -200,10 +199,8 @@ async def start_core(
         calls = await stack.enter_async_context(
             open_calls(store, server, small.directory, commands, calls_settings, quotas=quotas)
         )
-        processor = Processor(
-            store, small.answers, small.loop, views, calls, commands, runs, small.directory, settings,
-            find_call=partial(audited_call, store),
-        )  # fmt: skip
+        graph = ReadGraph(small.answers, small.loop, views)
+        processor = Processor(store, graph, calls, commands, runs, settings)
         stack.push_async_callback(_end, [asyncio.create_task(processor.run())])
         core = Core(
             server,
