@@ -20,10 +20,10 @@ from core.apps.life.aftercare import Aftercare, is_stranded
 from core.apps.life.app_registry import AppRegistry
 from core.apps.life.arrivals import Approve, Arrivals
 from core.apps.life.decisions import Decisions
-from core.apps.life.installation import Installation
 from core.apps.life.kept_archives import KeptArchives
 from core.apps.life.parts import AppParts, Progress, quiet
 from core.apps.life.pausing import Pauses
+from core.apps.life.reconcile import Reconciler
 from core.apps.life.removal import Removals, check_can_go
 from core.apps.life.upgrade import Upgrades, check_can_roll_back
 from core.apps.process.leftover_processes import end_leftovers
@@ -32,14 +32,14 @@ from core.apps.process.log import tail
 from core.apps.process.log_follower import follow
 from core.apps.process.reach import Reach
 from core.apps.process.vitals import AppVitals, vitals_of
-from core.apps.protocols import Api, AppsLog, BusUsers, Calls, Commands, GraphQuota, Processor, Visits
+from core.apps.protocols import CoreServices
 from core.apps.review.review import Review
 from core.apps.sandbox import Ports
 from core.apps.sandbox.inside import Inside
 from core.apps.settings import AppSettings
 from core.apps.status import AppStatus, status_of
 from pcloud.errors import Conflict
-from projections.directory import App, AppState, Directory
+from projections.directory import App, AppState
 
 __all__ = ["Approve", "Apps"]
 
@@ -52,47 +52,27 @@ class Apps:
     def __init__(
         self,
         settings: AppSettings,
+        core: CoreServices,
         *,
-        commands: Commands,
-        directory: Directory,
-        store: AppsLog,
-        server: BusUsers,
-        api: Api,
-        calls: Calls,
-        processor: Processor,
-        visits: Visits,
-        graph_quota: GraphQuota,
         on_limit: Callable[[str, str, str], None] = lambda app, kind, detail: None,
         egress: Egress | None = None,
     ):
         # Core and the apps have different working folders.
         settings = replace(settings, folder=settings.folder.absolute(), runtime=settings.runtime.absolute())
-        self._registry = AppRegistry(directory, commands)
-        reach = Reach(directory, Ports(settings.folder), egress or Egress())
-        self._local = LocalApps(
-            settings, server, api, calls, reach, visits, on_limit, self._pause_later, lambda: self._aftercare.look()
-        )
+        self._registry = AppRegistry(core.directory, core.commands)
+        reach = Reach(core.directory, Ports(settings.folder), egress or Egress())
+        self._local = LocalApps(settings, core, reach, on_limit, self._pause_later, lambda: self._aftercare.look())
         self._pausing = set[asyncio.Task[App]]()
-        self._kept_archives = KeptArchives(store.archives, self._registry)
-        self._parts = AppParts(
-            settings,
-            self._registry,
-            self._local,
-            store,
-            processor,
-            calls,
-            api,
-            commands,
-            self._kept_archives,
-            graph_quota,
-        )
-        self._aftercare = Aftercare(self._parts, self._begin, self._begin_restart)
+        self._kept_archives = KeptArchives(core.store.archives, self._registry)
+        self._parts = AppParts(settings, self._registry, self._local, core, self._kept_archives)
         self._upgrades = Upgrades(self._parts)
         self._removals = Removals(self._parts)
         self._pauses = Pauses(self._parts)
         self._decisions = Decisions(self._parts, self)
         self.staged = Staged(settings.folder / STAGED, longest=settings.bounds.packed)
         self._arrivals = Arrivals(self._parts, self._upgrades, self.staged)
+        self._reconciler = Reconciler(self._parts, self._arrivals, self._upgrades, self._removals, self._pauses)
+        self._aftercare = Aftercare(self._parts, self._reconciler.begin, self._reconciler.begin_restart)
 
     @property
     def warning(self) -> str:
@@ -169,7 +149,7 @@ class Apps:
                 return self._pauses.restart(app)
             if app.state is AppState.FAILED:
                 return self._arrivals.try_again(app)
-            return self._go_on(app)
+            return self._reconciler.go_on(app)
 
         return await self._do(name, work)
 
@@ -208,7 +188,7 @@ class Apps:
         await self._kept_archives.sweep()
         for app in apps:
             if is_stranded(app, started=False):
-                self._begin(app)
+                self._reconciler.begin(app)
         self._aftercare.start()
 
     async def stop_all(self) -> None:
@@ -282,7 +262,7 @@ class Apps:
             log.error("%s failed: %s", task.get_name(), error)
 
     def _status(self, app: App) -> AppStatus:
-        trouble = self._local.troubles.get(app.name, "") or self._parts.graph_quota.problem(app.name)
+        trouble = self._local.troubles.get(app.name, "") or self._parts.core.graph_quota.problem(app.name)
         return status_of(app, self._local.instances.get(app.name), trouble)
 
     async def _do(self, name: str, work: Callable[[App], Coroutine[Any, Any, None]]) -> App:
@@ -295,44 +275,3 @@ class Apps:
             task = self._local.begin(name, begun)
         await asyncio.shield(task)
         return await self.get(name)
-
-    def _begin(self, app: App) -> None:
-        """Bring the app to its recorded state, with as many attempts as that takes."""
-        name, waiting = app.name, app.state not in (AppState.INSTALLING, AppState.UPGRADING)
-        self._local.begin(name, self._local.keep_trying(name, lambda: self._see_to(name)), waiting=waiting)
-
-    def _begin_restart(self, app: App) -> None:
-        self._local.begin(app.name, self._pauses.restart(app), waiting=True)
-
-    async def _see_to(self, name: str) -> None:
-        """Make one attempt; raises the reason to try again."""
-        app = self._registry.find(name)
-        try:
-            if app is not None:
-                await self._go_on(app)
-        except Exception:
-            # A final failure is recorded and has been logged.
-            if (now := self._registry.find(name)) and is_stranded(now, started=self._local.started(name)):
-                raise
-        self._local.troubles.pop(name, None)
-
-    async def _start(self, app: App) -> None:
-        """Run a node's start-up steps for one app."""
-        instance = await self._local.make(app)
-        try:
-            await Installation(instance, self._parts, quiet, recorded=False).start()
-        except BaseException:
-            await instance.stop()
-            raise
-
-    async def _go_on(self, app: App) -> None:
-        if app.state is AppState.INSTALLING:
-            await self._arrivals.bring_in(app, quiet)
-        elif app.state is AppState.UPGRADING:
-            await self._upgrades.go_on(app, quiet)
-        elif app.state is AppState.REMOVING:
-            await self._removals.go_on(app, quiet)
-        elif app.state is AppState.RUNNING:
-            await self._start(app)
-        elif app.state is AppState.PAUSED:
-            await self._pauses.stop(app)

@@ -32,13 +32,13 @@ async def detail_of(app: App, parts: AppParts, upgrades: Upgrades) -> dict[str, 
         "archive": app.archive,
         "limits": msgspec.to_builtins(app.resources),
         "limits_asked": msgspec.to_builtins(app.manifest.resources),
-        "used": {"graph": parts.graph_quota.used(app.name)},
+        "used": {"graph": parts.core.graph_quota.used(app.name)},
         "installed_at": app.installed_at,
         "signer": msgspec.json.decode(app.signer) if app.signer else None,
         "actions": [
             {"name": one.name, "args": one.args, "description": one.description} for one in app.manifest.actions
         ],
-        "triggers": await parts.processor.triggers(app.name),
+        "triggers": await parts.core.processor.triggers(app.name),
         "grants": worded(grants, words),
         "previous": before
         and {
@@ -54,10 +54,10 @@ async def detail_of(app: App, parts: AppParts, upgrades: Upgrades) -> dict[str, 
 async def history_of(app: App, parts: AppParts) -> list[dict[str, Any]]:
     """Return the newest steps from the log, oldest first."""
     ref = app_ref(app.name)
-    last = await parts.store.last_event(ref)
+    last = await parts.core.store.last_event(ref)
     found: deque[dict[str, Any]] = deque(maxlen=STEPS)
     if last is not None:
-        async for event in parts.store.read(1, last.sequence, subjects=(ref.subject,)):
+        async for event in parts.core.store.read(1, last.sequence, subjects=(ref.subject,)):
             if entry := _entry(event):
                 found.append(entry)
     return list(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,7 +16,7 @@ from pcloud.subject import Ref
 
 if TYPE_CHECKING:
     from core.graph.command import EntityChange
-    from projections.directory import App
+    from projections.directory import App, Directory
 
 __all__ = [
     "Api",
@@ -25,6 +26,7 @@ __all__ = [
     "CallAnswer",
     "Calls",
     "Commands",
+    "CoreServices",
     "GraphQuota",
     "OpenRuns",
     "Processor",
@@ -155,3 +157,18 @@ class Api(Protocol):
     async def disconnect(self, whom: Callable[[Caller], bool]) -> None:
         """Close the open connections of the callers that match."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class CoreServices:
+    """All of them. `server`: the bus."""
+
+    commands: Commands
+    directory: Directory
+    store: AppsLog
+    server: BusUsers
+    api: Api
+    calls: Calls
+    processor: Processor
+    visits: Visits
+    graph_quota: GraphQuota

@@ -21,6 +21,7 @@ from core.access.caller import OWNER, Caller
 from core.access.quota import GraphQuota, QuotaRefusals, Quotas
 from core.apps import Apps, AppSettings
 from core.apps.egress import Egress
+from core.apps.protocols import CoreServices
 from core.apps.review.limits import graph_allowance
 from core.apps.sandbox import probe
 from core.front.admin import admin_application
@@ -144,17 +145,10 @@ async def open_platform(
     egress = Egress(audit=audit)
     stack.callback(egress.close)
     visits = Visits(lambda app, why: audit.refused("api", f"app:{app}", "visitor", why))
+    services = CoreServices(commands, directory, store, server, api, calls, processor, visits, graph_quota)
     apps = Apps(
         app_settings,
-        commands=commands,
-        directory=directory,
-        store=store,
-        server=server,
-        api=api,
-        calls=calls,
-        processor=processor,
-        visits=visits,
-        graph_quota=graph_quota,
+        services,
         on_limit=lambda app, kind, detail: audit.refused("limit", f"app:{app}", kind, detail),
         egress=egress,
     )

@@ -169,7 +169,7 @@ class Admission:
                 raise
             schema = Catalog()  # it builds on missing types: those are reported, and must be installed first
         before = app.declares() if app is not None and kind == "upgrade" else Catalog()
-        stored = await read_stored(self._parts.store, name) if kind != "same" else Stored()
+        stored = await read_stored(self._parts.core.store, name) if kind != "same" else Stored()
         if kind == "install":
             check_stored(name, stored.catalog, schema)
         if app is not None and kind == "upgrade":

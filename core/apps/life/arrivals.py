@@ -104,7 +104,7 @@ class Arrivals:
             await self._parts.local.environments.provide(candidate.checked.lock)
         async with self._parts.kept_archives.arriving(candidate.checked.sha256):
             progress("archive", f"{candidate.checked.sha256[:12]}")
-            await self._parts.store.archives.put(candidate.checked.sha256, archive)
+            await self._parts.core.store.archives.put(candidate.checked.sha256, archive)
             task = await self._begin(archive, answers, consent, progress)
         await asyncio.shield(task)
         return self._parts.registry.get(name)

@@ -42,8 +42,8 @@ class Decisions:
             if grant.state == grants[grant_id].state:
                 return registry.get(name)
             await registry.set_grant(grant)
-            await self._parts.api.disconnect(lambda caller: caller.view_app == name)
-        await self._parts.calls.callers_told()
+            await self._parts.core.api.disconnect(lambda caller: caller.view_app == name)
+        await self._parts.core.calls.callers_told()
         app, lacking = registry.get(name), await withdrawn(self._parts, name)
         if lacking and app.state is AppState.RUNNING:
             return await self._life.pause(name, lacking)

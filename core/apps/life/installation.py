@@ -41,13 +41,13 @@ class Installation:
     async def start(self) -> None:
         """Run every step up to a supervised process; a node's start does this for each app."""
         await self.step("unpack", self._app.archive[:12])
-        await self._instance.unpack(self._parts.store.archives.fetch)
+        await self._instance.unpack(self._parts.core.store.archives.fetch)
         await self.step("environment", self._app.name)
         await self._instance.provide_environment()
         await self.step("credentials", self._app.name)
         await self._credentials()
         await self.step("consumers", f"triggers: {len(self._app.manifest.triggers)}")
-        await self._parts.processor.attach(self._app)
+        await self._parts.core.processor.attach(self._app)
         await self.step("process", self._app.name)
         await self._instance.start()
 
@@ -83,7 +83,7 @@ class Installation:
         app, seconds = self._app, self._parts.settings.init_seconds
         installation = "\0".join((app.installed_at, app.previous.at if app.previous else ""))
         try:
-            await self._parts.processor.run_init(
+            await self._parts.core.processor.run_init(
                 app.name, number, init.call, init.args, installation=installation, seconds=seconds
             )
         except PCloudError as error:

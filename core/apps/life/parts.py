@@ -10,7 +10,7 @@ from core.apps.life.data_snapshot import Snapshots
 from core.apps.life.kept_archives import KeptArchives
 from core.apps.process.folders import AppFolders
 from core.apps.process.local import LocalApps
-from core.apps.protocols import Api, AppsLog, Calls, Commands, GraphQuota, Processor
+from core.apps.protocols import CoreServices
 from core.apps.settings import AppSettings
 
 __all__ = ["AppParts", "Progress", "quiet"]
@@ -23,13 +23,8 @@ class AppParts:
     settings: AppSettings
     registry: AppRegistry
     local: LocalApps
-    store: AppsLog
-    processor: Processor
-    calls: Calls
-    api: Api
-    commands: Commands
+    core: CoreServices
     kept_archives: KeptArchives
-    graph_quota: GraphQuota
 
     def folders(self, name: str) -> AppFolders:
         return AppFolders.of(self.settings.folder, name)

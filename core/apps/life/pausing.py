@@ -32,10 +32,10 @@ class Pauses:
 
     async def stop(self, app: App) -> None:
         """Stop an app whose entity says PAUSED."""
-        await self._parts.processor.suspend(app.name)
+        await self._parts.core.processor.suspend(app.name)
         await self._parts.local.drop(app.name)
         await self._parts.local.expel(app.name)
-        await self._parts.api.disconnect(lambda caller: caller.kind == "app" and caller.name == app.name)
+        await self._parts.core.api.disconnect(lambda caller: caller.kind == "app" and caller.name == app.name)
 
     async def resume(self, app: App) -> None:
         """Raises `Forbidden` if a required grant is missing, else the reason why the app does not start; it then stays PAUSED."""
@@ -45,7 +45,7 @@ class Pauses:
         try:
             steps = await bring_up(self._parts, instance, quiet, (), recorded=False)
         except Exception as error:
-            await self._parts.processor.suspend(app.name)
+            await self._parts.core.processor.suspend(app.name)
             await self._parts.local.expel(app.name)
             await self._parts.registry.become(app.name, AppState.PAUSED, f"it does not start: {error}")
             raise

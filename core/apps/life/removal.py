@@ -42,7 +42,7 @@ class Removals:
         REMOVING again, now with its data. Raises `NotFound`."""
         registry = self._parts.registry
         if forget and registry.find(name) is None:
-            stored = await read_stored(self._parts.store, name)
+            stored = await read_stored(self._parts.core.store, name)
             if stored.left is not None:
                 return await registry.bring_back(name, stored.left, stored.catalog)
         registry.get(name)
@@ -56,7 +56,7 @@ class Removals:
         if app.forget:
             await self._step(app, "forget", progress)
             await self._forget_stored(app.name)
-            await self._parts.commands.forget_types(
+            await self._parts.core.commands.forget_types(
                 ACTOR, app.name, lambda count: progress("forget", f"{count} entries")
             )
         await self._step(app, "delete", progress)
@@ -67,7 +67,7 @@ class Removals:
         if app.forget:
             await asyncio.to_thread(folders.forget)
         await self._parts.registry.delete(app.name)
-        await self._parts.calls.callers_told()
+        await self._parts.core.calls.callers_told()
         progress("removed", app.name)
 
     # --- within -------------------------------------------------------------------------------------------------------
@@ -75,16 +75,16 @@ class Removals:
     async def _stop(self, app: App) -> None:
         # After a restart it is not attached yet, and its consumers in the log must be removed too.
         with suppress(Rejected):
-            await self._parts.processor.attach(app)
-        await self._parts.processor.detach(app.name, forget=app.forget)
+            await self._parts.core.processor.attach(app)
+        await self._parts.core.processor.detach(app.name, forget=app.forget)
         await self._parts.local.drop(app.name)
         await self._parts.local.expel(app.name)
-        await self._parts.api.disconnect(lambda caller: caller.view_app == app.name)
+        await self._parts.core.api.disconnect(lambda caller: caller.view_app == app.name)
 
     async def _forget_stored(self, name: str) -> None:
         """Remove its objects; raises `Unavailable` while the object storage does not run."""
         with suppress(NotFound):
-            await self._parts.calls.call(CORE, "role:object-storage/forget-caller", {"caller": f"app:{name}"})
+            await self._parts.core.calls.call(CORE, "role:object-storage/forget-caller", {"caller": f"app:{name}"})
 
     async def _step(self, app: App, step: str, progress: Progress) -> None:
         await self._parts.registry.step(app.name, step)

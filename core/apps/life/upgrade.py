@@ -106,7 +106,7 @@ class Upgrades:
         assert before is not None
         try:
             # A trigger of the same name for other events has no position to keep.
-            await self._parts.processor.retire(app.name, sorted(_moved(before.manifest, app.manifest)))
+            await self._parts.core.processor.retire(app.name, sorted(_moved(before.manifest, app.manifest)))
             instance = await self._parts.local.make(app)
             steps = await bring_up(self._parts, instance, progress, new_inits(before.manifest, app.manifest))
         except Exception as error:
@@ -116,7 +116,7 @@ class Upgrades:
             again = "is paused" if app.paused else "runs"
             message = f"{app.name} {app.version} did not work, {before.version} {again} again: {error}"
             raise (type(error)(message) if isinstance(error, PCloudError) else Unavailable(message)) from error
-        await self._parts.processor.retire(app.name, sorted(_triggers(before.manifest) - _triggers(app.manifest)))
+        await self._parts.core.processor.retire(app.name, sorted(_triggers(before.manifest) - _triggers(app.manifest)))
         await self._drop_snapshots(app)
         await steps.running()
 
@@ -126,7 +126,7 @@ class Upgrades:
         assert before is not None
         await self._step(app.name, "restore", "its data folder", progress, reason)
         await asyncio.to_thread(self._parts.snapshots(app.name).put_back, before.archive)
-        await self._parts.processor.retire(
+        await self._parts.core.processor.retire(
             app.name,
             sorted(_triggers(app.manifest) - _triggers(before.manifest) | _moved(before.manifest, app.manifest)),
         )
@@ -134,9 +134,9 @@ class Upgrades:
         old = await self._parts.registry.restore(app, by_itself=bool(reason))
         # Fields without data bind no later version, and can no longer be written.
         older = Catalog.from_json(before.catalog or "{}")
-        if reason and not await written_beyond(self._parts.store, app.name, newer, older):
+        if reason and not await written_beyond(self._parts.core.store, app.name, newer, older):
             await self._parts.registry.set_hidden(app.name, hidden)
-        await self._parts.api.disconnect(lambda caller: caller.view_app == app.name)
+        await self._parts.core.api.disconnect(lambda caller: caller.view_app == app.name)
         progress("register", f"{old.name} {old.version}")
         await self._settle_back(old, progress, reason)
 
@@ -190,9 +190,9 @@ class Upgrades:
             log.warning("%s: an unneeded copy of its data can't be removed: %s", app.name, error)
 
     async def _halt(self, name: str) -> None:
-        await self._parts.processor.suspend(name)
+        await self._parts.core.processor.suspend(name)
         await self._parts.local.drop(name)
-        await self._parts.api.disconnect(lambda caller: caller.view_app == name)
+        await self._parts.core.api.disconnect(lambda caller: caller.view_app == name)
 
     async def _step(self, name: str, step: str, detail: str, progress: Progress, reason: str = "") -> None:
         await self._parts.registry.become(name, AppState.UPGRADING, reason, step=step)

@@ -11,12 +11,12 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
 
 from core.apps.archive.archive import LOCK, read_archive
 from core.apps.egress import Tally
+from core.apps.process.confined import WEB_PORT, confined_plan
 from core.apps.process.credentials import bus_key, web_key
 from core.apps.process.environment import key_variables, variables
 from core.apps.process.folders import AppFolders
@@ -25,25 +25,21 @@ from core.apps.process.log import AppLog
 from core.apps.process.reach import Reach
 from core.apps.process.supervisor import ProcessState, Start, Supervisor
 from core.apps.process.venv import Environments
-from core.apps.protocols import Api, Calls, Visits
+from core.apps.protocols import CoreServices
 from core.apps.review.limits import more_room
-from core.apps.sandbox import Cell, CellPlan, Limits, Published
-from core.apps.sandbox.cell import BUS_PORT, GATEWAY_PORT
-from core.apps.sandbox.command import CACHE, DATA, KEYS, Mounts, python
+from core.apps.sandbox import Cell, Published
+from core.apps.sandbox.cell import Alarms
 from core.apps.sandbox.inside import Inside
 from core.apps.sandbox.loopback import LOOPBACK
 from core.apps.sandbox.ports import connect_host
 from core.apps.settings import AppSettings
 from pcloud.errors import Unavailable
-from pcloud.manifest import Run
 from projections.directory import App
 
 __all__ = ["Instance"]
 
 log = logging.getLogger("pcloud.app")
 POLL = 0.05
-# Where an app in a sandbox listens: its network is separate, so the number is always free.
-WEB_PORT = 8080
 WARNING = (
     "{name} runs UNCONFINED: it can read and change every file that this user can, and use the whole network. "
     "Only run apps that you would run by hand."
@@ -51,33 +47,31 @@ WARNING = (
 
 
 class Instance:
-    """Made for one archive of one app; call `stop` before another one is made. `on_limit` receives each limit that the
-    app hits (memory, processes, disk, log), with a sentence. `on_pause` receives the reason if the app has to be
-    paused."""
+    """Made for one archive of one app; call `stop` before another one is made. `alarms.limit` receives `log`, too."""
 
     def __init__(
-        self, app: App, settings: AppSettings, environments: Environments, api: Api, calls: Calls,
-        reach: Reach, visits: Visits, *, on_limit: Callable[[str, str], None] | None = None,
-        on_pause: Callable[[str], None] | None = None,
-    ):  # fmt: skip
+        self,
+        app: App,
+        settings: AppSettings,
+        environments: Environments,
+        core: CoreServices,
+        reach: Reach,
+        alarms: Alarms,
+    ):
         self.app = app
         self.folders = AppFolders.of(settings.folder, app.name)
         self.port = 0
         self._settings = settings
         self._environments = environments
         self._environment: Path | None = None
-        self._api = api
-        self._calls = calls
+        self._core = core
         self._reach = reach
-        self._visits = visits
-        self._on_limit = on_limit
-        self._on_pause = on_pause
+        self._alarms = alarms
         self._gateway: AppGateway | None = None
         self._cell: Cell | None = None
         self._inside: Inside | None = None
         self._reached: frozenset[Published] | None = None  # other apps' ports that it can reach, once its sandbox runs
         self._log: AppLog | None = None
-        self._pausing: asyncio.Task[None] | None = None
         self.supervisor: Supervisor | None = None
 
     # --- steps of the installation, in order -------------------------------------------------------------------------
@@ -107,7 +101,9 @@ class Instance:
         """Open the gateway and keep the process running; does nothing for an app without a process."""
         if self._gateway is None:
             path = None if self._settings.confines else socket_path(self._settings.runtime, self.app.name)
-            self._gateway = await AppGateway(self.app.name, path, self._api, self._calls, self._visits).__aenter__()
+            self._gateway = await AppGateway(
+                self.app.name, path, self._core.api, self._core.calls, self._core.visits
+            ).__aenter__()
         if self.app.manifest.run is None or self.supervisor is not None:
             return
         bounds = self._settings.supervision
@@ -117,7 +113,7 @@ class Instance:
             log.warning(warning, extra={"app": self.app.name})
             self._log.note(warning)
         self.supervisor = Supervisor(
-            self.app.name, self._prepare, self._log, bounds, lambda: self._calls.lost(self.app.name), self._flooded
+            self.app.name, self._prepare, self._log, bounds, lambda: self._core.calls.lost(self.app.name), self._flooded
         )
         self.supervisor.start()
 
@@ -227,7 +223,8 @@ class Instance:
         assert run is not None and self._environment is not None
         ports = {name: self._reach.ports.published(self.app.name, name) for name in run.ports}
         if self._settings.confines:
-            return self._confined(run, ports)
+            self.port = WEB_PORT if run.web else 0
+            return self._confined(self._environment, ports)
         self.port = free_port() if run.web else 0
         # Without a sandbox it listens on the host itself, where all apps share 127.0.0.1.
         ports = {name: port._replace(address=LOOPBACK) for name, port in ports.items()}
@@ -236,72 +233,40 @@ class Instance:
         keys = key_variables(self.folders, self.folders.bus_seed.parent)
         doors = {"PCLOUD_URL": self._open_gateway.url, "NATS_URL": self._settings.nats_url}
         path = f"{self._environment}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        variables = self._variables(ports, {**own, **keys, **doors, "PATH": path})
-        return Start(run.command, variables, self.folders.code(self.app.archive))
+        replaced = self._settings.overrides.get(self.app.name, {})
+        ours = {**own, **keys, **doors, "PATH": path}
+        environment = variables(self.app, ours, settings=replaced, port=self.port, ports=ports)
+        return Start(run.command, environment, self.folders.code(self.app.archive))
 
-    def _confined(self, run: Run, ports: Mapping[str, Published]) -> Start:
-        assert self._environment is not None
-        name, resources = self.app.name, self.app.resources
-        self.port = WEB_PORT if run.web else 0
-        reaches = tuple(self._reach.reaches(name))
-        outside = self._reach.doors(name, sorted({one.address for one in (*reaches, *ports.values())}))
-        path = f"{self._environment}/bin:{Path(python()).parent}:/usr/local/bin:/usr/bin:/bin"
-        own = {
-            **outside.environment, "PCLOUD_URL": f"http://{LOOPBACK}:{GATEWAY_PORT}", "NATS_URL": f"nats://{LOOPBACK}:{BUS_PORT}",
-            "PCLOUD_DATA": DATA, "HOME": DATA, **key_variables(self.folders, Path(KEYS)), "PATH": path, "PYTHONPYCACHEPREFIX": CACHE,
-        }  # fmt: skip
-        plan = CellPlan(
-            name, self.folders.root,
-            Mounts(
-                self.folders.code(self.app.archive), self.folders.data, self.folders.bus_seed.parent,
-                self.folders.root / "etc", self._environment, self._cache(),
-            ),
-            tuple(run.command), self._variables(ports, own), _port_of(self._settings.nats_url),
-            Limits(resources.memory, resources.processes, resources.disk), run.web or bool(run.ports),
-            tuple(ports.values()), reaches, outside.openings, outside.hosts,
-        )  # fmt: skip
+    def _confined(self, environment: Path, ports: Mapping[str, Published]) -> Start:
+        plan = confined_plan(self.app, self.folders, environment, self._reach, self._settings, ports)
         self._cell = Cell(
-            self._settings.machine, plan, self._reach.ports, gateway=self._open_gateway.serve,
-            may_reach=self._reach.may_reach, on_limit=self._limit, on_over=self._full,
+            self._settings.machine, plan, self._reach.ports, self._open_gateway.serve, self._reach.may_reach,
+            Alarms(self._limit, self._full),
         )  # fmt: skip
-        self._reached = frozenset(reaches)
+        self._reached = frozenset(plan.reaches)
         # The command that starts the sandbox itself gets nothing from the manifest.
         bare = {"PATH": os.defpath, "PCLOUD_DATA": str(self.folders.data)}
         return Start(self._cell.command, bare, self.folders.root, self._cell)
-
-    def _cache(self) -> Path:
-        """The cache folder for this code in this environment."""
-        assert self._environment is not None
-        return self.folders.root / "cache" / f"{self.app.archive[:20]}-{self._environment.name}"
 
     @property
     def _open_gateway(self) -> AppGateway:
         assert self._gateway is not None, "`start` opens it"
         return self._gateway
 
-    def _variables(self, ports: Mapping[str, Published], ours: Mapping[str, str]) -> dict[str, str]:
-        replaced = self._settings.overrides.get(self.app.name, {})
-        return variables(self.app, ours, settings=replaced, port=self.port, ports=ports)
-
     def _limit(self, kind: str, detail: str) -> None:
         log.warning("%s: %s", self.app.name, detail, extra={"app": self.app.name})
         if self._log is not None:
             self._log.note(detail)
-        if self._on_limit is not None:
-            self._on_limit(kind, detail)
+        self._alarms.limit(kind, detail)
 
     def _full(self, reason: str) -> None:
-        """End the process for good; the caller behind `on_pause` records that the app is paused."""
-        reason = f"{reason}: {more_room(self.app.name)}"
-        if self._on_pause is not None:
-            self._on_pause(reason)
-        elif self.supervisor is not None and self._pausing is None:
-            self._pausing = asyncio.create_task(self.supervisor.stop(reason))
+        """Have the app paused, which ends the process for good."""
+        self._alarms.stop(f"{reason}: {more_room(self.app.name)}")
 
     def _flooded(self) -> None:
         log.warning("%s logs too much at once, some lines are dropped", self.app.name, extra={"app": self.app.name})
-        if self._on_limit is not None:
-            self._on_limit("log", "it logged too much at once: some lines were dropped")
+        self._alarms.limit("log", "it logged too much at once: some lines were dropped")
 
 
 async def answers(address: tuple[str, int] | Inside | None) -> bool:
@@ -314,10 +279,6 @@ async def answers(address: tuple[str, int] | Inside | None) -> bool:
         return False
     connection.close()
     return True
-
-
-def _port_of(url: str) -> int:
-    return urlsplit(url).port or 4222
 
 
 def free_port() -> int:

@@ -17,7 +17,8 @@ from core.apps.process.folders import ENVIRONMENTS
 from core.apps.process.instance import Instance
 from core.apps.process.reach import Reach
 from core.apps.process.venv import Environments
-from core.apps.protocols import Api, BusUsers, Calls, Visits
+from core.apps.protocols import CoreServices
+from core.apps.sandbox.cell import Alarms
 from core.apps.sandbox.inside import Inside
 from core.apps.settings import AppSettings
 from core.apps.signing.author import Author
@@ -36,7 +37,7 @@ class LocalApps:
     `on_pause` receives app and reason if one has to be paused; `on_done` is called after any work on an app."""
 
     def __init__(
-        self, settings: AppSettings, server: BusUsers, api: Api, calls: Calls, reach: Reach, visits: Visits,
+        self, settings: AppSettings, core: CoreServices, reach: Reach,
         on_limit: Callable[[str, str, str], None], on_pause: Callable[[str, str], None], on_done: Callable[[], None],
     ):  # fmt: skip
         self.settings = settings
@@ -48,11 +49,8 @@ class LocalApps:
         self.troubles: dict[str, str] = {}
         # Held from a decision on the state of all apps until it is carried out.
         self.deciding = asyncio.Lock()
-        self._server = server
-        self._api = api
-        self._calls = calls
+        self._core = core
         self._reach = reach
-        self._visits = visits
         self._on_limit = on_limit
         self._on_pause = on_pause
         self._on_done = on_done
@@ -65,8 +63,8 @@ class LocalApps:
     def new(self, app: App) -> Instance:
         """Return an instance that is not registered yet."""
         return Instance(
-            app, self.settings, self.environments, self._api, self._calls, self._reach, self._visits,
-            on_limit=partial(self._on_limit, app.name), on_pause=partial(self._on_pause, app.name),
+            app, self.settings, self.environments, self._core, self._reach,
+            Alarms(partial(self._on_limit, app.name), partial(self._on_pause, app.name)),
         )  # fmt: skip
 
     async def make(self, app: App) -> Instance:
@@ -108,7 +106,7 @@ class LocalApps:
     async def set_users(self, users: Mapping[str, str]) -> None:
         """Allow exactly these apps to sign in, with these public keys."""
         self._users = dict(users)
-        await self._server.set_app_users(dict(self._users))
+        await self._core.server.set_app_users(dict(self._users))
 
     async def admit(self, name: str, public: str) -> None:
         await self.set_users({**self._users, name: public})

@@ -21,8 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
 
-import psutil
-
+from core.apps.process.group import group_lives, signal_group
 from core.apps.process.log import WINDOW, AppLog, LogRate
 from core.apps.settings import Supervision
 from pcloud.errors import PCloudError, Unavailable
@@ -254,10 +253,10 @@ class Supervisor:
             if self._confined is not None and number is signal.SIGTERM and self._confined.pid is not None:
                 self._confined.send(number)
             else:
-                _signal_group(process.pid, number)
+                signal_group(process.pid, number)
             deadline = time.monotonic() + seconds
             # The end of a group's last member is not signalled.
-            while time.monotonic() < deadline and (process.returncode is None or _group_lives(process.pid)):  # noqa: ASYNC110
+            while time.monotonic() < deadline and (process.returncode is None or group_lives(process.pid)):  # noqa: ASYNC110
                 await asyncio.sleep(POLL)
         await process.wait()
         # Its last words. A process that left the group may hold the pipe open without end, so this is bounded.
@@ -286,24 +285,3 @@ def _ending(code: int, *, confined: bool) -> str:
         with suppress(ValueError):
             return f"it was killed by {signal.Signals(-code).name}"
     return f"it ended with exit code {code}"
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def _group_lives(group: int) -> bool:
-    """Return True if a member is left that is not a zombie: without an init that reaps orphans, zombies stay."""
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return any(_is_member(process, group) for process in psutil.process_iter(["status"]))
-
-
-def _is_member(process: psutil.Process, group: int) -> bool:
-    try:
-        return os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE
-    except (ProcessLookupError, PermissionError):
-        return False

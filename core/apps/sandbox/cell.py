@@ -36,7 +36,7 @@ from core.apps.sandbox.watch import Watch
 from core.apps.tree import remove_tree
 from pcloud.errors import Unavailable
 
-__all__ = ["BUS_PORT", "GATEWAY_PORT", "Cell", "CellPlan", "node_id"]
+__all__ = ["BUS_PORT", "GATEWAY_PORT", "Alarms", "Cell", "CellPlan", "node_id"]
 
 BUS_PORT, GATEWAY_PORT = 4222, 4280
 OPEN_SECONDS = 20.0
@@ -66,17 +66,24 @@ class CellPlan:
     hosts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """`limit` receives each limit that an app hits (memory, processes, disk) with a sentence, `stop` the reason if the app has
+    to be stopped for good."""
+
+    limit: Callable[[str, str], None]
+    stop: Callable[[str], None]
+
+
 class Cell:
-    """`gateway` serves a connection of the app. `may_reach` is asked at each connection to another app's port.
-    `on_limit` receives each limit that the app hits. `on_over` is called if the app has to be stopped for good."""
+    """`gateway` serves a connection of the app. `may_reach` is asked at each connection to another app's port."""
 
     def __init__(
-        self, machine: Machine, plan: CellPlan, ports: Ports, *, gateway: Serve, may_reach: MayReach,
-        on_limit: Callable[[str, str], None], on_over: Callable[[str], None],
-    ):  # fmt: skip
+        self, machine: Machine, plan: CellPlan, ports: Ports, gateway: Serve, may_reach: MayReach, alarms: Alarms
+    ):
         self._machine, self._plan, self._ports = machine, plan, ports
         self._gateway, self._may_reach = gateway, may_reach
-        self._on_limit, self._on_over = on_limit, on_over
+        self._alarms = alarms
         self.user = own_user(plan.folder / "user", machine.users)
         self._cgroup = machine.cgroups.group(node_id(plan.folder.parent), plan.app) if machine.cgroups else None
         self._tasks: list[asyncio.Task[None]] = []
@@ -239,13 +246,13 @@ class Cell:
     def _hit(self, kind: str, detail: str) -> None:
         if kind == "memory":
             self._limit_hit = detail
-        self._on_limit(kind, detail)
+        self._alarms.limit(kind, detail)
 
     def _over(self, kind: str, detail: str) -> None:
         self._limit_hit = detail
-        self._on_limit(kind, detail)
+        self._alarms.limit(kind, detail)
         if kind == "disk":
-            self._on_over(detail)
+            self._alarms.stop(detail)
         else:
             with suppress(ProcessLookupError):
                 os.killpg(self._outer, signal.SIGKILL)

@@ -23,6 +23,7 @@ from core.access.caller import Caller, RunContext
 from core.access.quota import GraphQuota
 from core.apps import App, Apps, AppSettings, Supervision
 from core.apps.egress import Egress
+from core.apps.protocols import CoreServices
 from core.front.ingress.visits import Visits
 from core.graph.command import Commands
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
@@ -162,11 +163,11 @@ async def open_platform(folder: Path, *, egress: Egress | None = None, **changes
         )
         settings = replace(settings, **changes)
         commands = Commands(store, views.answers, views.loop, views.directory_loop)
-        apps = Apps(
-            settings, commands=commands, directory=views.directory, store=store, server=server,
-            api=recorder, calls=recorder, processor=recorder, egress=egress, visits=Visits(),
-            graph_quota=GraphQuota(lambda app: 0, lambda app: 0),
+        services = CoreServices(
+            commands, views.directory, store, server, recorder, recorder, recorder, Visits(),
+            GraphQuota(lambda app: 0, lambda app: 0),
         )  # fmt: skip
+        apps = Apps(settings, services, egress=egress)
         stack.push_async_callback(apps.stop_all)
         await apps.start_all()
         yield Platform(apps, settings, store, server, views.answers, recorder, commands)

@@ -16,6 +16,7 @@ from typing import Any
 from core.apps.process.log import AppLog
 from core.apps.process.supervisor import ProcessState, Start, Supervisor
 from core.apps.sandbox import Cell, CellPlan, Limits, Machine, Ports
+from core.apps.sandbox.cell import Alarms
 from core.apps.sandbox.command import Mounts
 from core.apps.sandbox.ports import connect_host
 from core.apps.settings import Supervision
@@ -74,8 +75,8 @@ class Prisoner:
             return self.allowed
 
         self.cell = Cell(
-            self.machine, self.plan, self.ports, gateway=gateway, may_reach=may_reach,
-            on_limit=lambda kind, detail: self.limits.append((kind, detail)), on_over=self.over.append,
+            self.machine, self.plan, self.ports, gateway, may_reach,
+            Alarms(lambda kind, detail: self.limits.append((kind, detail)), self.over.append),
         )  # fmt: skip
         return Start(self.cell.command, {"PATH": os.defpath}, self.plan.folder, self.cell)
 
