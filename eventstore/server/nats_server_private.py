@@ -21,7 +21,8 @@ __all__ = ["Denial", "last_words", "parse_denial"]
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _LINE = re.compile(
     r"\[\d+\] (?P<time>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{6}) \[ERR\] \S+ - cid:\d+"
-    rf'(?: - "(?:[^"\\]|\\.)*")?(?: - "[^"/\\]*/(?:nkey:(?P<nkey>U[A-Z2-7]{{55}})|user:(?P<user>[^"\\]*)|[^"\\]*)")?'
+    # The name, if the client gave one, and then who it is, if it was let in.
+    rf'(?: - "(?:[^"\\]|\\.)*")??(?: - "[^"/\\]*/(?:nkey:(?P<nkey>U[A-Z2-7]{{55}})|user:(?P<user>[^"\\]*)|[^"\\]*)")?'
     r" - (?:"
     rf"(?P<what>Publish|Subscription) Violation - (?:(?P<reply>Reply)|Subject) {_QUOTED.replace('(', '(?P<subject>', 1)}.*"
     r"|(?P<signin>authentication error.*)"
@@ -55,6 +56,8 @@ def parse_denial(line: str) -> Denial | None:
         or {"Publish": "publish", "Subscription": "subscribe"}[found["what"]]
     )
     time = datetime.strptime(found["time"], "%Y/%m/%d %H:%M:%S.%f").timestamp()
+    if what == "signin":  # not let in, so a text in quotes is only the name that the client gave itself
+        return Denial(time, "", "", what, "bus")
     return Denial(time, found["nkey"] or "", found["user"] or "", what, found["subject"] or "bus")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import nats
 from faststream.nats import NatsBroker
+from faststream.security import SASLPlaintext
 
 from pcloud.faststream_private import drain
 from tests.waiting import until
@@ -16,11 +17,13 @@ CHANGED = f"FastStream {version('faststream')} has changed: see pcloud/faststrea
 
 async def test_after_a_drain_nothing_more_is_received(bus: Any) -> None:
     user, received = bus.server.core, list[str]()
-    broker = NatsBroker(bus.server.url, user=user.user, password=user.password, logger=None, apply_types=False)
+    broker = NatsBroker(
+        bus.server.url, security=SASLPlaintext(user.user, user.password), logger=None, apply_types=False
+    )
 
     @broker.subscriber("puppies.>", no_reply=True)
-    async def receive(message: str) -> None:
-        received.append(message)
+    async def receive(message: bytes) -> None:
+        received.append(message.decode())
 
     await broker.start()
     [subscriber] = broker.subscribers

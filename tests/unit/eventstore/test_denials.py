@@ -45,6 +45,18 @@ def test_malformed_key_identifies_no_app(key: str) -> None:
     assert found is not None and (found.nkey, found.user, found.subject) == ("", "", "x")
 
 
+def test_a_client_without_a_name_is_known() -> None:
+    found = parse_denial(f'{HEAD} - "APPS/nkey:{KEY}" - Publish Violation - Subject "x"')
+    assert found is not None and found.nkey == KEY
+
+
+def test_an_app_that_calls_itself_another_is_itself() -> None:
+    found = parse_denial(denied('Publish Violation - Subject "x"', name=f"APPS/nkey:{OTHER}"))
+    assert found is not None and found.nkey == KEY
+    found = parse_denial(f'{HEAD} - "APPS/nkey:{OTHER}" - authentication error')
+    assert found is not None and (found.nkey, found.what) == ("", "signin")
+
+
 def test_refused_sign_in_has_no_identity() -> None:
     found = parse_denial(f'{HEAD} - authentication error - Nkey "{OTHER}"')
     assert found is not None and (found.nkey, found.user, found.what) == ("", "", "signin")
