@@ -1,4 +1,4 @@
-"""Work: a call from one app to another (`call`), and the runs that events and replays make of an app's triggers (`processor`).
+"""Work: calls of apps, people and devices to an app (`call`), and the runs that events and replays make of an app's triggers (`processor`).
 
-Whether a call is allowed is decided in `call.permission`, and when a run is FAILED in `processor.done_or_failed`.
+Whether a call is allowed is decided in `call.authorization`, and when a run is FAILED in `processor.done_or_failed`.
 """

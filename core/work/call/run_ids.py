@@ -1,5 +1,5 @@
-"""How runs get their ids: always derived from their purpose, so that a process that meets the same work again finds the
-same run."""
+"""How runs get their ids: derived from their purpose, so that a process that meets the same work again finds the same run.
+Only a call that is answered at once has a random one."""
 
 from __future__ import annotations
 

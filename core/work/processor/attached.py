@@ -1,5 +1,5 @@
-"""What is attached: an app with its triggers, each with its position in the past and the slots of its runs. Plain state;
-only `processor` changes it."""
+"""What is attached: an app with its triggers, each with its position in the past and the slots of its runs. Plain
+state, which `processor`, `loops` and `replay` change."""
 
 from __future__ import annotations
 

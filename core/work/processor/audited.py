@@ -1,4 +1,4 @@
-"""Finds a call between apps in the audit log: such calls are not stored as runs, but may have caused one."""
+"""Finds a call in the audit log: calls that are answered at once are not stored as runs, but may have caused one."""
 
 from __future__ import annotations
 

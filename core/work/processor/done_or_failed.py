@@ -2,7 +2,8 @@
 
 A failed attempt is repeated after a growing pause, as often as allowed; the pause holds no slot. `REJECTED` is
 final at once, since the same arguments would be rejected again. If the app is not running, that is not an attempt: the run
-waits for the app. While what apps know can't be queried, no attempt begins, and one that failed in that time does not count."""
+waits for the app. While what apps know can't be queried, or the disk is full, no attempt begins, and one that failed in that time
+does not count."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ Attempt = Callable[[Run], Awaitable[CallAnswer]]
 @dataclass(frozen=True, slots=True)
 class RunExecutor:
     """Shared by all triggers and durable calls. Once `stopping` is set no attempt begins, and waiting runs are left as they are. `away`:
-    why what apps know can't be queried now; '' if it can."""
+    why no run may be attempted now; '' if runs may."""
 
     journal: Journal
     settings: ProcessorSettings

@@ -1,7 +1,7 @@
 """The event processor: the apps attached to it, and the owner's commands.
 
-The loops of an app are in `loops`, a run and its end in `done_or_failed`; each command of the owner has
-a file of its own."""
+The loops of an app are in `loops`, a run and its end in `done_or_failed`; the owner's larger commands have files of their own
+(`replay`, `retry`, `chain`)."""
 
 from __future__ import annotations
 

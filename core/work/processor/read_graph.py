@@ -14,8 +14,8 @@ __all__ = ["ReadGraph"]
 
 @dataclass(frozen=True, slots=True)
 class ReadGraph:
-    """`reader`: answers queries once `loop` has folded the log so far. `views`: what each app may see. `away`: why what apps
-    know can't be queried now; '' if it can."""
+    """`reader`: answers queries once `loop` has folded the log so far. `views`: what each app may see. `away`: why no run
+    may be attempted now, as while the graph or room on the disk is missing; '' if runs may."""
 
     reader: GraphReader
     loop: FoldingLoop
