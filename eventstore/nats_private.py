@@ -1,6 +1,6 @@
 """What PCloud uses of nats-py beyond what that library documents: all of it is here, and a test says what an update has changed.
 
-- `_parse_header_lines` reads a message's headers. Ours decodes them together instead of one by one: rebuilding a view reads
+- `_parse_header_lines` reads a message's headers. Ours decodes them together instead of one by one: rebuilding a projection reads
   millions of them.
 - `_process_pong` and `_pongs`: the client fails on the late answer to a flush that was cancelled or timed out, and
   reconnects. Ours passes over that answer.

@@ -56,7 +56,7 @@ class StoreSettings:
     """Limits of the streams and of an append. Sizes in bytes, times in seconds."""
 
     replicas: int = 1
-    # JetStream's own memory of message ids: only a shortcut; the graph view keeps the promise of idempotency.
+    # JetStream's own memory of message ids: only a shortcut; the graph projection keeps the promise of idempotency.
     duplicate_window: float = 120.0
     # How long one attempt waits for its acknowledgement, and all attempts of one append together.
     ack_timeout: float = 5.0

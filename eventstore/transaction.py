@@ -72,7 +72,7 @@ class Appended:
     """The transaction's place on the log: `sequences` of its events in order, `revision` after the last of them.
 
     `repeated`: it was found there, and not written by this very attempt. Then it may be an earlier writer's with the
-    same `tx`; the view has that writer's answer under the transaction's id.
+    same `tx`; the graph has that writer's answer under the transaction's id.
     """
 
     revision: Revision

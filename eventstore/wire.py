@@ -118,7 +118,7 @@ def event_from_wire(
     sequence: int, time: float, subject: str, headers: Mapping[str, str] | None, body: bytes, *, digested: bool = True
 ) -> StoredEvent:
     """Read one message of GRAPH; raises `Corrupt` for one that PCloud did not write. `digested`: include the digest and
-    the size; views need them, other readers save the time."""
+    the size; projections need them, other readers save the time."""
     headers = headers or {}
     try:
         ref = Ref.of_subject(subject)
@@ -145,7 +145,7 @@ def event_or_blank(
     `Corrupt` only for a message of a newer PCloud: skipping it would lose it.
 
     With the log's own credentials, anything can be published, and a message can't be removed again. So a foreign
-    message must stop neither views nor triggers. It counts as its entity's last event, because the server compares
+    message must stop neither projections nor triggers. It counts as its entity's last event, because the server compares
     expected versions with it.
     """
     try:

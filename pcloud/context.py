@@ -24,7 +24,7 @@ USER_HEADER = "Pcloud-User"
 
 @dataclass(slots=True)
 class Seen:
-    """The newest revision that was seen. The next query waits until the view has reached it."""
+    """The newest revision that was seen. The next query waits until the graph has reached it."""
 
     revision: str = ""
 

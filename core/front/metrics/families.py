@@ -17,7 +17,7 @@ def families(facts: Facts) -> Iterator[Metric]:
     """Yield all families, even without a value: every scrape has the same names."""
     yield from node(facts)
     yield from log(facts)
-    yield from views(facts)
+    yield from projections(facts)
     yield from work(facts)
     yield from apps(facts)
 
@@ -43,7 +43,7 @@ def log(facts: Facts) -> Iterator[Metric]:
     yield gauge("log_sequence", "Sequence of the newest event; 0 while the log's server is away.", facts.last)
 
 
-def views(facts: Facts) -> Iterator[Metric]:
+def projections(facts: Facts) -> Iterator[Metric]:
     behind = gauges("view_lag_events", "Events that a view has not folded yet.", "view")
     late = gauges("view_lag_seconds", "Age of the oldest event that a view has not folded yet.", "view")
     for name, lag in facts.lags.items():

@@ -1,7 +1,7 @@
-"""Streams of events for subscriptions: new events as the view folds them, and from `after` on without a gap.
+"""Streams of events for subscriptions: new events as the graph folds them, and from `after` on without a gap.
 
 The newest events are kept in memory. A subscriber that is further behind reads the log until it has caught up, so a slow subscriber
-costs no memory. An event is handed out only after the local view has folded it.
+costs no memory. An event is handed out only after the local graph has folded it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mutations: all root fields of one operation become one transaction; the payloads are read once the view has folded it."""
+"""Mutations: all root fields of one operation become one transaction; the payloads are read once the graph has folded it."""
 
 from __future__ import annotations
 

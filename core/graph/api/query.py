@@ -1,4 +1,4 @@
-"""Answers the root fields of queries: each one is one fetch of the graph view."""
+"""Answers the root fields of queries: each one is one fetch of the graph."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ class Service:
         return self._subscriptions.run(info.context.request, after, self.refresh)
 
     async def _wait(self, request: Request) -> None:
-        """Wait until the views have what the caller has seen (`Pcloud-Revision`) and the types that it asks for. Raises `Rejected` or
+        """Wait until the projections have what the caller has seen (`Pcloud-Revision`) and the types that it asks for. Raises `Rejected` or
         `Unavailable`."""
         asks_apps, sources = request.operation.asks_apps, self._sources
         if asks_apps and sources.graph.checkpoint.sequence < self._served.declared:

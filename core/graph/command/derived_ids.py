@@ -63,7 +63,7 @@ class IdSource:
     """Gives ids to new entities of one transaction, and the same ids when the transaction is tried again.
 
     `seed` parts: the run and its write's ordinal (without the replay's generation, so that a replay finds its own work), or the
-    transaction of a keyed request (so that a second one collides on the log even before a view knows the first). Without parts: random.
+    transaction of a keyed request (so that a second one collides on the log even before the graph knows the first). Without parts: random.
     """
 
     def __init__(self, *seed: str) -> None:

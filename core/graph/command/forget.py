@@ -1,6 +1,6 @@
-"""Forgetting: an entity leaves the log itself, and with it every view.
+"""Forgetting: an entity leaves the log itself, and with it every projection.
 
-A `forgotten` event is appended, then the events below it are purged. It names what was purged, so that a view folded from the
+A `forgotten` event is appended, then the events below it are purged. It names what was purged, so that a projection folded from the
 remaining events equals one that has read all of them. A note is written before the first step. What the note says is finished by this
 call, by the next one, or at the next start of a node.
 """
@@ -124,7 +124,7 @@ class Forgetting:
         await self._store.erasure.done(note)
 
     async def _plans(self, refs: Sequence[Ref]) -> list[PurgePlan]:
-        """Read the state of each entity on the log, once the view has folded it too."""
+        """Read the state of each entity on the log, once the graph has folded it too."""
         limit = asyncio.Semaphore(PARALLEL)
         batch = frozenset(refs)
 

@@ -35,13 +35,13 @@ class PurgePlan:
 
 
 class Tellers:
-    """The graph view's knowledge about the transactions and links of purged events."""
+    """The graph's knowledge about the transactions and links of purged events."""
 
     def __init__(self, graph: GraphReader) -> None:
         self._graph = graph
 
     async def transactions(self, events: Iterable[StoredEvent]) -> list[tuple[str, str, int, float]]:
-        """Return what a later view needs to know of these events' transactions; transactions older than the view's memory are left out."""
+        """Return what a later projection needs to know of these events' transactions, without those that the graph no longer remembers."""
         found: dict[str, tuple[str, str, int, float]] = {}
         for event in events:
             if event.change.purged is not None:
@@ -78,7 +78,7 @@ class Tellers:
 
 
 async def plan_purge(ref: Ref, events: Sequence[StoredEvent], tellers: Tellers, going: Collection[Ref]) -> PurgePlan:
-    """`events`: everything that the log has about the entity, oldest first; the view has folded them."""
+    """`events`: everything that the log has about the entity, oldest first; the graph has folded them."""
     end = max((place for place, event in enumerate(events, 1) if event.kind is Kind.FORGOTTEN), default=0)
     start = end
     while start and events[start - 1].kind is Kind.FORGOTTEN:

@@ -1,7 +1,7 @@
-"""Writes: one request becomes one transaction on the log, exactly once, and is answered when the local view has folded it.
+"""Writes: one request becomes one transaction on the log, exactly once, and is answered when the local graph has folded it.
 
-Changes are staged against the local view. If they were decided on an old version, the log refuses them, and the whole request is decided
-again once the view has caught up. Nothing here writes a view, so there is no second write that could be lost.
+Changes are staged against the local graph. If they were decided on an old version, the log refuses them, and the whole request is decided
+again once the graph has caught up. Nothing here writes a projection, so there is no second write that could be lost.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class WriteRequest:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`revision`: a revision at which the view has the write. `repeated`: it had been done before; `result` is the first one's."""
+    """`revision`: a revision at which the graph has the write. `repeated`: it had been done before; `result` is the first one's."""
 
     revision: Revision
     result: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -125,7 +125,7 @@ class Commands:
         return (await self.transact(request, stage)).revision
 
     async def forget(self, actor: str, refs: Iterable[Ref], *, cause: str = "", depth: int = 0) -> Revision:
-        """Remove entities, and what is deleted along with them, from the log and every view; see `Forgetting.forget`."""
+        """Remove entities, and what is deleted along with them, from the log and every projection; see `Forgetting.forget`."""
         return await self._forgetting.forget(actor, refs, cause=cause, depth=depth)
 
     async def forget_types(self, actor: str, app: str, progress: Callable[[int], None] = lambda count: None) -> int:
@@ -141,7 +141,7 @@ class Commands:
         self._forgetting.on_forgotten(hook)
 
     async def transact(self, request: WriteRequest, stage: Stage) -> Outcome:
-        """Stage, append, wait for the view; start again if the state has changed meanwhile. `stage` returns what is to be answered.
+        """Stage, append, wait for the graph; start again if the state has changed meanwhile. `stage` returns what is to be answered.
 
         Raises `Conflict` if the state keeps changing, or if the key came with another request before.
         """
@@ -163,7 +163,7 @@ class Commands:
         raise Conflict(f"others kept changing the same entities, {ATTEMPTS} times: try again")
 
     async def _append(self, request: WriteRequest, staging: Staging, result: Mapping[str, Any]) -> Outcome | None:
-        """Return None if the state has changed; the view has caught up with it then."""
+        """Return None if the state has changed; the graph has caught up with it then."""
         events = staging.events()
         if not events:
             return Outcome(Revision(self._store.epoch, self._graph.checkpoint.sequence), result)

@@ -24,7 +24,7 @@ PAGE = 200
 
 
 class FailedRuns:
-    """Reads the runs view; its decisions are written to WORK and RUNS. `find`: returns the attached trigger, or raises `NotFound`."""
+    """Reads the runs projection; its decisions are written to WORK and RUNS. `find`: returns the attached trigger, or raises `NotFound`."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ def trigger_names(directory: Directory, app: str) -> list[str]:
 
 
 async def save_histories(commands: CommandWriter, histories: Iterable[TriggerPast], actor: str = CORE) -> None:
-    """Save in one transaction; return once the graph view has it."""
+    """Save in one transaction; return once the graph has it."""
     changes = [
         EntityChange(trigger_ref(history.key), "upsert", set={name: value for name, value in _fields(history).items() if value != ""},
                    unset=() if history.only else ("only",))

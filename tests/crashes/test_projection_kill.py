@@ -13,7 +13,7 @@ from pcloud.event import Change, Event, Kind
 from pcloud.subject import Ref, new_id
 from projections.graph.contract import Select
 from projections.search.contract import SearchQuery
-from tests.crashes.viewing_process import open_projections, viewing_process
+from tests.crashes.folding_process import folding_process, open_projections
 from tests.waiting import PATIENCE
 
 COUNT = 12_000
@@ -39,7 +39,7 @@ class Killer:
     def kill_at(self, what: str, count: int) -> int:
         """Kill it when it has sent `what` this often; return the highest sequence that it had folded."""
         folded = 0
-        with viewing_process(self._folder, self._settings) as (process, said):
+        with folding_process(self._folder, self._settings) as (process, said):
             while count:
                 assert said.poll(60), f"the process sends no more messages (its exit code: {process.exitcode})"
                 heard, sequence = said.recv()
@@ -50,7 +50,7 @@ class Killer:
         return folded
 
 
-async def test_view_killed_during_fold_and_rebuild_ends_equal(tmp_path: Path) -> None:
+async def test_projection_killed_during_fold_and_rebuild_ends_equal(tmp_path: Path) -> None:
     async with (
         open_server(ServerSettings(tmp_path / "nats")) as server,
         open_store(ConnectionSettings(server.url, server.core)) as store,

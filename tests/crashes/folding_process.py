@@ -29,11 +29,11 @@ from projections.search.versions import TantivyVersions
 from projections.versions import VersionFile
 from tests.forked import FORKS
 
-__all__ = ["Viewed", "open_projections", "viewing_process"]
+__all__ = ["Folded", "folding_process", "open_projections"]
 
 
 @dataclass
-class Viewed:
+class Folded:
     graph: GraphSwitch
     graph_loop: ProjectionLoop[Any]
     graph_rebuilds: Rebuilds
@@ -43,7 +43,7 @@ class Viewed:
 
 
 @asynccontextmanager
-async def open_projections(folder: Path, store: EventStore) -> AsyncIterator[Viewed]:
+async def open_projections(folder: Path, store: EventStore) -> AsyncIterator[Folded]:
     """Open the views as a node does."""
     for part in ("graph", "search"):
         (folder / part).mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ async def open_projections(folder: Path, store: EventStore) -> AsyncIterator[Vie
     works = (graph_loop.run(), search_loop.run(), rebuilds.run(), search_rebuilds.run())
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        yield Viewed(graph, graph_loop, rebuilds, search, search_loop, search_rebuilds)
+        yield Folded(graph, graph_loop, rebuilds, search, search_loop, search_rebuilds)
     finally:
         for task in tasks:
             task.cancel()
@@ -70,7 +70,7 @@ async def open_projections(folder: Path, store: EventStore) -> AsyncIterator[Vie
 
 
 @contextmanager
-def viewing_process(folder: Path, settings: ConnectionSettings) -> Iterator[tuple[ForkServerProcess, Connection]]:
+def folding_process(folder: Path, settings: ConnectionSettings) -> Iterator[tuple[ForkServerProcess, Connection]]:
     """The process, and its messages: ("folded", "indexed", "built" or "switched", a sequence). It is killed at the end of the block."""
     said, theirs = FORKS.Pipe(duplex=False)
     process = FORKS.Process(target=_run, args=(folder, settings, theirs), daemon=True)
