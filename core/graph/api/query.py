@@ -111,7 +111,7 @@ def _group(type_: ViewType, by: str) -> Group:
         return Group(one.stored)
     name, _, unit = by.rpartition("_")
     assert unit in GROUP_UNITS
-    return Group(type_.fields[name].stored, unit)  # type: ignore[arg-type]
+    return Group(type_.fields[name].stored, unit)
 
 
 def _text(value: Any) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from graphql import (
     FieldNode,
@@ -28,6 +28,8 @@ from projections.graph.contract import Aggregate, Child, Row, Select
 __all__ = ["AggregatePlan", "ChildPlan", "EntityPlan", "Planner", "Shape"]
 
 Shape = Callable[[Row], dict[str, Any]]
+# By the end of a field's name in an aggregate: `pagesMax`.
+FUNCTIONS: Mapping[str, Literal["min", "max", "sum", "avg"]] = {"Min": "min", "Max": "max", "Sum": "sum", "Avg": "avg"}
 
 
 class _Step(NamedTuple):
@@ -180,8 +182,7 @@ class Planner:
             elif name == "count":
                 aggregates.append(Aggregate(key, "count"))
             else:
-                function = name[-3:].lower()
-                aggregates.append(Aggregate(key, function, type_.fields[name[:-3]].stored))  # type: ignore[arg-type]
+                aggregates.append(Aggregate(key, FUNCTIONS[name[-3:]], type_.fields[name[:-3]].stored))
             steps.append(_Step(key, key, None))
         return AggregatePlan(type_, tuple(aggregates), tuple(groups), _shape(steps))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from graphql import (
     EnumTypeDefinitionNode,
@@ -32,6 +32,7 @@ from graphql import (
     InputObjectTypeDefinitionNode,
     InputValueDefinitionNode,
     ListTypeNode,
+    NamedTypeNode,
     NonNullTypeNode,
     ObjectTypeDefinitionNode,
     ScalarTypeDefinitionNode,
@@ -68,9 +69,7 @@ class OnDemandSchema(GraphQLSchema):
         self._lock = threading.RLock()
         known: dict[str, GraphQLNamedType] = {**specified_scalar_types, **self.type_map}
         self.type_map = _Made([*source.roots, *source.types, *known], self._type, self._lock, known)
-        self.query_type, self.mutation_type, self.subscription_type = (  # type: ignore[assignment]
-            self.type_map[name] if name in source.roots else None for name in ROOTS
-        )
+        self.query_type, self.mutation_type, self.subscription_type = map(self._root, ROOTS)
 
     def is_sub_type(self, abstract_type: Any, maybe_sub_type: Any) -> bool:
         """Compare names, so that a check of one member of a union does not make the others."""
@@ -78,6 +77,9 @@ class OnDemandSchema(GraphQLSchema):
         if isinstance(node, UnionTypeDefinitionNode):
             return any(one.name.value == maybe_sub_type.name for one in node.types or ())
         return super().is_sub_type(abstract_type, maybe_sub_type)
+
+    def _root(self, name: str) -> GraphQLObjectType | None:
+        return cast("GraphQLObjectType", self.type_map[name]) if name in self._source.roots else None
 
     def _type(self, name: str) -> GraphQLNamedType:
         if (fields := self._source.roots.get(name)) is not None:
@@ -110,7 +112,8 @@ class OnDemandSchema(GraphQLSchema):
             case UnionTypeDefinitionNode():
                 members = [one.name.value for one in node.types or ()]
                 return GraphQLUnionType(
-                    name, lambda: [self.type_map[one] for one in members], description=description, ast_node=node  # type: ignore[misc]
+                    name, lambda: [cast("GraphQLObjectType", self.type_map[one]) for one in members],
+                    description=description, ast_node=node,
                 )  # fmt: skip
             case ScalarTypeDefinitionNode():
                 return GraphQLScalarType(name, description=description, ast_node=node)
@@ -132,7 +135,7 @@ class OnDemandSchema(GraphQLSchema):
             return GraphQLNonNull(self._of(node.type))
         if isinstance(node, ListTypeNode):
             return GraphQLList(self._of(node.type))
-        return self.type_map[node.name.value]  # type: ignore[attr-defined]
+        return self.type_map[cast("NamedTypeNode", node).name.value]
 
 
 class _Made(dict[str, V], Generic[V]):
@@ -140,8 +143,8 @@ class _Made(dict[str, V], Generic[V]):
 
     def __init__(
         self, names: list[str], make: Callable[[str], V], lock: threading.RLock, known: Mapping[str, V]
-    ) -> None:  # type: ignore[valid-type]
-        super().__init__(dict.fromkeys(names))  # type: ignore[arg-type]
+    ) -> None:
+        super().__init__(cast("dict[str, V]", dict.fromkeys(names)))
         super().update(known)
         self._make, self._lock = make, lock
 

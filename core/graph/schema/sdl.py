@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from typing import Literal
 
 from core.graph.schema.filter import filter_groups
 from core.graph.schema.names import small
@@ -16,7 +17,7 @@ from core.graph.schema.view_type import ViewField, ViewType
 
 __all__ = ["GROUP_UNITS", "scalar_name", "type_texts"]
 
-GROUP_UNITS = ("year", "month", "day")
+GROUP_UNITS: tuple[Literal["year", "month", "day"], ...] = ("year", "month", "day")
 _NUMBERS = ("Int", "Int64", "Float")
 _SORTABLE = ("ID", "String", "Int", "Int64", "Float", "DateTime", "Enum")
 _GROUPABLE = ("ID", "String", "Int", "Int64", "Boolean", "Enum")
