@@ -17,6 +17,7 @@ from pcloud.errors import Corrupt
 from projections.disk_space import UNBOUNDED, DiskSpace
 from projections.position import PositionLog, misplaced
 from projections.rebuild import Rebuilds
+from projections.refill import RefillLog
 from projections.switch import Switch
 from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
 
@@ -27,7 +28,7 @@ S = TypeVar("S", bound=Switch[Any])
 
 
 async def open_projection(
-    make: Callable[[Any, str], S], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: Any, kind: str,
+    make: Callable[[Any, str], S], stores: Mapping[str, VersionStore[Any]], file: VersionFile, source: RefillLog, kind: str,
     disk_space: DiskSpace = UNBOUNDED,
 ) -> tuple[S, Rebuilds]:  # fmt: skip
     """`make`: a switch from an open version and its name. `kind`: the kind of store if none was chosen yet. `disk_space`: for

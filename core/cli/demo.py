@@ -12,6 +12,7 @@ import re
 import signal
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -144,7 +145,7 @@ def named(files: list[Path]) -> list[tuple[str, Path]]:
     return keys
 
 
-async def upload(s3: dict[str, str], objects: list[tuple[str, Any]], advance: Any) -> None:
+async def upload(s3: dict[str, str], objects: list[tuple[str, Path | bytes]], advance: Callable[[], None]) -> None:
     """Put files or bytes into the device's bucket, a few at once."""
     import obstore
     from obstore.store import S3Store
@@ -155,7 +156,7 @@ async def upload(s3: dict[str, str], objects: list[tuple[str, Any]], advance: An
     )  # fmt: skip
     slots = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
-    async def put(key: str, content: Any) -> None:
+    async def put(key: str, content: Path | bytes) -> None:
         async with slots:
             await obstore.put_async(store, key, content)
             advance()

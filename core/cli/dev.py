@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,6 +21,9 @@ from pcloud.errors import Conflict, Forbidden, NotFound, PCloudError, Unavailabl
 from pcloud.local_node import LocalNode, local_node
 from pcloud.manifest import Manifest
 from pcloud.packing import packed_files, packed_folder
+
+if TYPE_CHECKING:
+    from core.cli.follow import Follower
 
 __all__ = ["dev"]
 
@@ -68,7 +71,7 @@ def json_lines(kind: str, text: str, **more: Any) -> None:
     print_json({"time": time.time(), "kind": kind, "text": text, **more})
 
 
-async def until_stopped(work: Any) -> None:
+async def until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Run it until it ends, or until Ctrl-C or SIGTERM, which is a normal end."""
     task = asyncio.ensure_future(work)
     loop = asyncio.get_running_loop()
@@ -113,7 +116,7 @@ async def check_new(client: Client, name: str, keep: bool) -> None:
         )
 
 
-async def keep_installed(client: Client, folder: Path, name: str, follower: Any, say: Say) -> None:
+async def keep_installed(client: Client, folder: Path, name: str, follower: Follower, say: Say) -> None:
     """Install the app, and again after each change of a file, without end. After a failure, show it and wait for the next change."""
     before: dict[str, tuple[int, int]] = {}
     unconfined = False

@@ -12,7 +12,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from pcloud.errors import Corrupt, NotFound
 from pcloud.event import Kind, StoredEvent
@@ -254,7 +254,7 @@ def _declares(event: StoredEvent) -> bool:
     return event.ref.app == APP and event.ref.type == "App" and (gone or "catalog" in event.change.fields)
 
 
-async def open_directory(source: Any, builtin: Catalog, snapshot: Path | None = None) -> Directory:
+async def open_directory(source: DirectoryLog, builtin: Catalog, snapshot: Path | None = None) -> Directory:
     """Open from the snapshot and the events since."""
     directory = Directory(builtin, snapshot)
     await directory.load(source)

@@ -16,14 +16,13 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from pcloud.errors import Corrupt
 from pcloud.event import Kind, Purged, StoredEvent
 from projections.checkpoint import HASH_MODULUS, START, Checkpoint, MissingRanges
-from projections.position import misplaced
+from projections.position import PositionLog, misplaced
 
 __all__ = ["Written", "open_written"]
 
@@ -45,7 +44,7 @@ class _Saved(msgspec.Struct):
     apps: dict[str, int]
 
 
-async def open_written(path: Path, source: Any) -> Written:
+async def open_written(path: Path, source: PositionLog) -> Written:
     """The file's state if it belongs to the log `source`; else an empty projection."""
     projection = Written(path)
     if reason := await misplaced(source, projection.checkpoint):
