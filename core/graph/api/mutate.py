@@ -91,7 +91,7 @@ class Mutations:
     ) -> list[str]:
         """Read the payload before, as the entities are gone afterwards."""
         assert step.root is not None and step.root.type is not None
-        type_, payload = step.root.type, step.plan
+        type_, payload = step.root.type, step.payload
         rows = await self._matching(request, type_, arguments["filter"], Select(type_.stored, ("id",), version=True))
         ids = [row["id"] for row in rows]
         await staging.apply([EntityChange(type_.ref(row["id"]), "delete", seen=row["_version"]) for row in rows])
@@ -115,7 +115,7 @@ class Mutations:
         self, request: Request, step: Step, outcome: Outcome, deleted: Mapping[str, dict[str, Any]] | None
     ) -> dict[str, Any]:
         ids: list[str] = list(outcome.result.get(step.key, ()))
-        payload: Payload = step.plan
+        payload = step.payload
         if step.root is not None and step.root.kind == "delete":
             # A repeated delete finds nothing.
             entities: Mapping[str, dict[str, Any]] = {} if outcome.repeated or deleted is None else deleted

@@ -12,7 +12,7 @@ from core.access.caller import Caller
 from core.graph.api.binder import Binder
 from core.graph.api.document import Document, collect
 from core.graph.api.request_limits import ApiLimits
-from core.graph.api.selection import EntityPlan, Planner, Shape
+from core.graph.api.selection import AggregatePlan, EntityPlan, Planner, Shape
 from core.graph.api.served import PlatformFields, Root, Served
 from core.graph.api.variables import Variables, filled, variables_given
 from core.graph.schema.graphql_core import is_non_null_type, type_of
@@ -20,7 +20,7 @@ from core.graph.schema.names import small
 from core.graph.schema.view_type import ViewType
 from pcloud.errors import Rejected
 
-__all__ = ["HitsPlan", "Operation", "Payload", "Request", "Step", "prepare"]
+__all__ = ["HistoryPlan", "HitsPlan", "Operation", "Payload", "Request", "SearchPlan", "Step", "prepare"]
 
 
 class Payload(NamedTuple):
@@ -38,11 +38,27 @@ class HitsPlan(NamedTuple):
     order: tuple[str, ...]
 
 
+class SearchPlan(NamedTuple):
+    """A search: each response key's field, and by key the plans of `hits` and `facets`."""
+
+    fields: Mapping[str, str]
+    hits: Mapping[str, HitsPlan]
+    facets: Mapping[str, Mapping[str, tuple[str, Shape]]]
+
+
+class HistoryPlan(NamedTuple):
+    shape: Shape
+
+
+Plan = EntityPlan | AggregatePlan | Payload | HitsPlan | SearchPlan | HistoryPlan
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One root field. `plan` depends on `root.kind`. The library answers a field that is not a root of the graph
-    (`alone`: a document of this field alone). `flat`: its value holds each thing that was read once, so the bound of what may be
-    read is its bound too. `variables`: by argument, the variable that gives it; None if an argument is written otherwise."""
+    """One root field. `plan` depends on `root.kind`. The library answers a field that is not a root of the graph (`alone`: a document
+    of this field alone); `typename` is the answer of `__typename`. `flat`: its value holds each thing that was read once, so the
+    bound of what may be read is its bound too. `variables`: by argument, the variable that gives it; None if an argument is written
+    otherwise."""
 
     key: str
     name: str
@@ -50,10 +66,17 @@ class Step:
     definition: GraphQLField | None = None
     root: Root | None = None
     platform: PlatformFields | None = None
-    plan: Any = None
+    plan: Plan | None = None
     alone: DocumentNode | None = None
+    typename: str = ""
     flat: bool = False
     variables: Mapping[str, str] | None = None
+
+    @property
+    def payload(self) -> Payload:
+        """The plan of a mutation's root field."""
+        assert isinstance(self.plan, Payload)
+        return self.plan
 
     @property
     def asks_apps(self) -> bool:
@@ -140,7 +163,7 @@ def _plan(
             variables = variables_given(definition, fields[0])
             steps.append(Step(key, name, tuple(fields), definition, root, plan=plan, flat=flat, variables=variables))
         elif name == "__typename":
-            steps.append(Step(key, name, tuple(fields), plan=root_type.name))
+            steps.append(Step(key, name, tuple(fields), typename=root_type.name))
         else:
             definition, alone = root_type.fields.get(name), _alone(document, node, fields)
             steps.append(Step(key, name, tuple(fields), definition, platform=served.platform.get(name), alone=alone))
@@ -158,20 +181,20 @@ def _alone(document: Document, node: OperationDefinitionNode, fields: list[Field
     return DocumentNode(definitions=(operation, *document.fragments.values()))
 
 
-def _root_plan(served: Served, planner: Planner, root: Root, fields: list[FieldNode]) -> Any:
+def _root_plan(served: Served, planner: Planner, root: Root, fields: list[FieldNode]) -> Plan | None:
     match root.kind:
         case "revision":
             return None
         case "search":
             return _search_plan(served, planner, fields)
         case "history":
-            return planner.plain("HistoryEntry", fields)
+            return HistoryPlan(planner.plain("HistoryEntry", fields))
         case _:
             assert root.type is not None
             return _type_plan(planner, root.kind, root.type, fields)
 
 
-def _type_plan(planner: Planner, kind: str, type_: ViewType, fields: list[FieldNode]) -> Any:
+def _type_plan(planner: Planner, kind: str, type_: ViewType, fields: list[FieldNode]) -> Plan:
     match kind:
         case "get" | "query":
             return planner.entities(type_, fields)
@@ -206,19 +229,17 @@ def hits_plan(planner: Planner, type_: str, fields: list[FieldNode], types: Mapp
     return HitsPlan(planner.plain(type_, fields), nodes, tuple(selected))
 
 
-def _search_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> dict[str, tuple[str, Any]]:
-    """Return, by response key, the kind of the field and its plan."""
-    plans: dict[str, tuple[str, Any]] = {}
+def _search_plan(served: Served, planner: Planner, fields: list[FieldNode]) -> SearchPlan:
+    names: dict[str, str] = {}
+    hits: dict[str, HitsPlan] = {}
+    facets: dict[str, dict[str, tuple[str, Shape]]] = {}
     for key, found in planner.collect(fields, "SearchResult").items():
-        name = found[0].name.value
-        if name == "hits":
-            plans[key] = name, hits_plan(planner, "SearchHit", found, served.view.types)
-        elif name == "facets":
-            values = planner.collect(found, "SearchFacet")
-            inner = {
-                one: (nodes[0].name.value, planner.plain("SearchFacetCount", nodes)) for one, nodes in values.items()
+        names[key] = found[0].name.value
+        if names[key] == "hits":
+            hits[key] = hits_plan(planner, "SearchHit", found, served.view.types)
+        elif names[key] == "facets":
+            facets[key] = {
+                one: (nodes[0].name.value, planner.plain("SearchFacetCount", nodes))
+                for one, nodes in planner.collect(found, "SearchFacet").items()
             }
-            plans[key] = name, inner
-        else:
-            plans[key] = name, None
-    return plans
+    return SearchPlan(names, hits, facets)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.graph.api.history import HistoryReader, node_history
-from core.graph.api.operation import Request, Step
+from core.graph.api.operation import HistoryPlan, Request, SearchPlan, Step
 from core.graph.api.past import PastTurns, past_position
 from core.graph.api.search import search
 from core.graph.api.seen import settle_versions
@@ -35,32 +35,30 @@ class Queries:
 
     async def answer(self, request: Request, step: Step) -> Any:
         """Return the value of one root field. Raises errors of `pcloud.errors`."""
-        root, plan = step.root, step.plan
-        assert root is not None
+        assert step.root is not None
         arguments = request.arguments(step)
-        match root.kind:
-            case "get":
-                assert root.type is not None
-                return await self._get(request, root.type, plan, arguments)
-            case "query":
+        match step.plan:
+            case EntityPlan() as plan if step.root.kind == "get":
+                return await self._get(request, plan, arguments)
+            case EntityPlan() as plan:
                 rows = await self._fetch(request, request.binder.page(plan, arguments), arguments)
                 await settle_versions(request.served.view, self._log, plan, rows)
                 return [plan.shape(row) for row in rows]
-            case "aggregate":
+            case AggregatePlan() as plan:
                 return await self._aggregate(request, plan, arguments)
-            case "search":
+            case SearchPlan() as plan:
                 if self._index is None:
                     raise Rejected("this node has no search index")
                 return await search(request, plan, arguments, self._index, self._graph, self._log)
-            case "history":
+            case HistoryPlan(shape):
                 return await node_history(
-                    request.served.view, self._log, self._graph, plan, arguments, request.binder.limits.answer
+                    request.served.view, self._log, self._graph, shape, arguments, request.binder.limits.answer
                 )
             case _:
                 return str(Revision(self._log.epoch, self._graph.checkpoint.sequence))
 
-    async def _get(self, request: Request, type_: ViewType, plan: EntityPlan, arguments: Mapping[str, Any]) -> Any:
-        id = self.identify(type_, arguments)
+    async def _get(self, request: Request, plan: EntityPlan, arguments: Mapping[str, Any]) -> Any:
+        id = self.identify(plan.type, arguments)
         rows = await self._fetch(request, request.binder.exactly(plan, IdIn((id,)), 1), arguments)
         await settle_versions(request.served.view, self._log, plan, rows)
         return plan.shape(rows[0]) if rows else None

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.graph.api.history import HistoryReader
-from core.graph.api.operation import HitsPlan, Request
+from core.graph.api.operation import HitsPlan, Request, SearchPlan
 from core.graph.api.seen import settle_versions
+from core.graph.api.selection import Shape
 from core.graph.schema.scalar import canonical
 from core.graph.schema.searchable import search_names
 from core.graph.schema.view import View
@@ -26,7 +27,7 @@ MAX_NARROWINGS = 50
 
 async def search(
     request: Request,
-    plan: Mapping[str, tuple[str, Any]],
+    plan: SearchPlan,
     arguments: Mapping[str, Any],
     index: SearchIndex,
     graph: GraphReader,
@@ -37,13 +38,13 @@ async def search(
     query = _query(request, names, arguments)
     result = await index.search(query) if query.types else SearchResult(0, (), {})
     answer: dict[str, Any] = {}
-    for key, (what, inner) in plan.items():
-        if what == "hits":
-            answer[key] = await _hits(request, inner, result.hits, graph, log)
-        elif what == "facets":
-            answer[key] = [_facet(inner, name, result, names) for name in arguments.get("count") or ()]
+    for key, name in plan.fields.items():
+        if name == "hits":
+            answer[key] = await _hits(request, plan.hits[key], result.hits, graph, log)
+        elif name == "facets":
+            answer[key] = [_facet(plan.facets[key], one, result, names) for one in arguments.get("count") or ()]
         else:
-            answer[key] = result.total if what == "total" else "SearchResult"
+            answer[key] = result.total if name == "total" else "SearchResult"
     return answer
 
 
@@ -130,7 +131,7 @@ class _Names:
         return self._view.types[one.target].by_stored[child].definition if dot else one.definition
 
 
-def _facet(inner: Mapping[str, tuple[str, Any]], name: str, result: SearchResult, names: _Names) -> dict[str, Any]:
+def _facet(inner: Mapping[str, tuple[str, Shape]], name: str, result: SearchResult, names: _Names) -> dict[str, Any]:
     counts = result.facets.get(names.facet(name), ())
     answer: dict[str, Any] = {}
     for key, (what, shape) in inner.items():

@@ -184,7 +184,7 @@ class Service:
         return ExecutionResult(None if lacking else data, errors or None)
 
     async def _planned(self, request: Request, step: Step) -> Any:
-        return step.plan if step.root is None else await self._queries.answer(request, step)
+        return step.typename if step.root is None else await self._queries.answer(request, step)
 
     async def _by_library(
         self, context: Context, request: Request, step: Step, document: DocumentNode

@@ -10,7 +10,7 @@ from typing import Any
 
 from core.graph.api.events import EventHub
 from core.graph.api.history import HistoryReader, shown_actor, shown_through, shows
-from core.graph.api.operation import HitsPlan, Request
+from core.graph.api.operation import HitsPlan, Request, Step
 from core.graph.api.seen import settle_versions
 from core.graph.schema.view import View
 from core.graph.schema.view_type import ViewType
@@ -51,8 +51,7 @@ class Subscriptions:
                     while answered is not request:  # again if the view changed meanwhile
                         answered = request = await refresh(request)
                         step = request.operation.steps[0]
-                        assert step.root is not None and step.root.type is not None
-                        answers = await self._answers(request, step.root.type, step.plan, events)
+                        answers = await self._answers(request, step, events)
                         request = await refresh(request)
                 except Rejected:
                     if len(events) < 2:
@@ -64,9 +63,9 @@ class Subscriptions:
                 for one in answers:
                     yield {step.key: one}
 
-    async def _answers(
-        self, request: Request, type_: ViewType, plan: HitsPlan, events: Sequence[StoredEvent]
-    ) -> list[dict[str, Any]]:
+    async def _answers(self, request: Request, step: Step, events: Sequence[StoredEvent]) -> list[dict[str, Any]]:
+        assert step.root is not None and step.root.type is not None and isinstance(step.plan, HitsPlan)
+        type_, plan = step.root.type, step.plan
         events = [event for event in events if shows(type_, event)]
         ids = tuple(dict.fromkeys(event.ref.id for event in events))
         nodes: dict[str, dict[str, Any]] = {}
