@@ -10,7 +10,7 @@ from projections.graph.catalog import Catalog
 from projections.graph.neo4j import users
 from projections.graph.neo4j.connection import connect, errors_told
 from projections.graph.neo4j.names import Names
-from projections.graph.neo4j.reach import Neo4jReach, open_reach
+from projections.graph.neo4j.reconnecting import ReconnectingNeo4j, open_reconnecting
 from projections.graph.neo4j.schema import wipe_space
 from projections.graph.neo4j.settings import Neo4jSettings
 from projections.graph.neo4j.store import VERSION
@@ -31,8 +31,8 @@ class Neo4jVersions:
         self._settings, self._builtin, self._source = settings, builtin, source
         self._found: list[users.Found] = []
 
-    async def open(self, name: str) -> Neo4jReach:
-        return await open_reach(self._of(name), self._builtin, self._source)
+    async def open(self, name: str) -> ReconnectingNeo4j:
+        return await open_reconnecting(self._of(name), self._builtin, self._source)
 
     async def first(self) -> str:
         """The version that other nodes use, if it is of this log: a complete one, which is further than one that is
@@ -42,10 +42,10 @@ class Neo4jVersions:
                 return f"{KIND}-{space or 1}"
         return f"{KIND}-1"
 
-    async def begin(self, projection: Neo4jReach, epoch: str) -> None:
+    async def begin(self, projection: ReconnectingNeo4j, epoch: str) -> None:
         """It can only start with the log's first event."""
 
-    async def finish(self, projection: Neo4jReach) -> None:
+    async def finish(self, projection: ReconnectingNeo4j) -> None:
         """Does nothing: nothing was postponed."""
 
     def size(self, name: str) -> int:

@@ -21,7 +21,7 @@ from projections.graph.neo4j import (
     Neo4jSettings,
     connection,
     open_neo4j_graph,
-    open_reach,
+    open_reconnecting,
     parse_address,
     scanning,
 )
@@ -68,7 +68,7 @@ class FixedLog:
 
 async def test_a_wrong_password_is_named(neo4j_settings: Neo4jSettings) -> None:
     with pytest.raises(Rejected, match=r"password is wrong.*PCLOUD_GRAPH_PASSWORD"):
-        await open_reach(replace(neo4j_settings, password="not this one"), BUILTIN, FixedLog(EPOCH, 0))
+        await open_reconnecting(replace(neo4j_settings, password="not this one"), BUILTIN, FixedLog(EPOCH, 0))
 
 
 async def test_another_version_is_named(neo4j_settings: Neo4jSettings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,12 +102,12 @@ async def test_a_view_that_is_not_on_the_log_is_named(
 ) -> None:
     await graph.apply(EPOCH, log.events)
     with pytest.raises(Corrupt, match="does not belong to this log"):
-        await open_reach(neo4j_settings, BUILTIN, FixedLog(epoch, last))
+        await open_reconnecting(neo4j_settings, BUILTIN, FixedLog(epoch, last))
 
 
 async def test_the_store_waits_for_a_server_that_is_away(neo4j_settings: Neo4jSettings) -> None:
     nowhere = replace(neo4j_settings, address="bolt://127.0.0.1:1", connect_seconds=1.0)
-    reach = await open_reach(nowhere, BUILTIN, FixedLog(EPOCH, 0))
+    reach = await open_reconnecting(nowhere, BUILTIN, FixedLog(EPOCH, 0))
     with pytest.raises(Unavailable, match=r"127\.0\.0\.1:1 .*nothing is lost"):
         await reach.fetch(Select(BOOK))
     await reach.close()

@@ -18,7 +18,7 @@ import pytest
 from pcloud.errors import Unavailable
 from projections.graph.away import PatientTarget
 from projections.graph.model import ModelGraph
-from projections.graph.neo4j import Neo4jGraph, Neo4jSettings, open_neo4j_graph, open_reach
+from projections.graph.neo4j import Neo4jGraph, Neo4jSettings, open_neo4j_graph, open_reconnecting
 from projections.graph.switch import GraphSwitch
 from tests.contracts.projections.folding_process import long_log
 from tests.contracts.projections.shelf import BUILTIN, EPOCH, Log
@@ -147,7 +147,7 @@ async def test_killing_the_server_delays_the_fold_and_changes_nothing(
 async def fold_through_kills(server: Neo4jServer, statements: tuple[int, ...]) -> None:
     log, here = long_log(), Killing(server)
     settings = Neo4jSettings(server.address, password=server.password, connect_seconds=10.0)
-    reach = await open_reach(settings, BUILTIN, Ends(len(log.events)))
+    reach = await open_reconnecting(settings, BUILTIN, Ends(len(log.events)))
     view = PatientTarget(GraphSwitch("graph", reach, "neo4j-1"))
     killing.set(here)
     size, start = len(log.events) // (len(statements) + 1), 0
@@ -164,7 +164,7 @@ async def fold_through_kills(server: Neo4jServer, statements: tuple[int, ...]) -
 
 async def test_a_silent_server_is_distinguished_from_a_slow_one(server: Neo4jServer) -> None:
     settings = Neo4jSettings(server.address, password=server.password, connect_seconds=1.0, longest_seconds=1.0)
-    reach = await open_reach(settings, BUILTIN, Ends())
+    reach = await open_reconnecting(settings, BUILTIN, Ends())
     try:
         server.halt()
         with pytest.raises(Unavailable):

@@ -17,7 +17,7 @@ from pcloud.subject import Ref, new_id
 from projections import refill
 from projections.checkpoint import Checkpoint
 from projections.graph.contract import Select
-from projections.graph.neo4j import Neo4jReach, Neo4jSettings, connection, open_neo4j_graph
+from projections.graph.neo4j import Neo4jSettings, ReconnectingNeo4j, connection, open_neo4j_graph
 from projections.position import Behind
 from tests.contracts.projections.neo4j_node import as_the_log, graph_node
 from tests.contracts.projections.shelf import BUILTIN, PERSON, SHELF
@@ -130,11 +130,11 @@ async def test_a_lost_connection_does_not_lose_what_was_built(
     monkeypatch.setattr(refill, "BULK", 1)
     monkeypatch.setattr(EventStore, "read_batches", read_bit_by_bit)
     async with graph_node(tmp_path / "one", store, neo4j_settings) as node:
-        view: Neo4jReach | None = None
+        view: ReconnectingNeo4j | None = None
         spaces: set[str] = set()
-        apply = Neo4jReach.apply
+        apply = ReconnectingNeo4j.apply
 
-        async def lose_once(self: Neo4jReach, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
+        async def lose_once(self: ReconnectingNeo4j, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
             nonlocal view
             if self is not node.graph.in_use:
                 spaces.add(self.settings.space)
@@ -144,7 +144,7 @@ async def test_a_lost_connection_does_not_lose_what_was_built(
                     await graph._driver.close()  # the effect of a lost connection: the next statement fails
             return await apply(self, epoch, events)
 
-        monkeypatch.setattr(Neo4jReach, "apply", lose_once)
+        monkeypatch.setattr(ReconnectingNeo4j, "apply", lose_once)
         rebuilt = await node.rebuilds.rebuild()
         assert (rebuilt.version, rebuilt.events, spaces) == ("neo4j-2", PEOPLE + 1, {"2"})
         assert node.graph.in_use is view

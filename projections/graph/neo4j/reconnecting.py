@@ -23,26 +23,26 @@ from projections.graph.neo4j.settings import Neo4jSettings
 from projections.graph.neo4j.store import VERSION, Neo4jGraph, open_neo4j_graph
 from projections.position import Behind, PositionLog, misplaced
 
-__all__ = ["Neo4jReach", "open_reach"]
+__all__ = ["ReconnectingNeo4j", "open_reconnecting"]
 
 log = logging.getLogger("pcloud.view")
 WATCH_SECONDS = 1.0  # between two checks whether it is there
 HINT = "nothing is lost: sign-in, grants and calls go on, and what apps know is there again when the server is"
 
 
-async def open_reach(settings: Neo4jSettings, builtin: Catalog, source: PositionLog) -> Neo4jReach:
+async def open_reconnecting(settings: Neo4jSettings, builtin: Catalog, source: PositionLog) -> ReconnectingNeo4j:
     """`source`: the log. Raises `Rejected` for a wrong password, version or database and `Corrupt` for an unusable
     projection, but not for a server that does not answer."""
-    reach = Neo4jReach(settings, builtin, source)
+    graph = ReconnectingNeo4j(settings, builtin, source)
     try:
-        await reach.connect()
+        await graph.connect()
     except Unavailable as error:
-        reach.say(error)
-    reach.watch()
-    return reach
+        graph.say(error)
+    graph.watch()
+    return graph
 
 
-class Neo4jReach:
+class ReconnectingNeo4j:
     name = "graph"
     version = made = VERSION
 
