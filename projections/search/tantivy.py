@@ -125,14 +125,15 @@ class TantivySearch:
 
         What is hidden now (its app was removed or rolled back) leaves with its type; the values of a hidden field stay
         in the documents, where they can't be queried. Changes to it are not followed meanwhile, so when it returns, all
-        entities of its type are indexed again. The same happens if a field has changed its kind: the graph may have
-        dropped its values.
+        entities of its type are indexed again. The same happens if a field has changed its kind, as the graph may have
+        dropped its values, and for a type that this index did not have: one that was hidden when the index began may have
+        entities without any value.
         """
         for type_ in self._known.keys() - searched_types.keys():
             await self._in_thread(self._drop, type_)
         for type_, fields in news(self._known, searched_types).items():
             searched = {*self._hidden.get(type_, ()), *self._known.get(type_, ())}
-            if searched.isdisjoint(one.path for one in fields):
+            if type_ in self._known and searched.isdisjoint(one.path for one in fields):
                 await self._index_type(searched_types[type_], Some(tuple({_has(one): None for one in fields})))
             else:
                 await self._index_whole(searched_types[type_])

@@ -188,3 +188,27 @@ async def test_hidden_type_is_not_found_and_returns_updated(tmp_path: Path) -> N
         assert await found() == 1
     finally:
         await index.close()
+
+
+async def test_index_begun_while_a_type_was_hidden_finds_all_of_it(tmp_path: Path) -> None:
+    """Also an entity without a value in any searched field."""
+    note = TypeDef("shelf/Note", {"text": FieldDef("text", "String", search=("term",))})
+    larger = Catalog({**SHELF.types, note.name: note})
+    log = Log()
+    log.install("shelf", larger)
+    log.write(create("shelf/Note/n", text="kept"), create("shelf/Note/empty"))
+    log.install("shelf", SHELF)
+    graph = ModelGraph(BUILTIN)
+    index = await open_tantivy_search(tmp_path / "index", graph)
+
+    async def found() -> int:
+        await graph.apply(EPOCH, log.events)
+        await index.apply(EPOCH, log.events)
+        return (await index.search(SearchQuery("", {"shelf/Note": frozenset({"text"})}))).total
+
+    try:
+        assert await found() == 0
+        log.install("shelf", larger)
+        assert await found() == 2
+    finally:
+        await index.close()
