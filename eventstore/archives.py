@@ -72,9 +72,11 @@ class Archives:
         before = await self._find(name)
         try:
             # Every attempt has pieces of its own.
-            entry = await until_answered(lambda: self._pieces(name, source), f"the archive {name}")
+            entry = await until_answered(self._connection, lambda: self._pieces(name, source), f"the archive {name}")
             message = Message(_entry(name), {"Nats-Rollup": "sub"}, msgspec.json.encode(entry))
-            await until_answered(lambda: publish(self._connection, message, SECONDS), f"the archive {name}")
+            await until_answered(
+                self._connection, lambda: publish(self._connection, message, SECONDS), f"the archive {name}"
+            )
         except (ApiError, OSError) as error:
             raise Unavailable(f"the archive {name} can't be stored: {error}") from error
         if before is not None:

@@ -25,14 +25,14 @@ _KIND = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)*")
 
 
 async def record_audit(connection: Connection, record: Mapping[str, Any]) -> None:
-    """Store one record. Its `kind` (such as `call`) becomes the subject `audit.<kind>`; raises `Rejected` for
-    an invalid kind."""
+    """Store one record, however long the server takes to answer. Its `kind` (such as `call`) becomes the subject
+    `audit.<kind>`; raises `Rejected` for an invalid kind."""
     kind = record.get("kind", "")
     if not isinstance(kind, str) or not _KIND.fullmatch(kind):
         raise Rejected(f"{kind!r} is not a kind of audit record: use a word such as 'call'")
     message = Message(audit_subject(kind), {}, msgspec.json.encode(record))
     try:
-        await until_answered(lambda: publish(connection, message, 5.0), "an audit record")
+        await until_answered(connection, lambda: publish(connection, message, 5.0), "an audit record", None)
     except ApiError as error:
         raise Unavailable(f"an audit record can't be stored: {error}") from error
 

@@ -20,7 +20,7 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from eventstore.connection import ApiError, Connection, NoAnswer
+from eventstore.connection import Connection, NoAnswer
 from eventstore.outcome import Prepared, Settler
 from eventstore.publish import publish_all
 from eventstore.settings import StoreSettings
@@ -176,8 +176,9 @@ class Committer:
         try:
             messages = [message for entry in group for message in entry.prepared.messages]
             try:
+                self._connection.check_writes()
                 ack = await publish_all(self._connection, messages, self._settings.ack_timeout)
-            except (ApiError, NoAnswer) as error:
+            except (Unavailable, NoAnswer) as error:
                 await self._one_by_one(group, sent_before=isinstance(error, NoAnswer))
                 return
             if ack.duplicate:  # a group of one event: the server knows its message id

@@ -1,7 +1,8 @@
 """One connection to NATS: requests whose loss is known, and the JetStream API as plain dictionaries.
 
 It translates the client library's errors for the rest of this package (`pull` reads its messages itself) and never
-guesses: an answer that did not come is `NoAnswer`, and only the caller knows whether asking again is harmless.
+guesses: an answer that did not come is `NoAnswer`, and only the caller knows whether asking again is harmless. While the
+server is silent (see `Pulse`), requests are refused at once; those of readers, and all of them while a node starts, wait.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from eventstore.nats_private import QuickClient, reconnect_wait
+from eventstore.pulse import Patience, Pulse
 from eventstore.settings import ConnectionSettings
 from pcloud.errors import Unavailable
 
@@ -30,18 +32,21 @@ log = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 NO_RESPONDERS = "503"
 RECONNECT_SECONDS = 0.1
+# JetStream is off: it has no leader, no memory or no disk now, or is starting.
+NOT_NOW = frozenset({10008, 10009, 10039, 10074, 10076, 10194})
+PROBE = "STREAM.INFO.GRAPH"
 
 
 class NoAnswer(Exception):
     """No answer arrived: it is unknown whether the server acted on the message."""
 
 
-class ApiError(Exception):
-    """JetStream refused the request; nothing was stored. `code` is its own number (`nats errors lookup CODE`)."""
+class ApiError(Unavailable):
+    """JetStream refused the request; nothing was stored. `number`: JetStream's own (`nats errors lookup NUMBER`)."""
 
-    def __init__(self, code: int, description: str) -> None:
-        super().__init__(f"{description} (NATS {code})")
-        self.code = code
+    def __init__(self, number: int, description: str) -> None:
+        super().__init__(f"{description} (NATS {number})")
+        self.number = number
         self.description = description
 
 
@@ -65,11 +70,15 @@ class Connection:
         self._waiting: dict[str, asyncio.Future[Msg]] = {}
         self._asked = 0
         self._connected = asyncio.Event()
-        self._closed = False
         self._listeners: set[Callable[[], None]] = set()
+        self._held = ""
+        self._released = asyncio.Event()
+        self._released.set()
+        self.starting = False
 
     async def open(self, settings: ConnectionSettings) -> None:
         self.settings = settings
+        self.pulse = Pulse(self._is_there, lambda: self._fail_waiting("the server is silent"), settings.patience)
         credentials = settings.credentials
         options: dict[str, Any] = {}
         if credentials.nkey_seed:
@@ -108,13 +117,37 @@ class Connection:
         self._connected.set()
 
     async def close(self) -> None:
-        self._closed = True
+        self.pulse.closed = True
         with suppress(nats.errors.Error, OSError, TimeoutError):
             if self._connected.is_set():
                 await self.client.flush(timeout=2)
         with suppress(nats.errors.Error, OSError):
             await self.client.close()
-        self._fail_waiting()
+        self._fail_waiting("the connection was closed")
+
+    def hold_writes(self, reason: str) -> None:
+        """Refuse every write with this reason; '' allows them again."""
+        self._held = reason
+        if reason:
+            self._released.clear()
+        else:
+            self._released.set()
+
+    async def until_writable(self) -> None:
+        """Wait until something can be stored."""
+        await self._released.wait()
+        await self.pulse.well()
+
+    def check_writes(self) -> None:
+        """Raises `Unavailable` while nothing can be stored; what is refused then was not sent."""
+        if self._held:
+            raise Unavailable(self._held)
+        if not self.starting:
+            self.pulse.check()
+
+    def patience(self, seconds: float | None) -> Patience:
+        """How long a request waits that may be sent again; None: until it is answered."""
+        return Patience(self.pulse, self.pause, None if self.starting else seconds)
 
     @property
     def max_payload(self) -> int:
@@ -172,26 +205,45 @@ class Connection:
         return answer
 
     async def api(
-        self, endpoint: str, request: Mapping[str, Any] | None = None, *, patience: float = 15.0
+        self, endpoint: str, request: Mapping[str, Any] | None = None, *, patience: float | None = 15.0
     ) -> dict[str, Any]:
         """Ask `$JS.API.<endpoint>` repeatedly until it answers: only for requests that may be repeated. Raises
-        `ApiError` for a refusal, `Unavailable` after `patience` seconds."""
+        `ApiError` for a refusal, `Unavailable` after `patience` seconds (None: never), or at once while the server is
+        silent."""
         body = b"" if request is None else msgspec.json.encode(request)
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + patience
+        wait = self.patience(patience)
+        wait.check()
         while True:
             try:
-                answer = _decode((await self.ask(f"$JS.API.{endpoint}", body)).data)
+                return await self._asked_api(endpoint, body)
             except NoAnswer as error:
-                if self._closed or clock() >= deadline:
+                if not await wait.again():
                     raise Unavailable(f"the log does not answer ({endpoint}): {error}") from error
-                await self._pause(deadline - clock())
-                continue
-            if "error" in answer:
-                raise ApiError(int(answer["error"].get("err_code", 0)), str(answer["error"].get("description", "")))
-            return answer
 
-    async def _pause(self, left: float) -> None:
+    async def _asked_api(self, endpoint: str, body: bytes) -> dict[str, Any]:
+        answer = _decode((await self.ask(f"$JS.API.{endpoint}", body)).data)
+        if "error" in answer:
+            error = ApiError(int(answer["error"].get("err_code", 0)), str(answer["error"].get("description", "")))
+            raise NoAnswer(error.message) if error.number in NOT_NOW else error
+        return answer
+
+    async def _is_there(self, seconds: float) -> bool:
+        """Return True once the server answers, False after `seconds`: what `Pulse` asks."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    try:
+                        await self._asked_api(PROBE, b"")
+                    except NoAnswer:
+                        await self.pause(seconds)
+                    except ApiError:
+                        return True  # as before the stream is made
+                    else:
+                        return True
+        return False
+
+    async def pause(self, left: float) -> None:
+        """Wait a moment, or, without a connection, for one, up to `left` seconds."""
         if self._connected.is_set():
             await asyncio.sleep(min(0.05, left))
         else:
@@ -204,16 +256,16 @@ class Connection:
 
     async def _on_disconnect(self) -> None:
         self._connected.clear()
-        self._fail_waiting()
+        self._fail_waiting("the connection broke")
 
     async def _on_reconnect(self) -> None:
         self._connected.set()
         for listener in tuple(self._listeners):
             listener()
 
-    def _fail_waiting(self) -> None:
+    def _fail_waiting(self, reason: str) -> None:
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(NoAnswer("the connection broke"))
+                future.set_exception(NoAnswer(reason))
                 # The caller that gave up waiting does not read it.
                 future.exception()

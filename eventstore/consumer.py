@@ -106,7 +106,7 @@ async def ensure_consumer(connection: Connection, stream: str, config: Mapping[s
         try:
             existing = (await connection.api(f"CONSUMER.INFO.{stream}.{name}"))["config"]
         except ApiError as error:
-            if error.code != NOT_FOUND:
+            if error.number != NOT_FOUND:
                 raise
             wanted = config
         else:
@@ -138,8 +138,8 @@ class DurableConsumer(Generic[Content]):
         self._wrap = wrap
 
     async def pull(self, batch: int = 64) -> AsyncGenerator[Content, None]:
-        """Yield messages one by one, without end; at most `batch` wait here. Leaving the loop gives those back. Raises
-        `NotFound` if the consumer was deleted, `Unavailable` if the server does not come back."""
+        """Yield messages one by one, without end; at most `batch` wait here. Leaving the loop gives those back. Waits for
+        a server that is away; raises `NotFound` if the consumer was deleted."""
         while True:
             try:
                 async with Puller(self._connection, self._stream, self.name, batch) as puller:
@@ -155,7 +155,7 @@ class DurableConsumer(Generic[Content]):
                             await Acknowledgeable(self._connection, message).nak()
             except ConsumerLost:
                 await asyncio.sleep(LATER)
-                await self.position()
+                await self._api("INFO", patience=None)
 
     async def pause(self) -> None:
         """Deliver nothing more until `resume`, also after a restart."""
@@ -214,10 +214,12 @@ class DurableConsumer(Generic[Content]):
             for message in puller.buffered():
                 await Acknowledgeable(self._connection, message).in_progress()
 
-    async def _api(self, verb: str, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    async def _api(
+        self, verb: str, request: Mapping[str, Any] | None = None, patience: float | None = 60.0
+    ) -> dict[str, Any]:
         try:
-            return await self._connection.api(f"CONSUMER.{verb}.{self._stream}.{self.name}", request, patience=60.0)
+            return await self._connection.api(f"CONSUMER.{verb}.{self._stream}.{self.name}", request, patience=patience)
         except ApiError as error:
-            raise _KINDS.get(error.code, Unavailable)(
+            raise _KINDS.get(error.number, Unavailable)(
                 f"the consumer {self.name} of {self._stream} refuses this: {error}"
             ) from error

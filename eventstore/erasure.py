@@ -81,7 +81,7 @@ class Erasure:
         body = msgspec.json.encode([str(ref) for ref in refs])
         message = Message(_note(id), {}, body)
         try:
-            await until_answered(lambda: publish(self._connection, message, 5.0), f"the note {id}")
+            await until_answered(self._connection, lambda: publish(self._connection, message, 5.0), f"the note {id}")
         except ApiError as error:
             raise Unavailable(f"the erasure can't be noted: {error}; nothing was forgotten") from error
 

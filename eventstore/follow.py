@@ -8,6 +8,7 @@ doubtful, a new consumer is made that starts right after the last delivered mess
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
@@ -19,17 +20,20 @@ from pcloud.errors import PCloudError, Unavailable
 
 __all__ = ["BATCH", "follow", "read", "read_batches"]
 
+log = logging.getLogger("pcloud.log")
 BATCH = 500
 SECOND = 10**9
 LATER = 0.05
+AGAIN = 1.0
+PATIENCE = 60.0  # seconds that a reader waits for which a caller waits
 
 
 async def follow(
     connection: Connection, stream: str, after: int, subjects: Sequence[str]
 ) -> AsyncGenerator[list[Delivered], None]:
     """Yield the messages after sequence `after` in lists of those that are there, at most 500, then wait for more.
-    Never ends by itself. Raises `Unavailable` if the server does not come back."""
-    async with aclosing(_ordered(connection, stream, after, None, subjects)) as batches:
+    Never ends by itself, and waits for a server that is away or refuses, however long that takes."""
+    async with aclosing(_ordered(connection, stream, after, None, subjects, None)) as batches:
         async for batch in batches:
             yield batch
 
@@ -37,7 +41,8 @@ async def follow(
 async def read(
     connection: Connection, stream: str, first: int, last: int, subjects: Sequence[str]
 ) -> AsyncGenerator[Delivered, None]:
-    """Read from sequence `first` to `last`, both included, or to the stream's end if that comes first."""
+    """Read from sequence `first` to `last`, both included, or to the stream's end if that comes first. Raises
+    `Unavailable` if the server is silent or does not come back."""
     async with aclosing(read_batches(connection, stream, first, last, subjects)) as batches:
         async for batch in batches:
             for message in batch:
@@ -45,22 +50,23 @@ async def read(
 
 
 async def read_batches(
-    connection: Connection, stream: str, first: int, last: int, subjects: Sequence[str]
-) -> AsyncGenerator[list[Delivered], None]:
-    """Like `read`, in lists of at most 500."""
+    connection: Connection, stream: str, first: int, last: int, subjects: Sequence[str], *,
+    patience: float | None = PATIENCE,
+) -> AsyncGenerator[list[Delivered], None]:  # fmt: skip
+    """Like `read`, in lists of at most 500. With `patience` None, it waits for the server like `follow`."""
     if first > last:
         return
-    async with aclosing(_ordered(connection, stream, first - 1, last, subjects)) as batches:
+    async with aclosing(_ordered(connection, stream, first - 1, last, subjects, patience)) as batches:
         async for batch in batches:
             yield batch
 
 
 async def _ordered(
-    connection: Connection, stream: str, after: int, last: int | None, subjects: Sequence[str]
+    connection: Connection, stream: str, after: int, last: int | None, subjects: Sequence[str], patience: float | None
 ) -> AsyncGenerator[list[Delivered], None]:
     """End after `last` or at the stream's end; with None, wait for more instead."""
     while True:
-        name, pending = await _create(connection, stream, after, subjects)
+        name, pending = await _create(connection, stream, after, subjects, patience)
         try:
             if last is not None and pending == 0:
                 return
@@ -90,7 +96,9 @@ def _unbroken(batch: list[Delivered], place: int) -> list[Delivered]:
     return batch
 
 
-async def _create(connection: Connection, stream: str, after: int, subjects: Sequence[str]) -> tuple[str, int]:
+async def _create(
+    connection: Connection, stream: str, after: int, subjects: Sequence[str], patience: float | None
+) -> tuple[str, int]:
     """Return the consumer's name and the number of messages that it will deliver."""
     name = f"reader_{secrets.token_hex(8)}"
     config: dict[str, Any] = {
@@ -107,18 +115,23 @@ async def _create(connection: Connection, stream: str, after: int, subjects: Seq
         "inactive_threshold": 30 * SECOND,
         "filter_subjects": list(subjects),
     }
+    refused = ""
     while True:
         try:
             info = await connection.api(
-                f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config}, patience=60.0
+                f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config}, patience=patience
             )
         except ApiError as error:
-            # 5xx: the server is not ready yet; any other code is a mistake of ours.
-            if error.code in {10008, 10009, 10074, 10194}:
-                await asyncio.sleep(LATER)
-                continue
-            raise Unavailable(f"the stream {stream} can't be read: {error}") from error
-        return name, int(info["num_pending"])
+            if patience is not None:
+                raise Unavailable(f"the stream {stream} can't be read: {error}") from error
+            if error.message != refused:
+                log.error("the stream %s can't be read, and is tried again and again: %s", stream, error)
+            refused = error.message
+            await asyncio.sleep(AGAIN)
+        else:
+            if refused:
+                log.warning("the stream %s can be read again", stream)
+            return name, int(info["num_pending"])
 
 
 async def _delete(connection: Connection, stream: str, name: str) -> None:

@@ -33,7 +33,7 @@ async def get_message(connection: Connection, stream: str, request: Mapping[str,
     try:
         answer = await connection.api(f"STREAM.MSG.GET.{stream}", request)
     except ApiError as error:
-        if error.code == NO_MESSAGE:
+        if error.number == NO_MESSAGE:
             return None
         raise
     message = answer["message"]

@@ -72,21 +72,21 @@ class Settler:
         """Append. `sent_before`: an earlier attempt has an unknown outcome. Raises `Conflict` if an expected version
         does not hold, `Unavailable` if the log refuses for its own reasons or the outcome stays unknown."""
         clock = asyncio.get_running_loop().time
-        start = clock()
-        deadline = start + self._settings.append_timeout
+        start, wait = clock(), self._connection.patience(self._settings.append_timeout)
         unknown = sent_before
+        if not unknown:
+            self._connection.check_writes()
         while True:
             try:
                 ack = await publish_all(self._connection, prepared.messages, self._settings.ack_timeout)
                 return await self._acknowledged(prepared, ack)
             except NoAnswer as error:
                 unknown = True
-                if clock() >= deadline:
+                if not await wait.again():
                     raise _unknown(prepared, error) from error
-                await self._wait_for_server(deadline - clock())
             except ApiError as error:
-                patience = deadline if unknown or error.code in TRY_AGAIN else start + IN_FLIGHT_PATIENCE
-                if error.code in IN_FLIGHT | TRY_AGAIN and clock() < patience:
+                soon = not (unknown or error.number in TRY_AGAIN) and clock() >= start + IN_FLIGHT_PATIENCE
+                if error.number in IN_FLIGHT | TRY_AGAIN and not soon and not wait.over:
                     await asyncio.sleep(0.01)
                     continue
                 return await self._refused(prepared, error, unknown=unknown)
@@ -117,24 +117,23 @@ class Settler:
         return self.appended(ack.sequence - 1 + total, total, repeated=True)
 
     async def _refused(self, prepared: Prepared, error: ApiError, *, unknown: bool) -> Appended:
-        if found := await self.find(prepared):
-            return found
+        try:
+            if found := await self.find(prepared):
+                return found
+        except Unavailable as silence:
+            raise _unknown(prepared, silence) from error
         tx = prepared.transaction.tx
-        if error.code == DUPLICATE_IN_BATCH:
+        if error.number == DUPLICATE_IN_BATCH:
             # Its first copy lies before the expected version: the writer has read it without noticing.
             if found := await self.find(prepared, after=0):
                 return found
             raise Conflict(f"transaction {tx} has been written before, with other events: read again") from error
-        if error.code == WRONG_SEQUENCE or error.code in IN_FLIGHT:
+        if error.number == WRONG_SEQUENCE or error.number in IN_FLIGHT:
             raise Conflict(f"an entity of transaction {tx} has changed meanwhile: read it again and repeat") from error
-        if error.code in TOO_LARGE:
+        if error.number in TOO_LARGE:
             raise Rejected(f"transaction {tx} is too large for the log: {error.description}") from error
         state = "whether an earlier attempt was stored is unknown" if unknown else "nothing was stored"
         raise Unavailable(f"the log does not take transaction {tx}: {error}; {state}") from error
-
-    async def _wait_for_server(self, left: float) -> None:
-        await self._connection.connected(max(left, 0.0))
-        await asyncio.sleep(0.02)
 
 
 def _unknown(prepared: Prepared, error: Exception) -> Unavailable:

@@ -26,7 +26,7 @@ __all__: list[str] = []
 
 async def main(wanted: Stretch) -> None:
     async with open_connection(wanted.settings) as connection:
-        batches = read_batches(connection, wanted.stream, wanted.first, wanted.last, wanted.subjects)
+        batches = read_batches(connection, wanted.stream, wanted.first, wanted.last, wanted.subjects, patience=None)
         async with aclosing(batches):
             async for batch in batches:
                 write(

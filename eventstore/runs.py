@@ -59,9 +59,11 @@ class RunStore:
         if expected is not None:
             message.headers[EXPECTED] = str(expected)
         try:
-            return (await until_answered(lambda: publish(self._connection, message, 5.0), message.subject)).sequence
+            return (
+                await until_answered(self._connection, lambda: publish(self._connection, message, 5.0), message.subject)
+            ).sequence
         except ApiError as error:
-            if error.code in WRONG_SEQUENCE:
+            if error.number in WRONG_SEQUENCE:
                 return await self._echo(message, error)
             raise Unavailable(f"the state of {message.subject} can't be stored: {error}") from error
 
@@ -74,7 +76,9 @@ class RunStore:
         ]
         try:
             await until_answered(
-                lambda: publish_all(self._connection, messages, 5.0), f"{len(messages)} states of runs"
+                self._connection,
+                lambda: publish_all(self._connection, messages, 5.0),
+                f"{len(messages)} states of runs",
             )
         except ApiError as error:
             raise Unavailable(f"{len(messages)} states of runs can't be stored: {error}") from error

@@ -25,12 +25,14 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """One client connection. `url`: `nats://host:port`; separate several servers of one cluster by commas."""
+    """One client connection. `url`: `nats://host:port`; separate several servers of one cluster by commas.
+    `patience`: seconds without an answer after which the server counts as silent."""
 
     url: str
     credentials: Credentials = field(default_factory=Credentials)
     name: str = "pcloud"
     connect_timeout: float = 10.0
+    patience: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,9 @@ class ServerSettings:
     # 350,000 entities take 286 MB without, 154 MB with these two, for a fifth of the unsynced write speed.
     memory_limit: str = "150MiB"
     garbage_collection: int = 50
-    ready_timeout: float = 60.0
+    # After a crash, reading a large log takes minutes on a small machine.
+    ready_timeout: float = 300.0
     stop_timeout: float = 10.0
-    # How often it may die within a minute of starting before the node gives up keeping it alive.
-    restarts: int = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ async with open_server(ServerSettings(folder)) as server:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -74,11 +75,18 @@ async def open_store(
     if replicas is not None:
         settings = replace(settings, replicas=replicas)
     async with open_connection(connection) as opened:
-        store = EventStore(opened, await ensure_streams(opened, settings), settings)
+        watch = asyncio.create_task(opened.pulse.watch(), name="pulse of the log")
         try:
-            yield store
+            opened.starting = True
+            store = EventStore(opened, await ensure_streams(opened, settings), settings)
+            opened.starting = False
+            try:
+                yield store
+            finally:
+                await store.close()
         finally:
-            await store.close()
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
 
 
 class EventStore:
@@ -97,6 +105,37 @@ class EventStore:
         self.runs = RunStore(connection)
         self.erasure = Erasure(connection)
         self.archives = Archives(connection, self.admit)
+
+    @property
+    def problem(self) -> str:
+        """Why the log can't be written or read now; '' while its server answers."""
+        return self._connection.pulse.problem
+
+    @property
+    def silences(self) -> int:
+        """How often the log's server has fallen silent."""
+        return self._connection.pulse.silences
+
+    def check(self) -> None:
+        """Raises `Unavailable` while the log's server is silent, or nothing may be written."""
+        self._connection.check_writes()
+
+    async def well(self) -> None:
+        """Wait until the log's server answers."""
+        await self._connection.pulse.well()
+
+    def hold_writes(self, reason: str) -> None:
+        """Refuse every write with this reason, urgent ones too; '' allows them again."""
+        self._connection.hold_writes(reason)
+
+    @contextmanager
+    def starting(self) -> Generator[None]:
+        """Within the block, every request waits for a silent server instead of being refused: no caller is there yet."""
+        self._connection.starting = True
+        try:
+            yield
+        finally:
+            self._connection.starting = False
 
     def admit_when(self, check: Admit) -> None:
         """Call `check` before storing a durable call or a transaction that is not urgent, with True for one that only
@@ -122,6 +161,7 @@ class EventStore:
         unknown: then send the same transaction again."""
         began = perf_counter()
         try:
+            self.check()
             if not transaction.urgent:
                 self.admit(transaction.removes)
             appended = await self._committer.append(prepare(transaction, self._connection.max_payload))
@@ -155,14 +195,16 @@ class EventStore:
     async def read_batches(
         self, first: int, last: int, *, subjects: Sequence[str] = (GRAPH_SUBJECTS,)
     ) -> AsyncGenerator[list[StoredEvent], None]:
-        """Like `read`, in lists of at most 500: for a long stretch, which a separate process reads."""
+        """Like `read`, in lists of at most 500: for a long stretch, which a separate process reads. Waits for a silent
+        server."""
         if last - first >= WORTH_IT:
             stretch = Stretch(self._connection.settings, STREAM, first, last, list(subjects))
             async with aclosing(read_apart(stretch)) as found:
                 async for events in found:
                     yield events
                     first = events[-1].sequence + 1
-        async with aclosing(read_batches(self._connection, STREAM, first, last, subjects)) as batches:
+        batches = read_batches(self._connection, STREAM, first, last, subjects, patience=None)
+        async with aclosing(batches):
             async for batch in batches:
                 yield [_event(message) for message in batch]
 

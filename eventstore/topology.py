@@ -50,7 +50,7 @@ async def ensure_streams(connection: Connection, settings: StoreSettings) -> Log
         for config in _streams(settings):
             found[config["name"]] = await _ensure(connection, config)
     except ApiError as error:
-        hint = "make room on its disk, or allow JetStream more" if error.code == NO_STORAGE else "see its log"
+        hint = "make room on its disk, or allow JetStream more" if error.number == NO_STORAGE else "see its log"
         raise Unavailable(f"the NATS server refuses a stream: {error}: {hint}") from error
     metadata: Mapping[str, str] = found["GRAPH"].get("metadata") or {}
     try:
@@ -66,12 +66,12 @@ async def _ensure(connection: Connection, wanted: dict[str, Any]) -> dict[str, A
     try:
         existing = (await connection.api(f"STREAM.INFO.{name}"))["config"]
     except ApiError as error:
-        if error.code != NOT_FOUND:
+        if error.number != NOT_FOUND:
             raise
         try:
             return (await connection.api(f"STREAM.CREATE.{name}", wanted))["config"]
         except ApiError as race:
-            if race.code != NAME_IN_USE:
+            if race.number != NAME_IN_USE:
                 raise
             # Another node made it at this moment, with its own epoch.
             existing = (await connection.api(f"STREAM.INFO.{name}"))["config"]

@@ -53,9 +53,11 @@ class WorkQueue:
         subject = ActionRef(app, action, id).work_subject
         message = Message(subject, {**(headers or {}), MESSAGE_ID: subject, EXPECTED: "0"}, body)
         try:
-            ack = await until_answered(lambda: publish(self._connection, message, 5.0), f"the call {subject}")
+            ack = await until_answered(
+                self._connection, lambda: publish(self._connection, message, 5.0), f"the call {subject}"
+            )
         except ApiError as error:
-            if error.code in ALREADY_THERE:
+            if error.number in ALREADY_THERE:
                 return False
             raise Unavailable(f"the call {subject} can't be stored: {error}") from error
         return not ack.duplicate

@@ -2,7 +2,7 @@
 
 It does not wait for more than what has arrived (unless `gather` is set, for a store whose commits are expensive), never
 gives a target half of a transaction, and never retries a target's failure: it raises the reason, and its owner stops
-the service.
+the service. A log that does not answer is no failure: the loop waits for it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from projections.position import Behind
 __all__ = ["BATCH", "LogEntry", "LogReader", "Projection", "ProjectionLoop"]
 
 log = logging.getLogger("pcloud.view")
+AGAIN = 1.0  # seconds until a log that does not answer is asked again
 BATCH = 500
 """About as many entries are folded in one transaction of the target; a larger transaction of the log still goes in
 whole."""
@@ -167,12 +168,22 @@ class ProjectionLoop(Generic[E]):
             await asyncio.gather(reader, return_exceptions=True)
 
     async def _check_position(self) -> None:
-        at, last = self.checkpoint, await self._store.last_sequence()
+        last = await self._last_sequence()
+        at = self.checkpoint
         if at.epoch and (at.epoch != self._store.epoch or at.sequence > last):
             raise Corrupt(
                 f"the view {self._target.name!r} stands at {at.epoch}.{at.sequence}, which is not on the log {self._store.epoch}"
                 f" (its last is {last}): delete the view's files, and it is built again from the log"
             )
+
+    async def _last_sequence(self) -> int:
+        """Wait for a log that does not answer."""
+        while True:
+            try:
+                return await self._store.last_sequence()
+            except Unavailable as error:
+                log.info("the view %s waits for the log: %s", self._target.name, error.message)
+                await asyncio.sleep(AGAIN)
 
     async def _gather_more(self, inbox: _Inbox[E]) -> None:
         if not self._gather or self._waiting or inbox.full:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,12 +38,13 @@ from core.apps.sandbox import Ports
 from core.apps.sandbox.inside import Inside
 from core.apps.settings import AppSettings
 from core.apps.status import AppStatus, status_of
-from pcloud.errors import Conflict
+from pcloud.errors import Conflict, Unavailable
 from projections.directory import App, AppState
 
 __all__ = ["Approve", "Apps"]
 
 log = logging.getLogger("pcloud.app")
+AGAIN = 1.0
 
 
 class Apps:
@@ -182,14 +183,25 @@ class Apps:
         apps = self._registry.all()
         users = {app.name: app.nkey for app in apps if app.nkey and self._parts.folders(app.name).bus_seed.exists()}
         paused = {app.name for app in apps if app.state is AppState.PAUSED}
-        await self._local.set_users({name: key for name, key in users.items() if name not in paused})
+        await self._once_answered(
+            lambda: self._local.set_users({n: key for n, key in users.items() if n not in paused})
+        )
         locks = [self._local.new(app).lock() for app in apps]
         await asyncio.to_thread(self._local.environments.clean, locks)
-        await self._kept_archives.sweep()
+        await self._once_answered(self._kept_archives.sweep)
         for app in apps:
             if is_stranded(app, started=False):
                 self._reconciler.begin(app)
         self._aftercare.start()
+
+    async def _once_answered(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work`, as often as it takes: the log's server may be away while the node starts."""
+        while True:
+            try:
+                return await work()
+            except Unavailable as error:
+                log.warning("starting the apps waits: %s", error.message)
+                await asyncio.sleep(AGAIN)
 
     async def stop_all(self) -> None:
         """Stop every process, with SIGTERM first; work in progress continues at the next start."""

@@ -1,6 +1,7 @@
 """The node's web server: determines the origin and the caller of each request, then passes it to the API or to an app.
 
-Without credentials it serves only the sign-in page and `/healthz`, which says only that the node is up.
+Without credentials it serves only the sign-in page and `/healthz`, which says only that the node is up, and whether it
+works.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class WebApps(Protocol):
 
 class Front:
     """`authenticate` returns the caller to whom a bearer token belongs now, or None. `watches` returns True if a token
-    is valid for `/metrics` alone."""
+    is valid for `/metrics` alone. `problem`: why the node takes no writes or starts no runs; '' if it does."""
 
     def __init__(
         self,
@@ -80,6 +81,7 @@ class Front:
         refused: Refused = lambda app, path, why: None,
         metrics: Metrics | None = None,
         watches: Callable[[str], Awaitable[bool]] = never,
+        problem: Callable[[], str] = lambda: "",
     ):
         self._api = api
         self._apps = apps
@@ -93,6 +95,7 @@ class Front:
         self._refused = refused
         self._metrics = metrics
         self._watches = watches
+        self._problem = problem
         self._attempts = Attempts()
 
     def runner(self, **settings: Any) -> web.ServerRunner:
@@ -138,7 +141,7 @@ class Front:
         if request.headers.get("Service-Worker"):
             raise Forbidden("service workers are not served here: one would see what other pages of this origin send")
         if path == "/healthz":
-            return web.json_response({"up": True})
+            return web.json_response({"up": True, "works": not self._problem()}, status=503 if self._problem() else 200)
         if path == "/signin":
             return await self._signing_in(request)
         if path == "/metrics" and self._metrics is not None:

@@ -77,8 +77,9 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
         server = await stack.enter_async_context(open_server(ServerSettings(folder.nats)))
         run_beside(stack, group, "nats-server", fail_with(server))
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
-        projections = await open_projections(stack, group, folder, store, settings.graph)
-        node = await open_platform(stack, group, settings, folder, server, store, projections, tracer)
+        with store.starting():
+            projections = await open_projections(stack, group, folder, store, settings.graph)
+            node = await open_platform(stack, group, settings, folder, server, store, projections, tracer)
         await serve(stack, node)
         await node.apps.start_all()
         yield node
@@ -119,7 +120,7 @@ async def open_platform(
     calls = await stack.enter_async_context(open_calls(store, server, directory, commands, audit=audit, quotas=quotas))
     calls.on_called(meters.called)
     calls.trace_with(tracer)
-    graph = ReadGraph(graphs.answers, graphs.loop, registry, lambda: graphs.problem or disk.problem)
+    graph = ReadGraph(graphs.answers, graphs.loop, registry, lambda: store.problem or graphs.problem or disk.problem)
     processor = Processor(store, graph, calls, commands, projections.runs)
     processor.trace_with(tracer)
     for name, loop in (("graph", projections.graph_loop), ("search", projections.search_loop)):
@@ -197,7 +198,7 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
         api=node.api, apps=node.apps, sign_in=sign_in, proxy=proxy, visits=node.visits, domains=node.domains,
         console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in, lasting=node.lasting),
         authenticate=authenticate, lasting=node.lasting, refused=refused,
-        metrics=node.metrics, watches=node.devices.watches,
+        metrics=node.metrics, watches=node.devices.watches, problem=lambda: node.problem,
     )  # fmt: skip
     runner = front.runner(shutdown_timeout=2.0)
     await runner.setup()

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -30,12 +31,13 @@ from core.settings import NodeSettings
 from core.work.call import Calls
 from core.work.processor import Processor
 from eventstore import EmbeddedServer, EventStore
-from pcloud.errors import Rejected
+from pcloud.errors import Rejected, Unavailable
 from projections.rebuild import Progress, Rebuilt
 
 __all__ = ["Node"]
 
 log = logging.getLogger("pcloud.node")
+STATUS_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -72,7 +74,8 @@ class Node:
     @property
     def problem(self) -> str:
         """Why this node accepts no writes or starts no runs; '' if it does."""
-        return self.disk.problem or self.processor.problem or self.projections.graphs.problem
+        log_problem = self.server.problem or self.store.problem
+        return log_problem or self.disk.problem or self.processor.problem or self.projections.graphs.problem
 
     @property
     def private_address(self) -> str:
@@ -90,8 +93,8 @@ class Node:
         return await change_credential(self.projections.directory, self.commands, present)
 
     async def status(self) -> dict[str, Any]:
-        last = await self.store.last_sequence()
-        runs_last = await self.store.runs.last_sequence()
+        """What `pcloud status` shows; without the log, what is known without it."""
+        last, runs_last = await self._ends()
         loops = [
             ("directory", self.projections.directory_loop, last),
             ("graph", self.projections.graph_loop, last),
@@ -115,6 +118,13 @@ class Node:
             "disk_free": self.folder.free_bytes(), "problem": self.problem,
             "warning": self.apps.warning,
         }  # fmt: skip
+
+    async def _ends(self) -> tuple[int, int]:
+        """The newest sequence of the log and of the runs; while the log does not answer, how far the views have folded them."""
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(STATUS_SECONDS):
+                return await self.store.last_sequence(), await self.store.runs.last_sequence()
+        return self.projections.directory_loop.checkpoint.sequence, self.projections.runs_loop.checkpoint.sequence
 
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
         return await verify_projections(

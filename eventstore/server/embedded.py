@@ -31,10 +31,15 @@ log = logging.getLogger(__name__)
 
 # Seconds after which a start counts as successful.
 STABLE = 60.0
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 5.0
+RELOAD_SECONDS = 60.0
+# This many deaths, each within a minute of a start, may be chance.
+OFTEN = 4
 
 
 class Failure:
-    """Awaiting it returns the reason once the server can't be kept alive; any number of tasks may wait."""
+    """Awaiting it returns the reason once the server is no longer watched; any number of tasks may wait."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -99,6 +104,7 @@ class EmbeddedServer:
         self._running = asyncio.Event()
         self._reload = asyncio.Lock()
         self.failed = Failure()
+        self.problem = ""
         self.log_path = self._folder / "nats.log"
 
     @property
@@ -165,38 +171,39 @@ class EmbeddedServer:
             await self._process.stop(self._settings.stop_timeout)
 
     async def keep_alive(self) -> None:
-        """Start it again whenever it dies. If it keeps dying within a minute, give up and set `failed`."""
+        """Start it again whenever it dies, after growing pauses if it keeps dying within a minute: a machine that is
+        short of memory may end it many times."""
         clock = asyncio.get_running_loop().time
         deaths, alive_since = 0, clock()
         while self._process is not None:
             code = await self._process.process.wait()
             self._running.clear()
             deaths = deaths + 1 if clock() - alive_since < STABLE else 1
-            reason: str | None = f"nats-server ended with code {code}; its log is {self.log_path}"
-            while reason is not None:
-                if deaths > self._settings.restarts:
-                    self.failed.happen(f"nats-server can't be kept alive: {reason}")
-                    return
-                log.warning("%s; starting it again", reason)
-                await asyncio.sleep(min(0.05 * 2 ** (deaths - 1), 5.0))
-                reason = await self._try_start()
-                deaths += reason is not None
-            alive_since = clock()
+            reason = f"nats-server ended with code {code}; its log is {self.log_path}"
+            log.warning("%s; starting it again", reason)
+            while reason:
+                self.problem = f"{reason}; PCloud keeps starting it" if deaths > OFTEN else ""
+                await asyncio.sleep(min(FIRST_PAUSE * 2 ** min(deaths - 1, 16), LONGEST_PAUSE))
+                if (again := await self._try_start()) not in ("", reason):
+                    log.error("%s", again)
+                reason = again
+                deaths += bool(reason)
+            self.problem, alive_since = "", clock()
 
     def watch_ended(self, watch: asyncio.Task[None]) -> None:
         """Report that the watch itself has ended: without it, the server would not be started again."""
         if not watch.cancelled() and (error := watch.exception()) is not None:
             self.failed.happen(f"nats-server is no longer watched: {error!r}")
 
-    async def _try_start(self) -> str | None:
-        """Return None if it runs, else the reason."""
+    async def _try_start(self) -> str:
+        """Return '' if it runs, else the reason."""
         try:
             await self.start()
         except PCloudError as error:
             return error.message
         except OSError as error:
             return f"nats-server does not start: {error}"
-        return None
+        return ""
 
     def _write_config(self) -> None:
         config = render_config(self._folder, self._settings.host, self._identity.port, self._identity, self._app_users)
@@ -206,7 +213,7 @@ class EmbeddedServer:
         """Reload over the system account, which reports whether it worked; SIGHUP writes that only to the server's
         log."""
         try:
-            async with asyncio.timeout(self._settings.ready_timeout):
+            async with asyncio.timeout(RELOAD_SECONDS):
                 while True:
                     await self._running.wait()
                     try:

@@ -56,6 +56,7 @@ class PatientTarget:
                 if not hasattr(self._graph.in_use, "until_reached"):
                     raise
                 log.warning("folding goes on when the graph is there: %s", error.message)
+                await asyncio.sleep(PAUSE)  # the log may be what is away
 
     async def keep_whole(self, loop: ProjectionLoop[Any]) -> None:
         """Until cancelled: rebuild a projection that came back damaged, and make `loop` fold one that came back older from

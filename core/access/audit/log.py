@@ -69,9 +69,12 @@ class Audit:
         return self._records.qsize()
 
     async def record(self, record: Record) -> None:
-        """Record a complete event. Returns at once unless very many are waiting. Refusals are limited as in `refused`."""
-        if record.get("outcome", "OK") == "OK" or self._refusals.admit(record):
+        """Record a complete event. Returns at once unless very many are waiting. Refusals are limited as in `refused`,
+        and never wait: a caller is refused at once even while the log takes no records."""
+        if record.get("outcome", "OK") == "OK":
             await self._records.put(record)
+        elif self._refusals.admit(record):
+            self._offer(record)
 
     def noted(self, record: Record) -> None:
         """Record a complete event. Never waits: if very many are waiting, the record is dropped."""

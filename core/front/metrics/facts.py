@@ -50,6 +50,7 @@ class Facts:
     disk_total: int = 0
     nats_memory: int = 0
     takes_writes: bool = True
+    log_silences: int = 0
     graph_up: bool = True
 
 
@@ -60,6 +61,7 @@ async def gather_facts(node: MeasuredNode) -> Facts:
         waiting_appends=node.store.waiting,
         waiting_audit=node.audit.waiting,
         takes_writes=not node.problem,
+        log_silences=node.store.silences,
         graph_up=not node.projections.graphs.problem,
     )
     usage, facts.nats_memory, facts.apps = await asyncio.gather(

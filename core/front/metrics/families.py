@@ -27,6 +27,9 @@ def node(facts: Facts) -> Iterator[Metric]:
     yield gauge("disk_free_bytes", "Free room on the disk of the data folder.", facts.disk_free)
     yield gauge("disk_total_bytes", "Size of the disk of the data folder.", facts.disk_total)
     yield gauge("log_up", "1 when the log's server has answered, 0 when it has not.", facts.log_up)
+    silences = CounterMetricFamily("pcloud_log_silences", "How often the log's server has stopped answering.")
+    silences.add_metric([], facts.log_silences)
+    yield silences
     yield gauge("graph_up", "1 while the apps' graph can be asked, 0 while its server is away.", facts.graph_up)
     yield gauge("nats_memory_bytes", "Memory that nats-server holds.", facts.nats_memory)
     yield gauge("appends_waiting", "Transactions that wait to be sent to the log.", facts.waiting_appends)

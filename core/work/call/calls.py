@@ -85,7 +85,8 @@ class Calls:
         `actions`: the actions that are handed over, `app/action` by argument; the callee gets capabilities.
 
         Raises `Forbidden` and `Rejected` at once, the handler's own error, or `Unavailable` if the app is not running,
-        died or took too long."""
+        died or took too long, and at once while the log's server, which is the bus too, is silent."""
+        self._store.check()
         self._count(caller)
         async with self._recorded("call", caller, target) as record:
             name = self.authorization.resolve(caller, parse_target(target))
@@ -118,8 +119,10 @@ class Calls:
         effect once. Whether the caller may call is decided now, and again at each attempt.
 
         `key`: idempotency key of this caller for this action; the same key again is the same run. Without one, the key is
-        made of the run and the arguments inside a run, else it is random. Raises `Forbidden` and `Rejected` at once.
+        made of the run and the arguments inside a run, else it is random. Raises `Forbidden` and `Rejected` at once, and
+        `Unavailable` while the log's server, which is the bus too, is silent.
         """
+        self._store.check()
         self._count(caller)
         async with self._recorded("send", caller, target) as record:
             named = parse_target(target)

@@ -34,6 +34,8 @@ class Fullness:
             await asyncio.sleep(self._settings.fullness_check)
 
     async def look(self) -> None:
+        if self._store.problem:
+            return
         try:
             # Shielded: before Python 3.12 the wait_for inside may swallow the cancellation that ends `watch`.
             info = await asyncio.shield(self._store.js.stream_info("RUNS"))

@@ -106,7 +106,7 @@ class Loops:
     def _spawn(self, app: AttachedApp, name: str, loop: Callable[[], Awaitable[Any]]) -> asyncio.Task[None]:
         async def work() -> None:
             await self._running.wait()
-            await keep_running(name, loop, longest_pause=self._settings.pause_after_error)
+            await keep_running(name, loop, longest_pause=self._settings.pause_after_error, well=self._parts.store.well)
 
         task = asyncio.create_task(work(), name=name)
         app.tasks.append(task)

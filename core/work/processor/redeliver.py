@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
+from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from eventstore import EventStore
+from pcloud.errors import Unavailable
 
 __all__ = ["redeliver_pending"]
 
@@ -27,6 +29,8 @@ async def redeliver_pending(store: EventStore, stream: str, consumer: str, subje
         info = await asyncio.shield(store.js.consumer_info(stream, consumer))
     except NotFoundError:
         return 0
+    except NatsError as error:
+        raise Unavailable(f"the consumer {consumer} can't be inspected: {error!r}") from error
     pending = info.num_ack_pending or 0
     if not pending or info.ack_floor is None or info.delivered is None:
         return 0
@@ -36,6 +40,13 @@ async def redeliver_pending(store: EventStore, stream: str, consumer: str, subje
         sequences = [event.sequence async for event in store.read(first, last, subjects=[subject])]
     place, now = info.delivered.consumer_seq, time.time_ns()
     for sequence in sequences:
-        await store.nats.publish(f"$JS.ACK.{stream}.{consumer}.1.{sequence}.{place}.{now}.0", b"-NAK")
-    await asyncio.shield(store.nats.flush())
+        await _sent(store.nats.publish(f"$JS.ACK.{stream}.{consumer}.1.{sequence}.{place}.{now}.0", b"-NAK"), consumer)
+    await _sent(asyncio.shield(store.nats.flush()), consumer)
     return pending
+
+
+async def _sent(sending: Awaitable[None], consumer: str) -> None:
+    try:
+        await sending
+    except NatsError as error:
+        raise Unavailable(f"deliveries of {consumer} can't be given back: {error!r}") from error

@@ -14,9 +14,11 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE = 0.5
 
 
-async def keep_running(name: str, loop: Callable[[], Awaitable[None]], *, longest_pause: float) -> None:
+async def keep_running(
+    name: str, loop: Callable[[], Awaitable[None]], *, longest_pause: float, well: Callable[[], Awaitable[None]]
+) -> None:
     """Run the loop until it ends by itself. A loop that worked for `longest_pause` seconds begins with short pauses
-    again."""
+    again. `well`: returns once the log answers."""
     clock = asyncio.get_running_loop().time
     pause = FIRST_PAUSE
     while True:
@@ -30,6 +32,7 @@ async def keep_running(name: str, loop: Callable[[], Awaitable[None]], *, longes
         if clock() - began > longest_pause:
             pause = FIRST_PAUSE
         await asyncio.sleep(pause)
+        await well()
         pause = min(pause * 2, longest_pause)
 
 

@@ -153,6 +153,7 @@ class TriggerLoop:
             async with self._order.after_earlier(str(event.ref)):
                 while not await self._settled(event, again):
                     await asyncio.sleep(AGAIN)
+                    await self._parts.store.well()
                     again = True
         elif not await self._settled(event, again):
             await delivery.nak(AGAIN)

@@ -152,4 +152,4 @@ async def test_the_front_page_lists_apps_as_text(front: FrontDoor) -> None:
     async with front.request("/") as answer:
         assert f'<a href="http://{front.host("photos")}/">Photos &amp; &lt;more&gt;<' in await answer.text()
     async with front.request("/healthz", signed_in=False) as answer:
-        assert await answer.json() == {"up": True}
+        assert await answer.json() == {"up": True, "works": True}

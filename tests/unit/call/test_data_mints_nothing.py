@@ -53,6 +53,8 @@ class Parts:
         invoker = Invoker(self, self, capabilities, CallSettings())  # type: ignore[arg-type]
         self.calls = Calls(self, self, Authorization(self, capabilities, self), invoker, self)  # type: ignore[arg-type]
 
+    def check(self) -> None: ...
+
     def may_call(self, app: str, target: str) -> bool:
         return True
 

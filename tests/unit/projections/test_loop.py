@@ -246,6 +246,24 @@ async def test_failure_ends_the_loop_and_its_waiters_with_the_reason(log: Log, w
             await loop.wait_for(1)
 
 
+async def test_a_log_that_does_not_answer_is_waited_for(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.loop.AGAIN", 0.0)
+    store, target = Store(), Target()
+    answers = [Unavailable("the log does not answer"), Unavailable("the log does not answer")]
+
+    async def last_sequence() -> int:
+        if answers:
+            raise answers.pop()
+        return 1
+
+    store.last_sequence = last_sequence  # type: ignore[method-assign]
+    store.put(write(log, 1))
+    loop = ProjectionLoop(store, target)
+    async with running(loop):
+        await loop.wait_for(1)
+    assert not answers
+
+
 async def test_the_reader_is_held_up_while_the_target_is_slow(log: Log) -> None:
     store, target = Store(), Target()
     target.free.clear()
