@@ -19,6 +19,7 @@ PACKAGES = {
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
     "minisign": lambda: shutil.which("minisign") is not None,
     "openssh-client": lambda: shutil.which("ssh-keygen") is not None,
+    "systemd": lambda: shutil.which("systemd-analyze") is not None,
     "maven": lambda: shutil.which("mvn") is not None,
     "libatomic1": lambda: any(Path("/usr/lib").glob("*/libatomic.so.1")),
 }

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from core.cli import app, audit, demo, device, fetch, graph, metrics, nats, owner, replay, runs, undo, up
+from core.cli import app, audit, demo, device, fetch, graph, metrics, nats, owner, replay, runs, service, undo, up
 
 __all__ = ["cli"]
 
@@ -51,3 +51,4 @@ cli.add_typer(runs.commands, name="runs")
 cli.add_typer(graph.commands, name="graph")
 cli.add_typer(device.commands, name="device")
 cli.add_typer(owner.commands, name="owner")
+cli.add_typer(service.commands, name="service")

@@ -62,9 +62,12 @@ def up(
     async def work() -> None:
         async with open_node(settings) as node:
             collect_less()
-            announce(node.address, node.new_owner_token, node.sign_in_link(node.address), data, node.apps.warning)
-            if private := node.private_address:
-                announce_private(node.sign_in_link(private))
+            if in_journal():
+                announce_in_journal(node.address, data, node.apps.warning)
+            else:
+                announce(node.address, node.new_owner_token, node.sign_in_link(node.address), data, node.apps.warning)
+                if private := node.private_address:
+                    announce_private(node.sign_in_link(private))
             await node.run_until_stopped()
 
     run(work())
@@ -87,6 +90,20 @@ def announce(address: str, token: str | None, link: str, data: Path, warning: st
     console = re.sub("^(https?://)", r"\1console.", address)
     print(f"PCloud is up at {address}  (data: {data})\nSign a browser in once, within ten minutes: {link}")
     print(f"Then install apps in the console: {console}", flush=True)
+
+
+def in_journal() -> bool:
+    """Return True if standard output is systemd's journal, which keeps what is printed; see systemd.exec(5), "$JOURNAL_STREAM"."""
+    out = os.fstat(1)
+    return os.environ.get("JOURNAL_STREAM", "") == f"{out.st_dev}:{out.st_ino}"
+
+
+def announce_in_journal(address: str, data: Path, warning: str) -> None:
+    """Print no secret: neither the owner's credential nor a link that signs a browser in."""
+    if warning:
+        print(warning, flush=True)
+    print(f"PCloud is up at {address}  (data: {data})")
+    print("`pcloud signin-link` signs a browser in, and `pcloud owner reset` makes a new credential", flush=True)
 
 
 def announce_private(link: str) -> None:

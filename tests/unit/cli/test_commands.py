@@ -21,7 +21,17 @@ from tests.waiting import PATIENCE
 
 # They print messages about what was done, and no facts; or only JSON.
 WITHOUT_FACTS = {
-    *("up", "nats", "metrics", "runs retry", "runs dismiss", "device revoke", "owner end"),
+    *(
+        "up",
+        "nats",
+        "metrics",
+        "runs retry",
+        "runs dismiss",
+        "device revoke",
+        "owner end",
+        "service install",
+        "service uninstall",
+    ),
     *(f"app {what}" for what in ("remove", "rollback", "pause", "resume", "restart", "grant", "revoke")),
 }
 ALWAYS_JSON = {"call", "graph query"}

@@ -49,6 +49,8 @@ OTHER_PROGRAMS = frozenset(
         "python3",
         "pip",
         "export",
+        "journalctl",
+        "loginctl",
         "rclone",
         "uv",
         "go",
@@ -124,6 +126,7 @@ def commands_in(block: str) -> Iterator[list[str]]:
 def check_command(words: Sequence[str], *, mention: bool = False) -> None:
     """Check that what a page tells a person to type exists: the command with these options, the task, or a known program.
     A `mention` may leave arguments out."""
+    words = words[1:] if words[0] == "sudo" else words
     program, arguments = words[0].rpartition("/")[2], list(words[1:])
     if program == "pcloud":
         try:
