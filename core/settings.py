@@ -62,7 +62,8 @@ class NodeSettings:
     """`data`: this node's folder. `host`, `port`: of the web address, 0 for a free port. `domain`: apps are at `<app>.<domain>`.
     `unconfined`: run apps without a sandbox, including those that are not bundled. `disk_reserve`: bytes that must stay free.
     `files`: folder of the files that bundled apps fetch on first use. `traces`: send traces as the variables OTEL_* say.
-    `graph`: the server with the apps' types; None keeps them in the data folder."""
+    `graph`: the server with the apps' types; None keeps them in the data folder. `trust_clock`: write even if the clock is before the
+    log's newest event."""
 
     data: Path = field(default_factory=default_data_folder)
     host: str = "127.0.0.1"
@@ -73,6 +74,7 @@ class NodeSettings:
     files: Path = field(default_factory=default_files_folder)
     traces: bool = False
     graph: GraphServer | None = None
+    trust_clock: bool = False
 
     @property
     def on_loopback(self) -> bool:

@@ -71,7 +71,7 @@ class Connection:
         self._asked = 0
         self._connected = asyncio.Event()
         self._listeners: set[Callable[[], None]] = set()
-        self._held = ""
+        self.held = ""
         self._released = asyncio.Event()
         self._released.set()
         self.starting = False
@@ -127,7 +127,7 @@ class Connection:
 
     def hold_writes(self, reason: str) -> None:
         """Refuse every write with this reason; '' allows them again."""
-        self._held = reason
+        self.held = reason
         if reason:
             self._released.clear()
         else:
@@ -140,8 +140,8 @@ class Connection:
 
     def check_writes(self) -> None:
         """Raises `Unavailable` while nothing can be stored; what is refused then was not sent."""
-        if self._held:
-            raise Unavailable(self._held)
+        if self.held:
+            raise Unavailable(self.held)
         if not self.starting:
             self.pulse.check()
 

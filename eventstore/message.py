@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from eventstore.connection import ApiError, Connection
 from eventstore.wire import parse_headers
 
-__all__ = ["StoredMessage", "get_message"]
+__all__ = ["StoredMessage", "get_message", "parse_time"]
 
 NO_MESSAGE = 10037
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")

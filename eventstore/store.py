@@ -27,7 +27,7 @@ from eventstore.connection import Connection, open_connection
 from eventstore.consumer import DurableConsumer, consumer_config, ensure_consumer
 from eventstore.erasure import Erasure
 from eventstore.follow import follow, read, read_batches
-from eventstore.message import get_message
+from eventstore.message import get_message, parse_time
 from eventstore.outcome import Settler, prepare
 from eventstore.packed import Stretch
 from eventstore.pull import Delivered
@@ -108,8 +108,8 @@ class EventStore:
 
     @property
     def problem(self) -> str:
-        """Why the log can't be written or read now; '' while its server answers."""
-        return self._connection.pulse.problem
+        """Why nothing can be stored now; '' if the log's server answers and writes are not held."""
+        return self._connection.pulse.problem or self._connection.held
 
     @property
     def silences(self) -> int:
@@ -225,6 +225,11 @@ class EventStore:
         request = {"seq": sequence + 1, "next_by_subj": GRAPH_SUBJECTS}
         found = await get_message(self._connection, STREAM, request)
         return found and found.time
+
+    async def newest_time(self) -> float:
+        """When the newest event was stored, in seconds since 1970; 0 for an empty log."""
+        state = (await self._connection.api(f"STREAM.INFO.{STREAM}"))["state"]
+        return parse_time(state["last_ts"]) if int(state["last_seq"]) else 0.0
 
     async def report_streams(self, *, patience: float = 15.0) -> Sequence[StreamReport]:
         """A report on each stream. Raises `Unavailable` if the server does not answer within `patience` seconds."""

@@ -41,6 +41,10 @@ def up(
             help="A file with the password of the graph's server; or set the environment variable PCLOUD_GRAPH_PASSWORD."
         ),
     ] = None,
+    trust_clock: Annotated[
+        bool,
+        typer.Option("--trust-clock", help="Write even if this machine's clock is before the newest event's time."),
+    ] = False,
     log_format: Annotated[
         LogFormat, typer.Option(help="The form of the log on standard error: text, or json with one object per line.")
     ] = LogFormat.TEXT,
@@ -56,7 +60,7 @@ def up(
     server = read_graph_server(graph, graph_password_file, os.environ.pop("PCLOUD_GRAPH_PASSWORD", ""))
     settings = NodeSettings(
         data=data, host=host, port=port, domain=domain, unconfined=unconfined, graph=server,
-        files=files, traces=traces_wanted(os.environ),
+        files=files, traces=traces_wanted(os.environ), trust_clock=trust_clock,
     )  # fmt: skip
 
     async def work() -> None:

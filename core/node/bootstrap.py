@@ -42,6 +42,7 @@ from core.graph.api import Api, Sources
 from core.graph.command import Commands
 from core.graph.command.undo import Undoing
 from core.graph.schema import ViewRegistry
+from core.node.clock import Clock
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder, open_folder
 from core.node.node import Node
@@ -77,10 +78,16 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
         server = await stack.enter_async_context(open_server(ServerSettings(folder.nats)))
         run_beside(stack, group, "nats-server", fail_with(server))
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
+        clock = Clock(store, trusted=settings.trust_clock)
         with store.starting():
+            await clock.look()
             projections = await open_projections(stack, group, folder, store, settings.graph)
             node = await open_platform(stack, group, settings, folder, server, store, projections, tracer)
         await serve(stack, node)
+        await clock.until_right()
+        with store.starting():
+            await node.commands.finish_forgetting()
+            node.new_owner_token = await make_owner(projections.directory, node.commands)
         await node.apps.start_all()
         yield node
 
@@ -157,9 +164,7 @@ async def open_platform(
     runaways = await stack.enter_async_context(Runaways.open(lambda app, reason: apps.pause(app, reason), audit))
     processor.on_runaway(runaways)
     calls.on_runaway(runaways)
-    await commands.finish_forgetting()
     run_beside(stack, group, "processor", processor.run())
-    token = await make_owner(directory, commands)
     statements, lasting = Statements(folder.key("session.key"), store.epoch), Lasting()
     domains = own_domains(settings.domain, folder.key("domain.key") if settings.on_loopback else None)
     sessions = Sessions(directory, commands)
@@ -169,7 +174,7 @@ async def open_platform(
     devices = Devices(directory, commands, calls)
     return Node(
         settings, folder, server, store, projections, api, apps, calls, processor, devices, sessions, statements, domains, lasting, visits,
-        commands, disk, audit, quotas, meters, token,
+        commands, disk, audit, quotas, meters,
     )  # fmt: skip
 
 

@@ -64,7 +64,7 @@ class Node:
     audit: Audit
     quotas: Quotas
     meters: Meters
-    new_owner_token: str | None
+    new_owner_token: str | None = None
     address: str = ""
     metrics: Metrics = field(init=False)
 

@@ -1,0 +1,82 @@
+"""A machine that starts without the right time: the node reads, says so, writes nothing, and goes on when the clock is right."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from core.cli.client import open_client
+from core.node.bootstrap import open_node
+from core.node.clock import Clock
+from core.settings import NodeSettings
+from pcloud.errors import PCloudError, Unavailable
+from tests.waiting import until
+
+EARLY = 86_400.0 * 365
+
+
+class Machine:
+    """Its clock, which can be set, and a node on it that runs until `stop` is set."""
+
+    def __init__(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.settings, self.off, self.ready, self.stop = (
+            NodeSettings(data, port=0),
+            0.0,
+            asyncio.Event(),
+            asyncio.Event(),
+        )
+        monkeypatch.setattr("core.node.bootstrap.Clock", partial(Clock, now=self.now, synchronized=lambda: False))
+
+    def now(self) -> float:
+        return time.time() + self.off
+
+    async def run(self) -> str | None:
+        async with open_node(self.settings) as node:
+            self.ready.set()
+            await self.stop.wait()
+            return node.new_owner_token
+
+    async def status(self) -> dict[str, object]:
+        async with open_client(self.settings.data) as client:
+            return await client.ask("GET", "/status")
+
+    async def answers(self) -> bool:
+        try:
+            return bool(await self.status())
+        except PCloudError:
+            return False
+
+    async def pair(self) -> None:
+        async with open_client(self.settings.data) as client:
+            await client.ask("POST", "/devices", json_body={"name": "phone", "scopes": ["view"]})
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first start", "later start"])
+async def test_a_node_without_the_time_reads_until_it_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    machine = Machine(tmp_path / "node", monkeypatch)
+    if not first:
+        machine.stop.set()
+        assert await machine.run()
+        machine.stop.clear()
+        machine.ready.clear()
+    machine.off = -EARLY
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(machine.run())
+        await until(machine.answers)
+        status = await machine.status()
+        assert "clock says" in str(status["problem"]) and status["events"] == (0 if first else 1)
+        with pytest.raises(Unavailable, match="clock says"):
+            await machine.pair()
+        assert not machine.ready.is_set() and (await machine.status())["events"] == status["events"]
+        machine.off = 0.0
+        await machine.ready.wait()
+        await machine.pair()
+        assert (await machine.status())["problem"] == ""
+        machine.stop.set()
+    assert bool(running.result()) == first
