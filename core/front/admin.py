@@ -15,7 +15,7 @@ from aiohttp import web
 from core.access.caller import OWNER
 from core.front.administered import AdministeredNode
 from core.front.app_routes import app_routes
-from core.front.http import error_response
+from core.front.http import client_closed, error_response, hung_up
 from core.front.lines import as_lines, dumps
 from pcloud.errors import NotFound, PCloudError, Rejected
 
@@ -35,6 +35,10 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return await handler(request)
     except PCloudError as error:
         return error_response(error)
+    except (ConnectionError, web.RequestPayloadError):
+        if not hung_up(request):
+            raise
+        return client_closed()
 
 
 def admin_application(node: AdministeredNode) -> web.Application:

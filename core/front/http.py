@@ -32,9 +32,10 @@ from core.people.owner.attempts import Attempts
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
 from projections.directory import Session
 
-__all__ = ["Front", "WebApps", "error_response"]
+__all__ = ["Front", "WebApps", "client_closed", "error_response", "hung_up"]
 
 log = logging.getLogger("pcloud.http")
+CLIENT_CLOSED = 499  # nginx's number
 LARGEST_BODY = 2**40  # bodies are streamed to apps, which set their own bounds; the API has a small bound
 
 # Receives refusals: the app whose page was requested ('' for core's own), the path, and the reason.
@@ -117,6 +118,10 @@ class Front:
             return await self.handle(request)
         except PCloudError as error:
             return error_response(error)
+        except (ConnectionError, web.RequestPayloadError):
+            if not hung_up(request):
+                raise
+            return client_closed()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         app = self._domains.app_of(request.host)
@@ -267,6 +272,16 @@ footer{{display:flex;gap:1.2rem;justify-content:space-between;align-items:center
 button{{font:inherit;padding:.45rem 1rem;border:1px solid #8886;border-radius:.5rem;background:none;color:inherit;cursor:pointer}}
 </style><h1>Your cloud</h1>{body}<footer><a href="/graphql">Explore the graph</a>
 <form method="post" action="{sign_out}"><button>Sign out</button></form></footer></html>"""
+
+
+def client_closed() -> web.Response:
+    """Return an answer that only ends the request."""
+    return web.Response(status=CLIENT_CLOSED)
+
+
+def hung_up(request: web.BaseRequest) -> bool:
+    """Return True if the client has closed the connection: what could not be read or written since is no error."""
+    return request.transport is None or request.transport.is_closing()
 
 
 async def go_on(request: web.Request) -> None:

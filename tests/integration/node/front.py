@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -219,7 +220,9 @@ async def served(application: web.Application | Front) -> AsyncIterator[int]:
     if isinstance(application, Front):
         runner: web.BaseRunner = application.runner(shutdown_timeout=0.5)
     else:
-        runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+        runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=0.5, logger=logging.getLogger("tests.app")
+        )
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
