@@ -92,6 +92,16 @@ class Cgroup:
         """Number of its processes that the kernel killed for lack of memory."""
         return _value(self.memory / ("memory.oom_control" if self.version == 1 else "memory.events"), "oom_kill")
 
+    def has_filled(self) -> bool:
+        """Return True if it has reached its own limit of memory; without that, a kill was for the memory of the whole
+        machine, or of a group above."""
+        if self.version == 2:
+            return _value(self.memory / "memory.events", "oom") > 0
+        return any(
+            0 < _number(self.memory / f"{kind}.limit_in_bytes") <= _number(self.memory / f"{kind}.max_usage_in_bytes")
+            for kind in ("memory", "memory.memsw")
+        )
+
     def refused(self) -> int:
         """Number of times that the kernel refused a new process."""
         return _value(self.pids / "pids.events", "max")
@@ -180,6 +190,13 @@ def _value(file: Path, name: str) -> int:
     try:
         return next((int(value) for key, value in _pairs(file.read_text()) if key == name), 0)
     except OSError:
+        return 0
+
+
+def _number(file: Path) -> int:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
         return 0
 
 

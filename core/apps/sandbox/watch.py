@@ -57,8 +57,12 @@ class Watch:
         if self._cgroup is None:
             return
         killed, refused = self._cgroup.killed(), self._cgroup.refused()
-        if killed > self._killed:
+        if killed > self._killed and self._cgroup.has_filled():
             self._on_limit("memory", f"it needed more than its {_mib(self._limits.memory)} of memory")
+        elif killed > self._killed:
+            self._on_limit(
+                "memory", "the machine had no memory left, and the kernel ended it: it was within its own limit"
+            )
         if refused > self._refused:
             self._on_limit("processes", f"it wanted more than its {self._limits.processes} processes and threads")
         self._killed, self._refused = killed, refused

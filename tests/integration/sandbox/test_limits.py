@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
 from core.apps.sandbox import watch
+from core.apps.sandbox.cgroup import Cgroup, find_cgroups
+from core.apps.sandbox.limits import Limits
 from tests.waiting import until
 
 MIB = 2**20
@@ -190,3 +195,33 @@ def _text(action):
     import textwrap
 
     return textwrap.dedent(inspect.getsource(action))
+
+
+HOLD = "import sys; held = bytearray(int(sys.argv[1])); held[::4096] = b'x' * len(held[::4096])"
+
+
+@pytest.mark.parametrize(
+    ("own", "above", "words"), [(64, 512, "more than its 64 MiB"), (512, 64, "within its own limit")]
+)
+def test_a_kill_for_memory_blames_the_limit_that_was_met(own: int, above: int, words: str) -> None:
+    """The group above stands for the whole machine, which no test may exhaust."""
+    found = find_cgroups()
+    assert found is not None
+    machine = found.group("test", f"machine-{os.getpid()}")
+    app = Cgroup(machine.memory / "app", machine.pids / "app", found.version)
+    try:
+        machine.make(Limits(above * MIB, 64, 0))
+        if found.version == 2:
+            (machine.memory / "cgroup.subtree_control").write_text("+memory +pids")
+        app.make(Limits(own * MIB, 64, 0))
+        said: list[str] = []
+        watched = watch.Watch(
+            Limits(own * MIB, 64, 0), [], app, list, lambda kind, text: said.append(text), lambda kind, text: None
+        )
+        join = "; ".join(f"echo 0 > {entry}" for entry in app.entries)
+        subprocess.run(["sh", "-c", f'{join}; exec "$0" -c "$@"', sys.executable, HOLD, str(256 * MIB)])
+        watched.look()
+        assert len(said) == 1 and words in said[0]
+    finally:
+        app.remove()
+        machine.remove()
