@@ -221,8 +221,8 @@ class Apps:
         return [self._status(app) for app in apps]
 
     async def vitals(self) -> list[AppVitals]:
-        """Measurements of each app on this node, by name."""
-        instances = [instance for _, instance in sorted(self._local.instances.items())]
+        """Measurements of each app with a process on this node, by name."""
+        instances = [one for _, one in sorted(self._local.instances.items()) if one.app.manifest.run is not None]
         return await asyncio.to_thread(lambda: [vitals_of(instance) for instance in instances])
 
     async def get(self, name: str) -> App:

@@ -8,6 +8,7 @@ import re
 import signal
 from dataclasses import dataclass
 from email.message import Message
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -16,6 +17,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from core.apps import packed
 from core.front.metrics.facts import Facts
 from core.front.metrics.families import families
 from core.front.metrics.meters import Meters
@@ -163,6 +165,16 @@ def test_every_metric_is_described_in_the_how_to() -> None:
     assert len(ours) >= 25
     assert {name for name in ours if f"`{name}`" not in page} == set()
     assert set(re.findall(r"`(pcloud_\w+)`", page)) <= ours
+
+
+def test_an_app_with_nothing_to_run_is_not_shown_as_down(
+    cloud: NodeProcess, watcher: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "app.yaml").write_text("name: plain\nversion: 1.0.0\n")
+    cloud.install_archive(packed(tmp_path).data)
+    read = samples(get(watcher["metrics"], watcher["token"]).text)
+    up = {dict(labels)["app"]: number for (name, labels), number in read.items() if name == "pcloud_app_up"}
+    assert up == {"object-store": 1, "image-importer": 1}
 
 
 def test_a_scrape_is_answered_while_the_logs_server_is_not(cloud: NodeProcess, watcher: dict[str, str]) -> None:
