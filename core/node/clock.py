@@ -2,8 +2,8 @@
 the network for the time.
 
 A node that wrote then would give new events times before those of older ones: sessions that have ended as soon as they begin, idempotency
-keys and records of runs that expire too early. So it only reads until the clock is right; nothing is lost, since what was not
-acknowledged is still with its sender. If the kernel says that the clock is synchronized, it is right, and the log's times are wrong.
+keys and records of runs that expire too early. So it only reads until the clock is right, for a quarter of an hour at most; what was
+not acknowledged is still with its sender. If the kernel says that the clock is synchronized, it is right, and the log's times are wrong.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import ctypes
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from eventstore import EventStore
@@ -20,10 +21,11 @@ from eventstore import EventStore
 __all__ = ["RELEASED", "Clock", "is_synchronized"]
 
 log = logging.getLogger("pcloud.node")
-# No clock that is right can be before it. Move it with each release.
-RELEASED = datetime(2026, 11, 1, tzinfo=UTC).timestamp()
+# No clock that is right can be before it.
+RELEASED = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 CLEARLY = 300.0  # seconds; clocks of machines that ask the network differ by less
 LOOK_SECONDS = 1.0
+LONGEST_SECONDS = 900.0
 NOT_SYNCHRONIZED = 5  # TIME_ERROR of adjtimex(2)
 TIMEX_BYTES = 512  # more than `struct timex` has anywhere
 
@@ -57,12 +59,19 @@ class Clock:
         self._store.hold_writes(self._problem)
 
     async def until_right(self) -> None:
-        """Wait until the clock is right, however long that takes, and let writes pass."""
+        """Wait until the clock is right, for `LONGEST_SECONDS`, and let writes pass."""
         if not self._problem:
             return
-        while self._wrong():  # noqa: ASYNC110 - nothing else tells when the clock is set
-            await asyncio.sleep(LOOK_SECONDS)
-        log.warning("the clock is right now, at %s: the node goes on", shown(self._now()))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_SECONDS):
+                while self._wrong():  # noqa: ASYNC110 - nothing else tells when the clock is set
+                    await asyncio.sleep(LOOK_SECONDS)
+        if self._wrong():
+            log.error(
+                "the clock did not become right within %g minutes: the node goes on with it", LONGEST_SECONDS / 60
+            )
+        else:
+            log.warning("the clock is right now, at %s: the node goes on", shown(self._now()))
         self._store.hold_writes("")
 
     def _wrong(self) -> str:
@@ -73,8 +82,9 @@ class Clock:
         what = "the newest event" if self._newest > RELEASED else "the release of this program"
         return (
             f"this machine's clock says {shown(now)}, and {what} is from {shown(max(self._newest, RELEASED))}: nothing is written, and "
-            "no app runs, until the clock is right; PCloud goes on by itself then. Connect the machine to the network, or set its clock "
-            "(`sudo timedatectl set-ntp true`); if the clock is right and the log's time is wrong, start with --trust-clock"
+            f"no app runs, until the clock is right, or for {LONGEST_SECONDS / 60:g} minutes; PCloud goes on by itself then. Connect the "
+            "machine to the network, or set its clock (`sudo timedatectl set-ntp true`); if the clock is right and the log's time is "
+            "wrong, start with --trust-clock"
         )
 
 

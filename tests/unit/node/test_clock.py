@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import core.node.clock
 from core.node.clock import RELEASED, Clock, is_synchronized, shown
 
 DAY = 86_400.0
@@ -62,6 +63,16 @@ async def test_a_clock_that_can_be_right_holds_nothing(newest: float, now: float
     assert store.held == ""
     async with asyncio.timeout(1):
         await looked.until_right()
+
+
+async def test_a_clock_that_never_becomes_right_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(core.node.clock, "LONGEST_SECONDS", 0.0)
+    store = Store(0.0)
+    looked = clock(store, 0.0)
+    await looked.look()
+    assert store.held
+    await looked.until_right()
+    assert store.held == ""
 
 
 def test_the_kernel_says_whether_its_clock_is_synchronized() -> None:
