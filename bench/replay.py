@@ -71,8 +71,8 @@ async def replay(node: NodeProcess, events: int) -> tuple[float, dict[str, float
         seconds = time.perf_counter() - began
         stop.set()
         # The view of runs follows a moment later.
-        await look(client, lambda trigger: trigger["done"] >= shown["matched"] >= events)
-        return shown["matched"] / seconds, await live
+        await look(client, lambda trigger: trigger["done"] >= shown["events"] >= events)
+        return shown["events"] / seconds, await live
 
 
 async def look(client: Client, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:

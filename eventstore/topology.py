@@ -4,7 +4,8 @@ Only GRAPH has no limit, because it is the truth. Every other stream has `max_by
 GRAPH's expense. Key-value and object buckets are streams too, with the settings that the clients' own libraries use.
 
 The metadata of each says what it is for (`pcloud_purpose`), how its subjects are made (`pcloud_subject`) and what a
-message holds (`pcloud_message`), so that `nats stream info NAME` reads as documentation.
+message holds (`pcloud_message`), so that `nats stream info NAME` reads as documentation. The nats CLI cuts the middle out
+of a longer text than `LONGEST_TEXT`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ ID_KEY = "pcloud_id_key"
 PURPOSE = "pcloud_purpose"
 SUBJECT = "pcloud_subject"
 MESSAGE = "pcloud_message"
+# On a terminal of 80 columns.
+LONGEST_TEXT = 50
 # Chosen when the stream is made, and never changed.
 CHOSEN_ONCE = frozenset({EPOCH, ID_KEY})
 
@@ -106,14 +109,20 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: every change of the graph, in order. The truth that all views are folded from.",
             "events",
             [GRAPH_SUBJECTS],
-            "graph.APP.TYPE.ID: one entity; its messages are its history",
-            "One event. Headers: Pcloud-Kind, -Tx (transaction place/total), -Actor, -Through, -Cause. Body: JSON of what changed",
+            "graph.APP.TYPE.ID: one entity with its history",
+            "One event: who and why in headers, then what",
             compression="s2",
             allow_atomic=True,
             allow_direct=True,
             deny_delete=True,
             duplicate_window=window,
-            metadata={EPOCH: secrets.token_hex(8), ID_KEY: secrets.token_hex(32)},
+            metadata={
+                EPOCH: secrets.token_hex(8),
+                ID_KEY: secrets.token_hex(32),
+                "pcloud_headers": "Pcloud-Kind, -Tx, -Actor, -Through, -Cause",
+                "pcloud_tx": "Pcloud-Tx: TRANSACTION PLACE/TOTAL",
+                "pcloud_body": "JSON of what changed: set, unset, link, unlink",
+            },
         ),
         stream(
             "WORK",
@@ -132,8 +141,8 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: the last state of every run of an app's action.",
             "state",
             [RUN_SUBJECTS],
-            "run.APP.ACTION.RUN: one run, its newest state alone",
-            "JSON: state NEW, IN_PROGRESS, DONE or FAILED, attempts, times, error",
+            "run.APP.ACTION.RUN: one run, in its newest state",
+            "JSON: state, attempts, times, error",
             max_msgs_per_subject=1,
             discard="new",
             allow_msg_ttl=True,
@@ -147,8 +156,8 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: sign-ins, refusals and grants.",
             "record",
             [AUDIT_SUBJECTS],
-            "audit.KIND: call, send, api, bus, limit, archive, web",
-            "JSON: time, actor, target, what, outcome, seconds; never arguments or secrets",
+            "audit.KIND: call, send, api, bus, limit, web, …",
+            "JSON: who, what, outcome; never arguments",
             compression="s2",
             allow_direct=True,
             duplicate_window=window,
@@ -158,8 +167,8 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: the archives of the installed apps (object bucket ARCHIVES).",
             "objects",
             ["$O.ARCHIVES.C.>", "$O.ARCHIVES.M.>"],
-            "$O.ARCHIVES.M.NAME: facts of an archive; $O.ARCHIVES.C.ID: its pieces",
-            "A piece of an app's archive, named by its SHA-256",
+            "$O.ARCHIVES.M.NAME: facts; $O.ARCHIVES.C.ID: bytes",
+            "A piece of an archive, named by its SHA-256",
             discard="new",
             allow_rollup_hdrs=True,
             allow_direct=True,
@@ -169,7 +178,7 @@ def _streams(settings: StoreSettings) -> list[dict[str, Any]]:
             "PCloud: erasures in progress (key-value bucket FORGETTING).",
             "state",
             ["$KV.FORGETTING.>"],
-            "$KV.FORGETTING.ID: one deletion of entities for good",
+            "$KV.FORGETTING.ID: one deletion for good",
             "The key's newest value: JSON, the entities",
             max_msgs_per_subject=1,
             discard="new",

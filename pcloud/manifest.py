@@ -65,7 +65,8 @@ class Action(Struct, frozen=True):
     description: Annotated[str, about(description="What it does, for the people who call it.")] = ""
     seconds: Annotated[float, about(description="Time limit of one call in seconds; 60 by default.")] = 60.0
     internal: Annotated[
-        bool, about(description="PCloud alone calls it: callers-changed, or forget-caller with {caller: String!}.")
+        bool,
+        about(description="PCloud alone calls it: callers-changed, waiting, or forget-caller with {caller: String!}."),
     ] = False
 
 

@@ -26,7 +26,7 @@ LIMITS = {"memory": (32 * 2**20, 2**40), "processes": (1, 4096), "disk": (2**20,
 # The resources for which 0 means as much as the machine has.
 BOUNDLESS = frozenset({"disk", "graph"})
 # The actions that PCloud itself calls, with their arguments.
-INTERNAL: dict[str, dict[str, str]] = {"callers-changed": {}, "forget-caller": {"caller": "String!"}}
+INTERNAL: dict[str, dict[str, str]] = {"callers-changed": {}, "forget-caller": {"caller": "String!"}, "waiting": {}}
 _VERSION = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
 )  # https://semver.org

@@ -19,7 +19,7 @@ from projections.position import PositionLog, misplaced
 from projections.rebuild import Rebuilds
 from projections.refill import RefillLog
 from projections.switch import Switch
-from projections.versions import Chosen, VersionFile, VersionStore, kind_of, next_name
+from projections.versions import Chosen, OtherVersion, VersionFile, VersionStore, kind_of, next_name
 
 __all__ = ["open_projection"]
 
@@ -68,6 +68,9 @@ async def _open(stores: Mapping[str, VersionStore[Any]], name: str, source: Posi
         return None
     try:
         projection = await store.open(name)
+    except OtherVersion as error:
+        log.warning("%s", error.message)
+        return None
     except Corrupt as error:
         log.error("%s", error.message)
         return None

@@ -12,9 +12,22 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-__all__ = ["Chosen", "VersionFile", "VersionStore", "kind_of", "next_name"]
+from pcloud.errors import Corrupt
+
+__all__ = ["Chosen", "OtherVersion", "VersionFile", "VersionStore", "kind_of", "next_name"]
 
 V = TypeVar("V")
+
+
+class OtherVersion(Corrupt):
+    """A whole view that an older or newer program made, and that this one can't read. `made`, `mine`: versions of the fold."""
+
+    def __init__(self, view: str, made: int, mine: int) -> None:
+        age = "a newer" if made > mine else "an older"
+        super().__init__(
+            f"{view} was made by {age} PCloud (version {made} of its layout, this program's is {mine}): it is built again beside it, from "
+            "the log"
+        )
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -45,7 +58,8 @@ class VersionStore(Protocol[V]):
         ...
 
     async def open(self, name: str) -> V:
-        """Open the version or create an empty one. Raises `Corrupt` if it is damaged or this program can't read it."""
+        """Open the version or create an empty one. Raises `OtherVersion` if this program can't read it, `Corrupt` if it is
+        damaged."""
         ...
 
     async def begin(self, projection: V, epoch: str) -> None:

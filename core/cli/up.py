@@ -167,3 +167,16 @@ def status_lines(answer: dict[str, Any], data: Path) -> Iterator[tuple[str, str]
         problem = f"  [red]{plain(app['error'])}[/]" if app["error"] else ""
         yield "app", f"{plain(app['name'])} {plain(app['version'])} {plain(app['state'])}{problem}"
     yield "runs", ", ".join(f"{count:,} {state}" for state, count in answer["runs"].items() if count) or "none yet"
+    if waiting := waiting_line(answer["waiting"]):
+        yield "waiting", waiting
+
+
+def waiting_line(waiting: dict[str, int | None]) -> str:
+    """Say what has no run yet; '' if there is nothing."""
+    calls, objects = waiting["calls"], waiting["objects"]
+    parts = [
+        f"{calls:,} durable calls" if calls else "",
+        f"{objects:,} objects in the storage that their apps don't know yet" if objects else "",
+        *(f"{what} can't be counted now" for what, count in (("calls", calls), ("objects", objects)) if count is None),
+    ]
+    return ", ".join(filter(None, parts))

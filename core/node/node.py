@@ -21,6 +21,7 @@ from core.graph.api import Api
 from core.graph.command import Commands
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder
+from core.node.lag import projection_lags
 from core.node.projections import Projections
 from core.node.verify import verify_projections
 from core.people.device.pair import Devices
@@ -94,17 +95,7 @@ class Node:
 
     async def status(self) -> dict[str, Any]:
         """What `pcloud status` shows; without the log, what is known without it."""
-        last, runs_last = await self._ends()
-        loops = [
-            ("directory", self.projections.directory_loop, last),
-            ("graph", self.projections.graph_loop, last),
-            ("search", self.projections.search_loop, last),
-            ("runs", self.projections.runs_loop, runs_last),
-        ]
-        lags: dict[str, dict[str, Any]] = {
-            name: {"sequence": loop.checkpoint.sequence, "lag": end - loop.checkpoint.sequence}
-            for name, loop, end in loops
-        }
+        last, lags = await projection_lags(self._ends, self.projections)
         for name, rebuilds in self.projections.rebuilds.items():
             if rebuilds.progress is not None:
                 lags[name]["building"] = str(rebuilds.progress)
@@ -115,6 +106,7 @@ class Node:
         return {
             "address": self.address, "private_address": self.private_address, "nats": self.server.url, "epoch": self.store.epoch,
             "events": last, "views": lags, "apps": apps, "runs": await self.projections.runs.counts(),
+            "waiting": (await self.processor.backlog.waiting()).told(),
             "disk_free": self.folder.free_bytes(), "problem": self.problem,
             "warning": self.apps.warning,
         }  # fmt: skip

@@ -68,8 +68,9 @@ class Capability:
 class TriggerPast(msgspec.Struct, frozen=True):
     """The progress of a trigger through its past. `installed`: the log's sequence at the installation; later events are
     live. `since` to `until`: the range of the newest replay, `only` for one entity; `matched`: the number of matching
-    events when it was requested (for the first history: all of its type; -1: not counted yet). RESETTING: recorded, but
-    the consumer is not at `since` yet. PAUSED: the owner paused it. REMOVED: the app is removed, its data is kept."""
+    events when it was requested (for the first history: all of its type; -1: not counted yet). `passed`: how many of them
+    it had passed when it was CANCELLED. RESETTING: recorded, but the consumer is not at `since` yet. PAUSED: the owner
+    paused it. REMOVED: the app is removed, its data is kept."""
 
     app: str
     name: str
@@ -84,6 +85,8 @@ class TriggerPast(msgspec.Struct, frozen=True):
     @property
     def key(self) -> str:
         return f"{self.app}/{self.name}"
+
+    passed: int = -1
 
 
 @dataclass(frozen=True, slots=True)

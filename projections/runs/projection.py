@@ -161,6 +161,14 @@ class RunsProjection:
             rows = [row for entity in entities for row in self._reader.execute(sql, (entity,))]
         return [decode_run(record) for (record,) in rows]
 
+    async def unfinished(self) -> Sequence[tuple[Run, int]]:
+        """All runs that have not ended, with the sequence of their record: what core has in hand, and what it has abandoned."""
+        with errors_told(self.path):
+            rows = self._reader.execute(
+                "SELECT record, sequence FROM runs WHERE state IN ('NEW', 'IN_PROGRESS')"
+            ).fetchall()
+        return [(decode_run(record), sequence) for record, sequence in rows]
+
     async def oldest_done(self, first: int) -> Sequence[tuple[Run, int]]:
         """The runs that have been DONE for longest, with the sequence of their record."""
         sql = "SELECT record, sequence FROM runs WHERE state = 'DONE' ORDER BY ended LIMIT ?"

@@ -32,6 +32,7 @@ from projections.search.document import SearchDocument, content_of, select_for
 from projections.search.query import Asker, make_index, make_schema
 from projections.search.searched_fields import Searched, SearchedType, find_searched_types, news, reshaped, signature
 from projections.search.tantivy_private import first_damaged, is_panic
+from projections.versions import OtherVersion
 
 __all__ = ["TantivySearch", "open_tantivy_search"]
 
@@ -279,7 +280,7 @@ class TantivySearch:
         if (body := self._asker.meta(_META)) is not None:
             self.made, *saved = msgspec.json.decode(body)
             if self.made not in READABLE | {VERSION}:
-                raise Corrupt(f"the index {self.folder} was made by another version: it is built again")
+                raise OtherVersion(f"the index {self.folder}", self.made, VERSION)
             epoch, sequence, total, missing, self._known, self._hidden, tip = saved
             ranges = tuple((first, last) for first, last in missing)
             self._checkpoint = self._committed = Checkpoint(epoch, sequence, int(total, 16), ranges, int(tip, 16))

@@ -65,6 +65,10 @@ def bind_actions(app: App, store: Callable[[], Store]) -> None:
         await store().keys.check()
         return {}
 
+    @app.action
+    async def waiting() -> dict[str, Any]:
+        return await store().waiting()
+
     @app.action(name="forget-caller")
     async def forget(caller: str) -> dict[str, Any]:
         return await store().forget_caller(caller)

@@ -286,6 +286,14 @@ class Ledger:
         )
         return [Notification(*row) for row in rows]
 
+    def count_waiting(self) -> list[tuple[Bucket, int]]:
+        """The buckets with objects of which the webhook does not know yet, and how many these are."""
+        query = (
+            "SELECT b.name, b.owner, b.webhook, count(*) FROM bucket b JOIN object o ON o.bucket = b.name"
+            " WHERE b.webhook != '' AND o.sent = 0 AND o.gone = 0 GROUP BY b.name ORDER BY b.name"
+        )
+        return [(Bucket(*bucket), count) for *bucket, count in self._db.execute(query)]
+
     def buckets_waiting(self) -> list[str]:
         query = (
             "SELECT name FROM bucket WHERE webhook != ''"

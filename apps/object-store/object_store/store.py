@@ -249,6 +249,11 @@ class Store:
 
     # What only core asks for
 
+    async def waiting(self) -> dict[str, Any]:
+        """The number of objects of which their bucket's webhook does not know yet."""
+        counted = self._ledger.count_waiting()
+        return {"buckets": [{"bucket": b.name, "owner": b.owner, "objects": count} for b, count in counted]}
+
     async def forget_caller(self, caller: str) -> dict[str, Any]:
         """Delete the buckets of this app or person, with all objects. The bucket leaves the ledger last, so that this
         can be repeated after a kill."""

@@ -174,3 +174,17 @@ def test_the_owners_buckets_from_before_ids_stay_the_owners(tmp_path: Path) -> N
             assert [bucket.owner for bucket in ledger.buckets()] == ["person:owner", "app:owner"]
             known = ledger.credential("KEY")
             assert known is not None and (known.issuer, known.holder) == ("person:owner", "person:owner")
+
+
+def test_what_waits_is_counted_by_bucket_and_owner() -> None:
+    with open_ledger() as ledger:
+        ledger.add_bucket(Bucket("quiet", "app:diary"))
+        ledger.record([Created(bucket, f"{n}", "e", 1, 1, 10) for bucket in ("images", "quiet") for n in range(3)])
+        assert ledger.count_waiting() == [(Bucket("images", "app:photos", "capability:abc"), 3)]
+        first, second, _ = ledger.waiting("images", 3)
+        ledger.sent(first)
+        ledger.failed(second, 10**10)  # waits for another attempt
+        ledger.record([Deleted("images", "2", 11)])
+        assert ledger.count_waiting() == [(Bucket("images", "app:photos", "capability:abc"), 1)]
+        ledger.sent(second)
+        assert ledger.count_waiting() == []

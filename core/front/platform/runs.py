@@ -17,7 +17,8 @@ SDL = """
 type Query {
   # Runs, newest first; the last one carries `_cursor` if `after` can continue from there. State: NEW, IN_PROGRESS, DONE or FAILED.
   runs(app: String, state: String, trigger: String, first: Int, after: String): [JSON!]!
-  # The number of runs in each state.
+  # The number of runs in each state, and under `waiting` what has no run yet: {calls, objects}, durable calls in the queue, and objects of
+  # which the object storage has not told their app; null for what can't be counted now.
   runCounts(app: String): JSON!
   # One run with its `chain`: what led to it, back to the person, device or app that began it; each {kind, id, actor, through,
   # time, what}.
@@ -61,7 +62,8 @@ def _queries(processor: Processor) -> QueryType:
 
     @query.field("runCounts")
     async def counts(_: Any, info: Any, app: str | None = None) -> Any:
-        return await processor.runs.counts(app)
+        waiting = await processor.backlog.waiting()
+        return {**await processor.runs.counts(app), "waiting": waiting.told(app)}
 
     @query.field("run")
     async def run(_: Any, info: Any, id: str) -> Any:

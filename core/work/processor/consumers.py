@@ -81,6 +81,10 @@ class TriggerConsumers:
             raise Unavailable(f"the events on {subject} can't be counted: {error!r}") from error
         return info.num_pending or 0
 
+    async def count_range(self, subject: str, since: int, until: int) -> int:
+        """Count the events on `subject` from `since` to `until`."""
+        return max(0, await self.count(subject, since) - await self.count(subject, until + 1))
+
     async def _ensure(self, compiled: CompiledTrigger, side: str, subject: str, start: int) -> EventConsumer:
         return await self._store.consumer(
             consumer_name(compiled.app, compiled.name, side), subjects=[subject], start=start, ack_wait=self._settings.ack_wait,

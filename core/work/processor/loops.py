@@ -67,7 +67,7 @@ class Loops:
         await self._consumers.delete(compiled.app, compiled.name, "history")
         await self._consumers.history(compiled, history)
         if history.matched < 0:
-            matched = await self._consumers.count(compiled.subject(history.only), history.since)
+            matched = await self._consumers.count_range(compiled.subject(history.only), history.since, history.until)
             history = msgspec.structs.replace(history, matched=matched)
         await self.record(trigger, msgspec.structs.replace(history, state="RUNNING"))
 

@@ -14,8 +14,10 @@ import msgspec
 
 from core.trace import Tracer
 from core.work.call import Calls, CommandWriter
+from core.work.processor.abandoned import AbandonedRuns
 from core.work.processor.attached import AttachedApp, AttachedTrigger, InstalledApp
 from core.work.processor.audited import audited_call
+from core.work.processor.backlog import Backlog
 from core.work.processor.chain import Chains
 from core.work.processor.compiled_trigger import CompiledTrigger, compile_triggers
 from core.work.processor.consumers import SIDES, TriggerConsumers
@@ -28,6 +30,7 @@ from core.work.processor.loops import Loops
 from core.work.processor.progress import shown_trigger, shown_triggers
 from core.work.processor.read_graph import ReadGraph
 from core.work.processor.replay import Replays
+from core.work.processor.restart import cancelled
 from core.work.processor.retry import FailedRuns
 from core.work.processor.settings import ProcessorSettings
 from core.work.processor.sight import Sight
@@ -67,10 +70,14 @@ class Processor:
         self._consumers = TriggerConsumers(store, self.settings)
         self.fullness = Fullness(store, runs, self.journal, self.settings)
         self._loops = Loops(self.parts, self._consumers, commands, self._running)
-        self._replays = Replays(self.parts, self._consumers, self._loops, commands, self.trigger, self._changing)
+        self._abandoned = AbandonedRuns(store, runs, directory, self.journal, self.settings)
+        self._replays = Replays(
+            self.parts, self._consumers, self._loops, commands, self.trigger, self._changing, self._abandoned
+        )
         self._failed = FailedRuns(store, runs, self.trigger, self.parts.sight, directory)
         self._chains = Chains(store, directory, runs, partial(audited_call, store))
         self._initial = InitialRuns(store.runs, calls, self.parts.executor)
+        self.backlog = Backlog(store, calls)
 
     @property
     def problem(self) -> str:
@@ -88,9 +95,11 @@ class Processor:
     async def run(self) -> None:
         """Work until cancelled; work in progress is continued at the next start."""
         self._running.set()
+        watching = asyncio.create_task(self._abandoned.watch(), name="abandoned runs")
         try:
             await self.fullness.watch()
         finally:
+            await cancelled([watching])
             self._running.clear()
             self.parts.sight.close()
             self.parts.executor.stopping.set()
@@ -136,12 +145,14 @@ class Processor:
             await purge_work(self.store, app)
             if forget:
                 await forget_runs(self.store, self.runs, app, [f"{app}/{name}" for name in triggers])
+            self._abandoned.look()
 
     async def retire(self, app: str, triggers: Sequence[str]) -> None:
         """Delete the consumers of triggers that another version of the app had, but not of attached ones. Repeating it
         changes nothing."""
         async with self._changing:
             await self._give_up(app, triggers)
+            self._abandoned.look()
 
     async def run_init(
         self, app: str, number: int, call: str, args: Mapping[str, Any], *, installation: str, seconds: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.work.processor.attached import AttachedApp, AttachedTrigger
 from core.work.processor.compiled_trigger import CompiledTrigger
@@ -12,7 +12,15 @@ from core.work.processor.trigger_past import UNDER_WAY
 from projections.directory import TriggerPast
 from projections.runs.projection import RunsProjection
 
-__all__ = ["shown_triggers"]
+__all__ = ["Place", "place_of", "shown_trigger", "shown_triggers"]
+
+
+class Place(NamedTuple):
+    """`position`: sequence up to which all is settled. `passed`: how many of all `events` of the replay are behind it."""
+
+    position: int
+    events: int
+    passed: int
 
 
 async def shown_triggers(
@@ -32,16 +40,17 @@ async def shown_trigger(
     """`problem`: why it waits, '' if it does not.
 
     `state`: RESETTING, RUNNING, PAUSED, DONE or CANCELLED, of the newest replay (generation 0: the first history).
-    `position`: sequence up to which all is settled. `events`: how many events of its type it covers, `remaining`: how many of
-    them are left; `matched`: how many match. `done`, `failed`: runs of this replay that ended so."""
+    `position`: sequence up to which all is settled. `events`: how many matched when it was requested, the same number to the
+    end (for the first history: all of its type); `remaining`: how many of them are left. `done`, `failed`: runs of this replay
+    that ended so."""
     compiled, history = trigger.compiled, trigger.history
-    position, events, remaining = await _place(compiled, history, consumers)
+    place = await place_of(compiled, history, consumers)
     ended = await runs.ended(compiled.key, history.generation, history.since, history.until)
     return {
         **_definition(compiled), "problem": sight.lacking(compiled),
         "state": history.state, "paused": history.state == "PAUSED", "generation": history.generation,
         "installed": history.installed, "since": history.since, "until": history.until, "only": history.only or None,
-        "position": position, "events": events, "remaining": remaining, "matched": max(0, history.matched),
+        "position": place.position, "events": place.events, "remaining": place.events - place.passed,
         "done": ended.get("DONE", 0), "failed": ended.get("FAILED", 0),
     }  # fmt: skip
 
@@ -54,16 +63,24 @@ def _definition(compiled: CompiledTrigger) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def _place(compiled: CompiledTrigger, history: TriggerPast, consumers: TriggerConsumers) -> tuple[int, int, int]:
-    """Return position, events in all, and events left. All events of the type are counted, even those that do not match."""
-    if history.until == 0 or history.state == "CANCELLED":
-        return history.until, 0, 0
+async def place_of(compiled: CompiledTrigger, history: TriggerPast, consumers: TriggerConsumers) -> Place:
+    """Return how far the newest replay is, as a part of the events that matched when it was requested.
+
+    The log tells how many events of the type are left, matching or not. Their part of all is the part of the matching ones."""
+    whole = max(0, history.matched)
+    if history.until == 0:
+        return Place(history.until, 0, 0)
+    if history.state == "CANCELLED":
+        return Place(history.until, whole, max(0, history.passed))
+    if history.state not in UNDER_WAY:
+        return Place(history.until, whole, whole)
     about = compiled.subject(history.only)
     later = await consumers.count(about, history.until + 1)
-    events = max(0, await consumers.count(about, history.since) - later)
-    if history.state == "RESETTING" or history.state not in UNDER_WAY:
-        done = history.state == "DONE"
-        return history.until if done else history.since - 1, events, 0 if done else events
+    there = max(0, await consumers.count(about, history.since) - later)
+    whole = whole if history.matched >= 0 else there
+    if history.state == "RESETTING":
+        return Place(history.since - 1, whole, 0)
     place = await (await consumers.history(compiled, history)).position()
-    remaining = min(events, max(0, place.pending + place.ack_pending - later))
-    return min(history.until, max(history.since - 1, place.ack_floor)), events, remaining
+    left = min(there, max(0, place.pending + place.ack_pending - later))
+    passed = whole * (there - left) // there if there else whole
+    return Place(min(history.until, max(history.since - 1, place.ack_floor)), whole, passed)

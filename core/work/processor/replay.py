@@ -7,22 +7,26 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from core.work.call import CommandWriter
+from core.work.processor.abandoned import AbandonedRuns
 from core.work.processor.attached import AttachedApp, AttachedTrigger
 from core.work.processor.compiled_trigger import CompiledTrigger
 from core.work.processor.consumers import TriggerConsumers
 from core.work.processor.entity import matching_ids
 from core.work.processor.loops import Loops
+from core.work.processor.progress import place_of
 from core.work.processor.trigger_loop import TriggerParts
 from core.work.processor.trigger_past import UNDER_WAY, save_histories
 from pcloud.errors import Conflict, Rejected
 from pcloud.event import StoredEvent
 from pcloud.subject import check_id
 from projections.directory import TriggerPast
+from projections.runs.record import Run
 
 __all__ = ["Find", "Replays"]
 
@@ -41,9 +45,10 @@ class Replays:
         commands: CommandWriter,
         find: Find,
         changing: asyncio.Lock,
+        abandoned: AbandonedRuns,
     ) -> None:
         self._parts, self._consumers, self._loops, self._commands = parts, consumers, loops, commands
-        self._find, self._changing = find, changing
+        self._find, self._changing, self._abandoned = find, changing, abandoned
 
     async def replay(
         self, trigger: str, start: str, *, type: str, id: str, dry_run: bool, actor: str
@@ -91,10 +96,21 @@ class Replays:
                 await self._switch(app, attached, msgspec.structs.replace(attached.history, state="RUNNING"), actor)
 
     async def cancel(self, trigger: str, actor: str) -> None:
-        """Cancel what is in progress; what it has done stays done. Raises `Conflict` if nothing is."""
+        """Cancel what is in progress; what it has done stays done, and how far it came stays known. Raises `Conflict` if
+        nothing is."""
         async with self._changing:
             app, attached = self._under_way(trigger)
-            await self._switch(app, attached, msgspec.structs.replace(attached.history, state="CANCELLED"), actor)
+            history = attached.history
+            await self._loops.stop_history(app, attached)
+            try:
+                passed = (await place_of(attached.compiled, history, self._consumers)).passed
+                # Before the record: after a crash in between, the replay is still there to be cancelled.
+                await self._abandoned.end(partial(why_cancelled, history))
+            except BaseException:
+                self._loops.start_history(app, attached)
+                raise
+            wanted = msgspec.structs.replace(history, state="CANCELLED", passed=passed)
+            await self._switch(app, attached, wanted, actor)
             await self._consumers.delete(app.name, attached.compiled.name, "history")
 
     def _under_way(self, trigger: str) -> tuple[AttachedApp, AttachedTrigger]:
@@ -174,4 +190,13 @@ def following(history: TriggerPast, since: int, until: int, only: str, matched: 
         until=until,
         only=only,
         matched=matched,
+        passed=-1,
     )
+
+
+def why_cancelled(history: TriggerPast, run: Run) -> str:
+    """Return why the run is not continued, if it is one of this replay; else ''."""
+    covered = history.since <= run.sequence <= history.until
+    if run.trigger == history.key and run.generation == history.generation and covered:
+        return "the replay was cancelled before this run ended"
+    return ""

@@ -18,7 +18,7 @@ class ProcessorSettings:
     `absence_wait`: longest time until the next look for an app that is not running. `crowded`: the used part of RUNS
     from which on the oldest runs that are DONE are dropped early; `fullness`: the used part from which on no new runs
     are started. Both are checked every `fullness_check`. `drain`: how long attempts in progress have to end
-    when core stops."""
+    when core stops. `abandoned_check`: how often runs that nothing will continue are looked for."""
 
     ack_wait: float = 15.0
     held: int = 256
@@ -33,3 +33,4 @@ class ProcessorSettings:
     crowded: float = 0.8
     fullness: float = 0.95
     drain: float = 3.0
+    abandoned_check: float = 60.0

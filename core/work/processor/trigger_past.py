@@ -69,4 +69,5 @@ async def save_histories(commands: CommandWriter, histories: Iterable[TriggerPas
 
 def _fields(history: TriggerPast) -> dict[str, Any]:
     fields = msgspec.structs.asdict(history)
-    return fields if history.matched >= 0 else {name: value for name, value in fields.items() if name != "matched"}
+    unknown = {name for name in ("matched", "passed") if fields[name] < 0}
+    return {name: None if name in unknown else value for name, value in fields.items()}

@@ -36,15 +36,12 @@ from projections.graph.sqlite.filling import Filling
 from projections.graph.sqlite.layout import Layout, layout
 from projections.graph.sqlite.migrate import fill, migrate
 from projections.graph.sqlite.reading import Reader
+from projections.graph.sqlite.version import VERSION, check_version
 from projections.graph.sqlite.writing import existing, write
 from projections.lock import acquire
 
 __all__ = ["SqliteGraph", "open_sqlite_graph"]
 
-VERSION = 3  # 2: indexes for values that many entities share, in the order of time; 3: without core's own types
-# Versions whose files this program can use until they are rebuilt; files of other versions are rebuilt before they are
-# queried.
-READABLE = frozenset({1, 2, VERSION})
 CACHE_MB = 8
 INLINE_SECONDS = 0.03
 LONGEST_SECONDS = 5.0
@@ -282,6 +279,7 @@ class SqliteGraph:
             stack.callback(self._acquire())
             self._writer = stack.enter_context(contextlib.closing(self._connect(cache_mb=CACHE_MB, write=True)))
             with errors_told(self.path):
+                check_version(self.path, self._writer)
                 self._check()
                 self._writer.executescript(_TABLES)
                 self._load()
@@ -306,10 +304,6 @@ class SqliteGraph:
     def _load(self) -> None:
         saved = dict(self._writer.execute("SELECT name, value FROM view").fetchall())
         self.made = int(saved.get("version", VERSION))
-        if self.made not in READABLE | {VERSION}:
-            raise Corrupt(
-                f"the view {self.path} was made by another version: delete the file, it is built again from the log"
-            )
         try:
             epoch, sequence, total, missing, *tip = msgspec.json.decode(saved.get("checkpoint", '["", 0, "0", []]'))
             ranges = tuple((first, last) for first, last in missing)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from projections.disk_space import bytes_of
 from projections.graph.catalog import NO_TYPES, Catalog
-from projections.graph.sqlite.store import VERSION, SqliteGraph, open_sqlite_graph
+from projections.graph.sqlite.store import SqliteGraph, open_sqlite_graph
+from projections.graph.sqlite.version import VERSION
 
 __all__ = ["SqliteVersions"]
 

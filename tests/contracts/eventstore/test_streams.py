@@ -33,6 +33,16 @@ async def test_every_stream_says_its_purpose_and_only_graph_is_unlimited(store):
         assert f"{first}." in config.metadata["pcloud_subject"], "says how its subjects are made"
 
 
+async def test_the_nats_cli_shows_every_text_of_a_stream_whole(store):
+    """On a terminal of 80 columns it cuts the middle out of a longer value."""
+    keys = {"pcloud_epoch", "pcloud_id_key"}
+    for info in await store.js.streams_info():
+        texts = {
+            name: text for name, text in info.config.metadata.items() if name.startswith("pcloud_") and name not in keys
+        }
+        assert {name: text for name, text in texts.items() if len(text) > 50} == {}
+
+
 async def test_an_older_stream_gets_its_description_and_keeps_its_epoch(connection, store):
     config = (await store.js.stream_info("GRAPH")).config
     config.metadata = {key: value for key, value in config.metadata.items() if key in ("pcloud_epoch", "pcloud_id_key")}

@@ -4,7 +4,9 @@ available store."""
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,3 +50,29 @@ async def test_going_back_into_a_missing_store_is_refused(store: EventStore, tmp
             await views.rebuilds.back()
         await views.rebuilds.rebuild()
         assert (views.graph.named, views.rebuilds.chosen.previous) == ("sqlite-3", "sqlite-1")
+
+
+# As the first release, commit 85fe145, left it; and as a later one may.
+MADE = {"an older": (1, ["epoch", 7, "ab"]), "a newer": (99, {"epoch": "epoch", "sequence": 7})}
+
+
+@pytest.mark.parametrize("age", MADE)
+async def test_file_of_another_version_is_named_so_and_rebuilt(
+    store: EventStore, tmp_path: Path, caplog: pytest.LogCaptureFixture, age: str
+) -> None:
+    async with house(tmp_path, store):
+        pass
+    made_by(tmp_path / "graph" / "graph.sqlite", *MADE[age])
+    async with house(tmp_path, store, keeping=True) as views:
+        assert views.graph.named == "sqlite-2"
+        assert views.graph.checkpoint.sequence >= COUNT
+    said = [record.getMessage() for record in caplog.records if "graph.sqlite" in record.getMessage()]
+    assert len(said) == 1 and f"was made by {age} PCloud" in said[0] and "it is built again beside it" in said[0]
+    assert "damaged" not in caplog.text and not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def made_by(path: Path, version: int, checkpoint: Any) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE view SET value = ? WHERE name = 'version'", (version,))
+        connection.execute("UPDATE view SET value = ? WHERE name = 'checkpoint'", (json.dumps(checkpoint),))
+    connection.close()

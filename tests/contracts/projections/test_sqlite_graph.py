@@ -75,7 +75,7 @@ async def test_a_store_of_another_version_is_not_read(graph: SqliteGraph, path: 
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE view SET value = '999' WHERE name = 'version'")
     connection.close()
-    with pytest.raises(Corrupt, match="another version"):
+    with pytest.raises(Corrupt, match="made by a newer PCloud"):
         await open_sqlite_graph(path, BUILTIN)
 
 

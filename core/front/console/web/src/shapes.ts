@@ -90,7 +90,7 @@ export interface HistoryStep {
   error?: string | null
 }
 
-/** `events`: number of events of its type that the newest replay passes, `remaining`: those left; `matched`: those that match. `done`, `failed`: its runs. */
+/** `events`: number of events that the newest replay passes, the same to its end; `remaining`: those left. `done`, `failed`: its runs. */
 export interface Trigger {
   trigger: string
   type: string
@@ -99,7 +99,6 @@ export interface Trigger {
   generation: number
   events: number
   remaining: number
-  matched: number
   done: number
   failed: number
   only: string | null
@@ -154,6 +153,12 @@ export interface Run {
   next_attempt: number | null
   chain?: Cause[]
   _cursor?: string
+}
+
+/** What waits and has no run yet: durable calls, and objects of which the storage has not told their app. Null: it can't be counted now. */
+export interface Waiting {
+  calls: number | null
+  objects: number | null
 }
 
 export type RunState = 'NEW' | 'IN_PROGRESS' | 'DONE' | 'FAILED'

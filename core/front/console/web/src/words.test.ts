@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { problemOf } from './node.ts'
-import { actorText, ago, amount, appState, argsText, dateOf, deed, duration, entityText, healthText, outcomeText, runState, sentence, stepText, tracebackText } from './words.ts'
+import { actorText, ago, amount, appState, argsText, dateOf, deed, duration, entityText, healthText, outcomeText, runState, sentence, stepText, tracebackText, waitingText } from './words.ts'
 
 describe('states', () => {
   test('the state of a process replaces that of its running app', () => {
@@ -20,6 +20,13 @@ describe('states', () => {
     expect(runState({ state: 'NEW', attempt: 0, next_attempt: null })[0]).toBe('Waiting')
     expect(runState({ state: 'NEW', attempt: 2, next_attempt: 5 })[0]).toBe('Trying again')
     expect(runState({ state: 'FAILED', attempt: 5, next_attempt: null })).toEqual(['Failed', 'bad'])
+  })
+
+  test('what waits without a run is said, and nothing else', () => {
+    expect(waitingText({ calls: 0, objects: 0 })).toBe('')
+    expect(waitingText({ calls: 1, objects: 0 })).toBe('1 stored call waits as well, and has no run yet.')
+    expect(waitingText({ calls: 12, objects: 1243 })).toBe('1,243 new files in your storage and 12 stored calls wait as well, and have no run yet.')
+    expect(waitingText({ calls: 0, objects: null })).toBe('The files that wait in your storage can’t be counted now.')
   })
 
   test('outcomes', () => {

@@ -1,5 +1,5 @@
 /** Words for states, times, amounts and names. */
-import type { AppStatus, AuditRecord, Run, RunState } from './shapes.ts'
+import type { AppStatus, AuditRecord, Run, RunState, Waiting } from './shapes.ts'
 
 export type Tone = 'good' | 'warn' | 'bad' | 'busy' | 'still'
 
@@ -30,6 +30,14 @@ export function healthText(app: Pick<AppStatus, 'state' | 'process' | 'seconds' 
 export function runState(run: Pick<Run, 'state' | 'attempt' | 'next_attempt'>): [string, Tone] {
   if (run.state === 'NEW' && run.next_attempt && run.attempt) return ['Trying again', 'warn']
   return RUN_STATES[run.state] ?? [sentence(run.state), 'still']
+}
+
+/** What waits beyond the listed runs, as a sentence; '' if nothing does. */
+export function waitingText({ calls, objects }: Waiting): string {
+  const parts = [objects ? `${amount(objects, 'new file')} in your storage` : '', calls ? amount(calls, 'stored call') : ''].filter(Boolean)
+  const total = (calls ?? 0) + (objects ?? 0)
+  const counted = total ? `${parts.join(' and ')} ${total === 1 ? 'waits' : 'wait'} as well, and ${total === 1 ? 'has' : 'have'} no run yet.` : ''
+  return [counted, objects === null ? 'The files that wait in your storage can’t be counted now.' : ''].filter(Boolean).join(' ')
 }
 
 const STEPS: Record<string, string> = {
