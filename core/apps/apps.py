@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -215,10 +215,13 @@ class Apps:
 
     # --- queries ----------------------------------------------------------------------------------------------
 
+    def statuses(self) -> Sequence[AppStatus]:
+        """All apps by name, as they are now."""
+        return [self._status(app) for app in sorted(self._registry.all(), key=lambda app: app.name)]
+
     async def list(self) -> list[AppStatus]:
         """All apps by name."""
-        apps = sorted(self._registry.all(), key=lambda app: app.name)
-        return [self._status(app) for app in apps]
+        return [*self.statuses()]
 
     async def vitals(self) -> list[AppVitals]:
         """Measurements of each app with a process on this node, by name."""

@@ -6,7 +6,23 @@ from typing import Annotated
 
 import typer
 
-from core.cli import app, audit, demo, device, fetch, graph, metrics, nats, owner, replay, runs, service, undo, up
+from core.cli import (
+    app,
+    audit,
+    demo,
+    device,
+    fetch,
+    graph,
+    metrics,
+    nats,
+    notices,
+    owner,
+    replay,
+    runs,
+    service,
+    undo,
+    up,
+)
 
 __all__ = ["cli"]
 
@@ -47,6 +63,7 @@ cli.command(
     "nats", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 )(nats.nats)
 cli.add_typer(app.commands, name="app")
+cli.add_typer(notices.commands, name="notices")
 cli.add_typer(runs.commands, name="runs")
 cli.add_typer(graph.commands, name="graph")
 cli.add_typer(device.commands, name="device")

@@ -158,6 +158,8 @@ def status_lines(answer: dict[str, Any], data: Path) -> Iterator[tuple[str, str]
     yield "node", f"up at {plain(answer['address'])}, {answer['disk_free'] / 2**30:,.1f} GB free on {plain(data)}"
     for problem in filter(None, (answer["problem"], answer["warning"])):
         yield "", f"[bold red]{plain(problem)}[/]"
+    if notices := answer["notices"]:
+        yield "", f"[yellow]{notices} notice{'' if notices == 1 else 's'}[/]: `pcloud notices`"
     yield "log", f"{answer['events']:,} events at {plain(answer['nats'])}, epoch {plain(answer['epoch'])}"
     for name, view in answer["views"].items():
         lag = f"{view['lag']:,} behind" if view["lag"] else "up to date"

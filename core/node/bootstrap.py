@@ -35,6 +35,7 @@ from core.front.ingress.visits import Visits
 from core.front.metrics import Meters
 from core.front.platform.audit import audit_fields
 from core.front.platform.calls import call_fields
+from core.front.platform.notices import notice_fields
 from core.front.platform.owner import owner_fields
 from core.front.platform.runs import processor_fields
 from core.front.platform.undo import undo_fields
@@ -43,6 +44,7 @@ from core.graph.command import Commands
 from core.graph.command.undo import Undoing
 from core.graph.schema import ViewRegistry
 from core.node.clock import Clock
+from core.node.conditions import fill_versions, watch_conditions
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder, open_folder
 from core.node.node import Node
@@ -50,6 +52,8 @@ from core.node.projections import Projections, open_projections
 from core.node.side_tasks import run_beside, side_tasks
 from core.node.traced import api_extensions, log_with, trace_folding
 from core.people.device.pair import Devices
+from core.people.device.seen import LastSeen
+from core.people.notice import NoticeBoard
 from core.people.owner.credential import change_credential, make_owner, verify_owner
 from core.people.owner.session import Sessions
 from core.people.owner.statement import Statements
@@ -171,11 +175,24 @@ async def open_platform(
     stack.callback(directory.on_changed(partial(end_who_may_not_be_here, lasting)))
     run_beside(stack, group, "sessions", sessions.keep(lasting.review))
     api.add_fields(owner_fields(sessions, partial(change_credential, directory, commands)))
-    devices = Devices(directory, commands, calls)
-    return Node(
+    devices = Devices(directory, commands, calls, LastSeen(directory, commands))
+    run_beside(stack, group, "devices", devices.last_seen.keep())
+    notices = NoticeBoard(directory, commands)
+    api.add_fields(notice_fields(notices))
+    node = Node(
         settings, folder, server, store, projections, api, apps, calls, processor, devices, sessions, statements, domains, lasting, visits,
-        commands, disk, audit, quotas, meters,
+        commands, disk, audit, quotas, meters, notices,
     )  # fmt: skip
+    watch_conditions(node, shipped := dict[str, str]())
+    stack.callback(directory.on_changed(partial(look_again, notices)))
+    run_beside(stack, group, "notices", notices.keep())
+    run_beside(stack, group, "bundled versions", fill_versions(apps, shipped))
+    return node
+
+
+def look_again(notices: NoticeBoard, changed: Changed) -> None:
+    if changed.touches("App", "Device"):
+        notices.look()
 
 
 def end_who_may_not_be_here(lasting: Lasting, changed: Changed) -> None:

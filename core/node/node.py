@@ -25,6 +25,7 @@ from core.node.lag import projection_lags
 from core.node.projections import Projections
 from core.node.verify import verify_projections
 from core.people.device.pair import Devices
+from core.people.notice import NoticeBoard
 from core.people.owner.credential import change_credential
 from core.people.owner.session import Sessions
 from core.people.owner.statement import Statements
@@ -65,6 +66,7 @@ class Node:
     audit: Audit
     quotas: Quotas
     meters: Meters
+    notices: NoticeBoard
     new_owner_token: str | None = None
     address: str = ""
     metrics: Metrics = field(init=False)
@@ -73,10 +75,20 @@ class Node:
         self.metrics = Metrics(self.meters, self)
 
     @property
+    def problems(self) -> dict[str, str]:
+        """By kind, why this node accepts no writes or starts no runs; '' where nothing is wrong."""
+        disk = self.disk.problem
+        return {
+            "log-stalled": self.server.problem or self.store.problem,
+            "disk-full": disk,
+            "runs-full": "" if disk else self.processor.problem,
+            "graph-away": self.projections.graphs.problem,
+        }
+
+    @property
     def problem(self) -> str:
-        """Why this node accepts no writes or starts no runs; '' if it does."""
-        log_problem = self.server.problem or self.store.problem
-        return log_problem or self.disk.problem or self.processor.problem or self.projections.graphs.problem
+        """The first of its `problems`; '' without any."""
+        return next(filter(None, self.problems.values()), "")
 
     @property
     def private_address(self) -> str:
@@ -108,7 +120,7 @@ class Node:
             "events": last, "views": lags, "apps": apps, "runs": await self.projections.runs.counts(),
             "waiting": (await self.processor.backlog.waiting()).told(),
             "disk_free": self.folder.free_bytes(), "problem": self.problem,
-            "warning": self.apps.warning,
+            "warning": self.apps.warning, "notices": len(self.notices.list()),
         }  # fmt: skip
 
     async def _ends(self) -> tuple[int, int]:

@@ -14,7 +14,9 @@ from pcloud.errors import Corrupt
 from pcloud.subject import Ref
 from projections.directory.app import App, read_app
 from projections.directory.grant import Grant, read_grant
+from projections.directory.notice import Notice, read_notice
 from projections.directory.session import Session, read_session
+from projections.directory.time import seconds_of
 
 __all__ = ["Capability", "Device", "Owner", "Records", "Scope", "TriggerPast"]
 
@@ -40,7 +42,8 @@ class Owner:
 @dataclass(frozen=True, slots=True)
 class Device:
     """`token_hash`: SHA-256 of its token, '' once it is revoked. `rights`: `metrics` for a device that reads only
-    these. `scopes`: those that it was paired for; devices older than scopes may do everything."""
+    these. `scopes`: those that it was paired for; devices older than scopes may do everything. `seen`: when it was last
+    heard of, a day earlier at most; 0 if never."""
 
     id: str
     name: str
@@ -48,6 +51,7 @@ class Device:
     token_hash: str = ""
     rights: str = ""
     scopes: tuple[Scope, ...] = ("manage",)
+    seen: float = 0.0
 
     @property
     def asks(self) -> bool:
@@ -81,12 +85,11 @@ class TriggerPast(msgspec.Struct, frozen=True):
     until: int = 0
     only: str = ""
     matched: int = -1
+    passed: int = -1
 
     @property
     def key(self) -> str:
         return f"{self.app}/{self.name}"
-
-    passed: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class Records:
     capabilities: Mapping[str, Capability] = field(default_factory=dict[str, Capability])
     pasts: Mapping[str, TriggerPast] = field(default_factory=dict[str, TriggerPast])
     sessions: Mapping[str, Session] = field(default_factory=dict[str, Session])
+    notices: Mapping[str, Notice] = field(default_factory=dict[str, Notice])
 
     def after(self, changed: Iterable[Ref], stored: Callable[[Ref], Mapping[str, Any] | None]) -> Records:
         """The records after reading these entities again. `stored`: an entity's fields now, None if it does not
@@ -129,7 +133,7 @@ def _read_owner(id: str, values: Mapping[str, Any]) -> Owner:
 def _read_device(id: str, values: Mapping[str, Any]) -> Device:
     return Device(
         id, values["name"], values["state"], values.get("tokenHash") or "", values.get("rights") or "",
-        tuple(values.get("scopes") or ("manage",)),
+        tuple(values.get("scopes") or ("manage",)), seconds_of(values.get("seenAt")),
     )  # fmt: skip
 
 
@@ -150,4 +154,5 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Mapping[str, Any]], Any]]] = {
     "Capability": ("capabilities", _read_capability),
     "Trigger": ("pasts", _read_past),
     "Session": ("sessions", read_session),
+    "Notice": ("notices", read_notice),
 }

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from pcloud.errors import Corrupt
+from projections.directory.time import seconds_of
 
 __all__ = ["Session", "read_session"]
 
@@ -32,7 +32,7 @@ class Session:
 def read_session(id: str, fields: Mapping[str, Any]) -> Session:
     """The session in its entity's fields; raises `Corrupt`."""
     try:
-        created = _seconds(fields["createdAt"])
+        created = seconds_of(fields["createdAt"])
         return Session(
             id=id,
             person=fields["person"],
@@ -40,13 +40,9 @@ def read_session(id: str, fields: Mapping[str, Any]) -> Session:
             browser=fields["browser"],
             device=fields["device"],
             created=created,
-            seen=_seconds(fields["seenAt"]) if fields.get("seenAt") else created,
-            expires=_seconds(fields["expiresAt"]),
-            ended=_seconds(fields["endedAt"]) if fields.get("endedAt") else 0.0,
+            seen=seconds_of(fields.get("seenAt")) or created,
+            expires=seconds_of(fields["expiresAt"]),
+            ended=seconds_of(fields.get("endedAt")),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise Corrupt(f"the stored record of the session {id} can't be read: {error}") from error
-
-
-def _seconds(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 from core.access.caller import OWNER, Caller, Scope
 from core.graph.command import Commands, EntityChange
+from core.people.device.seen import LastSeen
 from core.people.owner.credential import new_token, token_hash
 from core.work.call import Calls
 from pcloud.errors import NotFound, PCloudError, Rejected
@@ -33,6 +34,7 @@ class Devices:
     directory: Directory
     commands: Commands
     calls: Calls
+    last_seen: LastSeen
 
     async def pair(
         self, name: str, graphql: str, scopes: Collection[str] = ("manage",), bucket: str = BACKUP_BUCKET
@@ -82,6 +84,7 @@ class Devices:
                 "state": one.state,
                 "rights": one.rights or None,
                 "scopes": [] if one.rights else list(one.scopes),
+                "seen": self.last_seen.seen(one) or None,
             }
             for one in devices
         ]
@@ -101,6 +104,7 @@ class Devices:
         device = self.directory.device_with(token_hash(token))
         if device is None or not device.asks:
             return None
+        self.last_seen.note(device.id)
         return Caller("device", device.id, scopes=frozenset(device.scopes))
 
     async def watches(self, token: str) -> bool:

@@ -14,6 +14,7 @@ from tests.integration.node.front import FrontDoor, open_front
 from tests.node_process import NodeProcess, wait_until
 
 COUNT = "{ aggregateImageImporter_Image { count } }"
+NOTICES = "{ aggregateCore_Notice { count } }"
 
 
 @pytest.fixture
@@ -42,4 +43,5 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Iterator[No
         client.put_object(Bucket=s3["bucket"], Key="broken.jpg", Body=b"\xff\xd8\xff\xe0 not a real picture")
         wait_until(lambda: node.graphql(COUNT)["aggregateImageImporter_Image"]["count"] == 2, what="two images")
         wait_until(lambda: node.status()["runs"]["FAILED"] == 1, what="the broken file's failed run")
+        wait_until(lambda: node.graphql(NOTICES)["aggregateCore_Notice"]["count"] == 1, what="the notice of it")
         yield node

@@ -81,7 +81,7 @@ def test_while_the_server_is_away_the_rest_goes_on(cloud: NodeProcess, server: N
         with pytest.raises(Unavailable, match="nothing is lost"):
             cloud.graphql(query, variables)
         assert time.monotonic() - began < AT_ONCE
-    assert cloud.status()["events"] == events
+    assert cloud.status()["events"] - events <= 1, "the notice that the server is away, and nothing else"
     assert "away" in cloud.status()["problem"]
 
     began = time.monotonic()

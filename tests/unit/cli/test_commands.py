@@ -31,6 +31,8 @@ WITHOUT_FACTS = {
         "owner end",
         "service install",
         "service uninstall",
+        "notices dismiss",
+        "notices restore",
     ),
     *(f"app {what}" for what in ("remove", "rollback", "pause", "resume", "restart", "grant", "revoke")),
 }

@@ -9,6 +9,7 @@ import pytest
 from core.access.caller import Caller
 from core.graph.schema import builtin_catalog
 from core.people.device.pair import Devices, checked_scopes
+from core.people.device.seen import LastSeen
 from core.people.owner.credential import token_hash
 from pcloud.errors import Rejected
 from pcloud.subject import Ref
@@ -21,7 +22,7 @@ def devices(**more: Any) -> Devices:
     records = Records().after([Ref("core", "Device", "d")], lambda ref: fields)
     directory = Directory(builtin_catalog())
     directory.records = records
-    return Devices(directory, None, None)  # type: ignore[arg-type]
+    return Devices(directory, None, None, LastSeen(directory, None))  # type: ignore[arg-type]
 
 
 def test_a_device_of_before_there_were_scopes_may_do_everything() -> None:

@@ -19,4 +19,4 @@ async def test_lag_is_never_negative_while_projections_fold() -> None:
         return 8, 8
 
     last, lags = await projection_lags(ends, SimpleNamespace(**loops))
-    assert last == 8 and lags == dict.fromkeys(lags, {"sequence": 7, "lag": 1}) and len(lags) == 4
+    assert last == 8 and lags == {name: {"sequence": 7, "lag": 1} for name in lags} and len(lags) == 4

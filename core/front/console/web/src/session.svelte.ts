@@ -1,7 +1,7 @@
-/** The browser's session, a credential that was just made, and notices of what was just done, with undo. */
+/** The browser's session, a credential that was just made, and messages about what was just done, with undo. */
 import { Problem, signOut } from './node.ts'
 
-export interface Notice {
+export interface Toast {
   id: number
   text: string
   bad: boolean
@@ -13,7 +13,7 @@ const SHOWN_MS = 7000
 class Session {
   ended = $state(false)
   credential = $state('')
-  notices = $state.raw<Notice[]>([])
+  toasts = $state.raw<Toast[]>([])
   #last = 0
 
   /** Turns any error into a problem that can be shown; notices if the session has ended. */
@@ -27,11 +27,11 @@ class Session {
     if (await this.attempt(signOut)) this.ended = true
   }
 
-  /** Show a notice for a while. Returns a function that removes it. */
+  /** Show a message for a while. Returns a function that removes it. */
   say(text: string, { undo, bad = false }: { undo?: () => unknown; bad?: boolean } = {}): () => void {
     const id = ++this.#last
-    const end = () => (this.notices = this.notices.filter((one) => one.id !== id))
-    this.notices = [...this.notices.slice(-2), { id, text, bad, undo: undo && (() => (end(), undo())) }]
+    const end = () => (this.toasts = this.toasts.filter((one) => one.id !== id))
+    this.toasts = [...this.toasts.slice(-2), { id, text, bad, undo: undo && (() => (end(), undo())) }]
     setTimeout(end, SHOWN_MS)
     return end
   }
@@ -48,7 +48,7 @@ class Session {
     return true
   }
 
-  /** Do something unless the owner undoes it while its notice is shown. */
+  /** Do something unless the owner undoes it while its message is shown. */
   later(work: () => Promise<unknown>, text: string, back: () => void): void {
     const timer = setTimeout(() => void this.attempt(work).then((worked) => worked || back()), SHOWN_MS)
     this.say(text, {

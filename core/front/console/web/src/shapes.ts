@@ -177,6 +177,19 @@ export interface AuditRecord {
   _cursor?: string
 }
 
+/** What the owner should know. `about`: `node`, `app:NAME` or `device:ID`; times in seconds since 1970, 0 if it has not ended or was not dismissed. */
+export interface Notice {
+  id: string
+  kind: string
+  about: string
+  text: string
+  advice: string
+  severity: 'problem' | 'warning' | 'info'
+  since: number
+  ended: number
+  dismissed: number
+}
+
 /** A browser that is signed in; times in seconds since 1970. `current`: this one. */
 export interface SignedIn {
   id: string

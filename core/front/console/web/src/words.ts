@@ -1,5 +1,5 @@
 /** Words for states, times, amounts and names. */
-import type { AppStatus, AuditRecord, Run, RunState, Waiting } from './shapes.ts'
+import type { AppStatus, AuditRecord, Notice, Run, RunState, Waiting } from './shapes.ts'
 
 export type Tone = 'good' | 'warn' | 'bad' | 'busy' | 'still'
 
@@ -31,6 +31,10 @@ export function runState(run: Pick<Run, 'state' | 'attempt' | 'next_attempt'>): 
   if (run.state === 'NEW' && run.next_attempt && run.attempt) return ['Trying again', 'warn']
   return RUN_STATES[run.state] ?? [sentence(run.state), 'still']
 }
+
+const SEVERITIES: Record<Notice['severity'], [string, Tone]> = { problem: ['Problem', 'bad'], warning: ['Warning', 'warn'], info: ['News', 'busy'] }
+
+export const noticeTone = (severity: Notice['severity']): [string, Tone] => SEVERITIES[severity] ?? [sentence(severity), 'still']
 
 /** What waits beyond the listed runs, as a sentence; '' if nothing does. */
 export function waitingText({ calls, objects }: Waiting): string {

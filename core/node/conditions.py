@@ -1,0 +1,135 @@
+"""The conditions of which a person should know: of this node, of its apps, their runs and their updates, and of the devices.
+
+A sentence here has no numbers that change by the minute where one without says the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from textwrap import shorten
+
+from core.apps import Apps, AppState, AppStatus
+from core.node.node import Node
+from core.people.notice import NoticeCondition
+from projections.directory import App, Device
+
+__all__ = [
+    "app_conditions", "failed_run_conditions", "fill_versions", "node_conditions", "silent_conditions", "update_conditions",
+    "watch_conditions",
+]  # fmt: skip
+
+SILENT_SECONDS = 14 * 86400
+LONGEST = 400  # letters of an error, which may quote an app's last words
+PAUSED_BY_OWNER = "you paused it"
+# By kind: what can be done.
+ADVICE = {
+    "log-stalled": "See that nats-server runs and the disk answers; PCloud continues by itself.",
+    "disk-full": "Make room on this disk; PCloud continues by itself.",
+    "runs-full": "Retry or dismiss failed runs: `pcloud runs --state FAILED`.",
+    "graph-away": "See that the graph's server runs; PCloud continues by itself.",
+}
+
+
+def watch_conditions(node: Node, shipped: Mapping[str, str]) -> None:
+    """Have notices made of everything that this file knows. `shipped`: see `update_conditions`."""
+    directory, seen = node.projections.directory, node.devices.last_seen
+
+    def told(id: str) -> bool:
+        notice = directory.records.notices.get(id)
+        return notice is not None and not notice.ended
+
+    def titles() -> dict[str, str]:
+        return {name: app.title for name, app in directory.records.apps.items()}
+
+    for source in (
+        lambda: node_conditions(node.problems),
+        lambda: app_conditions(node.apps.statuses()),
+        lambda: failed_run_conditions(node.projections.runs.tally, titles()),
+        lambda: update_conditions(directory.records.apps.values(), shipped),
+        lambda: silent_conditions(directory.records.devices.values(), seen.seen, time.time(), seen.since, told),
+    ):
+        node.notices.watch(source)
+
+
+async def fill_versions(apps: Apps, shipped: dict[str, str]) -> None:
+    """Fill in the versions of the apps that come with PCloud; that reads archives, which a start need not wait for."""
+    shipped.update({one["name"]: one["version"] for one in await apps.list_bundled()})
+
+
+def node_conditions(problems: Mapping[str, str]) -> Iterator[NoticeCondition]:
+    """`problems`: by kind, why this node accepts no writes or starts no runs; '' where nothing is wrong."""
+    for kind, problem in problems.items():
+        if problem:
+            yield NoticeCondition(kind, "node", sentence(problem), ADVICE.get(kind, ""))
+
+
+def app_conditions(apps: Iterable[AppStatus]) -> Iterator[NoticeCondition]:
+    """At most one for each app."""
+    for app in apps:
+        about, error = f"app:{app.name}", shorten(app.error or app.reason, LONGEST, placeholder=" …")
+        if app.state == AppState.FAILED:
+            yield NoticeCondition("app-failed", about, f"{app.title} could not be installed: {error}", again(app))
+        elif app.state == AppState.PAUSED and app.error != PAUSED_BY_OWNER:
+            yield NoticeCondition("app-paused", about, f"{app.title} was paused: {error}", again(app))
+        elif app.state == AppState.RUNNING and app.process == "failed":
+            yield NoticeCondition("app-failing", about, f"{app.title} does not stay up: {error}", again(app))
+        elif app.state == AppState.RUNNING and app.error:
+            yield NoticeCondition("app-trouble", about, f"{app.title}: {error}", again(app), "warning")
+
+
+def again(app: AppStatus) -> str:
+    return f"See its log, `pcloud app logs {app.name}`, then try again: `pcloud app resume {app.name}`."
+
+
+def failed_run_conditions(tally: Mapping[tuple[str, str], int], titles: Mapping[str, str]) -> Iterator[NoticeCondition]:
+    """`tally`: the number of runs by app and state."""
+    for (app, state), count in sorted(tally.items()):
+        if state == "FAILED" and count:
+            runs = "One run" if count == 1 else f"{count:,} runs"
+            text = f"{runs} of {titles.get(app, app)} failed."
+            yield NoticeCondition(
+                "runs-failed", f"app:{app}", text, "Retry or dismiss: `pcloud runs --state FAILED`.", "warning"
+            )
+
+
+def update_conditions(apps: Iterable[App], shipped: Mapping[str, str]) -> Iterator[NoticeCondition]:
+    """`shipped`: the versions of the apps that come with PCloud, by name."""
+    for app in apps:
+        new = shipped.get(app.name, "")
+        if app.bundled and app.state is AppState.RUNNING and new and ordered(new) > ordered(app.version):
+            text = f"{app.title} {new} comes with this PCloud; {app.version} is installed."
+            yield NoticeCondition(
+                "update-available", f"app:{app.name}", text, f"Upgrade it: `pcloud app upgrade {app.name}`.", "info"
+            )
+
+
+def ordered(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version, to compare it with another."""
+    parts = version.partition("+")[0].partition("-")[0].split(".")
+    return tuple(int(part) if part.isdecimal() else 0 for part in parts)
+
+
+def silent_conditions(
+    devices: Iterable[Device],
+    seen: Callable[[Device], float],
+    now: float,
+    listening: float,
+    told: Callable[[str], bool],
+) -> Iterator[NoticeCondition]:
+    """Of devices that were heard of once: one that only keeps its storage keys is never heard of here. `listening`: since when this
+    node runs. A node that was off has heard of no device, so for a day it reports only what is `told` already."""
+    for device in devices:
+        last = seen(device)
+        if device.state != "active" or not last or now - last < SILENT_SECONDS:
+            continue
+        day = time.strftime("%Y-%m-%d", time.localtime(last))
+        text = f"{device.name} was last heard of on {day}."
+        advice = f"Open PCloud on it, or revoke it if it is lost: `pcloud device revoke {device.id}`."
+        condition = NoticeCondition("device-silent", f"device:{device.id}", text, advice, "warning")
+        if now - listening >= 86400 or told(condition.id):
+            yield condition
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,96 @@
+"""The conditions that become notices: which state of an app, a run or a device is one, and which is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from core.apps import AppState
+from core.node.conditions import (
+    SILENT_SECONDS,
+    app_conditions,
+    failed_run_conditions,
+    node_conditions,
+    silent_conditions,
+    update_conditions,
+)
+from projections.directory import Device
+
+NOW = 1_800_000_000.0
+
+
+def app(**more: Any) -> Any:
+    fields = {"name": "photos", "title": "Photos", "state": "RUNNING", "process": "running", "error": "", "reason": ""}
+    return SimpleNamespace(**(fields | more))
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ({}, ""),
+        ({"process": "starting"}, ""),
+        ({"process": "backing-off", "reason": "it ended with exit code 1"}, ""),  # it may work the next time
+        ({"process": "failed", "reason": "it ended with exit code 1"}, "app-failing"),
+        ({"state": "FAILED", "error": "no wheels"}, "app-failed"),
+        ({"state": "PAUSED", "error": "you paused it"}, ""),
+        ({"state": "PAUSED", "error": "its runs cause each other"}, "app-paused"),
+        ({"error": "beyond its quota"}, "app-trouble"),
+        ({"state": "INSTALLING"}, ""),
+    ],
+)
+def test_only_an_app_that_needs_its_owner_is_a_condition(state: dict[str, str], kind: str) -> None:
+    found = list(app_conditions([app(**state)]))
+    assert [one.kind for one in found] == ([kind] if kind else [])
+    for one in found:
+        assert (
+            one.about == "app:photos"
+            and "Photos" in one.text
+            and one.advice
+            and (state.get("error") or state["reason"]) in one.text
+        )
+
+
+def test_an_error_that_quotes_an_app_is_short() -> None:
+    (found,) = app_conditions([app(process="failed", reason="last words:\n" + "word " * 10_000)])
+    assert len(found.text) < 500 and "\n" not in found.text and found.text.endswith("…")
+
+
+def test_each_problem_of_the_node_is_a_condition() -> None:
+    problems = {"disk-full": "the disk has 3 MB free", "graph-away": "", "made-up": "something else"}
+    first, second = node_conditions(problems)
+    assert (first.kind, first.about, first.text) == ("disk-full", "node", "The disk has 3 MB free") and first.advice
+    assert second.kind == "made-up"
+
+
+def test_failed_runs_are_one_condition_for_each_app() -> None:
+    tally = {("photos", "FAILED"): 12, ("photos", "DONE"): 5, ("gone", "FAILED"): 1, ("diary", "FAILED"): 0}
+    assert [(one.about, one.text) for one in failed_run_conditions(tally, {"photos": "Photos"})] == [
+        ("app:gone", "One run of gone failed."), ("app:photos", "12 runs of Photos failed."),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("installed", "shipped", "newer"),
+    [("1.9.0", "1.10.0", True), ("1.0.0", "1.0.0", False), ("2.0.0", "1.9.9", False), ("1.0.0", "1.0.0-rc1", False)],
+)
+def test_a_newer_bundled_app_is_an_update(installed: str, shipped: str, newer: bool) -> None:
+    mine = app(state=AppState.RUNNING, version=installed, bundled=True)
+    assert bool(list(update_conditions([mine], {"photos": shipped}))) == newer
+    mine.bundled = False  # another author's app of that name
+    assert not list(update_conditions([mine], {"photos": shipped}))
+
+
+def test_a_device_is_silent_only_if_it_was_heard_of_and_could_be_heard() -> None:
+    phone = Device("d", "Ada’s phone", "active", seen=NOW - SILENT_SECONDS)
+    never, revoked = replace(phone, seen=0.0), replace(phone, state="revoked")
+
+    def silent(device: Device, listening: float = NOW - 86400, told: bool = False) -> int:
+        return len(list(silent_conditions([device], lambda one: one.seen, NOW, listening, lambda id: told)))
+
+    assert silent(phone) == 1 and not silent(never) and not silent(revoked)
+    assert not silent(replace(phone, seen=NOW - SILENT_SECONDS + 1))
+    assert not silent(phone, listening=NOW - 60), "the node was off, and has heard of none"
+    assert silent(phone, listening=NOW - 60, told=True) == 1, "a restart ends no notice"
