@@ -80,6 +80,11 @@ class Apps:
         """A one-line warning, with what to do, if apps run without a sandbox; '' if they run in one."""
         return self._parts.settings.warning
 
+    @property
+    def sandbox(self) -> str:
+        """The kind of sandbox: bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
+        return self._parts.settings.sandbox
+
     # --- installing and removing ---------------------------------------------------------------------------------------------
 
     async def review(self, archive: bytes | Path) -> Review:

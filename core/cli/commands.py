@@ -20,6 +20,7 @@ from core.cli import (
     replay,
     runs,
     service,
+    support_bundle,
     undo,
     up,
 )
@@ -58,6 +59,7 @@ cli.command("call")(runs.call)
 cli.command("audit")(audit.audit)
 cli.command("metrics")(metrics.metrics)
 cli.command("replay")(replay.replay)
+cli.command("support-bundle")(support_bundle.support_bundle)
 cli.command("undo")(undo.undo)
 cli.command(
     "nats", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}

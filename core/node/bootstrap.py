@@ -11,7 +11,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -46,6 +48,7 @@ from core.graph.schema import ViewRegistry
 from core.node.clock import Clock
 from core.node.conditions import fill_versions, watch_conditions
 from core.node.disk import DiskGuard
+from core.node.flight_recorder import keep_flight_recorder
 from core.node.folder import DataFolder, open_folder
 from core.node.node import Node
 from core.node.projections import Projections, open_projections
@@ -57,7 +60,7 @@ from core.people.notice import NoticeBoard
 from core.people.owner.credential import change_credential, make_owner, verify_owner
 from core.people.owner.session import Sessions
 from core.people.owner.statement import Statements
-from core.settings import NodeSettings
+from core.settings import DEFAULT_DOMAIN, NodeSettings
 from core.shipped.places import APPS
 from core.trace import Tracer
 from core.trace.opening import open_tracer
@@ -79,6 +82,7 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
     async with side_tasks() as group, AsyncExitStack() as stack:
         tracer = stack.enter_context(open_tracer(settings.traces))
         folder = stack.enter_context(open_folder(settings.data, reserve=settings.disk_reserve))
+        recorder = stack.enter_context(keep_flight_recorder(folder.root))
         server = await stack.enter_async_context(open_server(ServerSettings(folder.nats)))
         run_beside(stack, group, "nats-server", fail_with(server))
         store = await stack.enter_async_context(open_store(ConnectionSettings(server.url, server.core)))
@@ -87,6 +91,7 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
             await clock.look()
             projections = await open_projections(stack, group, folder, store, settings.graph)
             node = await open_platform(stack, group, settings, folder, server, store, projections, tracer)
+        recorder.started(told(settings, node.apps.sandbox))
         await serve(stack, node)
         await clock.until_right()
         with store.starting():
@@ -94,6 +99,15 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
             node.new_owner_token = await make_owner(projections.directory, node.commands)
         await node.apps.start_all()
         yield node
+
+
+def told(settings: NodeSettings, sandbox: str) -> dict[str, Any]:
+    """What a bug report may hold of the settings: neither the folder nor a name or an address."""
+    return {
+        "pcloud": version("pcloud-node"), "loopback": settings.on_loopback, "own_domain": settings.domain != DEFAULT_DOMAIN,
+        "unconfined": settings.unconfined, "sandbox": sandbox, "traces": settings.traces, "disk_reserve": settings.disk_reserve,
+        "graph": "neo4j" if settings.graph else "sqlite",
+    }  # fmt: skip
 
 
 async def fail_with(server: EmbeddedServer) -> None:
