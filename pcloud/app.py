@@ -27,6 +27,7 @@ from pcloud.gateway import Gateway, fail_for
 from pcloud.graph import Graph
 from pcloud.lifecycle import Background, Shutdown, kept, reasons
 from pcloud.objects import Objects
+from pcloud.readiness import Readiness
 from pcloud.subject import split_name
 from pcloud.subscription import GraphEvent, follow_events
 
@@ -118,6 +119,22 @@ class App:
         one."""
         self._lifespans.append(manager)
         return manager
+
+    def not_ready(self, reason: str) -> None:
+        """Report that the app can't answer calls now, and why: the owner sees the reason, and calls wait for `ready`.
+
+        An app is ready until it says otherwise. Say so for what ends without a call: a server of the app's that starts
+        again, a model that is loading. Returns at once; call it from the event loop.
+        """
+        self._readiness.become(reason or "it did not say why")
+
+    def ready(self) -> None:
+        """Report that the app can answer calls (again)."""
+        self._readiness.become("")
+
+    @cached_property
+    def _readiness(self) -> Readiness:
+        return Readiness(lambda: self.gateway)
 
     @cached_property
     def web(self) -> web.Application:
@@ -277,6 +294,7 @@ class App:
         stack.push_async_callback(self.gateway.close)
         stack.push_async_callback(self.objects.close)
         stack.push_async_callback(_close_bounded)
+        await stack.enter_async_context(self._readiness.reported())
         for lifespan in self._lifespans:
             await stack.enter_async_context(lifespan())
         if "web" in self.__dict__:  # exists only if the app has used it

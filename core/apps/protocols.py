@@ -124,6 +124,10 @@ class Calls(Protocol):
         """The app's process on this node has ended: fail the calls that it was working on."""
         ...
 
+    def not_ready(self, app: str, reason: str) -> None:
+        """The app on this node can't answer calls now: let them wait. With the reason '' it can again."""
+        ...
+
 
 class Visits(Protocol):
     """The current visitors of the apps' own web servers; implemented by `core.front.ingress.visits.Visits`."""

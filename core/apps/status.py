@@ -17,7 +17,8 @@ __all__ = ["AppStatus", "status_of"]
 class AppStatus:
     """`state`: as in the log (INSTALLING, UPGRADING, RUNNING, PAUSED, FAILED, REMOVING), `step`: the newest step
     towards it; `previous`: the version that a rollback returns to, '' if it has no earlier one. `process`: starting,
-    running, backing-off, stopped or failed, '' for an app without one; `reason`: why it is not running. `seconds`:
+    running, not-ready (it says that it can't answer calls now), backing-off, stopped or failed, '' for an app without
+    one; `reason`: why it is not running or not ready. `seconds`:
     time in this process state. `restarts`: since the node started. `author`: who made it, in few words. `sandbox`:
     bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
 
@@ -48,6 +49,7 @@ def status_of(app: App, instance: Instance | None, trouble: str) -> AppStatus:
     supervisor = instance.supervisor if instance else None
     address = instance.web_address if instance else None
     has_process = app.manifest.run is not None
+    process, reason = instance.condition if instance else ("stopped" if has_process else "", "")
     return AppStatus(
         name=app.name,
         title=app.title,
@@ -60,8 +62,8 @@ def status_of(app: App, instance: Instance | None, trouble: str) -> AppStatus:
         provides=tuple(app.manifest.provides),
         web=app.web,
         address=f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address or ""),
-        process=supervisor.state.value if supervisor else ("stopped" if has_process else ""),
-        reason=supervisor.reason if supervisor else "",
+        process=process,
+        reason=reason,
         pid=supervisor.pid if supervisor else None,
         restarts=max(0, supervisor.starts - 1) if supervisor else 0,
         seconds=round(time.time() - supervisor.since, 1) if supervisor else 0.0,

@@ -35,6 +35,7 @@ from core.front.ingress.proxy import Proxy
 from core.front.ingress.signin import SignIn
 from core.front.ingress.visits import Visits
 from core.front.metrics import Meters
+from core.front.platform.apps import app_fields
 from core.front.platform.audit import audit_fields
 from core.front.platform.calls import call_fields
 from core.front.platform.notices import notice_fields
@@ -179,6 +180,7 @@ async def open_platform(
         egress=egress,
     )
     stack.push_async_callback(apps.stop_all)
+    api.add_fields(app_fields(apps.list))
     runaways = await stack.enter_async_context(Runaways.open(lambda app, reason: apps.pause(app, reason), audit))
     processor.on_runaway(runaways)
     calls.on_runaway(runaways)

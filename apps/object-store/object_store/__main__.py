@@ -34,6 +34,7 @@ def build(app: App) -> App:
         given = os.environ.get("PORT_S3", ""), os.environ.get("HOST_S3", "")
         async with open_store(Settings.read(app.data, app.settings, *given), send, app.callers) as made:
             app.log.info("S3 is at %s", made.endpoint)
+            made.server.on_ready = lambda reason: app.not_ready(reason) if reason else app.ready()
             opened.append(made)
             try:
                 yield

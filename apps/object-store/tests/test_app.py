@@ -33,12 +33,17 @@ class Node:
     def __init__(self, folder: Path, port: int) -> None:
         self.folder, self.port = folder, port
         self.sent: asyncio.Queue[tuple[str, dict[str, Any], str]] = asyncio.Queue()
+        self.readiness: asyncio.Queue[str] = asyncio.Queue()
         self.bus: nats.NATS = nats.NATS()
 
     async def gateway(self, request: web.Request) -> web.Response:
         body = await request.json()
         await self.sent.put((request.match_info["target"], body["args"], body.get("key", "")))
         return web.json_response({"id": "1", "revision": ""}, status=202)
+
+    async def ready(self, request: web.Request) -> web.Response:
+        await self.readiness.put((await request.json())["reason"])
+        return web.json_response({})
 
     async def callers(self, _: web.Request) -> web.Response:
         rights = {"issue-credentials": 1, "get-object": 1, "put-object": 1}
@@ -80,6 +85,7 @@ async def node(folder: Path) -> AsyncIterator[Node]:
     gateway = web.Application()
     gateway.router.add_post("/send/{target}", made.gateway)
     gateway.router.add_post("/callers", made.callers)
+    gateway.router.add_post("/readiness", made.ready)
     runner = web.AppRunner(gateway)
     await runner.setup()
     await web.UnixSite(runner, str(folder / "gateway.sock")).start()
@@ -152,6 +158,16 @@ async def test_the_app_serves_its_role_over_the_bus_and_calls_the_webhook(tmp_pa
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(PATIENCE):
             assert await process.wait() == 0
+
+
+async def test_the_app_is_not_ready_while_weed_starts_again(tmp_path: Path) -> None:
+    async with node(tmp_path) as core, app(core):
+        weed = int((tmp_path / "data/private/weed.pid").read_text().split()[0])
+        os.kill(weed, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
+            assert "SeaweedFS ended with -9" in await core.readiness.get()
+            while await core.readiness.get():
+                pass
 
 
 async def test_the_app_answers_what_its_manifest_says() -> None:

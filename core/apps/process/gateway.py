@@ -6,6 +6,7 @@ a port on the sandbox's loopback, elsewhere a unix socket.
     POST /call/<target>               {"args": {...}}                 200 {"result", "revision"}
     POST /send/<target>               {"args": {...}, "key": "..."}   202 {"id", "revision"}
     POST /callers                                                     200 {"callers": {caller: {action: since}}}
+    POST /readiness                   {"reason": "..."}               200 {}
 
 A target is `app/action`, `role:ROLE/action` or `capability:TOKEN`. Both bodies may have `"actions": {"webhook":
 "app/action"}`: actions that are passed on. With the header `Pcloud-User`, as core gave it to the app's own web
@@ -23,7 +24,7 @@ import socket
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -45,6 +46,8 @@ MOST_HELD = 16 * 2**20
 BODY_SECONDS = 30.0
 LONGEST_TIMEOUT = 3600.0
 MOST_CONNECTIONS = 256
+LONGEST_REASON = 500
+Body = TypeVar("Body", bound=msgspec.Struct)
 
 
 class CallBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,11 +56,22 @@ class CallBody(msgspec.Struct, forbid_unknown_fields=True):
     key: str | None = None
 
 
-class AppGateway:
-    """Use it with `async with`: it listens at `path`, if given, from entry to exit, and serves the connections passed to `serve`."""
+class ReadinessBody(msgspec.Struct, forbid_unknown_fields=True):
+    """`reason`: why the app can't answer calls now; '' if it can."""
 
-    def __init__(self, app: str, path: Path | None, api: Api, calls: Calls, visits: Visits):
+    reason: str
+
+
+class AppGateway:
+    """Use it with `async with`: it listens at `path`, if given, from entry to exit, and serves the connections passed to `serve`.
+    `on_readiness` receives the reason for which the app can't answer calls now, '' if it can."""
+
+    def __init__(
+        self, app: str, path: Path | None, api: Api, calls: Calls, visits: Visits,
+        on_readiness: Callable[[str], None] = lambda reason: None,
+    ):  # fmt: skip
         self._app = app
+        self._on_readiness = on_readiness
         self.path = path
         self._api = api
         self._calls = calls
@@ -76,6 +90,7 @@ class AppGateway:
         application.router.add_post("/call/{target:.+}", self._call)
         application.router.add_post("/send/{target:.+}", self._send)
         application.router.add_post("/callers", self._callers)
+        application.router.add_post("/readiness", self._readiness)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handle_signals=False)
         await self._runner.setup()
         if self.path is not None:
@@ -104,7 +119,7 @@ class AppGateway:
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
         with self._holding(request):
-            body = await read_body(request)
+            body = await read_body(request, CallBody)
             answer = await self._calls.call(
                 self._asker(request), request.match_info["target"], body.args, actions=body.actions,
                 run_token=request.headers.get("Pcloud-Run", ""), revision=request.headers.get("Pcloud-Revision", ""),
@@ -115,7 +130,7 @@ class AppGateway:
     async def _send(self, request: web.Request) -> web.StreamResponse:
         revision = request.headers.get("Pcloud-Revision", "")
         with self._holding(request):
-            body = await read_body(request)
+            body = await read_body(request, CallBody)
             run = await self._calls.send(
                 self._asker(request), request.match_info["target"], body.args, actions=body.actions,
                 key=body.key, run_token=request.headers.get("Pcloud-Run", ""), revision=revision,
@@ -125,6 +140,12 @@ class AppGateway:
 
     async def _callers(self, _: web.Request) -> web.Response:
         return json_response(200, {"callers": self._calls.callers(self._app)})
+
+    async def _readiness(self, request: web.Request) -> web.Response:
+        with self._holding(request):
+            body = await read_body(request, ReadinessBody)
+        self._on_readiness(body.reason[:LONGEST_REASON])
+        return json_response(200, {})
 
     @contextlib.contextmanager
     def _holding(self, request: web.Request) -> Generator[None]:
@@ -184,16 +205,17 @@ async def told(
         return json_response(500, error_body)
 
 
-async def read_body(request: web.Request) -> CallBody:
+async def read_body(request: web.Request, kind: type[Body]) -> Body:
     try:
         async with asyncio.timeout(BODY_SECONDS):
             raw = await request.read()
     except TimeoutError as error:
         raise Rejected(f"the body of {request.path} did not come in time: send it at once") from error
     try:
-        return msgspec.json.decode(raw or b"{}", type=CallBody)
+        return msgspec.json.decode(raw or b"{}", type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Rejected(f'the body of {request.path} must be JSON such as {{"args": {{}}}}: {error}') from error
+        fields = ", ".join(f'"{field}"' for field in kind.__struct_fields__)
+        raise Rejected(f"the body of {request.path} must be a JSON object of {fields}: {error}") from error
 
 
 def timeout_of(request: web.Request) -> float | None:

@@ -72,6 +72,7 @@ class Instance:
         self._inside: Inside | None = None
         self._reached: frozenset[Published] | None = None  # other apps' ports that it can reach, once its sandbox runs
         self._log: AppLog | None = None
+        self._reason = ""
         self.supervisor: Supervisor | None = None
 
     # --- steps of the installation, in order -------------------------------------------------------------------------
@@ -102,7 +103,7 @@ class Instance:
         if self._gateway is None:
             path = None if self._settings.confines else socket_path(self._settings.runtime, self.app.name)
             self._gateway = await AppGateway(
-                self.app.name, path, self._core.api, self._core.calls, self._core.visits
+                self.app.name, path, self._core.api, self._core.calls, self._core.visits, self._not_ready
             ).__aenter__()
         if self.app.manifest.run is None or self.supervisor is not None:
             return
@@ -112,13 +113,11 @@ class Instance:
             warning = WARNING.format(name=self.app.name)
             log.warning(warning, extra={"app": self.app.name})
             self._log.note(warning)
-        self.supervisor = Supervisor(
-            self.app.name, self._prepare, self._log, bounds, lambda: self._core.calls.lost(self.app.name), self._flooded
-        )
+        self.supervisor = Supervisor(self.app.name, self._prepare, self._log, bounds, self._ended, self._flooded)
         self.supervisor.start()
 
     async def settled(self) -> None:
-        """Wait until the process has stayed up, and listens if it has pages; raises `Unavailable`."""
+        """Wait until the process has stayed up, listens if it has pages, and is ready; raises `Unavailable`."""
         if self.supervisor is None:
             return
         await self.supervisor.settled()
@@ -126,6 +125,7 @@ class Instance:
             await self._on_the_bus(self.supervisor)
         if self.app.web:
             await self._listening_on_its_port()
+        await self._ready()
 
     async def stop(self) -> None:
         """End the process, then close the gateway, because the process may still use it while it stops."""
@@ -175,6 +175,19 @@ class Instance:
             return []
 
     @property
+    def condition(self) -> tuple[str, str]:
+        """The state of its process, `not-ready` if it runs and can't answer calls now; and why it is not running or not ready."""
+        supervisor = self.supervisor
+        if supervisor is None:
+            return ("stopped", "") if self.app.manifest.run is not None else ("", "")
+        if supervisor.state is not ProcessState.RUNNING:
+            return supervisor.state.value, supervisor.reason
+        if self._reason:
+            return "not-ready", self._reason
+        on_its_way = self.app.manifest.actions and self._cell is not None and not self._cell.reached_bus
+        return (ProcessState.STARTING if on_its_way else supervisor.state).value, ""
+
+    @property
     def web_address(self) -> tuple[str, int] | Inside | None:
         """The address of the app's own web server while its process runs."""
         running = self.supervisor is not None and self.supervisor.state is ProcessState.RUNNING
@@ -210,6 +223,15 @@ class Instance:
                 f"the app {self.app.name} does not listen on 127.0.0.1 at the port that its environment variable PORT "
                 f"names, after {seconds:.0f} s"
             ) from error
+
+    async def _ready(self) -> None:
+        seconds = self._settings.supervision.start
+        try:
+            async with asyncio.timeout(seconds):
+                while self._reason:  # noqa: ASYNC110 - there is no event of another process
+                    await asyncio.sleep(POLL)
+        except TimeoutError as error:
+            raise Unavailable(f"the app {self.app.name} is not ready after {seconds:.0f} s: {self._reason}") from error
 
     def lock(self) -> str:
         """The text of the app's lock, '' without one."""
@@ -253,6 +275,16 @@ class Instance:
     def _open_gateway(self) -> AppGateway:
         assert self._gateway is not None, "`start` opens it"
         return self._gateway
+
+    def _not_ready(self, reason: str) -> None:
+        """The app can't answer calls now; with the reason '' it can again."""
+        self._reason = reason
+        self._core.calls.not_ready(self.app.name, reason)
+
+    def _ended(self) -> None:
+        if self._reason:
+            self._not_ready("")
+        self._core.calls.lost(self.app.name)
 
     def _limit(self, kind: str, detail: str) -> None:
         log.warning("%s: %s", self.app.name, detail, extra={"app": self.app.name})

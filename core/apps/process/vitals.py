@@ -19,8 +19,9 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class AppVitals:
-    """`memory` in bytes; shared memory counts for each process. `restarts`, `dropped` (lines of its log): since the
-    node started or the owner last started the app. `outside`: its traffic with outside hosts since the node's start."""
+    """`up`: it runs and is ready. `memory` in bytes; shared memory counts for each process. `restarts`, `dropped` (lines
+    of its log): since the node started or the owner last started the app. `outside`: its traffic with outside hosts
+    since the node's start."""
 
     name: str
     up: bool
@@ -36,7 +37,7 @@ def vitals_of(instance: Instance) -> AppVitals:
     supervisor, pids = instance.supervisor, instance.processes()
     if supervisor is None:
         return AppVitals(instance.app.name, False, 0, 0, 0, 0, instance.outside)
-    up = supervisor.state is ProcessState.RUNNING
+    up = instance.condition[0] == ProcessState.RUNNING
     restarts = max(0, supervisor.starts - 1)
     return AppVitals(instance.app.name, up, resident(pids), len(pids), restarts, supervisor.dropped, instance.outside)
 

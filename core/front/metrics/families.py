@@ -72,7 +72,7 @@ def work(facts: Facts) -> Iterator[Metric]:
 
 
 def apps(facts: Facts) -> Iterator[Metric]:
-    up = gauges("app_up", "1 while the app's process runs.", "app")
+    up = gauges("app_up", "1 while the app runs and is ready.", "app")
     memory = gauges("app_memory_bytes", "Memory that the app's processes hold; what they share counts for each.", "app")
     processes = gauges("app_processes", "Processes of the app.", "app")
     restarts = counters("app_restarts", "How often the app ended by itself and was started again.", "app")

@@ -174,6 +174,11 @@ class Calls:
         """Report that the app's process on this node has ended: its calls in progress fail now."""
         self.invoker.dispatcher.lost(app)
 
+    def not_ready(self, app: str, reason: str) -> None:
+        """Report why the app on this node can't answer calls now: they wait, except for those that PCloud alone makes.
+        With the reason '' it can again."""
+        self.invoker.dispatcher.not_ready(app, reason)
+
     # --- what the event processor uses, too ----------------------------------------------------------------------------------------
 
     def check(

@@ -95,6 +95,7 @@ class Dispatcher:
         self._settings = settings
         self._pending: dict[str, _Pending] = {}
         self._looking: asyncio.TimerHandle | None = None
+        self._not_ready: dict[str, str] = {}  # the reason, by app
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -130,23 +131,34 @@ class Dispatcher:
         *,
         seconds: float,
         start_wait: float | None = None,
+        when_ready: bool = True,
     ) -> CallAnswer:
-        """Call `action` and wait for its answer, at most `seconds` from when an instance has the call.
+        """Call `action` and wait for its answer, at most `seconds` from when an instance has the call. `when_ready`:
+        an app that is not ready is not asked until it is.
 
-        Raises `HandlerFailed` with the handler's error; `NoInstance` if no instance started within `start_wait`
-        seconds; `Unavailable` if the handler fell silent or took too long; `Rejected` for a body that is too large
+        Raises `HandlerFailed` with the handler's error; `NoInstance` if no instance started, or was ready, within
+        `start_wait` seconds; `Unavailable` if the handler fell silent or took too long; `Rejected` for a body that is too large
         for the bus."""
         wait = self._settings.start_wait if start_wait is None else start_wait
         until = time.monotonic() + wait
         delay = self._settings.poll_first
         while True:
-            message = await self._once(action, body, headers, seconds)
+            reason = self._not_ready.get(action.app, "") if when_ready else ""
+            message = None if reason else await self._once(action, body, headers, seconds)
             if message is not None:
                 return self._read(action, message)
             if time.monotonic() + delay > until:
-                raise NoInstance(f"{action} can't be called: the app {action.app} is not running")
+                state = f"not ready: {reason}" if reason else "not running"
+                raise NoInstance(f"{action} can't be called: the app {action.app} is {state}")
             await asyncio.sleep(delay)
             delay = min(delay * 2, self._settings.poll_last)
+
+    def not_ready(self, app: str, reason: str) -> None:
+        """The app on this node can't answer calls now: new ones wait. With the reason '' it can again."""
+        if reason:
+            self._not_ready[app] = reason
+        else:
+            self._not_ready.pop(app, None)
 
     def lost(self, app: str) -> None:
         """The app's process on this node is gone: fail its calls now instead of after the silence."""

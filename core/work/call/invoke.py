@@ -85,7 +85,11 @@ class Invoker:
     ) -> CallAnswer:
         began, outcome = time.perf_counter(), "CANCELLED"
         try:
-            answer = await self.dispatcher.request(name, body, headers, seconds=seconds, start_wait=start_wait)
+            answer = await self.dispatcher.request(
+                name, body, headers, seconds=seconds, start_wait=start_wait,
+                # An app learns of the end of rights at once: what it starts next must know.
+                when_ready=not self._directory.is_internal(name.app, name.action),
+            )  # fmt: skip
             outcome = "OK"
             return answer
         except HandlerFailed as failed:

@@ -92,6 +92,9 @@ class Recorder:
     def lost(self, app: str) -> None:
         self.note(f"lost {app}")
 
+    def not_ready(self, app: str, reason: str) -> None:
+        self.note(f"{app} is {'not ready: ' + reason if reason else 'ready'}")
+
     async def attach(self, app: App) -> None:
         self.note(f"attach {app.name}")
 

@@ -17,8 +17,9 @@ VISITS = Visits()
 @pytest.fixture
 async def door(tmp_path):
     recorder = Recorder(tmp_path / "journal")
+    tell = lambda reason: recorder.not_ready("tiny", reason)  # noqa: E731
     async with (
-        AppGateway("tiny", tmp_path / "tiny.sock", recorder, recorder, VISITS),
+        AppGateway("tiny", tmp_path / "tiny.sock", recorder, recorder, VISITS, tell),
         aiohttp.ClientSession("http://pcloud", connector=aiohttp.UnixConnector(str(tmp_path / "tiny.sock"))) as client,
     ):
         yield client, recorder
@@ -42,6 +43,17 @@ async def test_what_is_sent_is_accepted_with_its_run(door):
     async with client.post("/send/capability:abc", json={"args": {}, "key": "k"}) as answer:
         assert answer.status == 202 and (await answer.json())["id"] == "run1"
     assert recorder.noted() == ["send app:tiny capability:abc {} k"]
+
+
+async def test_an_app_says_whether_it_is_ready(door):
+    client, recorder = door
+    for reason in ("no camera", "x" * 10_000, ""):
+        async with client.post("/readiness", json={"reason": reason}) as answer:
+            assert (answer.status, await answer.json()) == (200, {})
+    assert recorder.noted() == ["tiny is not ready: no camera", f"tiny is not ready: {'x' * 500}", "tiny is ready"]
+    for body in ({}, {"reason": 3}, {"reason": "a", "app": "other"}):
+        async with client.post("/readiness", json=body) as answer:
+            assert answer.status == 400 and (await answer.json())["error"]["code"] == "REJECTED"
 
 
 async def test_graphql_is_asked_as_that_app_and_within_its_own_open_run(door):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
-from tests.node_process import ROOT, NodeProcess
+from tests.node_process import ROOT, NodeProcess, wait_until
 
 
 def test_facts_are_on_standard_output_and_fit_a_terminal(cloud: NodeProcess) -> None:
@@ -29,6 +34,36 @@ def test_status_tells_the_node_its_views_and_its_apps(cloud: NodeProcess) -> Non
         and set(facts["views"]) == {"directory", "graph", "search", "runs"}
         and facts["problem"] == ""
     )
+
+
+def test_an_app_is_shown_with_the_reason_why_it_is_not_ready(cloud: NodeProcess) -> None:
+    def weeds() -> set[int]:
+        assert cloud.process
+        below = psutil.Process(cloud.process.pid).children(recursive=True)
+        return {process.pid for process in below if name_of(process) == "weed"}
+
+    def store() -> dict[str, Any]:
+        return next(app for app in cloud.graphql("{ apps }")["apps"] if app["name"] == "object-store")
+
+    assert (store()["process"], store()["reason"]) == ("running", "")
+    [weed] = weeds()
+    os.kill(weed, signal.SIGKILL)
+    [again] = wait_until(lambda: weeds() - {weed}, what="the next SeaweedFS")
+    os.kill(again, signal.SIGSTOP)
+    try:
+        reason = wait_until(lambda: store()["reason"], what="the reason")
+        assert reason == "SeaweedFS ended with -9 and is starting again" and store()["process"] == "not-ready"
+        said = cloud.cli("app", "list").stdout
+        assert "not-ready" in said and reason in said
+    finally:
+        os.kill(again, signal.SIGCONT)
+    wait_until(lambda: store()["process"] == "running", what="a store that is ready again")
+
+
+def name_of(process: psutil.Process) -> str:
+    with suppress(psutil.Error):  # it has ended
+        return process.name()
+    return ""
 
 
 def test_a_run_is_listed_with_what_it_is_about(cloud: NodeProcess) -> None:

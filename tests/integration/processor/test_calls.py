@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.access.caller import Caller
+from core.access.caller import CORE, Caller
 from pcloud.errors import Forbidden, NotFound, PCloudError, Rejected, Unavailable
 from tests.integration.processor.small_core import OWNER, Call, Core
 from tests.waiting import until
@@ -136,6 +136,29 @@ async def test_a_call_to_an_app_that_does_not_come_up_is_unavailable(core: Core)
     await core.install(LIBRARY)
     with pytest.raises(Unavailable, match="not running"):
         await core.calls.call(OWNER, "library/lend", {"book": "b1"})
+
+
+async def test_a_call_waits_for_an_app_that_is_not_ready(core: Core) -> None:
+    await core.install(LIBRARY)
+    app = await core.start_app("library", lend=lend)
+    core.calls.not_ready("library", "it counts its books")
+    with pytest.raises(Unavailable, match="not ready: it counts its books"):
+        await core.calls.call(OWNER, "library/lend", {"book": "b1"})
+    call = asyncio.create_task(core.calls.call(OWNER, "library/lend", {"book": "b2"}))
+    await asyncio.wait([call], timeout=0.1)
+    assert not call.done() and not app.calls
+    core.calls.not_ready("library", "")
+    assert (await call).result == {"lent": "b2"}
+
+
+async def test_the_end_of_a_right_reaches_an_app_that_is_not_ready(core: Core) -> None:
+    async def heard(call: Call) -> Any:
+        return "heard"
+
+    await core.install({**LIBRARY, "actions": [{"name": "callers-changed", "internal": True}]})
+    await core.start_app("library", callers_changed=heard)
+    core.calls.not_ready("library", "it counts its books")
+    assert (await core.calls.call(CORE, "library/callers-changed", {})).result == "heard"
 
 
 async def test_a_process_that_is_known_to_be_gone_ends_its_calls_at_once(core: Core) -> None:

@@ -37,8 +37,9 @@ _MOST_FAILURES = 6  # consecutive starts that never got ready
 
 
 class Server:
-    """One supervised weed. `ready` is set while S3 works; `starts` counts its starts. Before each start, `ended`
-    returns the users that must no longer be served."""
+    """One supervised weed. `ready` is set while S3 works; `on_ready` receives the reason when it stops working, and ''
+    when it works again. `starts` counts its starts. Before each start, `ended` returns the users that must no longer be
+    served."""
 
     def __init__(
         self, settings: Settings, folder: Folder, ports: Ports, secrets: Secrets, certificate: Certificate, lock: int
@@ -46,6 +47,7 @@ class Server:
         self.settings, self.folder, self.ports = settings, folder, ports
         self.secrets, self.certificate = secrets, certificate
         self.ready = asyncio.Event()
+        self.on_ready: Callable[[str], None] = lambda reason: None
         self.starts = 0
         self.ended: Callable[[], Iterable[str]] = tuple
         self.process: asyncio.subprocess.Process | None = None
@@ -79,6 +81,7 @@ class Server:
                 raise Unavailable(f"weed was not ready within {seconds} ({reason}); its log is {self.folder.log}")
             log.warning("weed stored nothing within %s, so for now it only serves what it has: %s", seconds, reason)
         self.ready.set()
+        self.on_ready("")
 
     async def _why_not_ready(self, s3: S3, process: asyncio.subprocess.Process) -> str:
         """Wait until weed stores something; the reason if it has not done so in time, else ''."""
@@ -105,6 +108,7 @@ class Server:
             started = time.monotonic()
             code = await self.process.wait()
             self.ready.clear()
+            self.on_ready(f"SeaweedFS ended with {code} and is starting again")
             if time.monotonic() - started > 60:
                 failures = 0
             log.warning("weed ended with %s; it is started again", code)
@@ -116,6 +120,7 @@ class Server:
                 except Unavailable as error:
                     failures += 1
                     log.warning("%s", error)
+                    self.on_ready(f"SeaweedFS does not start: {error}")
                     if failures >= _MOST_FAILURES:
                         raise
             failures += 1

@@ -6,6 +6,7 @@ describe('states', () => {
   test('the state of a process replaces that of its running app', () => {
     expect(appState({ state: 'RUNNING', process: 'running' })).toEqual(['Running', 'good'])
     expect(appState({ state: 'RUNNING', process: 'backing-off' })).toEqual(['Restarting', 'warn'])
+    expect(appState({ state: 'RUNNING', process: 'not-ready' })).toEqual(['Not ready', 'warn'])
     expect(appState({ state: 'RUNNING', process: '' })).toEqual(['Running', 'good'])
     expect(appState({ state: 'PAUSED', process: 'stopped' })).toEqual(['Paused', 'warn'])
     expect(appState({ state: 'SOMETHING_NEW', process: '' })).toEqual(['Something new', 'still'])
