@@ -1,7 +1,8 @@
 """Writes bytes to the disk: syncfs(2) of the store's file system, one call for all who wait.
 
 weed acknowledges a PUT before its bytes are on the disk (kill -9 loses nothing, a power cut may). So the file system is
-flushed before a webhook gets an object, and within a second after any other write.
+flushed before a client gets the answer to a write, before a webhook gets an object, and within a second after any other
+write.
 """
 
 from __future__ import annotations

@@ -10,12 +10,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from object_store.access import OWNER, is_owner, may_administer, may_create, may_hold, may_write
 from object_store.delivery import Delivery, Send, utc
 from object_store.flush import Flusher
+from object_store.gate import open_gate
 from object_store.keys import Ask, Keys
 from object_store.ledger import Bucket, Credential, Ledger
 from object_store.listing import objects
@@ -57,8 +58,12 @@ class Store:
 
     @property
     def endpoint(self) -> str:
-        """Where clients reach S3."""
+        """Where clients reach S3: the gate."""
         return f"http://{self.server.settings.s3_host}:{self.server.ports.s3}"
+
+    def open_gate(self) -> AbstractAsyncContextManager[None]:
+        """Serve clients until the end of the block; `run` must run meanwhile, as it flushes what they write."""
+        return open_gate(self.server.ports.s3, self.server.endpoint, self._flusher, self.server.ready)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -185,6 +190,7 @@ class Store:
         check_key(key)
         await self._ready()
         await self._s3.delete(bucket, key)
+        await self._flusher.durable()
         return {}
 
     async def export(self, caller: str, bucket: str, after: str = "", first: int = 1000) -> dict[str, Any]:
@@ -317,7 +323,8 @@ async def open_store(settings: Settings, send: Send, ask: Ask) -> AsyncIterator[
             server.ended = lambda: [key.user for key in ledger.ended()]
             await store.keys.recall()
             await server.start()
-            yield store
+            async with store.open_gate():
+                yield store
 
 
 def _told(o: Created) -> dict[str, Any]:

@@ -55,12 +55,12 @@ async def test_the_volume_server_wants_a_signed_token(filled: Store) -> None:
     await assert_still_there(filled)
 
 
-@pytest.mark.parametrize("part", ["s3", "filer", "master", "volume", "admin"])
+@pytest.mark.parametrize("part", ["weed_s3", "filer", "master", "volume", "admin"])
 async def test_grpc_refuses_clients_without_a_certificate(store: Store, part: str) -> None:
     port = getattr(store.server.ports, part) + GRPC_OFFSET
     authority = store.server.certificate.authority.read_bytes()
     own_authority = grpc.ssl_channel_credentials(authority)
-    addresses = [f"127.0.0.1:{port}", f"unix:/tmp/seaweedfs-{part}-grpc-{port}.sock"]
+    addresses = [f"127.0.0.1:{port}", f"unix:/tmp/seaweedfs-{part.removeprefix('weed_')}-grpc-{port}.sock"]
     for address in addresses:
         options = [("grpc.ssl_target_name_override", "localhost")]
         for channel in (grpc.insecure_channel(address), grpc.secure_channel(address, own_authority, options)):

@@ -65,7 +65,7 @@ def command_line(settings: Settings, folder: Folder, ports: Ports) -> list[str]:
     options = {
         "dir": folder.data, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "disableHttp": "true",
         "master.telemetry": "false", "admin.ui": "false", "webdav": "false", "s3.port.iceberg": 0, "s3.port.lance": 0,
-        "master.port": ports.master, "volume.port": ports.volume, "filer.port": ports.filer, "s3.port": ports.s3,
+        "master.port": ports.master, "volume.port": ports.volume, "filer.port": ports.filer, "s3.port": ports.weed_s3,
         "admin.port": ports.admin,
         # Unix sockets outside of /tmp, in weed's private working folder; by name only, since a socket's path holds only
         # 107 bytes. (The gRPC ones stay in /tmp and require the certificate as well.)

@@ -25,11 +25,14 @@ _FREE = range(15000, 22768)
 
 @dataclass(frozen=True, slots=True)
 class Ports:
+    """`s3`: where clients reach the gate; `weed_s3`: where weed itself serves S3 (0 in a file of an earlier version)."""
+
     s3: int
     filer: int
     master: int
     volume: int
     admin: int
+    weed_s3: int = 0
 
 
 def keep_ports(file: Path, s3_port: int) -> Ports:
@@ -42,7 +45,7 @@ def keep_ports(file: Path, s3_port: int) -> Ports:
             f"port {s3} or {s3 + GRPC_OFFSET} is taken by another program: end that, or set s3_port to another one"
         )
     chosen = {"s3": s3}
-    for name in ("filer", "master", "volume", "admin"):
+    for name in ("weed_s3", "filer", "master", "volume", "admin"):
         port = getattr(kept, name) if kept else 0
         taken = set(chosen.values())
         chosen[name] = port if port and port not in taken and _is_usable(port) else _free(taken)

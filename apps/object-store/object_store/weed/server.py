@@ -56,8 +56,8 @@ class Server:
 
     @property
     def endpoint(self) -> str:
-        """Where weed itself serves S3."""
-        return f"http://127.0.0.1:{self.ports.s3}"
+        """Where weed itself serves S3, to this app alone; clients come through the gate."""
+        return f"http://127.0.0.1:{self.ports.weed_s3}"
 
     async def start(self) -> None:
         """Start weed and wait until S3 works; raises `Unavailable` with its last output."""

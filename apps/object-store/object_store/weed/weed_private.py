@@ -29,7 +29,9 @@ def last_words(file: Path) -> str:
 
 def sockets(ports: Ports) -> list[Path]:
     """Where weed with these ports has its sockets."""
+    parts = asdict(ports)
+    parts["s3"] = parts.pop("weed_s3")
     return [
         Path(f"/tmp/seaweedfs-{part}-grpc-{port + GRPC_OFFSET}.sock")  # noqa: S108 (weed's choice)
-        for part, port in asdict(ports).items()
+        for part, port in parts.items()
     ]
