@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 __all__ = [
-    "Action", "Init", "Manifest", "Resources", "Run", "Trigger", "TriggerOn", "Use", "Verb", "handed_over",
+    "Action", "Backup", "Init", "Manifest", "Resources", "Run", "Trigger", "TriggerOn", "Use", "Verb", "handed_over",
     "split_arguments",
 ]  # fmt: skip
 
@@ -132,6 +132,17 @@ class Resources(Struct, frozen=True):
     ] = 2 * 2**30
 
 
+class Backup(Struct, frozen=True):
+    """How the app's data folder is backed up."""
+
+    append_only: Annotated[
+        list[str],
+        about(
+            description="Files of its data folder that are only appended to, or replaced whole: [weed/*.dat]. They are not copied first."
+        ),
+    ] = []
+
+
 class Manifest(Struct, frozen=True):
     """An application for PCloud."""
 
@@ -148,6 +159,7 @@ class Manifest(Struct, frozen=True):
     init: Annotated[list[Init], about(description="Calls that are made once, after the installation.")] = []
     settings: Annotated[dict[str, Any], about(description="What the owner may set, with its default.")] = {}
     resources: Annotated[Resources, about(description="How much of the machine it may use.")] = Resources()
+    backup: Annotated[Backup, about(description="How its data folder is backed up.")] = Backup()
 
 
 def split_arguments(args: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

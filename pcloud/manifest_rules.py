@@ -35,6 +35,7 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _OURS = re.compile(r"PCLOUD_|NATS_|PORT$|PORT_|HOST_|PATH$|HOME$")
 _MOST_PORTS = 8
 _MOST_NETWORKS = 32
+_MOST_PATTERNS = 16
 Path = tuple[str | int, ...]
 
 
@@ -92,6 +93,7 @@ class _Rules:
         self.check_init()
         self.check_run()
         self.check_resources()
+        self.check_backup()
 
     def check_uses(self) -> None:
         asked = list[tuple[str, Path]]()
@@ -233,6 +235,16 @@ class _Rules:
         for name, (least, most) in LIMITS.items():
             if (value := getattr(resources, name)) or name not in BOUNDLESS:
                 self.check_range(value, least, most, ("resources", name))
+
+    def check_backup(self) -> None:
+        patterns = self.manifest.backup.append_only
+        if len(patterns) > _MOST_PATTERNS:
+            self.document.refuse(
+                ("backup", "append-only"), f"{len(patterns)} patterns are too many: at most {_MOST_PATTERNS}"
+            )
+        for number, pattern in enumerate(patterns):
+            self.check_file(pattern, ("backup", "append-only", number))
+            self.check_length(pattern, 200, ("backup", "append-only", number))
 
     def checked(self, check: Callable[[str], Any], value: str, path: Path) -> Any:
         try:

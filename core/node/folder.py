@@ -6,6 +6,8 @@
     directory/ the directory's snapshot
     apps/      a folder for each app: its archive unpacked, environment, data, logs, credentials
     secrets/   keys that never leave this machine (mode 0600)
+    backup/    a copy for a backup, while that runs    backups.json  where backups are
+    restoring/ a restore that is not complete          restored.json  one that waits for its first start
     node.lock  held while a node runs
 
 Everything but `nats/`, `apps/*/data`, `apps/*/snapshots`, `apps/.staged` and `secrets/` can be made again from the log.
@@ -27,7 +29,9 @@ from filelock import FileLock, Timeout
 from pcloud.errors import Rejected, Unavailable
 from projections.disk_space import DiskSpace
 
-__all__ = ["LEAST_FREE", "DataFolder", "open_folder", "runtime_folder"]
+__all__ = ["LEAST_FREE", "LOCK", "DataFolder", "open_folder", "runtime_folder"]
+
+LOCK = "node.lock"
 
 # sun_path of a unix socket holds 108 bytes; this leaves room for a socket's own name.
 LONGEST_SOCKET_FOLDER = 60
@@ -52,6 +56,21 @@ class DataFolder:
     @property
     def admin_socket(self) -> Path:
         return self.runtime / "admin.sock"
+
+    @property
+    def backup(self) -> Path:
+        """A copy of everything else for a backup; see `core.node.instant`."""
+        return self.root / "backup"
+
+    @property
+    def restoring(self) -> Path:
+        """Where a restore writes; while it is there, nothing else in the folder is a cloud."""
+        return self.root / "restoring"
+
+    @property
+    def restored(self) -> Path:
+        """Exists from the end of a restore to the first start."""
+        return self.root / "restored.json"
 
     def key(self, name: str) -> bytes:
         """Return the 32 random bytes called `name`, made at first use; a half-written key never exists."""
@@ -98,6 +117,7 @@ def open_folder(root: Path, *, reserve: int) -> Generator[DataFolder]:
     Raises `Rejected` if another node uses it or it can't be written, `Unavailable` if the disk is too full to start.
     """
     folder = DataFolder(root, reserve)
+    _refuse_restoring(folder)
     try:
         for part in (
             root,
@@ -120,7 +140,7 @@ def open_folder(root: Path, *, reserve: int) -> Generator[DataFolder]:
         raise Rejected(
             f"the folder {folder.runtime} for this node's sockets is open to others or a link: remove it, or use a shorter --data path"
         )
-    lock = FileLock(root / "node.lock", mode=0o600)
+    lock = FileLock(root / LOCK, mode=0o600)
     try:
         lock.acquire(blocking=False)
     except Timeout as error:
@@ -128,6 +148,7 @@ def open_folder(root: Path, *, reserve: int) -> Generator[DataFolder]:
             f"another node runs on the data folder {root}: stop it first, or name another folder with --data"
         ) from error
     try:
+        _refuse_restoring(folder)  # one that began meanwhile
         if (free := folder.free_bytes()) < min(reserve, LEAST_FREE):
             raise Unavailable(
                 f"the disk of {root} has {free // 2**20} MB free, and a node needs {LEAST_FREE // 2**20} MB to start: "
@@ -138,3 +159,10 @@ def open_folder(root: Path, *, reserve: int) -> Generator[DataFolder]:
         if folder.runtime.parent != root.absolute():
             shutil.rmtree(folder.runtime, ignore_errors=True)
         lock.release()
+
+
+def _refuse_restoring(folder: DataFolder) -> None:
+    if folder.restoring.exists():
+        raise Rejected(
+            f"a restore into {folder.root} was interrupted: run `pcloud restore` again, which starts over, or remove the folder"
+        )

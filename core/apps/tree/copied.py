@@ -7,13 +7,13 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from core.apps.tree.opened import FOLDER, open_file
 from core.apps.tree.removed import remove_tree
-from core.apps.tree.walk import WalkStep, walk
+from core.apps.tree.walk import WalkStep, walk, with_paths
 
 __all__ = ["copy_content", "copy_tree"]
 
@@ -22,23 +22,28 @@ CANNOT = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSY
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-def copy_tree(source: Path, target: Path) -> None:
+def copy_tree(source: Path, target: Path, *, link: Callable[[str], bool] = lambda path: False) -> dict[str, int]:
     """Copy folders, plain files and symbolic links, with modes, times, extended attributes and (as root) owners; pipes
     and sockets are left out.
 
     Neither `target` nor `target`.names may exist, and only core may write there; `source` must not change meanwhile.
-    A missing `source` makes an empty folder. Raises `OSError` and leaves what it has made.
+    A missing `source` makes an empty folder. Plain files for whose path below `source` `link` is true get a second name
+    instead of a copy: the result has their sizes by path. Raises `OSError` and leaves what it has made.
     """
     target.mkdir(mode=0o700)
     names = target.with_name(f"{target.name}.names")
     names.mkdir(mode=0o700)
-    copying = _Copying(target, names)
+    copying, linked = _Copying(target, names), dict[str, int]()
     try:
-        for step in walk(source):
-            copying.take(step)
+        for path, step in with_paths(walk(source)):
+            if step.kind == "entry" and stat.S_ISREG(step.status.st_mode) and path.isprintable() and link(path):
+                linked[path] = copying.link(step)
+            else:
+                copying.take(step)
     finally:
         copying.close()
     remove_tree(names)
+    return linked
 
 
 class _Copying:
@@ -62,6 +67,11 @@ class _Copying:
             _keep_link(step, self._now)
         elif stat.S_ISREG(step.status.st_mode):
             self._file(step)
+
+    def link(self, step: WalkStep) -> int:
+        """Give the file a second name; return its size."""
+        os.link(step.name, step.name, src_dir_fd=step.folder, dst_dir_fd=self._now, follow_symlinks=False)
+        return step.status.st_size
 
     def _enter(self, step: WalkStep) -> None:
         if step.name:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from core.apps.tree.opened import FOLDER, TRIES, allow, open_folder
 
-__all__ = ["WalkStep", "walk"]
+__all__ = ["WalkStep", "walk", "with_paths"]
+
+# Folders below the first one that a path is made for: it costs more with each.
+MOST_PARTS = 32
 
 
 class WalkStep(NamedTuple):
@@ -54,6 +57,18 @@ def walk(place: Path) -> Generator[WalkStep]:
         yield from walking.steps()
     finally:
         walking.close()
+
+
+def with_paths(steps: Iterable[WalkStep]) -> Iterator[tuple[str, WalkStep]]:
+    """Each step with its path below the first folder; '' for the first folder itself and at great depth."""
+    parts: list[str] = []
+    for step in steps:
+        if step.kind == "enter" and step.name:
+            parts.append(step.name)
+        here = [*parts, step.name] if step.kind == "entry" else parts
+        yield "/".join(here) if len(parts) < MOST_PARTS else "", step
+        if step.kind == "leave" and step.name:
+            parts.pop()
 
 
 class _Walking:

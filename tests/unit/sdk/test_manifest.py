@@ -166,3 +166,11 @@ def test_every_key_of_the_manifest_is_described() -> None:
     for name, definition in json.loads(schema_text())["$defs"].items():
         for key, described in definition["properties"].items():
             assert described.get("description"), f"{name}.{key} has no description"
+
+
+@pytest.mark.parametrize("pattern", ["/etc/passwd", "../other/data/*", "a\\b", "x" * 201, '"a\\nb"'])
+def test_append_only_files_are_inside_the_data_folder(pattern: str) -> None:
+    told = f"{FACES}backup:\n  append-only: [volumes/*.dat]\n"
+    assert load_manifest(told).backup.append_only == ["volumes/*.dat"]
+    with pytest.raises(Rejected, match=r"append-only|must be a path inside|too many"):
+        load_manifest(told.replace("volumes/*.dat", pattern))

@@ -193,3 +193,21 @@ def test_removing_a_link_or_a_file_takes_that_alone(tmp_path: Path) -> None:
     for name in ("link", "file", "missing"):
         remove_tree(tmp_path / name)
     assert os.listdir(tmp_path) == ["outside"]
+
+
+def test_linked_files_keep_their_bytes_and_are_no_copies(tmp_path: Path) -> None:
+    """Only plain files are linked, at any depth that has a path, whatever links the app has beside them."""
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    (original / "volumes" / "deep").mkdir(parents=True)
+    for name in ("volumes/1.dat", "volumes/deep/2.dat", "volumes/1.idx"):
+        (original / name).write_bytes(b"before")
+    (original / "volumes" / "3.dat").symlink_to("/etc/passwd")
+    linked = copy_tree(original, copy, link=lambda path: path.startswith("volumes/") and path.endswith(".dat"))
+    assert linked == {"volumes/1.dat": 6, "volumes/deep/2.dat": 6}
+    assert tree_bytes([original], leave_out=lambda path: path in linked) < tree_bytes([original])
+    for path in linked:
+        assert (copy / path).samefile(original / path)
+    assert not (copy / "volumes/1.idx").samefile(original / "volumes/1.idx")
+    assert (copy / "volumes/3.dat").is_symlink()
+    remove_tree(copy)
+    assert (original / "volumes/1.dat").read_bytes() == b"before"
