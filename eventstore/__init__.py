@@ -11,6 +11,7 @@ from eventstore.runs import RunState, RunStore
 from eventstore.server import EmbeddedServer, open_server
 from eventstore.settings import ConnectionSettings, Credentials, ServerSettings, StoreSettings
 from eventstore.store import EventStore, EventStoreReader, open_store
+from eventstore.topology import renew_epoch
 from eventstore.transaction import Appended, Transaction
 from eventstore.trigger import EventConsumer, EventDelivery
 from eventstore.work import WorkDelivery, WorkQueue
@@ -35,4 +36,5 @@ __all__ = [
     "WorkQueue",
     "open_server",
     "open_store",
+    "renew_epoch",
 ]  # fmt: skip

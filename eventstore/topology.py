@@ -15,12 +15,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eventstore.connection import ApiError, Connection
-from eventstore.settings import StoreSettings
+from eventstore.connection import ApiError, Connection, open_connection
+from eventstore.settings import ConnectionSettings, StoreSettings
 from pcloud.errors import Corrupt, Unavailable
 from pcloud.subject import AUDIT_SUBJECTS, GRAPH_SUBJECTS, RUN_SUBJECTS, WORK_SUBJECTS
 
-__all__ = ["LogIdentity", "ensure_streams"]
+__all__ = ["LogIdentity", "ensure_streams", "renew_epoch"]
 
 NOT_FOUND = 10059
 NAME_IN_USE = 10058
@@ -62,6 +62,20 @@ async def ensure_streams(connection: Connection, settings: StoreSettings) -> Log
         raise Corrupt(
             "the stream GRAPH has no epoch in its metadata: it was not made by PCloud, or edited by hand"
         ) from error
+
+
+async def renew_epoch(settings: ConnectionSettings) -> str:
+    """Give the stored log a new epoch and return it: positions on the log as it was are not valid any more, its sequences
+    stay. No store may be open. Raises `Unavailable`."""
+    epoch = secrets.token_hex(8)
+    async with open_connection(settings) as connection:
+        try:
+            config = (await connection.api("STREAM.INFO.GRAPH"))["config"]
+            metadata = {**config["metadata"], EPOCH: epoch}
+            await connection.api("STREAM.UPDATE.GRAPH", {**config, "metadata": metadata})
+        except ApiError as error:
+            raise Unavailable(f"the log can't get a new epoch: {error}") from error
+    return epoch
 
 
 async def _ensure(connection: Connection, wanted: dict[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ TOOLS = Path(__file__).parent.parent / ".setup" / "bin"
 PACKAGES = {
     "chromium": lambda: shutil.which("chromium") is not None,
     "bubblewrap": lambda: shutil.which("bwrap") is not None,
+    "restic": lambda: shutil.which("restic") is not None,
     "minisign": lambda: shutil.which("minisign") is not None,
     "openssh-client": lambda: shutil.which("ssh-keygen") is not None,
     "systemd": lambda: shutil.which("systemd-analyze") is not None,

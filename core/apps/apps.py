@@ -233,6 +233,14 @@ class Apps:
         instances = [one for _, one in sorted(self._local.instances.items()) if one.app.manifest.run is not None]
         return await asyncio.to_thread(lambda: [vitals_of(instance) for instance in instances])
 
+    def processes(self) -> list[int]:
+        """The ids of all processes of all apps on this node. Reads /proc: call it in a thread."""
+        return [pid for instance in list(self._local.instances.values()) for pid in instance.processes()]
+
+    def append_only(self) -> dict[str, list[str]]:
+        """By app, the patterns of files in its data folder that are only appended to or replaced whole."""
+        return {app.name: app.manifest.backup.append_only for app in self._registry.all()}
+
     async def get(self, name: str) -> App:
         """Raises `NotFound`."""
         return self._registry.get(name)

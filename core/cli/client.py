@@ -47,6 +47,15 @@ class Client:
                     raise error_from_code(error["code"], error["message"])
                 yield record
 
+    @asynccontextmanager
+    async def instant_copy(self) -> AsyncGenerator[dict[str, Any]]:
+        """Have the node copy its files as they are at one instant; it keeps the copy for the length of this block."""
+        async with self._session.ws_connect("http://node/backup", max_msg_size=0) as socket:
+            answer = await socket.receive_json()
+            if error := answer.get("error"):
+                raise error_from_code(error["code"], error["message"])
+            yield answer
+
     async def graphql(self, query: str, variables: dict[str, Any] | None = None, *, app: str = "") -> dict[str, Any]:
         """Return the `data` of an operation in the owner's view, or through an app; raise its first error."""
         path = f"/graphql/{app}" if app else "/graphql"

@@ -9,6 +9,7 @@ import typer
 from core.cli import (
     app,
     audit,
+    backup,
     demo,
     device,
     fetch,
@@ -57,6 +58,8 @@ cli.command("demo")(demo.demo)
 cli.command("fetch")(fetch.fetch)
 cli.command("call")(runs.call)
 cli.command("audit")(audit.audit)
+cli.command("backup")(backup.backup)
+cli.command("restore")(backup.restore)
 cli.command("metrics")(metrics.metrics)
 cli.command("replay")(replay.replay)
 cli.command("support-bundle")(support_bundle.support_bundle)

@@ -146,6 +146,21 @@ def admin_application(node: AdministeredNode) -> web.Application:
         back = wanted.get("back", "") == "true"
         return await as_lines(request, partial(node.rebuild, wanted.get("view", "graph"), wanted.get("to", ""), back))
 
+    @routes.get("/backup")
+    async def backup(request: web.Request) -> web.StreamResponse:
+        """A websocket: the copy, as one message, exists as long as the connection."""
+        # Its close is answered once the copy is removed, so that the next backup can begin.
+        socket = web.WebSocketResponse(autoclose=False)
+        await socket.prepare(request)
+        try:
+            async with node.instant_copy() as copy:
+                await socket.send_json(copy)
+                await socket.receive()  # the client sends nothing: this is its end
+        except PCloudError as error:
+            await socket.send_json({"error": {"code": error.code, "message": error.message}})
+        await socket.close()
+        return socket
+
     application = web.Application(middlewares=[errors_as_json], client_max_size=LARGEST_BODY)
     application.add_routes(routes)
     application.add_routes(app_routes(node))

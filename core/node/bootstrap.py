@@ -51,8 +51,10 @@ from core.node.conditions import fill_versions, watch_conditions
 from core.node.disk import DiskGuard
 from core.node.flight_recorder import keep_flight_recorder
 from core.node.folder import DataFolder, open_folder
+from core.node.instant import InstantCopies
 from core.node.node import Node
 from core.node.projections import Projections, open_projections
+from core.node.restored import finish_restore
 from core.node.side_tasks import run_beside, side_tasks
 from core.node.traced import api_extensions, log_with, trace_folding
 from core.people.device.pair import Devices
@@ -93,6 +95,10 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
             projections = await open_projections(stack, group, folder, store, settings.graph)
             node = await open_platform(stack, group, settings, folder, server, store, projections, tracer)
         recorder.started(told(settings, node.apps.sandbox))
+        if folder.restored.exists():  # old devices and sessions end before anything listens
+            await clock.until_right()
+            with store.starting():
+                await finish_restore(folder, node.devices, node.sessions)
         await serve(stack, node)
         await clock.until_right()
         with store.starting():
@@ -195,9 +201,11 @@ async def open_platform(
     run_beside(stack, group, "devices", devices.last_seen.keep())
     notices = NoticeBoard(directory, commands)
     api.add_fields(notice_fields(notices))
+    copies = InstantCopies(folder, lambda: [*filter(None, [server.pid]), *apps.processes()], apps.append_only)
+    await asyncio.to_thread(copies.clear)
     node = Node(
         settings, folder, server, store, projections, api, apps, calls, processor, devices, sessions, statements, domains, lasting, visits,
-        commands, disk, audit, quotas, meters, notices,
+        commands, disk, audit, quotas, meters, notices, copies,
     )  # fmt: skip
     watch_conditions(node, shipped := dict[str, str]())
     stack.callback(directory.on_changed(partial(look_again, notices)))

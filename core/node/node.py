@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from core.graph.api import Api
 from core.graph.command import Commands
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder
+from core.node.instant import InstantCopies
 from core.node.lag import projection_lags
 from core.node.projections import Projections
 from core.node.verify import verify_projections
@@ -67,6 +68,7 @@ class Node:
     quotas: Quotas
     meters: Meters
     notices: NoticeBoard
+    copies: InstantCopies
     new_owner_token: str | None = None
     address: str = ""
     metrics: Metrics = field(init=False)
@@ -129,6 +131,13 @@ class Node:
             async with asyncio.timeout(STATUS_SECONDS):
                 return await self.store.last_sequence(), await self.store.runs.last_sequence()
         return self.projections.directory_loop.checkpoint.sequence, self.projections.runs_loop.checkpoint.sequence
+
+    @asynccontextmanager
+    async def instant_copy(self) -> AsyncGenerator[dict[str, Any]]:
+        """Yield what `core.backup` stores: a copy of this node's files as they were at one instant, with its apps' versions."""
+        async with self.copies.taken() as copy:
+            apps = {app.name: app.version for app in await self.apps.list()}
+            yield {"root": str(copy.root), "grown": copy.grown, "seconds": copy.seconds, "apps": apps}
 
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
         return await verify_projections(

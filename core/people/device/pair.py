@@ -25,6 +25,7 @@ __all__ = ["BACKUP_BUCKET", "Devices"]
 BACKUP_BUCKET = "images"
 ISSUE = "role:object-storage/issue-credentials"
 LONGEST_NAME = 80
+AT_ONCE = 500  # changes in one transaction
 WATCHER = "metrics"
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
@@ -94,10 +95,17 @@ class Devices:
         ref = Ref.make("core", "Device", id)
         if id not in self.directory.records.devices:
             raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
-        await self.commands.write(
-            OWNER.actor, [EntityChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))]
-        )
+        await self.commands.write(OWNER.actor, [revoked(ref)])
         await self.calls.callers_told()
+
+    async def revoke_all(self) -> int:
+        """Revoke every device, and return their number. Their keys at the object store end when it is started: no other
+        app may run meanwhile."""
+        active = [one for one in self.directory.records.devices.values() if one.state == "active"]
+        changes = [revoked(Ref.make("core", "Device", one.id)) for one in active]
+        for first in range(0, len(changes), AT_ONCE):
+            await self.commands.write(OWNER.actor, changes[first : first + AT_ONCE])
+        return len(active)
 
     def by_token(self, token: str) -> Caller | None:
         """Return the device to which the token belongs. A device for metrics can't use the API."""
@@ -111,6 +119,10 @@ class Devices:
         """Return True if the token was made for reading the metrics."""
         device = self.directory.device_with(token_hash(token)) if token else None
         return device is not None and device.rights == WATCHER
+
+
+def revoked(ref: Ref) -> EntityChange:
+    return EntityChange(ref, "update", set={"state": "revoked"}, unset=("tokenHash",))
 
 
 def check_name(name: str) -> None:

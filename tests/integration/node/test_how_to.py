@@ -123,3 +123,16 @@ def test_backing_a_folder_up_with_rclone(cloud: NodeProcess, tmp_path: Path, pho
     assert "images" in str(listed)
     query = '{ queryImageImporter_Image(filter: {place: {eq: "images/laptop/rocket.jpg"}}) { id } }'
     wait_until(lambda: cloud.graphql(query)["queryImageImporter_Image"], what="the image of the backed-up picture")
+
+
+def test_backing_the_cloud_up_and_bringing_it_back(node: NodeProcess, tmp_path: Path) -> None:
+    (tmp_path / "passphrase").write_text("correct horse battery staple\n")
+    node.json("device", "pair", "--name", "phone", "--metrics", "--json")
+    backing, proving, restoring = commands("back-up.md")
+    for words in (backing, proving, restoring):
+        words = [word.replace("/mnt/disk", str(tmp_path)).replace("~", str(tmp_path)) for word in words]
+        said = run(words, node)
+        assert "✓" in said and ("2 events" in said), said
+    with NodeProcess(tmp_path / "restored") as restored:
+        assert [device["state"] for device in restored.json("device", "list", "--json")] == ["revoked"]
+        assert restored.token == "", "a restored cloud keeps its owner's credential"

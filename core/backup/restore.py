@@ -1,0 +1,141 @@
+"""Makes a cloud from the newest backup, in an empty folder.
+
+Everything is written below `restoring/`, and a node refuses a folder that has it. Once the files are complete and the log
+folds to what was recorded, the parts are renamed to their places, and `restoring/` is removed last. A restore
+that was interrupted at any point starts over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from core.apps.tree import remove_tree
+from core.backup.folded import Progress, fold_log
+from core.backup.record import RECORD, Record, parse_record
+from core.backup.repository import Repository, StoredBackup
+from core.backup.verify import check_folded
+from core.node.folder import LOCK, DataFolder
+from eventstore import ConnectionSettings, ServerSettings, open_server, renew_epoch
+from pcloud.errors import Corrupt, Rejected, Unavailable
+
+__all__ = ["Restored", "restore_backup"]
+
+PARTS = ("nats", "apps", "secrets")
+# Beside the files themselves: for the graph that is folded to compare, and for the views of the first start.
+SPARE = 256 * 2**20
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """`epoch`: the new one. `taken`: when the backup was taken, seconds since 1970."""
+
+    data: str
+    cloud: str
+    taken: float
+    epoch: str
+    sequence: int
+    events: int
+    entities: int
+    apps: dict[str, str]
+    seconds: float
+
+
+async def restore_backup(repository: Repository, data: Path, progress: Progress) -> Restored:
+    """Raises `Rejected` if `data` is in use, or the backup is from a newer PCloud; `NotFound` if no backup is complete;
+    `Corrupt` if it is damaged; `Unavailable` if it does not fit."""
+    began = time.monotonic()
+    backup = await repository.newest()
+    record = parse_record(await repository.read(backup, RECORD))
+    with _empty_folder(data) as folder:
+        await _fill(repository, backup, record, folder, progress)
+        epoch = await _new_epoch(folder.restoring / "nats")
+        found = await fold_log(folder.restoring / "nats", progress, work=folder.restoring)
+        check_folded(record, found)
+        progress("finishing", "moving the parts to their places")
+        await asyncio.to_thread(_put_in_place, folder, record)
+    log = record.log
+    return Restored(
+        str(data), record.cloud, record.taken, epoch, log.sequence, log.events, sum(log.entities.values()), record.apps,
+        time.monotonic() - began,
+    )  # fmt: skip
+
+
+@contextmanager
+def _empty_folder(data: Path) -> Generator[DataFolder]:
+    """Hold the folder as a node does. What an interrupted restore has left there is removed first."""
+    try:
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        data.chmod(0o700)
+    except OSError as error:
+        raise Rejected(f"the folder {data} can't be used: {error.strerror}; name another one with --data") from error
+    folder, lock = DataFolder(data), FileLock(data / LOCK, mode=0o600)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise Rejected(
+            f"the folder {data} is in use by a node or another restore: name an empty one with --data"
+        ) from error
+    try:
+        found = [entry for entry in data.iterdir() if entry.name != LOCK]
+        if found and not folder.restoring.exists():
+            raise Rejected(
+                f"the folder {data} is not empty, it has {found[0].name}: a restore needs an empty one; name it with --data"
+            )
+        # The mark last: without it, what is left would belong to a cloud.
+        for entry in sorted(found, key=lambda one: one == folder.restoring):
+            remove_tree(entry)
+        folder.restoring.mkdir(mode=0o700)
+        _flush(data)
+        yield folder
+    finally:
+        lock.release()
+
+
+async def _fill(
+    repository: Repository, backup: StoredBackup, record: Record, folder: DataFolder, progress: Progress
+) -> None:
+    size, free = await repository.size(backup), folder.free_bytes()
+    if free < size + SPARE:
+        raise Unavailable(
+            f"the disk of {folder.root} is too full: the cloud takes {size // 2**20:,} MB and {SPARE // 2**20} MB for its views, "
+            f"{free // 2**20:,} MB are free; make room, or name a folder on another disk with --data"
+        )
+    progress("restoring", f"{size / 2**20:,.0f} MB")
+    await repository.fetch(backup, folder.restoring)
+    for path, wanted in record.grown.items():
+        file = folder.restoring / path
+        inside = file.resolve().is_relative_to(folder.restoring.resolve())
+        if not inside or file.is_symlink() or not file.is_file() or file.stat().st_size < wanted:
+            raise Corrupt(f"the backup's file {path} is not as long as was recorded: use an earlier or another backup")
+        os.truncate(file, wanted)
+
+
+async def _new_epoch(nats: Path) -> str:
+    async with open_server(ServerSettings(nats)) as server:
+        return await renew_epoch(ConnectionSettings(server.url, server.core))
+
+
+def _put_in_place(folder: DataFolder, record: Record) -> None:
+    for part in PARTS:
+        (folder.restoring / part).rename(folder.root / part)
+    # The first start revokes devices and ends sessions.
+    folder.restored.write_bytes(msgspec.json.encode({"taken": record.taken, "epoch": record.epoch}))
+    os.sync()
+    shutil.rmtree(folder.restoring)
+    _flush(folder.root)
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
