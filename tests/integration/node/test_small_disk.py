@@ -1,4 +1,4 @@
-"""A node on a disk of 1.5 GB, filled below the reserve: it says so, refuses what is new, and lets its owner make room."""
+"""A node on a disk of 400 MB, filled below the reserve: it says so, refuses what is new, and lets its owner make room."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SmallDisk(NodeProcess):
         super().__init__(disk / "node")
         self.log = folder / "node.log"
         self.before = (
-            "bwrap", "--dev-bind", "/", "/", "--die-with-parent", "--size", str(1500 * MB), "--tmpfs", str(disk),
+            "bwrap", "--dev-bind", "/", "/", "--die-with-parent", "--size", str(400 * MB), "--tmpfs", str(disk),
         )  # fmt: skip
 
     @property
