@@ -135,7 +135,7 @@ class Arrivals:
         registry, local = self._parts.registry, self._parts.local
         try:
             instance = await local.make(app)
-            steps = await bring_up(self._parts, instance, progress, list(enumerate(app.manifest.init)))
+            steps = await bring_up(self._parts, instance, progress, list(enumerate(app.manifest.init)), new=True)
         except Exception as error:
             log.error("installing %s failed: %s", app.name, error)
             await registry.become(app.name, AppState.FAILED, str(error))

@@ -5,7 +5,7 @@
     credentials   its key for the bus; the public half is written to its entity
     consumers     of its triggers
     process       its gateway and its process
-    settle        wait until the process has stayed up, and listens if it has pages
+    settle        wait until the process has stayed up, and listens if it has pages; a new version also has to be ready
     init          its init actions, in order
     running       recorded on its entity
 
@@ -51,9 +51,12 @@ class Installation:
         await self.step("process", self._app.name)
         await self._instance.start()
 
-    async def settle(self) -> None:
+    async def settle(self, *, new: bool) -> None:
+        """`new`: it also has to be ready. A version that worked before may wait for its camera, as long as that takes."""
         await self.step("settle", self._app.name)
         await self._instance.settled()
+        if new:
+            await self._instance.ready()
 
     async def init(self, inits: Sequence[tuple[int, Init]]) -> None:
         """Run these init actions, with their numbers, one after the other."""
@@ -92,13 +95,19 @@ class Installation:
 
 
 async def bring_up(
-    parts: AppParts, instance: Instance, progress: Progress, inits: Sequence[tuple[int, Init]], *, recorded: bool = True
+    parts: AppParts,
+    instance: Instance,
+    progress: Progress,
+    inits: Sequence[tuple[int, Init]],
+    *,
+    new: bool,
+    recorded: bool = True,
 ) -> Installation:
-    """Run all steps but the last one, as events; leaves nothing running if one fails."""
+    """Run all steps but the last one, as events; leaves nothing running if one fails. `new`: see `settle`."""
     steps = Installation(instance, parts, progress, recorded=recorded)
     try:
         await steps.start()
-        await steps.settle()
+        await steps.settle(new=new)
         await steps.init(inits)
     except BaseException:
         await instance.stop()

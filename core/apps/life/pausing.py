@@ -43,7 +43,7 @@ class Pauses:
             raise Forbidden(f"{app.name} stays paused: {lacking}; grant that first")
         instance = await self._parts.local.make(app)
         try:
-            steps = await bring_up(self._parts, instance, quiet, (), recorded=False)
+            steps = await bring_up(self._parts, instance, quiet, (), new=False, recorded=False)
         except Exception as error:
             await self._parts.core.processor.suspend(app.name)
             await self._parts.local.expel(app.name)
@@ -57,7 +57,7 @@ class Pauses:
             raise Conflict(f"{app.name} is {app.state}, so it can't be restarted: resume it")
         steps = Installation(await self._parts.local.make(app), self._parts, quiet, recorded=False)
         await steps.start()
-        await steps.settle()
+        await steps.settle(new=False)
 
 
 async def withdrawn(parts: AppParts, name: str) -> str:

@@ -108,7 +108,7 @@ class Upgrades:
             # A trigger of the same name for other events has no position to keep.
             await self._parts.core.processor.retire(app.name, sorted(_moved(before.manifest, app.manifest)))
             instance = await self._parts.local.make(app)
-            steps = await bring_up(self._parts, instance, progress, new_inits(before.manifest, app.manifest))
+            steps = await bring_up(self._parts, instance, progress, new_inits(before.manifest, app.manifest), new=True)
         except Exception as error:
             log.error("%s %s does not work and is rolled back: %s", app.name, app.version, error)
             reason = f"{app.version} did not work and was rolled back: {error}"
@@ -146,7 +146,7 @@ class Upgrades:
             return
         try:
             instance = await self._parts.local.make(app)
-            steps = await bring_up(self._parts, instance, progress, ())
+            steps = await bring_up(self._parts, instance, progress, (), new=False)
         except Exception as error:
             log.error("%s %s does not start again: %s", app.name, app.version, error)
             failure = f"{reason}; and {app.version} does not start again: {error}" if reason else str(error)

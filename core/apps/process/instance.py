@@ -117,7 +117,7 @@ class Instance:
         self.supervisor.start()
 
     async def settled(self) -> None:
-        """Wait until the process has stayed up, listens if it has pages, and is ready; raises `Unavailable`."""
+        """Wait until the process has stayed up, and listens if it has pages; raises `Unavailable`."""
         if self.supervisor is None:
             return
         await self.supervisor.settled()
@@ -125,7 +125,16 @@ class Instance:
             await self._on_the_bus(self.supervisor)
         if self.app.web:
             await self._listening_on_its_port()
-        await self._ready()
+
+    async def ready(self) -> None:
+        """Wait until the app does not say that it can't answer calls; raises `Unavailable` with its reason."""
+        seconds = self._settings.supervision.start
+        try:
+            async with asyncio.timeout(seconds):
+                while self._reason:  # noqa: ASYNC110 - there is no event of another process
+                    await asyncio.sleep(POLL)
+        except TimeoutError as error:
+            raise Unavailable(f"the app {self.app.name} is not ready after {seconds:.0f} s: {self._reason}") from error
 
     async def stop(self) -> None:
         """End the process, then close the gateway, because the process may still use it while it stops."""
@@ -223,15 +232,6 @@ class Instance:
                 f"the app {self.app.name} does not listen on 127.0.0.1 at the port that its environment variable PORT "
                 f"names, after {seconds:.0f} s"
             ) from error
-
-    async def _ready(self) -> None:
-        seconds = self._settings.supervision.start
-        try:
-            async with asyncio.timeout(seconds):
-                while self._reason:  # noqa: ASYNC110 - there is no event of another process
-                    await asyncio.sleep(POLL)
-        except TimeoutError as error:
-            raise Unavailable(f"the app {self.app.name} is not ready after {seconds:.0f} s: {self._reason}") from error
 
     def lock(self) -> str:
         """The text of the app's lock, '' without one."""

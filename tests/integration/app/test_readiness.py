@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
+import textwrap
+
+import pytest
 
 from core.apps.process.folders import AppFolders
+from pcloud.errors import Unavailable
 from tests.integration.app.platform import approve_all
 from tests.waiting import until
 
@@ -60,13 +63,20 @@ async def test_an_app_is_running_when_it_is_ready(platform, make_app):
     os.kill(status.pid, signal.SIGKILL)
     await is_now("running", "")
     assert platform.recorder.noted().count("tiny is ready") == 1
-    # A start is done once it is ready.
+    # One that has worked before is started again and stays up, however long it waits for its camera.
     file.write_text("it looks for its camera")
     await is_now("not-ready", "it looks for its camera")
-    restarted = asyncio.create_task(platform.apps.restart("tiny"))
-    await until(lambda: platform.recorder.noted().count("tiny is not ready: it looks for its camera") == 2)
+    await platform.apps.restart("tiny")
     await is_now("not-ready", "it looks for its camera")
-    assert not restarted.done()
+    await platform.apps.pause("tiny", "to see it resumed")
+    await platform.apps.resume("tiny")
+    await is_now("not-ready", "it looks for its camera")
     file.unlink()
-    await restarted
     await is_now("running", "")
+
+
+async def test_a_new_app_has_to_become_ready(platform, make_app):
+    """It does not within the time of this platform's settings."""
+    script = textwrap.dedent(SCRIPT).replace("def reason():", "def reason():\n    return 'it has no camera'")
+    with pytest.raises(Unavailable, match=r"tiny is not ready after .* it has no camera"):
+        await platform.apps.install(make_app(script=script, web=True), approve=approve_all)
