@@ -15,7 +15,8 @@ import typer
 
 from core.cli.terminal import AsJson, console, facts, plain, print_json
 from core.cli.unit import NAME, Unit, unit_path
-from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, parse_listen
+from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, default_data_folder, parse_listen
+from core.shipped.places import default_files_folder
 from pcloud.errors import Rejected, Unavailable
 
 __all__ = ["commands"]
@@ -55,19 +56,22 @@ def install(
     """Write the unit, and have systemd start it now and with the machine. Repeating it applies what has changed."""
     runner = runner_of(system=system, user=user)
     home = Path(runner.pw_dir)
-    data = (data or home / ".local/share/pcloud").absolute()
-    files = (files or home / ".cache/pcloud").absolute()
+    # Another user's environment is not known; ours may place the folders elsewhere, for `pcloud up` as well.
+    data = (data or (home / ".local/share/pcloud" if system else default_data_folder())).absolute()
+    files = (files or (home / ".cache/pcloud" if system else default_files_folder())).absolute()
     command = command_line(data, files, listen, domain, graph, graph_password_file)
     text = Unit(command, runner.pw_name if system else "").render()
     if show:
         print(text, end="")
         return
-    changed = put(unit_path(system=system), text, (data, files), runner)
-    if changed:
-        systemctl("daemon-reload", system=system)
+    demand_rights(system=system)
+    path = unit_path(system=system)
+    changed = put(path, text, (data, files), runner)
+    systemctl("daemon-reload", system=system)
     systemctl("enable", NAME, system=system)
     systemctl("restart" if changed else "start", NAME, system=system)
-    console.print(f"[green]✓[/] PCloud runs as a service: {plain(unit_path(system=system))}")
+    unapplied(path).unlink(missing_ok=True)
+    console.print(f"[green]✓[/] PCloud runs as a service: {plain(path)}")
     scope = "" if system else "--user "
     console.print(f"  its log: journalctl {scope}-u pcloud -f    a browser: pcloud signin-link --data {plain(data)}")
     if not system and not (LINGER / runner.pw_name).exists():
@@ -87,6 +91,7 @@ def uninstall(system: System = False) -> None:
     demand_rights(system=system)
     systemctl("disable", "--now", NAME, system=system)
     path.unlink()
+    unapplied(path).unlink(missing_ok=True)
     systemctl("daemon-reload", system=system)
     console.print("[green]✓[/] PCloud is no longer a service; its data is where it was")
 
@@ -148,13 +153,15 @@ def program() -> str:
 
 
 def put(path: Path, text: str, folders: Sequence[Path], owner: pwd.struct_passwd) -> bool:
-    """Write the unit and make its folders; return False if that is how it was. Raises `Rejected` without the rights."""
-    if path.exists() and path.read_text() == text and all(folder.is_dir() for folder in folders):
+    """Write the unit and make its folders; return False if systemd runs it like that already. Raises `Rejected` without the
+    rights."""
+    for folder in folders:
+        make_folder(folder, owner)
+    if path.exists() and path.read_text() == text and not unapplied(path).exists():
         return False
     try:
-        for folder in folders:
-            make_folder(folder, owner)
         path.parent.mkdir(parents=True, exist_ok=True)
+        unapplied(path).touch()
         part = path.with_name(f"{path.name}.part")
         part.write_text(text)
         part.replace(path)
@@ -164,13 +171,22 @@ def put(path: Path, text: str, folders: Sequence[Path], owner: pwd.struct_passwd
 
 
 def make_folder(folder: Path, owner: pwd.struct_passwd) -> None:
-    """Make the folder, private, and those above it that are missing, as the owner's."""
-    if folder.is_dir():
-        return
-    make_folder(folder.parent, owner)
-    folder.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    """Make the folder, private, and those above it that are missing, as the owner: root could make or change a folder
+    elsewhere, to which a link of the owner's leads. Raises `Rejected`."""
+    root, command = os.geteuid() == 0, ["mkdir", "-p", "--", str(folder)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, umask=0o077, cwd="/",
+        user=owner.pw_uid if root else None, group=owner.pw_gid if root else None,
+        extra_groups=os.getgrouplist(owner.pw_name, owner.pw_gid) if root else None,
+    )  # fmt: skip
+    if done.returncode:
+        said = " ".join(done.stderr.split())
+        raise Rejected(f"{owner.pw_name} can't make {folder} ({said}): make it first, as a folder of {owner.pw_name}'s")
+
+
+def unapplied(path: Path) -> Path:
+    """The file that is there while systemd may still run the node by an earlier unit."""
+    return path.with_name(f"{path.name}.unapplied")
 
 
 def demand_rights(*, system: bool) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.cli.service import make_folder
 from core.cli.unit import Unit, quoted
+from core.shipped.places import default_files_folder
 from pcloud.errors import Rejected
 from tests.forked import run_command
 
@@ -107,9 +111,48 @@ def test_install_starts_it_and_repeating_changes_nothing(machine: Path) -> None:
     before = unit(machine).stat().st_mtime_ns
     again = service(machine, "install")
     assert again.returncode == 0 and unit(machine).stat().st_mtime_ns == before
-    assert told(machine) == ["--user enable pcloud.service", "--user start pcloud.service"]
+    assert told(machine) == ["--user daemon-reload", "--user enable pcloud.service", "--user start pcloud.service"]
     service(machine, "install", "--listen", "127.0.0.1:9000")
     assert "127.0.0.1:9000" in unit(machine).read_text() and "--user restart pcloud.service" in told(machine)
+
+
+def test_an_interrupted_change_is_applied_by_the_next_try(machine: Path) -> None:
+    service(machine, "install")
+    (machine / "broken").touch()
+    assert service(machine, "install", "--listen", "127.0.0.1:9000").returncode != 0
+    (machine / "broken").unlink()
+    told(machine)
+    assert service(machine, "install", "--listen", "127.0.0.1:9000").returncode == 0
+    assert told(machine) == ["--user daemon-reload", "--user enable pcloud.service", "--user restart pcloud.service"]
+    assert [file.name for file in unit(machine).parent.iterdir()] == ["pcloud.service"]
+
+
+def test_the_folders_are_those_of_pcloud_up(machine: Path) -> None:
+    environment = {**os.environ, "XDG_DATA_HOME": str(machine / "share"), "XDG_CACHE_HOME": str(machine / "cache")}
+    for name in ("PCLOUD_DATA_FOLDER", "PCLOUD_FILES"):
+        environment.pop(name, None)
+    shown = run_command(("service", "install", "--print"), environment).stdout
+    assert f'"--data" "{machine}/share/pcloud"' in shown and f'"--files" "{default_files_folder()}"' in shown
+
+
+def test_nothing_is_made_where_only_root_may_though_a_link_leads_there() -> None:
+    """As root it makes the folders of another user."""
+    root = os.geteuid() == 0
+    runner = pwd.getpwnam(RUNNER) if root else pwd.getpwuid(os.getuid())
+    with tempfile.TemporaryDirectory() as found:
+        folder, mine, roots = Path(found), Path(found, "mine"), Path(found, "roots")
+        folder.chmod(0o711)
+        mine.mkdir()
+        roots.mkdir(mode=0o555)
+        if root:
+            os.chown(mine, runner.pw_uid, runner.pw_gid)
+        make_folder(mine / "a" / "b", runner)
+        for made in (mine / "a", mine / "a" / "b"):
+            assert (made.stat().st_uid, made.stat().st_mode & 0o777) == (runner.pw_uid, 0o700)
+        (mine / "link").symlink_to(roots)
+        with pytest.raises(Rejected, match=rf"{runner.pw_name} can't make .*make it first"):
+            make_folder(mine / "link" / "b", runner)
+        assert not list(roots.iterdir())
 
 
 def test_status_says_what_is_so_and_uninstall_is_repeatable(machine: Path) -> None:
