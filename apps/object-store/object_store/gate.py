@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import aiohttp
 import yarl
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
@@ -27,6 +28,15 @@ if TYPE_CHECKING:
 __all__ = ["Flush", "open_gate"]
 
 log = logging.getLogger("object_store.gate")
+
+
+def _not_of_a_client(record: logging.LogRecord) -> bool:
+    """False for a request that is not one of HTTP: whatever a client sends, it fills no log."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_http_log = logging.getLogger("object_store.gate.http")  # aiohttp's server writes to it
+_http_log.addFilter(_not_of_a_client)
 
 _READS, _WRITES = frozenset({"GET", "HEAD", "OPTIONS"}), frozenset({"PUT", "POST", "DELETE"})
 # RFC 9110, 7.6.1: each side's connection has its own. `Expect` is answered here.
@@ -102,9 +112,9 @@ class Gate:
 
 
 @asynccontextmanager
-async def open_gate(port: int, upstream: str, flush: Flush, ready: asyncio.Event) -> AsyncIterator[None]:
-    """Serve on this port of 127.0.0.1 until the end of the block. `upstream`: where weed serves S3; `ready`: set while
-    it does."""
+async def open_gate(port: int, upstream: str, flush: Flush, ready: asyncio.Event) -> AsyncIterator[int]:
+    """Serve on this port of 127.0.0.1 until the end of the block; gives the port, which the system chooses for 0. `upstream`:
+    where weed serves S3; `ready`: set while it does."""
     async with aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_PATIENCE, sock_read=_SILENCE),
         connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
@@ -112,14 +122,14 @@ async def open_gate(port: int, upstream: str, flush: Flush, ready: asyncio.Event
     ) as client:  # fmt: skip
         gate = Gate(upstream, flush, ready, client)
         server = web.Server(
-            gate.answer, handler_cancellation=True, auto_decompress=False, access_log=None, read_bufsize=_PIECE,
+            gate.answer, handler_cancellation=True, auto_decompress=False, access_log=None, logger=_http_log, read_bufsize=_PIECE,
             max_line_size=_LONGEST_LINE, max_field_size=_LONGEST_LINE,
         )  # fmt: skip
         runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=1.0)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", port).start()
-            yield
+            yield int(runner.addresses[0][1])
         finally:
             await runner.cleanup()
 

@@ -29,6 +29,7 @@ __all__ = ["Ask", "Keys"]
 Ask = Callable[[], Awaitable[Callers]]  # core: the callers and their actions now
 _SIGNED = {"get-object": "read", "export": "read", "put-object": "write"}
 _AT_ONCE = 8
+_APPLIED = 30.0  # seconds until weed knows of a change, which takes milliseconds on an idle machine
 
 
 class Keys:
@@ -140,7 +141,7 @@ class Keys:
         """weed's S3 part learns of users a few milliseconds after the filer."""
         client = S3(self._server.endpoint, self._server.settings.region, pair)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_APPLIED):
                 while not settled(await client.refusal(key.bucket, key.prefix)):  # noqa: ASYNC110 (another process's state)
                     await asyncio.sleep(0.01)
         except TimeoutError as error:

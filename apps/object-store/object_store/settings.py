@@ -20,8 +20,9 @@ class Settings:
     signatures include. `memory_mb`: soft limit of weed's heap (GOMEMLIMIT).
 
     `upload_memory_mb`: bytes that uploads may hold at once; further ones wait. `weed`: its binary, found on PATH if
-    empty. `start_seconds`: how long weed may take until it stores something; one that reads but does not store (as on a
-    full disk) serves reads from then on. `stop_seconds`: to end after SIGTERM, before SIGKILL, which
+    empty. `start_seconds`: how long weed may take until it answers, before it is killed and started again; a large store
+    on a slow machine needs minutes. `store_seconds`: how long it may then take until it stores something; one that reads
+    but does not store (as on a full disk) serves reads from then on. `stop_seconds`: to end after SIGTERM, before SIGKILL, which
     loses nothing either; a client that keeps a connection open can delay the end for long.
     """
 
@@ -32,7 +33,8 @@ class Settings:
     upload_memory_mb: int = 32
     region: str = "us-east-1"
     weed: str = ""
-    start_seconds: float = 45.0
+    start_seconds: float = 300.0
+    store_seconds: float = 45.0  # an installation waits a minute for the app
     stop_seconds: float = 6.0
 
     @classmethod

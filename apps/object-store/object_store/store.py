@@ -61,7 +61,7 @@ class Store:
         """Where clients reach S3: the gate."""
         return f"http://{self.server.settings.s3_host}:{self.server.ports.s3}"
 
-    def open_gate(self) -> AbstractAsyncContextManager[None]:
+    def open_gate(self) -> AbstractAsyncContextManager[int]:
         """Serve clients until the end of the block; `run` must run meanwhile, as it flushes what they write."""
         return open_gate(self.server.ports.s3, self.server.endpoint, self._flusher, self.server.ready)
 

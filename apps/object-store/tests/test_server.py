@@ -68,9 +68,10 @@ async def test_a_weed_that_does_not_start_is_reported_with_its_output(tmp_path: 
             await server.start()
 
 
-# It answers at once, like weed, and stores an object only if the file `stores` exists. `refused` grows with each refusal.
+# It answers once the file `answers` exists, and stores an object only if `stores` does. `begun` is there once it runs, `refused`
+# grows with each refusal.
 STARTING = """#!{python} -I
-import http.server, os, pathlib, sys
+import http.server, os, pathlib, sys, time
 folder = pathlib.Path({folder!r})
 class Weed(http.server.BaseHTTPRequestHandler):
     protocol_version, kept = "HTTP/1.1", {{}}
@@ -90,12 +91,17 @@ class Weed(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+(folder / "begun").touch()
+while not (folder / "answers").exists():
+    time.sleep(0.02)
 port = next(int(word.partition("=")[2]) for word in sys.argv if word.startswith("-s3.port="))
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Weed).serve_forever()
 """
 
 
-def starting_weed(folder: Path) -> str:
+def starting_weed(folder: Path, *, answers: bool = True) -> str:
+    if answers:
+        (folder / "answers").touch()
     program = folder / "weed"
     program.write_text(STARTING.format(python=sys.executable, folder=str(folder)))
     program.chmod(0o755)
@@ -111,7 +117,7 @@ async def until(condition: Callable[[], Any]) -> None:
 async def test_weed_is_ready_once_it_stores(tmp_path: Path) -> None:
     refused = tmp_path / "refused"
     async with open_server(
-        Settings(tmp_path / "store", weed=starting_weed(tmp_path), start_seconds=PATIENCE)
+        Settings(tmp_path / "store", weed=starting_weed(tmp_path), store_seconds=PATIENCE)
     ) as server:
         started = asyncio.create_task(server.start())
         await until(lambda: started.done() or (refused.exists() and refused.stat().st_size > 2))
@@ -123,9 +129,31 @@ async def test_weed_is_ready_once_it_stores(tmp_path: Path) -> None:
 
 async def test_weed_that_can_only_read_serves_reads(tmp_path: Path) -> None:
     """As on a full disk, from which an owner has to delete something."""
-    async with open_server(Settings(tmp_path / "store", weed=starting_weed(tmp_path), start_seconds=1.0)) as server:
+    async with open_server(Settings(tmp_path / "store", weed=starting_weed(tmp_path), store_seconds=3.0)) as server:
         await server.start()
         assert server.ready.is_set() and (tmp_path / "refused").exists()
+
+
+async def test_weed_that_takes_long_to_answer_is_left_alone(tmp_path: Path) -> None:
+    """As with a large store on a slow machine: one that is killed needs as long the next time."""
+    weed = starting_weed(tmp_path, answers=False)
+    async with open_server(Settings(tmp_path / "store", weed=weed, store_seconds=0.1)) as server:
+        started = asyncio.create_task(server.start())
+        await until((tmp_path / "begun").exists)
+        await asyncio.wait([started], timeout=0.5)
+        assert not started.done() and not server.ready.is_set()
+        (tmp_path / "answers").touch()
+        await started
+        assert server.ready.is_set() and server.starts == 1
+    assert Settings(tmp_path).start_seconds >= 300
+
+
+async def test_weed_that_never_answers_is_stopped(tmp_path: Path) -> None:
+    weed = starting_weed(tmp_path, answers=False)
+    async with open_server(Settings(tmp_path / "store", weed=weed, start_seconds=0.5)) as server:
+        with pytest.raises(Unavailable, match="not ready in time"):
+            await server.start()
+        assert server.process is None
 
 
 async def test_no_caller_sees_the_probe(store: Store, recorder: Recorder) -> None:

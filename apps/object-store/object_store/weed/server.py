@@ -75,19 +75,18 @@ class Server:
         write_private(self.folder.pid, f"{self.process.pid} {os.getpid()}".encode())
         s3 = S3(self.endpoint, self.settings.region, self.secrets.admin)
         if reason := await self._why_not_ready(s3, self.process):
-            seconds = f"{self.settings.start_seconds:g} s"
             if not await s3.answers():
                 await self.stop()
-                raise Unavailable(f"weed was not ready within {seconds} ({reason}); its log is {self.folder.log}")
-            log.warning("weed stored nothing within %s, so for now it only serves what it has: %s", seconds, reason)
+                raise Unavailable(f"weed is not ready in time ({reason}); its log is {self.folder.log}")
+            log.warning("weed answers and stores nothing, so for now it only serves what it has: %s", reason)
         self.ready.set()
         self.on_ready("")
 
     async def _why_not_ready(self, s3: S3, process: asyncio.subprocess.Process) -> str:
         """Wait until weed stores something; the reason if it has not done so in time, else ''."""
-        reason = "it does not answer"
+        reason, reads = "it does not answer", False
         with suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.start_seconds):
+            async with asyncio.timeout(self.settings.start_seconds) as limit:
                 while True:
                     if process.returncode is not None:
                         raise Unavailable(f"weed ended at its start: {last_words(self.folder.log)}")
@@ -95,6 +94,8 @@ class Server:
                         await s3.stores()
                     except Unavailable as error:
                         reason = error.message
+                        if not reads and (reads := await s3.answers()):
+                            limit.reschedule(asyncio.get_running_loop().time() + self.settings.store_seconds)
                         await asyncio.sleep(0.03)
                     else:
                         return ""
