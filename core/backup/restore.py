@@ -1,7 +1,7 @@
 """Makes a cloud from the newest backup, in an empty folder.
 
-Everything is written below `restoring/`, and a node refuses a folder that has it. Once the files are complete and the log
-folds to what was recorded, the parts are renamed to their places, and `restoring/` is removed last. A restore
+Everything is written below `restoring/`, in a folder that a node refuses; see `core.backup.target`. Once the files are complete
+and the log folds to what was recorded, the parts are renamed to their places, and the folder's mark is removed last. A restore
 that was interrupted at any point starts over.
 """
 
@@ -9,27 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 
-from core.apps.tree import remove_tree
 from core.backup.folded import Progress, fold_log
 from core.backup.record import RECORD, Record, parse_record
 from core.backup.repository import Repository, StoredBackup
+from core.backup.target import PARTS, finish_target, open_target
 from core.backup.verify import check_folded
-from core.node.folder import LOCK, DataFolder
+from core.node.folder import DataFolder
 from eventstore import ConnectionSettings, ServerSettings, open_server, renew_epoch
-from pcloud.errors import Corrupt, Rejected, Unavailable
+from pcloud.errors import Corrupt, Unavailable
 
 __all__ = ["Restored", "restore_backup"]
 
-PARTS = ("nats", "apps", "secrets")
 # Beside the files themselves: for the graph that is folded to compare, and for the views of the first start.
 SPARE = 256 * 2**20
 
@@ -54,7 +49,7 @@ async def restore_backup(repository: Repository, data: Path, progress: Progress)
     began = time.monotonic()
     backup = await repository.newest()
     record = parse_record(await repository.read(backup, RECORD))
-    with _empty_folder(data) as folder:
+    with open_target(data) as folder:
         await _fill(repository, backup, record, folder, progress)
         epoch = await _new_epoch(folder.restoring / "nats")
         found = await fold_log(folder.restoring / "nats", progress, work=folder.restoring)
@@ -66,37 +61,6 @@ async def restore_backup(repository: Repository, data: Path, progress: Progress)
         str(data), record.cloud, record.taken, epoch, log.sequence, log.events, sum(log.entities.values()), record.apps,
         time.monotonic() - began,
     )  # fmt: skip
-
-
-@contextmanager
-def _empty_folder(data: Path) -> Generator[DataFolder]:
-    """Hold the folder as a node does. What an interrupted restore has left there is removed first."""
-    try:
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        data.chmod(0o700)
-    except OSError as error:
-        raise Rejected(f"the folder {data} can't be used: {error.strerror}; name another one with --data") from error
-    folder, lock = DataFolder(data), FileLock(data / LOCK, mode=0o600)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise Rejected(
-            f"the folder {data} is in use by a node or another restore: name an empty one with --data"
-        ) from error
-    try:
-        found = [entry for entry in data.iterdir() if entry.name != LOCK]
-        if found and not folder.restoring.exists():
-            raise Rejected(
-                f"the folder {data} is not empty, it has {found[0].name}: a restore needs an empty one; name it with --data"
-            )
-        # The mark last: without it, what is left would belong to a cloud.
-        for entry in sorted(found, key=lambda one: one == folder.restoring):
-            remove_tree(entry)
-        folder.restoring.mkdir(mode=0o700)
-        _flush(data)
-        yield folder
-    finally:
-        lock.release()
 
 
 async def _fill(
@@ -129,13 +93,4 @@ def _put_in_place(folder: DataFolder, record: Record) -> None:
     # The first start revokes devices and ends sessions.
     folder.restored.write_bytes(msgspec.json.encode({"taken": record.taken, "epoch": record.epoch}))
     os.sync()
-    shutil.rmtree(folder.restoring)
-    _flush(folder.root)
-
-
-def _flush(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    finish_target(folder)

@@ -7,7 +7,8 @@
     apps/      a folder for each app: its archive unpacked, environment, data, logs, credentials
     secrets/   keys that never leave this machine (mode 0600)
     backup/    a copy for a backup, while that runs    backups.json  where backups are
-    restoring/ a restore that is not complete          restored.json  one that waits for its first start
+    restoring/ a restore that is not complete          pcloud-restore.json  its mark
+    restored.json  a restore that waits for the first start
     node.lock  held while a node runs
 
 Everything but `nats/`, `apps/*/data`, `apps/*/snapshots`, `apps/.staged` and `secrets/` can be made again from the log.
@@ -64,8 +65,13 @@ class DataFolder:
 
     @property
     def restoring(self) -> Path:
-        """Where a restore writes; while it is there, nothing else in the folder is a cloud."""
+        """Where a restore writes."""
         return self.root / "restoring"
+
+    @property
+    def restore_mark(self) -> Path:
+        """Exists from before anything else that a restore writes to its end; meanwhile the folder is not a cloud."""
+        return self.root / "pcloud-restore.json"
 
     @property
     def restored(self) -> Path:
@@ -162,7 +168,7 @@ def open_folder(root: Path, *, reserve: int) -> Generator[DataFolder]:
 
 
 def _refuse_restoring(folder: DataFolder) -> None:
-    if folder.restoring.exists():
+    if folder.restore_mark.exists():
         raise Rejected(
             f"a restore into {folder.root} was interrupted: run `pcloud restore` again, which starts over, or remove the folder"
         )

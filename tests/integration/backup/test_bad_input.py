@@ -22,7 +22,7 @@ def copied(backed_up: BackedUp, tmp_path: Path) -> Path:
 
 def is_no_cloud(data: Path) -> bool:
     """Whether a node refuses the folder, or it has nothing of a cloud."""
-    return not data.exists() or (data / "restoring").exists() or not (data / "nats").exists()
+    return not data.exists() or (data / "pcloud-restore.json").exists() or not (data / "nats").exists()
 
 
 def packs(place: Path) -> list[Path]:
