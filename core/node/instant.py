@@ -19,9 +19,10 @@ from core.apps.tree import copy_tree, remove_tree, tree_bytes
 from core.apps.tree.disk_errors import reading, writing
 from core.node.folder import DataFolder
 from core.node.frozen import frozen
+from eventstore import EmbeddedServer
 from pcloud.errors import Conflict, Unavailable
 
-__all__ = ["InstantCopies", "InstantCopy"]
+__all__ = ["InstantCopies", "InstantCopy", "writing_processes"]
 
 ATTEMPTS = 3
 # Of an app's folder; the rest is made again from the log.
@@ -117,6 +118,16 @@ class InstantCopies:
         for place in sorted(self._folder.apps.iterdir()):
             if place.is_dir() and not place.name.startswith(".") and (place / "data").is_dir():
                 yield place.name, place
+
+
+def writing_processes(server: EmbeddedServer, apps: Callable[[], Iterable[int]]) -> list[int]:
+    """The ids of nats-server and of all processes of apps. Raises `Unavailable` while nats-server is being started: it writes
+    already, and can't be stopped."""
+    if (pid := server.pid) is None:
+        raise Unavailable(
+            "the log's server is being started, so no copy of its files can be taken: try again in a moment"
+        )
+    return [pid, *apps()]
 
 
 def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
 from core.node.folder import DataFolder
-from core.node.instant import InstantCopies
+from core.node.instant import InstantCopies, writing_processes
+from eventstore import ServerSettings, open_server
 from pcloud.errors import Conflict, Unavailable
-from tests.waiting import wait_until
+from tests.waiting import until, wait_until
 
 FILES = 60
 # Writes one number after the other, each to all files in order; a child does the same elsewhere. It also appends to one file.
@@ -175,3 +178,28 @@ def test_what_a_killed_node_left_is_removed(folder: DataFolder, writer: psutil.P
     (folder.backup / "copy" / "apps").mkdir(parents=True)
     copies(folder, writer.pid).clear()
     assert not folder.backup.exists()
+
+
+async def test_no_copy_while_the_logs_server_is_being_started(folder: DataFolder, tmp_path: Path) -> None:
+    """It writes to its files before it is ready, whether it died before the copy or during it."""
+    installed = shutil.which("nats-server")
+    assert installed
+    program = Path(shutil.copy(installed, tmp_path / "nats-server"))
+    async with open_server(ServerSettings(folder.nats, binary=str(program))) as server:
+
+        def dies() -> list[int]:
+            """Called when its process id is known already."""
+            assert server.pid is not None
+            program.rename(tmp_path / "away")  # so that it does not come back meanwhile
+            os.kill(server.pid, signal.SIGKILL)
+            wait_until(lambda: server.pid is None, what="its death to be noticed")
+            return []
+
+        for apps in (dies, list[int]):  # during the copy; before it
+            with pytest.raises(Unavailable, match="is being started"):
+                async with InstantCopies(folder, partial(writing_processes, server, apps), dict).taken():
+                    raise AssertionError("it was copied")
+        (tmp_path / "away").rename(program)
+        await until(lambda: server.pid is not None, what="it to run again")
+        async with InstantCopies(folder, partial(writing_processes, server, list[int]), dict).taken() as copy:
+            assert (copy.root / "nats" / "jetstream").is_dir()
