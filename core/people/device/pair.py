@@ -95,7 +95,7 @@ class Devices:
         ref = Ref.make("core", "Device", id)
         if id not in self.directory.records.devices:
             raise NotFound(f"no device has the id {id!r}: see `pcloud device list`")
-        await self.commands.write(OWNER.actor, [revoked(ref)])
+        await self._revoke([revoked(ref)])
         await self.calls.callers_told()
 
     async def revoke_all(self) -> int:
@@ -104,8 +104,12 @@ class Devices:
         active = [one for one in self.directory.records.devices.values() if one.state == "active"]
         changes = [revoked(Ref.make("core", "Device", one.id)) for one in active]
         for first in range(0, len(changes), AT_ONCE):
-            await self.commands.write(OWNER.actor, changes[first : first + AT_ONCE])
+            await self._revoke(changes[first : first + AT_ONCE])
         return len(active)
+
+    async def _revoke(self, changes: list[EntityChange]) -> None:
+        # Urgent: also on a full disk, a lost device must not stay signed in.
+        await self.commands.write(OWNER.actor, changes, urgent=True)
 
     def by_token(self, token: str) -> Caller | None:
         """Return the device to which the token belongs. A device for metrics can't use the API."""

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from core.access.caller import Caller
+from core.access.caller import OWNER, Caller
+from core.graph.command import EntityChange
 from core.graph.schema import builtin_catalog
 from core.people.device.pair import Devices, checked_scopes
 from core.people.device.seen import LastSeen
@@ -14,6 +15,7 @@ from core.people.owner.credential import token_hash
 from pcloud.errors import Rejected
 from pcloud.subject import Ref
 from projections.directory import Directory, Records
+from tests.memory_log import open_memory_directory
 
 
 def devices(**more: Any) -> Devices:
@@ -42,3 +44,13 @@ def test_there_are_three_scopes_and_no_device_without_one(scopes: Any) -> None:
     with pytest.raises(Rejected, match="view, upload, manage"):
         checked_scopes(scopes)
     assert checked_scopes(["upload", "view", "view"]) == ["view", "upload"]
+
+
+async def test_devices_are_revoked_on_a_nearly_full_disk() -> None:
+    """At the first start after a restore too, which may leave little room: otherwise the node would not start."""
+    directory, commands, log = open_memory_directory()
+    paired = Devices(directory, commands, None, LastSeen(directory, commands))  # type: ignore[arg-type]
+    fields = {"name": "phone", "state": "active", "tokenHash": token_hash("t")}
+    await commands.write(OWNER.actor, [EntityChange(Ref("core", "Device", "d"), "add", set=fields)])
+    assert await paired.revoke_all() == 1 and paired.by_token("t") is None
+    assert [tx.urgent for tx in log.transactions] == [False, True]
