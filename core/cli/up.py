@@ -53,6 +53,7 @@ def up(
     """Run this node until SIGTERM or Ctrl-C."""
     from core.node.bootstrap import open_node
     from core.node.garbage import collect_less
+    from core.node.stopping import ends_at_sigterm
 
     set_up_logs(log_format, verbose=verbose)
     allow_open_files()
@@ -64,6 +65,10 @@ def up(
     )  # fmt: skip
 
     async def work() -> None:
+        with ends_at_sigterm():
+            await stay_up()
+
+    async def stay_up() -> None:
         async with open_node(settings) as node:
             collect_less()
             if in_journal():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 import time
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.cli.client import open_client
@@ -14,9 +18,18 @@ from core.node.bootstrap import open_node
 from core.node.clock import Clock
 from core.settings import NodeSettings
 from pcloud.errors import PCloudError, Unavailable
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 EARLY = 86_400.0 * 365 * 10
+# `pcloud` on a machine whose clock stays in the year 2001.
+PCLOUD_IN_2001 = """
+from functools import partial
+import core.node.bootstrap as bootstrap
+from core.cli import main
+from core.node.clock import Clock
+bootstrap.Clock = partial(Clock, now=lambda: 1e9, synchronized=lambda: False)
+main()
+"""
 
 
 class Machine:
@@ -41,18 +54,26 @@ class Machine:
             return node.new_owner_token
 
     async def status(self) -> dict[str, object]:
-        async with open_client(self.settings.data) as client:
-            return await client.ask("GET", "/status")
+        return await status_of(self.settings.data)
 
     async def answers(self) -> bool:
-        try:
-            return bool(await self.status())
-        except PCloudError:
-            return False
+        return await answers(self.settings.data)
 
     async def pair(self) -> None:
         async with open_client(self.settings.data) as client:
             await client.ask("POST", "/devices", json_body={"name": "phone", "scopes": ["view"]})
+
+
+async def status_of(data: Path) -> dict[str, object]:
+    async with open_client(data) as client:
+        return await client.ask("GET", "/status")
+
+
+async def answers(data: Path) -> bool:
+    try:
+        return bool(await status_of(data))
+    except PCloudError:
+        return False
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first start", "later start"])
@@ -80,3 +101,20 @@ async def test_a_node_without_the_time_reads_until_it_is_right(
         assert (await machine.status())["problem"] == ""
         machine.stop.set()
     assert bool(running.result()) == first
+
+
+async def test_a_stop_while_the_start_waits_for_the_clock_is_orderly(tmp_path: Path) -> None:
+    data, said = tmp_path / "node", tmp_path / "said"
+    command = [sys.executable, "-c", PCLOUD_IN_2001, "up", "--data", str(data), "--listen", "127.0.0.1:0"]
+    with said.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file)
+    try:
+        await until(partial(answers, data))
+        server = psutil.Process(int((data / "nats" / "nats.pid").read_text()))
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)  # the second changes nothing
+        assert await asyncio.to_thread(process.wait, PATIENCE) == 0, said.read_text()
+        assert not server.is_running() and "Traceback" not in said.read_text()
+    finally:
+        process.kill()
+        process.wait()
