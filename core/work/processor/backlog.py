@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +25,7 @@ __all__ = ["Backlog", "Waiting"]
 log = logging.getLogger(__name__)
 STORAGE = RoleAction("object-storage", "waiting")
 PATIENCE = 2.0
-EVERY = 2.0  # seconds between two questions, however many ask
+EVERY = 2.0  # seconds from an answer to the next question, however many ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +49,19 @@ class Waiting:
 class Backlog:
     """Asked often by pages: the answer is a few seconds old at most."""
 
-    def __init__(self, store: EventStore, calls: Calls) -> None:
-        self._store, self._calls = store, calls
-        self._known, self._again = Waiting(), 0.0
+    def __init__(self, store: EventStore, calls: Calls, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store, self._calls, self._clock = store, calls, clock
+        self._known, self._again = Waiting(), -math.inf
         self._asking = asyncio.Lock()
 
     async def waiting(self) -> Waiting:
         async with self._asking:
-            if (now := asyncio.get_running_loop().time()) >= self._again:
+            if self._clock() >= self._again:
                 calls, objects = await asyncio.gather(self._count_calls(), self._count_objects())
                 counted = {"calls": calls, "objects": objects}
                 unknown = tuple(name for name, found in counted.items() if found is None)
-                self._known, self._again = Waiting(calls or {}, objects or {}, unknown), now + EVERY
+                self._known = Waiting(calls or {}, objects or {}, unknown)
+                self._again = self._clock() + EVERY
             return self._known
 
     async def _count_calls(self) -> Mapping[str, int] | None:

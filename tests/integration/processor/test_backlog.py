@@ -11,7 +11,7 @@ from core.work.processor import backlog
 from core.work.processor.backlog import Waiting
 from pcloud.errors import Unavailable
 from tests.integration.processor.small_core import OWNER, Call, Core
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 STORE = {
     "name": "store", "version": "1.0.0", "provides": ["object-storage"],
@@ -22,7 +22,9 @@ WRITER = {"name": "writer", "version": "1.0.0", "actions": [{"name": "keep", "ar
 
 @pytest.fixture(autouse=True)
 def asked_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And with the tests' patience: a busy machine's answer is late, not unknown."""
     monkeypatch.setattr(backlog, "EVERY", 0.0)
+    monkeypatch.setattr(backlog, "PATIENCE", PATIENCE)
 
 
 async def waiting(core: Core) -> Waiting:
