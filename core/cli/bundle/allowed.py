@@ -16,8 +16,8 @@ Shape = Any  # a function of one value, a mapping of shapes, or a list of one sh
 LEFT_OUT = object()
 EACH = object()
 MOST = 1000  # members of a list or mapping
-# A name of an app or trigger, a state, a version: letters, digits and a few signs, and not as long as a token.
-WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+/-]{0,47}", re.ASCII)
+# A name, a state, a version: letters, digits and a few signs, and shorter than a token, which has 32 digits; or a trigger, `app/name`.
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,30}|[a-z][a-z0-9-]{0,30}/[a-z][a-z0-9-]{0,30}", re.ASCII)
 ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 SAMPLE = re.compile(r"((?:pcloud|process|python)_[a-z_]+)(?:\{(.*)\})? ([0-9.eE+-]+|NaN|\+Inf)", re.ASCII)
 LABEL = re.compile(r'([a-z_]+)="([^"\\]*)"', re.ASCII)

@@ -13,14 +13,14 @@ import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from core.cli.bundle.allowed import EACH, LEFT_OUT, allowed, allowed_metrics, flag, number, present, word
+from core.cli.bundle.recorded import last_text, recorded_lines
 from core.cli.client import open_client
-from core.node.flight_recorder import recorder_files
 from pcloud.errors import Corrupt, PCloudError
 
 __all__ = ["Part", "gather"]
@@ -37,13 +37,6 @@ PACKAGES = (
 )  # fmt: skip
 FOLDERS = ("nats", "directory", "graph", "search", "runs", "apps", "recorder", "run", "secrets")
 FILES = re.compile(r"[a-z]+(?:-\d+)?\.(?:sqlite|sqlite-wal|json)")
-STEP = {
-    "time": word,
-    "level": word,
-    "logger": word,
-    "message": str,
-    "error": [{"kind": word, "code": word, "at": [str]}],
-}
 STATUS = {
     "events": number, "views": {EACH: {"sequence": number, "lag": number, "building": present}}, "runs": {EACH: number},
     "waiting": {"calls": number, "objects": number}, "disk_free": number, "problem": present, "warning": present,
@@ -150,34 +143,9 @@ def _size(folder: Path) -> tuple[int, int]:
 
 
 async def recorded(data: Path) -> str:
-    """The flight recorder's lines; each is checked again, because another program may have written there."""
     return await asyncio.to_thread(
-        lambda: "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in _recorded(data))
+        lambda: "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in recorded_lines(data, TAIL))
     )
-
-
-def _recorded(data: Path) -> Iterator[dict[str, Any]]:
-    files = recorder_files(data)
-    if not files:
-        raise FileNotFoundError(2, "no node has recorded anything here")
-    for path in files:
-        for text in _last(path).splitlines():
-            try:
-                line = json.loads(text)
-            except ValueError:  # the line at which a node was killed
-                continue
-            shape = {"time": _time, "started": STARTED} if "started" in line else {**STEP, "time": _time}
-            yield allowed(line, shape)
-
-
-def _time(value: Any) -> Any:
-    return value if isinstance(value, str) and re.fullmatch(r"[\d:.TZ-]{20,30}", value) else LEFT_OUT
-
-
-STARTED = {
-    "unconfined": flag, "loopback": flag, "own_domain": flag, "traces": flag, "graph": word, "disk_reserve": number, "sandbox": word,
-    "pcloud": word,
-}  # fmt: skip
 
 
 async def logs(data: Path) -> Any:
@@ -206,16 +174,10 @@ def _counted(path: Path, kinds: Mapping[str, re.Pattern[str]]) -> dict[str, int]
     if not path.is_file():
         return {}
     counts = Counter[str]()
-    for line in _last(path).splitlines():
+    for line in last_text(path, TAIL).splitlines():
         counts["lines"] += 1
         counts.update(kind for kind, found in kinds.items() if found.search(line))
     return {"bytes": path.stat().st_size, **counts}
-
-
-def _last(path: Path) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, 2) - TAIL))
-        return file.read().decode(errors="replace")
 
 
 # --- the running node -------------------------------------------------------------------------------------------------------------

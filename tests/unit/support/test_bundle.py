@@ -15,6 +15,7 @@ from core.cli.bundle.allowed import EACH, LEFT_OUT, allowed, allowed_metrics, fl
 from pcloud.errors import Rejected, Unavailable
 
 PLANTED = [
+    "0b7c51d9a8e24f0395c1d2e3f4a5b6c7", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
     "ada@example.org", "10.1.2.3", "fe80::1", "48.8583, 2.2944", "Wedding in Paris.jpg", "/home/ada/data", "https://cloud.ada.example",
     "owner_" + "a" * 43, "AKIA" + "Z" * 60, "-----BEGIN PRIVATE KEY-----", "nats://core:pw@127.0.0.1:4222",
 ]  # fmt: skip
@@ -36,6 +37,34 @@ def test_metrics_with_other_labels_are_left_out() -> None:
     fine = 'pcloud_calls_total{app="photos",outcome="OK"} 1.0'
     text = "\n".join(["# HELP pcloud_x ada", *lines, fine, "other_metric 1", "pcloud_log_up 1.0"])
     assert allowed_metrics(text).splitlines() == [fine, "pcloud_log_up 1.0"]
+
+
+def test_names_of_triggers_are_words() -> None:
+    assert word("image-importer/new-object") == "image-importer/new-object"
+
+
+def test_lines_that_another_program_wrote_into_the_recorder_are_left_out(tmp_path: Path) -> None:
+    own = {
+        "time": "2026-11-30T17:14:09.120Z", "level": "WARNING", "logger": "core.work.processor.done_or_failed",
+        "message": "run … of …/… failed: HandlerFailed",
+        "error": [{"kind": "Rejected", "code": "REJECTED", "at": ["…", "core/node/disk.py:48 look"]}],
+    }  # fmt: skip
+    lines: list[Any] = [7, None, [own], "started", {}, own]
+    lines += [
+        {**own, "message": text} for text in (*PLANTED, "Zebedee", "run of Zebedee failed", own["message"] + " Zebedee")
+    ]
+    places = [*PLANTED, "core/Zebedee.py:1 look", "core/node/disk.py:48 look Zebedee", "core/../../etc/hosts.py:1 look"]
+    lines += [{**own, "error": [{"kind": "ValueError", "at": [place]}]} for place in places]
+    lines += [{**own, "logger": text, "level": text, "time": text} for text in PLANTED]
+    (tmp_path / "recorder").mkdir()
+    text = "".join(f"{json.dumps(line)}\n" for line in lines) + "[" * 100_000 + '\n{"time'
+    (tmp_path / "recorder" / "node.jsonl").write_text(text)
+    found = asyncio.run(gather(tmp_path))
+    assert found["contents.json"]["node.jsonl"] == "here"
+    kept = [json.loads(line) for line in found["node.jsonl"].splitlines()]
+    assert kept[0] == own and len(kept) == 1 + len(PLANTED) + 3 + len(places) + len(PLANTED)
+    others = found["node.jsonl"].partition("\n")[2]
+    assert not [text for text in (*PLANTED, "Zebedee", "hosts") if text in others]
 
 
 def test_bundle_without_a_node_names_what_is_missing(tmp_path: Path) -> None:
