@@ -109,7 +109,17 @@ class EventStore:
     @property
     def problem(self) -> str:
         """Why nothing can be stored now; '' if the log's server answers and writes are not held."""
-        return self._connection.pulse.problem or self._connection.held
+        return self.silence or self.held
+
+    @property
+    def silence(self) -> str:
+        """Why nothing can be stored, if the log's server does not answer; '' if it does."""
+        return self._connection.pulse.problem
+
+    @property
+    def held(self) -> str:
+        """The reason given to `hold_writes`; '' if writes are not held."""
+        return self._connection.held
 
     @property
     def silences(self) -> int:

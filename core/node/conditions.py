@@ -25,6 +25,7 @@ PAUSED_BY_OWNER = "you paused it"
 # By kind: what can be done.
 ADVICE = {
     "log-stalled": "See that nats-server runs and the disk answers; PCloud continues by itself.",
+    "clock-wrong": "Connect this machine to the network, or set its clock; PCloud continues by itself.",
     "disk-full": "Make room on this disk; PCloud continues by itself.",
     "runs-full": "Retry or dismiss failed runs: `pcloud runs --state FAILED`.",
     "graph-away": "See that the graph's server runs; PCloud continues by itself.",
@@ -47,7 +48,7 @@ def watch_conditions(node: Node, shipped: Mapping[str, str]) -> None:
         lambda: app_conditions(node.apps.statuses()),
         lambda: failed_run_conditions(node.projections.runs.tally, titles()),
         lambda: update_conditions(directory.records.apps.values(), shipped),
-        lambda: silent_conditions(directory.records.devices.values(), seen.seen, time.time(), seen.since, told),
+        lambda: silent_conditions(directory.records.devices.values(), seen.seen, time.time(), seen.listening, told),
     ):
         node.notices.watch(source)
 
@@ -117,8 +118,8 @@ def silent_conditions(
     listening: float,
     told: Callable[[str], bool],
 ) -> Iterator[NoticeCondition]:
-    """Of devices that were heard of once: one that only keeps its storage keys is never heard of here. `listening`: since when this
-    node runs. A node that was off has heard of no device, so for a day it reports only what is `told` already."""
+    """Of devices that were heard of once: one that only keeps its storage keys is never heard of here. `listening`: for how many
+    seconds this node runs. A node that was off has heard of no device, so for a day it reports only what is `told` already."""
     for device in devices:
         last = seen(device)
         if device.state != "active" or not last or now - last < SILENT_SECONDS:
@@ -127,7 +128,7 @@ def silent_conditions(
         text = f"{device.name} was last heard of on {day}."
         advice = f"Open PCloud on it, or revoke it if it is lost: `pcloud device revoke {device.id}`."
         condition = NoticeCondition("device-silent", f"device:{device.id}", text, advice, "warning")
-        if now - listening >= 86400 or told(condition.id):
+        if listening >= 86400 or told(condition.id):
             yield condition
 
 

@@ -27,7 +27,12 @@ class LastSeen:
     def __init__(self, directory: Directory, commands: Commands, clock: Callable[[], float] = time.time) -> None:
         self._directory, self._commands, self._clock = directory, commands, clock
         self._noted: dict[str, float] = {}
-        self.since = clock()
+        self._began = time.monotonic()
+
+    @property
+    def listening(self) -> float:
+        """For how many seconds this node has heard its devices; a clock that is set does not change it."""
+        return time.monotonic() - self._began
 
     def note(self, id: str) -> None:
         """The device makes a request."""

@@ -40,7 +40,7 @@ Source = Callable[[], Iterable[NoticeCondition]]
 
 @dataclass(frozen=True, slots=True)
 class _Unrecorded:
-    """`ended`: 0 while it stands."""
+    """`since` and `ended` are times of the monotonic clock; `ended`: 0 while it stands."""
 
     condition: NoticeCondition
     since: float
@@ -50,12 +50,21 @@ class _Unrecorded:
 class NoticeBoard:
     """`watch` names what to ask; `keep` is the loop."""
 
-    def __init__(self, directory: Directory, commands: Commands, clock: Callable[[], float] = time.time) -> None:
-        self._directory, self._commands, self._clock = directory, commands, clock
+    def __init__(
+        self,
+        directory: Directory,
+        commands: Commands,
+        clock: Callable[[], float] = time.time,
+        *,
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directory, self._commands, self._clock, self._elapsed = directory, commands, clock, elapsed
         self._sources: list[Source] = []
         self._standing: Mapping[str, NoticeCondition] = {}
         self._unrecorded: dict[str, _Unrecorded] = {}
-        self._over: dict[str, float] = {}  # by id of an open notice, since when its condition is over
+        self._over: dict[
+            str, float
+        ] = {}  # by id of an open notice, since when its condition is over, by the monotonic clock
         self._wake = asyncio.Event()
         self._refused = self._unreadable = ""  # what was logged, so that it is logged once
 
@@ -68,7 +77,7 @@ class NoticeBoard:
         """The open notices, the newest first; with `all` also those that were dismissed or are over."""
         self._look()
         shown = {one.id: self._present(one) for one in self._directory.records.notices.values()}
-        shown |= {id: _notice_of(id, one) for id, one in self._unrecorded.items() if not one.ended}
+        shown |= {id: self._notice_of(id, one) for id, one in self._unrecorded.items() if not one.ended}
         found = [one for one in shown.values() if all or not (one.ended or one.dismissed)]
         return sorted(found, key=lambda one: (one.since, one.id), reverse=True)
 
@@ -88,7 +97,13 @@ class NoticeBoard:
             raise NotFound(f"there is no notice {id!r}: `pcloud notices` lists them")
         if not unless(notice):
             await self._commands.write(CORE.actor, [EntityChange(_ref(id), "update", set=fields)], urgent=True)
-        return self._directory.records.notices[id]
+        if (notice := self._directory.records.notices.get(id)) is None:
+            raise NotFound(f"the notice {id!r} was deleted meanwhile")
+        return notice
+
+    def _notice_of(self, id: str, one: _Unrecorded) -> Notice:
+        said = one.condition
+        return Notice(id, said.kind, said.about, said.text, said.advice, said.severity, self._at(one.since))
 
     def _present(self, notice: Notice) -> Notice:
         """The notice with what its condition says now, such as how much room a disk has."""
@@ -129,7 +144,7 @@ class NoticeBoard:
                     del self._unrecorded[id]
 
     def _look(self) -> None:
-        now = self._clock()
+        now = self._elapsed()
         try:
             conditions = [one for source in self._sources for one in source()]
         except Exception as error:
@@ -155,15 +170,19 @@ class NoticeBoard:
             said = one.condition
             fields = {
                 "kind": said.kind, "about": said.about, "text": said.text, "advice": said.advice or None, "severity": said.severity,
-                "since": _time(one.since), "endedAt": _time(one.ended) if one.ended else None, "dismissedAt": None,
+                "since": _time(self._at(one.since)), "endedAt": _time(self._at(one.ended)) if one.ended else None, "dismissedAt": None,
             }  # fmt: skip
             yield EntityChange(_ref(id), "upsert", set=fields)
 
     def _ended(self) -> Iterable[EntityChange]:
-        now = self._clock()
+        now = self._elapsed()
         for id, since in self._over.items():
             if now - since >= OVER_SECONDS:
-                yield EntityChange(_ref(id), "update", set={"endedAt": _time(since)})
+                yield EntityChange(_ref(id), "update", set={"endedAt": _time(self._at(since))})
+
+    def _at(self, elapsed: float) -> float:
+        """What the clock, which may have been set since, calls this time of the monotonic clock."""
+        return self._clock() - (self._elapsed() - elapsed)
 
     def _forgotten(self) -> Iterable[EntityChange]:
         """Delete those that ended long ago, and the oldest of too many."""
@@ -178,11 +197,6 @@ class NoticeBoard:
             for place, one in enumerate(ended)
             if place >= MOST_ENDED or one.ended < late
         ]
-
-
-def _notice_of(id: str, one: _Unrecorded) -> Notice:
-    said = one.condition
-    return Notice(id, said.kind, said.about, said.text, said.advice, said.severity, one.since)
 
 
 def _ref(id: str) -> Ref:

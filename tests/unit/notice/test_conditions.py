@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import core.node.conditions
 from core.apps import AppState
+from core.graph.command import EntityChange
 from core.node.conditions import (
+    ADVICE,
     SILENT_SECONDS,
     app_conditions,
     failed_run_conditions,
     node_conditions,
     silent_conditions,
     update_conditions,
+    watch_conditions,
 )
+from core.node.node import Node
+from core.people.device.seen import LastSeen
+from core.people.notice import NoticeBoard
+from pcloud.subject import Ref
 from projections.directory import Device
+from tests.memory_log import open_memory_directory
 
 NOW = 1_800_000_000.0
 
@@ -65,6 +75,18 @@ def test_each_problem_of_the_node_is_a_condition() -> None:
     assert second.kind == "made-up"
 
 
+def test_a_wrong_clock_is_a_problem_of_its_own() -> None:
+    fine = SimpleNamespace(problem="")
+    node: Any = SimpleNamespace(
+        disk=fine, server=fine, processor=fine, projections=SimpleNamespace(graphs=fine),
+        store=SimpleNamespace(silence="", held="the clock is wrong", problem="the clock is wrong"),
+    )  # fmt: skip
+    problems: dict[str, str] = Node.problems.__get__(node)
+    assert {kind for kind, problem in problems.items() if problem} == {
+        "clock-wrong"
+    } and problems.keys() <= ADVICE.keys()
+
+
 def test_failed_runs_are_one_condition_for_each_app() -> None:
     tally = {("photos", "FAILED"): 12, ("photos", "DONE"): 5, ("gone", "FAILED"): 1, ("diary", "FAILED"): 0}
     assert [(one.about, one.text) for one in failed_run_conditions(tally, {"photos": "Photos"})] == [
@@ -87,10 +109,29 @@ def test_a_device_is_silent_only_if_it_was_heard_of_and_could_be_heard() -> None
     phone = Device("d", "Ada’s phone", "active", seen=NOW - SILENT_SECONDS)
     never, revoked = replace(phone, seen=0.0), replace(phone, state="revoked")
 
-    def silent(device: Device, listening: float = NOW - 86400, told: bool = False) -> int:
+    def silent(device: Device, listening: float = 86400, told: bool = False) -> int:
         return len(list(silent_conditions([device], lambda one: one.seen, NOW, listening, lambda id: told)))
 
     assert silent(phone) == 1 and not silent(never) and not silent(revoked)
     assert not silent(replace(phone, seen=NOW - SILENT_SECONDS + 1))
-    assert not silent(phone, listening=NOW - 60), "the node was off, and has heard of none"
-    assert silent(phone, listening=NOW - 60, told=True) == 1, "a restart ends no notice"
+    assert not silent(phone, listening=60), "the node was off, and has heard of none"
+    assert silent(phone, listening=60, told=True) == 1, "a restart ends no notice"
+
+
+async def test_no_device_is_silent_when_the_clock_of_a_node_that_was_off_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    directory, commands, _ = open_memory_directory()
+    fields = {"name": "phone", "state": "active", "seenAt": "2027-01-01T00:00:00Z"}
+    await commands.write("owner", [EntityChange(Ref("core", "Device", "d"), "add", set=fields)])
+    off_at = directory.records.devices["d"].seen
+    nothing: Any = SimpleNamespace(
+        projections=SimpleNamespace(directory=directory, runs=SimpleNamespace(tally={})),
+        devices=SimpleNamespace(last_seen=LastSeen(directory, commands, lambda: off_at)),
+        notices=NoticeBoard(directory, commands), apps=SimpleNamespace(statuses=list[Any]), problems={},
+    )  # fmt: skip
+    watch_conditions(nothing, {})
+    monkeypatch.setattr(
+        core.node.conditions, "time", SimpleNamespace(**vars(time) | {"time": lambda: off_at + 21 * 86400})
+    )
+    assert nothing.notices.list() == []

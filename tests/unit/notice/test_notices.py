@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from core.graph.command import Commands
+from core.graph.command import Commands, EntityChange
 from core.people.notice import NoticeBoard, NoticeCondition
 from core.people.notice import notices as module
 from core.people.notice.notices import KEPT_SECONDS, OVER_SECONDS
 from pcloud.errors import NotFound, PCloudError, Unavailable
 from pcloud.event import Kind
+from pcloud.subject import Ref
 from projections.directory import Directory
 from tests.memory_log import MemoryLog, open_memory_directory
 
@@ -26,12 +27,15 @@ class Cloud:
     def __init__(self, directory: Directory, commands: Commands, log: MemoryLog) -> None:
         self.directory, self.commands, self.log = directory, commands, log
         self.now = 1_800_000_000.0
+        self.wrong = 0.0  # by how much the clock is wrong
         self.conditions: list[NoticeCondition] = []
         self.notices = self.restarted()
 
     def restarted(self) -> NoticeBoard:
         """The notices of a process that has nothing in memory, as after kill -9."""
-        self.notices = NoticeBoard(self.directory, self.commands, lambda: self.now)
+        self.notices = NoticeBoard(
+            self.directory, self.commands, lambda: self.now + self.wrong, elapsed=lambda: self.now
+        )
         self.notices.watch(lambda: self.conditions)
         return self.notices
 
@@ -140,6 +144,53 @@ async def test_notices_are_shown_while_the_log_refuses_events_and_recorded_later
     await cloud.pass_(0)
     (over,) = cloud.notices.list(all=True)
     assert (over.since, over.ended) == (1_800_000_000.0, 1_800_000_010.0)
+
+
+async def test_a_notice_of_a_wrong_clock_has_the_times_of_the_right_one(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise Unavailable("the clock is wrong")
+
+    cloud.wrong = -21 * 86400.0
+    with monkeypatch.context() as held:
+        held.setattr(cloud.commands, "write", refuse)
+        cloud.conditions = [FULL, FAILED]
+        with pytest.raises(Unavailable):
+            await cloud.pass_(0)
+        cloud.conditions = [FAILED]
+        with pytest.raises(Unavailable):
+            await cloud.pass_(10)
+    cloud.wrong = 0.0
+    await cloud.pass_(5)
+    (failed,) = cloud.notices.list()
+    (full,) = [one for one in cloud.notices.list(all=True) if one.ended]
+    assert (failed.since, full.since, full.ended) == (1_800_000_000.0, 1_800_000_000.0, 1_800_000_010.0)
+
+
+async def test_a_clock_that_is_set_ends_no_notice_early(cloud: Cloud) -> None:
+    cloud.conditions = [FULL]
+    await cloud.pass_(0)
+    cloud.conditions = []
+    await cloud.pass_(1)
+    cloud.wrong = 86400.0
+    await cloud.pass_(1)
+    assert cloud.texts == ["The disk is full."]
+
+
+async def test_a_notice_that_is_deleted_while_it_is_dismissed_is_not_found(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud.conditions = [FULL]
+    await cloud.pass_(0)
+    write = cloud.commands.write
+
+    async def deleted_first(actor: str, changes: object, **more: bool) -> None:
+        await write(actor, [EntityChange(Ref("core", "Notice", FULL.id), "delete")], **more)
+
+    monkeypatch.setattr(cloud.commands, "write", deleted_first)
+    with pytest.raises(NotFound):
+        await cloud.notices.dismiss(FULL.id)
 
 
 async def test_open_notices_are_bounded_and_problems_come_first(cloud: Cloud) -> None:
