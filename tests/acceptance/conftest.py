@@ -9,11 +9,14 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import CHROMIUM, QUIET
 from tests.installed import Home, copy_source
 from tests.node_process import BUNDLED, NodeProcess, wait_until
+from tests.waiting import PATIENCE
+
+expect.set_options(timeout=PATIENCE * 1000)  # a browser's page is as late as all else on a busy machine
 
 
 def s3_client(s3: dict[str, str]) -> Any:

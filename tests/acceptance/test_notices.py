@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.integration.node.diary import WRITE, diary
 from tests.node_process import NodeProcess
@@ -38,7 +38,12 @@ def page(request: pytest.FixtureRequest, cloud: NodeProcess, browser: Browser) -
     context.close()
 
 
-def sections(page: Page, name: str):
+def listed(page: Page, name: str) -> Locator:
+    """The diary's notice: a busy machine may have others, which come and go."""
+    return page.get_by_role("list", name=name).get_by_role("listitem").filter(has_text=TEXT)
+
+
+def sections(page: Page, name: str) -> Locator:
     return page.get_by_role("navigation", name="Sections").get_by_role("link", name=name)
 
 
@@ -46,23 +51,23 @@ def test_a_failure_appears_and_is_dismissed_with_undo(page: Page, cloud: NodePro
     if not cloud.json("runs", "--state", "FAILED", "--json"):
         expect(page.get_by_role("heading", name="Nothing needs you")).to_be_visible()
         cloud.graphql(WRITE, {"text": "smudged"})
-    notice = page.get_by_role("list", name="Open notices").get_by_role("listitem")
-    expect(notice).to_contain_text(TEXT, timeout=60_000)
+    notice = listed(page, "Open notices")
+    expect(notice).to_be_visible()
     expect(sections(page, "Notices")).to_contain_text("1")
     notice.get_by_role("button", name="Dismiss").click()
-    expect(page.get_by_role("heading", name="Nothing needs you")).to_be_visible()
+    expect(notice).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
-    expect(notice).to_contain_text(TEXT)
+    expect(notice).to_be_visible()
     notice.get_by_role("button", name="Dismiss").click()
     page.get_by_role("button", name="Show earlier ones").click()
-    earlier = page.get_by_role("list", name="Earlier notices").get_by_role("listitem")
+    earlier = listed(page, "Earlier notices")
     expect(earlier).to_contain_text("dismissed")
     earlier.get_by_role("button", name="Put back").click()
-    expect(notice).to_contain_text(TEXT)
+    expect(notice).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the screen"
 
 
 def test_a_notice_leads_to_what_it_is_about(page: Page, cloud: NodeProcess) -> None:
-    page.get_by_role("link", name="See the runs").click()
+    listed(page, "Open notices").get_by_role("link", name="See the runs").click()
     expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name="fail", exact=True)).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,16 +22,24 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
     """A node with an app one run of which has failed."""
     folder = tmp_path_factory.mktemp("notices")
     with NodeProcess(folder / "node") as node:
-        assert notices(node, "--all") == []
-        assert "Nothing needs you." in node.cli("notices").stderr
+        wait_until(lambda: "Nothing needs you." in node.cli("notices").stderr, what="a node without notices")
         node.install_archive(diary(folder / "diary"))
         node.graphql(WRITE, {"text": "smudged"})
-        wait_until(lambda: recorded(node), what="the notice")
+        wait_until(lambda: of_diary(recorded(node)), what="the notice")
         yield node
 
 
 def notices(node: NodeProcess, *options: str) -> list[dict[str, Any]]:
-    return node.json("notices", *options, "--json")
+    return of_diary(node.json("notices", *options, "--json"))
+
+
+def of_diary(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The notice of the failed runs: a busy machine may have others, which come and go."""
+    return [one for one in found if (one["kind"], one["about"]) == ("runs-failed", "app:diary")]
+
+
+def texts(node: NodeProcess) -> list[str]:
+    return [one["text"] for one in notices(node)]
 
 
 def recorded(node: NodeProcess) -> list[dict[str, Any]]:
@@ -39,18 +48,18 @@ def recorded(node: NodeProcess) -> list[dict[str, Any]]:
 
 def test_a_failure_is_one_notice_that_every_way_shows(cloud: NodeProcess) -> None:
     (shown,) = notices(cloud)
-    assert (shown["kind"], shown["about"], shown["severity"]) == ("runs-failed", "app:diary", "warning")
+    assert shown["severity"] == "warning"
     assert shown["text"] == "One run of Diary failed." and "pcloud runs" in shown["advice"]
-    (node,) = recorded(cloud)
+    (node,) = of_diary(recorded(cloud))
     assert (node["id"], node["text"], node["endedAt"], node["dismissedAt"]) == (shown["id"], shown["text"], None, None)
-    assert "1 notice: `pcloud notices`" in cloud.cli("status").stdout
+    assert re.search(r"[1-9] notices?: `pcloud notices`", cloud.cli("status").stdout)
     listed = cloud.cli("notices").stdout
     assert "One run of Diary failed." in listed and shown["id"][:8] in listed
 
 
 def test_a_notice_of_a_killed_node_is_not_doubled(cloud: NodeProcess) -> None:
     cloud.graphql(WRITE, {"text": "smudged again"})
-    wait_until(lambda: notices(cloud)[0]["text"] == "2 runs of Diary failed.", what="the count that grows")
+    wait_until(lambda: texts(cloud) == ["2 runs of Diary failed."], what="the count that grows")
     (before,) = notices(cloud)
     cloud.kill()
     cloud.start()
@@ -62,7 +71,7 @@ def test_a_notice_of_a_killed_node_is_not_doubled(cloud: NodeProcess) -> None:
 def test_a_dismissed_notice_is_off_the_list_until_it_is_put_back(cloud: NodeProcess) -> None:
     (shown,) = notices(cloud)
     cloud.cli("notices", "dismiss", shown["id"][:6])
-    assert notices(cloud) == [] and cloud.status()["notices"] == 0
+    assert notices(cloud) == []
     assert notices(cloud, "--all")[0]["dismissed"] > 0
     assert "dismissed" in cloud.cli("notices", "--all").stdout
     cloud.kill()
