@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,11 +41,13 @@ BATCH_BYTES = 8 * 2**20
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """`touched`: the transaction and its entities. `late`: True if another transaction with one of these came first."""
+    """`touched`: the transaction and its entities. `context`: of the task that waits, which says whether it waits for a
+    silent server. `late`: True if another transaction with one of these came first."""
 
     prepared: Prepared
     done: asyncio.Future[Appended]
     touched: frozenset[str]
+    context: Context
     late: bool = False
 
 
@@ -83,7 +86,7 @@ class Committer:
                 f"{len(self._waiting)} transactions are already waiting for the log: nothing was stored, try again in a moment"
             )
         touched = frozenset((prepared.transaction.tx, *(message.subject for message in prepared.messages)))
-        entry = _Waiting(prepared, asyncio.get_running_loop().create_future(), touched)
+        entry = _Waiting(prepared, asyncio.get_running_loop().create_future(), touched, copy_context())
         self._waiting.append(entry)
         self._bytes += prepared.size
         self._pump()
@@ -118,7 +121,7 @@ class Committer:
     def _send_alone(self, entry: _Waiting) -> None:
         self._alone += 1
         self._under_way |= entry.touched
-        self._start(self._commit_alone(entry))
+        self._start(self._commit_alone(entry), entry.context)
 
     def _others_come(self) -> bool:
         """Return True if it is worth waiting for the last batch's writers; checked again when they are back or their
@@ -208,7 +211,7 @@ class Committer:
 
         async def settle_next() -> None:
             for entry in entries:
-                await self._settle(entry, sent_before=sent_before)
+                await asyncio.create_task(self._settle(entry, sent_before=sent_before), context=entry.context)
 
         async with asyncio.TaskGroup() as tasks:
             for _ in range(min(ALONE, len(group))):
@@ -231,8 +234,8 @@ class Committer:
             _fail(entry, error)
             raise
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+    def _start(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> None:
+        task = asyncio.get_running_loop().create_task(work, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

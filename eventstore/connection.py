@@ -2,7 +2,7 @@
 
 It translates the client library's errors for the rest of this package (`pull` reads its messages itself) and never
 guesses: an answer that did not come is `NoAnswer`, and only the caller knows whether asking again is harmless. While the
-server is silent (see `Pulse`), requests are refused at once; those of readers, and all of them while a node starts, wait.
+server is silent (see `Pulse`), requests are refused at once; those of readers, and those that a start makes, wait.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
 from typing import Any
 
 import msgspec
@@ -35,6 +36,8 @@ RECONNECT_SECONDS = 0.1
 # JetStream is off: it has no leader, no memory or no disk now, or is starting.
 NOT_NOW = frozenset({10008, 10009, 10039, 10074, 10076, 10194})
 PROBE = "STREAM.INFO.GRAPH"
+# The `starting` block that the current task runs in or was made in; such a task may outlive the block.
+_start: ContextVar[object | None] = ContextVar("start", default=None)
 
 
 class NoAnswer(Exception):
@@ -74,7 +77,8 @@ class Connection:
         self.held = ""
         self._released = asyncio.Event()
         self._released.set()
-        self.starting = False
+        self._starts: set[object] = set()  # the `starting` blocks that are entered now
+        self._unreadable: dict[str, str] = {}  # by reader
 
     async def open(self, settings: ConnectionSettings) -> None:
         self.settings = settings
@@ -142,12 +146,41 @@ class Connection:
         """Raises `Unavailable` while nothing can be stored; what is refused then was not sent."""
         if self.held:
             raise Unavailable(self.held)
-        if not self.starting:
+        if not self._waits:
             self.pulse.check()
 
     def patience(self, seconds: float | None) -> Patience:
         """How long a request waits that may be sent again; None: until it is answered."""
-        return Patience(self.pulse, self.pause, None if self.starting else seconds)
+        return Patience(self.pulse, self.pause, None if self._waits else seconds)
+
+    @contextmanager
+    def starting(self) -> Generator[None]:
+        """Within the block, requests of this task and of those that it makes wait for a silent server; see
+        `EventStore.starting`."""
+        start = object()
+        self._starts.add(start)
+        token = _start.set(start)
+        try:
+            yield
+        finally:
+            _start.reset(token)
+            self._starts.discard(start)
+
+    @property
+    def _waits(self) -> bool:
+        return _start.get() in self._starts
+
+    @property
+    def unreadable(self) -> str:
+        """Why a reader gets nothing new, if the server refuses it; '' otherwise."""
+        return next(iter(self._unreadable.values()), "")
+
+    def report_unreadable(self, reader: str, problem: str) -> None:
+        """Have `unreadable` say why this reader gets nothing new; '' once it does, or has ended."""
+        if problem:
+            self._unreadable[reader] = problem
+        else:
+            self._unreadable.pop(reader, None)
 
     @property
     def max_payload(self) -> int:

@@ -116,22 +116,29 @@ async def _create(
         "filter_subjects": list(subjects),
     }
     refused = ""
-    while True:
-        try:
-            info = await connection.api(
-                f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config}, patience=patience
-            )
-        except ApiError as error:
-            if patience is not None:
-                raise Unavailable(f"the stream {stream} can't be read: {error}") from error
-            if error.message != refused:
-                log.error("the stream %s can't be read, and is tried again and again: %s", stream, error)
-            refused = error.message
-            await asyncio.sleep(AGAIN)
-        else:
-            if refused:
-                log.warning("the stream %s can be read again", stream)
-            return name, int(info["num_pending"])
+    try:
+        while True:
+            try:
+                info = await connection.api(
+                    f"CONSUMER.CREATE.{stream}.{name}", {"stream_name": stream, "config": config}, patience=patience
+                )
+            except ApiError as error:
+                problem = f"the stream {stream} can't be read: {error}"
+                if patience is not None:
+                    raise Unavailable(problem) from error
+                if problem != refused:
+                    log.error("%s; it is tried again and again", problem)
+                refused = problem
+                connection.report_unreadable(
+                    name, f"{problem}; what is read from it is old until the log's server allows it again"
+                )
+                await asyncio.sleep(AGAIN)
+            else:
+                if refused:
+                    log.warning("the stream %s can be read again", stream)
+                return name, int(info["num_pending"])
+    finally:
+        connection.report_unreadable(name, "")
 
 
 async def _delete(connection: Connection, stream: str, name: str) -> None:

@@ -76,6 +76,10 @@ class Settler:
         unknown = sent_before
         if not unknown:
             self._connection.check_writes()
+        try:
+            wait.check()
+        except Unavailable as silence:
+            raise _unknown(prepared, silence) from silence
         while True:
             try:
                 ack = await publish_all(self._connection, prepared.messages, self._settings.ack_timeout)

@@ -1,9 +1,9 @@
 """Checks every second whether the log's server answers, so that its silence is known before a request waits for it.
 
-A stopped server keeps its connections open, and one without memory or disk accepts requests and answers none. After two
-questions in a row without an answer, the server counts as silent: callers are refused at once, with the reason, and
-readers wait until it answers again, however long that takes. Two questions, because a program that was itself held up
-for a while finds the time of its first one over.
+A stopped server keeps its connections open, so it accepts requests and answers none. After two questions in a row
+without an answer, the server counts as silent: callers are refused at once, with the reason, and readers wait until it
+answers again, however long that takes. Two questions, because a program that was itself held up for a while finds the
+time of its first one over.
 """
 
 from __future__ import annotations
@@ -59,12 +59,21 @@ class Pulse:
         """Until cancelled."""
         missed = 0
         while True:
-            if await self._ask(self._patience / QUESTIONS):
+            if await self._answered_in(self._patience / QUESTIONS):
                 missed = 0
                 self._answered()
                 await asyncio.sleep(min(EVERY, self._patience / QUESTIONS))
             elif (missed := missed + 1) == QUESTIONS:
                 self._begin()
+
+    async def _answered_in(self, seconds: float) -> bool:
+        """Ask once; an unexpected error counts as no answer, because the next questions must be asked in any case."""
+        try:
+            return await self._ask(seconds)
+        except Exception:
+            log.exception("the log's server can't be asked whether it answers")
+            await asyncio.sleep(seconds)
+            return False
 
     def _note(self) -> None:
         self._heard, self._since = asyncio.get_running_loop().time(), datetime.now(UTC).strftime("%H:%M:%S")

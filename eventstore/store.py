@@ -77,9 +77,9 @@ async def open_store(
     async with open_connection(connection) as opened:
         watch = asyncio.create_task(opened.pulse.watch(), name="pulse of the log")
         try:
-            opened.starting = True
-            store = EventStore(opened, await ensure_streams(opened, settings), settings)
-            opened.starting = False
+            with opened.starting():
+                identity = await ensure_streams(opened, settings)
+            store = EventStore(opened, identity, settings)
             try:
                 yield store
             finally:
@@ -108,8 +108,8 @@ class EventStore:
 
     @property
     def problem(self) -> str:
-        """Why nothing can be stored now; '' if the log's server answers and writes are not held."""
-        return self.silence or self.held
+        """Why nothing can be stored now, or why a view gets nothing new; '' if all is well."""
+        return self.silence or self.held or self.unreadable
 
     @property
     def silence(self) -> str:
@@ -120,6 +120,11 @@ class EventStore:
     def held(self) -> str:
         """The reason given to `hold_writes`; '' if writes are not held."""
         return self._connection.held
+
+    @property
+    def unreadable(self) -> str:
+        """Why a view gets nothing new, if the log's server refuses to let it read a stream; '' otherwise."""
+        return self._connection.unreadable
 
     @property
     def silences(self) -> int:
@@ -140,12 +145,10 @@ class EventStore:
 
     @contextmanager
     def starting(self) -> Generator[None]:
-        """Within the block, every request waits for a silent server instead of being refused: no caller is there yet."""
-        self._connection.starting = True
-        try:
+        """Within the block, requests of this task, and of tasks that it makes, wait for a silent server instead of being
+        refused: a node that starts has no caller to answer. Requests of other tasks are refused as ever."""
+        with self._connection.starting():
             yield
-        finally:
-            self._connection.starting = False
 
     def admit_when(self, check: Admit) -> None:
         """Call `check` before storing a durable call or a transaction that is not urgent, with True for one that only

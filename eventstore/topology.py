@@ -47,7 +47,8 @@ class LogIdentity:
 
 
 async def ensure_streams(connection: Connection, settings: StoreSettings) -> LogIdentity:
-    """Make missing streams and update the others; raises `Unavailable` if the server can't store them."""
+    """Make missing streams and update the others. Raises `Unavailable` if the server refuses one, such as without room
+    for it; a server without JetStream (it may have just started) counts as silent."""
     try:
         found: dict[str, Any] = {}
         for config in _streams(settings):

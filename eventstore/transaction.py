@@ -43,9 +43,10 @@ class Transaction:
 
     @property
     def removes(self) -> bool:
-        """Whether it deletes or forgets, and creates nothing; entities that lose a link may change with it."""
+        """Whether it deletes or forgets, and adds nothing; entities that lose a link or a value may change with it."""
         kinds = {event.kind for event in self.events}
-        return bool(kinds & {Kind.DELETED, Kind.FORGOTTEN}) and Kind.CREATED not in kinds
+        adds = any(event.kind is Kind.CREATED or event.change.set or event.change.link for event in self.events)
+        return bool(kinds & {Kind.DELETED, Kind.FORGOTTEN}) and not adds
 
     def __post_init__(self) -> None:
         if not _TX.fullmatch(self.tx):

@@ -81,7 +81,7 @@ class Node:
         """By kind, why this node accepts no writes or starts no runs; '' where nothing is wrong."""
         disk = self.disk.problem
         return {
-            "log-stalled": self.server.problem or self.store.silence,
+            "log-stalled": self.server.problem or self.store.silence or self.store.unreadable,
             "clock-wrong": self.store.held,
             "disk-full": disk,
             "runs-full": "" if disk else self.processor.problem,

@@ -16,7 +16,6 @@ from typing import TextIO
 import core.node.bootstrap
 from core.apps import AppSettings, Supervision
 from core.cli import main
-from eventstore import ConnectionSettings
 from tests.forked import FORKS
 from tests.node_process import ROOT, NodeProcess
 
@@ -26,15 +25,9 @@ QUICK = Supervision(settle=0.1, back_off=0.05)
 
 
 class QuickNode(NodeProcess):
-    """`patience`: seconds without an answer after which the log's server counts as silent; None: as in the program."""
-
-    def __init__(self, data: Path, *arguments: str, patience: float | None = None) -> None:
-        super().__init__(data, *arguments)
-        self.patience = patience
-
     def launch(self, arguments: list[str]) -> Forked:
         said, theirs = FORKS.Pipe(duplex=False)
-        process = FORKS.Process(target=run, args=(arguments, theirs, self.log, self.patience), daemon=True)
+        process = FORKS.Process(target=run, args=(arguments, theirs, self.log), daemon=True)
         process.start()
         theirs.close()
         return Forked(process, os.fdopen(os.dup(said.fileno())))
@@ -61,7 +54,7 @@ class Forked:
         os.kill(self.pid, number)
 
 
-def run(arguments: list[str], said: Connection, log: Path, patience: float | None = None) -> None:
+def run(arguments: list[str], said: Connection, log: Path) -> None:
     """Run `pcloud` in a process that was just forked."""
     with log.open("a") as file:
         os.dup2(file.fileno(), 2)
@@ -69,7 +62,5 @@ def run(arguments: list[str], said: Connection, log: Path, patience: float | Non
     said.close()
     os.chdir(ROOT)
     core.node.bootstrap.AppSettings = partial(AppSettings, supervision=QUICK)  # type: ignore[misc]
-    if patience is not None:
-        core.node.bootstrap.ConnectionSettings = partial(ConnectionSettings, patience=patience)  # type: ignore[misc]
     sys.argv = ["pcloud", *arguments]
     main()

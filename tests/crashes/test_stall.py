@@ -20,22 +20,20 @@ from core.apps import packed
 from pcloud.errors import Unavailable
 from tests.crashes.quick_node import QuickNode
 from tests.crashes.test_node_kill import process_of
-from tests.crashes.writers import Writers, writing
+from tests.crashes.writers import CLIENTS, Writers, writing
 from tests.node_process import NodeProcess
 from tests.waiting import wait_until
 
 NOTES = "{ queryEcho_Note(first: 1000, offset: %d) { id text } }"
 REPLIES = "{ queryEcho_Reply(first: 1000, offset: %d) { note } }"
 BEGAN, OVER = "pcloud.log: the log's server has not answered", "pcloud.log: the log's server answers again"
-AT_ONCE = 10.0  # seconds on a busy machine; without the rule, an answer takes thirty
 MANY = 20
 KILLS = 9
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeProcess]:
-    """A node that notices a silent server soon."""
-    with QuickNode(tmp_path_factory.mktemp("stall") / "node", patience=4.0) as node:
+    with QuickNode(tmp_path_factory.mktemp("stall") / "node") as node:
         node.install_archive(packed(Path(__file__).parent / "echo").data)
         yield node
 
@@ -74,9 +72,11 @@ def check_refused_at_once(node: NodeProcess, writers: Writers) -> None:
     """While the server is known to be silent."""
     before = len(writers.refused)
     wait_until(lambda: len(writers.refused) >= before + MANY, what="refusals")
-    # The first ones may have been asked before the silence was known.
-    assert max(writers.refused[before + 4 : before + MANY]) < AT_ONCE
-    began = time.monotonic()
+    # The first ones may have been asked before the silence was known. Those after them waited for nothing: after waiting in vain, the
+    # message would say that the outcome is unknown.
+    assert all(
+        one.startswith("the log's server has not answered") for one in writers.refused[before + CLIENTS : before + MANY]
+    )
     failed = node.cli("call", "echo/hello", check=False)
     assert failed.returncode != 0 and "has not answered" in failed.stderr
     with pytest.raises(Unavailable, match="has not answered"):
@@ -84,7 +84,6 @@ def check_refused_at_once(node: NodeProcess, writers: Writers) -> None:
     assert node.graphql("{ queryEcho_Note(first: 1) { id } }")["queryEcho_Note"]
     status = node.status()
     assert "has not answered" in status["problem"] and health(node) == 503
-    assert time.monotonic() - began < 3 * AT_ONCE
 
 
 def check_complete(node: NodeProcess, writers: Writers) -> None:
@@ -108,9 +107,10 @@ def stall(node: NodeProcess, seconds: float) -> None:
         with stopped(process_of(node, "nats-server")):
             began = time.monotonic()
             wait_until(lambda: "has not answered" in node.status()["problem"], what="the problem")
+            lines = told(node, BEGAN)
             check_refused_at_once(node, writers)
             wait_until(lambda: time.monotonic() - began >= seconds, what="the end of the stall")
-            assert told(node, BEGAN) <= begun + 2  # a busy machine may have made it silent before
+            assert told(node, BEGAN) <= lines + 1  # it may have fallen silent just before, on a busy machine
         wait_until(lambda: not node.status()["problem"], what="the end of the problem")
         before = len(writers.stored)
         wait_until(lambda: len(writers.stored) > before + MANY, what="notes after")

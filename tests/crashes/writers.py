@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 
 from tests.node_process import NodeProcess
 
-__all__ = ["Writers", "writing"]
+__all__ = ["CLIENTS", "Writers", "writing"]
 
 ADD = "mutation($text: String!) { addEcho_Note(input: [{text: $text}]) { count } }"
 CLIENTS = 4
@@ -24,11 +24,11 @@ PAUSE = 0.02
 
 @dataclass
 class Writers:
-    """`stored`: the texts of acknowledged notes. `refused`: the seconds that each UNAVAILABLE took; `others`: other answers."""
+    """`stored`: the texts of acknowledged notes. `refused`: the message of each UNAVAILABLE; `others`: other answers."""
 
     node: NodeProcess
     stored: list[str] = field(default_factory=list)
-    refused: list[float] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
     others: list[Any] = field(default_factory=list)
     ending: threading.Event = field(default_factory=threading.Event)
 
@@ -42,7 +42,6 @@ class Writers:
             time.sleep(PAUSE)
 
     def _add(self, text: str, key: str) -> bool:
-        began = time.monotonic()
         body = json.dumps({"query": ADD, "variables": {"text": text}}).encode()
         request = Request(f"{self.node.address}/graphql", body)
         for name, value in {
@@ -59,7 +58,7 @@ class Writers:
             return True
         code = answer["errors"][0]["extensions"]["code"]
         if code == "UNAVAILABLE":
-            self.refused.append(time.monotonic() - began)
+            self.refused.append(answer["errors"][0]["message"])
         else:
             self.others.append(answer)
             self.ending.set()

@@ -8,7 +8,7 @@ import pytest
 
 from eventstore import ConnectionSettings, EventStore, StoreSettings, open_store
 from pcloud.errors import Unavailable
-from pcloud.event import Kind
+from pcloud.event import Change, Event, Kind
 from tests.contracts.eventstore.conftest import Make
 
 
@@ -55,8 +55,27 @@ async def test_without_room_nothing_new_is_stored_and_the_log_can_be_read(store:
     assert deleted.sequences == (2,), "a deletion makes room"
     with pytest.raises(Unavailable, match="make room"):
         await store.append(make.tx(make.event("before", 2, Kind.DELETED), make.event("one", kind=Kind.CREATED)))
+    with pytest.raises(Unavailable, match="make room"):
+        await store.append(make.tx(make.event("before", 2, Kind.DELETED), make.event("one", text="x" * 1000)))
     store.admit_when(lambda removes: None)
     assert (await store.append(make.tx(make.event("one")))).sequences == (3,)
+
+
+@pytest.mark.parametrize(
+    ("change", "removes"),
+    [
+        (Change(unlink={"faces": ["a"]}), True),
+        (Change(unset=["cover"]), True),
+        (Change(set={"title": "x"}), False),
+        (Change(link={"faces": ["a"]}), False),
+    ],
+    ids=["loses a link", "loses a value", "gets a value", "gets a link"],
+)
+def test_transaction_with_a_deletion_removes_if_its_updates_add_nothing(
+    make: Make, change: Change, removes: bool
+) -> None:
+    other = Event(make.ref("other"), Kind.UPDATED, change, 1)
+    assert make.tx(make.event("gone", 1, Kind.DELETED), other).removes is removes
 
 
 async def test_an_entitys_events_are_purged_below_one_and_the_rest_stays(store: EventStore, make: Make) -> None:

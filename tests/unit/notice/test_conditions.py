@@ -79,7 +79,7 @@ def test_a_wrong_clock_is_a_problem_of_its_own() -> None:
     fine = SimpleNamespace(problem="")
     node: Any = SimpleNamespace(
         disk=fine, server=fine, processor=fine, projections=SimpleNamespace(graphs=fine),
-        store=SimpleNamespace(silence="", held="the clock is wrong", problem="the clock is wrong"),
+        store=SimpleNamespace(silence="", unreadable="", held="the clock is wrong", problem="the clock is wrong"),
     )  # fmt: skip
     problems: dict[str, str] = Node.problems.__get__(node)
     assert {kind for kind, problem in problems.items() if problem} == {

@@ -1,0 +1,68 @@
+"""When the log's server counts as silent, and which requests wait then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from contextvars import Context
+
+import pytest
+
+from eventstore.connection import Connection
+from eventstore.pulse import Pulse
+from pcloud.errors import Unavailable
+from tests.waiting import until
+
+
+@asynccontextmanager
+async def watched(pulse: Pulse) -> AsyncIterator[None]:
+    watch = asyncio.create_task(pulse.watch())
+    try:
+        yield
+    finally:
+        watch.cancel()
+        await asyncio.wait([watch])
+
+
+async def test_unexpected_error_in_the_question_counts_as_no_answer() -> None:
+    broken = True
+
+    async def ask(seconds: float) -> bool:
+        if broken:
+            raise ValueError("not JSON")
+        return True
+
+    pulse = Pulse(ask, lambda: None, 0.01)
+    async with watched(pulse):
+        await until(lambda: "has not answered" in pulse.problem)
+        broken = False
+        await until(lambda: pulse.problem == "")
+
+
+async def test_only_the_task_that_starts_and_those_it_makes_wait_until_it_has_started() -> None:
+    connection, started = Connection(), asyncio.Event()
+
+    async def ask(seconds: float) -> bool:
+        await asyncio.sleep(seconds)
+        return False
+
+    async def check() -> None:
+        connection.check_writes()
+
+    async def check_later() -> None:
+        await started.wait()
+        connection.check_writes()
+
+    connection.pulse = Pulse(ask, lambda: None, 0.01)
+    async with watched(connection.pulse):
+        await until(lambda: connection.pulse.problem)
+        with connection.starting():
+            await check()
+            await asyncio.create_task(check())
+            with pytest.raises(Unavailable, match="has not answered"):
+                await asyncio.create_task(check(), context=Context())
+            outlives = asyncio.create_task(check_later())
+        started.set()
+        with pytest.raises(Unavailable, match="has not answered"):
+            await outlives
