@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -24,6 +25,8 @@ class Flusher:
         self._dirty, self._urgent = asyncio.Event(), asyncio.Event()
         self._waiting = list[asyncio.Future[None]]()
         self.count = 0
+        # Of its own: the loop's threads may all be busy with what waits for a flush.
+        self._thread = ThreadPoolExecutor(1, "flush")
 
     def written(self) -> None:
         """Report a write: it will be flushed soon."""
@@ -48,12 +51,13 @@ class Flusher:
                 await self._flush(descriptor)
         finally:
             os.close(descriptor)
+            self._thread.shutdown(wait=False)
 
     async def _flush(self, descriptor: int) -> None:
         waiting, self._waiting = self._waiting, []
         self._dirty.clear()
         self._urgent.clear()
-        await asyncio.to_thread(_syncfs, descriptor)
+        await asyncio.get_running_loop().run_in_executor(self._thread, _syncfs, descriptor)
         self.count += 1
         for future in waiting:
             if not future.done():

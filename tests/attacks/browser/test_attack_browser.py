@@ -179,5 +179,5 @@ async def test_attack_no_window_of_another_origin_is_at_hand(front: FrontDoor, a
         await app_page.evaluate("url => { window.other = window.open(url) }", f"http://{front.host()}/")
     other = await opened.value
     await other.wait_for_load_state()
-    assert await app_page.evaluate("() => window.other.closed")
+    await app_page.wait_for_function("() => window.other.closed")
     assert await other.evaluate("() => window.opener === null")

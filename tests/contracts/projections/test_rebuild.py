@@ -24,6 +24,7 @@ from pcloud.subject import Ref, new_id
 from projections.disk_space import UNBOUNDED, DiskSpace
 from projections.graph.contract import Select
 from projections.graph.sqlite import store as sqlite_store
+from projections.graph.sqlite import version as sqlite_version
 from projections.graph.sqlite.versions import SqliteVersions
 from projections.graph.switch import GraphSwitch
 from projections.loop import ProjectionLoop
@@ -191,7 +192,7 @@ async def test_another_version_of_the_fold_rebuilds_itself(
         before = await views.graph.dump()
     now = sqlite_store.VERSION
     monkeypatch.setattr(sqlite_store, "VERSION", now + 1)
-    monkeypatch.setattr(sqlite_store, "READABLE", frozenset({now, now + 1}))
+    monkeypatch.setattr(sqlite_version, "READABLE", frozenset({now, now + 1}))
     monkeypatch.setattr(SqliteVersions, "version", now + 1)
     async with house(tmp_path, store, keeping=True) as views:
         assert await views.graph.fetch(Select(IMAGE, ("title",), first=1))
@@ -199,7 +200,7 @@ async def test_another_version_of_the_fold_rebuilds_itself(
         assert views.graph.named == "sqlite-2"
         assert await views.graph.dump() == before
     monkeypatch.setattr(sqlite_store, "VERSION", now + 2)
-    monkeypatch.setattr(sqlite_store, "READABLE", frozenset({now + 2}))
+    monkeypatch.setattr(sqlite_version, "READABLE", frozenset({now + 2}))
     monkeypatch.setattr(SqliteVersions, "version", now + 2)
     async with house(tmp_path, store) as views:  # unreadable: built before any query is answered
         assert views.graph.version == now + 2

@@ -173,7 +173,7 @@ async def test_connections_without_end_are_bounded_and_core_goes_on(imprison):
 
     import asyncio
 
-    server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(60), "127.0.0.1", 0)
+    server = await asyncio.start_server(lambda reader, writer: asyncio.sleep(3600), "127.0.0.1", 0)
     async with server:
         prisoner = await imprison(bus=server.sockets[0].getsockname()[1])
         assert await prisoner.do(connect) == 600 - 16
