@@ -138,11 +138,14 @@ class Keys:
         self._ledger.hold_credential(key.access_key)
 
     async def _until(self, key: Credential, pair: KeyPair, settled: Callable[[str], bool]) -> None:
-        """weed's S3 part learns of users a few milliseconds after the filer."""
+        """weed's S3 part learns of users a few milliseconds after the filer, and may apply an older change after a newer
+        one: so two answers count."""
         client = S3(self._server.endpoint, self._server.settings.region, pair)
         try:
             async with asyncio.timeout(_APPLIED):
-                while not settled(await client.refusal(key.bucket, key.prefix)):  # noqa: ASYNC110 (another process's state)
+                agreed = 0
+                while agreed < 2:
+                    agreed = agreed + 1 if settled(await client.refusal(key.bucket, key.prefix)) else 0
                     await asyncio.sleep(0.01)
         except TimeoutError as error:
             raise Unavailable(f"weed has not applied the change of {key.user} yet: try again") from error
