@@ -92,12 +92,15 @@ class Cgroup:
         """Number of its processes that the kernel killed for lack of memory."""
         return _value(self.memory / ("memory.oom_control" if self.version == 1 else "memory.events"), "oom_kill")
 
-    def filled(self) -> int:
-        """Number of times that it reached its own limit of memory. If that has not grown, a kill was for the memory of
-        the whole machine, or of a group above."""
+    def has_filled(self) -> bool:
+        """Return True if it has reached its own limit of memory; without that, a kill was for the memory of the whole
+        machine, or of a group above."""
         if self.version == 2:
-            return _value(self.memory / "memory.events", "oom")
-        return sum(_number(self.memory / f"{kind}.failcnt") for kind in ("memory", "memory.memsw"))
+            return _value(self.memory / "memory.events", "oom") > 0
+        return any(
+            0 < _number(self.memory / f"{kind}.limit_in_bytes") <= _number(self.memory / f"{kind}.max_usage_in_bytes")
+            for kind in ("memory", "memory.memsw")
+        )
 
     def refused(self) -> int:
         """Number of times that the kernel refused a new process."""

@@ -40,7 +40,6 @@ class Watch:
         self._limits, self._folders, self._cgroup, self._members = limits, folders, cgroup, members
         self._on_limit, self._on_over = on_limit, on_over
         self._killed = self._refused = 0
-        self._filled = (0, 0)  # at the last look and at the one before, as a kill may be counted a look later
         self._measure_at = 0.0
 
     async def run(self) -> None:
@@ -57,17 +56,16 @@ class Watch:
         """Report what the kernel has counted since the last call; called once more after the process has ended."""
         if self._cgroup is None:
             return
-        killed, refused, filled = self._cgroup.killed(), self._cgroup.refused(), self._cgroup.filled()
-        died, own = killed > self._killed, filled > self._filled[1]
-        if died and own:
+        killed, refused = self._cgroup.killed(), self._cgroup.refused()
+        if killed > self._killed and self._cgroup.has_filled():
             self._on_limit("memory", f"it needed more than its {_mib(self._limits.memory)} of memory")
-        elif died:
+        elif killed > self._killed:
             self._on_limit(
                 "memory", "the machine had no memory left, and the kernel ended it: it was within its own limit"
             )
         if refused > self._refused:
             self._on_limit("processes", f"it wanted more than its {self._limits.processes} processes and threads")
-        self._killed, self._refused, self._filled = killed, refused, (filled, filled if died else self._filled[0])
+        self._killed, self._refused = killed, refused
 
     async def _memory(self) -> None:
         used = await asyncio.to_thread(_resident, list(self._members()))
