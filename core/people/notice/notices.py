@@ -62,9 +62,8 @@ class NoticeBoard:
         self._sources: list[Source] = []
         self._standing: Mapping[str, NoticeCondition] = {}
         self._unrecorded: dict[str, _Unrecorded] = {}
-        self._over: dict[
-            str, float
-        ] = {}  # by id of an open notice, since when its condition is over, by the monotonic clock
+        # By the id of an open notice: since when its condition is over, by the monotonic clock.
+        self._over: dict[str, float] = {}
         self._wake = asyncio.Event()
         self._refused = self._unreadable = ""  # what was logged, so that it is logged once
 
