@@ -19,7 +19,7 @@ from core.graph.command.forget import Forgetting, ForgottenHook
 from core.graph.command.protocols import FoldingLoop, GraphLoop, WritableLog
 from core.graph.command.staging import Staging, Stale
 from eventstore import Transaction
-from pcloud.errors import Conflict, Rejected, Unavailable
+from pcloud.errors import Conflict, PCloudError, Rejected, Unavailable
 from pcloud.event import Event, Kind
 from pcloud.revision import Revision
 from pcloud.subject import Ref, new_id
@@ -151,13 +151,21 @@ class Commands:
                 "do apps trigger each other in a circle?"
             )
         for _ in range(ATTEMPTS):
-            if request.keyed and (known := await self._graph.transaction(request.tx)) is not None:
-                return self._first_answer(request, known)
             staging = Staging(self._graph, self._graph.catalog, adds_update=request.adds_update)
+            result: Mapping[str, Any] = {}
+            refused: PCloudError | None = None
             try:
                 result = await stage(staging)
             except Stale:
                 continue
+            except PCloudError as error:
+                refused = error
+            # Asked after all that was read for staging. Before, an earlier attempt could be folded in between: its own entities would
+            # make the write fail, and its changes would be done twice.
+            if request.keyed and (known := await self._graph.transaction(request.tx)) is not None:
+                return self._first_answer(request, known)
+            if refused is not None:
+                raise refused
             if (outcome := await self._append(request, staging, result)) is not None:
                 return outcome
         raise Conflict(f"others kept changing the same entities, {ATTEMPTS} times: try again")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -16,7 +16,7 @@ from pcloud.errors import Unavailable
 from pcloud.revision import Revision
 from pcloud.subject import Ref
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
-from projections.graph.contract import EntityState
+from projections.graph.contract import EntityState, KnownTransaction
 
 NOTE = Ref("notes", "Note", "n1")
 
@@ -87,3 +87,33 @@ async def test_stored_change_not_yet_shown_is_reported_as_stored() -> None:
     with pytest.raises(Unavailable, match=r"the change is stored, at .*don't repeat it without"):
         await commands.write("owner", changes)
     assert len(log.appended) == 1
+
+
+class CatchingUp(Graph):
+    """A graph that folds an earlier attempt of the same request just before it is asked for the first entities."""
+
+    def __init__(self) -> None:
+        self.folded = False
+        self.known: KnownTransaction | None = None
+
+    async def entities(self, refs: Sequence[Ref]) -> dict[Ref, EntityState]:
+        self.folded = True
+        return {ref: EntityState(ref, 5, exists=True) for ref in refs}
+
+    async def transaction(self, tx: str) -> KnownTransaction | None:
+        return self.known if self.folded else None
+
+
+@pytest.mark.parametrize("kind", ["add", "update"])
+async def test_attempt_folded_while_its_repetition_is_staged_is_found(kind: Literal["add", "update"]) -> None:
+    """The first answer was lost in a silence of the log; its events reach the graph while the client asks again."""
+    log, graph = Log(), CatchingUp()
+    commands = Commands(log, graph, SlowView(), SlowView())  # type: ignore[arg-type]
+
+    async def stage(staging: Staging) -> dict[str, Any]:
+        await staging.apply([EntityChange(NOTE, kind, set={"text": "x"})])
+        return {}
+
+    graph.known = KnownTransaction("asked", Revision("e", 6), {"first": "answer"})
+    outcome = await commands.transact(WriteRequest("person:owner", "0" * 32, keyed=True, request="asked"), stage)
+    assert outcome.repeated and outcome.result == {"first": "answer"} and not log.appended
