@@ -27,14 +27,18 @@ from core.apps.protocols import CoreServices
 from core.apps.review.limits import graph_allowance
 from core.apps.sandbox import probe
 from core.front.admin import admin_application
+from core.front.authentication import Authentication
 from core.front.console import Console
+from core.front.graph_endpoint import GraphEndpoint
 from core.front.http import Front
+from core.front.ingress.app_origins import AppOrigins
 from core.front.ingress.hosts import own_domains
 from core.front.ingress.lasting import Lasting
 from core.front.ingress.proxy import Proxy
 from core.front.ingress.signin import SignIn
 from core.front.ingress.visits import Visits
 from core.front.metrics import Meters
+from core.front.own_origin import OwnOrigin
 from core.front.platform.apps import app_fields
 from core.front.platform.audit import audit_fields
 from core.front.platform.calls import call_fields
@@ -240,12 +244,16 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
 
     sign_in = SignIn(node.sessions, node.statements, node.domains, is_owner)
     proxy = await stack.enter_async_context(Proxy())
+    authentication = Authentication(authenticate, sign_in, refused, node.devices.watches)
+    graph = GraphEndpoint(node.api, authentication, node.lasting)
     front = Front(
-        api=node.api, apps=node.apps, sign_in=sign_in, proxy=proxy, visits=node.visits, domains=node.domains,
-        console=Console(api=node.api, admin=admin_application(node), sign_in=sign_in, lasting=node.lasting),
-        authenticate=authenticate, lasting=node.lasting, refused=refused,
-        metrics=node.metrics, watches=node.devices.watches, problem=lambda: node.problem,
-    )  # fmt: skip
+        node.domains,
+        OwnOrigin(authentication, graph, sign_in, node.domains, node.apps, node.metrics, lambda: node.problem),
+        Console(api=node.api, admin=admin_application(node), sign_in=sign_in, lasting=node.lasting),
+        AppOrigins(node.apps, sign_in, proxy, node.visits, node.lasting, node.domains, graph),
+        sign_in,
+        refused,
+    )
     runner = front.runner(shutdown_timeout=2.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)

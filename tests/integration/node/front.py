@@ -15,14 +15,18 @@ import aiohttp
 from aiohttp import web
 
 from core.access.caller import Caller
+from core.front.authentication import Authentication
 from core.front.console import Console
 from core.front.console.files import BuiltPage
+from core.front.graph_endpoint import GraphEndpoint
 from core.front.http import Front
+from core.front.ingress.app_origins import AppOrigins
 from core.front.ingress.hosts import Domains
 from core.front.ingress.lasting import Lasting
 from core.front.ingress.proxy import Proxy
 from core.front.ingress.signin import SignIn
 from core.front.ingress.visits import Visits
+from core.front.own_origin import OwnOrigin
 from core.graph.command import EntityChange
 from core.people.owner.credential import OWNER, credential_name, token_hash, verify_owner
 from core.people.owner.session import Sessions
@@ -256,16 +260,15 @@ async def open_front() -> AsyncIterator[FrontDoor]:
         page = built_page(Path(folder))
         console = Console(api=api, admin=telling_admin(), sign_in=sign_in, lasting=lasting, page=page)
         async with served(telling_app(first_chunk)) as app, Proxy() as proxy, aiohttp.ClientSession() as client:
+            web_apps, domains = OneApp(("127.0.0.1", app), ("127.0.0.1", nowhere)), Domains("localhost")
+            authentication = Authentication(authenticate, sign_in)
+            graph = GraphEndpoint(api, authentication, lasting)
             front = Front(
-                api=api,
-                apps=OneApp(("127.0.0.1", app), ("127.0.0.1", nowhere)),
-                sign_in=sign_in,
-                proxy=proxy,
-                visits=visits,
-                console=console,
-                domains=Domains("localhost"),
-                authenticate=authenticate,
-                lasting=lasting,
+                domains,
+                OwnOrigin(authentication, graph, sign_in, domains, web_apps),
+                console,
+                AppOrigins(web_apps, sign_in, proxy, visits, lasting, domains, graph),
+                sign_in,
             )
             async with served(front) as port:
                 yield FrontDoor(port, app, directory, sessions, statements, session, client, first_chunk, visits)
