@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 
 from pcloud.errors import Unavailable
@@ -34,6 +35,7 @@ class Pulse:
         self._answers = asyncio.Event()
         self._answers.set()
         self.silences = 0
+        self.standstill = ""  # why the server is stopped on purpose
         self.closed = False  # the connection: no answer will come
 
     @property
@@ -41,7 +43,7 @@ class Pulse:
         """Why nothing can be stored or read now, in words that stay the same meanwhile; '' while the server answers."""
         if self._answers.is_set():
             return ""
-        return (
+        return self.standstill or (
             f"the log's server has not answered since {self._since} UTC: nothing is stored and no action runs until it answers; "
             "PCloud goes on by itself then"
         )
@@ -54,6 +56,23 @@ class Pulse:
     async def well(self) -> None:
         """Wait until the server answers."""
         await self._answers.wait()
+
+    @asynccontextmanager
+    async def stopped(self, reason: str) -> AsyncGenerator[None]:
+        """The server is stopped on purpose within this block. If that takes long, callers are refused with this reason, which
+        stands until the server answers again; a server that does not counts as silent then."""
+        self.standstill = reason
+        try:
+            yield
+        finally:
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._patience):
+                        await self.well()
+            finally:
+                self.standstill = ""
+                if not self._answers.is_set():
+                    self._tell()
 
     async def watch(self) -> None:
         """Until cancelled."""
@@ -86,10 +105,14 @@ class Pulse:
         self._answers.set()
 
     def _begin(self) -> None:
-        self.silences += 1
         self._answers.clear()
-        log.error("%s", self.problem)
+        if not self.standstill:
+            self._tell()
         self._silent()
+
+    def _tell(self) -> None:
+        self.silences += 1
+        log.error("%s", self.problem)
 
 
 class Patience:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
@@ -115,6 +115,15 @@ class EventStore:
     def silence(self) -> str:
         """Why nothing can be stored, if the log's server does not answer; '' if it does."""
         return self._connection.pulse.problem
+
+    @property
+    def standstill(self) -> str:
+        """Why the log's server is stopped on purpose now; '' if it is not."""
+        return self._connection.pulse.standstill
+
+    def stopped(self, reason: str) -> AbstractAsyncContextManager[None]:
+        """Within this block the log's server is stopped on purpose: its silence has this reason."""
+        return self._connection.pulse.stopped(reason)
 
     @property
     def held(self) -> str:

@@ -55,7 +55,7 @@ from core.node.conditions import fill_versions, watch_conditions
 from core.node.disk import DiskGuard
 from core.node.flight_recorder import keep_flight_recorder
 from core.node.folder import DataFolder, open_folder
-from core.node.instant import InstantCopies, writing_processes
+from core.node.instant import InstantCopies, standing_still, writing_processes
 from core.node.node import Node
 from core.node.projections import Projections, open_projections
 from core.node.restored import finish_restore
@@ -205,7 +205,12 @@ async def open_platform(
     run_beside(stack, group, "devices", devices.last_seen.keep())
     notices = NoticeBoard(directory, commands)
     api.add_fields(notice_fields(notices))
-    copies = InstantCopies(folder, partial(writing_processes, server, apps.processes), apps.append_only)
+    copies = InstantCopies(
+        folder,
+        partial(writing_processes, server, apps.processes),
+        apps.append_only,
+        partial(standing_still, store, calls),
+    )
     await asyncio.to_thread(copies.clear)
     node = Node(
         settings, folder, server, store, projections, api, apps, calls, processor, devices, sessions, statements, domains, lasting, visits,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,10 +19,11 @@ from core.apps.tree import copy_tree, remove_tree, tree_bytes
 from core.apps.tree.disk_errors import reading, writing
 from core.node.folder import DataFolder
 from core.node.frozen import frozen
-from eventstore import EmbeddedServer
+from core.work.call import Calls
+from eventstore import EmbeddedServer, EventStore
 from pcloud.errors import Conflict, Unavailable
 
-__all__ = ["InstantCopies", "InstantCopy", "writing_processes"]
+__all__ = ["InstantCopies", "InstantCopy", "standing_still", "writing_processes"]
 
 ATTEMPTS = 3
 # Of an app's folder; the rest is made again from the log.
@@ -42,13 +43,15 @@ class InstantCopy:
 
 class InstantCopies:
     """`processes` returns the ids of nats-server and of all processes of apps. `append_only` returns the patterns of
-    such files by app, relative to its data folder."""
+    such files by app, relative to its data folder. `standstill` makes a block within which all of these are stopped."""
 
     def __init__(
         self, folder: DataFolder, processes: Callable[[], Iterable[int]],
         append_only: Callable[[], Mapping[str, Sequence[str]]],
+        standstill: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     ):  # fmt: skip
         self._folder, self._processes, self._append_only = folder, processes, append_only
+        self._standstill = standstill
         self._turn = asyncio.Lock()
 
     def clear(self) -> None:
@@ -70,7 +73,7 @@ class InstantCopies:
     async def _take(self) -> InstantCopy:
         for _ in range(ATTEMPTS):
             await asyncio.to_thread(self._check_room)
-            async with frozen(self._processes) as processes:
+            async with self._standstill(), frozen(self._processes) as processes:
                 began = time.monotonic()
                 grown = await asyncio.to_thread(self._copy)
                 seconds = time.monotonic() - began
@@ -118,6 +121,14 @@ class InstantCopies:
         for place in sorted(self._folder.apps.iterdir()):
             if place.is_dir() and not place.name.startswith(".") and (place / "data").is_dir():
                 yield place.name, place
+
+
+@asynccontextmanager
+async def standing_still(store: EventStore, calls: Calls) -> AsyncGenerator[None]:
+    """Within this block the log's server and the apps are stopped on purpose: that is neither a fault nor the time of a call."""
+    async with store.stopped("the node's files are copied for a backup: PCloud goes on by itself in a moment"):
+        with calls.stopped():
+            yield
 
 
 def writing_processes(server: EmbeddedServer, apps: Callable[[], Iterable[int]]) -> list[int]:

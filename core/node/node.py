@@ -80,8 +80,9 @@ class Node:
     def problems(self) -> dict[str, str]:
         """By kind, why this node accepts no writes or starts no runs; '' where nothing is wrong."""
         disk = self.disk.problem
+        silence = "" if self.store.standstill else self.store.silence
         return {
-            "log-stalled": self.server.problem or self.store.silence or self.store.unreadable,
+            "log-stalled": self.server.problem or silence or self.store.unreadable,
             "clock-wrong": self.store.held,
             "disk-full": disk,
             "runs-full": "" if disk else self.processor.problem,
@@ -90,8 +91,8 @@ class Node:
 
     @property
     def problem(self) -> str:
-        """The first of its `problems`; '' without any."""
-        return next(filter(None, self.problems.values()), "")
+        """The first of its `problems`, or why it stands still for a moment, which is not one of them; '' without any."""
+        return next(filter(None, self.problems.values()), self.store.silence)
 
     @property
     def private_address(self) -> str:

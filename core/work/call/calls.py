@@ -174,6 +174,10 @@ class Calls:
         """Report that the app's process on this node has ended: its calls in progress fail now."""
         self.invoker.dispatcher.lost(app)
 
+    def stopped(self) -> contextlib.AbstractContextManager[None]:
+        """All apps on this node are stopped on purpose within this block: no call in progress counts as late or dead for it."""
+        return self.invoker.dispatcher.stopped()
+
     def not_ready(self, app: str, reason: str) -> None:
         """Report why the app on this node can't answer calls now: they wait, except for those that PCloud alone makes.
         With the reason '' it can again."""

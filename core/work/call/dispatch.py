@@ -15,7 +15,7 @@ import contextlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +82,11 @@ class _Pending:
         if not self.done.done():
             self.done.set_result(message)
 
+    def stood_still(self, began: float, ended: float) -> None:
+        """Leave the time between the two out of its limits."""
+        self.heard = max(self.heard, ended)
+        self.deadline += ended - max(began, self.deadline - self.seconds)
+
     def fail(self, error: Exception) -> None:
         if not self.done.done():
             self.done.set_exception(error)
@@ -96,6 +101,7 @@ class Dispatcher:
         self._pending: dict[str, _Pending] = {}
         self._looking: asyncio.TimerHandle | None = None
         self._not_ready: dict[str, str] = {}  # the reason, by app
+        self._stopped = False
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -160,6 +166,18 @@ class Dispatcher:
         else:
             self._not_ready.pop(app, None)
 
+    @contextlib.contextmanager
+    def stopped(self) -> Generator[None]:
+        """The apps are stopped on purpose within this block: its time counts for no call."""
+        began, self._stopped = time.monotonic(), True
+        try:
+            yield
+        finally:
+            self._stopped = False
+            now = time.monotonic()
+            for pending in self._pending.values():
+                pending.stood_still(began, now)
+
     def lost(self, app: str) -> None:
         """The app's process on this node is gone: fail its calls now instead of after the silence."""
         for pending in list(self._pending.values()):
@@ -214,7 +232,7 @@ class Dispatcher:
         """Fail calls that are too late or too silent. One check serves all of them: a timer for each would cost more than
         the rest of a quick call."""
         now = time.monotonic()
-        for pending in list(self._pending.values()):
+        for pending in [] if self._stopped else list(self._pending.values()):
             if now >= pending.deadline:
                 pending.fail(Unavailable(f"{pending.action} did not answer within its limit of {pending.seconds:g} s"))
             elif now >= pending.heard + self._settings.silence:

@@ -10,15 +10,18 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
 
 from core.node.folder import DataFolder
-from core.node.instant import InstantCopies, writing_processes
-from eventstore import ServerSettings, open_server
+from core.node.instant import InstantCopies, standing_still, writing_processes
+from eventstore import ConnectionSettings, ServerSettings, open_server, open_store
 from pcloud.errors import Conflict, Unavailable
 from tests.waiting import until, wait_until
 
@@ -203,3 +206,26 @@ async def test_no_copy_while_the_logs_server_is_being_started(folder: DataFolder
         await until(lambda: server.pid is not None, what="it to run again")
         async with InstantCopies(folder, partial(writing_processes, server, list[int]), dict).taken() as copy:
             assert (copy.root / "nats" / "jetstream").is_dir()
+
+
+async def test_long_standstill_is_refused_with_its_reason_and_is_no_fault(folder: DataFolder) -> None:
+    """The copy takes until the log's server counts as silent."""
+    async with (
+        open_server(ServerSettings(folder.nats)) as server,
+        open_store(ConnectionSettings(server.url, server.core, patience=0.5)) as store,
+    ):
+
+        def slowly() -> dict[str, list[str]]:
+            if psutil.Process(server.pid).status() == psutil.STATUS_STOPPED:
+                wait_until(lambda: store.silence, what="the pause to be noticed")
+                said.append(store.silence)
+            return {}
+
+        said: list[str] = []
+        calls: Any = SimpleNamespace(stopped=nullcontext)
+        taking = InstantCopies(
+            folder, partial(writing_processes, server, list[int]), slowly, partial(standing_still, store, calls)
+        )
+        async with taking.taken():
+            assert ["copied for a backup" in one for one in said] == [True]
+            assert (store.silence, store.standstill, store.silences) == ("", "", 0)

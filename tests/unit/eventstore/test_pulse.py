@@ -40,6 +40,28 @@ async def test_unexpected_error_in_the_question_counts_as_no_answer() -> None:
         await until(lambda: pulse.problem == "")
 
 
+async def test_planned_standstill_has_its_reason_and_is_no_silence() -> None:
+    answers = True
+
+    async def ask(seconds: float) -> bool:
+        if not answers:
+            await asyncio.sleep(seconds)
+        return answers
+
+    pulse = Pulse(ask, lambda: None, 0.02)
+    async with watched(pulse):
+        async with pulse.stopped("it is copied"):
+            assert pulse.problem == "", "a short one is not noticed"
+            answers = False
+            await until(lambda: pulse.problem == "it is copied")
+            answers = True
+        assert (pulse.problem, pulse.standstill, pulse.silences) == ("", "", 0)
+        async with pulse.stopped("it is copied"):
+            answers = False
+            await until(lambda: pulse.problem)
+        assert "has not answered" in pulse.problem and pulse.silences == 1, "it did not come back"
+
+
 async def test_only_the_task_that_starts_and_those_it_makes_wait_until_it_has_started() -> None:
     connection, started = Connection(), asyncio.Event()
 

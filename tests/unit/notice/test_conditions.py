@@ -79,12 +79,22 @@ def test_a_wrong_clock_is_a_problem_of_its_own() -> None:
     fine = SimpleNamespace(problem="")
     node: Any = SimpleNamespace(
         disk=fine, server=fine, processor=fine, projections=SimpleNamespace(graphs=fine),
-        store=SimpleNamespace(silence="", unreadable="", held="the clock is wrong", problem="the clock is wrong"),
+        store=SimpleNamespace(silence="", standstill="", unreadable="", held="the clock is wrong", problem="the clock is wrong"),
     )  # fmt: skip
     problems: dict[str, str] = Node.problems.__get__(node)
     assert {kind for kind, problem in problems.items() if problem} == {
         "clock-wrong"
     } and problems.keys() <= ADVICE.keys()
+
+
+def test_a_planned_standstill_is_no_condition() -> None:
+    fine = SimpleNamespace(problem="")
+    store = SimpleNamespace(silence="copied for a backup", standstill="copied for a backup", unreadable="", held="")
+    graphs = SimpleNamespace(graphs=fine)
+    node: Any = SimpleNamespace(disk=fine, server=fine, processor=fine, projections=graphs, store=store)
+    assert not any(Node.problems.__get__(node).values())
+    store.standstill = ""
+    assert Node.problems.__get__(node)["log-stalled"]
 
 
 def test_failed_runs_are_one_condition_for_each_app() -> None:
