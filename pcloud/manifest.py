@@ -130,6 +130,13 @@ class Resources(Struct, frozen=True):
             description="Bytes that it may write into the graph, with all changes; 2 GiB by default; 0: as much as the machine has."
         ),
     ] = 2 * 2**30
+    files: Annotated[
+        int,
+        about(
+            description="Files and connections that each of its processes has open at once; 4096 by default; "
+            "0: as many as the machine allows."
+        ),
+    ] = 4096
 
 
 class Backup(Struct, frozen=True):

@@ -22,9 +22,12 @@ __all__ = ["ARGUMENT_TYPES", "BOUNDLESS", "LIMITS", "Target", "check_manifest", 
 ARGUMENT_TYPES = ("ID", "String", "Int", "Int64", "Float", "Boolean", "DateTime", "JSON", "Action")
 VERBS = get_args(Verb)
 # The least and the most that one app may use.
-LIMITS = {"memory": (32 * 2**20, 2**40), "processes": (1, 4096), "disk": (2**20, 2**50), "graph": (2**20, 2**50)}
+LIMITS = {
+    "memory": (32 * 2**20, 2**40), "processes": (1, 4096), "disk": (2**20, 2**50), "graph": (2**20, 2**50),
+    "files": (64, 2**20),
+}  # fmt: skip
 # The resources for which 0 means as much as the machine has.
-BOUNDLESS = frozenset({"disk", "graph"})
+BOUNDLESS = frozenset({"disk", "graph", "files"})
 # The actions that PCloud itself calls, with their arguments.
 INTERNAL: dict[str, dict[str, str]] = {"callers-changed": {}, "forget-caller": {"caller": "String!"}, "waiting": {}}
 _VERSION = re.compile(

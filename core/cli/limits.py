@@ -32,6 +32,9 @@ def limits(
         str | None,
         typer.Option("--graph", help="What it writes into the graph, with all changes, such as 4GiB; none: no limit."),
     ] = None,
+    files: Annotated[
+        str | None, typer.Option("--files", help="Files and connections open at once in each process; none: no limit.")
+    ] = None,
     reset: Annotated[
         bool, typer.Option("--reset", help="Return to the manifest's limits, except those given here.")
     ] = False,
@@ -43,6 +46,7 @@ def limits(
         "processes": processes,
         "disk": None if disk is None else bytes_of(disk, none=True),
         "graph": None if graph is None else bytes_of(graph, none=True),
+        "files": None if files is None else count_of(files),
     }
     changes = {limit: value for limit, value in said.items() if reset or value is not None}
 
@@ -77,9 +81,18 @@ def bytes_of(text: str, *, none: bool = False) -> int:
     return int(float(found[1]) * UNITS[(found[2] or "")[:1].upper()])
 
 
-def said_of(limit: str, value: int, none: str = "none") -> str:
-    from core.apps.review.limits import size
+def count_of(text: str) -> int:
+    """Return `4096` as a number, `none` as 0. Raises `Rejected`."""
+    if text.lower() == "none":
+        return 0
+    if not text.isdecimal():
+        raise Rejected(f"{text!r} is not a number: use one such as 4096, or none")
+    return int(text)
 
-    if limit == "processes":
-        return str(value)
-    return size(value) if value else none
+
+def said_of(limit: str, value: int, none: str = "none") -> str:
+    from core.apps.review.limits import COUNTS, size
+
+    if not value:
+        return none
+    return str(value) if limit in COUNTS else size(value)

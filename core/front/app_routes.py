@@ -105,8 +105,8 @@ def app_routes(node: AdministeredNode) -> web.RouteTableDef:
 
     @routes.post("/apps/{name}/limits")
     async def limits(request: web.Request) -> web.StreamResponse:
-        """`{"memory", "processes", "disk", "graph"}`: the limits that change, in bytes or as a count; null restores the
-        manifest's value."""
+        """`{"memory", "processes", "disk", "graph", "files"}`: the limits that change, in bytes or as a count; null restores
+        the manifest's value."""
         changes = await request.json()
         if not isinstance(changes, dict):
             raise Rejected('say which limits change: {"memory": 1073741824}')

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from object_store.weed.capacity import files_allowed
 from pcloud.errors import Rejected
 
 __all__ = ["Settings"]
@@ -23,7 +24,8 @@ class Settings:
     empty. `start_seconds`: how long weed may take until it answers, before it is killed and started again; a large store
     on a slow machine needs minutes. `store_seconds`: how long it may then take until it stores something; one that reads
     but does not store (as on a full disk) serves reads from then on. `stop_seconds`: to end after SIGTERM, before SIGKILL, which
-    loses nothing either; a client that keeps a connection open can delay the end for long.
+    loses nothing either; a client that keeps a connection open can delay the end for long. `files`: descriptors that weed may have
+    open, by default as many as this process.
     """
 
     folder: Path
@@ -36,6 +38,7 @@ class Settings:
     start_seconds: float = 300.0
     store_seconds: float = 45.0  # an installation waits a minute for the app
     stop_seconds: float = 6.0
+    files: int = field(default_factory=files_allowed)
 
     @classmethod
     def read(cls, folder: Path, given: Mapping[str, Any], s3_port: str = "", s3_host: str = "") -> Settings:

@@ -26,6 +26,7 @@ from object_store.notifier import Notifier
 from object_store.rights import stood_for
 from object_store.s3 import S3
 from object_store.settings import Settings
+from object_store.weed.capacity import most_buckets, volumes_of
 from object_store.weed.filer import Filer, open_filer
 from object_store.weed.identity import Identities
 from object_store.weed.ports import GRPC_OFFSET
@@ -123,10 +124,23 @@ class Store:
         return {"bucket": bucket}
 
     async def _make_bucket(self, bucket: str, owner: str) -> None:
-        """Raises `Rejected` if that would be one too many for an owner, counting those that are being made."""
+        """Raises `Rejected` if that would be one too many for an owner or for weed, counting those that are being
+        made."""
         with self._making_one("buckets", owner, self._ledger.count_buckets(owner), _MOST_BUCKETS):
+            self._check_files()
             await self._ready()
             await self._s3.create_bucket(bucket)
+
+    def _check_files(self) -> None:
+        files, volumes = self.server.settings.files, volumes_of(self.server.folder.data)
+        empty = sum(bucket.name not in volumes for bucket in self._ledger.buckets())
+        making = sum(count for (what, _), count in self._making.items() if what == "buckets")
+        if sum(volumes.values()) + empty + making > most_buckets(files):
+            raise Rejected(
+                f"the object store may open {files} files, which is too few for another bucket: remove an app that has buckets, with its "
+                "data (`pcloud app remove NAME --forget`), or allow it as many files as the machine does (`pcloud app limits object-store "
+                "--files none`)"
+            )
 
     @contextmanager
     def _making_one(self, what: str, whose: str, count: int, of_app: int) -> Iterator[None]:

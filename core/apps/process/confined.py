@@ -49,6 +49,6 @@ def confined_plan(
             folders.code(app.archive), folders.data, folders.bus_seed.parent, folders.root / "etc", environment, cache,
         ),
         tuple(run.command), variables(app, ours, settings=replaced, port=WEB_PORT if run.web else 0, ports=ports),
-        urlsplit(settings.nats_url).port or 4222, Limits(resources.memory, resources.processes, resources.disk),
+        urlsplit(settings.nats_url).port or 4222, Limits(resources.memory, resources.processes, resources.disk, resources.files),
         run.web or bool(run.ports), tuple(ports.values()), reaches, outside.openings, outside.hosts,
     )  # fmt: skip

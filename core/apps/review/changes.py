@@ -60,6 +60,12 @@ def _limits(before: Resources, after: Resources) -> Iterator[str]:
         yield f"asks to store {_room(after.disk)}, not {_room(before.disk)}"
     if before.graph != after.graph:
         yield f"asks to write {_room(after.graph)} into the graph, not {_room(before.graph)}"
+    if before.files != after.files:
+        yield f"asks to open {_files(after.files)} in each process, not {_files(before.files)}"
+
+
+def _files(most: int) -> str:
+    return f"up to {most} files" if most else "as many files as this machine allows"
 
 
 def _room(most: int) -> str:

@@ -94,7 +94,12 @@ def resources_of(resources: Resources) -> list[str]:
         f"use up to {size(resources.memory)} of memory", f"run up to {resources.processes} processes",
         f"store {_room(resources.disk)} in its own folder",
         f"write {_room(resources.graph)} to the graph, counting every change that it makes",
+        f"open {_files(resources.files)} in each process",
     ]  # fmt: skip
+
+
+def _files(most: int) -> str:
+    return f"up to {most} files and connections" if most else "as many files and connections as this machine allows"
 
 
 def _room(most: int) -> str:

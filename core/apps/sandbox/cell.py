@@ -42,6 +42,8 @@ BUS_PORT, GATEWAY_PORT = 4222, 4280
 OPEN_SECONDS = 20.0
 # An app needs one connection to the bus; each costs nats-server memory.
 MOST_TO_BUS = 16
+# Linux allows no process more (fs.nr_open); the machine's own hard limit applies as well.
+MOST_FILES = 2**20
 Serve = Callable[[socket.socket], Awaitable[None]]
 MayReach = Callable[[str, str], bool]
 
@@ -220,7 +222,7 @@ class Cell:
 
     def _orders(self) -> dict[str, object]:
         plan, limits = self._plan, self._plan.limits
-        bounds = {"CORE": 0, "NOFILE": limits.files, "NPROC": limits.tasks + (1 if self._cgroup else 0)}
+        bounds = {"CORE": 0, "NOFILE": limits.files or MOST_FILES, "NPROC": limits.tasks + (1 if self._cgroup else 0)}
         if limits.disk:
             bounds["FSIZE"] = limits.disk
         if not (self.user or os.getuid()):

@@ -15,7 +15,8 @@ OVERHEAD_BYTES = 32 * 2**20
 @dataclass(frozen=True, slots=True)
 class Limits:
     """`memory`: bytes of everything that the app has in memory, its /tmp included. `processes`: processes and threads
-    at once. `disk`: bytes of its data folder, 0 for no quota. `files`: open at once in each process."""
+    at once. `disk`: bytes of its data folder, 0 for no quota. `files`: open at once in each process, 0 for as many as the
+    machine allows."""
 
     memory: int = 512 * 2**20
     processes: int = 64

@@ -40,6 +40,7 @@ async def test_the_owners_limits_hold_for_every_version_until_they_are_taken_bac
         ({"disk": 5}, "disk is 5 bytes: use a whole number of bytes from 1 MiB"),
         ({"cpu": 1}, "no limit 'cpu'"),
         ({"memory": "2GiB"}, "memory is '2GiB': use"),
+        ({"files": 5}, "files is 5: use a whole number from 64 to 1048576"),
         ({"disk": False}, "disk is False: use"),
     ],
 )

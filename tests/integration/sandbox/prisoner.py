@@ -130,6 +130,7 @@ def plan_for(folder: Path, name: str, script: str = SERVE, **changes: Any) -> Ce
         memory=changes.pop("memory", 256 * 2**20),
         processes=changes.pop("processes", 48),
         disk=changes.pop("disk", 2**30),
+        files=changes.pop("files", 4096),
     )
     plan = CellPlan(
         name, root, Mounts(root / "code", root / "data", root / "keys", root / "etc"),

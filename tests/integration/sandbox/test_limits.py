@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import sys
 
@@ -64,6 +65,18 @@ async def test_without_control_groups_the_apps_own_user_bounds_a_fork_bomb(impri
     other = await imprison("other", processes=48, without={"cgroups": None})
     assert 30 < await bomb.do(breed) < 52
     assert await other.do("import os\npid = os.fork()\nif pid == 0: os._exit(0)\nanswer = os.waitpid(pid, 0)[1]") == 0
+
+
+def open_files():
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+async def test_an_app_opens_as_many_files_as_its_limit_or_the_machine_allows(imprison):
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    assert await (await imprison("bounded", files=200)).do(open_files) == [200, 200]
+    assert await (await imprison("boundless", files=0)).do(open_files) == [min(most, 2**20)] * 2
 
 
 async def test_memory_beyond_the_limit_ends_only_the_app(imprison, tmp_path):

@@ -7,12 +7,14 @@ tokens for the volume server's HTTP, which can't be switched off, and S3 with cr
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from object_store.settings import Settings
+from object_store.weed.capacity import most_volumes
 from object_store.weed.certificate import Certificate
 from object_store.weed.folder import Folder
 from object_store.weed.ports import Ports
@@ -27,6 +29,8 @@ def write_configuration(folder: Folder, secrets: Secrets, certificate: Certifica
     """`ended`: users that weed may still know but must not serve: listed here without keys, they override its own."""
     # Old flags persist in mini.options; they don't override these, but add to them, and every start must be the same.
     (folder.data / "mini.options").unlink(missing_ok=True)
+    for earlier in folder.data.glob("*.ldb"):  # an earlier version's indexes; weed makes them from the `.idx` files
+        shutil.rmtree(earlier)
     write_private(folder.private / "security.toml", _security(secrets, certificate).encode())
     admin = {"accessKey": secrets.admin.access_key, "secretKey": secrets.admin.secret_key}
     rights = ["Admin", "Read", "List", "Tagging", "Write"]
@@ -75,8 +79,10 @@ def command_line(settings: Settings, folder: Folder, ports: Ports) -> list[str]:
         # A master that remembers its volumes from its last run may wait 15 s for other servers to bring theirs before it
         # assigns any (seaweedfs#8777); here all of them come with the first heartbeat of the one server.
         "master.resumeState": "false",
-        # Each bucket has volumes of its own: a few large ones, without a limit that counts buckets.
-        "volume.max": 4096, "master.volumeSizeLimitMB": 1024, "volume.index": "leveldb", "volume.preStopSeconds": 0,
+        # Each bucket has volumes of its own. Their indexes are in memory, 16 bytes for each 4 MB of an object; LevelDB takes
+        # four more descriptors for each volume, and as much memory.
+        "volume.max": most_volumes(settings.files), "master.volumeSizeLimitMB": 1024, "volume.index": "memory",
+        "volume.preStopSeconds": 0,
         "s3.concurrentUploadLimitMB": upload, "volume.concurrentUploadLimitMB": 2 * upload,
         "volume.concurrentDownloadLimitMB": 2 * upload, "s3.readerCacheSizeMB": half,
     }  # fmt: skip
@@ -88,5 +94,5 @@ def environment(settings: Settings, folder: Folder, path: str) -> dict[str, str]
     is also HOME."""
     return {
         "PATH": path, "HOME": str(folder.private), "TMPDIR": str(folder.private),
-        "GOMEMLIMIT": f"{settings.memory_mb}MiB", "GOGC": "50", "WEED_MASTER_VOLUME_GROWTH_COPY_1": "2",
+        "GOMEMLIMIT": f"{settings.memory_mb}MiB", "GOGC": "50", "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",
     }  # fmt: skip

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from object_store.s3 import S3
 from object_store.settings import Settings
+from object_store.weed.capacity import files_needed, most_volumes, volumes_of
 from object_store.weed.certificate import Certificate, keep_certificate
 from object_store.weed.configuration import command_line, environment, write_configuration
 from object_store.weed.folder import Folder
@@ -61,6 +62,7 @@ class Server:
 
     async def start(self) -> None:
         """Start weed and wait until S3 works; raises `Unavailable` with its last output."""
+        self._check_files()
         write_configuration(self.folder, self.secrets, self.certificate, self.ended())
         self.starts += 1
         leash = Path(__file__).with_name("leash.py")
@@ -81,6 +83,15 @@ class Server:
             log.warning("weed answers and stores nothing, so for now it only serves what it has: %s", reason)
         self.ready.set()
         self.on_ready("")
+
+    def _check_files(self) -> None:
+        """Raises `Unavailable` if weed could not open all its volumes."""
+        volumes = sum(volumes_of(self.folder.data).values())
+        if volumes > most_volumes(self.settings.files):
+            raise Unavailable(
+                f"the object store has {volumes} volumes and may open only {self.settings.files} files: nothing is lost; give it more with "
+                f"`pcloud app limits object-store --files {files_needed(volumes)}`, or `--files none` for as many as the machine allows"
+            )
 
     async def _why_not_ready(self, s3: S3, process: asyncio.subprocess.Process) -> str:
         """Wait until weed stores something; the reason if it has not done so in time, else ''."""

@@ -105,8 +105,8 @@ export interface Trigger {
   problem: string
 }
 
-/** Bytes, and processes and threads at once; 0 of disk or graph means no limit. */
-export type Limits = Record<'memory' | 'processes' | 'disk' | 'graph', number>
+/** Bytes, processes and threads at once, files open at once; 0 of disk, graph or files means no limit. */
+export type Limits = Record<'memory' | 'processes' | 'disk' | 'graph' | 'files', number>
 
 export interface AppDetail extends AppStatus {
   grants: Grant[]
