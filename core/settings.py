@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import platformdirs
@@ -10,7 +11,16 @@ import platformdirs
 from core.shipped.places import default_files_folder
 from pcloud.errors import Rejected
 
-__all__ = ["GraphServer", "NodeSettings", "default_data_folder", "parse_listen", "read_graph_server"]
+__all__ = [
+    "GraphServer",
+    "Network",
+    "NodeSettings",
+    "default_data_folder",
+    "parse_listen",
+    "read_graph_server",
+]
+
+Network = IPv4Network | IPv6Network
 
 DEFAULT_LISTEN = "127.0.0.1:8080"
 DEFAULT_DOMAIN = "localhost"
@@ -63,7 +73,8 @@ class NodeSettings:
     `unconfined`: run apps without a sandbox, including those that are not bundled. `disk_reserve`: bytes that must stay free.
     `files`: folder of the files that bundled apps fetch on first use. `traces`: send traces as the variables OTEL_* say.
     `graph`: the server with the apps' types; None keeps them in the data folder. `trust_clock`: write even if the clock is before the
-    log's newest event."""
+    log's newest event. `public_url`: where a reverse proxy serves the cloud over https; '' without one.
+    `trusted_proxies`: where it connects from."""
 
     data: Path = field(default_factory=default_data_folder)
     host: str = "127.0.0.1"
@@ -75,6 +86,8 @@ class NodeSettings:
     traces: bool = False
     graph: GraphServer | None = None
     trust_clock: bool = False
+    public_url: str = ""
+    trusted_proxies: tuple[Network, ...] = ()
 
     @property
     def on_loopback(self) -> bool:

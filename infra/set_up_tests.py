@@ -1,5 +1,5 @@
 """Installs what the tests need beyond PCloud's own needs: programs of Debian's, the nats CLI, built with the locked Go,
-and a Neo4j server, fetched by Maven."""
+a Neo4j server, fetched by Maven, and two reverse proxies, which are only unpacked: installed, they would begin to serve."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from neo4j_for_tests import fetch_neo4j
@@ -25,6 +26,7 @@ PACKAGES = {
     "libatomic1": lambda: any(Path("/usr/lib").glob("*/libatomic.so.1")),
 }
 JAVAS = ("openjdk-21-jdk-headless", "openjdk-17-jdk-headless")  # the first one that this Debian has; Neo4j runs on both
+PROXIES = {"nginx": Path("usr/sbin/nginx"), "caddy": Path("usr/bin/caddy")}  # by Debian package
 NATS_CLI = "github.com/nats-io/natscli/nats@v0.5.1"
 
 
@@ -34,6 +36,9 @@ def main() -> None:
     if not (TOOLS / "nats").exists():
         build_nats_cli()
     fetch_neo4j()
+    missing = [name for name, place in PROXIES.items() if not (TOOLS / place.name).exists()]
+    if missing:
+        unpack_proxies(missing)
 
 
 def java() -> str:
@@ -59,6 +64,20 @@ def install_packages(names: list[str]) -> None:
             sys.exit(
                 f"{' '.join(command)} failed: install {', '.join(names)} with your system's package manager, then run this again"
             )
+
+
+def unpack_proxies(names: list[str]) -> None:
+    print(f"unpacking {', '.join(names)} …", flush=True)
+    TOOLS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([*apt(), "update"], stdout=subprocess.DEVNULL)
+        command = ["/usr/bin/apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", *names]
+        if subprocess.run(command, cwd=folder).returncode:
+            sys.exit(f"{' '.join(command)} failed: check that Debian's packages are reachable, then run this again")
+        for package in Path(folder).glob("*.deb"):
+            subprocess.run(["/usr/bin/dpkg-deb", "--extract", package, folder], check=True)
+        for name in names:
+            shutil.copy2(Path(folder) / PROXIES[name], TOOLS)
 
 
 def build_nats_cli() -> None:

@@ -27,7 +27,8 @@ BUNDLED = ("object-store", "image-importer", "face-detector", "photos", "random-
 
 
 class NodeProcess:
-    """`with NodeProcess(folder) as node`. `address`: its web address. `token`: the owner's, from the first start. `before`: a command
+    """`with NodeProcess(folder) as node`. `address`: its web address. `listens`: host and port, if another
+    address is public. `token`: the owner's, from the first start. `before`: a command
     that runs the node's."""
 
     before: Sequence[str] = ()
@@ -36,7 +37,7 @@ class NodeProcess:
         self.data = data
         self.arguments = arguments
         self.token = ""
-        self.address = ""
+        self.address = self.listens = ""
         self.link = ""
         self.process: Any = None
         self.log = data.parent / f"{data.name}.log"
@@ -56,6 +57,8 @@ class NodeProcess:
             said += line
             if found := re.search(r"^    (owner_\w+)$", line, re.MULTILINE):
                 self.token = found[1]
+            if found := re.search(r"reaches this node at (\S+)", line):
+                self.listens = found[1]
             if found := re.search(r"up at (\S+)", line):
                 self.address = found[1]
             if found := re.search(r"within ten minutes: (\S+)", line):

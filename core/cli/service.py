@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from core.cli.public_address import PublicAddress, PublicUrl, TrustedProxy, read_public_address
 from core.cli.terminal import AsJson, console, facts, plain, print_json
 from core.cli.unit import NAME, Unit, unit_path
 from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, default_data_folder, parse_listen
@@ -45,6 +46,8 @@ def install(
     ] = None,
     listen: Annotated[str, typer.Option(help="HOST:PORT of the web address.")] = DEFAULT_LISTEN,
     domain: Annotated[str, typer.Option(help="The cloud's domain: apps are at APP.DOMAIN.")] = DEFAULT_DOMAIN,
+    public_url: PublicUrl = "",
+    trusted_proxy: TrustedProxy = None,
     graph: Annotated[str, typer.Option(help="Where the graph is: sqlite, or neo4j://USER@HOST:7687.")] = "sqlite",
     graph_password_file: Annotated[
         Path | None, typer.Option(help="A file with the password of the graph's server.")
@@ -59,7 +62,8 @@ def install(
     # Another user's environment is not known; ours may place the folders elsewhere, for `pcloud up` as well.
     data = (data or (home / ".local/share/pcloud" if system else default_data_folder())).absolute()
     files = (files or (home / ".cache/pcloud" if system else default_files_folder())).absolute()
-    command = command_line(data, files, listen, domain, graph, graph_password_file)
+    public = read_public_address(public_url, trusted_proxy or [], domain)
+    command = command_line(data, files, listen, public, graph, graph_password_file)
     text = Unit(command, runner.pw_name if system else "").render()
     if show:
         print(text, end="")
@@ -130,14 +134,27 @@ def runner_of(*, system: bool, user: str) -> pwd.struct_passwd:
 
 
 def command_line(
-    data: Path, files: Path, listen: str, domain: str, graph: str, password_file: Path | None
+    data: Path, files: Path, listen: str, public: PublicAddress, graph: str, password_file: Path | None
 ) -> Sequence[str]:
     """Return the node's command, with this very program. Raises `Rejected` for options that the node would refuse."""
     if parse_listen(listen)[1] == 0:
         raise Rejected(f"{listen!r} is another port at each start: name one, such as {DEFAULT_LISTEN}")
     if graph != "sqlite" and password_file is None:
         raise Rejected("the graph's server needs a password: name its file with --graph-password-file")
-    command = [program(), "up", "--data", str(data), "--files", str(files), "--listen", listen, "--domain", domain]
+    command = [
+        program(),
+        "up",
+        "--data",
+        str(data),
+        "--files",
+        str(files),
+        "--listen",
+        listen,
+        "--domain",
+        public.domain,
+    ]
+    if public.url:
+        command += ["--public-url", public.url, *(f"--trusted-proxy={proxy}" for proxy in public.proxies)]
     if graph != "sqlite":
         command += ["--graph", graph, "--graph-password-file", str(Path(password_file or "").absolute())]
     return command

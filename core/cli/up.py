@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.client import open_client
+from core.cli.public_address import PublicUrl, TrustedProxy, read_public_address
 from core.cli.terminal import AsJson, DataOption, FilesOption, facts, plain, print_json, run
 from core.node.logs import LogFormat, set_up_logs
 from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, NodeSettings, parse_listen, read_graph_server
@@ -29,6 +30,8 @@ def up(
         str, typer.Option(help="HOST:PORT of the web address; port 0 selects a free one.")
     ] = DEFAULT_LISTEN,
     domain: Annotated[str, typer.Option(help="The cloud's domain: apps are at APP.DOMAIN.")] = DEFAULT_DOMAIN,
+    public_url: PublicUrl = "",
+    trusted_proxy: TrustedProxy = None,
     unconfined: Annotated[
         bool, typer.Option("--unconfined", help="Run apps without a sandbox, including those that are not bundled.")
     ] = False,
@@ -59,9 +62,10 @@ def up(
     allow_open_files()
     host, port = parse_listen(listen)
     server = read_graph_server(graph, graph_password_file, os.environ.pop("PCLOUD_GRAPH_PASSWORD", ""))
+    public = read_public_address(public_url, trusted_proxy or [], domain)
     settings = NodeSettings(
-        data=data, host=host, port=port, domain=domain, unconfined=unconfined, graph=server,
-        files=files, traces=traces_wanted(os.environ), trust_clock=trust_clock,
+        data=data, host=host, port=port, domain=public.domain, unconfined=unconfined, graph=server,
+        public_url=public.url, trusted_proxies=public.proxies, files=files, traces=traces_wanted(os.environ), trust_clock=trust_clock,
     )  # fmt: skip
 
     async def work() -> None:
@@ -71,6 +75,8 @@ def up(
     async def stay_up() -> None:
         async with open_node(settings) as node:
             collect_less()
+            if settings.public_url:
+                print(f"The reverse proxy of {settings.public_url} reaches this node at {node.listens}", flush=True)
             if in_journal():
                 announce_in_journal(node.address, data, node.apps.warning)
             else:

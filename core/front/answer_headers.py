@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from aiohttp import web
 from multidict import CIMultiDict
 
@@ -15,15 +13,28 @@ __all__ = ["FrontRequest"]
 
 ALWAYS = CIMultiDict(SAFE)  # their names are hashed already
 # An answer without a policy is not a page and gets the strictest one.
+# A month: the owner may go back to http, and a browser that was here refuses it until then.
+OVER_HTTPS = {"Strict-Transport-Security": f"max-age={30 * 24 * 3600}"}
 UNLESS_SAID = {"Referrer-Policy": "same-origin", "Content-Security-Policy": NOTHING}
+
+LINES = {
+    secure: "".join(
+        f"{name}: {value}\r\n" for name, value in (SAFE | UNLESS_SAID | (OVER_HTTPS if secure else {})).items()
+    ).encode()
+    for secure in (False, True)
+}
 
 
 class FrontRequest(HookedRequest):
     """A request from the network. `always`: the same headers for `core.graph.api.response`."""
 
-    always: ClassVar[bytes] = "".join(f"{name}: {value}\r\n" for name, value in (SAFE | UNLESS_SAID).items()).encode()
+    @property
+    def always(self) -> bytes:
+        return LINES[self.secure]
 
     def answering(self, response: web.StreamResponse) -> None:
         response.headers.update(ALWAYS)
+        if self.secure:
+            response.headers.update(OVER_HTTPS)
         for name, value in UNLESS_SAID.items():
             response.headers.setdefault(name, value)

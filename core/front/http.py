@@ -12,6 +12,7 @@ from core.front.authentication import Refused
 from core.front.console import CONSOLE, Console
 from core.front.ingress.account import SIGN_OUT
 from core.front.ingress.app_origins import AppOrigins
+from core.front.ingress.forwarded import TrustedProxies
 from core.front.ingress.hosts import Domains, from_elsewhere
 from core.front.ingress.signin import SignIn
 from core.front.own_origin import OwnOrigin
@@ -32,9 +33,10 @@ class Front:
         apps: AppOrigins,
         sign_in: SignIn,
         refused: Refused = lambda app, path, why: None,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self._domains, self._own, self._console, self._apps = domains, own, console, apps
-        self._sign_in, self._refused = sign_in, refused
+        self._sign_in, self._refused, self._proxies = sign_in, refused, proxies or TrustedProxies()
 
     def runner(self, **settings: Any) -> web.ServerRunner:
         """A runner for `web.TCPSite`, without a `web.Application`: routes are decided here, and the application's
@@ -42,7 +44,9 @@ class Front:
         loop = asyncio.get_running_loop()
 
         def arriving(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> FrontRequest:
-            return FrontRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
+            peer, *_ = protocol.peername or ("",)
+            told = self._proxies.forwarded(peer, message.headers)
+            return FrontRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY, **told)
 
         serve: Any = self.serve  # its requests are made by `arriving`
         return web.ServerRunner(web.Server(serve, request_factory=arriving, access_log=None), **settings)
@@ -66,6 +70,7 @@ class Front:
             self._refused("", request.path, f"came for the host {request.host!r}, which is not ours")
             domain = self._domains.first
             raise Rejected(f"{request.host!r} is not an address of this cloud: use {domain} or APP.{domain}")
+        self._domains.check(request)
         try:
             if from_elsewhere(request):
                 raise Forbidden("this request comes from a page of another origin, which may only link to this page")

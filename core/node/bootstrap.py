@@ -32,6 +32,7 @@ from core.front.console import Console
 from core.front.graph_endpoint import GraphEndpoint
 from core.front.http import Front
 from core.front.ingress.app_origins import AppOrigins
+from core.front.ingress.forwarded import TrustedProxies
 from core.front.ingress.hosts import own_domains
 from core.front.ingress.lasting import Lasting
 from core.front.ingress.proxy import Proxy
@@ -196,7 +197,9 @@ async def open_platform(
     calls.on_runaway(runaways)
     run_beside(stack, group, "processor", processor.run())
     statements, lasting = Statements(folder.key("session.key"), store.epoch), Lasting()
-    domains = own_domains(settings.domain, folder.key("domain.key") if settings.on_loopback else None)
+    domains = own_domains(
+        settings.domain, folder.key("domain.key") if settings.on_loopback else None, settings.public_url
+    )
     sessions = Sessions(directory, commands)
     stack.callback(directory.on_changed(partial(end_who_may_not_be_here, lasting)))
     run_beside(stack, group, "sessions", sessions.keep(lasting.review))
@@ -258,6 +261,7 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
         AppOrigins(node.apps, sign_in, proxy, node.visits, node.lasting, node.domains, graph),
         sign_in,
         refused,
+        TrustedProxies(settings.trusted_proxies),
     )
     runner = front.runner(shutdown_timeout=2.0)
     await runner.setup()
@@ -270,7 +274,9 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
             f"{settings.host}:{settings.port} can't be listened on ({reason}): choose another address with --listen"
         ) from error
     port = runner.addresses[0][1]
-    node.address = f"http://{settings.domain if settings.on_loopback else settings.host}:{port}"
+    node.listens = f"{settings.host}:{port}"
+    local = settings.domain if settings.on_loopback else settings.host
+    node.address = settings.public_url or f"http://{local}:{port}"
     admin = web.AppRunner(admin_application(node), access_log=None, shutdown_timeout=2.0, handle_signals=False)
     await admin.setup()
     stack.push_async_callback(admin.cleanup)

@@ -71,6 +71,7 @@ class Node:
     copies: InstantCopies
     new_owner_token: str | None = None
     address: str = ""
+    listens: str = ""
     metrics: Metrics = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +103,7 @@ class Node:
 
     def sign_in_link(self, address: str) -> str:
         """Return a link at this node's `address` that signs one browser in, once, within ten minutes."""
-        host = address.removeprefix("http://")
+        host = address.partition("://")[2]
         return f"{address}/signin?code={self.statements.link_code(host, self.sessions.credential)}"
 
     async def change_credential(self, present: str | None = None) -> str:

@@ -10,6 +10,7 @@ from functools import lru_cache
 from aiohttp import web
 
 from core.settings import DEFAULT_DOMAIN
+from pcloud.errors import Rejected
 
 __all__ = ["Domains", "acts", "from_elsewhere", "origin_of", "own_domains", "port_of", "same_origin"]
 
@@ -23,10 +24,12 @@ class Domains:
     """The domains of this cloud: core is at each, and an app at `<app>.<domain>`. `first`: the domain of links on pages that
     were requested at an IP address. `unguessable`: a domain that other programs on this machine don't know unless an app
     tells them, or ''. A browser sends its `localhost` cookies to each port there, so to any program that it is led to;
-    the cookies of a secret name reach core alone."""
+    the cookies of a secret name reach core alone. `public`: `https://` with `first`, and a port if it is not 443, where
+    a reverse proxy serves the cloud; '' without one."""
 
     first: str
     unguessable: str = ""
+    public: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,22 +49,36 @@ class Domains:
         found = _place(host, self.names)
         return self.first if found is None else found[1]
 
+    def check(self, request: web.BaseRequest) -> None:
+        """Raises `Rejected` for a request to the public name that did not come over https, or to another name that did."""
+        own = request.host.lower().removesuffix(f":{port_of(request.host)}") in OWN_NAMES
+        if not self.public or request.secure != own:
+            return
+        if own:
+            raise Rejected(f"the reverse proxy of {self.public} must pass on the `Host` that the browser sends")
+        raise Rejected(
+            f"this cloud is at {self.public}, over https alone. If you run its reverse proxy: it must send `X-Forwarded-Proto: https`, "
+            "from an address that --trusted-proxy names"
+        )
+
     def shared_site(self, host: str) -> bool:
         """Return True if browsers treat the apps' hosts beside `host` as one site. They do not for hosts below a name
         without a dot, such as localhost."""
         return "." in self.of(host)
 
     def address(self, request: web.Request, app: str = "") -> str:
-        """The front page of `app`, '' for core's, at the domain of the request."""
+        """The front page of `app`, '' for core's, at the domain of the request, or the public one."""
+        if self.public:
+            return f"https://{app and f'{app}.'}{self.public.removeprefix('https://')}/"
         port = f":{request.url.port}" if request.url.explicit_port else ""
         return f"{request.scheme}://{app and f'{app}.'}{self.of(request.host)}{port}/"
 
 
-def own_domains(domain: str, key: bytes | None) -> Domains:
+def own_domains(domain: str, key: bytes | None, public: str = "") -> Domains:
     """Return `domain` and, if that is localhost, a domain below it with 80 of the random bits of `key`. Without a key
     there is no unguessable domain."""
     if key is None or domain != DEFAULT_DOMAIN:
-        return Domains(domain)
+        return Domains(domain, public=public)
     return Domains(domain, f"cloud-{base64.b32encode(key)[:16].decode().lower()}.{domain}")
 
 

@@ -21,6 +21,7 @@ from core.front.console.files import BuiltPage
 from core.front.graph_endpoint import GraphEndpoint
 from core.front.http import Front
 from core.front.ingress.app_origins import AppOrigins
+from core.front.ingress.forwarded import TrustedProxies
 from core.front.ingress.hosts import Domains
 from core.front.ingress.lasting import Lasting
 from core.front.ingress.proxy import Proxy
@@ -67,7 +68,7 @@ class OneApp:
 class FrontDoor:
     """`port`: of the front. `app`: the port of the app `photos` itself. `session`: of the browser that is signed in.
     `first_chunk`: set when the app has received the beginning of an upload. `visits`: the current visitors of the
-    app."""
+    app. `refused`: app, path and reason of each refusal."""
 
     def __init__(
         self,
@@ -80,8 +81,10 @@ class FrontDoor:
         client: aiohttp.ClientSession,
         first_chunk: asyncio.Event,
         visits: Visits,
+        refused: list[tuple[str, str, str]],
     ):
         self.visits = visits
+        self.refused = refused
         self.port = port
         self.app = app
         self.directory = directory
@@ -236,22 +239,27 @@ async def served(application: web.Application | Front) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def open_front() -> AsyncIterator[FrontDoor]:
+async def open_front(domains: Domains | None = None, proxies: TrustedProxies | None = None) -> AsyncIterator[FrontDoor]:
+    domains = domains or Domains("localhost")
     directory, commands, _ = open_memory_directory()
     await commands.write("owner", [EntityChange(OWNER, "add", set={"tokenHash": token_hash(TOKEN)})])
     sessions, statements, lasting = Sessions(directory, commands), Statements(b"k" * 32, "epoch"), Lasting()
     directory.on_changed(lambda changed: lasting.review())
     first_chunk = asyncio.Event()
+    refusals: list[tuple[str, str, str]] = []
 
     async def is_owner(token: str) -> bool:
         return verify_owner(directory, token)
+
+    def refused(app: str, path: str, why: str) -> None:
+        refusals.append((app, path, why))
 
     def authenticate(token: str) -> Caller | None:
         return Caller("person", "owner") if verify_owner(directory, token) else DEVICES.get(token)
 
     async with served(web.Application()) as nowhere:
         pass  # its port is free again, without a listener
-    sign_in = SignIn(sessions, statements, Domains("localhost"), is_owner)
+    sign_in = SignIn(sessions, statements, domains, is_owner)
     api: Any = TellingApi()
     visits = Visits()
     session = await sessions.begin("", credential_name(TOKEN))
@@ -260,8 +268,8 @@ async def open_front() -> AsyncIterator[FrontDoor]:
         page = built_page(Path(folder))
         console = Console(api=api, admin=telling_admin(), sign_in=sign_in, lasting=lasting, page=page)
         async with served(telling_app(first_chunk)) as app, Proxy() as proxy, aiohttp.ClientSession() as client:
-            web_apps, domains = OneApp(("127.0.0.1", app), ("127.0.0.1", nowhere)), Domains("localhost")
-            authentication = Authentication(authenticate, sign_in)
+            web_apps = OneApp(("127.0.0.1", app), ("127.0.0.1", nowhere))
+            authentication = Authentication(authenticate, sign_in, refused)
             graph = GraphEndpoint(api, authentication, lasting)
             front = Front(
                 domains,
@@ -269,6 +277,10 @@ async def open_front() -> AsyncIterator[FrontDoor]:
                 console,
                 AppOrigins(web_apps, sign_in, proxy, visits, lasting, domains, graph),
                 sign_in,
+                refused,
+                proxies,
             )
             async with served(front) as port:
-                yield FrontDoor(port, app, directory, sessions, statements, session, client, first_chunk, visits)
+                yield FrontDoor(
+                    port, app, directory, sessions, statements, session, client, first_chunk, visits, refusals
+                )

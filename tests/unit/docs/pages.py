@@ -197,6 +197,14 @@ def json_block(example: Example) -> None:
     json.loads(str(example.parsed))
 
 
+def nginx(example: Example) -> None:
+    """Checked, and used, in tests/integration/node/test_reverse_proxy.py."""
+
+
+def caddyfile(example: Example) -> None:
+    """Checked, and used, in tests/integration/node/test_reverse_proxy.py."""
+
+
 def text(_: Example) -> None:
     """A drawing."""
 
@@ -212,5 +220,7 @@ LANGUAGES: dict[str, Callable[[Example], None]] = {
     "toml": toml,
     "js": javascript,
     "json": json_block,
+    "nginx": nginx,
+    "caddyfile": caddyfile,
     "text": text,
 }

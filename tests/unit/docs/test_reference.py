@@ -65,7 +65,14 @@ def test_every_part_of_the_data_folder_is_described(tmp_path: Path) -> None:
 
 def test_every_setting_of_a_node_is_described() -> None:
     told = page("data-folder.md") + page("command-line.md")
-    options = {"host": "--listen", "port": "--listen", "traces": "OTEL_", "trust_clock": "--trust-clock"}
+    options = {
+        "host": "--listen",
+        "port": "--listen",
+        "traces": "OTEL_",
+        "trust_clock": "--trust-clock",
+        "public_url": "--public-url",
+        "trusted_proxies": "--trusted-proxy",
+    }
     names = [field.name for field in fields(NodeSettings) if field.name not in NOT_THE_USERS]
     assert [name for name in names if f"`{options.get(name, f'--{name}')}" not in told] == []
 
