@@ -8,7 +8,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from core.access.caller import OWNER, Caller
-from core.front.ingress.hosts import acts, same_origin
+from core.front.ingress.hosts import acts, same_origin, wants_page
 from core.front.ingress.signin import SignIn
 from core.people.owner.attempts import Attempts
 from pcloud.errors import Forbidden
@@ -48,7 +48,7 @@ class Authentication:
             if acts(request) and not same_origin(request):
                 raise Forbidden("this request comes from a page of another site, which may not use your session")
             return replace(OWNER, session=session.id)
-        if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+        if wants_page(request):
             raise web.HTTPSeeOther("/signin")
         raise web.HTTPUnauthorized(
             text='{"errors":[{"message":"credentials are needed: send Authorization: Bearer TOKEN, or sign in",'

@@ -10,10 +10,10 @@ from aiohttp import HttpVersion11, web
 from core.front.answer_headers import FrontRequest
 from core.front.authentication import Refused
 from core.front.console import CONSOLE, Console
-from core.front.ingress.account import SIGN_OUT
+from core.front.ingress.account import SIGN_OUT, error_page
 from core.front.ingress.app_origins import AppOrigins
 from core.front.ingress.forwarded import TrustedProxies
-from core.front.ingress.hosts import Domains, from_elsewhere
+from core.front.ingress.hosts import Domains, from_elsewhere, wants_page
 from core.front.ingress.signin import SignIn
 from core.front.own_origin import OwnOrigin
 from pcloud.errors import Forbidden, PCloudError, Rejected
@@ -58,6 +58,8 @@ class Front:
                 await go_on(request)
             return await self.handle(request)
         except PCloudError as error:
+            if wants_page(request):
+                return error_page(error, self._domains.address(request))
             return error_response(error)
         except (ConnectionError, web.RequestPayloadError):
             if not hung_up(request):

@@ -14,7 +14,7 @@ from yarl import URL
 from core.access.caller import OWNER, Caller
 from core.aiohttp_private import handle
 from core.front.console.files import BuiltPage
-from core.front.ingress.hosts import acts, same_origin
+from core.front.ingress.hosts import acts, same_origin, wants_page
 from core.front.ingress.lasting import Lasting
 from core.front.ingress.signin import SignIn
 from core.graph.api import Api
@@ -56,7 +56,7 @@ class Console:
         return self._page.file(request)
 
     def _signed_out(self, request: web.Request) -> web.StreamResponse:
-        if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+        if wants_page(request):
             raise self._sign_in.from_app(request)
         error = {"message": "sign in first: open the console in a browser", "extensions": {"code": "UNAUTHENTICATED"}}
         return web.json_response({"errors": [error]}, status=401, headers=NEVER_KEPT)

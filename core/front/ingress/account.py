@@ -1,4 +1,4 @@
-"""Core's own pages on every app's origin: the account page, and the page after signing out.
+"""Core's own pages on every app's origin: the account page, the page after signing out, and the page of an error.
 
 They need no script, and the app has no part in them; but an app's page can imitate anything, so only pages of core's
 own origin and of the console prove something.
@@ -11,10 +11,12 @@ import html
 from aiohttp import web
 
 from core.front.ingress.pages import sealed_policy
+from pcloud.errors import PCloudError
 from projections.directory import Session
 
-__all__ = ["SIGN_OUT", "account_page", "signed_out_page"]
+__all__ = ["SIGN_OUT", "account_page", "error_page", "signed_out_page"]
 
+TITLES = {403: "This is not allowed", 404: "Nothing is here", 503: "Not available now"}
 SIGN_OUT = "/_pcloud/signout"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
 <title>{title} · PCloud</title><style>
@@ -50,7 +52,15 @@ def signed_out_page(home: str) -> web.Response:
     return _page("Signed out", body)
 
 
-def _page(title: str, body: str) -> web.Response:
+def error_page(error: PCloudError, home: str) -> web.Response:
+    """The page for a browser that opened an address which can't be shown. `home`: of core's own front page."""
+    title = TITLES.get(error.http_status, "This address can’t be shown")
+    told = html.escape(error.message[:1].upper() + error.message[1:])
+    body = f'<h1>{title}</h1><p>{told}.</p><a class="first" href="{html.escape(home)}">Your cloud</a>'
+    return _page(title, body, error.http_status)
+
+
+def _page(title: str, body: str, status: int = 200) -> web.Response:
     text = PAGE.format(title=html.escape(title), body=body)
     headers = {"Content-Security-Policy": sealed_policy(text, "'self'"), "Cache-Control": "no-store"}
-    return web.Response(text=text, content_type="text/html", headers=headers)
+    return web.Response(text=text, status=status, content_type="text/html", headers=headers)

@@ -12,7 +12,7 @@ from core.apps.sandbox.inside import Inside
 from core.front.console import CONSOLE
 from core.front.graph_endpoint import GraphEndpoint
 from core.front.ingress.account import account_page
-from core.front.ingress.hosts import Domains, acts, same_origin
+from core.front.ingress.hosts import Domains, acts, same_origin, wants_page
 from core.front.ingress.lasting import Lasting
 from core.front.ingress.proxy import Proxy
 from core.front.ingress.signin import SignIn
@@ -52,7 +52,7 @@ class AppOrigins:
         if request.path == "/_pcloud/signin":
             return self._sign_in.app_entry(request)
         if (session := self._sign_in.session(request)) is None:
-            if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+            if wants_page(request):
                 raise self._sign_in.from_app(request)
             raise web.HTTPUnauthorized(text="sign in first: open this address in a browser")
         if acts(request) and not same_origin(request):

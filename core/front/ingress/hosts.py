@@ -12,7 +12,7 @@ from aiohttp import web
 from core.settings import DEFAULT_DOMAIN
 from pcloud.errors import Rejected
 
-__all__ = ["Domains", "acts", "from_elsewhere", "origin_of", "own_domains", "port_of", "same_origin"]
+__all__ = ["Domains", "acts", "from_elsewhere", "origin_of", "own_domains", "port_of", "same_origin", "wants_page"]
 
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # Nothing else: a browser reads `evil\.localhost` as the host `evil`.
@@ -107,6 +107,11 @@ def origin_of(request: web.Request) -> str:
 def acts(request: web.Request) -> bool:
     """Return True if a request does more than fetch: it changes something, or opens a websocket, over which anything may be asked."""
     return request.method not in ("GET", "HEAD") or "Upgrade" in request.headers
+
+
+def wants_page(request: web.BaseRequest) -> bool:
+    """Return True for a browser that opens an address and shows what it gets."""
+    return request.method == "GET" and "text/html" in request.headers.get("Accept", "")
 
 
 def same_origin(request: web.Request) -> bool:

@@ -49,6 +49,28 @@ async def test_a_host_that_is_not_ours_is_refused(front: FrontDoor, host: str) -
         assert "is not an address of this cloud" in (await answer.json())["errors"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    ("app", "path", "host", "status", "told"),
+    [
+        ("", "/", "evil.example", 400, "use localhost or APP.localhost"),
+        ("", "/<b>", "", 404, "There is nothing at /&lt;b&gt;"),
+        ("nothing", "/", "", 404, "No app with pages called"),
+        ("asleep", "/", "", 503, "does not answer yet"),
+    ],
+)
+async def test_browser_is_shown_a_page_about_what_went_wrong(
+    front: FrontDoor, app: str, path: str, host: str, status: int, told: str
+) -> None:
+    headers = {"Accept": "text/html"} | ({"Host": host} if host else {})
+    async with front.request(path, app=app, headers=headers) as answer:
+        text = await answer.text()
+        assert answer.status == status and answer.content_type == "text/html" and told in text
+        assert f'href="http://localhost{"" if host else f":{front.port}"}/"' in text
+        assert "script" not in text and "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    async with front.request(path, app=app, headers={"Accept": "*/*"} | ({"Host": host} if host else {})) as plain:
+        assert plain.status == status and plain.content_type == "application/json"
+
+
 @pytest.mark.parametrize("app", ["", "photos"])
 @pytest.mark.parametrize("path", ["/graphql", "/_pcloud/graphql"])
 @pytest.mark.parametrize(
