@@ -23,7 +23,7 @@ TrustedProxy = Annotated[
     typer.Option(help="The address, or network, from which that proxy connects; may be given several times."),
 ]
 
-# Letters, digits and hyphens (RFC 1123), two labels at least, the last of which is no part of an IP address.
+# Letters, digits and hyphens (RFC 1123), at least two labels; the last one begins with a letter, so it is not an IP address.
 NAME = re.compile(r"(?=.{1,200}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 
 

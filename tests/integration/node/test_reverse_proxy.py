@@ -231,7 +231,7 @@ async def test_proxy_that_is_not_named_is_not_believed(tmp_path: Path) -> None:
         assert answer.status == 400 and "--trusted-proxy names" in await answer.text()
 
 
-async def test_proxy_without_the_host_is_told_so(cloud: Behind) -> None:
+async def test_proxy_that_drops_the_host_gets_an_error_that_says_so(cloud: Behind) -> None:
     as_proxied = {"Host": f"127.0.0.1:{cloud.front.port}", "X-Forwarded-Proto": "https"}
     async with cloud.front.request("/", headers=as_proxied) as answer:
         assert answer.status == 400 and "must pass on the `Host`" in await answer.text()

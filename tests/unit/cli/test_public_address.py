@@ -1,4 +1,4 @@
-"""`--public-url` and `--trusted-proxy`: what is accepted, and what a mistake is told."""
+"""`--public-url` and `--trusted-proxy`: what is accepted, and which error a mistake gets."""
 
 from __future__ import annotations
 
