@@ -6,7 +6,7 @@ A process that may open the socket in the node's private folder acts as the owne
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Client:
             await raise_for(answer)
             return await answer.text()
 
-    async def lines(self, method: str, path: str, *, data: bytes | None = None) -> AsyncIterator[dict[str, Any]]:
+    async def lines(self, method: str, path: str, *, data: bytes | None = None) -> AsyncGenerator[dict[str, Any]]:
         """Send one request, yield an answer of one JSON object per line as they come; raise the error that a line carries."""
         async with self._session.request(method, f"http://node{path}", data=data) as answer:
             await raise_for(answer)

@@ -12,6 +12,7 @@ from core.cli import (
     backup,
     demo,
     device,
+    export,
     fetch,
     graph,
     metrics,
@@ -60,6 +61,7 @@ cli.command("call")(runs.call)
 cli.command("audit")(audit.audit)
 cli.command("backup")(backup.backup)
 cli.command("restore")(backup.restore)
+cli.command("export")(export.export)
 cli.command("metrics")(metrics.metrics)
 cli.command("replay")(replay.replay)
 cli.command("support-bundle")(support_bundle.support_bundle)

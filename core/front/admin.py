@@ -16,7 +16,7 @@ from core.access.caller import OWNER
 from core.front.administered import AdministeredNode
 from core.front.app_routes import app_routes
 from core.front.http import client_closed, error_response, hung_up
-from core.front.lines import as_lines, dumps
+from core.front.lines import as_lines, as_records, dumps
 from pcloud.errors import NotFound, PCloudError, Rejected
 
 __all__ = ["admin_application"]
@@ -145,6 +145,10 @@ def admin_application(node: AdministeredNode) -> web.Application:
         wanted = request.query
         back = wanted.get("back", "") == "true"
         return await as_lines(request, partial(node.rebuild, wanted.get("view", "graph"), wanted.get("to", ""), back))
+
+    @routes.get("/graph/all")
+    async def whole_graph(request: web.Request) -> web.StreamResponse:
+        return await as_records(request, node.whole_graph())
 
     @routes.get("/backup")
     async def backup(request: web.Request) -> web.StreamResponse:

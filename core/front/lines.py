@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
 
 from pcloud.errors import PCloudError
 
-__all__ = ["as_lines", "dumps", "prepared"]
+__all__ = ["as_lines", "as_records", "dumps", "prepared"]
 
 log = logging.getLogger("pcloud.admin")
 LINES = {"Content-Type": "application/x-ndjson", "Cache-Control": "no-store"}
@@ -46,6 +47,19 @@ async def as_lines(
         await response.write_eof()
     finally:
         await asyncio.shield(task)
+    return response
+
+
+async def as_records(request: web.Request, records: AsyncGenerator[dict[str, Any]]) -> web.StreamResponse:
+    """Answer with a line for each record, at the client's speed, and an error as the last line. Disconnecting ends the reading."""
+    response = await prepared(request)
+    try:
+        async with aclosing(records):
+            async for record in records:
+                await response.write(dumps(record).encode() + b"\n")
+    except PCloudError as error:
+        await response.write(dumps({"error": {"code": error.code, "message": error.message}}).encode() + b"\n")
+    await response.write_eof()
     return response
 
 

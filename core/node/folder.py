@@ -7,6 +7,7 @@
     apps/      a folder for each app: its archive unpacked, environment, data, logs, credentials
     secrets/   keys that never leave this machine (mode 0600)
     backup/    a copy for a backup, while that runs    backups.json  where backups are
+    export/    a copy of the graph for an export, while that runs
     restoring/ a restore that is not complete          pcloud-restore.json  its mark
     restored.json  a restore that waits for the first start
     node.lock  held while a node runs

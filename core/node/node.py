@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from core.node.instant import InstantCopies
 from core.node.lag import projection_lags
 from core.node.projections import Projections
 from core.node.verify import verify_projections
+from core.node.whole_graph import WholeGraph
 from core.people.device.pair import Devices
 from core.people.notice import NoticeBoard
 from core.people.owner.credential import change_credential
@@ -73,9 +74,11 @@ class Node:
     address: str = ""
     listens: str = ""
     metrics: Metrics = field(init=False)
+    _whole_graph: WholeGraph = field(init=False)
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(self.meters, self)
+        self._whole_graph = WholeGraph(self.store, self.projections.graphs, self.folder)
 
     @property
     def problems(self) -> dict[str, str]:
@@ -141,6 +144,13 @@ class Node:
         async with self.copies.taken() as copy:
             apps = {app.name: app.version for app in await self.apps.list()}
             yield {"root": str(copy.root), "grown": copy.grown, "seconds": copy.seconds, "apps": apps}
+
+    async def whole_graph(self) -> AsyncGenerator[dict[str, Any]]:
+        """Yield what `core.export` writes of the graph; see `core.node.whole_graph`."""
+        apps = {app.name: app.version for app in await self.apps.list()}
+        async with aclosing(self._whole_graph.records(apps)) as records:
+            async for record in records:
+                yield record
 
     async def verify(self, progress: Callable[[str, str], None]) -> dict[str, Any]:
         return await verify_projections(

@@ -1,0 +1,46 @@
+"""`pcloud export`: all that is the owner's as plain folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.cli.backup import Progress, followed, size
+from core.cli.client import open_client
+from core.cli.terminal import AsJson, DataOption, facts, plain, print_json, run
+
+__all__ = ["export"]
+
+
+def export(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="An empty folder, or that of an earlier export, which is brought up to date."
+        ),
+    ],
+    data: DataOption,
+    as_json: AsJson = False,
+) -> None:
+    """Export all that is yours as plain files, while the node works: photographs with XMP sidecars, other objects, the graph as JSON."""
+
+    async def work(progress: Progress) -> Any:
+        from core.export.write import write_export
+
+        async with open_client(data) as client:
+            return await write_export(client, folder.expanduser().absolute(), data, progress)
+
+    done = run(followed(work))
+    if as_json:
+        print_json(done)
+        return
+    facts.print(
+        f"[green]✓[/] exported to {plain(done['folder'])}: {done['photographs']:,} photographs, {done['objects']:,} objects, "
+        f"{done['nodes']:,} nodes; {size(done['bytes'])} fetched ({done['seconds']:,.1f} s)"
+    )
+    if done["missing"]:
+        facts.print(
+            f"[yellow]{done['missing']:,} objects are missing:[/] missing.jsonl in that folder says which, and why"
+        )
