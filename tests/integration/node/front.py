@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import tempfile
@@ -207,6 +208,7 @@ def built_page(folder: Path) -> BuiltPage:
     (folder / "assets").mkdir()
     (folder / "index.html").write_text("<!doctype html><title>Console</title>")
     (folder / "assets" / "index-1a2b.js").write_text("export {}")
+    (folder / "assets" / "index-1a2b.js.gz").write_bytes(gzip.compress(b"export {}"))
     (folder / ".built-from").write_text("hash")
     return BuiltPage(folder)
 

@@ -63,6 +63,17 @@ async def test_a_built_file_is_kept_and_one_that_is_gone_is_missed(front: FrontD
         assert answer.status == 404
 
 
+async def test_built_text_is_sent_compressed_to_browsers_that_read_it(front: FrontDoor) -> None:
+    for app, path in (
+        ("console", "/assets/index-1a2b.js"),
+        ("photos", '/said?text=x&headers={"Content-Encoding":"gzip"}'),
+    ):
+        async with front.request(path, app=app, headers={"Accept-Encoding": "gzip"}) as answer:
+            assert answer.headers["Content-Encoding"] == "gzip"
+    async with front.request("/assets/index-1a2b.js", app="console", headers={"Accept-Encoding": "identity"}) as answer:
+        assert "Content-Encoding" not in answer.headers and await answer.text() == "export {}"
+
+
 async def test_the_administration_is_offered_below_api(front: FrontDoor) -> None:
     request: Any = {"app": "console", "headers": own_page(front)}
     async with front.request("/api/apps/photos/logs?lines=5", **request) as answer:

@@ -45,3 +45,10 @@ def test_the_page_names_no_other_origin() -> None:
         path.name for path in sources if path.is_file() and re.search(r"https?://(?!www\.w3\.org)", path.read_text())
     }
     assert named == set()
+
+
+def test_page_is_small_for_a_slow_network() -> None:
+    """What the first visit of a phone loads."""
+    sent = [path for path in (WEB / "dist").rglob("*.gz") if path.is_file()]
+    assert {path.suffixes[-2] for path in sent} >= {".js", ".css"}
+    assert sum(path.stat().st_size for path in sent) <= 150_000
