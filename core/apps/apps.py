@@ -291,7 +291,7 @@ class Apps:
 
     def _status(self, app: App) -> AppStatus:
         trouble = self._local.troubles.get(app.name, "") or self._parts.core.graph_quota.problem(app.name)
-        return status_of(app, self._local.instances.get(app.name), trouble)
+        return status_of(app, self._local.instances.get(app.name), trouble, self._local.doing.get(app.name, ""))
 
     async def _do(self, name: str, work: Callable[[App], Coroutine[Any, Any, None]]) -> App:
         """Run `work` on one app to its end, even if the caller is cancelled."""

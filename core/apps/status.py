@@ -18,7 +18,7 @@ class AppStatus:
     """`state`: as in the log (INSTALLING, UPGRADING, RUNNING, PAUSED, FAILED, REMOVING), `step`: the newest step
     towards it; `previous`: the version that a rollback returns to, '' if it has no earlier one. `process`: starting,
     running, not-ready (it says that it can't answer calls now), backing-off, stopped or failed, '' for an app without
-    one; `reason`: why it is not running or not ready. `seconds`:
+    one; `reason`: why it is not running or not ready, or how far long work on it is. `seconds`:
     time in this process state. `restarts`: since the node started. `author`: who made it, in few words. `sandbox`:
     bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
 
@@ -45,7 +45,8 @@ class AppStatus:
         return asdict(self)
 
 
-def status_of(app: App, instance: Instance | None, trouble: str) -> AppStatus:
+def status_of(app: App, instance: Instance | None, trouble: str, doing: str = "") -> AppStatus:
+    """`doing`: how far long work on it is."""
     supervisor = instance.supervisor if instance else None
     address = instance.web_address if instance else None
     has_process = app.manifest.run is not None
@@ -63,7 +64,7 @@ def status_of(app: App, instance: Instance | None, trouble: str) -> AppStatus:
         web=app.web,
         address=f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address or ""),
         process=process,
-        reason=reason,
+        reason=doing or reason,
         pid=supervisor.pid if supervisor else None,
         restarts=max(0, supervisor.starts - 1) if supervisor else 0,
         seconds=round(time.time() - supervisor.since, 1) if supervisor else 0.0,

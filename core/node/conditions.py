@@ -98,7 +98,9 @@ def update_conditions(apps: Iterable[App], shipped: Mapping[str, str]) -> Iterat
     """`shipped`: the versions of the apps that come with PCloud, by name."""
     for app in apps:
         new = shipped.get(app.name, "")
-        if app.bundled and app.state is AppState.RUNNING and new and ordered(new) > ordered(app.version):
+        # None: an older PCloud did not record it.
+        ours = app.bundled or app.bundled is None
+        if ours and app.state is AppState.RUNNING and new and ordered(new) > ordered(app.version):
             text = f"{app.title} {new} comes with this PCloud; {app.version} is installed."
             yield NoticeCondition(
                 "update-available", f"app:{app.name}", text, f"Upgrade it: `pcloud app upgrade {app.name}`.", "info"

@@ -12,10 +12,9 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from core.apps.tree import copy_tree, remove_tree, tree_bytes
+from core.apps.tree import copy_tree, matching, remove_tree, tree_bytes
 from core.apps.tree.disk_errors import reading, writing
 from core.node.folder import DataFolder
 from core.node.frozen import frozen
@@ -28,7 +27,7 @@ __all__ = ["InstantCopies", "InstantCopy", "standing_still", "writing_processes"
 ATTEMPTS = 3
 # Of an app's folder; the rest is made again from the log.
 APP_FOLDERS = ("data", "keys")
-APP_FILES = ("address", "ports.json", "user")
+APP_FILES = ("address", "ports.json", "earlier_ports.json", "user")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ class InstantCopies:
         with reading("the node's data", self._folder.root):
             needed = tree_bytes([self._folder.nats / "jetstream", self._folder.secrets])
             for name, app in self._apps():
-                needed += tree_bytes([app / part for part in APP_FOLDERS], leave_out=_matcher(patterns.get(name, ())))
+                needed += tree_bytes([app / part for part in APP_FOLDERS], leave_out=matching(patterns.get(name, ())))
         self._folder.disk_space.check("a copy of the node's data", needed)
 
     def _copy(self) -> dict[str, int]:
@@ -113,7 +112,7 @@ class InstantCopies:
             if (app / file).is_file():
                 (target / file).write_bytes((app / file).read_bytes())
         copy_tree(app / "keys", target / "keys")
-        linked = copy_tree(app / "data", target / "data", link=_matcher(append_only))
+        linked = copy_tree(app / "data", target / "data", link=matching(append_only))
         return {f"apps/{name}/data/{path}": size for path, size in linked.items()}
 
     def _apps(self) -> Iterator[tuple[str, Path]]:
@@ -139,7 +138,3 @@ def writing_processes(server: EmbeddedServer, apps: Callable[[], Iterable[int]])
             "the log's server is being started, so no copy of its files can be taken: try again in a moment"
         )
     return [pid, *apps()]
-
-
-def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
-    return lambda path: any(fnmatchcase(path, pattern) for pattern in patterns)

@@ -27,7 +27,7 @@ from pcloud.errors import Rejected
 from pcloud.manifest import Manifest
 from pcloud.manifest_file import load_manifest
 
-__all__ = ["LOCK", "MANIFEST", "CheckedArchive", "content_hash", "read_archive"]
+__all__ = ["LOCK", "MANIFEST", "CheckedArchive", "content_hash", "read_archive", "unpack_archive"]
 
 MANIFEST = "app.yaml"
 LOCK = "requirements.lock"
@@ -55,15 +55,8 @@ class CheckedArchive:
         return self.source.read_bytes() if isinstance(self.source, Path) else self.source
 
     def unpack(self, folder: Path) -> None:
-        """Write all files below `folder`, which must not exist yet; modes are 0644 or 0755, folders 0755."""
-        folder.mkdir(parents=True)
-        with _members(self.source, self.bounds) as members:
-            for member in members:
-                target = folder / member.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with target.open("xb") as file, member.open() as content:
-                    shutil.copyfileobj(content, file, PIECE)
-                target.chmod(0o755 if member.executable else 0o644)
+        """See `unpack_archive`."""
+        unpack_archive(self.source, folder, self.bounds)
 
 
 def read_archive(source: bytes | Path, bounds: ArchiveBounds = ArchiveBounds()) -> CheckedArchive:  # noqa: B008 - frozen
@@ -84,6 +77,22 @@ def read_archive(source: bytes | Path, bounds: ArchiveBounds = ArchiveBounds()) 
     lock = texts.get(LOCK, "")
     check_lock(lock, LOCK)
     return CheckedArchive(manifest, schema, lock, sha256, content, files, source, bounds)
+
+
+def unpack_archive(source: bytes | Path, folder: Path, bounds: ArchiveBounds = ArchiveBounds()) -> None:  # noqa: B008 - frozen
+    """Write all files below `folder`, which must not exist yet; modes are 0644 or 0755, folders 0755.
+
+    Does not read the manifest: an installed archive was checked by the rules of its day, and today's may be stricter.
+    Raises `Rejected` for anything but plain files inside the folder, and above the bounds.
+    """
+    folder.mkdir(parents=True)
+    with _members(source, bounds) as members:
+        for member in members:
+            target = folder / member.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as file, member.open() as content:
+                shutil.copyfileobj(content, file, PIECE)
+            target.chmod(0o755 if member.executable else 0o644)
 
 
 def _opened(source: bytes | Path) -> IO[bytes]:

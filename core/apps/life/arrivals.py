@@ -106,6 +106,7 @@ class Arrivals:
             progress("archive", f"{candidate.checked.sha256[:12]}")
             await self._parts.core.store.archives.put(candidate.checked.sha256, archive)
             task = await self._begin(archive, answers, consent, progress)
+            self._parts.kept_archives.keep_during(candidate.checked.sha256, task)
         await asyncio.shield(task)
         return self._parts.registry.get(name)
 

@@ -34,6 +34,12 @@ class KeptArchives:
         finally:
             self._arriving[sha256] -= 1
 
+    def keep_during(self, sha256: str, work: asyncio.Task[None]) -> None:
+        """Keep the archive until this work on an app is done, too: an upgrade stops the app and copies its data before the log names
+        the new archive, which can take longer than the time between two deletions. Call it within `arriving`."""
+        self._arriving[sha256] += 1
+        work.add_done_callback(lambda _: self._arriving.subtract([sha256]))
+
     async def clean(self) -> None:
         """Delete archives that are not needed. Raises `Unavailable`; the next call deletes the rest."""
         async with self._deleting:

@@ -20,11 +20,13 @@ from collections.abc import Sequence
 import msgspec
 
 from core.apps.archive.archive import CheckedArchive
+from core.apps.life.data_snapshot import Linked
 from core.apps.life.installation import bring_up
 from core.apps.life.parts import AppParts, Progress
 from core.apps.review.additive import losses
 from core.apps.review.stored_data import written_beyond
 from core.apps.signing.author import Author
+from core.apps.tree import matching
 from pcloud.errors import Conflict, PCloudError, Unavailable
 from pcloud.manifest import Init, Manifest
 from projections.directory import App, AppState, Grant
@@ -33,6 +35,7 @@ from projections.graph.catalog import Catalog
 __all__ = ["Upgrades", "check_can_roll_back"]
 
 log = logging.getLogger("pcloud.app")
+SHOWN_SECONDS = 1.0
 # Nothing has changed yet if one of these is the last step.
 BEFORE = frozenset({"stop", "snapshot"})
 # The version before is not yet back in place.
@@ -47,15 +50,15 @@ class Upgrades:
         self, app: App, checked: CheckedArchive, grants: Sequence[Grant], author: Author, progress: Progress
     ) -> None:
         """Raises the reason if the version before runs again (or nothing has changed)."""
-        snapshots = self._parts.snapshots(app.name)
-        await asyncio.to_thread(snapshots.check_room)
+        link = matching(checked.manifest.backup.append_only)
+        await asyncio.to_thread(self._parts.snapshots(app.name).check_room, link)
         paused = (app.error or "you paused it") if app.state is AppState.PAUSED else None
         await self._parts.registry.become(app.name, AppState.UPGRADING, step="stop", paused=paused)
         progress("stop", f"{app.name} {app.version}")
         try:
             await self._halt(app.name)
             await self._step(app.name, "snapshot", "its data folder", progress)
-            await asyncio.to_thread(snapshots.take, app.archive)
+            await self._copy_data(app, link, progress)
             new = await self._parts.registry.replace(app, checked, grants, author)
         except Exception as error:
             if await self._back_out(app.name, str(error), progress):
@@ -100,6 +103,28 @@ class Upgrades:
         return found
 
     # --- within -------------------------------------------------------------------------------------------------------
+
+    async def _copy_data(self, app: App, link: Linked, progress: Progress) -> None:
+        """Take the snapshot, and say each second how far it is: many files take minutes. Without this call it stops."""
+        copied, cancelled = 0, False
+
+        def one_more() -> None:
+            nonlocal copied
+            copied += 1
+            if cancelled:
+                raise Unavailable("the copy was interrupted")
+
+        take, doing = self._parts.snapshots(app.name).take, self._parts.local.doing
+        work = asyncio.create_task(asyncio.to_thread(take, app.archive, link, one_more))
+        try:
+            while not (await asyncio.wait([work], timeout=SHOWN_SECONDS))[0]:
+                doing[app.name] = f"copying its data before the upgrade: {copied:,} files and folders so far"
+                progress("snapshot", f"{copied:,} files and folders")
+            await work
+        finally:
+            cancelled = True
+            work.add_done_callback(lambda done: done.cancelled() or done.exception())  # nothing waits for it any more
+            doing.pop(app.name, None)
 
     async def _forward(self, app: App, progress: Progress) -> None:
         before = app.previous

@@ -11,6 +11,7 @@ import msgspec
 
 from core.apps.process.folders import AppFolders
 from core.apps.sandbox import Published
+from pcloud.stored_manifest import ports_by_setting
 from projections.directory import App
 
 __all__ = ["key_variables", "variables"]
@@ -25,13 +26,14 @@ def variables(
     """Variables that core sets win over the manifest's. `settings`: replace the manifest's. `port`: for its pages, 0
     for none; `ports`: for other apps, by name: it listens there on 127.0.0.1, and they connect to its address."""
     run = app.manifest.run
+    numbers = {setting: ports[name].port for name, setting in ports_by_setting(app.manifest).items() if name in ports}
     passed = {name: os.environ[name] for name in PASSED if name in os.environ}
     return {
         **passed,
         **(run.env if run else {}),
         **ours,
         "PCLOUD_APP": app.name,
-        "PCLOUD_SETTINGS": msgspec.json.encode({**app.manifest.settings, **settings}).decode(),
+        "PCLOUD_SETTINGS": msgspec.json.encode({**app.manifest.settings, **numbers, **settings}).decode(),
         # Buffered output is lost if the process dies.
         "PYTHONUNBUFFERED": "1",
         **{f"PORT_{_capitals(name)}": str(one.port) for name, one in ports.items()},

@@ -10,11 +10,12 @@ import logging
 import os
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-from core.apps.archive.archive import LOCK, read_archive
+from core.apps.archive.archive import LOCK, unpack_archive
 from core.apps.egress import Tally
 from core.apps.process.confined import WEB_PORT, confined_plan
 from core.apps.process.credentials import bus_key, web_key
@@ -83,8 +84,8 @@ class Instance:
         if not self.folders.code(self.app.archive).exists():
             try:
                 await fetch(self.app.archive, self.folders.fetched)
-                archive = await asyncio.to_thread(read_archive, self.folders.fetched, self._settings.bounds)
-                await asyncio.to_thread(self.folders.put_code, self.app.archive, archive.unpack)
+                unpack = partial(unpack_archive, self.folders.fetched, bounds=self._settings.bounds)
+                await asyncio.to_thread(self.folders.put_code, self.app.archive, unpack)
             finally:
                 self.folders.fetched.unlink(missing_ok=True)
         await asyncio.to_thread(lambda: self.folders.drop_code(keep=self.app.archive))

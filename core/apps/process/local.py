@@ -47,6 +47,8 @@ class LocalApps:
         self.instances: dict[str, Instance] = {}
         # Why an app that should run does not run, by its name.
         self.troubles: dict[str, str] = {}
+        # How far long work on an app is, by its name.
+        self.doing: dict[str, str] = {}
         # Held from a decision on the state of all apps until it is carried out.
         self.deciding = asyncio.Lock()
         self._core = core

@@ -10,6 +10,8 @@ from functools import partial
 
 from core.apps.egress import Doors, Egress, Tally
 from core.apps.sandbox import Ports, Published
+from core.apps.sandbox.loopback import LOOPBACK
+from pcloud.stored_manifest import ports_by_setting
 from pcloud.subject import split_name
 from projections.directory import App, Changed, Directory
 
@@ -33,8 +35,15 @@ class Reach:
         return self._egress.total(app)
 
     def reaches(self, app: str) -> list[Published]:
-        """The ports of others that `app` may use: those of each app with an action that it may call."""
-        return [self.ports.published(other.name, port) for other in self._callable(app) for port in _ports(other)]
+        """The ports of others that `app` may use: those of each app with an action that it may call. One that composes
+        addresses at 127.0.0.1 is there too."""
+        found = list[Published]()
+        for other in self._callable(app):
+            earlier = ports_by_setting(other.manifest)
+            for name in _ports(other):
+                port = self.ports.published(other.name, name)
+                found += [port, port._replace(address=LOOPBACK)] if name in earlier else [port]
+        return found
 
     def may_reach(self, app: str, other: str) -> bool:
         return any(found.name == other for found in self._callable(app))

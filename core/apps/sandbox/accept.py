@@ -16,7 +16,7 @@ from typing import cast
 
 from pcloud.errors import PCloudError
 
-__all__ = ["MOST_CONNECTIONS", "MOST_OF_APP", "accept_each", "carry", "forward"]
+__all__ = ["MOST_CONNECTIONS", "MOST_OF_APP", "Connect", "Open", "accept_each", "carry", "forward"]
 
 log = logging.getLogger("pcloud.sandbox")
 MOST_CONNECTIONS = 128

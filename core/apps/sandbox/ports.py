@@ -6,12 +6,14 @@ that was granted a call to it. So an address that one of them composes works for
 at that number on the 127.0.0.1 of its own sandbox.
 
 The loopback address differs from all of core's: browsers send the cookies of a host to each of its ports, and
-`localhost` has core's.
+`localhost` has core's. A port that an app chose itself before core did keeps its number, and programs that know it at
+127.0.0.1 reach it there too; see `earlier_address`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +23,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from core.apps.sandbox.accept import Open, forward
+from core.apps.sandbox.accept import Open, accept_each, forward
+from core.apps.sandbox.earlier_address import serve_programs
 from core.apps.sandbox.loopback import LOOPBACK, is_published, published_address
 from pcloud.errors import Corrupt, Unavailable
 
@@ -31,6 +34,8 @@ __all__ = ["Connect", "Ports", "Published", "connect_host"]
 FREE = range(15_000, 22_768)
 TRIES = 200
 FILE, ADDRESS = "ports.json", "address"
+EARLIER = "earlier_ports.json"  # those that are open at 127.0.0.1 too, for programs that know them there
+MOST = 2**16  # bytes of such a file
 CONNECT_SECONDS = 5.0
 Connect = Callable[[int], Awaitable[socket.socket]]
 
@@ -74,12 +79,23 @@ class Ports:
                 f"the ports of {app} at {file} can't be read: remove the file, new ones are chosen"
             ) from error
         if name not in kept:
-            kept[name] = self._choose(address)
+            if kept_by_app := self._chosen_by(app, name, address):
+                earlier = self._folder / app / EARLIER  # first: once the number is kept, nothing asks for it here again
+                _write(earlier, msgspec.json.encode({**_numbers(earlier), name: kept_by_app}))
+            kept[name] = kept_by_app or self._choose(address)
             _write(file, msgspec.json.encode(kept))
         return kept[name]
 
+    def _chosen_by(self, app: str, name: str, address: str) -> int:
+        """The number that an app's earlier version chose itself and keeps in its data folder, as clients know it; 0 without one."""
+        number = _numbers(self._folder / app / "data" / FILE).get(name, 0)
+        return number if number in FREE and number not in self._taken() and _is_free(address, number) else 0
+
+    def _taken(self) -> set[int]:
+        return {number for file in self._folder.glob(f"*/{FILE}") for number in _numbers(file).values()}
+
     def _choose(self, address: str) -> int:
-        taken = {number for file in self._folder.glob(f"*/{FILE}") for number in _numbers(file)}
+        taken = self._taken()
         for number in random.sample(FREE, TRIES):
             if number not in taken and _is_free(address, number) and _is_free(LOOPBACK, number):
                 return number
@@ -89,12 +105,15 @@ class Ports:
         """From now on `connect` reaches the running app, and the ports are open on the host. Raises `Unavailable` if
         another program uses one of them."""
         await self.close(app)
-        listeners = [_listen(one) for one in ports]
+        earlier = set(_numbers(self._folder / app / EARLIER).values())
+        places = [(one, _forward) for one in ports]
+        places += [(one._replace(address=LOOPBACK), _forward_programs) for one in ports if one.port in earlier]
+        listeners = [_listen(one) for one, _ in places]
         self._connects[app] = connect
         open_ = Open()
         self._listening[app] = [
-            asyncio.create_task(_forward(listener, partial(connect, one.port), open_), name=f"port {one.port} of {app}")
-            for listener, one in zip(listeners, ports, strict=True)
+            asyncio.create_task(work(listener, partial(connect, one.port), open_), name=f"port {one.port} of {app}")
+            for listener, (one, work) in zip(listeners, places, strict=True)
         ]
 
     async def close(self, app: str) -> None:
@@ -115,6 +134,14 @@ class Ports:
 async def _forward(listener: socket.socket, connect: Callable[[], Awaitable[socket.socket]], open_: Open) -> None:
     with listener:
         await forward(listener, connect, open_)
+
+
+async def _forward_programs(
+    listener: socket.socket, connect: Callable[[], Awaitable[socket.socket]], open_: Open
+) -> None:
+    host, port = listener.getsockname()
+    with listener:
+        await accept_each(listener, lambda one: serve_programs(one, connect, f"{host}:{port}"), open_)
 
 
 async def connect_host(number: int) -> socket.socket:
@@ -163,8 +190,10 @@ def _write(file: Path, content: bytes) -> None:
     part.replace(file)
 
 
-def _numbers(file: Path) -> list[int]:
+def _numbers(file: Path) -> dict[str, int]:
+    """The ports by name in a file, which may be an app's own: never through a link, nor waiting for a pipe."""
     try:
-        return list(msgspec.json.decode(file.read_bytes(), type=dict[str, int]).values())
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+            return msgspec.json.decode(opened.read(MOST), type=dict[str, int])
     except (OSError, msgspec.MsgspecError):
-        return []
+        return {}

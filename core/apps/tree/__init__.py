@@ -11,10 +11,10 @@ a folder replaced by a link leads elsewhere. There is no recursion, so any depth
 user, folders and files that the app has closed to that user are opened first.
 """
 
-from core.apps.tree.copied import copy_tree
+from core.apps.tree.copied import copy_tree, matching
 from core.apps.tree.opened import open_up
 from core.apps.tree.removed import remove_tree
 from core.apps.tree.tree_bytes import tree_bytes
 from core.apps.tree.walk import WalkStep, walk
 
-__all__ = ["WalkStep", "copy_tree", "open_up", "remove_tree", "tree_bytes", "walk"]
+__all__ = ["WalkStep", "copy_tree", "matching", "open_up", "remove_tree", "tree_bytes", "walk"]

@@ -7,28 +7,36 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from core.apps.tree.opened import FOLDER, open_file
 from core.apps.tree.removed import remove_tree
 from core.apps.tree.walk import WalkStep, walk, with_paths
 
-__all__ = ["copy_content", "copy_tree"]
+__all__ = ["copy_content", "copy_tree", "matching"]
 
 FICLONE = 0x40049409  # ioctl_ficlone(2)
 CANNOT = (errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM)
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
-def copy_tree(source: Path, target: Path, *, link: Callable[[str], bool] = lambda path: False) -> dict[str, int]:
+def copy_tree(
+    source: Path,
+    target: Path,
+    *,
+    link: Callable[[str], bool] = lambda path: False,
+    on_entry: Callable[[], None] = lambda: None,
+) -> dict[str, int]:
     """Copy folders, plain files and symbolic links, with modes, times, extended attributes and (as root) owners; pipes
     and sockets are left out.
 
     Neither `target` nor `target`.names may exist, and only core may write there; `source` must not change meanwhile.
     A missing `source` makes an empty folder. Plain files for whose path below `source` `link` is true get a second name
-    instead of a copy: the result has their sizes by path. Raises `OSError` and leaves what it has made.
+    instead of a copy: the result has their sizes by path. `on_entry` is called for each file and folder. Raises `OSError` and leaves
+    what it has made.
     """
     target.mkdir(mode=0o700)
     names = target.with_name(f"{target.name}.names")
@@ -36,6 +44,7 @@ def copy_tree(source: Path, target: Path, *, link: Callable[[str], bool] = lambd
     copying, linked = _Copying(target, names), dict[str, int]()
     try:
         for path, step in with_paths(walk(source)):
+            on_entry()
             if step.kind == "entry" and stat.S_ISREG(step.status.st_mode) and path.isprintable() and link(path):
                 linked[path] = copying.link(step)
             else:
@@ -44,6 +53,11 @@ def copy_tree(source: Path, target: Path, *, link: Callable[[str], bool] = lambd
         copying.close()
     remove_tree(names)
     return linked
+
+
+def matching(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Tell whether one of the patterns matches a path."""
+    return lambda path: any(fnmatchcase(path, pattern) for pattern in patterns)
 
 
 class _Copying:

@@ -16,7 +16,7 @@ from core.graph.command import Commands, EntityChange
 from core.people.device.seen import LastSeen
 from core.people.owner.credential import new_token, token_hash
 from core.work.call import Calls
-from pcloud.errors import NotFound, PCloudError, Rejected
+from pcloud.errors import Conflict, NotFound, PCloudError, Rejected
 from pcloud.subject import Ref, new_id
 from projections.directory import Directory
 
@@ -65,6 +65,9 @@ class Devices:
         except NotFound as error:
             advice = "install the apps object-store and image-importer first"
             raise NotFound(f"a device can't back up anything yet: {advice} ({error.message})") from error
+        except Rejected as error:
+            advice = "its app comes from an earlier PCloud; upgrade it with `pcloud app install object-store`"
+            raise Conflict(f"the object storage can't make keys for a device: {advice} ({error.message})") from error
         return {part: answer.result[part] for part in ("endpoint", "access_key", "secret_key", "bucket")}
 
     async def pair_watcher(self, name: str, metrics: str) -> dict[str, Any]:

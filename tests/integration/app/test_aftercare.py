@@ -188,3 +188,23 @@ async def test_an_archive_on_its_way_in_is_not_deleted(platform, make_app):
     platform.apps._arrivals._begin = slowly
     await platform.apps.install(newer, approve=approve_all)
     assert await platform.store.archives.names() == {read_archive(newer).sha256}
+
+
+async def test_archive_of_an_upgrade_is_kept_while_the_data_is_copied(platform, make_app):
+    """Archives are deleted every half a minute; stopping an app and copying its data takes longer with many files."""
+    newer, kept, upgrades = make_app(version="2.0.0"), platform.apps._kept_archives, platform.apps._upgrades
+    await platform.apps.install(make_app(), approve=approve_all)
+    step = upgrades._step
+
+    async def after_a_deletion(name, which, *more):
+        for _ in range(3):  # the installing call has long returned from `_begin`
+            await asyncio.sleep(0)
+        await kept.clean()
+        await step(name, which, *more)
+
+    upgrades._step = after_a_deletion
+    await platform.apps.install(newer, approve=approve_all)
+    assert (await platform.apps.get("tiny")).version == "2.0.0"
+    assert read_archive(newer).sha256 in await platform.store.archives.names()
+    await kept.clean()
+    assert not +kept._arriving

@@ -26,7 +26,7 @@ def test_facts_are_on_standard_output_and_fit_a_terminal(cloud: NodeProcess) -> 
 
 def test_status_tells_the_node_its_views_and_its_apps(cloud: NodeProcess) -> None:
     said = cloud.cli("status").stdout
-    assert cloud.address in said and "image-importer 1.0.0 RUNNING" in said and "FAILED" in said
+    assert cloud.address in said and "image-importer 1.1.0 RUNNING" in said and "FAILED" in said
     assert len(re.findall(r"^view ", said, re.MULTILINE)) == 4
     facts = cloud.json("status", "--json")
     assert (

@@ -142,3 +142,28 @@ def test_a_damaged_file_of_ports_is_reported(tmp_path):
 async def test_an_app_that_does_not_run_is_not_reached(tmp_path):
     with pytest.raises(Unavailable, match="does not run"):
         await Ports(tmp_path).connect("one", 1)
+
+
+def test_port_that_an_app_chose_itself_keeps_its_number(tmp_path):
+    """As an object storage did before ports were published: its clients know that number."""
+    data = tmp_path / "store" / "data"
+    data.mkdir(parents=True)
+    (data / "ports.json").write_text('{"s3": 17706, "master": 21985}')
+    for _ in range(2):
+        port = Ports(tmp_path).published("store", "s3")
+        assert port.port == 17706 and port.address != "127.0.0.1"
+        (data / "ports.json").write_text("{}")
+    assert (tmp_path / "store" / "earlier_ports.json").read_text() == '{"s3":17706}'
+
+
+def test_attack_port_in_an_apps_data_is_no_number_of_another(tmp_path):
+    taken = Ports(tmp_path).published("other", "line").port
+    for app, text in (("low", '{"s3": 22}'), ("other-s", f'{{"s3": {taken}}}'), ("broken", "[1]")):
+        (tmp_path / app / "data").mkdir(parents=True)
+        (tmp_path / app / "data" / "ports.json").write_text(text)
+        assert Ports(tmp_path).published(app, "s3").port not in (22, taken)
+    (tmp_path / "link" / "data").mkdir(parents=True)
+    (tmp_path / "secret.json").write_text('{"s3": 17706}')
+    (tmp_path / "link" / "data" / "ports.json").symlink_to(tmp_path / "secret.json")
+    assert Ports(tmp_path).published("link", "s3").port != 17706
+    assert not list(tmp_path.glob("*/earlier_ports.json"))

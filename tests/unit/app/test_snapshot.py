@@ -139,3 +139,67 @@ def test_failed_restore_leaves_the_data_unchanged(
             snapshots.put_back("a" * 64)
     assert (data / "version").read_text() == "2"
     assert snapshots.put_back("a" * 64) and (data / "version").read_text() == "1"
+
+
+def volume(path: str) -> bool:
+    return path.startswith("volume")
+
+
+def test_appended_files_share_their_bytes_and_return_as_they_were(data: Path, snapshots: Snapshots) -> None:
+    (data / "volume1").write_bytes(b"x" * MIB)
+    (data / "volume2").write_bytes(b"y" * MIB)
+    (data / "index").write_bytes(b"1")
+    snapshots.check_room(volume)
+    snapshots.take("a" * 64, volume)
+    with (data / "volume1").open("ab") as file:
+        file.write(b"later")
+    (data / "compacted").write_bytes(b"z")
+    (data / "compacted").replace(data / "volume2")
+    (data / "index").write_bytes(b"2")
+    assert (data / "volume1").stat().st_nlink == 2
+    assert snapshots.put_back("a" * 64)
+    assert {file.name: file.read_bytes() for file in data.iterdir()} == {
+        "volume1": b"x" * MIB, "volume2": b"y" * MIB, "index": b"1",
+    }  # fmt: skip
+
+
+def test_room_is_needed_only_for_files_that_are_copied(
+    data: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "volume1").write_bytes(b"x" * MIB)
+    free = MIB // 2
+    monkeypatch.setattr("core.apps.life.data_snapshot.RESERVE", 0)
+    monkeypatch.setattr("core.apps.life.data_snapshot.shutil.disk_usage", lambda _: type("Usage", (), {"free": free}))
+    snapshots.check_room(volume)
+    with pytest.raises(Unavailable, match="no room"):
+        snapshots.check_room()
+
+
+def test_copy_is_dropped_before_a_version_that_may_change_its_files(
+    data: Path, snapshots: Snapshots, tmp_path: Path
+) -> None:
+    (data / "volume1").write_bytes(b"x")
+    snapshots.take("a" * 64, volume)
+    snapshots.take("b" * 64, volume)
+    assert snapshots.exists("a" * 64)
+    snapshots.take("c" * 64)
+    assert not snapshots.exists("a" * 64) and not snapshots.exists("b" * 64) and snapshots.exists("c" * 64)
+    snapshots.drop(keep=["c" * 64])
+    assert [one.name for one in (tmp_path / "snapshots").iterdir()] == ["c" * 20]
+
+
+def test_copy_that_is_stopped_leaves_nothing(data: Path, snapshots: Snapshots, tmp_path: Path) -> None:
+    seen: list[int] = []
+    for number in range(9):
+        (data / f"volume{number}").write_bytes(b"x")
+
+    def one_more() -> None:
+        seen.append(1)
+        if len(seen) == 5:
+            raise Unavailable("stopped")
+
+    with pytest.raises(Unavailable, match="stopped"):
+        snapshots.take("a" * 64, volume, one_more)
+    assert not list((tmp_path / "snapshots").iterdir())
+    snapshots.take("a" * 64, volume)
+    assert snapshots.put_back("a" * 64) and len(list(data.iterdir())) == 9

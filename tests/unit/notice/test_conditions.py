@@ -111,6 +111,8 @@ def test_failed_runs_are_one_condition_for_each_app() -> None:
 def test_a_newer_bundled_app_is_an_update(installed: str, shipped: str, newer: bool) -> None:
     mine = app(state=AppState.RUNNING, version=installed, bundled=True)
     assert bool(list(update_conditions([mine], {"photos": shipped}))) == newer
+    mine.bundled = None  # an older PCloud did not record it
+    assert bool(list(update_conditions([mine], {"photos": shipped}))) == newer
     mine.bundled = False  # another author's app of that name
     assert not list(update_conditions([mine], {"photos": shipped}))
 
