@@ -29,6 +29,7 @@ class WholeWheel(BuildHookInterface):
         self._pages().main()
         if self.target_name == "wheel":
             self._folder = tempfile.TemporaryDirectory(prefix="pcloud-wheel-")
+            build_data["force_include"][str(Path(self.root) / "CHANGELOG.md")] = "core/shipped/CHANGELOG.md"
             build_data["force_include"] |= self._apps(Path(self._folder.name)) | self._sdk(Path(self._folder.name))
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:

@@ -53,6 +53,7 @@ def root(
 
 
 cli.command("up")(up.up)
+cli.command("go-back")(up.go_back)
 cli.command("status")(up.status)
 cli.command("signin-link")(up.signin_link)
 cli.command("demo")(demo.demo)

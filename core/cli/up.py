@@ -6,6 +6,8 @@ import os
 import re
 import resource
 from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +15,13 @@ import typer
 
 from core.cli.client import open_client
 from core.cli.public_address import PublicUrl, TrustedProxy, read_public_address
-from core.cli.terminal import AsJson, DataOption, FilesOption, facts, plain, print_json, run
+from core.cli.terminal import AsJson, DataOption, FilesOption, confirm, console, facts, plain, print_json, run
 from core.node.logs import LogFormat, set_up_logs
 from core.settings import DEFAULT_DOMAIN, DEFAULT_LISTEN, NodeSettings, parse_listen, read_graph_server
 from core.trace import traces_wanted
+from pcloud.errors import PCloudError
 
-__all__ = ["signin_link", "status", "up"]
+__all__ = ["go_back", "signin_link", "status", "up"]
 
 OPEN_FILES = 65_536
 
@@ -85,7 +88,49 @@ def up(
                     announce_private(node.sign_in_link(private))
             await node.run_until_stopped()
 
-    run(work())
+    try:
+        run(work())
+    except Exception:
+        say_way_back(data)
+        raise
+
+
+def say_way_back(data: Path) -> None:
+    """After a start that failed: what to do if it was the first one after an update."""
+    from core.node.data_version import PROGRAM, read_version, way_back
+    from core.node.folder import DataFolder
+
+    with suppress(PCloudError):
+        now = read_version(DataFolder(data))
+        if now is not None and now.program == PROGRAM and (text := way_back(now)):
+            console.print(f"[yellow]{plain(text)}[/]", soft_wrap=True)
+
+
+def go_back(
+    data: DataOption,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to the PCloud before the last update, if the new one does not work. No node may run."""
+    from core.node import go_back as back
+    from core.node.folder import DataFolder
+
+    folder = DataFolder(data)
+    plan = back.plan_return(folder)
+    if plan.since:
+        since = f"{datetime.fromtimestamp(plan.since):%Y-%m-%d %H:%M}"
+        console.print(
+            f"The log is put back as it was at the update of {since}; what was stored since is put aside in {plain(data)}/after-update."
+        )
+        if not yes and not confirm("Go back?", otherwise="`--yes` goes back without asking"):
+            raise typer.Exit(1)
+    plan = back.go_back(folder)
+    if as_json:
+        print_json({"to": plan.to, "since": plan.since or None})
+    else:
+        console.print(
+            f"[green]✓[/] the data is ready for PCloud {plan.to}. Install that one over this one, then run `pcloud up`."
+        )
 
 
 def allow_open_files() -> None:

@@ -53,6 +53,7 @@ from core.graph.command.undo import Undoing
 from core.graph.schema import ViewRegistry
 from core.node.clock import Clock
 from core.node.conditions import fill_versions, watch_conditions
+from core.node.data_version import DataVersion, become_ready, take_over
 from core.node.disk import DiskGuard
 from core.node.flight_recorder import keep_flight_recorder
 from core.node.folder import DataFolder, open_folder
@@ -90,6 +91,7 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
     async with side_tasks() as group, AsyncExitStack() as stack:
         tracer = stack.enter_context(open_tracer(settings.traces))
         folder = stack.enter_context(open_folder(settings.data, reserve=settings.disk_reserve))
+        data_version = await asyncio.to_thread(take_over, folder)
         recorder = stack.enter_context(keep_flight_recorder(folder.root))
         server = await stack.enter_async_context(open_server(ServerSettings(folder.nats)))
         run_beside(stack, group, "nats-server", fail_with(server))
@@ -98,7 +100,7 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
         with store.starting():
             await clock.look()
             projections = await open_projections(stack, group, folder, store, settings.graph)
-            node = await open_platform(stack, group, settings, folder, server, store, projections, tracer)
+            node = await open_platform(stack, group, settings, folder, server, store, projections, tracer, data_version)
         recorder.started(told(settings, node.apps.sandbox))
         if folder.restored.exists():  # old devices and sessions end before anything listens
             await clock.until_right()
@@ -110,6 +112,7 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
             await node.commands.finish_forgetting()
             node.new_owner_token = await make_owner(projections.directory, node.commands)
         await node.apps.start_all()
+        await asyncio.to_thread(become_ready, folder, data_version)
         yield node
 
 
@@ -135,6 +138,7 @@ async def open_platform(
     store: EventStore,
     projections: Projections,
     tracer: Tracer,
+    data_version: DataVersion,
 ) -> Node:
     disk = DiskGuard(folder, settings.disk_reserve)
     meters = Meters()
@@ -219,7 +223,7 @@ async def open_platform(
         settings, folder, server, store, projections, api, apps, calls, processor, devices, sessions, statements, domains, lasting, visits,
         commands, disk, audit, quotas, meters, notices, copies,
     )  # fmt: skip
-    watch_conditions(node, shipped := dict[str, str]())
+    watch_conditions(node, shipped := dict[str, str](), data_version)
     stack.callback(directory.on_changed(partial(look_again, notices)))
     run_beside(stack, group, "notices", notices.keep())
     run_beside(stack, group, "bundled versions", fill_versions(apps, shipped))

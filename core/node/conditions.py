@@ -6,20 +6,24 @@ A sentence here has no numbers that change by the minute where one without says 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from textwrap import shorten
 
 from core.apps import Apps, AppState, AppStatus
+from core.node.data_version import DataVersion, numbers
 from core.node.node import Node
 from core.people.notice import NoticeCondition
+from core.shipped.changelog import changes_since
 from projections.directory import App, Device
 
 __all__ = [
     "app_conditions", "failed_run_conditions", "fill_versions", "node_conditions", "silent_conditions", "update_conditions",
-    "watch_conditions",
+    "updated_conditions", "watch_conditions",
 ]  # fmt: skip
 
 SILENT_SECONDS = 14 * 86400
+UPDATED_SECONDS = 14 * 86400
+MOST_CHANGES = 2000  # letters
 LONGEST = 400  # letters of an error, which may quote an app's last words
 PAUSED_BY_OWNER = "you paused it"
 # By kind: what can be done.
@@ -32,8 +36,9 @@ ADVICE = {
 }
 
 
-def watch_conditions(node: Node, shipped: Mapping[str, str]) -> None:
+def watch_conditions(node: Node, shipped: Mapping[str, str], version: DataVersion) -> None:
     """Have notices made of everything that this file knows. `shipped`: see `update_conditions`."""
+    changes = changes_since(version.before) if version.before else []
     directory, seen = node.projections.directory, node.devices.last_seen
 
     def told(id: str) -> bool:
@@ -48,6 +53,7 @@ def watch_conditions(node: Node, shipped: Mapping[str, str]) -> None:
         lambda: app_conditions(node.apps.statuses()),
         lambda: failed_run_conditions(node.projections.runs.tally, titles()),
         lambda: update_conditions(directory.records.apps.values(), shipped),
+        lambda: updated_conditions(version, changes, time.time()),
         lambda: silent_conditions(directory.records.devices.values(), seen.seen, time.time(), seen.listening, told),
     ):
         node.notices.watch(source)
@@ -100,17 +106,28 @@ def update_conditions(apps: Iterable[App], shipped: Mapping[str, str]) -> Iterat
         new = shipped.get(app.name, "")
         # None: an older PCloud did not record it.
         ours = app.bundled or app.bundled is None
-        if ours and app.state is AppState.RUNNING and new and ordered(new) > ordered(app.version):
+        if ours and app.state is AppState.RUNNING and new and numbers(new) > numbers(app.version):
             text = f"{app.title} {new} comes with this PCloud; {app.version} is installed."
             yield NoticeCondition(
                 "update-available", f"app:{app.name}", text, f"Upgrade it: `pcloud app upgrade {app.name}`.", "info"
             )
 
 
-def ordered(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version, to compare it with another."""
-    parts = version.partition("+")[0].partition("-")[0].split(".")
-    return tuple(int(part) if part.isdecimal() else 0 for part in parts)
+def updated_conditions(version: DataVersion, changes: Sequence[str], now: float) -> Iterator[NoticeCondition]:
+    """For two weeks after an update of PCloud. `changes`: what is new, one sentence each."""
+    if version.before and now - version.since < UPDATED_SECONDS:
+        text = f"PCloud was updated from {version.before} to {version.program}."
+        yield NoticeCondition("updated", f"pcloud:{version.program}", text, said_in(changes), "info")
+
+
+def said_in(changes: Sequence[str]) -> str:
+    """As many of the sentences as fit into a notice."""
+    told = list[str]()
+    for change in changes:
+        if sum(map(len, told)) + len(change) > MOST_CHANGES:
+            return f"{' '.join(told)} And {len(changes) - len(told)} more: CHANGELOG.md."
+        told.append(change)
+    return " ".join(told)
 
 
 def silent_conditions(

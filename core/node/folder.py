@@ -10,6 +10,8 @@
     export/    a copy of the graph for an export, while that runs
     restoring/ a restore that is not complete          pcloud-restore.json  its mark
     restored.json  a restore that waits for the first start
+    version.json  which PCloud has the folder       before-update/  what going back to the one before needs
+    after-update/  what was put aside by going back
     node.lock  held while a node runs
 
 Everything but `nats/`, `apps/*/data`, `apps/*/snapshots`, `apps/.staged` and `secrets/` can be made again from the log.
@@ -63,6 +65,16 @@ class DataFolder:
     def backup(self) -> Path:
         """A copy of everything else for a backup; see `core.node.instant`."""
         return self.root / "backup"
+
+    @property
+    def version(self) -> Path:
+        """Which PCloud has the folder; see `core.node.data_version`."""
+        return self.root / "version.json"
+
+    @property
+    def before_update(self) -> Path:
+        """What going back to the PCloud before needs, if that can't read what this one writes."""
+        return self.root / "before-update"
 
     @property
     def restoring(self) -> Path:

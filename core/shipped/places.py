@@ -6,7 +6,7 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["APPS", "CLONE", "SDK_WHEELS", "default_files_folder"]
+__all__ = ["APPS", "CHANGELOG", "CLONE", "SDK_WHEELS", "default_files_folder"]
 
 HERE = Path(__file__).parent
 # The repository, None in an installed wheel, which has its apps as archives.
@@ -14,6 +14,7 @@ CLONE = None if (HERE / "apps").is_dir() else HERE.parents[1]
 # A folder of archives, or of app folders.
 APPS = CLONE / "apps" if CLONE else HERE / "apps"
 SDK_WHEELS = HERE / "sdk"
+CHANGELOG = (CLONE or HERE) / "CHANGELOG.md"
 
 
 def default_files_folder() -> Path:

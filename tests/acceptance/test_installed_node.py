@@ -27,10 +27,10 @@ def test_a_newer_wheel_keeps_the_data_and_offers_its_apps(home: Home, tmp_path: 
     with node:
         node.cli("app", "install", "random-puppy", "--yes")
         assert [app["author"] for app in node.json("app", "list", "--json")] == ["comes with PCloud"]
-    change(home.source / "pyproject.toml", 'version = "0.1.0"', 'version = "0.1.1"')
+    change(home.source / "pyproject.toml", 'version = "0.2.0"', 'version = "0.2.1"')
     change(home.source / "apps" / "random-puppy" / "app.yaml", "version: 1.0.0", "version: 1.0.1")
     home.follow("Upgrade")
-    assert home.run("pcloud", "--version").stdout.strip() == "pcloud 0.1.1"
+    assert home.run("pcloud", "--version").stdout.strip() == "pcloud 0.2.1"
     with node:
         assert versions(node) == {"random-puppy": ("1.0.0", "RUNNING")}
         node.cli("app", "upgrade", "random-puppy", "--yes")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_struct
 
 import core.node.conditions
 from core.apps import AppState
@@ -15,13 +16,16 @@ from core.graph.command import EntityChange
 from core.node.conditions import (
     ADVICE,
     SILENT_SECONDS,
+    UPDATED_SECONDS,
     app_conditions,
     failed_run_conditions,
     node_conditions,
     silent_conditions,
     update_conditions,
+    updated_conditions,
     watch_conditions,
 )
+from core.node.data_version import DataVersion
 from core.node.node import Node
 from core.people.device.seen import LastSeen
 from core.people.notice import NoticeBoard
@@ -117,6 +121,19 @@ def test_a_newer_bundled_app_is_an_update(installed: str, shipped: str, newer: b
     assert not list(update_conditions([mine], {"photos": shipped}))
 
 
+def test_update_of_pcloud_is_a_notice_for_two_weeks() -> None:
+    version = DataVersion("0.2.0", "0.2.0", before="0.1.0", since=NOW)
+    [notice] = updated_conditions(version, ["Uploads are kept.", "Pages are faster."], NOW + 1)
+    assert notice.text == "PCloud was updated from 0.1.0 to 0.2.0." and notice.severity == "info"
+    assert notice.advice == "Uploads are kept. Pages are faster."
+    assert not list(updated_conditions(version, [], NOW + UPDATED_SECONDS))
+    assert not list(updated_conditions(replace_struct(version, before=""), [], NOW))
+    [later] = updated_conditions(replace_struct(version, program="0.3.0"), [], NOW)
+    assert later.id != notice.id, "a notice that was dismissed says nothing about the next update"
+    [long] = updated_conditions(version, ["x" * 90 + "."] * 90, NOW)
+    assert len(long.advice) < 2200 and long.advice.endswith("more: CHANGELOG.md.")
+
+
 def test_a_device_is_silent_only_if_it_was_heard_of_and_could_be_heard() -> None:
     phone = Device("d", "Ada’s phone", "active", seen=NOW - SILENT_SECONDS)
     never, revoked = replace(phone, seen=0.0), replace(phone, state="revoked")
@@ -142,7 +159,7 @@ async def test_no_device_is_silent_when_the_clock_of_a_node_that_was_off_is_set(
         devices=SimpleNamespace(last_seen=LastSeen(directory, commands, lambda: off_at)),
         notices=NoticeBoard(directory, commands), apps=SimpleNamespace(statuses=list[Any]), problems={},
     )  # fmt: skip
-    watch_conditions(nothing, {})
+    watch_conditions(nothing, {}, DataVersion("0.2.0", "0.2.0"))
     monkeypatch.setattr(
         core.node.conditions, "time", SimpleNamespace(**vars(time) | {"time": lambda: off_at + 21 * 86400})
     )
