@@ -2,7 +2,8 @@
 
 It does not wait for more than what has arrived (unless `gather` is set, for a store whose commits are expensive), never
 gives a target half of a transaction, and never retries a target's failure: it raises the reason, and its owner stops
-the service. A log that does not answer is no failure: the loop waits for it.
+the service. A log that does not answer and a target that can't store now, such as on a full disk, are not failures: the
+loop waits and tries again.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from pcloud.errors import Corrupt, Unavailable
 from projections.checkpoint import Checkpoint
 from projections.position import Behind
 
-__all__ = ["BATCH", "LogEntry", "LogReader", "Projection", "ProjectionLoop"]
+__all__ = ["AGAIN", "BATCH", "LogEntry", "LogReader", "Projection", "ProjectionLoop"]
 
 log = logging.getLogger("pcloud.view")
-AGAIN = 1.0  # seconds until a log that does not answer is asked again
+AGAIN = 1.0  # seconds until a log that does not answer, or a target that can't store now, is tried again
 BATCH = 500
 """About as many entries are folded in one transaction of the target; a larger transaction of the log still goes in
 whole."""
@@ -61,7 +62,9 @@ class Projection(Protocol[E_in]):
     def version(self) -> int: ...
     @property
     def checkpoint(self) -> Checkpoint: ...
-    async def apply(self, epoch: str, events: Sequence[E_in]) -> Checkpoint: ...
+    async def apply(self, epoch: str, events: Sequence[E_in]) -> Checkpoint:
+        """All of it or nothing. Raises `Unavailable` if it can't store now: the loop calls it again with the same events."""
+        ...
 
 
 class ProjectionLoop(Generic[E]):
@@ -85,6 +88,7 @@ class ProjectionLoop(Generic[E]):
         self._waiting: dict[asyncio.Future[None], int] = {}
         self._hurry, self._arrived = asyncio.Event(), asyncio.Event()
         self._failure: BaseException | None = None
+        self._problem = ""  # why the target can't store now
         self._folded = 0  # the target's position when it last received a batch
         self._told = target.checkpoint.sequence  # up to here, all callbacks have run
 
@@ -123,7 +127,7 @@ class ProjectionLoop(Generic[E]):
         except TimeoutError as error:
             raise Unavailable(
                 f"the view {self._target.name!r} is at {self.checkpoint.sequence} and did not reach {sequence} "
-                f"within {timeout:g} s: try again"
+                f"within {timeout:g} s: {self._problem or 'try again'}"
             ) from error
         finally:
             self._waiting.pop(future, None)
@@ -201,12 +205,29 @@ class ProjectionLoop(Generic[E]):
         last = events[-1].sequence
         if self._behind is not None:
             await self._behind.wait_for(last, timeout=None)
-        await self._target.apply(self._store.epoch, events)
+        await self._apply_when_possible(events)
         self._folded = last
         if untold := [event for event in events if event.sequence > self._told]:
             for callback in list(self._callbacks):
                 callback(untold)
         self._tell(last)
+
+    async def _apply_when_possible(self, events: list[E]) -> None:
+        while True:
+            try:
+                await self._target.apply(self._store.epoch, events)
+            except Behind:
+                raise
+            except Unavailable as error:
+                if not self._problem:
+                    log.warning("view %s: folding goes on when this is over: %s", self._target.name, error.message)
+                self._problem = error.message
+                await asyncio.sleep(AGAIN)
+            else:
+                if self._problem:
+                    log.warning("view %s: folding goes on", self._target.name)
+                self._problem = ""
+                return
 
     def _tell(self, sequence: int) -> None:
         """Wake the callers that wait for it; the projection may have advanced by itself before the loop ran."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -14,10 +15,11 @@ from core.node.graphs import Graphs, open_graphs
 from core.node.side_tasks import run_beside
 from core.settings import GraphServer
 from eventstore import EventStore
+from pcloud.errors import Unavailable
 from projections.directory import Directory, open_directory
 from projections.graph.contract import GraphReader
 from projections.handed import HandedLog
-from projections.loop import ProjectionLoop
+from projections.loop import AGAIN, ProjectionLoop
 from projections.opening import open_projection
 from projections.rebuild import Rebuilds
 from projections.runs import RunLog, RunsProjection, open_runs_on
@@ -27,6 +29,8 @@ from projections.versions import VersionFile
 from projections.written import Written, open_written
 
 __all__ = ["Projections", "open_projections"]
+
+log = logging.getLogger("pcloud.view")
 
 # Search commits are expensive: wait this long for more events, and longer while they come, unless a request waits for the projection.
 SEARCH_GATHER = 0.2
@@ -101,6 +105,13 @@ async def open_projections(
 
 
 async def keep_search(store: EventStore, search: SearchSwitch, loop: ProjectionLoop[Any]) -> None:
-    """Fill a new index with the contents of the graph first, and then only with new events of the log."""
-    await search.in_use.begin(store.epoch)
+    """Fill a new index with the contents of the graph first, as soon as it can be stored, and then only with new events of the
+    log."""
+    while True:
+        try:
+            await search.in_use.begin(store.epoch)
+            break
+        except Unavailable as error:
+            log.warning("the search index is filled when this is over: %s", error.message)
+            await asyncio.sleep(AGAIN)
     await loop.run()

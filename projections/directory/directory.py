@@ -218,11 +218,15 @@ class Directory:
     # --- its file ----------------------------------------------------------------------------------------------------------------
 
     async def save(self, *, always: bool = False) -> None:
-        """Write the snapshot if enough has changed since the last one."""
+        """Write the snapshot if enough has changed since the last one. If the disk refuses, the next start only takes longer."""
         if self._snapshot is None or not self._unsaved or (self._unsaved < SAVE_AFTER and not always):
             return
-        self._unsaved = 0
-        await asyncio.to_thread(write_snapshot, self._snapshot, self.version, self.graph.freeze(), self.declared)
+        unsaved, self._unsaved = self._unsaved, 0
+        try:
+            await asyncio.to_thread(write_snapshot, self._snapshot, self.version, self.graph.freeze(), self.declared)
+        except OSError as error:
+            self._unsaved += unsaved
+            log.warning("the directory's snapshot could not be saved: %s", error)
 
     async def load(self, source: DirectoryLog) -> None:
         """Begin with the snapshot if it is whole and belongs to this log."""

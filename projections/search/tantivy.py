@@ -68,7 +68,7 @@ class TantivySearch:
         self._known: Mapping[str, Mapping[str, str]] = {}
         self._hidden: Mapping[str, Collection[str]] = {}  # what was searched at any time, by type: its paths
         self._searched: tuple[Catalog, Mapping[str, SearchedType], Mapping[str, Mapping[str, str]]] | None = None
-        self._closed = False
+        self._closed = self._failed = False
         self._stack = contextlib.ExitStack()
         self.made = VERSION
 
@@ -85,6 +85,7 @@ class TantivySearch:
             raise Corrupt(
                 f"the index {self.folder} is of the log {self._checkpoint.epoch}, and this is {epoch}: delete it"
             )
+        await self._in_thread(self._restore_writer)
         await self.begin(epoch)
         searched_types, known = self._searched_types()
         new = [event for event in events if event.sequence > self._checkpoint.sequence]
@@ -110,11 +111,12 @@ class TantivySearch:
     async def begin(self, epoch: str) -> None:
         """A new index reads the graph's current state, which is faster than the whole log."""
         if not self._checkpoint.sequence and self._graph.checkpoint.sequence:
+            await self._in_thread(self._restore_writer)
             self._checkpoint = await self._index_all(epoch, self._searched_types()[0])
 
     async def _index_all(self, epoch: str, searched_types: Mapping[str, SearchedType]) -> Checkpoint:
         at = self._graph.checkpoint
-        await self._in_thread(self._writer.delete_all_documents)
+        await self._in_thread(self._delete_all)
         for searched_type in searched_types.values():
             await self._index_type(searched_type, None, new=True)
         checkpoint = replace(at, epoch=epoch)
@@ -142,6 +144,10 @@ class TantivySearch:
     async def _index_whole(self, searched_type: SearchedType) -> None:
         await self._in_thread(self._drop, searched_type.type)
         await self._index_type(searched_type, None)
+
+    def _delete_all(self) -> None:
+        with self._errors_told():
+            self._writer.delete_all_documents()
 
     def _drop(self, type_: str) -> None:
         with self._errors_told():
@@ -218,6 +224,15 @@ class TantivySearch:
 
         await self._in_thread(commit)
         self._committed, self._known, self._hidden = checkpoint, known, hidden
+
+    def _restore_writer(self) -> None:
+        """After a failure, drop what was not committed: tantivy's writer accepts nothing more."""
+        if not self._failed:
+            return
+        with self._errors_told():
+            self._writer.rollback()
+            self._writer.garbage_collect_files()  # the next commit would make files of the same name
+        self._failed = False
 
     async def _in_thread(self, function: Any, *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._writing, function, *args)
@@ -311,6 +326,7 @@ class TantivySearch:
         try:
             yield
         except (ValueError, OSError) as error:
+            self._failed = True
             raise Unavailable(f"the index {self.folder} can't be written: {error}") from error
 
 

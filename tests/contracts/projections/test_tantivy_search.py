@@ -14,6 +14,7 @@ from projections.search.contract import SearchQuery
 from projections.search.tantivy import TantivySearch, open_tantivy_search
 from tests.contracts.projections.conftest import Fold
 from tests.contracts.projections.shelf import BOOK, EPOCH, SHELF, Log, create, update
+from tests.full_disk import full_disk
 
 TYPES = {BOOK: frozenset({"title"})}
 
@@ -96,3 +97,22 @@ async def test_a_damaged_index_is_corrupt(index: TantivySearch, log: Log, small_
     (index.folder / "meta.json").write_text("garbage")
     with pytest.raises(Corrupt, match="delete"):
         await open_tantivy_search(index.folder, small_graph)
+
+
+async def test_index_goes_on_when_a_full_disk_has_room_again(
+    index: TantivySearch, log: Log, fold: Fold, small_graph: ModelGraph
+) -> None:
+    before = index.checkpoint
+    changed = log.write(*(update(f"{BOOK}/{number:03}", title=f"Atlas {number}") for number in range(100)))
+    await small_graph.apply(EPOCH, changed)
+    with full_disk():
+        for _ in range(3):
+            with pytest.raises(Unavailable, match="can't be written"):
+                await index.apply(EPOCH, changed)
+            assert (index.checkpoint, await total(index, "atlas")) == (before, 0)
+    await index.apply(EPOCH, changed)
+    assert (await total(index, "book"), await total(index, "atlas")) == (350, 100)
+    await index.close()
+    again = await open_tantivy_search(index.folder, small_graph)
+    assert (await total(again, "book"), await total(again, "atlas")) == (350, 100)
+    await again.close()

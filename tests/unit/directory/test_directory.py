@@ -20,6 +20,7 @@ from pcloud.manifest import Action, Manifest
 from pcloud.subject import Ref
 from projections.directory import Changed, Directory, open_directory
 from projections.graph.catalog import Catalog, FieldDef, TypeDef
+from tests.full_disk import full_disk
 
 EPOCH = "epoch1"
 MANIFEST = Manifest(name="notes", version="1.0.0", provides=["pens"], actions=[Action(name="keep")])
@@ -144,6 +145,17 @@ async def test_a_damaged_snapshot_is_passed_over(tmp_path: Path) -> None:
     raw[-20] ^= 1
     path.write_bytes(raw)
     assert (await open_directory(log, builtin_catalog(), path)).records == first.records
+
+
+async def test_snapshot_that_a_full_disk_refuses_is_saved_later(tmp_path: Path) -> None:
+    path = tmp_path / "directory.json"
+    log = Log([app(1), grant(2, "a", "approved")])
+    first = await open_directory(log, builtin_catalog(), path)
+    with full_disk():
+        await first.save(always=True)
+    assert not path.exists()
+    await first.save(always=True)
+    assert (await open_directory(log, builtin_catalog(), path)).records == first.records and path.exists()
 
 
 async def test_a_snapshot_of_another_log_is_passed_over(tmp_path: Path) -> None:

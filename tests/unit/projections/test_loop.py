@@ -236,14 +236,32 @@ async def test_failure_ends_the_loop_and_its_waiters_with_the_reason(log: Log, w
         if where == "log":
             store.fail(Unavailable("the log is gone"))
         else:
-            target.failure = Unavailable("the disk is full")
+            target.failure = Corrupt("the file is damaged")
             store.put(write(log, 1))
-        with pytest.raises(Unavailable, match=r"the (log is gone|disk is full)"):
+        with pytest.raises((Unavailable, Corrupt), match=r"the (log is gone|file is damaged)"):
             await task
         with pytest.raises(Unavailable, match="has stopped"):
             await waiting
         with pytest.raises(Unavailable, match="has stopped"):
             await loop.wait_for(1)
+
+
+async def test_target_that_can_not_store_now_is_tried_again(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projections.loop.AGAIN", 0.0)
+    store, target = Store(), Target()
+    target.failure = Unavailable("the disk is full")
+    loop = ProjectionLoop(store, target)
+    async with running(loop) as task:
+        store.put(write(log, 1))
+        await settle()
+        assert not task.done()
+        with pytest.raises(Unavailable, match="did not reach 1 within 0 s: the disk is full"):
+            await loop.wait_for(1, timeout=0)
+        target.failure = None
+        await loop.wait_for(1)
+        with pytest.raises(Unavailable, match="did not reach 2 within 0 s: try again"):
+            await loop.wait_for(2, timeout=0)
+    assert target.batches == [log.events]
 
 
 async def test_a_log_that_does_not_answer_is_waited_for(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
