@@ -19,6 +19,7 @@ from eventstore.connection import NoAnswer, open_connection
 from eventstore.server.binary import find_binary
 from eventstore.server.config import render_config
 from eventstore.server.folder import end_orphan, free_port, hold_folder, port_is_free
+from eventstore.server.full_disk import restart_after_full_disk
 from eventstore.server.identity import Identity, load_identity, save_private
 from eventstore.server.process import ServerProcess, start_process
 from eventstore.settings import ConnectionSettings, Credentials, ServerSettings
@@ -66,13 +67,19 @@ async def open_server(settings: ServerSettings) -> AsyncGenerator[EmbeddedServer
         save_private(folder / "server.json", msgspec.json.encode(identity))
         server = EmbeddedServer(settings, binary, identity)
         await server.start()
-        watch = asyncio.create_task(server.keep_alive(), name="nats-server")
-        watch.add_done_callback(server.watch_ended)
+        works = {
+            "nats-server": server.keep_alive(),
+            "nats-server's disk": restart_after_full_disk(server.log_path, server.restart),
+        }
+        watches = [asyncio.create_task(work, name=name) for name, work in works.items()]
+        for watch in watches:
+            watch.add_done_callback(server.watch_ended)
         try:
             yield server
         finally:
-            watch.cancel()
-            await asyncio.wait([watch])
+            for watch in watches:
+                watch.cancel()
+            await asyncio.wait(watches)
             await server.stop()
 
 
@@ -167,6 +174,11 @@ class EmbeddedServer:
 
     async def stop(self) -> None:
         self._running.clear()
+        if self._process is not None:
+            await self._process.stop(self._settings.stop_timeout)
+
+    async def restart(self) -> None:
+        """End it as at a stop; `keep_alive` starts it again."""
         if self._process is not None:
             await self._process.stop(self._settings.stop_timeout)
 

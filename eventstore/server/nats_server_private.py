@@ -4,6 +4,7 @@ update has changed.
 - what was refused to a client: the server reports it in its log alone. A line contains the client's name as the client
   gave it, quoted, and so the subjects. The pattern matches whole lines with their quoting, so that a client can't fake
   another one's denial in its name.
+- a stream that could not be written for lack of space: it refuses every write until the server is started again.
 - `[FTL]` and `[ERR]` mark the lines that say why a server ended.
 
 The lines' form is that of nats-server 2.15.
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-__all__ = ["Denial", "last_words", "parse_denial"]
+__all__ = ["Denial", "last_words", "parse_denial", "tells_of_full_disk"]
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _LINE = re.compile(
@@ -29,6 +30,9 @@ _LINE = re.compile(
     r"|(?P<size>maximum (?:payload|control line) exceeded.*)"
     r"|(?P<number>maximum subscriptions exceeded.*)"
     r")"
+)
+_FULL = re.compile(
+    r"\[\d+\] [\d/]+ [\d:.]+ \[ERR\] JetStream failed to store a msg on stream '[^']*': .*: no space left on device"
 )
 _SAYS_WHY = ("[FTL]", "[ERR]")
 
@@ -59,6 +63,11 @@ def parse_denial(line: str) -> Denial | None:
     if what == "signin":  # not let in, so a text in quotes is only the name that the client gave itself
         return Denial(time, "", "", what, "bus")
     return Denial(time, found["nkey"] or "", found["user"] or "", what, found["subject"] or "bus")
+
+
+def tells_of_full_disk(line: str) -> bool:
+    """True if a line of the log says that a stream could not be written for lack of space."""
+    return _FULL.fullmatch(line) is not None
 
 
 def last_words(lines: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from nats.aio.client import Client
 from eventstore import EmbeddedServer, ServerSettings, open_server
 from eventstore.server.binary import find_binary
 from eventstore.server.config import SUBSCRIPTIONS
-from eventstore.server.nats_server_private import Denial, last_words, parse_denial
+from eventstore.server.nats_server_private import Denial, last_words, parse_denial, tells_of_full_disk
 from tests.waiting import until
 
 VERSION = subprocess.run([find_binary(None), "--version"], capture_output=True, text=True).stdout.strip()
@@ -107,3 +107,15 @@ def test_the_reason_of_a_server_that_ends_is_read(tmp_path: Path) -> None:
     assert ended.returncode and "[FTL]" in words and "not a directory" in words, (
         f"{CHANGED} the reason of an end: {ended.stderr}"
     )
+
+
+def test_line_about_a_full_disk_is_known() -> None:
+    """A real server meets a full disk in tests/integration/node/test_small_disk.py."""
+    said = (
+        "[6559] 2026/11/30 20:59:56.867948 [ERR] JetStream failed to store a msg on stream 'CORE > RUNS': "
+        "write /data/nats/jetstream/jetstream/CORE/streams/RUNS/msgs/1.blk: no space left on device"
+    )
+    assert tells_of_full_disk(said)
+    assert not tells_of_full_disk(said.replace("no space left on device", "input/output error"))
+    faked = f'[6559] 2026/11/30 20:59:56.867948 [ERR] 127.0.0.1:1 - cid:5 - "{said}" - authentication error'
+    assert not tells_of_full_disk(faked)
