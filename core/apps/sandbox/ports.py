@@ -13,10 +13,11 @@ The loopback address differs from all of core's: browsers send the cookies of a 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,7 @@ from pcloud.errors import Corrupt, Unavailable
 
 __all__ = ["Connect", "Ports", "Published", "connect_host"]
 
+log = logging.getLogger("pcloud.sandbox")
 # Below Linux's range of outgoing connections (from 32768), with room for programs that also use number + 10000.
 FREE = range(15_000, 22_768)
 TRIES = 200
@@ -103,18 +105,25 @@ class Ports:
 
     async def open(self, app: str, ports: Sequence[Published], connect: Connect) -> None:
         """From now on `connect` reaches the running app, and the ports are open on the host. Raises `Unavailable` if
-        another program uses one of them."""
+        another program uses one of them; at an earlier address that is only logged."""
         await self.close(app)
-        earlier = set(_numbers(self._folder / app / EARLIER).values())
-        places = [(one, _forward) for one in ports]
-        places += [(one._replace(address=LOOPBACK), _forward_programs) for one in ports if one.port in earlier]
-        listeners = [_listen(one) for one, _ in places]
+        opened = [(one, _listen(one), _forward) for one in ports]
+        opened += [(one, listener, _forward_programs) for one, listener in self._listen_earlier(app, ports)]
         self._connects[app] = connect
         open_ = Open()
         self._listening[app] = [
             asyncio.create_task(work(listener, partial(connect, one.port), open_), name=f"port {one.port} of {app}")
-            for listener, (one, work) in zip(listeners, places, strict=True)
+            for one, listener, work in opened
         ]
+
+    def _listen_earlier(self, app: str, ports: Sequence[Published]) -> Iterator[tuple[Published, socket.socket]]:
+        earlier = set(_numbers(self._folder / app / EARLIER).values())
+        for one in ports:
+            if one.port in earlier:
+                try:
+                    yield one, _listen(one._replace(address=LOOPBACK))
+                except Unavailable as error:
+                    log.warning("devices that know %s there do not reach it: %s", app, error)
 
     async def close(self, app: str) -> None:
         self._connects.pop(app, None)

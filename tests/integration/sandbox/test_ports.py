@@ -167,3 +167,42 @@ def test_attack_port_in_an_apps_data_is_no_number_of_another(tmp_path):
     (tmp_path / "link" / "data" / "ports.json").symlink_to(tmp_path / "secret.json")
     assert Ports(tmp_path).published("link", "s3").port != 17706
     assert not list(tmp_path.glob("*/earlier_ports.json"))
+
+
+@pytest.mark.parametrize("taken", [False, True])
+async def test_program_reaches_the_port_at_its_earlier_address(tmp_path, taken):
+    """If another program has taken that one, the port's own address is still open."""
+    number = Ports(tmp_path / "free").published("any", "s3").port
+    (tmp_path / "store" / "data").mkdir(parents=True)
+    (tmp_path / "store" / "data" / "ports.json").write_text(f'{{"s3": {number}}}')
+    ports = Ports(tmp_path)
+    port = ports.published("store", "s3")
+
+    async def answer(_):
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        theirs.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+        theirs.shutdown(socket.SHUT_WR)
+        answered.append(theirs)
+        return ours
+
+    def request(address, host, more=""):
+        with socket.create_connection((address, number), timeout=PATIENCE) as connection:
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: {host}:{number}\r\n{more}\r\n".encode())
+            connection.shutdown(socket.SHUT_WR)
+            return connection.recv(100)
+
+    answered = []
+    with socket.socket() as other:
+        if taken:
+            other.bind(("127.0.0.1", number))
+            other.listen()
+        await ports.open("store", [port], answer)
+        assert b"204" in await asyncio.to_thread(request, port.address, "127.0.0.1")
+        if not taken:
+            assert b"204" in await asyncio.to_thread(request, "127.0.0.1", "127.0.0.1")
+            assert await asyncio.to_thread(request, "127.0.0.1", "localhost") == b""
+            assert await asyncio.to_thread(request, "127.0.0.1", "127.0.0.1", "Cookie: a=b\r\n") == b""
+        await ports.close("store")
+    for one in answered:
+        one.close()
