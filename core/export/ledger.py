@@ -187,6 +187,10 @@ class Ledger:
         found = self._connection.execute(sql, (bucket, key)).fetchone()
         return FetchedObject(*found) if found else None
 
+    def has_objects(self) -> bool:
+        """Return True if this run or an earlier one has fetched an object."""
+        return self._connection.execute("SELECT 1 FROM objects LIMIT 1").fetchone() is not None
+
     def add_object(self, bucket: str, key: str, one: FetchedObject) -> None:
         values = (bucket, key, *one, self.run)
         self._connection.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)

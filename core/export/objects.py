@@ -17,7 +17,7 @@ from pcloud.errors import NotFound, Unavailable
 
 __all__ = ["ObjectStorage", "ObjectWriter"]
 
-ROLE = "role:object-storage"
+ROLE = "object-storage"
 PAGE = 100
 ATTEMPTS = 5
 PAUSE = 0.5  # seconds after the first failed attempt; each further one doubles it
@@ -37,15 +37,16 @@ class ObjectStorage:
         self._node = node
 
     async def call(self, action: str, **args: Any) -> Any:
-        body = {"target": f"{ROLE}/{action}", "args": args}
+        body = {"target": f"role:{ROLE}/{action}", "args": args}
         return (await self._node.ask("POST", "/call", json_body=body))["result"]
 
     async def buckets(self) -> list[Record]:
-        """`{bucket, objects, bytes}` of each; empty if no app holds the role."""
-        try:
-            return (await self.call("usage"))["buckets"]
-        except NotFound:
-            return []
+        """`{bucket, objects, bytes}` of each. Raises `NotFound` if the app that holds the role can't say it."""
+        return (await self.call("usage"))["buckets"]
+
+    async def is_installed(self) -> bool:
+        """Return False if no app provides the role; an app that is being removed still does."""
+        return any(ROLE in one["provides"] for one in await self._node.ask("GET", "/apps"))
 
     async def objects(self, bucket: str) -> AsyncIterator[Record]:
         """`{key, size, etag, modified, url}` of each object, in the store's order."""
@@ -62,11 +63,26 @@ class ObjectWriter:
 
     def __init__(self, storage: ObjectStorage, target: ExportFolder, ledger: Ledger, progress: Progress) -> None:
         self._storage, self._target, self._ledger, self._progress = storage, target, ledger, progress
+        self._buckets: list[Record] = []
         self.fetched = self.kept = self.bytes = 0
+
+    async def begin(self) -> None:
+        """Ask which buckets exist. Raises `Unavailable` if that can't be known, or if the store is gone whose objects the folder has:
+        an export that goes on without them would remove their files."""
+        try:
+            if await self._storage.is_installed():
+                self._buckets = await self._storage.buckets()
+            elif self._ledger.has_objects():
+                raise NotFound("no installed app provides it")
+        except NotFound as error:
+            raise Unavailable(
+                f"the object store can't be read ({error.message}), and nothing was removed: install it, then run the same command again; "
+                "or export into an empty folder"
+            ) from error
 
     async def write(self) -> None:
         """Fetch what the folder does not have."""
-        buckets = await self._storage.buckets()
+        buckets = self._buckets
         total = sum(one["objects"] for one in buckets)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=120)
         async with aiohttp.ClientSession(timeout=timeout, auto_decompress=False) as session:

@@ -45,9 +45,10 @@ async def write_export(node: ExportedNode, folder: Path, data: Path, progress: P
         graph = GraphWriter(records, progress)
         about = await graph.begin()
         with target.told(), closing(Ledger(target.root / STATE, about["cloud"])) as ledger:
+            objects = ObjectWriter(ObjectStorage(node), target, ledger, progress)
+            await objects.begin()
             target.remove(SUMS)
             await graph.write(about, target, ledger)
-            objects = ObjectWriter(ObjectStorage(node), target, ledger, progress)
             await objects.write()
             photographs = await asyncio.to_thread(_sidecars, target, ledger, progress)
             missing = ledger.missing()
