@@ -29,7 +29,7 @@ LONGEST_TEST_NAME = 80
 
 
 def main() -> None:
-    found = [line for path in written() for line in (*forms_in(path), *long_names_in(path))]
+    found = [line for path in written() for line in (*forms_in(path), *merge_marks_in(path), *long_names_in(path))]
     for line in found:
         print(line)
     sys.exit(f"{len(found)} places to write more plainly; see {STYLE}" if found else 0)
@@ -49,6 +49,14 @@ def forms_in(path: Path) -> list[str]:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         for form, instead in FORMS.items()
         for found in re.finditer(rf"\b(?:{form})\b", plain(line))
+    ]
+
+
+def merge_marks_in(path: Path) -> list[str]:
+    return [
+        f"{path.relative_to(ROOT)}:{number}: {line[:7]!r}: a merge that was not finished"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if re.match(r"(<{7}|>{7}) ", line)
     ]
 
 
