@@ -7,7 +7,7 @@
     apps/      a folder for each app: its archive unpacked, environment, data, logs, credentials
     secrets/   keys that never leave this machine (mode 0600)
     backup/    a copy for a backup, while that runs    backups.json  where backups are
-    export/    a copy of the graph for an export, while that runs
+    export/    a copy of the graph for an export, while that runs   verify-*/  one to check the graph against
     restoring/ a restore that is not complete          pcloud-restore.json  its mark
     restored.json  a restore that waits for the first start
     version.json  which PCloud has the folder       before-update/  what going back to the one before needs
@@ -65,6 +65,16 @@ class DataFolder:
     def backup(self) -> Path:
         """A copy of everything else for a backup; see `core.node.instant`."""
         return self.root / "backup"
+
+    @property
+    def export(self) -> Path:
+        """A second graph, for an export; see `core.node.whole_graph`."""
+        return self.root / "export"
+
+    def remove_second_graphs(self) -> None:
+        """Remove those that a killed node left: they have what may have been forgotten since."""
+        for left in (self.export, *self.root.glob("verify-*")):
+            shutil.rmtree(left, ignore_errors=True)
 
     @property
     def version(self) -> Path:
@@ -168,6 +178,7 @@ def open_folder(root: Path, *, reserve: int) -> Generator[DataFolder]:
         ) from error
     try:
         _refuse_restoring(folder)  # one that began meanwhile
+        folder.remove_second_graphs()
         if (free := folder.free_bytes()) < min(reserve, LEAST_FREE):
             raise Unavailable(
                 f"the disk of {root} has {free // 2**20} MB free, and a node needs {LEAST_FREE // 2**20} MB to start: "

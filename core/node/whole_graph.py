@@ -1,7 +1,8 @@
 """Reads the whole graph at one revision, for an export, while the node goes on.
 
 The log is folded again, beside the graph that answers queries, into a file of its own. So a slow reader delays nothing, all nodes are of
-one revision, and the store in use does not matter. Nodes of core's own types (apps, grants, devices, sessions) are not part of it.
+one revision, and the store in use does not matter. The next start removes that file if the node was killed. Nodes of core's own types
+(apps, grants, devices, sessions) are not part of it.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class WholeGraph:
         if self._busy:
             raise Rejected("another export is reading the graph: wait for its end")
         self._busy = True
-        scratch = self._folder.root / "export"
+        scratch = self._folder.export
         try:
             self._folder.disk_space.check("a copy of the graph to export", self._graphs.rebuilds.size)
             shutil.rmtree(scratch, ignore_errors=True)

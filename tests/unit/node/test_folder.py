@@ -90,3 +90,14 @@ def test_addresses_to_listen_on_are_read(text: str, expected: tuple[str, int]) -
 def test_malformed_listen_address_is_refused(text: str) -> None:
     with pytest.raises(Rejected, match="HOST:PORT"):
         parse_listen(text)
+
+
+def test_second_graphs_of_a_killed_node_are_removed(tmp_path: Path) -> None:
+    """They would keep what is forgotten afterwards."""
+    folder = DataFolder(tmp_path / "node")
+    left = [folder.root / name for name in ("export", "verify-abc1")]
+    for one in left:
+        one.mkdir(parents=True)
+        (one / "graph.sqlite").write_bytes(b"what was forgotten")
+    with open_folder(folder.root, reserve=0):
+        assert not any(one.exists() for one in left)
