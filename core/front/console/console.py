@@ -23,8 +23,8 @@ from pcloud.errors import Forbidden, NotFound, Rejected
 __all__ = ["CONSOLE", "Console"]
 
 CONSOLE = "console"
-# The administration socket's other routes are for the machine's own user: bus credentials and sign-in links.
-OFFERED = frozenset({"apps", "call", "devices", "graph", "replay", "runs", "status"})
+# The administration socket's other routes are for the machine's own user: bus credentials, sign-in links, work on the whole graph.
+OFFERED = frozenset({"apps", "call", "devices", "replay", "runs", "status"})
 # Archives are excepted: they are streamed to the disk.
 LARGEST_BODY = 64 * 2**20
 NEVER_KEPT = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

@@ -97,6 +97,15 @@ async def test_what_hands_out_credentials_is_not_offered(front: FrontDoor, path:
         assert answer.status == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/graph/all"), ("POST", "/graph/verify"), ("POST", "/graph/rebuild")]
+)
+async def test_work_on_the_whole_graph_is_not_offered(front: FrontDoor, method: str, path: str) -> None:
+    """It reads the whole log: these are for the machine's own user."""
+    async with front.request(f"/api{path}", app="console", method=method, headers=own_page(front)) as answer:
+        assert answer.status == 404
+
+
 async def test_nothing_is_installed_without_a_sandbox_from_a_browser(front: FrontDoor) -> None:
     path = "/api/apps?approve=all&unconfined=true"
     async with front.request(path, app="console", method="POST", headers=own_page(front)) as answer:
