@@ -57,7 +57,7 @@ class NodeProcess:
             said += line
             if found := re.search(r"^    (owner_\w+)$", line, re.MULTILINE):
                 self.token = found[1]
-            if found := re.search(r"reaches this node at (\S+)", line):
+            if found := re.search(r"this node listens at (\S+)", line):
                 self.listens = found[1]
             if found := re.search(r"up at (\S+)", line):
                 self.address = found[1]

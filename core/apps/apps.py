@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -262,6 +263,10 @@ class Apps:
     def web_address(self, name: str) -> tuple[str, int] | Inside | None:
         """The address of the app's own web server on this node; None if it has no server or is not running."""
         return self._local.web_address(name)
+
+    async def connect(self, name: str, port: str) -> socket.socket:
+        """Return a connection to a port that the app publishes. Raises `Unavailable` while it does not run here, or has no such port."""
+        return await self._local.connect(name, port)
 
     def web_key(self, name: str) -> bytes:
         """The key that signs the identity of visitors to the app's pages; raises `NotFound`."""

@@ -70,8 +70,13 @@ def parse_url(text: str) -> tuple[str, str]:
 
 def parse_proxies(texts: Sequence[str]) -> tuple[Network, ...]:
     try:
-        return tuple(ip_network(text.strip("[]")) for text in texts)
+        networks = tuple(ip_network(text.strip("[]")) for text in texts)
     except ValueError as error:
         raise Rejected(
             f"--trusted-proxy needs an address or a network, such as 127.0.0.1 or 10.0.0.0/24: {error}"
         ) from error
+    if any(network.prefixlen == 0 for network in networks):
+        raise Rejected(
+            "--trusted-proxy can't be every address: name the proxy's own, or each client could claim another one's"
+        )
+    return networks

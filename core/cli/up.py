@@ -79,7 +79,9 @@ def up(
         async with open_node(settings) as node:
             collect_less()
             if settings.public_url:
-                print(f"The reverse proxy of {settings.public_url} reaches this node at {node.listens}", flush=True)
+                print(
+                    f"For the reverse proxy of {settings.public_url}, this node listens at {node.listens}", flush=True
+                )
             if in_journal():
                 announce_in_journal(node.address, data, node.apps.warning)
             else:

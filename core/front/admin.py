@@ -68,7 +68,9 @@ def admin_application(node: AdministeredNode) -> web.Application:
         if body.get("metrics") is True:
             return web.json_response(await node.devices.pair_watcher(body.get("name", ""), f"{node.address}/metrics"))
         scopes = body.get("scopes") or ["manage"]
-        return web.json_response(await node.devices.pair(body.get("name", ""), f"{node.address}/graphql", scopes))
+        return web.json_response(
+            await node.devices.pair(body.get("name", ""), f"{node.address}/graphql", scopes, s3=node.s3)
+        )
 
     @routes.get("/devices")
     async def devices(_: web.Request) -> web.StreamResponse:
@@ -115,7 +117,8 @@ def admin_application(node: AdministeredNode) -> web.Application:
         private = request.query.get("private") == "true"
         if private and not node.private_address:
             raise Rejected(
-                "this node has no address besides its own: start it without --domain and --listen, or name a domain that can't be guessed"
+                "this node has no address besides its own: start it without --domain, --listen and --public-url, or name a domain "
+                "that can't be guessed"
             )
         return web.json_response({"link": node.sign_in_link(node.private_address if private else node.address)})
 

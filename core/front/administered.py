@@ -22,7 +22,8 @@ __all__ = ["AdministeredNode"]
 
 
 class AdministeredNode(Protocol):
-    """What the administration socket commands. `address`: of the web server; `private_address`: one that can't be guessed, or ''."""
+    """What the administration socket commands. `address`: of the web server; `private_address`: one that can't be guessed, or ''. `s3`: the
+    public address of S3, or ''."""
 
     @property
     def server(self) -> EmbeddedServer: ...
@@ -42,6 +43,8 @@ class AdministeredNode(Protocol):
     def metrics(self) -> Metrics: ...
     @property
     def address(self) -> str: ...
+    @property
+    def s3(self) -> str: ...
     @property
     def private_address(self) -> str: ...
 

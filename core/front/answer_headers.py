@@ -9,12 +9,15 @@ from core.aiohttp_private import HookedRequest
 from core.front.ingress.headers import SAFE
 from core.front.ingress.pages import NOTHING
 
-__all__ = ["FrontRequest"]
+__all__ = ["TO_OURSELVES", "FrontRequest"]
+
+# Set in a request that came over https for a name of this cloud.
+TO_OURSELVES = web.RequestKey("TO_OURSELVES", bool)
 
 ALWAYS = CIMultiDict(SAFE)  # their names are hashed already
-# An answer without a policy is not a page and gets the strictest one.
 # A month: the owner may go back to http, and a browser that was here refuses it until then.
 OVER_HTTPS = {"Strict-Transport-Security": f"max-age={30 * 24 * 3600}"}
+# An answer without a policy is not a page and gets the strictest one.
 UNLESS_SAID = {"Referrer-Policy": "same-origin", "Content-Security-Policy": NOTHING}
 
 LINES = {
@@ -30,11 +33,11 @@ class FrontRequest(HookedRequest):
 
     @property
     def always(self) -> bytes:
-        return LINES[self.secure]
+        return LINES[bool(self.get(TO_OURSELVES))]
 
     def answering(self, response: web.StreamResponse) -> None:
         response.headers.update(ALWAYS)
-        if self.secure:
+        if self.get(TO_OURSELVES):
             response.headers.update(OVER_HTTPS)
         for name, value in UNLESS_SAID.items():
             response.headers.setdefault(name, value)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from aiohttp import HttpVersion11, web
 
-from core.front.answer_headers import FrontRequest
+from core.front.answer_headers import TO_OURSELVES, FrontRequest
 from core.front.authentication import Refused
-from core.front.console import CONSOLE, Console
 from core.front.ingress.account import SIGN_OUT, error_page
 from core.front.ingress.app_origins import AppOrigins
 from core.front.ingress.forwarded import TrustedProxies
@@ -24,18 +24,24 @@ CLIENT_CLOSED = 499  # nginx's number
 LARGEST_BODY = 2**40  # bodies are streamed to apps, which set their own bounds; the API has a small bound
 
 
+class Origin(Protocol):
+    async def handle(self, request: web.Request) -> web.StreamResponse: ...
+
+
 class Front:
+    """`named`: the origins that are neither core's own nor an app's, by name."""
+
     def __init__(
         self,
         domains: Domains,
         own: OwnOrigin,
-        console: Console,
+        named: Mapping[str, Origin],
         apps: AppOrigins,
         sign_in: SignIn,
         refused: Refused = lambda app, path, why: None,
         proxies: TrustedProxies | None = None,
     ) -> None:
-        self._domains, self._own, self._console, self._apps = domains, own, console, apps
+        self._domains, self._own, self._named, self._apps = domains, own, named, apps
         self._sign_in, self._refused, self._proxies = sign_in, refused, proxies or TrustedProxies()
 
     def runner(self, **settings: Any) -> web.ServerRunner:
@@ -49,7 +55,9 @@ class Front:
             return FrontRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY, **told)
 
         serve: Any = self.serve  # its requests are made by `arriving`
-        return web.ServerRunner(web.Server(serve, request_factory=arriving, access_log=None), **settings)
+        # Bodies stay as they were sent: an object that is compressed is to be stored so.
+        server = web.Server(serve, request_factory=arriving, access_log=None, auto_decompress=False)
+        return web.ServerRunner(server, **settings)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Answer any request. The one place where an error outside GraphQL becomes an HTTP answer."""
@@ -72,14 +80,16 @@ class Front:
             self._refused("", request.path, f"came for the host {request.host!r}, which is not ours")
             domain = self._domains.first
             raise Rejected(f"{request.host!r} is not an address of this cloud: use {domain} or APP.{domain}")
+        if request.secure:
+            request[TO_OURSELVES] = True
         self._domains.check(request)
         try:
             if from_elsewhere(request):
                 raise Forbidden("this request comes from a page of another origin, which may only link to this page")
             if request.path == SIGN_OUT:
                 return await self._sign_in.leave(request)
-            if app == CONSOLE:
-                return await self._console.handle(request)
+            if app in self._named:
+                return await self._named[app].handle(request)
             return await (self._apps.handle(request, app) if app else self._own.handle(request))
         except (Forbidden, web.HTTPForbidden) as error:
             self._refused(app, request.path, getattr(error, "message", "") or getattr(error, "text", "") or "forbidden")

@@ -8,6 +8,7 @@ They stop in the reverse order: first the web server, which lets no new requests
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -28,7 +29,7 @@ from core.apps.review.limits import graph_allowance
 from core.apps.sandbox import probe
 from core.front.admin import admin_application
 from core.front.authentication import Authentication
-from core.front.console import Console
+from core.front.console import CONSOLE, Console
 from core.front.graph_endpoint import GraphEndpoint
 from core.front.http import Front
 from core.front.ingress.app_origins import AppOrigins
@@ -36,6 +37,7 @@ from core.front.ingress.forwarded import TrustedProxies
 from core.front.ingress.hosts import own_domains
 from core.front.ingress.lasting import Lasting
 from core.front.ingress.proxy import Proxy
+from core.front.ingress.s3_origin import S3, S3Origin
 from core.front.ingress.signin import SignIn
 from core.front.ingress.visits import Visits
 from core.front.metrics import Meters
@@ -251,6 +253,9 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     async def is_owner(token: str) -> bool:
         return verify_owner(directory, token)
 
+    async def dial_store() -> socket.socket:
+        return await node.apps.connect(directory.holder("object-storage"), "s3")
+
     def refused(app: str, path: str, why: str) -> None:
         node.audit.refused("web", ANYONE, f"{app}{path}", why)
 
@@ -258,10 +263,12 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
     proxy = await stack.enter_async_context(Proxy())
     authentication = Authentication(authenticate, sign_in, refused, node.devices.watches)
     graph = GraphEndpoint(node.api, authentication, node.lasting)
+    console = Console(api=node.api, admin=admin_application(node), sign_in=sign_in, lasting=node.lasting)
+    s3 = await stack.enter_async_context(S3Origin(dial_store))
     front = Front(
         node.domains,
         OwnOrigin(authentication, graph, sign_in, node.domains, node.apps, node.metrics, lambda: node.problem),
-        Console(api=node.api, admin=admin_application(node), sign_in=sign_in, lasting=node.lasting),
+        {CONSOLE: console, S3: s3},
         AppOrigins(node.apps, sign_in, proxy, node.visits, node.lasting, node.domains, graph),
         sign_in,
         refused,
@@ -278,7 +285,7 @@ async def serve(stack: AsyncExitStack, node: Node) -> None:
             f"{settings.host}:{settings.port} can't be listened on ({reason}): choose another address with --listen"
         ) from error
     port = runner.addresses[0][1]
-    node.listens = f"{settings.host}:{port}"
+    node.listens = f"[{settings.host}]:{port}" if ":" in settings.host else f"{settings.host}:{port}"
     local = settings.domain if settings.on_loopback else settings.host
     node.address = settings.public_url or f"http://{local}:{port}"
     admin = web.AppRunner(admin_application(node), access_log=None, shutdown_timeout=2.0, handle_signals=False)

@@ -15,6 +15,7 @@ from core.access.quota import Quotas
 from core.apps import Apps
 from core.front.ingress.hosts import Domains
 from core.front.ingress.lasting import Lasting
+from core.front.ingress.s3_origin import S3
 from core.front.ingress.visits import Visits
 from core.front.metrics import Meters, Metrics
 from core.graph.api import Api
@@ -103,6 +104,11 @@ class Node:
         """An address that other programs on this machine can't guess; '' without such an address."""
         port = self.address.rpartition(":")[2]
         return f"http://{self.domains.unguessable}:{port}" if self.domains.unguessable else ""
+
+    @property
+    def s3(self) -> str:
+        """The public address of S3; '' without a public name."""
+        return self.domains.public_address(S3)
 
     def sign_in_link(self, address: str) -> str:
         """Return a link at this node's `address` that signs one browser in, once, within ten minutes."""

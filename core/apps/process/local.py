@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from core.apps.sandbox.cell import Alarms
 from core.apps.sandbox.inside import Inside
 from core.apps.settings import AppSettings
 from core.apps.signing.author import Author
-from pcloud.errors import Conflict, NotFound, PCloudError
+from pcloud.errors import Conflict, NotFound, PCloudError, Unavailable
 from projections.directory import App
 
 __all__ = ["LocalApps"]
@@ -89,6 +90,13 @@ class LocalApps:
     def web_address(self, name: str) -> tuple[str, int] | Inside | None:
         instance = self.instances.get(name)
         return instance.web_address if instance else None
+
+    async def connect(self, name: str, port: str) -> socket.socket:
+        """Return a connection to a port that the app publishes. Raises `Unavailable` while it does not run, or has no such port."""
+        instance = self.instances.get(name)
+        if instance is None or instance.app.manifest.run is None or port not in instance.app.manifest.run.ports:
+            raise Unavailable(f"{name} does not run, or has no port {port}")
+        return await self._reach.ports.connect(name, self._reach.ports.published(name, port).port)
 
     def web_key(self, name: str) -> bytes:
         if name not in self.instances:

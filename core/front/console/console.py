@@ -88,7 +88,9 @@ class Console:
         if "unconfined" in request.query:
             raise Rejected("an app without a sandbox is installed on the machine itself: `pcloud app install`")
         address = URL.build(path=path, query_string=request.rel_url.raw_query_string, encoded=True)
-        inner = request.clone(rel_url=address, client_max_size=LARGEST_BODY)
+        inner = request.clone(
+            rel_url=address, scheme=request.scheme, remote=request.remote or "", client_max_size=LARGEST_BODY
+        )
         return await handle(self._admin, inner)
 
 

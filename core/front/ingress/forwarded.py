@@ -47,7 +47,7 @@ class TrustedProxies:
         """Return the last address of the chain that is not a proxy's: what stands before it may be made up."""
         client = peer
         while self._trusts(client) and chain and address_of(chain[-1]) is not None:
-            client = chain.pop()
+            client = str(address_of(chain.pop()))
         return client
 
     def _trusts(self, text: str) -> bool:
@@ -56,6 +56,10 @@ class TrustedProxies:
 
 
 def address_of(text: str) -> IPv4Address | IPv6Address | None:
+    if text.startswith("["):  # some proxies add the port
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
     with suppress(ValueError):
         address = ip_address(text)
         return getattr(address, "ipv4_mapped", None) or address

@@ -16,7 +16,7 @@ __all__ = ["Domains", "acts", "from_elsewhere", "origin_of", "own_domains", "por
 
 OWN_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 # Nothing else: a browser reads `evil\.localhost` as the host `evil`.
-HOST = re.compile(r"(?P<name>\[::1\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
+HOST = re.compile(r"(?P<name>\[::1\]|[a-z0-9.-]+)(:(?P<port>[0-9]{1,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,13 @@ class Domains:
 
     def check(self, request: web.BaseRequest) -> None:
         """Raises `Rejected` for a request to the public name that did not come over https, or to another name that did."""
-        own = request.host.lower().removesuffix(f":{port_of(request.host)}") in OWN_NAMES
-        if not self.public or request.secure != own:
+        if not self.public:
             return
-        if own:
+        own = request.host.lower().removesuffix(f":{port_of(request.host)}") in OWN_NAMES
+        if own and (request.secure or request.headers.get("Origin") == self.public):
             raise Rejected(f"the reverse proxy of {self.public} must pass on the `Host` that the browser sends")
+        if own or request.secure:
+            return
         raise Rejected(
             f"this cloud is at {self.public}, over https alone. If you run its reverse proxy: it must send `X-Forwarded-Proto: https`, "
             "from an address that --trusted-proxy names"
@@ -66,12 +68,18 @@ class Domains:
         without a dot, such as localhost."""
         return "." in self.of(host)
 
+    def public_address(self, app: str = "") -> str:
+        """The address of `app`, '' for core's, at the public name, without a slash at its end; '' without a public name."""
+        return self.public.replace("https://", f"https://{app}." if app else "https://")
+
     def address(self, request: web.Request, app: str = "") -> str:
         """The front page of `app`, '' for core's, at the domain of the request, or the public one."""
         if self.public:
-            return f"https://{app and f'{app}.'}{self.public.removeprefix('https://')}/"
-        port = f":{request.url.port}" if request.url.explicit_port else ""
-        return f"{request.scheme}://{app and f'{app}.'}{self.of(request.host)}{port}/"
+            return f"{self.public_address(app)}/"
+        # A host that is not ours says nothing about our port.
+        known = self.app_of(request.host) is not None
+        port = port_of(request.host) if known else str((request.get_extra_info("sockname") or ("", ""))[1])
+        return f"{request.scheme}://{app and f'{app}.'}{self.of(request.host)}{port and f':{port}'}/"
 
 
 def own_domains(domain: str, key: bytes | None, public: str = "") -> Domains:
@@ -86,7 +94,7 @@ def own_domains(domain: str, key: bytes | None, public: str = "") -> Domains:
 def _place(host: str, domains: tuple[str, ...]) -> tuple[str, str] | None:
     """Return app and domain of a host."""
     parts = HOST.fullmatch(host.lower())
-    if parts is None:
+    if parts is None or int(parts["port"] or 0) > 65535:
         return None
     name = parts["name"]
     if name in OWN_NAMES or name in domains:

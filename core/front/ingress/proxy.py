@@ -66,7 +66,7 @@ class Proxy:
         except (OSError, aiohttp.ClientError) as error:
             raise Unavailable(f"the app does not answer ({type(error).__name__})") from error
         async with answer:
-            return await answered(request, answer)
+            return await answered(request, answer, returning_headers(answer.headers))
 
     async def _websocket(
         self, client: aiohttp.ClientSession, request: web.Request, url: URL, headers: CIMultiDict[str]
@@ -113,13 +113,15 @@ def target(request: web.Request, address: tuple[str, int] | Inside) -> URL:
     return URL.build(scheme="http", host=host, port=port, path=path, query_string=query, encoded=True)
 
 
-async def answered(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
-    """Pass an app's answer on as it arrives; raises `Unavailable` if it is not an answer, such as a change of protocol
+async def answered(
+    request: web.Request, answer: aiohttp.ClientResponse, headers: CIMultiDict[str]
+) -> web.StreamResponse:
+    """Pass an app's answer on as it arrives, with these headers; raises `Unavailable` if it is not an answer, such as a change of protocol
     without a request."""
     if not 200 <= answer.status <= 999:
         answer.close()
         raise Unavailable(f"the app's answer has the status {answer.status}")
-    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=returning_headers(answer.headers))
+    response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
     await response.prepare(request)
     try:
         async for chunk in answer.content.iter_any():

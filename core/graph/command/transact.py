@@ -153,20 +153,18 @@ class Commands:
         for _ in range(ATTEMPTS):
             staging = Staging(self._graph, self._graph.catalog, adds_update=request.adds_update)
             result: Mapping[str, Any] = {}
-            refused: PCloudError | None = None
+            refused: Stale | PCloudError | None = None
             try:
                 result = await stage(staging)
-            except Stale:
-                continue
-            except PCloudError as error:
+            except (Stale, PCloudError) as error:
                 refused = error
             # Asked after all that was read for staging. Before, an earlier attempt could be folded in between: its own entities would
             # make the write fail, and its changes would be done twice.
             if request.keyed and (known := await self._graph.transaction(request.tx)) is not None:
                 return self._first_answer(request, known)
-            if refused is not None:
+            if isinstance(refused, PCloudError):
                 raise refused
-            if (outcome := await self._append(request, staging, result)) is not None:
+            if refused is None and (outcome := await self._append(request, staging, result)) is not None:
                 return outcome
         raise Conflict(f"others kept changing the same entities, {ATTEMPTS} times: try again")
 

@@ -38,10 +38,10 @@ class Devices:
     last_seen: LastSeen
 
     async def pair(
-        self, name: str, graphql: str, scopes: Collection[str] = ("manage",), bucket: str = BACKUP_BUCKET
+        self, name: str, graphql: str, scopes: Collection[str] = ("manage",), bucket: str = BACKUP_BUCKET, s3: str = ""
     ) -> dict[str, Any]:
         """Return what the device gets: `{"id", "graphql", "token", "scopes"}`, and if it may add files `"s3":
-        {"endpoint", "access_key", "secret_key", "bucket"}`.
+        {"endpoint", "access_key", "secret_key", "bucket"}`. `s3`: the endpoint to name; '': the one on this machine.
 
         The device is written first: if the node dies in between, a device without keys is left, never keys without a
         device.
@@ -52,7 +52,8 @@ class Devices:
         await self.commands.write(OWNER.actor, [EntityChange(ref, "add", set={**told(name, token), "scopes": known})])
         if {"upload", "manage"} & set(known):
             try:
-                paired["s3"] = await self._keys(ref.id, bucket, delete="manage" in known)
+                keys = await self._keys(ref.id, bucket, delete="manage" in known)
+                paired["s3"] = keys | {"endpoint": s3 or keys["endpoint"]}
             except PCloudError:
                 await self.commands.write(OWNER.actor, [EntityChange(ref, "delete")])
                 raise

@@ -52,8 +52,8 @@ class Attempts:
 
 
 def network_of(address: str | None) -> str:
-    """Return the network that counts as one party: an IPv4 address, or the /64 of an IPv6 one. Only the connection's
-    address is used, because `X-Forwarded-For` is under the sender's control."""
+    """Return the network that counts as one party: an IPv4 address, or the /64 of an IPv6 one. The address is
+    the connection's; `X-Forwarded-For`, into which a sender can write any other one, counts only from the owner's own proxies."""
     try:
         parsed = ipaddress.ip_address(address or "")
     except ValueError:

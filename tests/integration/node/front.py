@@ -17,7 +17,7 @@ from aiohttp import web
 
 from core.access.caller import Caller
 from core.front.authentication import Authentication
-from core.front.console import Console
+from core.front.console import CONSOLE, Console
 from core.front.console.files import BuiltPage
 from core.front.graph_endpoint import GraphEndpoint
 from core.front.http import Front
@@ -276,7 +276,7 @@ async def open_front(domains: Domains | None = None, proxies: TrustedProxies | N
             front = Front(
                 domains,
                 OwnOrigin(authentication, graph, sign_in, domains, web_apps),
-                console,
+                {CONSOLE: console},
                 AppOrigins(web_apps, sign_in, proxy, visits, lasting, domains, graph),
                 sign_in,
                 refused,

@@ -53,6 +53,9 @@ async def test_a_host_that_is_not_ours_is_refused(front: FrontDoor, host: str) -
     ("app", "path", "host", "status", "told"),
     [
         ("", "/", "evil.example", 400, "use localhost or APP.localhost"),
+        ("", "/", "evil.example:abc", 400, "use localhost or APP.localhost"),
+        ("", "/", "[::g]", 400, "use localhost or APP.localhost"),
+        ("", "/", "photos.localhost:99999", 400, "use localhost or APP.localhost"),
         ("", "/<b>", "", 404, "There is nothing at /&lt;b&gt;"),
         ("nothing", "/", "", 404, "No app with pages called"),
         ("asleep", "/", "", 503, "does not answer yet"),
@@ -65,7 +68,7 @@ async def test_browser_is_shown_a_page_about_what_went_wrong(
     async with front.request(path, app=app, headers=headers) as answer:
         text = await answer.text()
         assert answer.status == status and answer.content_type == "text/html" and told in text
-        assert f'href="http://localhost{"" if host else f":{front.port}"}/"' in text
+        assert f'href="http://localhost:{front.port}/"' in text
         assert "script" not in text and "default-src 'none'" in answer.headers["Content-Security-Policy"]
     async with front.request(path, app=app, headers={"Accept": "*/*"} | ({"Host": host} if host else {})) as plain:
         assert plain.status == status and plain.content_type == "application/json"

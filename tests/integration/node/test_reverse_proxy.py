@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
+import gzip
+import io
+import random
 import re
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
-from urllib.request import Request, urlopen
+from typing import Any
 
 import aiohttp
+import boto3
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -31,12 +36,14 @@ from core.people.owner.credential import credential_name
 from pcloud.web import verify_user
 from tests.crashes.quick_node import QuickNode
 from tests.integration.node.front import APP_KEY, TOKEN, FrontDoor, open_front
-from tests.waiting import until
+from tests.waiting import wait_until
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "serve-over-https.md"
 HERE = "127.0.0.2"  # where no other program takes a port meanwhile
 CLIENT = "127.0.0.3"
 DOCUMENTED = "cloud.example.org"
+FILM = random.Random(7).randbytes(9 * 2**20)
+RESOLVE = socket.getaddrinfo
 SENT = 24 * 2**20
 HTML = {"Accept": "text/html"}
 
@@ -117,41 +124,47 @@ class Behind:
         return f"{self.url}/signin?code={code}"
 
 
-@asynccontextmanager
-async def behind(name: str, folder: Path, trusted: str = "127.0.0.1") -> AsyncIterator[Behind]:
+def unused_port() -> int:
     with socket.socket() as free:
         free.bind((HERE, 0))
-        port = free.getsockname()[1]
-    url = f"https://{DOCUMENTED}:{port}"
+        return int(free.getsockname()[1])
+
+
+@contextmanager
+def serving(name: str, folder: Path, port: int, node: int) -> Iterator[ssl.SSLContext]:
+    """Run the proxy on `HERE:port` before a node's port; yields what trusts its certificate."""
+    assert shutil.which(name), "run infra/set_up_tests.py"
     context = ssl.create_default_context(cafile=str(make_certificate(folder)))
-    connector = aiohttp.TCPConnector(resolver=ToThisMachine(), ssl=context, local_addr=(CLIENT, 0))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(PROXIES[name](folder, port, node), stderr=log, cwd=folder)
+
+    def listens() -> bool:
+        assert process.poll() is None, (folder / "log").read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex((HERE, port)) == 0
+
+    try:
+        wait_until(listens, what=f"{name} on its port")
+        yield context
+    finally:
+        process.kill()
+        process.wait()
+
+
+@asynccontextmanager
+async def behind(name: str, folder: Path, trusted: str = "127.0.0.1") -> AsyncIterator[Behind]:
+    port = unused_port()
+    url = f"https://{DOCUMENTED}:{port}"
     proxies = TrustedProxies((ip_network(trusted),))
-    async with (
-        open_front(Domains(DOCUMENTED, public=url), proxies) as front,
-        aiohttp.ClientSession(connector=connector) as client,
-    ):
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(PROXIES[name](folder, port, front.port), stderr=log, cwd=folder)
-        try:
-
-            async def answers() -> bool:
-                assert process.poll() is None, (folder / "log").read_text()
-                try:
-                    async with client.get(f"{url}/healthz"):
-                        return True
-                except aiohttp.ClientConnectorError:
-                    return False
-
-            await until(answers)
-            yield Behind(front, client, url)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            await asyncio.to_thread(process.wait)
+    async with open_front(Domains(DOCUMENTED, public=url), proxies) as front:
+        with serving(name, folder, port, front.port) as context:
+            connector = aiohttp.TCPConnector(resolver=ToThisMachine(), ssl=context, local_addr=(CLIENT, 0))
+            async with aiohttp.ClientSession(connector=connector) as client:
+                yield Behind(front, client, url)
 
 
 @pytest.fixture(params=["nginx", "caddy"])
 async def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Behind]:
-    assert shutil.which(request.param), "run infra/set_up_tests.py"
     async with behind(request.param, tmp_path) as cloud:
         yield cloud
 
@@ -216,7 +229,7 @@ async def test_attack_page_of_another_app_cannot_use_the_session(cloud: Behind) 
 
 
 async def test_direct_request_to_the_public_name_is_refused(cloud: Behind) -> None:
-    """A program on this machine can't have a browser's session go over plain http."""
+    """Such as a browser's that has followed an old link to http."""
     name = cloud.url.removeprefix("https://")
     for host in (name, f"photos.{name}"):
         async with cloud.front.request("/", headers={"Host": host, "X-Forwarded-For": "::1"}) as answer:
@@ -231,20 +244,72 @@ async def test_proxy_that_is_not_named_is_not_believed(tmp_path: Path) -> None:
         assert answer.status == 400 and "--trusted-proxy names" in await answer.text()
 
 
-async def test_proxy_that_drops_the_host_gets_an_error_that_says_so(cloud: Behind) -> None:
-    as_proxied = {"Host": f"127.0.0.1:{cloud.front.port}", "X-Forwarded-Proto": "https"}
-    async with cloud.front.request("/", headers=as_proxied) as answer:
+@pytest.mark.parametrize("told", [{"X-Forwarded-Proto": "https"}, {"Origin": ""}])
+async def test_proxy_that_drops_the_host_gets_an_error_that_says_so(cloud: Behind, told: dict[str, str]) -> None:
+    as_proxied = {"Host": f"127.0.0.1:{cloud.front.port}"} | {name: value or cloud.url for name, value in told.items()}
+    async with cloud.front.request("/signin", method="POST", headers=as_proxied) as answer:
         assert answer.status == 400 and "must pass on the `Host`" in await answer.text()
 
 
-def test_node_with_a_public_address_prints_and_serves_it(tmp_path: Path) -> None:
-    public = "https://cloud.example.org"
-    with QuickNode(tmp_path / "node", "--public-url", public, "--trusted-proxy", "127.0.0.1") as node:
+async def test_name_that_is_not_ours_is_not_bound_to_https(cloud: Behind) -> None:
+    async with cloud.front.request("/", headers={"Host": "www.example.org", "X-Forwarded-Proto": "https"}) as answer:
+        assert answer.status == 400 and "Strict-Transport-Security" not in answer.headers
+
+
+def everything_here(host: Any, *arguments: Any, **more: Any) -> Any:
+    """`socket.getaddrinfo` for a client in this process: the cloud's names are the proxy's."""
+    return RESOLVE(HERE if str(host).endswith(DOCUMENTED) else host, *arguments, **more)
+
+
+def test_device_uses_s3_over_https(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = unused_port()
+    public = f"https://{DOCUMENTED}:{port}"
+    options = ["--public-url", public, "--trusted-proxy", "127.0.0.1"]
+    with (
+        QuickNode(tmp_path / "node", *options) as node,
+        serving("nginx", tmp_path, port, int(node.listens.split(":")[1])),
+    ):
         assert node.address == public and node.link.startswith(f"{public}/signin?code=")
         assert node.json("signin-link", "--json")["link"].startswith(f"{public}/signin?code=")
-        assert node.json("device", "pair", "--metrics", "--json")["metrics"] == f"{public}/metrics"
-        request = Request(f"http://{node.listens}/signin")
-        for name, value in {"Host": "cloud.example.org", "X-Forwarded-Proto": "https"}.items():
-            request.add_header(name, value)
-        with urlopen(request, timeout=60) as answer:
-            assert answer.headers["Strict-Transport-Security"]
+        node.install("object-store")
+        node.cli("call", "object-store/create-bucket", "bucket=images")
+        paired = node.json("device", "pair", "--name", "phone", "--json")
+        assert (
+            paired["graphql"] == f"{public}/graphql" and paired["s3"]["endpoint"] == f"https://s3.{DOCUMENTED}:{port}"
+        )
+        monkeypatch.setattr(socket, "getaddrinfo", everything_here)
+        s3 = client_of(paired["s3"], tmp_path)
+        zipped = gzip.compress(FILM)
+        s3.put_object(
+            Bucket="images", Key="2026/a b/ü.jpg", Body=zipped, ContentEncoding="gzip", ContentType="text/html"
+        )
+        read = s3.get_object(Bucket="images", Key="2026/a b/ü.jpg")
+        assert read["Body"].read() == zipped  # as it was sent: nothing on the way has unpacked it
+        assert read["ResponseMetadata"]["HTTPHeaders"]["content-security-policy"].startswith(
+            "sandbox; default-src 'none'"
+        )
+        s3.upload_fileobj(io.BytesIO(FILM), "images", "film.mp4", Config=TransferConfig(multipart_threshold=5 * 2**20))
+        assert s3.head_object(Bucket="images", Key="film.mp4")["ContentLength"] == len(FILM)
+        assert s3.get_object(Bucket="images", Key="film.mp4", Range="bytes=3-6")["Body"].read() == FILM[3:7]
+        shown = s3.generate_presigned_url("get_object", {"Bucket": "images", "Key": "film.mp4"}, ExpiresIn=60)
+        assert shown.startswith(paired["s3"]["endpoint"])
+        with pytest.raises(ClientError, match=r"SignatureDoesNotMatch|InvalidAccessKeyId|AccessDenied"):
+            client_of(paired["s3"] | {"secret_key": "x" * 40}, tmp_path).list_objects_v2(Bucket="images")
+        node.cli("device", "revoke", paired["id"])
+        wait_until(lambda: refuses(s3), what="the end of the device's keys")
+
+
+def client_of(keys: dict[str, str], folder: Path) -> Any:
+    return boto3.client(
+        "s3", endpoint_url=keys["endpoint"], aws_access_key_id=keys["access_key"], aws_secret_access_key=keys["secret_key"],
+        region_name="us-east-1", config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+        verify=str(folder / "cloud.pem"),
+    )  # fmt: skip
+
+
+def refuses(s3: Any) -> bool:
+    try:
+        s3.list_objects_v2(Bucket="images")
+    except ClientError as error:
+        return error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    return False

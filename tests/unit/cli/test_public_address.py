@@ -50,6 +50,7 @@ def test_without_a_proxy_the_domain_stays() -> None:
         ("", PROXY, "localhost", "needs --public-url"),
         ("https://cloud.example.org", ("nginx",), "localhost", "an address or a network"),
         ("https://cloud.example.org", ("10.0.0.1/8",), "localhost", "has host bits set"),
+        ("https://cloud.example.org", ("0.0.0.0/0",), "localhost", "can't be every address"),
         ("https://cloud.example.org", PROXY, "home.example", "leave --domain out"),
     ],
 )

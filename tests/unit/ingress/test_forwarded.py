@@ -23,6 +23,8 @@ PROXIES = TrustedProxies((ip_network("10.0.0.0/24"), ip_network("::1")))
         ("10.0.0.1", ["made up"], "10.0.0.1"),
         ("::ffff:10.0.0.1", ["203.0.113.7"], "203.0.113.7"),
         ("::1", ["2001:db8::7"], "2001:db8::7"),
+        ("10.0.0.1", ["203.0.113.7:5123"], "203.0.113.7"),
+        ("10.0.0.1", ["[2001:db8::7]:443"], "2001:db8::7"),
     ],
 )
 def test_client_is_the_last_address_that_no_proxy_has(peer: str, chain: list[str], client: str) -> None:
