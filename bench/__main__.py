@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.backups import measure_backup
 from bench.developing import measure_developing
 from bench.figures import Figure
 from bench.install import measure_install
@@ -26,7 +27,19 @@ from bench.view_swap import measure_view_swap
 from tests.node_process import BUNDLED, NodeProcess
 
 COMPARED = (*PEERS, "growth")
-HOUSE = ("memory", "mutations", "upload", "ingest", "install", "developing", "views", "relay", "replay", "full")
+HOUSE = (
+    "memory",
+    "mutations",
+    "upload",
+    "ingest",
+    "install",
+    "developing",
+    "views",
+    "relay",
+    "replay",
+    "full",
+    "backup",
+)
 PARTS = (*COMPARED, *HOUSE)
 GROUPS = {"peers": COMPARED, "house": HOUSE}
 # On one node with the five bundled apps; every other part has nodes of its own.
@@ -152,6 +165,9 @@ def measure(parts: tuple[str, ...] | list[str]) -> list[Figure]:
         if "full" in parts:
             console.print("measuring full …")
             figures.append(measure_full(Path(folder)))
+        if "backup" in parts:
+            console.print("measuring backup …")
+            figures += measure_backup(Path(folder))
     return figures
 
 

@@ -18,22 +18,24 @@ from core.cli import main
 __all__ = ["FORKS", "run_command"]
 
 ROOT = Path(__file__).parent.parent
-SECONDS = 300.0  # the longest that a command may take
+SECONDS = 300.0
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([__name__, "core.node.bootstrap", "core.cli.commands", "typer._adapters"])
 
 
-def run_command(arguments: tuple[str, ...], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run `pcloud ARGUMENTS`; the result is that of `subprocess.run`."""
+def run_command(
+    arguments: tuple[str, ...], environment: Mapping[str, str], *, seconds: float = SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run `pcloud ARGUMENTS`; the result is that of `subprocess.run`. `seconds`: the longest that it may take."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"
         process = FORKS.Process(target=_command, args=(arguments, dict(environment), out, err))
         process.start()
-        process.join(SECONDS)
+        process.join(seconds)
         if process.exitcode is None:
             process.kill()
             process.join()
-            raise subprocess.TimeoutExpired(["pcloud", *arguments], SECONDS)
+            raise subprocess.TimeoutExpired(["pcloud", *arguments], seconds)
         return subprocess.CompletedProcess(arguments, process.exitcode, out.read_text(), err.read_text())
 
 
