@@ -45,6 +45,10 @@ check: setup
 bench *ARGS: setup
     @{{python}} -m bench "$@"
 
+# Run a node under load for `--minutes 20` while its parts are stopped, starved and killed; `--json` for one line; as root
+soak *ARGS: setup
+    @{{python}} -m tests.soak "$@"
+
 # Pin all dependencies again, the apps' too
 lock:
     uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --group dev pyproject.toml apps/*/pyproject.toml --no-emit-package pcloud-sdk -o requirements.lock
