@@ -128,8 +128,13 @@ class App:
         """
         self._readiness.become(reason or "it did not say why")
 
+    def degraded(self, reason: str) -> None:
+        """Report that the app answers calls, but not everything works, and why: the owner sees the reason, and calls
+        don't wait. Say so for a disk without room, or a camera that is off."""
+        self._readiness.become(reason or "it did not say why", serves=True)
+
     def ready(self) -> None:
-        """Report that the app can answer calls (again)."""
+        """Report that all works (again)."""
         self._readiness.become("")
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What an app says about itself: that it can answer calls, or why it can't now."""
+"""What an app says about itself: that all works, what does not work, or why it can't answer calls now."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ class Readiness:
     def __init__(self, gateway: Callable[[], Gateway]) -> None:
         self._gateway = gateway
         self._changed = asyncio.Event()
-        self._reason = ""
+        self._reason, self._serves = "", False
 
-    def become(self, reason: str) -> None:
-        if reason != self._reason:
-            self._reason = reason
-            log.info("the app is %s", f"not ready: {reason}" if reason else "ready")
+    def become(self, reason: str, *, serves: bool = False) -> None:
+        if (reason, serves) != (self._reason, self._serves):
+            self._reason, self._serves = reason, serves
+            log.info("the app is %s%s", self._state, reason and f": {reason}")
             self._changed.set()
+
+    @property
+    def _state(self) -> str:
+        return "ready" if not self._reason else "degraded" if self._serves else "not ready"
 
     @asynccontextmanager
     async def reported(self) -> AsyncGenerator[None, None]:
@@ -46,11 +50,11 @@ class Readiness:
             await self._changed.wait()
             self._changed.clear()
             try:
-                answer = await self._gateway().post("/readiness", {"reason": self._reason}, {}, timeout=30.0)
+                answer = await self._gateway().post(
+                    "/readiness", {"reason": self._reason, "serves": self._serves}, {}, timeout=30.0
+                )
                 fail_for(answer)
             except PCloudError as error:
-                log.warning(
-                    "PCloud does not know yet that the app is %s: %s", "not ready" if self._reason else "ready", error
-                )
+                log.warning("PCloud does not know yet that the app is %s: %s", self._state, error)
                 self._changed.set()
                 await asyncio.sleep(RETRY)

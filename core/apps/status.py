@@ -17,9 +17,9 @@ __all__ = ["AppStatus", "status_of"]
 class AppStatus:
     """`state`: as in the log (INSTALLING, UPGRADING, RUNNING, PAUSED, FAILED, REMOVING), `step`: the newest step
     towards it; `previous`: the version that a rollback returns to, '' if it has no earlier one. `process`: starting,
-    running, not-ready (it says that it can't answer calls now), backing-off, stopped or failed, '' for an app without
-    one; `reason`: why it is not running or not ready, or how far long work on it is. `seconds`:
-    time in this process state. `restarts`: since the node started. `author`: who made it, in few words. `sandbox`:
+    running, degraded (it answers calls, and says what does not work), not-ready (it says that it can't answer calls now),
+    backing-off, stopped or failed, '' for an app without one; `reason`: why it is not running, or how far long work on it
+    is. `seconds`: time in this process state. `restarts`: since the node started. `author`: who made it, in few words. `sandbox`:
     bubblewrap+cgroup, bubblewrap+uid, bubblewrap or unconfined."""
 
     name: str

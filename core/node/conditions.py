@@ -81,6 +81,14 @@ def app_conditions(apps: Iterable[AppStatus]) -> Iterator[NoticeCondition]:
             yield NoticeCondition("app-paused", about, f"{app.title} was paused: {error}", again(app))
         elif app.state == AppState.RUNNING and app.process == "failed":
             yield NoticeCondition("app-failing", about, f"{app.title} does not stay up: {error}", again(app))
+        elif app.state == AppState.RUNNING and app.process == "degraded":
+            yield NoticeCondition(
+                "app-trouble",
+                about,
+                f"{app.title}: {error}",
+                f"Its log says more: `pcloud app logs {app.name}`.",
+                "warning",
+            )
         elif app.state == AppState.RUNNING and app.error:
             yield NoticeCondition("app-trouble", about, f"{app.title}: {error}", again(app), "warning")
 

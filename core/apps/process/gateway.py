@@ -6,7 +6,7 @@ a port on the sandbox's loopback, elsewhere a unix socket.
     POST /call/<target>               {"args": {...}}                 200 {"result", "revision"}
     POST /send/<target>               {"args": {...}, "key": "..."}   202 {"id", "revision"}
     POST /callers                                                     200 {"callers": {caller: {action: since}}}
-    POST /readiness                   {"reason": "..."}               200 {}
+    POST /readiness                   {"reason": "...", "serves"}     200 {}
 
 A target is `app/action`, `role:ROLE/action` or `capability:TOKEN`. Both bodies may have `"actions": {"webhook":
 "app/action"}`: actions that are passed on. With the header `Pcloud-User`, as core gave it to the app's own web
@@ -57,18 +57,21 @@ class CallBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class ReadinessBody(msgspec.Struct, forbid_unknown_fields=True):
-    """`reason`: why the app can't answer calls now; '' if it can."""
+    """`reason`: why the app can't answer calls now, '' if it can. `serves`: it answers them all the
+    same, and `reason` says what does not work."""
 
     reason: str
+    serves: bool = False
 
 
 class AppGateway:
     """Use it with `async with`: it listens at `path`, if given, from entry to exit, and serves the connections passed to `serve`.
-    `on_readiness` receives the reason for which the app can't answer calls now, '' if it can."""
+    `on_readiness` receives the reason for which something does not work, '' if all works; and whether the app answers calls
+    all the same."""
 
     def __init__(
         self, app: str, path: Path | None, api: Api, calls: Calls, visits: Visits,
-        on_readiness: Callable[[str], None] = lambda reason: None,
+        on_readiness: Callable[[str, bool], None] = lambda reason, serves: None,
     ):  # fmt: skip
         self._app = app
         self._on_readiness = on_readiness
@@ -144,7 +147,7 @@ class AppGateway:
     async def _readiness(self, request: web.Request) -> web.Response:
         with self._holding(request):
             body = await read_body(request, ReadinessBody)
-        self._on_readiness(body.reason[:LONGEST_REASON])
+        self._on_readiness(body.reason[:LONGEST_REASON], body.serves)
         return json_response(200, {})
 
     @contextlib.contextmanager

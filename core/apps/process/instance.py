@@ -73,7 +73,7 @@ class Instance:
         self._inside: Inside | None = None
         self._reached: frozenset[Published] | None = None  # other apps' ports that it can reach, once its sandbox runs
         self._log: AppLog | None = None
-        self._reason = ""
+        self._reason, self._serves = "", False
         self.supervisor: Supervisor | None = None
 
     # --- steps of the installation, in order -------------------------------------------------------------------------
@@ -132,7 +132,7 @@ class Instance:
         seconds = self._settings.supervision.start
         try:
             async with asyncio.timeout(seconds):
-                while self._reason:  # noqa: ASYNC110 - there is no event of another process
+                while self._reason and not self._serves:  # noqa: ASYNC110 - there is no event of another process
                     await asyncio.sleep(POLL)
         except TimeoutError as error:
             raise Unavailable(f"the app {self.app.name} is not ready after {seconds:.0f} s: {self._reason}") from error
@@ -186,14 +186,15 @@ class Instance:
 
     @property
     def condition(self) -> tuple[str, str]:
-        """The state of its process, `not-ready` if it runs and can't answer calls now; and why it is not running or not ready."""
+        """The state of its process, `not-ready` if it runs and can't answer calls now, `degraded` if it answers them and not
+        everything works; and why."""
         supervisor = self.supervisor
         if supervisor is None:
             return ("stopped", "") if self.app.manifest.run is not None else ("", "")
         if supervisor.state is not ProcessState.RUNNING:
             return supervisor.state.value, supervisor.reason
         if self._reason:
-            return "not-ready", self._reason
+            return "degraded" if self._serves else "not-ready", self._reason
         on_its_way = self.app.manifest.actions and self._cell is not None and not self._cell.reached_bus
         return (ProcessState.STARTING if on_its_way else supervisor.state).value, ""
 
@@ -277,10 +278,10 @@ class Instance:
         assert self._gateway is not None, "`start` opens it"
         return self._gateway
 
-    def _not_ready(self, reason: str) -> None:
-        """The app can't answer calls now; with the reason '' it can again."""
-        self._reason = reason
-        self._core.calls.not_ready(self.app.name, reason)
+    def _not_ready(self, reason: str, serves: bool = False) -> None:
+        """The app can't answer calls now, or does not do everything if it `serves`; with the reason '' all works again."""
+        self._reason, self._serves = reason, serves
+        self._core.calls.not_ready(self.app.name, "" if serves else reason)
 
     def _ended(self) -> None:
         if self._reason:

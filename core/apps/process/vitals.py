@@ -37,7 +37,7 @@ def vitals_of(instance: Instance) -> AppVitals:
     supervisor, pids = instance.supervisor, instance.processes()
     if supervisor is None:
         return AppVitals(instance.app.name, False, 0, 0, 0, 0, instance.outside)
-    up = instance.condition[0] == ProcessState.RUNNING
+    up = instance.condition[0] in (ProcessState.RUNNING, "degraded")
     restarts = max(0, supervisor.starts - 1)
     return AppVitals(instance.app.name, up, resident(pids), len(pids), restarts, supervisor.dropped, instance.outside)
 

@@ -14,8 +14,9 @@ __all__ = ["app_fields"]
 
 SDL = """
 type Query {
-  # The apps by name: [{name, title, version, state, error, process, reason, seconds, restarts}]. `process`: starting, running, not-ready
-  # (it says that it can't answer calls now), backing-off, stopped, failed, or '' without one; `reason`: why it is not running.
+  # The apps by name: [{name, title, version, state, error, process, reason, seconds, restarts}]. `process`: starting, running, degraded
+  # (it answers calls, and says what does not work), not-ready (it says that it can't answer calls now), backing-off, stopped, failed, or
+  # '' without one; `reason`: why it is not running.
   apps: [JSON!]!
 }
 """

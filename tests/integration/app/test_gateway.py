@@ -17,7 +17,7 @@ VISITS = Visits()
 @pytest.fixture
 async def door(tmp_path):
     recorder = Recorder(tmp_path / "journal")
-    tell = lambda reason: recorder.not_ready("tiny", reason)  # noqa: E731
+    tell = lambda reason, serves: recorder.not_ready("tiny", reason + " (serves)" * serves)  # noqa: E731
     async with (
         AppGateway("tiny", tmp_path / "tiny.sock", recorder, recorder, VISITS, tell),
         aiohttp.ClientSession("http://pcloud", connector=aiohttp.UnixConnector(str(tmp_path / "tiny.sock"))) as client,
@@ -50,8 +50,11 @@ async def test_an_app_says_whether_it_is_ready(door):
     for reason in ("no camera", "x" * 10_000, ""):
         async with client.post("/readiness", json={"reason": reason}) as answer:
             assert (answer.status, await answer.json()) == (200, {})
-    assert recorder.noted() == ["tiny is not ready: no camera", f"tiny is not ready: {'x' * 500}", "tiny is ready"]
-    for body in ({}, {"reason": 3}, {"reason": "a", "app": "other"}):
+    async with client.post("/readiness", json={"reason": "no flash", "serves": True}) as answer:
+        assert answer.status == 200
+    told = ["tiny is not ready: no camera", f"tiny is not ready: {'x' * 500}", "tiny is ready"]
+    assert recorder.noted() == [*told, "tiny is not ready: no flash (serves)"]
+    for body in ({}, {"reason": 3}, {"reason": "a", "serves": 1}, {"reason": "a", "app": "other"}):
         async with client.post("/readiness", json=body) as answer:
             assert answer.status == 400 and (await answer.json())["error"]["code"] == "REJECTED"
 

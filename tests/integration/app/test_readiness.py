@@ -20,7 +20,7 @@ SCRIPT = """
         connection = http.client.HTTPConnection("pcloud")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(os.environ["PCLOUD_URL"].removeprefix("unix://"))
-        connection.request("POST", "/readiness", json.dumps({"reason": reason}))
+        connection.request("POST", "/readiness", json.dumps({"reason": reason.removesuffix("!"), "serves": reason.endswith("!")}))
         assert connection.getresponse().status == 200
 
     def reason():
@@ -49,20 +49,25 @@ async def test_an_app_is_running_when_it_is_ready(platform, make_app):
 
         await until(found, what=f"{process}: {reason}")
         [vitals] = await platform.apps.vitals()
-        assert vitals.up == (process == "running")
+        assert vitals.up == (process in ("running", "degraded"))
 
     await platform.apps.install(make_app(script=SCRIPT, web=True), approve=approve_all)
     await is_now("running", "")
     file.write_text("it has no camera")
     await is_now("not-ready", "it has no camera")
     assert "tiny is not ready: it has no camera" in platform.recorder.noted()
+    file.write_text("it has no flash!")
+    await is_now("degraded", "it has no flash")
+    assert platform.recorder.noted()[-1] == "tiny is ready", "calls of it don't wait"
+    file.write_text("it has no camera")
+    await is_now("not-ready", "it has no camera")
     # What a process said ends with it.
     [status] = await platform.apps.list()
     os.kill(status.pid, signal.SIGSTOP)
     file.unlink()
     os.kill(status.pid, signal.SIGKILL)
     await is_now("running", "")
-    assert platform.recorder.noted().count("tiny is ready") == 1
+    assert platform.recorder.noted().count("tiny is ready") == 2
     # One that has worked before is started again and stays up, however long it waits for its camera.
     file.write_text("it looks for its camera")
     await is_now("not-ready", "it looks for its camera")

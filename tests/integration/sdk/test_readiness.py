@@ -24,6 +24,18 @@ async def test_each_change_is_reported_once(app, gateway, serving):
         await until(lambda: told(gateway) == ["the model is loading", ""])
 
 
+async def test_an_app_that_does_not_do_everything_says_so(app, gateway, serving):
+    for _ in range(3):
+        gateway.answer({})
+    async with serving(app):
+        app.degraded("the disk is full")
+        await until(lambda: told(gateway) == ["the disk is full"])
+        app.not_ready("the disk is full")
+        await until(lambda: len(told(gateway)) == 2)
+    bodies = [body for path, _, body in gateway.asked if path == "/readiness"]
+    assert [body["serves"] for body in bodies[:2]] == [True, False]
+
+
 async def test_the_newest_state_is_reported_when_pcloud_can_be_reached(app, gateway, serving):
     gateway.answer({"error": {"code": "UNAVAILABLE", "message": "starting"}}, status=503)
     gateway.answer({})

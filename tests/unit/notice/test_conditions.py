@@ -52,6 +52,7 @@ def app(**more: Any) -> Any:
         ({"state": "PAUSED", "error": "you paused it"}, ""),
         ({"state": "PAUSED", "error": "its runs cause each other"}, "app-paused"),
         ({"error": "beyond its quota"}, "app-trouble"),
+        ({"process": "degraded", "reason": "it can only read"}, "app-trouble"),
         ({"state": "INSTALLING"}, ""),
     ],
 )

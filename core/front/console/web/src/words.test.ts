@@ -7,6 +7,7 @@ describe('states', () => {
     expect(appState({ state: 'RUNNING', process: 'running' })).toEqual(['Running', 'good'])
     expect(appState({ state: 'RUNNING', process: 'backing-off' })).toEqual(['Restarting', 'warn'])
     expect(appState({ state: 'RUNNING', process: 'not-ready' })).toEqual(['Not ready', 'warn'])
+    expect(appState({ state: 'RUNNING', process: 'degraded' })).toEqual(['Works in part', 'warn'])
     expect(appState({ state: 'RUNNING', process: '' })).toEqual(['Running', 'good'])
     expect(appState({ state: 'PAUSED', process: 'stopped' })).toEqual(['Paused', 'warn'])
     expect(appState({ state: 'SOMETHING_NEW', process: '' })).toEqual(['Something new', 'still'])

@@ -8,7 +8,7 @@ const APP_STATES: Record<string, [string, Tone]> = {
   FAILED: ['Failed', 'bad'], REMOVING: ['Being removed', 'busy'],
 }
 const PROCESSES: Record<string, [string, Tone]> = {
-  starting: ['Starting', 'busy'], 'not-ready': ['Not ready', 'warn'], 'backing-off': ['Restarting', 'warn'], stopped: ['Stopped', 'warn'], failed: ['Not running', 'bad'],
+  starting: ['Starting', 'busy'], degraded: ['Works in part', 'warn'], 'not-ready': ['Not ready', 'warn'], 'backing-off': ['Restarting', 'warn'], stopped: ['Stopped', 'warn'], failed: ['Not running', 'bad'],
 }
 const RUN_STATES: Record<RunState, [string, Tone]> = {
   NEW: ['Waiting', 'still'], IN_PROGRESS: ['Running', 'busy'], DONE: ['Done', 'good'], FAILED: ['Failed', 'bad'],
