@@ -56,11 +56,15 @@ class Client:
                 raise error_from_code(error["code"], error["message"])
             yield answer
 
-    async def graphql(self, query: str, variables: dict[str, Any] | None = None, *, app: str = "") -> dict[str, Any]:
-        """Return the `data` of an operation in the owner's view, or through an app; raise its first error."""
+    async def graphql(
+        self, query: str, variables: dict[str, Any] | None = None, *, app: str = "", key: str = ""
+    ) -> dict[str, Any]:
+        """Return the `data` of an operation in the owner's view, or through an app; raise its first error. `key`: its idempotency key."""
         path = f"/graphql/{app}" if app else "/graphql"
         async with self._session.post(
-            f"http://node{path}", json={"query": query, "variables": variables or {}}
+            f"http://node{path}",
+            json={"query": query, "variables": variables or {}},
+            headers={"Idempotency-Key": key} if key else {},
         ) as answer:
             body = await answer.json(content_type=None)
             if errors := body.get("errors"):

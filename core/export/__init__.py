@@ -9,4 +9,9 @@ graph        the nodes as JSON lines
 objects      the bytes, from the object store
 readme       the text in the folder
 write        the export as a whole
+
+check        whether a folder is a complete and undamaged export
+nodes        the nodes, written into a cloud
+uploads      the bytes, put into its object store
+read_back    the import as a whole
 """
