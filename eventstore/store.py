@@ -253,6 +253,11 @@ class EventStore:
         state = (await self._connection.api(f"STREAM.INFO.{STREAM}"))["state"]
         return parse_time(state["last_ts"]) if int(state["last_seq"]) else 0.0
 
+    async def oldest_time(self) -> float:
+        """When the oldest event was stored, in seconds since 1970; 0 for an empty log."""
+        state = (await self._connection.api(f"STREAM.INFO.{STREAM}"))["state"]
+        return parse_time(state["first_ts"]) if int(state["messages"]) else 0.0
+
     async def report_streams(self, *, patience: float = 15.0) -> Sequence[StreamReport]:
         """A report on each stream. Raises `Unavailable` if the server does not answer within `patience` seconds."""
         return await report_streams(self._connection, patience=patience)

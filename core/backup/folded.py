@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
-from core.backup.record import Folded, cloud_of
+from core.backup.record import Folded
 from core.graph.schema import builtin_catalog
+from core.node.backups.revocations import Forgotten, Revocations, cloud_of, revocations
 from eventstore import ConnectionSettings, EventStore, ServerSettings, open_server, open_store
+from pcloud.event import StoredEvent
+from projections.checkpoint import Checkpoint
+from projections.directory import Directory
 from projections.graph.sqlite import SqliteGraph, open_sqlite_graph
 from projections.refill import refill
 
@@ -28,11 +32,28 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class FoldedLog(NamedTuple):
-    """`cloud` and `epoch` of the log, and what it folds to."""
+    """`cloud` and `epoch` of the log, what it folds to, and what a restore of an earlier one may not bring back."""
 
     cloud: str
     epoch: str
     log: Folded
+    revocations: Revocations
+
+
+class _Folding:
+    """What `refill` fills: the graph, and beside it what the list of revocations is made of."""
+
+    def __init__(self, graph: SqliteGraph) -> None:
+        self.graph, self.directory, self.forgotten = graph, Directory(builtin_catalog()), Forgotten()
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return self.graph.checkpoint
+
+    async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
+        self.forgotten.read(events)
+        await self.directory.apply(epoch, events)
+        return await self.graph.apply(epoch, events)
 
 
 async def fold_log(nats: Path, progress: Progress, *, work: Path | None = None) -> FoldedLog:
@@ -45,13 +66,16 @@ async def fold_log(nats: Path, progress: Progress, *, work: Path | None = None) 
         with tempfile.TemporaryDirectory(dir=work, prefix="fold-") as scratch:
             graph = await open_sqlite_graph(Path(scratch) / "graph.sqlite", builtin_catalog())
             try:
-                return FoldedLog(cloud_of(store.id_key), store.epoch, await _fold(store, graph, progress))
+                cloud, folding = cloud_of(store.id_key), _Folding(graph)
+                folded = await _fold(store, folding, progress)
+                listed = revocations(cloud, folding.directory, folding.forgotten)
+                return FoldedLog(cloud, store.epoch, folded, listed)
             finally:
                 await graph.close()
 
 
-async def _fold(store: EventStore, graph: SqliteGraph, progress: Progress) -> Folded:
-    count, last = 0, await store.last_sequence()
+async def _fold(store: EventStore, folding: _Folding, progress: Progress) -> Folded:
+    graph, count, last = folding.graph, 0, await store.last_sequence()
 
     def folded(more: int, at: int) -> None:
         nonlocal count
@@ -59,7 +83,7 @@ async def _fold(store: EventStore, graph: SqliteGraph, progress: Progress) -> Fo
         progress("folding", f"{at:,} of {last:,} events")
 
     await graph.begin_filling()  # never ended: only its pages are read
-    await refill(store, graph, last, folded)
+    await refill(store, folding, last, folded)
     entities, digest = await _digest(graph)
     at = graph.checkpoint
     return Folded(at.sequence, count, f"{at.hash:x}", entities, digest, fold_version())

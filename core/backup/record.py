@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import msgspec
 
 from pcloud.errors import Corrupt, Rejected
 
-__all__ = ["FORMAT", "RECORD", "Folded", "Record", "cloud_of", "first_difference", "parse_record"]
+__all__ = ["FORMAT", "RECORD", "Folded", "Record", "first_difference", "parse_record"]
 
 FORMAT = 1
 RECORD = "record.json"
@@ -64,11 +63,6 @@ def parse_record(raw: bytes) -> Record:
 
 def write_record(record: Record, folder: Path) -> None:
     (folder / RECORD).write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=2))
-
-
-def cloud_of(id_key: bytes) -> str:
-    """The name of a cloud. Its key stays over restores, and can't be found from the name."""
-    return hashlib.sha256(b"pcloud backup of " + id_key).hexdigest()[:16]
 
 
 def first_difference(recorded: Folded, found: Folded) -> str:

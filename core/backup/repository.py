@@ -8,32 +8,49 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from core.backup.place import KEY_NAMES, BackupPlace
+from core.node.child import ending_with_us
 from pcloud.errors import Conflict, Corrupt, Forbidden, NotFound, PCloudError, Unavailable
 
 __all__ = ["Repository", "StoredBackup", "find_restic"]
 
-COMPLETE = "complete"
+COMPLETE, LISTED = "complete", "revocations"  # tags
 MOST_ERRORS = 100
 RETRYING = "returned error, retrying"
+# How often restic may try again to read or write one file: on a disk that does not help; with S3, each has tried for ten seconds.
+TRIES, TRIES_S3 = 1, 4
+# What S3 services and the network answer, in lower case.
+NO_KEY = "the specified key does not exist"
+NO_BUCKET = ("bucket does not exist", "nosuchbucket")
+REFUSED = (
+    "signature we calculated",
+    "access key id you provided",
+    "invalidaccesskeyid",
+    "access denied",
+    "accessdenied",
+    "forbidden",
+)
+AWAY = (
+    "dial tcp",
+    "no such host",
+    "connection reset",
+    "i/o timeout",
+    "timeout awaiting",
+    "no route to host",
+    "eof",
+    "tls:",
+    "x509:",
+)
 INCOMPLETE = 3  # restic's exit code: a backup was stored without some of the files
-# Ends restic with this process, also if that is killed: its files are gone then, and what it stored would lack them.
-_LAUNCHER = """
-import ctypes, os, signal, sys
-prctl = getattr(ctypes.CDLL(None), "prctl", None)
-if prctl is not None:
-    prctl(1, signal.SIGKILL)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the command is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 _LONGEST_LINE = 16 * 2**20
 _decode = msgspec.json.Decoder().decode
 OnRecord = Callable[[dict[str, Any]], None]
@@ -41,12 +58,14 @@ OnLine = Callable[[bytes], None]
 
 
 class StoredBackup(NamedTuple):
-    """`id`: restic's. `cloud`: whose it is. `time`: as restic writes it; later ones are greater."""
+    """`id`: restic's. `cloud`: whose it is. `time`: as restic writes it; later ones are greater. `listed`: it is only a list of what was
+    revoked and forgotten since the backup before it."""
 
     id: str
     cloud: str
     time: str
     complete: bool
+    listed: bool = False
 
 
 def find_restic() -> str:
@@ -56,34 +75,54 @@ def find_restic() -> str:
 
 
 class Repository:
-    """`place`: an absolute path of a folder."""
+    """`keys`: the variables with the keys of an S3 service."""
 
-    def __init__(self, place: str, passphrase: str):
-        self.place, self._passphrase = place, passphrase
-        self._config = Path(place) / "config"
+    def __init__(self, place: BackupPlace, passphrase: str, keys: Mapping[str, str] | None = None):
+        self.place, self._at, self.passphrase, self._keys = place.name, place, passphrase, keys or {}
         self._restic = find_restic()
 
     async def make(self) -> None:
         await self._run("init")
 
+    async def exists(self) -> bool:
+        """Raises `NotFound` for a bucket that does not exist, `Unavailable` for a host that does not answer."""
+        if not self._at.bucket:
+            return (Path(self.place) / "config").exists()
+        try:
+            await self._once("cat", "config")
+        except _Missing:
+            return False
+        return True
+
     async def backups(self) -> list[StoredBackup]:
         """All of them, the oldest first. Raises `NotFound` if there is no repository."""
-        if not self._config.exists():
-            raise NotFound(f"{self.place} holds no backup of PCloud: name the folder that `pcloud backup` was given")
+        if not await self.exists():
+            raise NotFound(f"{self.place} holds no backup of PCloud: name the place that `pcloud backup` was given")
         found: list[dict[str, Any]] = _decode(await self._run("snapshots", "--json"))
         backups = [
             StoredBackup(
-                one["id"], one["hostname"].removeprefix("pcloud-"), one["time"], COMPLETE in (one.get("tags") or ())
+                one["id"],
+                one["hostname"].removeprefix("pcloud-"),
+                one["time"],
+                COMPLETE in (one.get("tags") or ()),
+                LISTED in (one.get("tags") or ()),
             )
             for one in found
         ]
         return sorted(backups, key=lambda one: one.time)
 
-    async def newest(self) -> StoredBackup:
-        """The newest complete one. Raises `NotFound`."""
+    async def newest(self, before: datetime | None = None) -> StoredBackup:
+        """The newest complete one, or the newest of those `before` a time. Raises `NotFound`."""
         complete = [one for one in await self.backups() if one.complete]
         if not complete:
             raise NotFound(f"{self.place} holds no complete backup: run `pcloud backup` on it once more")
+        if before is not None:
+            earlier = [one for one in complete if datetime.fromisoformat(one.time) < before]
+            if not earlier:
+                raise NotFound(
+                    f"{self.place} holds no backup from before then: the first one is from {complete[0].time[:16]}"
+                )
+            return earlier[-1]
         return complete[-1]
 
     async def store(self, root: Path, cloud: str, parent: str, progress: OnRecord) -> dict[str, Any]:
@@ -103,6 +142,21 @@ class Repository:
         )
         await self._run("tag", "--add", COMPLETE, summary["snapshot_id"])
         return summary
+
+    async def store_list(self, file: Path, cloud: str) -> None:
+        """Store a list of what was revoked and forgotten since the newest backup."""
+        await self._run("backup", file.name, "--json", "--tag", LISTED, "--host", f"pcloud-{cloud}", cwd=file.parent)
+
+    async def thin_out(self, cloud: str, daily: int, weekly: int, monthly: int) -> None:
+        """Keep the last backup of so many days, weeks and months; remove the others, and those that were cut before the newest."""
+        backups = [one for one in await self.backups() if one.cloud == cloud]
+        newest = max((one.time for one in backups if one.complete), default="")
+        if cut := [one.id for one in backups if not one.complete and one.time < newest]:
+            await self._run("forget", *cut)
+        keep = (f"--keep-daily={daily}", f"--keep-weekly={weekly}", f"--keep-monthly={monthly}", "--keep-last=1")
+        await self._run(
+            "forget", "--tag", COMPLETE, "--host", f"pcloud-{cloud}", "--group-by", "host", *keep, "--prune"
+        )
 
     async def read(self, backup: StoredBackup, path: str) -> bytes:
         return await self._run("dump", backup.id, f"/{path}")
@@ -134,10 +188,10 @@ class Repository:
     async def _once(
         self, *arguments: str, cwd: Path | None = None, on_line: OnLine | None = None, damaged: bool = False
     ) -> bytes:
-        passphrase = _pipe(self._passphrase)
+        passphrase = _pipe(self.passphrase)
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()), self._restic, *arguments, "--no-cache",
+                *ending_with_us(self._restic, *arguments, "--no-cache"),
                 stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
                 cwd=cwd, limit=_LONGEST_LINE, pass_fds=(passphrase,), env=self._environment(passphrase),
             )  # fmt: skip
@@ -145,7 +199,8 @@ class Repository:
             os.close(passphrase)
         try:
             printed, errors = await asyncio.gather(
-                _printed(process.stdout, on_line), _errors(process.stderr, process.kill)
+                _printed(process.stdout, on_line),
+                _errors(process.stderr, process.kill, TRIES_S3 if self._at.bucket else TRIES),
             )
             code = await process.wait()
         except BaseException:
@@ -159,8 +214,11 @@ class Repository:
 
     def _environment(self, passphrase: int) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("RESTIC_", "PCLOUD_"))}
+        for name in KEY_NAMES:
+            kept.pop(name, "")
         return {
-            **kept, "RESTIC_REPOSITORY": self.place, "RESTIC_PASSWORD_FILE": f"/dev/fd/{passphrase}", "RESTIC_PROGRESS_FPS": "2",
+            **kept, **self._keys, "RESTIC_REPOSITORY": self._at.repository,
+            "RESTIC_PASSWORD_FILE": f"/dev/fd/{passphrase}", "RESTIC_PROGRESS_FPS": "2",
         }  # fmt: skip
 
     def _error(self, command: str, lines: list[str], code: int, damaged: bool) -> PCloudError:
@@ -176,9 +234,13 @@ class Repository:
         if "no space left" in said or "disk quota exceeded" in said:
             full = "the disk that it is restored to" if command == "restore" else f"the disk of {self.place}"
             return Unavailable(f"{full} is full: make room there and run this again; what is stored already is kept")
+        if "not found in snapshot" in said:
+            return NotFound(f"the backup in {self.place} lacks a file: {why}")
         if "already locked" in said:
             return Conflict(f"another program works on the backups in {self.place}: wait until it is done")
-        if not self._config.exists():
+        if self._at.bucket and (trouble := self._trouble_with_s3(said, why)):
+            return trouble
+        if not self._at.bucket and not (Path(self.place) / "config").exists():
             return NotFound(f"{self.place} holds no backups (any more): check that its disk is connected and mounted")
         if code == INCOMPLETE:
             return Unavailable(f"some files could not be read for the backup, so it does not count: {why}")
@@ -187,6 +249,29 @@ class Repository:
                 f"the backups in {self.place} are damaged: {why}; use another copy, and make a new one in another folder"
             )
         return Unavailable(f"restic could not {command} in {self.place}: {why}")
+
+    def _trouble_with_s3(self, said: str, why: str) -> PCloudError | None:
+        if any(word in said for word in NO_BUCKET):
+            return NotFound(
+                f"{self._at.host} has no bucket {self._at.bucket}: make it there, or correct its name in {self.place}"
+            )
+        if any(word in said for word in REFUSED):
+            return Forbidden(
+                f"{self._at.host} refuses these keys for the bucket {self._at.bucket}: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
+                f"and what they may do ({why})"
+            )
+        if "unable to open config file" in said and NO_KEY in said:
+            return _Missing(f"{self.place} holds no backups (any more): check the address")
+        if any(word in said for word in AWAY):
+            return Unavailable(
+                f"{self._at.host} can't be reached: check the address and the network, and run this again; what is stored "
+                f"already is kept ({why})"
+            )
+        return None
+
+
+class _Missing(NotFound):
+    """The bucket is there, and holds no repository at that path."""
 
 
 async def _printed(stream: asyncio.StreamReader | None, on_line: OnLine | None) -> bytes:
@@ -198,15 +283,18 @@ async def _printed(stream: asyncio.StreamReader | None, on_line: OnLine | None) 
     return b""
 
 
-async def _errors(stream: asyncio.StreamReader | None, give_up: Callable[[], None]) -> list[str]:
-    """Its first lines. `give_up` is called when restic would try again: for minutes, which does not help on a disk."""
+async def _errors(stream: asyncio.StreamReader | None, give_up: Callable[[], None], tries: int) -> list[str]:
+    """Its first lines. `give_up` is called when restic would try the same once more after so many `tries`: it does for minutes."""
     assert stream is not None
+    tried = Counter[str]()
     lines: list[str] = []
     async for raw in stream:
         line = raw.decode(errors="replace").strip()
         if line and len(lines) < MOST_ERRORS:
             lines.append(line)
-        if RETRYING in line:
+        what, retrying, _ = line.partition(RETRYING)
+        tried[what] += bool(retrying)
+        if tried[what] >= tries:
             with suppress(ProcessLookupError):
                 give_up()
     return lines

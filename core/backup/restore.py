@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -19,9 +21,11 @@ from core.backup.record import RECORD, Record, parse_record
 from core.backup.repository import Repository, StoredBackup
 from core.backup.target import PARTS, finish_target, open_target
 from core.backup.verify import check_folded
+from core.node.backups.known import remember
+from core.node.backups.revocations import LIST, Revocations, ToRevoke, pending
 from core.node.folder import DataFolder
 from eventstore import ConnectionSettings, ServerSettings, open_server, renew_epoch
-from pcloud.errors import Corrupt, Unavailable
+from pcloud.errors import Corrupt, NotFound, Unavailable
 
 __all__ = ["Restored", "restore_backup"]
 
@@ -43,19 +47,25 @@ class Restored(msgspec.Struct, frozen=True):
     seconds: float
 
 
-async def restore_backup(repository: Repository, data: Path, progress: Progress) -> Restored:
-    """Raises `Rejected` if `data` is in use, or the backup is from a newer PCloud; `NotFound` if no backup is complete;
-    `Corrupt` if it is damaged; `Unavailable` if it does not fit."""
+async def restore_backup(
+    repository: Repository, data: Path, progress: Progress, *, before: datetime | None = None
+) -> Restored:
+    """`before`: restore the newest backup from before this time.
+
+    Raises `Rejected` if `data` is in use, or the backup is from a newer PCloud; `NotFound` if no backup is complete; `Corrupt` if
+    it is damaged; `Unavailable` if it does not fit."""
     began = time.monotonic()
-    backup = await repository.newest()
+    backup = await repository.newest(before)
     record = parse_record(await repository.read(backup, RECORD))
     with open_target(data) as folder:
         await _fill(repository, backup, record, folder, progress)
         epoch = await _new_epoch(folder.restoring / "nats")
         found = await fold_log(folder.restoring / "nats", progress, work=folder.restoring)
         check_folded(record, found)
+        progress("reading", "what was revoked and forgotten since")
+        revoked = pending(found.revocations, await _later_lists(repository, backup))
         progress("finishing", "moving the parts to their places")
-        await asyncio.to_thread(_put_in_place, folder, record)
+        await asyncio.to_thread(_put_in_place, folder, record, revoked, repository.place)
     log = record.log
     return Restored(
         str(data), record.cloud, record.taken, epoch, log.sequence, log.events, sum(log.entities.values()), record.apps,
@@ -87,10 +97,29 @@ async def _new_epoch(nats: Path) -> str:
         return await renew_epoch(ConnectionSettings(server.url, server.core))
 
 
-def _put_in_place(folder: DataFolder, record: Record) -> None:
+async def _later_lists(repository: Repository, backup: StoredBackup) -> list[Revocations]:
+    """The lists of this cloud's later backups, the oldest first; backups of before there were lists have none."""
+    found: list[Revocations] = []
+    for one in await repository.backups():
+        if one.time > backup.time and one.cloud == backup.cloud and (one.complete or one.listed):
+            with suppress(NotFound):
+                found.append(_list_of(await repository.read(one, LIST)))
+    return found
+
+
+def _list_of(raw: bytes) -> Revocations:
+    try:
+        return msgspec.json.decode(raw, type=Revocations)
+    except msgspec.MsgspecError as error:
+        raise Corrupt(f"the backup's {LIST} can't be read: {error}") from error
+
+
+def _put_in_place(folder: DataFolder, record: Record, revoked: ToRevoke, place: str) -> None:
     for part in PARTS:
         (folder.restoring / part).rename(folder.root / part)
-    # The first start revokes devices and ends sessions.
-    folder.restored.write_bytes(msgspec.json.encode({"taken": record.taken, "epoch": record.epoch}))
+    # The first start revokes devices and ends sessions, and does the rest of what was revoked and forgotten since.
+    folder.restored.write_bytes(msgspec.json.encode({"taken": record.taken, "epoch": record.epoch, "revoked": revoked}))
+    # All that was restored has been read and compared.
+    remember(folder.root, place, taken=record.taken, proven=record.taken, sequence=record.log.sequence)
     os.sync()
     finish_target(folder)

@@ -7,19 +7,28 @@ import shutil
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from core.backup.folded import FoldedLog, Progress, fold_log
-from core.backup.known import known_places, remember
 from core.backup.record import FORMAT, Record, write_record
 from core.backup.repository import Repository, StoredBackup
+from core.node.backups.known import known_places, remember
+from core.node.backups.revocations import LIST
 from pcloud.errors import Conflict, NotFound
 
-__all__ = ["Taken", "prepare", "take_backup"]
+__all__ = ["Keep", "Taken", "prepare", "take_backup"]
 
 JETSTREAM = "jetstream"
+
+
+class Keep(NamedTuple):
+    """Of so many days, weeks and months the last backup is kept."""
+
+    daily: int
+    weekly: int
+    monthly: int
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -43,22 +52,22 @@ class Taken(msgspec.Struct, frozen=True):
 async def prepare(repository: Repository, data: Path, *, new: bool = False) -> list[StoredBackup] | None:
     """Return the backups that are there, or None where the first one would begin. Raises `NotFound` if there were some and
     the place is empty now, unless a `new` beginning is wanted; `Forbidden` for another passphrase."""
-    try:
+    if await repository.exists():
         return await repository.backups()
-    except NotFound:
-        if repository.place in known_places(data) and not new:
-            raise NotFound(
-                f"{repository.place} held backups of this cloud, and holds none now: check that its disk is connected and "
-                "mounted, or begin there again with --new"
-            ) from None
-        return None
+    if repository.place in known_places(data) and not new:
+        raise NotFound(
+            f"{repository.place} held backups of this cloud, and holds none now: check that its disk is connected and "
+            "mounted, or begin there again with --new"
+        )
+    return None
 
 
 async def take_backup(
     repository: Repository, before: list[StoredBackup] | None, root: Path, grown: dict[str, int], apps: dict[str, str], data: Path,
-    progress: Progress, *, paused: float = 0.0,
+    progress: Progress, *, paused: float = 0.0, keep: Keep | None = None,
 ) -> Taken:  # fmt: skip
-    """`root`: the instant copy; `grown`: its append-only files, as `InstantCopy` has them. `before`: from `prepare`.
+    """`root`: the instant copy; `grown`: its append-only files, as `InstantCopy` has them. `before`: from `prepare`. `keep`: which
+    backups to keep besides this one; None: all.
 
     Raises `Conflict` if the place holds backups of another cloud, `Unavailable` if it can't be written."""
     began, taken = time.monotonic(), time.time()
@@ -68,6 +77,7 @@ async def take_backup(
     write_record(
         Record(FORMAT, version("pcloud-node"), folded.cloud, taken, folded.epoch, folded.log, apps, grown), root
     )
+    (root / LIST).write_bytes(msgspec.json.encode(folded.revocations))
     if before is None:
         await repository.make()
     complete = [one.id for one in before or [] if one.complete]
@@ -78,7 +88,11 @@ async def take_backup(
             progress("storing", f"{done / 2**20:,.0f} of {total / 2**20:,.0f} MB")
 
     summary = await repository.store(root, folded.cloud, complete[-1] if complete else "", told)
-    remember(data, repository.place, taken=taken)
+    listed = msgspec.structs.replace(folded.revocations, forgotten={}, apps_forgotten=[]).digest
+    remember(data, repository.place, taken=taken, sequence=folded.log.sequence, listed=listed)
+    if keep is not None:
+        progress("thinning out", "the older backups")
+        await repository.thin_out(folded.cloud, *keep)
     return Taken(
         repository.place, folded.cloud, folded.epoch, folded.log.sequence, folded.log.events, sum(folded.log.entities.values()), apps,
         summary["total_files_processed"], summary["total_bytes_processed"], summary["data_added"], paused,

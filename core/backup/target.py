@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from core.apps.tree import remove_tree
+from core.node.backups.known import KNOWN_FILES
 from core.node.folder import LOCK, DataFolder
 from pcloud.errors import Rejected
 
@@ -58,7 +59,7 @@ def finish_target(folder: DataFolder) -> None:
 
 def _left_by_restore(folder: DataFolder) -> list[Path]:
     """What an interrupted restore has left beside its mark; raises `Rejected` if anything else is there."""
-    made = {folder.root / part for part in PARTS} | {folder.restoring, folder.restored}
+    made = {folder.root / part for part in (*PARTS, *KNOWN_FILES)} | {folder.restoring, folder.restored}
     found = sorted(set(folder.root.iterdir()) - {folder.root / LOCK, folder.restore_mark})
     marked = folder.restore_mark.is_file() and not folder.restore_mark.is_symlink()
     others = [entry for entry in found if entry not in made] if marked else found

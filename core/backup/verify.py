@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from core.backup.folded import FoldedLog, Progress, fold_log
-from core.backup.known import remember
 from core.backup.record import RECORD, Record, first_difference, parse_record
 from core.backup.repository import Repository
+from core.node.backups.known import remember
 from pcloud.errors import Corrupt
 
 __all__ = ["Proven", "check_folded", "verify_backup"]

@@ -7,21 +7,40 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+from typer.core import TyperGroup
 
+from core.backup.place import NEEDED, parse_place, read_keys
 from core.cli.client import open_client
 from core.cli.terminal import AsJson, DataOption, ask_secret, console, facts, plain, print_json, run
 from pcloud.errors import Rejected
 
-__all__ = ["backup", "restore"]
+if TYPE_CHECKING:
+    from core.backup.repository import Repository
+
+__all__ = ["commands", "restore"]
 
 PASSPHRASE = "PCLOUD_BACKUP_PASSPHRASE"  # noqa: S105 - the name of a variable
-Place = Annotated[
+Where = Annotated[
     str,
-    typer.Argument(metavar="DIR", help="The folder with the backups, best on another disk."),
+    typer.Argument(
+        metavar="PLACE", help="The folder with the backups, best on another disk, or s3://HOST/BUCKET/PATH."
+    ),
+]
+KeysFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--s3-keys", help=f"A file with the keys to S3. Without it, the variables {' and '.join(NEEDED)} have them."
+    ),
+]
+KeepDaily = Annotated[int, typer.Option(min=0, help="Keep the last backup of so many days.")]
+KeepWeekly = Annotated[int, typer.Option(min=0, help="Keep the last backup of so many weeks.")]
+KeepMonthly = Annotated[int, typer.Option(min=0, help="Keep the last backup of so many months.")]
+PlainHttp = Annotated[
+    bool, typer.Option("--plain-http", help="Allow s3+http:// to a host that is not in your own network.")
 ]
 PassphraseFile = Annotated[
     Path | None,
@@ -32,8 +51,21 @@ PassphraseFile = Annotated[
 Progress = Callable[[str, str], None]
 
 
+class Backups(TyperGroup):
+    """`pcloud backup PLACE` is short for `pcloud backup now PLACE`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ctx.help_option_names):
+            args = ["now", *args]
+        return super().parse_args(ctx, args)
+
+
+commands = typer.Typer(cls=Backups, help="Backups of the whole cloud: now, and by a schedule.")
+
+
+@commands.command("now")
 def backup(
-    place: Place,
+    where: Where,
     data: DataOption,
     verify: Annotated[
         bool,
@@ -44,49 +76,78 @@ def backup(
     new: Annotated[
         bool, typer.Option("--new", help="Begin again in a folder that held backups and is empty now.")
     ] = False,
+    list_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--list", help="Store only this list of what was revoked since the last backup, which the node has made."
+        ),
+    ] = None,
+    keep_daily: KeepDaily = 0,
+    keep_weekly: KeepWeekly = 0,
+    keep_monthly: KeepMonthly = 0,
     passphrase_file: PassphraseFile = None,
+    s3_keys: KeysFile = None,
+    plain_http: PlainHttp = False,
     as_json: AsJson = False,
 ) -> None:
-    """Back this node's cloud up, encrypted, while the node works; or verify the newest backup."""
+    """Back this node's cloud up, encrypted, while the node works; or verify the newest backup. `now` may be left out.
+
+    Without one of the --keep options, all backups are kept.
+    """
     if verify and new:
         raise Rejected("--verify proves the backup that is there: leave out --new")
     secret, typed = read_passphrase(passphrase_file)
-    place = absolute(place)
-    if typed and not verify and not (Path(place) / "config").exists():
-        check_typed(secret)
-    done = run(
-        followed(
-            lambda progress: (
-                _verify(place, secret, data, progress) if verify else _take(place, secret, data, new, progress)
-            )
-        )
-    )
+    place = parse_place(where, plain_http=plain_http)
+    keys = read_keys(place, s3_keys)
+
+    async def work(progress: Progress) -> Any:
+        from core.backup.repository import Repository
+
+        repository = Repository(place, secret, keys)
+        if list_file is not None:
+            return await _store_list(repository, list_file)
+        if verify:
+            return await _verify(repository, data, progress)
+        keep = (keep_daily, keep_weekly, keep_monthly)
+        return await _take(repository, data, new, typed, keep if any(keep) else None, progress)
+
+    done = run(followed(work))
     if as_json:
         print_json(msgspec.to_builtins(done))
+    elif list_file is not None:
+        facts.print(f"[green]✓[/] the list is stored in {plain(place.name)}")
     elif verify:
         facts.print(
-            f"[green]✓[/] the backup of {when(done.taken)} in {plain(place)} is whole: every byte was read, and {done.events:,} events "
-            f"fold to the same {done.entities:,} entities ({done.seconds:,.1f} s)"
+            f"[green]✓[/] the backup of {when(done.taken)} in {plain(place.name)} is whole: every byte was read, and "
+            f"{done.events:,} events fold to the same {done.entities:,} entities ({done.seconds:,.1f} s)"
         )
     else:
         facts.print(
-            f"[green]✓[/] backed up to {plain(place)}: {done.events:,} events, {len(done.apps)} apps, {done.files:,} files, "
+            f"[green]✓[/] backed up to {plain(place.name)}: {done.events:,} events, {len(done.apps)} apps, {done.files:,} files, "
             f"{size(done.size)}, {size(done.added)} of it new ({done.seconds:,.1f} s; the node stood still for {done.paused:,.2f} s)"
         )
 
 
 def restore(
-    place: Place, data: DataOption, passphrase_file: PassphraseFile = None, as_json: AsJson = False,
+    where: Where, data: DataOption, passphrase_file: PassphraseFile = None, s3_keys: KeysFile = None, plain_http: PlainHttp = False,
+    before: Annotated[
+        str, typer.Option(help="Restore the newest backup from before this time, such as 2026-11-30 or 2026-11-30T14:00.")
+    ] = "",
+    as_json: AsJson = False,
 ) -> None:  # fmt: skip
-    """Make the cloud of the newest backup in an empty data folder."""
+    """Make the cloud of a backup, the newest one, in an empty data folder.
+
+    What was forgotten or revoked since stays so, as far as a newer backup or list at that place knows it.
+    """
     secret, _ = read_passphrase(passphrase_file)
-    place = absolute(place)
+    place = parse_place(where, plain_http=plain_http)
+    keys = read_keys(place, s3_keys)
 
     async def work(progress: Progress) -> Any:
         from core.backup.repository import Repository
         from core.backup.restore import restore_backup
 
-        return await restore_backup(Repository(place, secret), data, progress)
+        return await restore_backup(Repository(place, secret, keys), data, progress, before=time_of(before))
 
     done = run(followed(work))
     if as_json:
@@ -98,25 +159,35 @@ def restore(
     )
 
 
-async def _take(place: str, secret: str, data: Path, new: bool, progress: Progress) -> Any:
-    from core.backup.repository import Repository
-    from core.backup.take import prepare, take_backup
+async def _take(
+    repository: Repository, data: Path, new: bool, typed: bool, keep: tuple[int, int, int] | None, progress: Progress
+) -> Any:
+    from core.backup.take import Keep, prepare, take_backup
 
-    repository = Repository(place, secret)
     before = await prepare(repository, data, new=new)
+    if typed and before is None:
+        check_typed(repository.passphrase)
     async with open_client(data) as client:
         progress("copying", "the node stands still for a moment")
         async with client.instant_copy() as copy:
             return await take_backup(
-                repository, before, Path(copy["root"]), copy["grown"], copy["apps"], data, progress, paused=copy["seconds"]
+                repository, before, Path(copy["root"]), copy["grown"], copy["apps"], data, progress, paused=copy["seconds"],
+                keep=None if keep is None else Keep(*keep),
             )  # fmt: skip
 
 
-async def _verify(place: str, secret: str, data: Path, progress: Progress) -> Any:
-    from core.backup.repository import Repository
+async def _store_list(repository: Repository, file: Path) -> Any:
+    from core.node.backups.revocations import Revocations
+
+    listed = msgspec.json.decode(file.read_bytes(), type=Revocations)  # noqa: ASYNC240 - one look
+    await repository.store_list(file, listed.cloud)
+    return {"place": repository.place, "listed": len(listed.forgotten)}
+
+
+async def _verify(repository: Repository, data: Path, progress: Progress) -> Any:
     from core.backup.verify import verify_backup
 
-    return await verify_backup(Repository(place, secret), data, progress)
+    return await verify_backup(repository, data, progress)
 
 
 async def followed(work: Callable[[Progress], Any]) -> Any:
@@ -147,9 +218,12 @@ def check_typed(secret: str) -> None:
         raise Rejected("the two passphrases differ: begin again")
 
 
-def absolute(place: str) -> str:
-    """restic runs in another folder."""
-    return str(Path(place).expanduser().absolute())
+def time_of(text: str) -> datetime | None:
+    """In local time, unless it names a zone; None for ''. Raises `Rejected`."""
+    try:
+        return datetime.fromisoformat(text).astimezone() if text else None
+    except ValueError as error:
+        raise Rejected(f"{text!r} is no time: write it as 2026-11-30 or 2026-11-30T14:00") from error
 
 
 def when(seconds: float) -> str:

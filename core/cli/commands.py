@@ -10,6 +10,7 @@ from core.cli import (
     app,
     audit,
     backup,
+    backup_schedule,
     demo,
     device,
     export,
@@ -60,7 +61,6 @@ cli.command("demo")(demo.demo)
 cli.command("fetch")(fetch.fetch)
 cli.command("call")(runs.call)
 cli.command("audit")(audit.audit)
-cli.command("backup")(backup.backup)
 cli.command("restore")(backup.restore)
 cli.command("export")(export.export)
 cli.command("import")(export.import_)
@@ -72,6 +72,7 @@ cli.command(
     "nats", context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []}
 )(nats.nats)
 cli.add_typer(app.commands, name="app")
+cli.add_typer(backup_schedule.commands, name="backup")
 cli.add_typer(notices.commands, name="notices")
 cli.add_typer(runs.commands, name="runs")
 cli.add_typer(graph.commands, name="graph")

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.cli.backup_schedule import schedule_lines
 from core.cli.client import open_client
 from core.cli.public_address import PublicUrl, TrustedProxy, read_public_address
 from core.cli.terminal import AsJson, DataOption, FilesOption, confirm, console, facts, plain, print_json, run
@@ -227,6 +228,11 @@ def status_lines(answer: dict[str, Any], data: Path) -> Iterator[tuple[str, str]
         problem = f"  [red]{plain(app['error'])}[/]" if app["error"] else ""
         yield "app", f"{plain(app['name'])} {plain(app['version'])} {plain(app['state'])}{problem}"
     yield "runs", ", ".join(f"{count:,} {state}" for state, count in answer["runs"].items() if count) or "none yet"
+    if told := answer["backup"]:
+        for line in schedule_lines(told):
+            yield "backup", line
+        if told["failure"]:
+            yield "", f"[bold red]{plain(told['failure'])}[/]"
     if waiting := waiting_line(answer["waiting"]):
         yield "waiting", waiting
 

@@ -53,6 +53,8 @@ from core.graph.api import Api, Sources
 from core.graph.command import Commands
 from core.graph.command.undo import Undoing
 from core.graph.schema import ViewRegistry
+from core.node.backups.scheduled import ScheduledBackups
+from core.node.backups.since import RevokedSince
 from core.node.clock import Clock
 from core.node.conditions import fill_versions, watch_conditions
 from core.node.data_version import DataVersion, become_ready, take_over
@@ -107,14 +109,16 @@ async def open_node(settings: NodeSettings) -> AsyncGenerator[Node]:
         if folder.restored.exists():  # old devices and sessions end before anything listens
             await clock.until_right()
             with store.starting():
-                await finish_restore(folder, node.devices, node.sessions)
+                await finish_restore(folder, projections.directory, node.commands, node.devices, node.sessions)
         await serve(stack, node)
         await clock.until_right()
         with store.starting():
             await node.commands.finish_forgetting()
             node.new_owner_token = await make_owner(projections.directory, node.commands)
+            node.backups.cloud_since = await store.oldest_time()
         await node.apps.start_all()
         await asyncio.to_thread(become_ready, folder, data_version)
+        run_beside(stack, group, "backups", node.backups.keep())
         yield node
 
 
@@ -223,7 +227,7 @@ async def open_platform(
     await asyncio.to_thread(copies.clear)
     node = Node(
         settings, folder, server, store, projections, api, apps, calls, processor, devices, sessions, statements, domains, lasting, visits,
-        commands, disk, audit, quotas, meters, notices, copies,
+        commands, disk, audit, quotas, meters, notices, copies, ScheduledBackups(folder, RevokedSince(store, directory, commands)),
     )  # fmt: skip
     watch_conditions(node, shipped := dict[str, str](), data_version)
     stack.callback(directory.on_changed(partial(look_again, notices)))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from textwrap import shorten
 
 from core.apps import Apps, AppState, AppStatus
+from core.node.backups.conditions import backup_conditions
 from core.node.data_version import DataVersion, numbers
 from core.node.node import Node
 from core.people.notice import NoticeCondition
@@ -52,6 +53,7 @@ def watch_conditions(node: Node, shipped: Mapping[str, str], version: DataVersio
         lambda: node_conditions(node.problems),
         lambda: app_conditions(node.apps.statuses()),
         lambda: failed_run_conditions(node.projections.runs.tally, titles()),
+        lambda: backup_conditions(node.backups, time.time(), has_apps=bool(directory.records.apps)),
         lambda: update_conditions(directory.records.apps.values(), shipped),
         lambda: updated_conditions(version, changes, time.time()),
         lambda: silent_conditions(directory.records.devices.values(), seen.seen, time.time(), seen.listening, told),

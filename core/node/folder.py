@@ -9,6 +9,7 @@
     backup/    a copy for a backup, while that runs    backups.json  where backups are
     export/    a copy of the graph for an export, while that runs   verify-*/  one to check the graph against
     import.json  how far an import of an export is
+    backup-schedule.json  when backups are made, with the passphrase (mode 0600)
     restoring/ a restore that is not complete          pcloud-restore.json  its mark
     restored.json  a restore that waits for the first start
     version.json  which PCloud has the folder       before-update/  what going back to the one before needs

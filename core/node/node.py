@@ -20,6 +20,7 @@ from core.front.ingress.visits import Visits
 from core.front.metrics import Meters, Metrics
 from core.graph.api import Api
 from core.graph.command import Commands
+from core.node.backups.scheduled import ScheduledBackups
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder
 from core.node.instant import InstantCopies
@@ -71,6 +72,7 @@ class Node:
     meters: Meters
     notices: NoticeBoard
     copies: InstantCopies
+    backups: ScheduledBackups
     new_owner_token: str | None = None
     address: str = ""
     listens: str = ""
@@ -134,7 +136,7 @@ class Node:
             "events": last, "views": lags, "apps": apps, "runs": await self.projections.runs.counts(),
             "waiting": (await self.processor.backlog.waiting()).told(),
             "disk_free": self.folder.free_bytes(), "problem": self.problem,
-            "warning": self.apps.warning, "notices": len(self.notices.list()),
+            "backup": self.backups.told(), "warning": self.apps.warning, "notices": len(self.notices.list()),
         }  # fmt: skip
 
     async def _ends(self) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from core.backup.place import parse_place
 from core.backup.record import RECORD
 from core.backup.repository import Repository
 from tests.integration.backup.conftest import PASSPHRASE, BackedUp, pcloud, refused
@@ -83,7 +84,7 @@ def test_backup_of_a_newer_pcloud_is_refused(tmp_path: Path) -> None:
     (root / RECORD).write_text('{"format": 99, "pcloud": "9.9.0", "what": "is new"}')
 
     async def store() -> None:
-        repository = Repository(str(place), PASSPHRASE)
+        repository = Repository(parse_place(str(place)), PASSPHRASE)
         await repository.make()
         await repository.store(root, "0123456789abcdef", "", lambda record: None)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.cli.client import open_client
+from core.node.backups.known import known_places
 from tests.integration.backup.conftest import BackedUp, pcloud, refused
 
 
@@ -51,6 +52,16 @@ def test_place_that_lost_its_backups_is_not_begun_again(backed_up: BackedUp, tmp
     assert "mounted" in refused(pcloud(backed_up.node.data, "backup", place), 3)
     assert list(place.iterdir()) == []
     assert pcloud(backed_up.node.data, "backup", place, "--new").returncode == 0
+
+
+def test_restore_of_a_time_before_all_backups_names_the_first(backed_up: BackedUp, tmp_path: Path) -> None:
+    long_ago = pcloud(tmp_path / "target", "restore", backed_up.place, "--before", "2020-01-01")
+    assert "the first one is from 20" in refused(long_ago, 3)
+    assert "is no time" in refused(pcloud(tmp_path / "target", "restore", backed_up.place, "--before", "then"), 2)
+    later = pcloud(tmp_path / "target", "restore", backed_up.place, "--before", "2100-01-01")
+    assert later.returncode == 0, later.stderr
+    (known,) = known_places(tmp_path / "target").values()
+    assert known.proven == known.taken > 0, "a restore reads and compares everything"
 
 
 def restic_that(tmp_path: Path, script: str) -> str:
