@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Bus", "BusSettings"]
 
 log = logging.getLogger("pcloud.bus")
+LOOK = 1.0  # seconds between two looks at the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +193,8 @@ class Bus:
         ignores that."""
         handler = asyncio.create_task(self._in_slot(action, arguments, call), name=f"{action.name} {call.id}")
         try:
-            done, _ = await asyncio.wait({handler}, timeout=call.remaining)
-            if done:
+            await _until_deadline(handler, call)
+            if handler.done():
                 return handler.result()
             raise Unavailable(f"action {action.name} was not finished at its deadline and has been cancelled")
         finally:
@@ -232,6 +233,16 @@ class Bus:
             await self._client.publish(reply, body, headers=headers)
         except Exception as error:  # core notices the missing answer by the missing heartbeats
             log.warning("an answer could not be published: %r", error)
+
+
+async def _until_deadline(handler: asyncio.Task[Any], call: CallContext) -> None:
+    """Wait for the handler, at most until the call's deadline. That moves by the time in which this process stood still: core stops
+    it to copy its files for a backup, and does not count that time either."""
+    while not handler.done() and (seconds := min(call.remaining, LOOK)) > 0:
+        began = time.time()
+        await asyncio.wait({handler}, timeout=seconds)
+        if (stopped := time.time() - began - seconds) > LOOK:
+            call.deadline += stopped
 
 
 async def _as_is(message: Any) -> Any:

@@ -49,7 +49,7 @@ class CallContext:
     `caller`: decide rights by this. It is `app:<name>` if an app calls, also when a person or device acts through that
     app; otherwise `person:<id>` or `device:<id>`. `actor`: who acts. `run`: the token of the run that this call belongs
     to, '' for a plain call. `attempt`: from 1. `replay`: True if the event that led here is an old one. `deadline`:
-    unix seconds.
+    unix seconds; it moves by the time in which the process was stopped.
     """
 
     id: str

@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from aiohttp import ClientSession
 
 from pcloud.web import USER_HEADER, User, sign_user
+from tests.waiting import until as until_true
 
 ROOT = Path(__file__).parents[3]
 APP = """
@@ -78,6 +80,26 @@ async def test_sigterm_finishes_the_running_call_and_ends_with_0(variables, bus,
     await until(process, "stopping")
     (tmp_path / "bone").touch()
     assert (await call).body["result"] == "brown"
+    assert await process.wait() == 0
+
+
+async def test_time_in_which_the_process_was_stopped_counts_for_no_call(
+    variables, bus, tmp_path: Path, unused_port
+) -> None:
+    """As a backup stops it, for longer than the call had."""
+    process = await start(tmp_path, {**variables, "PORT": str(unused_port)})
+    await until(process, "ready")
+    deadline = time.time() + 6
+    call = asyncio.create_task(bus.call("dig", {"file": str(tmp_path / "bone")}, deadline=str(deadline)))
+    while not (await bus.call("is-digging", {})).body["result"]:
+        pass
+    process.send_signal(signal.SIGSTOP)
+    await until_true(lambda: time.time() > deadline + 1, what="the deadline to pass")
+    process.send_signal(signal.SIGCONT)
+    await bus.call("is-digging", {})  # it has noticed the time
+    (tmp_path / "bone").touch()
+    assert (await call).body.get("result") == "brown", (await call).body
+    process.terminate()
     assert await process.wait() == 0
 
 
