@@ -34,6 +34,7 @@ class Pulse:
         self._note()
         self._answers = asyncio.Event()
         self._answers.set()
+        self._answered_since = asyncio.Event()  # the end of the last standstill
         self.silences = 0
         self.standstill = ""  # why the server is stopped on purpose
         self.closed = False  # the connection: no answer will come
@@ -60,15 +61,20 @@ class Pulse:
     @asynccontextmanager
     async def stopped(self, reason: str) -> AsyncGenerator[None]:
         """The server is stopped on purpose within this block. If that takes long, callers are refused with this reason, which
-        stands until the server answers again; a server that does not counts as silent then."""
+        stands until the server answers after it; a server that does not counts as silent then. A silence from before the block
+        keeps its own reason."""
+        if not self._answers.is_set():
+            yield
+            return
         self.standstill = reason
         try:
             yield
         finally:
+            self._answered_since.clear()
             try:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._patience):
-                        await self.well()
+                        await self._answered_since.wait()
             finally:
                 self.standstill = ""
                 if not self._answers.is_set():
@@ -103,6 +109,7 @@ class Pulse:
             log.warning("the log's server answers again, after %.0f s", silent)
         self._note()
         self._answers.set()
+        self._answered_since.set()
 
     def _begin(self) -> None:
         self._answers.clear()

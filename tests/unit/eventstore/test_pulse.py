@@ -62,6 +62,44 @@ async def test_planned_standstill_has_its_reason_and_is_no_silence() -> None:
         assert "has not answered" in pulse.problem and pulse.silences == 1, "it did not come back"
 
 
+async def test_standstill_lasts_until_the_server_has_answered_after_it() -> None:
+    """Also if its silence was not noticed within the block."""
+    questions = asyncio.Queue[asyncio.Future[bool]]()
+
+    async def ask(seconds: float) -> bool:
+        questions.put_nowait(answer := asyncio.get_running_loop().create_future())
+        return await answer
+
+    async def stand_still() -> None:
+        async with pulse.stopped("it is copied"):
+            pass
+
+    pulse = Pulse(ask, lambda: None, 60.0)
+    async with watched(pulse):
+        question = await questions.get()
+        block = asyncio.create_task(stand_still())
+        for _ in range(2):
+            question.set_result(False)
+            question = await questions.get()
+        assert (pulse.problem, pulse.silences) == ("it is copied", 0)
+        question.set_result(True)
+        await block
+        assert (pulse.problem, pulse.standstill, pulse.silences) == ("", "", 0)
+
+
+async def test_silence_before_a_standstill_keeps_its_reason_and_counts_once() -> None:
+    async def ask(seconds: float) -> bool:
+        await asyncio.sleep(seconds)
+        return False
+
+    pulse = Pulse(ask, lambda: None, 0.01)
+    async with watched(pulse):
+        await until(lambda: pulse.problem)
+        async with pulse.stopped("it is copied"):
+            assert "has not answered" in pulse.problem and pulse.standstill == ""
+        assert "has not answered" in pulse.problem and pulse.silences == 1
+
+
 async def test_only_the_task_that_starts_and_those_it_makes_wait_until_it_has_started() -> None:
     connection, started = Connection(), asyncio.Event()
 
