@@ -212,7 +212,7 @@ async def test_long_standstill_is_refused_with_its_reason_and_is_no_fault(folder
     """The copy takes until the log's server counts as silent."""
     async with (
         open_server(ServerSettings(folder.nats)) as server,
-        open_store(ConnectionSettings(server.url, server.core, patience=0.5)) as store,
+        open_store(ConnectionSettings(server.url, server.core, patience=4.0)) as store,
     ):
 
         def slowly() -> dict[str, list[str]]:
