@@ -6,7 +6,8 @@ never held in memory; only a write's answer is, which is short.
 
 weed gets each request as the client signed it: target, `Host` and headers stay, except for headers that concern one
 connection alone. Both sides' messages are parsed and written again, so weed never sees the client's framing. Requests
-that come while weed is starting wait for it, a bounded while.
+that come while weed is starting wait for it, a bounded while. Requests for which there is no room are refused with 507
+before weed gets a byte (`intake`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ import aiohttp
 import yarl
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+
+from object_store.intake import Intake
+from object_store.room import Full, Upload
+from pcloud.errors import Unavailable
 
 if TYPE_CHECKING:
     from multidict import CIMultiDictProxy
@@ -60,8 +65,10 @@ class Flush(Protocol):
 class Gate:
     """`upstream`: where weed serves S3. `ready`: set while it does."""
 
-    def __init__(self, upstream: str, flush: Flush, ready: asyncio.Event, client: aiohttp.ClientSession) -> None:
-        self._upstream, self._flush, self._ready, self._client = upstream, flush, ready, client
+    def __init__(
+        self, upstream: str, flush: Flush, ready: asyncio.Event, intake: Intake, client: aiohttp.ClientSession
+    ) -> None:
+        self._upstream, self._flush, self._ready, self._intake, self._client = upstream, flush, ready, intake, client
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.method not in _READS | _WRITES or not request.raw_path.startswith("/"):
@@ -69,18 +76,35 @@ class Gate:
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._ready.wait()
-            async with self._passed_on(request) as answer:
-                return await (self._stream if request.method in _READS else self._hold)(request, answer)
+            async with self._intake.admitted(request.method, request.query, request.headers) as upload:
+                return await self._answer(request, upload)
+        except Full as full:
+            return _refused(request, 507, "InsufficientStorage", full.message)
+        except Unavailable as error:
+            return _refused(request, 503, "ServiceUnavailable", error.message)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             log.warning("%s %.200s: weed did not answer: %s", request.method, request.path, error or "it is starting")
             return _refused(request, 503, "ServiceUnavailable", "the object store is starting: try again in a moment")
 
+    async def _answer(self, request: web.BaseRequest, upload: Upload | None) -> web.StreamResponse:
+        try:
+            async with self._passed_on(request, upload) as answer:
+                if upload and answer.status >= 500:
+                    self._intake.suspect()
+                return await (self._stream if request.method in _READS else self._hold)(request, answer)
+        except aiohttp.ClientError:
+            if upload and upload.refused:  # in its midst; weed keeps nothing of it
+                raise upload.refused from None
+            raise
+
     @asynccontextmanager
-    async def _passed_on(self, request: web.BaseRequest) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _passed_on(
+        self, request: web.BaseRequest, upload: Upload | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         answered = asyncio.get_running_loop().create_future()
         async with self._client.request(
             request.method, yarl.URL(self._upstream + request.raw_path, encoded=True), headers=_end_to_end(request.headers),
-            data=_body(request, answered) if request.body_exists else None, allow_redirects=False,
+            data=_body(request, answered, upload) if request.body_exists else None, allow_redirects=False,
         ) as answer:  # fmt: skip
             try:
                 yield answer
@@ -112,15 +136,15 @@ class Gate:
 
 
 @asynccontextmanager
-async def open_gate(port: int, upstream: str, flush: Flush, ready: asyncio.Event) -> AsyncIterator[int]:
+async def open_gate(port: int, upstream: str, flush: Flush, ready: asyncio.Event, intake: Intake) -> AsyncIterator[int]:
     """Serve on this port of 127.0.0.1 until the end of the block; gives the port, which the system chooses for 0. `upstream`:
-    where weed serves S3; `ready`: set while it does."""
+    where weed serves S3; `ready`: set while it does; `intake`: admits what adds bytes."""
     async with aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=_PATIENCE, sock_read=_SILENCE),
         connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
         skip_auto_headers=_ADDED, read_bufsize=_PIECE, max_line_size=_LONGEST_LINE, max_field_size=_LONGEST_LINE,
     ) as client:  # fmt: skip
-        gate = Gate(upstream, flush, ready, client)
+        gate = Gate(upstream, flush, ready, intake, client)
         server = web.Server(
             gate.answer, handler_cancellation=True, auto_decompress=False, access_log=None, logger=_http_log, read_bufsize=_PIECE,
             max_line_size=_LONGEST_LINE, max_field_size=_LONGEST_LINE,
@@ -134,7 +158,9 @@ async def open_gate(port: int, upstream: str, flush: Flush, ready: asyncio.Event
             await runner.cleanup()
 
 
-async def _body(request: web.BaseRequest, answered: asyncio.Future[None]) -> AsyncIterator[bytes]:
+async def _body(
+    request: web.BaseRequest, answered: asyncio.Future[None], upload: Upload | None
+) -> AsyncIterator[bytes]:
     """The request's body. A client that waits until it is wanted hears so. After weed has answered, which it may do
     before it has read all, no more is sent."""
     sending = asyncio.current_task()
@@ -144,6 +170,8 @@ async def _body(request: web.BaseRequest, answered: asyncio.Future[None]) -> Asy
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     async for piece in request.content.iter_any():
+        if upload:
+            upload.came(len(piece))
         yield piece
 
 
@@ -154,6 +182,7 @@ def _end_to_end(headers: CIMultiDictProxy[str]) -> list[tuple[str, str]]:
 
 def _refused(request: web.BaseRequest, status: int, code: str, message: str) -> web.Response:
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>'
-    response = web.Response(status=status, text=text, content_type="application/xml", headers={"Retry-After": "1"})
+    retry = {"Retry-After": "1"} if status == 503 else {}
+    response = web.Response(status=status, text=text, content_type="application/xml", headers=retry)
     response.force_close()
     return response

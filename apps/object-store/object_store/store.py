@@ -14,9 +14,12 @@ from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanage
 from typing import Any
 
 from object_store.access import OWNER, is_owner, may_administer, may_create, may_hold, may_write
+from object_store.compaction import Compaction
 from object_store.delivery import Delivery, Send, utc
 from object_store.flush import Flusher
 from object_store.gate import open_gate
+from object_store.health import Health
+from object_store.intake import Intake
 from object_store.keys import Ask, Keys
 from object_store.ledger import Bucket, Credential, Ledger
 from object_store.listing import objects
@@ -24,6 +27,7 @@ from object_store.metadata import Created
 from object_store.names import addressable, bounded, check_address, check_bucket, check_key, check_label, check_prefix
 from object_store.notifier import Notifier
 from object_store.rights import stood_for
+from object_store.room import MB, Room
 from object_store.s3 import S3
 from object_store.settings import Settings
 from object_store.weed.capacity import most_buckets, volumes_of
@@ -31,6 +35,7 @@ from object_store.weed.filer import Filer, open_filer
 from object_store.weed.identity import Identities
 from object_store.weed.ports import GRPC_OFFSET
 from object_store.weed.server import Server, open_server
+from object_store.weed.volumes import open_volumes
 from pcloud.errors import Conflict, NotFound, PCloudError, Rejected, Unavailable
 
 __all__ = ["Store", "open_store"]
@@ -51,6 +56,11 @@ class Store:
         self.server, self._ledger = server, ledger
         self._flusher = Flusher(server.folder.root)
         self._s3 = S3(server.endpoint, server.settings.region, server.secrets.admin)
+        self._room = Room(server.folder.root, server.settings.reserve_mb * MB)
+        self.health = Health(server, self._s3, self._room)
+        self._compaction = Compaction(
+            self._room, server.ready, lambda: open_volumes(server.ports, server.certificate, server.folder.data)
+        )
         self._delivery = Delivery(ledger, self._flusher, send)
         self._notifier = Notifier(ledger, self._flusher, self._s3, self._delivery.wake)
         self._filer: asyncio.Future[Filer] | None = None
@@ -64,7 +74,8 @@ class Store:
 
     def open_gate(self) -> AbstractAsyncContextManager[int]:
         """Serve clients until the end of the block; `run` must run meanwhile, as it flushes what they write."""
-        return open_gate(self.server.ports.s3, self.server.endpoint, self._flusher, self.server.ready)
+        intake = Intake(self._room, self._size_of, lambda: self.health.why_read_only, self.health.suspect)
+        return open_gate(self.server.ports.s3, self.server.endpoint, self._flusher, self.server.ready, intake)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -73,6 +84,8 @@ class Store:
             group.create_task(self.server.bound_log())
             group.create_task(self._flusher.run())
             group.create_task(self._delivery.run())
+            group.create_task(self._compaction.run())
+            group.create_task(self.health.run())
             group.create_task(self._follow())
 
     async def _follow(self) -> None:
@@ -228,6 +241,12 @@ class Store:
                     return found, found[-1].key
                 found.append(one)
         return found, None
+
+    async def _size_of(self, bucket: str, key: str) -> int:
+        """In bytes, 0 if it does not exist or the filer is away."""
+        if self._filer is None or not self._filer.done():
+            return 0
+        return await self._filer.result().size(bucket, key)
 
     # Credentials
 

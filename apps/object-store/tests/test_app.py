@@ -100,10 +100,11 @@ async def node(folder: Path) -> AsyncIterator[Node]:
 
 
 @asynccontextmanager
-async def app(node: Node) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """The process once it takes calls, and the S3 address that it printed."""
+async def app(node: Node, files: int = 0) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """The process once it takes calls, and the S3 address that it printed. `files`: its limit of open ones."""
+    limited = ("bash", "-c", f'ulimit -n {files} && exec "$@"', "limited") if files else ()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "object_store", cwd=APP, env=node.variables(), stderr=asyncio.subprocess.PIPE
+        *limited, sys.executable, "-m", "object_store", cwd=APP, env=node.variables(), stderr=asyncio.subprocess.PIPE
     )
     try:
         async with asyncio.timeout(PATIENCE):
@@ -168,6 +169,20 @@ async def test_the_app_is_not_ready_while_weed_starts_again(tmp_path: Path) -> N
             assert "SeaweedFS ended with -9" in await core.readiness.get()
             while await core.readiness.get():
                 pass
+
+
+async def test_a_store_with_too_few_open_files_is_not_ready_and_says_why(tmp_path: Path) -> None:
+    async with node(tmp_path) as core:
+        volumes = tmp_path / "data/weed"
+        volumes.mkdir()
+        for number in range(20):
+            (volumes / f"images_{number}.dat").touch()
+        async with app(core, files=160) as (process, _), asyncio.timeout(PATIENCE):
+            reason = await core.readiness.get()
+            assert "has 20 volumes and may open only 160 files: nothing is lost" in reason
+            assert "pcloud app limits object-store --files" in reason
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
 
 
 async def test_the_app_answers_what_its_manifest_says() -> None:

@@ -19,6 +19,8 @@ from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from object_store.gate import open_gate
+from object_store.intake import Intake
+from object_store.room import Room
 from object_store.settings import Settings
 from object_store.weed.server import Server, open_server
 
@@ -67,12 +69,19 @@ class Door:
         return self.s3.generate_presigned_url(f"{method}_object", {"Bucket": BUCKET, "Key": key})
 
 
+def boundless(folder: Path) -> Intake:
+    async def unknown(bucket: str, key: str) -> int:
+        return 0
+
+    return Intake(Room(folder, 0, free=lambda: 2**60), unknown, lambda: "", lambda: None)
+
+
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Door]:
     disk = Disk()
     async with open_server(Settings(folder, store_seconds=PATIENCE)) as server:
         await server.start()
-        async with open_gate(server.ports.s3, server.endpoint, disk, server.ready):
+        async with open_gate(server.ports.s3, server.endpoint, disk, server.ready, boundless(folder)):
             door = Door(server, disk, server.ports.s3)
             await in_thread(door.weed.create_bucket, Bucket=BUCKET)
             yield door
@@ -293,7 +302,7 @@ async def before(weed: Callable[[asyncio.StreamReader, asyncio.StreamWriter], An
     ready.set()
     async with await asyncio.start_server(weed, "127.0.0.1", 0, limit=1024) as upstream:
         number = upstream.sockets[0].getsockname()[1]
-        async with open_gate(0, f"http://127.0.0.1:{number}", Disk(), ready) as port:
+        async with open_gate(0, f"http://127.0.0.1:{number}", Disk(), ready, boundless(Path("/"))) as port:
             yield port
 
 

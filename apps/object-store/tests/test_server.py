@@ -10,16 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from botocore.exceptions import ClientError
 from object_store.names import PROBE
 from object_store.settings import Settings
-from object_store.store import Store
+from object_store.store import Store, open_store
 from object_store.weed.server import open_server
 
 from pcloud.errors import Conflict, Corrupt, Rejected, Unavailable
 
-from .conftest import PATIENCE, Recorder, client, in_thread, running
+from .conftest import PATIENCE, Core, Recorder, client, in_thread, running
 
 
 async def test_a_restart_keeps_buckets_objects_credentials_and_address(tmp_path: Path, recorder: Recorder) -> None:
@@ -132,6 +133,24 @@ async def test_weed_that_can_only_read_serves_reads(tmp_path: Path) -> None:
     async with open_server(Settings(tmp_path / "store", weed=starting_weed(tmp_path), store_seconds=3.0)) as server:
         await server.start()
         assert server.ready.is_set() and (tmp_path / "refused").exists()
+
+
+async def test_weed_that_can_only_read_is_shown_so_and_gets_no_uploads(tmp_path: Path) -> None:
+    told = list[tuple[str, bool]]()
+    settings = Settings(tmp_path / "store", weed=starting_weed(tmp_path), store_seconds=1.0)
+    async with open_store(settings, Recorder(), Core()) as store, aiohttp.ClientSession() as session:
+        store.health.tell = lambda reason, serves: told.append((reason, serves))
+        looking = asyncio.create_task(store.health.run())
+        await until(lambda: told)
+        assert "stores nothing: uploads are refused" in told[0][0] and told[0][1]
+        async with session.put(f"{store.endpoint}/images/a", data=b"x") as answer:
+            assert answer.status == 503 and "uploads are refused" in await answer.text()
+        async with session.get(f"{store.endpoint}/images/a") as answer:
+            assert answer.status == 404
+        (tmp_path / "stores").touch()
+        await until(lambda: told[-1] == ("", True))
+        looking.cancel()
+        assert not store.server.only_reads
 
 
 async def test_weed_that_takes_long_to_answer_is_left_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How many volumes weed may have. Pure, except for `files_allowed`.
+"""How many volumes weed may have, and how large they are.
 
 A bucket begins with one volume and gets another one whenever that is full. A volume takes two descriptors of weed's
 process, its `.dat` and its `.idx`, for as long as weed runs: if they run out, weed fails to store, and its next start
@@ -11,7 +11,7 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-__all__ = ["files_allowed", "files_needed", "most_buckets", "most_volumes", "volumes_of"]
+__all__ = ["files_allowed", "files_needed", "most_buckets", "most_volumes", "volume_mb", "volumes_of"]
 
 _PER_VOLUME = 2
 _LEAST_OWN = 128  # weed's own: 70 when idle, the rest for connections
@@ -39,6 +39,12 @@ def most_buckets(files: int) -> int:
 def files_needed(volumes: int) -> int:
     """The least limit with which this many volumes can be opened and buckets still be made."""
     return max(_LEAST_OWN + volumes * _PER_VOLUME, volumes * _PER_VOLUME * 4 // 3) * 10 // 9 + 4 * _PER_VOLUME
+
+
+def volume_mb(total: int) -> int:
+    """The size of a volume, in MB, on a disk of `total` bytes. To compact one takes as much room as it has, so small
+    disks have small volumes."""
+    return min(max(total // 256 // 2**20, 32), 1024)
 
 
 def volumes_of(data: Path) -> dict[str, int]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from object_store.settings import Settings
-from object_store.weed.capacity import most_volumes
+from object_store.weed.capacity import most_volumes, volume_mb
 from object_store.weed.certificate import Certificate
 from object_store.weed.folder import Folder
 from object_store.weed.ports import Ports
@@ -65,6 +65,7 @@ def _filer(folder: Folder) -> str:
 
 def command_line(settings: Settings, folder: Folder, ports: Ports) -> list[str]:
     """Arguments after the binary's name. weed derives the gRPC ports: HTTP + 10000."""
+    size = volume_mb(shutil.disk_usage(folder.data).total)
     half, upload = settings.upload_memory_mb // 2, settings.upload_memory_mb
     options = {
         "dir": folder.data, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", "disableHttp": "true",
@@ -81,7 +82,7 @@ def command_line(settings: Settings, folder: Folder, ports: Ports) -> list[str]:
         "master.resumeState": "false",
         # Each bucket has volumes of its own. Their indexes are in memory, 16 bytes for each 4 MB of an object; LevelDB takes
         # four more descriptors for each volume, and as much memory.
-        "volume.max": most_volumes(settings.files), "master.volumeSizeLimitMB": 1024, "volume.index": "memory",
+        "volume.max": most_volumes(settings.files), "master.volumeSizeLimitMB": size, "volume.index": "memory",
         "volume.preStopSeconds": 0,
         "s3.concurrentUploadLimitMB": upload, "volume.concurrentUploadLimitMB": 2 * upload,
         "volume.concurrentDownloadLimitMB": 2 * upload, "s3.readerCacheSizeMB": half,

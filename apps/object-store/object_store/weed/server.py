@@ -29,7 +29,7 @@ from object_store.weed.secret import Secrets, keep_secrets, write_private
 from object_store.weed.weed_private import last_words, sockets
 from pcloud.errors import Unavailable
 
-__all__ = ["Server", "open_server"]
+__all__ = ["Server", "open_server", "why_not_startable"]
 
 log = logging.getLogger("object_store.weed")
 
@@ -40,7 +40,7 @@ _MOST_FAILURES = 6  # consecutive starts that never got ready
 class Server:
     """One supervised weed. `ready` is set while S3 works; `on_ready` receives the reason when it stops working, and ''
     when it works again. `starts` counts its starts. Before each start, `ended` returns the users that must no longer be
-    served."""
+    served. `only_reads`: it answers, but stores nothing."""
 
     def __init__(
         self, settings: Settings, folder: Folder, ports: Ports, secrets: Secrets, certificate: Certificate, lock: int
@@ -50,6 +50,7 @@ class Server:
         self.ready = asyncio.Event()
         self.on_ready: Callable[[str], None] = lambda reason: None
         self.starts = 0
+        self.only_reads = False
         self.ended: Callable[[], Iterable[str]] = tuple
         self.process: asyncio.subprocess.Process | None = None
         self._lock = lock
@@ -62,7 +63,8 @@ class Server:
 
     async def start(self) -> None:
         """Start weed and wait until S3 works; raises `Unavailable` with its last output."""
-        self._check_files()
+        if reason := why_not_startable(self.settings):
+            raise Unavailable(reason)
         write_configuration(self.folder, self.secrets, self.certificate, self.ended())
         self.starts += 1
         leash = Path(__file__).with_name("leash.py")
@@ -76,22 +78,15 @@ class Server:
             )  # fmt: skip
         write_private(self.folder.pid, f"{self.process.pid} {os.getpid()}".encode())
         s3 = S3(self.endpoint, self.settings.region, self.secrets.admin)
-        if reason := await self._why_not_ready(s3, self.process):
+        reason = await self._why_not_ready(s3, self.process)
+        self.only_reads = bool(reason)
+        if reason:
             if not await s3.answers():
                 await self.stop()
                 raise Unavailable(f"weed is not ready in time ({reason}); its log is {self.folder.log}")
             log.warning("weed answers and stores nothing, so for now it only serves what it has: %s", reason)
         self.ready.set()
         self.on_ready("")
-
-    def _check_files(self) -> None:
-        """Raises `Unavailable` if weed could not open all its volumes."""
-        volumes = sum(volumes_of(self.folder.data).values())
-        if volumes > most_volumes(self.settings.files):
-            raise Unavailable(
-                f"the object store has {volumes} volumes and may open only {self.settings.files} files: nothing is lost; give it more with "
-                f"`pcloud app limits object-store --files {files_needed(volumes)}`, or `--files none` for as many as the machine allows"
-            )
 
     async def _why_not_ready(self, s3: S3, process: asyncio.subprocess.Process) -> str:
         """Wait until weed stores something; the reason if it has not done so in time, else ''."""
@@ -183,6 +178,17 @@ async def open_server(settings: Settings) -> AsyncIterator[Server]:
                 socket.unlink(missing_ok=True)
     finally:
         os.close(lock)
+
+
+def why_not_startable(settings: Settings) -> str:
+    """Why weed could not open all its volumes, and what to do; '' if it can."""
+    volumes = sum(volumes_of(Folder(settings.folder).data).values())
+    if volumes <= most_volumes(settings.files):
+        return ""
+    return (
+        f"the object store has {volumes} volumes and may open only {settings.files} files: nothing is lost; give it more with "
+        f"`pcloud app limits object-store --files {files_needed(volumes)}`, or `--files none` for as many as the machine allows"
+    )
 
 
 def find_weed(settings: Settings) -> str:

@@ -1,0 +1,82 @@
+"""What works now: everything, only reading and deleting, or nothing; and why.
+
+weed may answer without storing anything, as when its volumes are read-only. It is probed at its start, after it failed to
+store something, and from then on until it stores again. Uploads are refused meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+
+from object_store.room import Room
+from object_store.s3 import S3
+from object_store.weed.server import Server
+from pcloud.errors import Unavailable
+
+__all__ = ["Health"]
+
+log = logging.getLogger("object_store.health")
+
+_LOOK_SECONDS = 5.0
+_PAUSE_SECONDS = 0.5  # between two probes, however many writes fail
+_ONLY_READS = "SeaweedFS reads and deletes, but stores nothing: uploads are refused until it does; see weed.log in the app's data folder"
+
+
+class Health:
+    """`run` is its loop. `tell` receives each change: the reason why something does not work, '' if all works; and whether the
+    store answers calls all the same."""
+
+    def __init__(self, server: Server, s3: S3, room: Room) -> None:
+        self._server, self._s3, self._room = server, s3, room
+        self.tell: Callable[[str, bool], None] = lambda reason, serves: None
+        self._down = self._limited = ""
+        self._told = "", True
+        self._suspected = asyncio.Event()
+        server.on_ready = self._weed_says
+
+    @property
+    def why_read_only(self) -> str:
+        """'' if weed stores what it gets."""
+        return _ONLY_READS if self._server.only_reads else ""
+
+    def suspect(self) -> None:
+        """Report that weed did not store something."""
+        self._suspected.set()
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        self._told = "", True
+        self._say()
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._suspected.wait()
+            if self._server.ready.is_set():
+                await self._look()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _look(self) -> None:
+        if self._server.only_reads or self._suspected.is_set():
+            self._suspected.clear()
+            try:
+                await self._s3.stores()
+                self._server.only_reads = False
+            except Unavailable as error:
+                if self._server.ready.is_set():
+                    log.warning("weed stores nothing: %s", error)
+                    self._server.only_reads = await self._s3.answers()
+        self._limited = self.why_read_only or self._room.problem
+        self._say()
+
+    def _weed_says(self, reason: str) -> None:
+        self._down, self._limited = reason, self.why_read_only or self._room.problem
+        self._say()
+
+    def _say(self) -> None:
+        now = (self._down, False) if self._down else (self._limited, True)
+        if now != self._told:
+            self._told = now
+            self.tell(*now)

@@ -1,0 +1,97 @@
+"""What a request adds to the store, and which volume is compacted."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from object_store.compaction import next_volume
+from object_store.intake import added
+from object_store.room import MB, Full, Room
+from object_store.weed.capacity import volume_mb
+from object_store.weed.volumes import Volume
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers", "size"),
+    [
+        ("PUT", {}, {"Content-Length": "5"}, 5),
+        ("PUT", {"uploadId": "1", "partNumber": "1"}, {"Content-Length": "5"}, 5),
+        ("PUT", {}, {}, 0),
+        ("PUT", {}, {"Content-Length": "x"}, 0),
+        ("PUT", {}, {"x-amz-copy-source": "/images/a%20b?versionId=1", "Content-Length": "0"}, 70),
+        ("PUT", {}, {"x-amz-copy-source": "images/a b", "x-amz-copy-source-range": "bytes=10-19"}, 10),
+        ("PUT", {}, {"x-amz-copy-source": "images/missing"}, 0),
+        ("POST", {}, {"Content-Length": "5"}, 5),
+        ("POST", {"uploads": ""}, {}, 0),
+        ("POST", {"delete": ""}, {"Content-Length": "5"}, None),
+        ("POST", {"uploadId": "1"}, {"Content-Length": "5"}, None),
+        ("DELETE", {}, {}, None),
+        ("GET", {}, {}, None),
+    ],
+)
+def test_a_request_adds_its_body_or_what_it_copies(
+    method: str, query: dict[str, str], headers: dict[str, str], size: int | None
+) -> None:
+    async def size_of(bucket: str, key: str) -> int:
+        return 70 if (bucket, key) == ("images", "a b") else 0
+
+    assert asyncio.run(added(method, query, headers, size_of)) == size
+
+
+class Disk:
+    def __init__(self, folder: Path) -> None:
+        self.free = 0
+        self.room = Room(folder, 0, free=lambda: self.free)
+
+
+def test_uploads_in_progress_share_the_room(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    disk.free = disk.room.reserve + 100 * MB
+    with disk.room.upload(60 * MB) as first:
+        with pytest.raises(Full, match="do not fit beside"), disk.room.upload(60 * MB):
+            pass
+        first.came(60 * MB)
+        disk.free -= 60 * MB
+        with disk.room.upload(30 * MB):
+            pass
+    disk.free += 60 * MB
+    with disk.room.upload(100 * MB):
+        pass
+
+
+def test_an_upload_of_unknown_length_ends_when_the_disk_is_full(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    disk.free = disk.room.reserve + MB
+    with disk.room.upload(0) as upload:
+        upload.came(10 * MB)
+        disk.free -= 2 * MB
+        with pytest.raises(Full, match="kept in reserve"):
+            upload.came(10 * MB)
+        assert upload.refused
+
+
+def volume(id: int, size: int, garbage: int) -> Volume:
+    return Volume(id, "images", size * MB, garbage * MB, size == garbage)
+
+
+def test_the_volume_that_gives_most_is_compacted_if_its_copy_fits() -> None:
+    volumes = [volume(1, 30, 5), volume(2, 60, 20), volume(3, 900, 400), volume(4, 30, 0)]
+    assert next_volume(volumes, 100 * MB, 200 * MB, {}) == volumes[1]
+    assert next_volume(volumes, 1000 * MB, 2000 * MB, {}) == volumes[2]
+    assert next_volume(volumes, 40 * MB, 200 * MB, {}) == volumes[0]
+    assert next_volume(volumes, 20 * MB, 200 * MB, {}) is None
+    assert next_volume([*volumes, volume(5, 50, 50)], 1 * MB, 200 * MB, {}) == volume(5, 50, 50), "it needs no copy"
+    assert next_volume(volumes, 100 * MB, 200 * MB, {2: volumes[1]}) == volumes[0], "the list is some seconds old"
+
+
+def test_a_little_garbage_is_worth_a_copy_only_while_uploads_are_refused() -> None:
+    little = [volume(1, 100, 1)]
+    assert next_volume(little, 300 * MB, 200 * MB, {}) is None
+    assert next_volume(little, 190 * MB, 200 * MB, {}) == little[0]
+
+
+@pytest.mark.parametrize(("disk", "size"), [(2**30, 32), (64 * 2**30, 256), (2**40, 1024)])
+def test_small_disks_have_small_volumes(disk: int, size: int) -> None:
+    assert volume_mb(disk) == size
