@@ -24,6 +24,7 @@ __all__ = ["Header", "Type", "check_export", "read_lines"]
 
 FORMAT = 1
 LINE = re.compile(r"([0-9a-f]{64})  ([^\n]+)\n")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")  # of GraphQL: an import writes names into the text of its queries
 LONGEST_LINE = 32 * 2**20
 _TABLES = """
 CREATE TABLE files (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID;
@@ -137,9 +138,24 @@ def _header(root: Path, found: sqlite3.Connection) -> Header:
         raise Corrupt(f"{root / 'export.json'} can't be read: {error}; nothing was imported") from error
     if header.format != FORMAT:
         raise Rejected(f"{root} has the format {header.format}, and this PCloud reads {FORMAT}: use a newer PCloud")
+    for name in _names(header.types):
+        if not NAME.fullmatch(name):
+            raise Corrupt(
+                f"{root / 'export.json'}: {name[:80]!r} is not a name of a type or field; nothing was imported"
+            )
+    for name, type_ in header.types.items():
+        if type_.id and type_.id not in type_.fields:
+            raise Corrupt(f"{root / 'export.json'}: {name} has no field {type_.id!r}; nothing was imported")
     for path in ("objects.jsonl", *(f"graph/{name}.jsonl" for name in header.types)):
         _listed(root, path, found)
     return header
+
+
+def _names(types: dict[str, Type]) -> Iterator[str]:
+    for name, type_ in types.items():
+        yield name
+        for field, facts in type_.fields.items():
+            yield from (field, facts.target) if facts.target else (field,)
 
 
 def _listed(root: Path, path: str, found: sqlite3.Connection) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core.export.check import Header, check_export
-from pcloud.errors import Corrupt, PCloudError, Rejected
-from tests.unit.export.folder import replaced, seal, write_folder
+from pcloud.errors import Corrupt, Rejected
+from tests.unit.export.folder import field, replaced, seal, write_folder
 
 GRAPH = "graph/Albums_Picture.jsonl"
 
@@ -107,6 +109,30 @@ def no_header(root: Path) -> None:
     replaced(root, "export.json", '"types"', '"kinds"')
 
 
+PAYLOAD = "NoteInput!]!) { addNote(input: $input) { count } deletePhoto(filter: {}) { count } } #"
+
+
+@pytest.mark.parametrize(
+    ("types", "named"),
+    [
+        ({PAYLOAD: {"app": "albums", "id": "", "fields": {}}}, PAYLOAD),
+        ({"Note": {"app": "albums", "id": "", "fields": {"a b": field("String")}}}, "a b"),
+        ({"Note": {"app": "albums", "id": "", "fields": {"next": field(target=PAYLOAD)}}}, PAYLOAD),
+        ({"Note": {"app": "albums", "id": "a)", "fields": {"a)": field("String")}}}, "a)"),
+        ({"Note": {"app": "albums", "id": "name", "fields": {}}}, "name"),
+    ],
+)
+def test_attack_name_that_is_more_than_a_name_reaches_no_query(
+    tmp_path: Path, types: dict[str, Any], named: str
+) -> None:
+    root = write_folder(tmp_path / "export", types=types)
+    for name in types:
+        (root / f"graph/{name}.jsonl").write_text("")
+    seal(root)
+    with pytest.raises(Corrupt, match=re.escape(repr(named[:80]).rstrip("'"))):
+        check(root)
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -147,5 +173,5 @@ def test_newer_or_incomplete_export_says_what_to_do(tmp_path: Path, change: dict
 def test_type_name_of_a_manipulated_header_reaches_no_other_file(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("{}")
     root = write_folder(tmp_path / "export", types={"../../x": {"app": "albums", "id": "", "fields": {}}})
-    with pytest.raises(PCloudError, match="does not list"):
+    with pytest.raises(Corrupt, match="is not a name"):
         check(root)
