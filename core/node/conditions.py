@@ -126,8 +126,11 @@ def update_conditions(apps: Iterable[App], shipped: Mapping[str, str]) -> Iterat
 def updated_conditions(version: DataVersion, changes: Sequence[str], now: float) -> Iterator[NoticeCondition]:
     """For two weeks after an update of PCloud. `changes`: what is new, one sentence each."""
     if version.before and now - version.since < UPDATED_SECONDS:
-        text = f"PCloud was updated from {version.before} to {version.program}."
-        yield NoticeCondition("updated", f"pcloud:{version.program}", text, said_in(changes), "info")
+        about, way = f"pcloud:{version.program}", f"from {version.before} to {version.program}"
+        if version.went_back:
+            yield NoticeCondition("went-back", about, f"PCloud went back {way}.", "", "info")
+        else:
+            yield NoticeCondition("updated", about, f"PCloud was updated {way}.", said_in(changes), "info")
 
 
 def said_in(changes: Sequence[str]) -> str:

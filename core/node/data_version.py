@@ -2,8 +2,8 @@
 
     program   the PCloud that has the folder now
     reads     the oldest PCloud that can read what is in it: an older one refuses it and changes nothing
-    before    the PCloud that had it before, '' for none
-    since     when `program` took over, seconds since 1970
+    before    the PCloud that had it before and was up; '' for none. A newer one than `program` after a harmless return
+    since     when the first program after it took over, seconds since 1970
     ready     False until `program` was up once
     returning True while `go_back` puts the data back
 
@@ -64,6 +64,11 @@ class DataVersion(msgspec.Struct, frozen=True, omit_defaults=True):
         """Return True if the program before can read the data as it is."""
         return numbers(self.before) >= numbers(self.reads)
 
+    @property
+    def went_back(self) -> bool:
+        """Return True if `program` is older than the one before it."""
+        return numbers(self.program) < numbers(self.before)
+
 
 def numbers(text: str) -> tuple[int, ...]:
     """The numbers of a version, to compare it with another."""
@@ -108,12 +113,26 @@ def take_over(folder: DataFolder, program: str = "", oldest: str = "") -> DataVe
             return found
     before = found.program if found else FIRST if is_cloud(folder) else ""
     reads = max(min(oldest, program, key=numbers), found.reads if found else "", key=numbers)
-    now = DataVersion(program, reads, before, time.time() if before else 0.0, ready=not before)
-    if before and not now.readable_before:
-        keep_copy(folder, found or DataVersion(before, before))
+    if found is not None and not found.ready and numbers(found.before) < numbers(program):
+        now = after_failed_update(folder, found, program, reads)
+    elif numbers(program) < numbers(before):
+        now = DataVersion(program, reads, before, time.time())  # it can read the data as it is
+    else:
+        now = DataVersion(program, reads, before, time.time() if before else 0.0, ready=not before)
+        if before and not now.readable_before:
+            keep_copy(folder, found or DataVersion(before, before))
     write_version(folder, now)
     if before:
-        log.warning("PCloud was updated from %s to %s", before, program)
+        log.warning("PCloud %s from %s to %s", "went back" if now.went_back else "was updated", now.before, program)
+    return now
+
+
+def after_failed_update(folder: DataFolder, found: DataVersion, program: str, reads: str) -> DataVersion:
+    """The way back stays the one to the last program that was up, with the copy of its log; what failed since may have harmed the log."""
+    now = msgspec.structs.replace(found, program=program, reads=reads)
+    if found.readable_before and not now.readable_before:  # only the second update needs a copy
+        keep_copy(folder, DataVersion(found.before, found.reads))
+        return msgspec.structs.replace(now, since=time.time())
     return now
 
 

@@ -32,7 +32,7 @@ class Return:
 def plan_return(folder: DataFolder) -> Return:
     """What going back would do; raises `Rejected` if it can't be done."""
     found = read_version(folder)
-    if found is None or not found.before:
+    if found is None or not found.before or found.went_back:
         raise Rejected(
             f"PCloud was not updated since the data in {folder.root} was made: there is nothing to go back to"
         )

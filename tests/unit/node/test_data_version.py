@@ -68,13 +68,17 @@ def test_older_program_refuses_newer_data_and_names_what_it_needs(folder: DataFo
 
 
 def test_update_that_the_program_before_can_read_copies_nothing(folder: DataFolder) -> None:
-    take_over(folder, "0.8.0", "0.1.0")
+    become_ready(folder, take_over(folder, "0.8.0", "0.1.0"))
     now = take_over(folder, "0.9.0", "0.8.0")
     assert not folder.before_update.exists() and (now.before, now.ready) == ("0.8.0", False)
     write_as_newer(folder)
     assert plan_return(folder).since == 0.0 and go_back(folder).to == "0.8.0"
     assert content(folder)["1.blk"] == "events of 0.1 and of a newer one", "what was stored stays"
-    assert take_over(folder, "0.8.0", "0.1.0").program == "0.8.0"
+    back = take_over(folder, "0.8.0", "0.1.0")
+    assert back.program == "0.8.0" and back.went_back and way_back(back) == ""
+    with pytest.raises(Rejected, match="nothing to go back to"):
+        plan_return(folder)
+    assert take_over(folder, "0.9.1", "0.8.0").before == "0.8.0"
 
 
 def test_way_back_is_named_until_the_program_was_up_once(folder: DataFolder) -> None:
@@ -94,6 +98,29 @@ def test_log_and_keys_return_as_they_were(folder: DataFolder, tmp_path: Path) ->
     aside = tmp_path / "data" / "after-update" / "nats" / "jetstream" / "1.blk"
     assert aside.read_text() == "events of 0.1 and of a newer one"
     assert take_over(folder, "0.9.0", "0.9.0").before == "0.1.0", "the update can be tried again"
+
+
+@pytest.mark.parametrize("oldest", ["0.9.0", "0.9.1"])
+def test_further_updates_after_a_failed_one_lead_back_to_the_last_that_was_up(folder: DataFolder, oldest: str) -> None:
+    before = content(folder)
+    first = take_over(folder, "0.9.0", "0.9.0")
+    (folder.nats / "jetstream" / "1.blk").write_text("harmed by 0.9.0")
+    for program in ("0.9.2", "0.9.1"):
+        now = take_over(folder, program, oldest)
+        assert (now.before, now.since, now.ready) == ("0.1.0", first.since, False) and not now.went_back
+    assert go_back(folder).to == "0.1.0" and content(folder) == before
+
+
+def test_second_update_makes_the_copy_that_only_it_needs(folder: DataFolder) -> None:
+    take_over(folder, "0.8.0", "0.1.0")
+    become_ready(folder, take_over(folder, "0.8.1", "0.1.0"))
+    first = take_over(folder, "0.9.0", "0.1.0")
+    (folder.nats / "jetstream" / "1.blk").write_text("events until 0.9.1")
+    now = take_over(folder, "0.9.1", "0.9.1")
+    assert now.before == "0.8.1" and now.since > first.since
+    write_as_newer(folder)
+    assert go_back(folder).to == "0.8.1" and content(folder)["1.blk"] == "events until 0.9.1"
+    assert take_over(folder, "0.8.1", "0.1.0").ready
 
 
 def test_update_without_room_for_the_copy_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

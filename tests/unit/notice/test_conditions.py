@@ -131,6 +131,8 @@ def test_update_of_pcloud_is_a_notice_for_two_weeks() -> None:
     assert not list(updated_conditions(replace_struct(version, before=""), [], NOW))
     [later] = updated_conditions(replace_struct(version, program="0.3.0"), [], NOW)
     assert later.id != notice.id, "a notice that was dismissed says nothing about the next update"
+    [back] = updated_conditions(replace_struct(version, program="0.0.9"), ["Pages are faster."], NOW)
+    assert back.text == "PCloud went back from 0.1.0 to 0.0.9." and not back.advice and back.id != notice.id
     [long] = updated_conditions(version, ["x" * 90 + "."] * 90, NOW)
     assert len(long.advice) < 2200 and long.advice.endswith("more: CHANGELOG.md.")
 
