@@ -90,13 +90,13 @@ class Snapshots:
         """Replace the data folder, whose content is lost, by the copy.
 
         Returns False if there is no such copy (or it was restored before); the data folder is then unchanged. Raises
-        `Unavailable`, with the data folder unchanged.
+        `Unavailable`: the data folder is then as before, but what was appended to shared files since the copy may be
+        gone. To be repeated until it succeeds.
         """
         place, replaced = self._place(archive), self._folder / REPLACED
         found = place.exists()
         if found:
             with writing("the app's data as it was before", self._data):
-                self._cut(place)
                 self._swap(place, replaced)
         with suppress(OSError):  # `drop` removes it later
             remove_tree(replaced)
@@ -136,8 +136,9 @@ class Snapshots:
             remove_tree(replaced)
             open_up(self._data)
             self._data.rename(replaced)
-        open_up(place)
         try:
+            open_up(place)
+            self._cut(place)  # last, as it also cuts the file in the data folder
             place.rename(self._data)
         except OSError:
             if replaced.exists():

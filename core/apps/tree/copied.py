@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.apps.tree.opened import FOLDER, open_file
 from core.apps.tree.removed import remove_tree
-from core.apps.tree.walk import WalkStep, walk, with_paths
+from core.apps.tree.walk import WalkStep, is_chosen, walk, with_paths
 
 __all__ = ["copy_content", "copy_tree", "matching"]
 
@@ -35,8 +35,8 @@ def copy_tree(
 
     Neither `target` nor `target`.names may exist, and only core may write there; `source` must not change meanwhile.
     A missing `source` makes an empty folder. Plain files for whose path below `source` `link` is true get a second name
-    instead of a copy: the result has their sizes by path. `on_entry` is called for each file and folder. Raises `OSError` and leaves
-    what it has made.
+    instead of a copy (`is_chosen`): the result has their sizes by path. `on_entry` is called for each file and folder.
+    Raises `OSError` and leaves what it has made.
     """
     target.mkdir(mode=0o700)
     names = target.with_name(f"{target.name}.names")
@@ -45,7 +45,7 @@ def copy_tree(
     try:
         for path, step in with_paths(walk(source)):
             on_entry()
-            if step.kind == "entry" and stat.S_ISREG(step.status.st_mode) and path.isprintable() and link(path):
+            if is_chosen(path, step, link):
                 linked[path] = copying.link(step)
             else:
                 copying.take(step)

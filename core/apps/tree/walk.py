@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from core.apps.tree.opened import FOLDER, TRIES, allow, open_folder
 
-__all__ = ["WalkStep", "walk", "with_paths"]
+__all__ = ["WalkStep", "is_chosen", "walk", "with_paths"]
 
 # Folders below the first one that a path is made for: it costs more with each.
 MOST_PARTS = 32
@@ -69,6 +69,12 @@ def with_paths(steps: Iterable[WalkStep]) -> Iterator[tuple[str, WalkStep]]:
         yield "/".join(here) if len(parts) < MOST_PARTS else "", step
         if step.kind == "leave" and step.name:
             parts.pop()
+
+
+def is_chosen(path: str, step: WalkStep, choose: Callable[[str], bool]) -> bool:
+    """Return True for a plain file whose path is known and printable and for which `choose` is true."""
+    is_file = step.kind == "entry" and stat.S_ISREG(step.status.st_mode)
+    return is_file and path != "" and path.isprintable() and choose(path)
 
 
 class _Walking:

@@ -163,6 +163,29 @@ def test_appended_files_share_their_bytes_and_return_as_they_were(data: Path, sn
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("step", "left"), [("data", b"before and later"), ("a" * 20, b"before")])
+def test_shared_files_are_cut_only_in_the_last_step_of_a_restore(
+    data: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch, step: str, left: bytes
+) -> None:
+    (data / "volume1").write_bytes(b"before")
+    snapshots.take("a" * 64, volume)
+    with (data / "volume1").open("ab") as file:
+        file.write(b" and later")
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name == step:
+            raise OSError(28, "No space left on device")
+        return rename(self, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "rename", failing)
+        with pytest.raises(Unavailable, match="make room there"):
+            snapshots.put_back("a" * 64)
+    assert (data / "volume1").read_bytes() == left
+    assert snapshots.put_back("a" * 64) and (data / "volume1").read_bytes() == b"before"
+
+
 def test_room_is_needed_only_for_files_that_are_copied(
     data: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.apps.sandbox.user import give
-from core.apps.tree import copy_tree, remove_tree, tree_bytes, walk
+from core.apps.tree import copy_tree, matching, remove_tree, tree_bytes, walk
 from core.apps.tree.walk import WalkStep
 
 MIB = 2**20
@@ -211,3 +211,14 @@ def test_linked_files_keep_their_bytes_and_are_no_copies(tmp_path: Path) -> None
     assert (copy / "volumes/3.dat").is_symlink()
     remove_tree(copy)
     assert (original / "volumes/1.dat").read_bytes() == b"before"
+
+
+def test_files_too_deep_for_a_path_or_with_odd_names_are_copied_and_counted(tmp_path: Path) -> None:
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    deep = original.joinpath(*["d"] * 40)
+    deep.mkdir(parents=True)
+    for file in (deep / "one", deep / "two", original / "a\nb"):
+        file.write_bytes(b"x" * 9000)
+    assert copy_tree(original, copy, link=matching(["*"])) == {}
+    assert not (copy / "a\nb").samefile(original / "a\nb")
+    assert tree_bytes([original], leave_out=matching(["*"])) == tree_bytes([original])
