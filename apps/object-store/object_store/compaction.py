@@ -3,6 +3,9 @@
 weed keeps a deleted object's bytes until their volume is compacted: copied without them. By itself it compacts, every few
 minutes, what is garbage by a third. That is too late and too little if the disk is nearly full, so this loop
 then has the volume compacted that gives back the most, among those that can be copied into the room that is left.
+
+While a copy for a rollback shares a volume's file, compacting it would take room and give none back. So the loop waits
+until core drops that copy, which it does when the disk gets full.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ def next_volume(volumes: Iterable[Volume], free: int, reserve: int, done: Mappin
 
     def is_worth_it(volume: Volume) -> bool:
         least = _LEAST if free < reserve else max(volume.size // 10, _LEAST)
-        return volume.garbage >= least and done.get(volume.id) != volume
+        return volume.garbage >= least and not volume.is_shared and done.get(volume.id) != volume
 
     able = [one for one in volumes if is_worth_it(one) and (one.is_empty or fits(one, free))]
     return max(able, key=lambda one: one.garbage, default=None)
@@ -80,5 +83,6 @@ class Compaction:
             return False
         self._done[volume.id] = volume, now
         await weed.compact(volume, copying=fits(volume, free))
+        await asyncio.to_thread(self._room.measure)
         log.info("compacted volume %s of %s: %s MB were garbage", volume.id, volume.bucket, volume.garbage // MB)
         return True

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from object_store.weed.capacity import volume_mb
+from object_store.weed.capacity import largest_volume, volume_mb
 from pcloud.errors import Unavailable
 
 __all__ = ["MB", "Full", "Room", "Upload"]
@@ -27,15 +27,20 @@ class Full(Unavailable):
 
 
 class Room:
-    """`reserve`: bytes of the disk that PCloud keeps free, to which the store adds its own. `free`: bytes that are
-    free, for tests."""
+    """`volumes`: the folder of weed's volumes. `reserve`: bytes of the disk that PCloud keeps free, to which the store
+    adds its own. `free`: bytes that are free, for tests."""
 
-    def __init__(self, folder: Path, reserve: int, free: Callable[[], int] | None = None) -> None:
-        total = shutil.disk_usage(folder).total
-        # A volume may become half as large again before weed notices.
-        self.reserve = max(reserve + volume_mb(total) * MB * 3 // 2, total // _WEED) + _LAST
-        self._folder, self._look = folder, free
+    def __init__(self, volumes: Path, reserve: int, free: Callable[[], int] | None = None) -> None:
+        self._folder, self._of_pcloud, self._look = volumes, reserve, free
+        self.measure()
         self._coming = 0  # bytes that uploads in progress still bring
+
+    def measure(self) -> None:
+        """Set `reserve`, so that there is room for the copy of each volume; to be repeated when they have changed."""
+        total = shutil.disk_usage(self._folder).total
+        # A volume may become half as large again before weed notices; those of earlier versions are larger than new ones.
+        volume = max(volume_mb(total) * MB * 3 // 2, largest_volume(self._folder))
+        self.reserve = max(self._of_pcloud + volume, total // _WEED) + _LAST
 
     @property
     def free(self) -> int:

@@ -56,7 +56,7 @@ class Store:
         self.server, self._ledger = server, ledger
         self._flusher = Flusher(server.folder.root)
         self._s3 = S3(server.endpoint, server.settings.region, server.secrets.admin)
-        self._room = Room(server.folder.root, server.settings.reserve_mb * MB)
+        self._room = Room(server.folder.data, server.settings.reserve_mb * MB)
         self.health = Health(server, self._s3, self._room)
         self._compaction = Compaction(
             self._room, server.ready, lambda: open_volumes(server.ports, server.certificate, server.folder.data)

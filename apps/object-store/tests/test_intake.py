@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
+from types import SimpleNamespace as Namespace
+from typing import Any, cast
 
 import pytest
 from object_store.compaction import next_volume
 from object_store.intake import added
 from object_store.room import MB, Full, Room
 from object_store.weed.capacity import volume_mb
-from object_store.weed.volumes import Volume
+from object_store.weed.connection import Connection
+from object_store.weed.volumes import Volume, Volumes
 
 
 @pytest.mark.parametrize(
@@ -84,6 +88,45 @@ def test_the_volume_that_gives_most_is_compacted_if_its_copy_fits() -> None:
     assert next_volume(volumes, 20 * MB, 200 * MB, {}) is None
     assert next_volume([*volumes, volume(5, 50, 50)], 1 * MB, 200 * MB, {}) == volume(5, 50, 50), "it needs no copy"
     assert next_volume(volumes, 100 * MB, 200 * MB, {2: volumes[1]}) == volumes[0], "the list is some seconds old"
+
+
+def test_a_volume_that_a_copy_for_a_rollback_shares_is_not_compacted() -> None:
+    shared, own = Volume(1, "images", 60 * MB, 50 * MB, False, True), volume(2, 60, 20)
+    assert next_volume([shared, own], 100 * MB, 200 * MB, {}) == own
+    assert next_volume([shared], 100 * MB, 200 * MB, {}) is None
+
+
+def test_a_volume_is_shared_while_its_file_has_another_name(tmp_path: Path) -> None:
+    (tmp_path / "images_1.dat").touch()
+    (tmp_path / "2.dat").touch()
+    (tmp_path / "copy").hardlink_to(tmp_path / "2.dat")
+
+    class Master:
+        async def call(self, method: str, seconds: float = 0, **values: object) -> Any:
+            def one(id: int, bucket: str) -> Namespace:
+                return Namespace(id=id, collection=bucket, size=9, deleted_byte_count=5, file_count=2, delete_count=1)
+
+            disk = Namespace(volume_infos=[one(1, "images"), one(2, "")])
+            rack = Namespace(data_node_infos=[Namespace(diskInfos={"": disk})])
+            return Namespace(topology_info=Namespace(data_center_infos=[Namespace(rack_infos=[rack])]))
+
+    master = cast("Connection", Master())
+    found = asyncio.run(Volumes(master, master, tmp_path).all())
+    assert [(one.id, one.is_shared) for one in found] == [(1, False), (2, True)]
+
+
+def test_the_reserve_has_room_for_the_largest_volume(tmp_path: Path) -> None:
+    """Volumes of earlier versions have up to 1 GB on small disks too."""
+    disk = Disk(tmp_path)
+    small = disk.room.reserve
+    (tmp_path / "images_1.dat").touch()
+    os.truncate(tmp_path / "images_1.dat", small * 2)
+    disk.room.measure()
+    assert disk.room.reserve > small * 2
+    assert next_volume([volume(1, small * 2 // MB, 100)], disk.room.reserve - 1, disk.room.reserve, {})
+    (tmp_path / "images_1.dat").unlink()
+    disk.room.measure()
+    assert disk.room.reserve == small
 
 
 def test_a_little_garbage_is_worth_a_copy_only_while_uploads_are_refused() -> None:

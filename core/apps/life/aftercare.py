@@ -4,6 +4,7 @@
   upgrade;
 - starts an app that should run and does not, and stops one that should not run;
 - restarts an app that may reach a port which did not exist when it started;
+- when the disk gets full, drops copies of an app's data that keep what the app deletes;
 - deletes archives that no app needs any more.
 """
 
@@ -14,7 +15,7 @@ import logging
 from collections.abc import Callable
 
 from core.apps.life.parts import AppParts
-from pcloud.errors import PCloudError
+from pcloud.errors import PCloudError, Unavailable
 from projections.directory import App, AppState
 
 __all__ = ["Aftercare", "is_stranded"]
@@ -76,6 +77,22 @@ class Aftercare:
                 elif name in running and local.lacks_ports(name, of=running):
                     log.info("restarting %s: it may reach a port that did not exist before", name)
                     self._restart(app)
+            for name in running:
+                if not local.busy(name):
+                    await self._make_room(name)
+
+    async def _make_room(self, name: str) -> None:
+        try:
+            dropped = await asyncio.to_thread(self._parts.snapshots(name).drop_if_short)
+        except Unavailable as error:
+            log.warning("%s: the copy of its data can't be dropped: %s", name, error)
+            return
+        if dropped:
+            log.warning(
+                "%s: the disk gets full, so the copy of its data from before its last upgrade was dropped, which kept "
+                "what was deleted since: a rollback finds the data as it is",
+                name,
+            )
 
 
 def is_stranded(app: App, *, started: bool) -> bool:

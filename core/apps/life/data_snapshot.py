@@ -7,7 +7,8 @@ kill at any point.
 
 Files that the version to come only appends to or replaces whole (`backup: append-only` in its app.yaml) get a second
 name instead of a copy, and their size is recorded: a restore cuts off what was appended since. So the copy of an object
-store takes no room for its photographs.
+store takes no room for its photographs. But the copy keeps what the app deletes from such a file, so it is dropped when
+the disk gets full.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ SIZES = ".sizes.json"
 REPLACED = "data.replaced"
 # Kept free, because a full disk would stop every app.
 RESERVE = 256 * 2**20
+# With less free than this, or than this share of the disk, room is worth more than going back with the data.
+SHORT, SHORT_SHARE = 2 * 2**30, 16
 
 
 Linked = Callable[[str], bool]
@@ -110,6 +113,17 @@ class Snapshots:
             if entry.name not in kept:
                 with removing(entry):
                     remove_tree(entry)
+
+    def drop_if_short(self) -> bool:
+        """Drop all copies if one shares files and the disk has little room. Returns True if they were dropped; raises
+        `Unavailable`. For an app that needs none to finish an upgrade."""
+        if not any(self._folder.glob(f"*{SIZES}")):
+            return False
+        usage = shutil.disk_usage(self._folder)
+        if usage.free >= max(usage.total // SHORT_SHARE, SHORT):
+            return False
+        self.drop()
+        return True
 
     def _drop_links_to_others(self, link: Linked) -> None:
         """Remove earlier copies that share a file for which the version to come promises nothing."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from core.apps import AppState, read_archive
+from core.apps.process.folders import AppFolders
 from core.apps.sandbox import Ports, probe
 from pcloud.errors import PCloudError, Unavailable
 from tests.integration.app.platform import QUICK, Platform, approve_all, open_platform
@@ -208,3 +209,19 @@ async def test_archive_of_an_upgrade_is_kept_while_the_data_is_copied(platform, 
     assert read_archive(newer).sha256 in await platform.store.archives.names()
     await kept.clean()
     assert not +kept._arriving
+
+
+async def test_a_full_disk_drops_the_copy_that_keeps_deleted_bytes(platform, make_app, monkeypatch):
+    more = "backup: {append-only: [volume]}\n"
+    await platform.apps.install(make_app(more), approve=approve_all)
+    folders = AppFolders.of(platform.settings.folder, "tiny")
+    (folders.data / "volume").write_bytes(b"kept")
+    await platform.apps.install(make_app(more, version="2.0.0"), approve=approve_all)
+    assert (folders.data / "volume").stat().st_nlink == 2
+    monkeypatch.setattr("core.apps.life.data_snapshot.SHORT", 2**60)
+    platform.apps._aftercare.look()
+    await until(lambda: not list(folders.snapshots.iterdir()))
+    assert (folders.data / "volume").stat().st_nlink == 1
+    (folders.data / "volume").write_bytes(b"newer")
+    assert (await platform.apps.rollback("tiny")).version == "1.0.0"
+    assert (folders.data / "volume").read_bytes() == b"newer"

@@ -198,6 +198,25 @@ def test_room_is_needed_only_for_files_that_are_copied(
         snapshots.check_room()
 
 
+def test_a_copy_that_keeps_deleted_bytes_is_dropped_when_the_disk_gets_full(
+    data: Path, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "volume1").write_bytes(b"x")
+    free = 3 * 2**30
+
+    def usage(_: Path) -> object:
+        return type("Usage", (), {"free": free, "total": 32 * 2**30})
+
+    monkeypatch.setattr("core.apps.life.data_snapshot.shutil.disk_usage", usage)
+    assert not snapshots.drop_if_short()
+    snapshots.take("a" * 64, volume)
+    assert not snapshots.drop_if_short() and snapshots.exists("a" * 64)
+    free = 2 * 2**30 - 1
+    assert snapshots.drop_if_short() and (data / "volume1").stat().st_nlink == 1
+    snapshots.take("b" * 64)
+    assert not snapshots.drop_if_short() and snapshots.exists("b" * 64), "it shares nothing"
+
+
 def test_copy_is_dropped_before_a_version_that_may_change_its_files(
     data: Path, snapshots: Snapshots, tmp_path: Path
 ) -> None:

@@ -9,9 +9,10 @@ are refused a little earlier, and weed is not started if its volumes need more.
 from __future__ import annotations
 
 import resource
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["files_allowed", "files_needed", "most_buckets", "most_volumes", "volume_mb", "volumes_of"]
+__all__ = ["files_allowed", "files_needed", "largest_volume", "most_buckets", "most_volumes", "volume_mb", "volumes_of"]
 
 _PER_VOLUME = 2
 _LEAST_OWN = 128  # weed's own: 70 when idle, the rest for connections
@@ -45,6 +46,15 @@ def volume_mb(total: int) -> int:
     """The size of a volume, in MB, on a disk of `total` bytes. To compact one takes as much room as it has, so small
     disks have small volumes."""
     return min(max(total // 256 // 2**20, 32), 1024)
+
+
+def largest_volume(data: Path) -> int:
+    """The bytes of the largest volume's file, 0 without one."""
+    sizes = [0]
+    for file in data.glob("*.dat"):
+        with suppress(FileNotFoundError):  # its bucket was deleted meanwhile
+            sizes.append(file.stat().st_size)
+    return max(sizes)
 
 
 def volumes_of(data: Path) -> dict[str, int]:

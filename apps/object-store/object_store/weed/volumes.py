@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from object_store.weed.certificate import Certificate
 from object_store.weed.connection import Connection, open_connection
@@ -26,13 +27,15 @@ _SILENCE = 60.0  # seconds after which a copy that does not grow is one that was
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """`size` and `garbage` (the deleted objects) in bytes. `is_empty`: nothing in it is left."""
+    """`size` and `garbage` (the deleted objects) in bytes. `is_empty`: nothing in it is left. `is_shared`: its file has
+    another name, in a copy for a rollback or a backup, so its bytes stay until that copy is dropped."""
 
     id: int
     bucket: str
     size: int
     garbage: int
     is_empty: bool
+    is_shared: bool = False
 
 
 class Volumes:
@@ -54,10 +57,10 @@ class Volumes:
         return [
             Volume(
                 one.id, one.collection, one.size, one.deleted_byte_count,
-                0 < one.file_count == one.delete_count,
+                0 < one.file_count == one.delete_count, _is_shared(self._data / f"{_name(one)}.dat"),
             )
             for node in nodes for disk in node.diskInfos.values() for one in disk.volume_infos
-            if f"{one.collection}_{one.id}" not in copied
+            if _name(one) not in copied
         ]  # fmt: skip
 
     async def compact(self, volume: Volume, *, copying: bool) -> None:
@@ -71,6 +74,17 @@ class Volumes:
             await self._master.call(
                 f"{_MASTER}/VacuumVolume", seconds=_LONGEST, volume_id=volume.id, garbage_threshold=share
             )
+
+
+def _name(volume: Any) -> str:
+    """Its files' name, without the ending."""
+    return f"{volume.collection}_{volume.id}" if volume.collection else str(volume.id)
+
+
+def _is_shared(file: Path) -> bool:
+    with suppress(FileNotFoundError):  # it was removed meanwhile
+        return file.stat().st_nlink > 1
+    return False
 
 
 def _is_growing(copy: Path) -> bool:
