@@ -123,7 +123,8 @@ def go_back(
     if plan.since:
         since = f"{datetime.fromtimestamp(plan.since):%Y-%m-%d %H:%M}"
         console.print(
-            f"The log is put back as it was at the update of {since}; what was stored since is put aside in {plain(data)}/after-update."
+            f"The log is put back as it was at the update of {since}; what was stored since is put aside in {plain(plan.aside)}. "
+            "What you revoked or forgot since is back afterwards: revoke and forget it again."
         )
         if not yes and not confirm("Go back?", otherwise="`--yes` goes back without asking"):
             raise typer.Exit(1)

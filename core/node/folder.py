@@ -13,7 +13,7 @@
     restoring/ a restore that is not complete          pcloud-restore.json  its mark
     restored.json  a restore that waits for the first start
     version.json  which PCloud has the folder       before-update/  what going back to the one before needs
-    after-update/  what was put aside by going back
+    after-update-*/  what was put aside by going back
     node.lock  held while a node runs
 
 Everything but `nats/`, `apps/*/data`, `apps/*/snapshots`, `apps/.staged` and `secrets/` can be made again from the log.

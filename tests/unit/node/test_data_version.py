@@ -89,15 +89,31 @@ def test_way_back_is_named_until_the_program_was_up_once(folder: DataFolder) -> 
     assert ready is not None and way_back(ready) == "" and ready.before == "0.1.0"
 
 
-def test_log_and_keys_return_as_they_were(folder: DataFolder, tmp_path: Path) -> None:
+def test_log_and_keys_return_as_they_were(folder: DataFolder) -> None:
     before = content(folder)
     take_over(folder, "0.9.0", "0.9.0")
     write_as_newer(folder)
-    assert plan_return(folder).since > 0 and go_back(folder).to == "0.1.0"
+    plan = plan_return(folder)
+    assert plan.since > 0 and go_back(folder) == plan and plan.to == "0.1.0"
     assert content(folder) == before and not folder.graph.exists() and not folder.before_update.exists()
-    aside = tmp_path / "data" / "after-update" / "nats" / "jetstream" / "1.blk"
+    aside = plan.aside / "nats" / "jetstream" / "1.blk"
     assert aside.read_text() == "events of 0.1 and of a newer one"
     assert take_over(folder, "0.9.0", "0.9.0").before == "0.1.0", "the update can be tried again"
+
+
+def test_second_return_keeps_what_the_first_put_aside(folder: DataFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    asides = list[Path]()
+    for now in (1_800_000_000.0, 1_800_000_000.5, 1_801_000_000.0):
+        monkeypatch.setattr(data_version.time, "time", lambda now=now: now)
+        take_over(folder, "0.9.0", "0.9.0")
+        (folder.nats / "jetstream" / "1.blk").write_text(f"events until {now}")
+        if now == 1_800_000_000.5:  # the clock was set back
+            with pytest.raises(Rejected, match="move it to another place first"):
+                go_back(folder)
+            asides[0] = asides[0].rename(folder.root / "mine")
+        asides.append(go_back(folder).aside)
+    kept = [(aside / "nats" / "jetstream" / "1.blk").read_text() for aside in asides]
+    assert kept == ["events until 1800000000.0", "events until 1800000000.5", "events until 1801000000.0"]
 
 
 @pytest.mark.parametrize("oldest", ["0.9.0", "0.9.1"])
