@@ -96,6 +96,8 @@ class Upgrades:
             )
         if await asyncio.to_thread(self._parts.snapshots(app.name).exists, before.archive):
             found.append(f"what the app wrote into its own data folder since {before.at} is lost")
+            if "object-storage" in app.manifest.provides:
+                found.append(f"the files that were uploaded since {before.at}, such as photographs, are deleted")
         else:
             found.append("there is no copy of the app's data folder: the older version finds it as it is now")
         if gone := _triggers(app.manifest) - _triggers(before.manifest):
