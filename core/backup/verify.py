@@ -12,6 +12,7 @@ from core.backup.folded import FoldedLog, Progress, fold_log
 from core.backup.record import RECORD, Record, first_difference, parse_record
 from core.backup.repository import Repository
 from core.node.backups.known import remember
+from core.node.folder import DataFolder
 from pcloud.errors import Corrupt
 
 __all__ = ["Proven", "check_folded", "verify_backup"]
@@ -38,7 +39,7 @@ async def verify_backup(repository: Repository, data: Path, progress: Progress) 
     await repository.check()
     record = parse_record(await repository.read(backup, RECORD))
     work = data if data.is_dir() else None  # noqa: ASYNC240 - one look
-    with tempfile.TemporaryDirectory(dir=work, prefix="verify-") as scratch:
+    with DataFolder(work).proof() if work else tempfile.TemporaryDirectory() as scratch:
         progress("fetching", "the log")
         await repository.fetch(backup, Path(scratch), "nats")
         check_folded(record, await fold_log(Path(scratch) / "nats", progress, work=Path(scratch)))

@@ -7,6 +7,7 @@
     apps/      a folder for each app: its archive unpacked, environment, data, logs, credentials
     secrets/   keys that never leave this machine (mode 0600)
     backup/    a copy for a backup, while that runs    backups.json  where backups are
+    proof-*/   the log of a backup, while it is proven
     export/    a copy of the graph for an export, while that runs   verify-*/  one to check the graph against
     import.json  how far an import of an export is
     backup-schedule.json  when backups are made, with the passphrase (mode 0600)
@@ -26,8 +27,9 @@ import os
 import secrets
 import shutil
 import stat
+import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -38,6 +40,7 @@ from projections.disk_space import DiskSpace
 __all__ = ["LEAST_FREE", "LOCK", "DataFolder", "open_folder", "runtime_folder"]
 
 LOCK = "node.lock"
+PROOF, LOCK_OF_PROOF = "proof-", "proof.lock"
 
 # sun_path of a unix socket holds 108 bytes; this leaves room for a socket's own name.
 LONGEST_SOCKET_FOLDER = 60
@@ -74,9 +77,22 @@ class DataFolder:
         return self.root / "export"
 
     def remove_second_graphs(self) -> None:
-        """Remove those that a killed node left: they have what may have been forgotten since."""
+        """Remove those that a killed node left: they have what may have been forgotten since. So may a killed proof's log."""
         for left in (self.export, *self.root.glob("verify-*")):
             shutil.rmtree(left, ignore_errors=True)
+        self._remove_left_proofs()
+
+    @contextmanager
+    def proof(self) -> Generator[Path]:
+        """A folder for the proof of a backup. A node that starts meanwhile leaves it alone: that proof holds its lock."""
+        self._remove_left_proofs()
+        with tempfile.TemporaryDirectory(dir=self.root, prefix=PROOF) as made, FileLock(Path(made) / LOCK_OF_PROOF):
+            yield Path(made)
+
+    def _remove_left_proofs(self) -> None:
+        for lock in self.root.glob(f"{PROOF}*/{LOCK_OF_PROOF}"):
+            with suppress(Timeout, OSError), FileLock(lock, blocking=False):
+                shutil.rmtree(lock.parent, ignore_errors=True)
 
     @property
     def version(self) -> Path:

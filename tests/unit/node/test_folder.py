@@ -101,3 +101,19 @@ def test_second_graphs_of_a_killed_node_are_removed(tmp_path: Path) -> None:
         (one / "graph.sqlite").write_bytes(b"what was forgotten")
     with open_folder(folder.root, reserve=0):
         assert not any(one.exists() for one in left)
+
+
+def test_start_of_a_node_leaves_a_running_proof_alone_and_removes_a_killed_one(tmp_path: Path) -> None:
+    folder = DataFolder(tmp_path / "node")
+    killed = folder.root / "proof-killed"
+    killed.mkdir(parents=True)
+    (killed / "proof.lock").touch()
+    (killed / "log").write_bytes(b"what was forgotten")
+    with folder.proof() as running:
+        assert not killed.exists(), "the next proof removes it"
+        (running / "log").write_bytes(b"half")
+        killed.mkdir()
+        (killed / "proof.lock").touch()
+        with open_folder(folder.root, reserve=0):
+            assert (running / "log").exists() and not killed.exists()
+    assert not running.exists()
