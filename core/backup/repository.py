@@ -58,7 +58,7 @@ OnLine = Callable[[bytes], None]
 
 
 class StoredBackup(NamedTuple):
-    """`id`: restic's. `cloud`: whose it is. `time`: as restic writes it; later ones are greater. `listed`: it is only a list of what was
+    """`id`: restic's. `cloud`: whose it is. `time`: as restic writes it, in the zone of then. `listed`: it is only a list of what was
     revoked and forgotten since the backup before it."""
 
     id: str
@@ -66,6 +66,10 @@ class StoredBackup(NamedTuple):
     time: str
     complete: bool
     listed: bool = False
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromisoformat(self.time)
 
 
 def find_restic() -> str:
@@ -109,7 +113,7 @@ class Repository:
             )
             for one in found
         ]
-        return sorted(backups, key=lambda one: one.time)
+        return sorted(backups, key=lambda one: one.at)
 
     async def newest(self, before: datetime | None = None) -> StoredBackup:
         """The newest complete one, or the newest of those `before` a time. Raises `NotFound`."""
@@ -117,7 +121,7 @@ class Repository:
         if not complete:
             raise NotFound(f"{self.place} holds no complete backup: run `pcloud backup` on it once more")
         if before is not None:
-            earlier = [one for one in complete if datetime.fromisoformat(one.time) < before]
+            earlier = [one for one in complete if one.at < before]
             if not earlier:
                 raise NotFound(
                     f"{self.place} holds no backup from before then: the first one is from {complete[0].time[:16]}"
@@ -150,8 +154,8 @@ class Repository:
     async def thin_out(self, cloud: str, daily: int, weekly: int, monthly: int) -> None:
         """Keep the last backup of so many days, weeks and months; remove the others, and those that were cut before the newest."""
         backups = [one for one in await self.backups() if one.cloud == cloud]
-        newest = max((one.time for one in backups if one.complete), default="")
-        if cut := [one.id for one in backups if not one.complete and one.time < newest]:
+        newest = max((one.at for one in backups if one.complete), default=None)
+        if cut := [one.id for one in backups if newest and not one.complete and one.at < newest]:
             await self._run("forget", *cut)
         keep = (f"--keep-daily={daily}", f"--keep-weekly={weekly}", f"--keep-monthly={monthly}", "--keep-last=1")
         await self._run(

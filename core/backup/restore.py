@@ -101,7 +101,7 @@ async def _later_lists(repository: Repository, backup: StoredBackup) -> list[Rev
     """The lists of this cloud's later backups, the oldest first; backups of before there were lists have none."""
     found: list[Revocations] = []
     for one in await repository.backups():
-        if one.time > backup.time and one.cloud == backup.cloud and (one.complete or one.listed):
+        if one.at > backup.at and one.cloud == backup.cloud and (one.complete or one.listed):
             with suppress(NotFound):
                 found.append(_list_of(await repository.read(one, LIST)))
     return found
