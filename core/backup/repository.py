@@ -163,7 +163,8 @@ class Repository:
         )
 
     async def read(self, backup: StoredBackup, path: str) -> bytes:
-        return await self._run("dump", backup.id, f"/{path}")
+        """Raises `NotFound` if the backup does not have it, `Corrupt` if it is damaged."""
+        return await self._run("dump", backup.id, f"/{path}", damaged=True)
 
     async def size(self, backup: StoredBackup) -> int:
         """The bytes that its files take."""

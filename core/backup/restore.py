@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -27,14 +26,15 @@ from core.node.folder import DataFolder
 from eventstore import ConnectionSettings, ServerSettings, open_server, renew_epoch
 from pcloud.errors import Corrupt, NotFound, Unavailable
 
-__all__ = ["Restored", "restore_backup"]
+__all__ = ["Restored", "later_lists", "restore_backup"]
 
 # Beside the files themselves: for the graph that is folded to compare, and for the views of the first start.
 SPARE = 256 * 2**20
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """`epoch`: the new one. `taken`: when the backup was taken, seconds since 1970."""
+    """`epoch`: the new one. `taken`: when the backup was taken, seconds since 1970. `unread`: the times of newer lists that are damaged:
+    what was revoked or forgotten by then may be back."""
 
     data: str
     cloud: str
@@ -45,6 +45,7 @@ class Restored(msgspec.Struct, frozen=True):
     entities: int
     apps: dict[str, str]
     seconds: float
+    unread: list[str] = []
 
 
 async def restore_backup(
@@ -58,18 +59,19 @@ async def restore_backup(
     backup = await repository.newest(before)
     record = parse_record(await repository.read(backup, RECORD))
     with open_target(data) as folder:
+        progress("reading", "what was revoked and forgotten since")
+        later, unread = await later_lists(repository, backup)
         await _fill(repository, backup, record, folder, progress)
         epoch = await _new_epoch(folder.restoring / "nats")
         found = await fold_log(folder.restoring / "nats", progress, work=folder.restoring)
         check_folded(record, found)
-        progress("reading", "what was revoked and forgotten since")
-        revoked = pending(found.revocations, await _later_lists(repository, backup))
+        revoked = pending(found.revocations, later)
         progress("finishing", "moving the parts to their places")
         await asyncio.to_thread(_put_in_place, folder, record, revoked, repository.place)
     log = record.log
     return Restored(
         str(data), record.cloud, record.taken, epoch, log.sequence, log.events, sum(log.entities.values()), record.apps,
-        time.monotonic() - began,
+        time.monotonic() - began, unread,
     )  # fmt: skip
 
 
@@ -97,14 +99,20 @@ async def _new_epoch(nats: Path) -> str:
         return await renew_epoch(ConnectionSettings(server.url, server.core))
 
 
-async def _later_lists(repository: Repository, backup: StoredBackup) -> list[Revocations]:
-    """The lists of this cloud's later backups, the oldest first; backups of before there were lists have none."""
+async def later_lists(repository: Repository, backup: StoredBackup) -> tuple[list[Revocations], list[str]]:
+    """The lists of this cloud's later backups, the oldest first, and the times of those that are damaged. Backups of before there were
+    lists have none."""
     found: list[Revocations] = []
+    damaged: list[str] = []
     for one in await repository.backups():
         if one.at > backup.at and one.cloud == backup.cloud and (one.complete or one.listed):
-            with suppress(NotFound):
+            try:
                 found.append(_list_of(await repository.read(one, LIST)))
-    return found
+            except NotFound:
+                continue
+            except Corrupt:
+                damaged.append(one.time)
+    return found, damaged
 
 
 def _list_of(raw: bytes) -> Revocations:

@@ -157,6 +157,12 @@ def restore(
         f"[green]✓[/] the cloud of {when(done.taken)} is in {plain(data)}: {done.events:,} events, {done.entities:,} entities, "
         f"{len(done.apps)} apps ({done.seconds:,.1f} s)\nStart it with `pcloud up`; then pair your devices again."
     )
+    if done.unread:
+        console.print(
+            f"[bold yellow]warning:[/] the list of what was revoked and forgotten is damaged in what was stored at "
+            f"{plain(', '.join(one[:16] for one in done.unread))}: devices, rights and apps that you revoked, and what you forgot, between "
+            "the backup and then may be back. Look through `pcloud device list` and `pcloud app list`, and forget it again."
+        )
 
 
 async def _take(
