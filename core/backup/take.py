@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from core.backup.folded import FoldedLog, Progress, fold_log
+from core.backup.folded import Progress, fold_log
 from core.backup.record import FORMAT, Record, write_record
 from core.backup.repository import Repository, StoredBackup
 from core.node.backups.known import known_places, remember
 from core.node.backups.revocations import LIST
-from pcloud.errors import Conflict, NotFound
+from pcloud.errors import NotFound, Rejected
 
-__all__ = ["Keep", "Taken", "prepare", "take_backup"]
+__all__ = ["Keep", "Taken", "check_cloud", "prepare", "take_backup"]
 
 JETSTREAM = "jetstream"
 
@@ -69,11 +69,11 @@ async def take_backup(
     """`root`: the instant copy; `grown`: its append-only files, as `InstantCopy` has them. `before`: from `prepare`. `keep`: which
     backups to keep besides this one; None: all.
 
-    Raises `Conflict` if the place holds backups of another cloud, `Unavailable` if it can't be written."""
+    Raises `Rejected` if the place holds backups of another cloud, `Unavailable` if it can't be written."""
     began, taken = time.monotonic(), time.time()
     folded = await fold_log(root / "nats", progress, work=root.parent)
     await asyncio.to_thread(_keep_only_the_log, root / "nats")
-    check_cloud(repository, before or [], folded)
+    check_cloud(repository.place, before or [], folded.cloud)
     write_record(
         Record(FORMAT, version("pcloud-node"), folded.cloud, taken, folded.epoch, folded.log, apps, grown), root
     )
@@ -100,10 +100,11 @@ async def take_backup(
     )  # fmt: skip
 
 
-def check_cloud(repository: Repository, before: list[StoredBackup], folded: FoldedLog) -> None:
-    if others := {one.cloud for one in before} - {folded.cloud}:
-        raise Conflict(
-            f"{repository.place} holds backups of another cloud ({sorted(others)[0]}, this one is {folded.cloud}): choose another folder"
+def check_cloud(place: str, before: list[StoredBackup], cloud: str) -> None:
+    """Raises `Rejected` if the place has backups of another cloud."""
+    if others := {one.cloud for one in before} - {cloud}:
+        raise Rejected(
+            f"{place} holds backups of another cloud ({sorted(others)[0]}, this one is {cloud}): choose another folder"
         )
 
 

@@ -168,12 +168,13 @@ def restore(
 async def _take(
     repository: Repository, data: Path, new: bool, typed: bool, keep: tuple[int, int, int] | None, progress: Progress
 ) -> Any:
-    from core.backup.take import Keep, prepare, take_backup
+    from core.backup.take import Keep, check_cloud, prepare, take_backup
 
     before = await prepare(repository, data, new=new)
     if typed and before is None:
         check_typed(repository.passphrase)
     async with open_client(data) as client:
+        check_cloud(repository.place, before or [], (await client.ask("GET", "/status"))["cloud"])
         progress("copying", "the node stands still for a moment")
         async with client.instant_copy() as copy:
             return await take_backup(

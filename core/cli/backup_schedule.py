@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -23,10 +24,14 @@ from core.cli.backup import (
     read_passphrase,
     when,
 )
+from core.cli.client import open_client
 from core.cli.terminal import AsJson, DataOption, facts, plain, print_json, run
 from core.node.backups.known import Known, known_places
 from core.node.backups.schedule import Schedule, check_time, next_at, read_schedule, write_schedule
-from pcloud.errors import Rejected
+from pcloud.errors import Rejected, Unavailable
+
+if TYPE_CHECKING:
+    from core.backup.repository import StoredBackup
 
 __all__ = ["schedule", "schedule_lines"]
 
@@ -74,12 +79,12 @@ def schedule(
         keys = dict(read_keys(at_place, s3_keys))
 
         async def look(_: Any) -> None:
-            """A wrong passphrase or key is found now, not in the night."""
+            """A wrong passphrase, key or place is found now, not in the night."""
             from core.backup.repository import Repository
 
             repository = Repository(at_place, secret, keys)
             if await repository.exists():
-                await repository.backups()
+                await _check_cloud(repository.place, await repository.backups(), data)
             elif typed:
                 check_typed(secret)
 
@@ -90,6 +95,15 @@ def schedule(
         )  # fmt: skip
         write_schedule(data, wanted)
     show(data, as_json)
+
+
+async def _check_cloud(place: str, before: list[StoredBackup], data: Path) -> None:
+    """Raises `Rejected` if the place has another cloud's backups; without a running node that is found later, and a notice says it."""
+    from core.backup.take import check_cloud
+
+    with suppress(Unavailable):
+        async with open_client(data) as client:
+            check_cloud(place, before, (await client.ask("GET", "/status"))["cloud"])
 
 
 def show(data: Path, as_json: bool) -> None:

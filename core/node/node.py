@@ -20,6 +20,7 @@ from core.front.ingress.visits import Visits
 from core.front.metrics import Meters, Metrics
 from core.graph.api import Api
 from core.graph.command import Commands
+from core.node.backups.revocations import cloud_of
 from core.node.backups.scheduled import ScheduledBackups
 from core.node.disk import DiskGuard
 from core.node.folder import DataFolder
@@ -133,7 +134,7 @@ class Node:
         ]
         return {
             "address": self.address, "private_address": self.private_address, "nats": self.server.url, "epoch": self.store.epoch,
-            "events": last, "views": lags, "apps": apps, "runs": await self.projections.runs.counts(),
+            "cloud": cloud_of(self.store.id_key), "events": last, "views": lags, "apps": apps, "runs": await self.projections.runs.counts(),
             "waiting": (await self.processor.backlog.waiting()).told(),
             "disk_free": self.folder.free_bytes(), "problem": self.problem,
             "backup": self.backups.told(), "warning": self.apps.warning, "notices": len(self.notices.list()),

@@ -36,7 +36,7 @@ WHAT = {
     "list": "list of what was revoked since the last backup",
 }
 BUSY_SECONDS = 300.0
-BUSY = 4  # the exit code of `pcloud` while another backup runs
+BUSY = 4  # the exit code of `pcloud` for a conflict: another backup runs, or another program works at the place
 LONGEST_SECONDS = 86400.0
 PROGRAM = "from core.cli import main; main()"
 

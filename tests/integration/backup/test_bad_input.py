@@ -74,7 +74,9 @@ def test_empty_folder_has_no_backup(tmp_path: Path) -> None:
 
 def test_backups_of_two_clouds_are_kept_apart(copied: Path, node: NodeProcess) -> None:
     before = sorted(path.name for path in (copied / "snapshots").iterdir())
-    assert "another cloud" in refused(pcloud(node.data, "backup", copied), 4)
+    for arguments in (("backup",), ("backup", "schedule")):
+        assert "another cloud" in refused(pcloud(node.data, *arguments, copied), 2)
+    assert not list(node.data.glob("backup-schedule*"))
     assert sorted(path.name for path in (copied / "snapshots").iterdir()) == before
 
 
