@@ -22,7 +22,11 @@ def backup_conditions(backups: ScheduledBackups, now: float, *, has_apps: bool) 
         advice = f"PCloud tries again by itself. See that {place} can be reached and has room; `pcloud backup {place}` tries now."
         text = backups.failure[:1].upper() + backups.failure[1:]
         yield NoticeCondition("backup-failed", "node", text[:400], advice)
-    proven = max((known.proven for known in backups.places.values()), default=0.0)
+    elif backups.unreadable:
+        text = f"No backups are made: {backups.unreadable}"
+        advice = "Make the schedule again, as the user who runs the node: `pcloud backup schedule PLACE`."
+        yield NoticeCondition("backup-failed", "node", text[:400], advice)
+    proven = max((known.proven for known in backups.places.values() if known.proven <= now), default=0.0)
     again = (
         "Prove a newer one: `pcloud backup --verify PLACE`."
         if schedule

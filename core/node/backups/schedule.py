@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from core.node.backups.known import Known
-from pcloud.errors import Rejected
+from pcloud.errors import Rejected, Unavailable
 
 __all__ = ["Schedule", "check_time", "next_at", "next_step", "planned", "read_schedule", "write_schedule"]
 
@@ -70,18 +70,27 @@ def next_at(schedule: Schedule, now: float) -> float:
 
 
 def next_step(schedule: Schedule, known: Known, now: float) -> Literal["", "take", "verify"]:
-    """What is due. A backup that was missed, or was cut, is due until it is made. `known`: of the schedule's place."""
-    if known.taken < planned(schedule, now):
+    """What is due. A backup that was missed, or was cut, is due until it is made. `known`: of the schedule's place; its times
+    from the future, of a clock that was wrong, count for nothing."""
+    taken, proven = (0.0 if at > now else at for at in (known.taken, known.proven))
+    if taken < planned(schedule, now):
         return "take"
-    return "verify" if known.taken - known.proven >= schedule.verify_days * DAY and known.taken > known.proven else ""
+    return "verify" if taken - proven >= schedule.verify_days * DAY and taken > proven else ""
 
 
 def read_schedule(data: Path) -> Schedule | None:
-    """None without one, also if the file can't be read: then it has to be made again."""
+    """None without one. Raises `Unavailable` if the file can't be read: then it has to be made again."""
     try:
         return msgspec.json.decode((data / FILE).read_bytes(), type=Schedule)
-    except (OSError, msgspec.MsgspecError):
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        why = error.strerror or str(error)
+    except msgspec.MsgspecError:
+        why = "it is damaged"  # the library's words may show a part of the passphrase
+    raise Unavailable(
+        f"{data / FILE} can't be read: {why}; make the schedule again with `pcloud backup schedule PLACE`"
+    )
 
 
 def write_schedule(data: Path, schedule: Schedule | None) -> None:
@@ -94,5 +103,8 @@ def write_schedule(data: Path, schedule: Schedule | None) -> None:
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(msgspec.json.encode(schedule))
         file.flush()
+        owner = data.stat()
+        if os.geteuid() != owner.st_uid:  # root made it for the user whose node it is
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         os.fsync(file.fileno())
     part.replace(data / FILE)

@@ -22,7 +22,7 @@ from core.node.backups.schedule import Schedule, next_at, next_step, read_schedu
 from core.node.backups.since import RevokedSince
 from core.node.child import ending_with_us
 from core.node.folder import DataFolder
-from pcloud.errors import PCloudError
+from pcloud.errors import PCloudError, Unavailable
 
 __all__ = ["ScheduledBackups"]
 
@@ -43,12 +43,12 @@ PROGRAM = "from core.cli import main; main()"
 
 class ScheduledBackups:
     """`keep` is the loop. `failure`: why the last backup or proof by the schedule failed, '' otherwise. `running`: what runs now.
-    `cloud_since`: when the cloud's first event was stored."""
+    `unreadable`: why the schedule that exists can't be read. `cloud_since`: when the cloud's first event was stored."""
 
     def __init__(self, folder: DataFolder, since: RevokedSince) -> None:
         self._data, self._list, self._since = folder.root.absolute(), folder.runtime.absolute() / LIST, since
         self.schedule: Schedule | None = None
-        self.failure = self.running = ""
+        self.failure = self.running = self.unreadable = ""
         self.cloud_since = time.time()
         self._not_before = 0.0  # by the monotonic clock
         self._listed: Known | None = None  # the place as it was when the newest list was stored there
@@ -70,7 +70,7 @@ class ScheduledBackups:
     async def keep(self) -> None:
         """Until cancelled."""
         while True:
-            self._look()
+            self.look()
             if (schedule := self.schedule) is not None and time.monotonic() >= self._not_before:
                 known = self.places.get(schedule.place, Known())
                 if step := next_step(schedule, known, time.time()):
@@ -94,8 +94,13 @@ class ScheduledBackups:
         except (PCloudError, OSError) as error:
             log.warning("what was revoked since the last backup can't be listed now: %s", error)
 
-    def _look(self) -> None:
-        before, self.schedule = self.schedule, read_schedule(self._data)
+    def look(self) -> None:
+        """Read the schedule."""
+        before = self.schedule
+        try:
+            self.schedule, self.unreadable = read_schedule(self._data), ""
+        except Unavailable as error:
+            self.schedule, self.unreadable = None, error.message
         if before != self.schedule:
             self.failure, self._not_before = "", 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import time
 from datetime import datetime
@@ -23,7 +24,7 @@ from core.node.backups.schedule import (
 )
 from core.node.backups.scheduled import ScheduledBackups
 from core.node.folder import DataFolder
-from pcloud.errors import Rejected
+from pcloud.errors import Rejected, Unavailable
 
 DAY = 86400.0
 DAILY, WEEKLY = Schedule("/mnt/disk", "secret"), Schedule("/mnt/disk", "secret", every="week", at="23:00")
@@ -64,9 +65,32 @@ def test_schedule_is_stored_for_its_owner_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.stat().st_mode) == 0o600 and read_schedule(tmp_path) == DAILY
     for damaged in (b"{", b'{"place": "/mnt/disk", "passphrase": "x", "at": "noon"}'):
         file.write_bytes(damaged)
-        assert read_schedule(tmp_path) is None
+        with pytest.raises(Unavailable, match="can't be read") as told:
+            read_schedule(tmp_path)
+        assert "secret" not in told.value.message
     write_schedule(tmp_path, None)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [] and read_schedule(tmp_path) is None
+
+
+def test_schedule_that_root_makes_is_the_one_of_the_user_who_runs_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fchown", lambda _, user, group: given.append((user, group)))
+    write_schedule(tmp_path, DAILY)
+    assert given == []
+    monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    write_schedule(tmp_path, DAILY)
+    assert given == [(tmp_path.stat().st_uid, tmp_path.stat().st_gid)]
+
+
+def test_times_from_the_future_do_not_stop_the_backups() -> None:
+    """The clock was wrong for a while."""
+    now = at("2026-11-30 12:00")
+    later = now + 365 * DAY
+    assert next_step(DAILY, Known(taken=later, proven=later), now) == "take"
+    assert next_step(DAILY, Known(taken=now, proven=later), now) == "verify"
+    assert next_step(DAILY, Known(taken=now, proven=now), now) == ""
 
 
 def test_time_of_day_is_checked() -> None:
@@ -95,4 +119,10 @@ def test_notices_say_what_the_backups_lack(tmp_path: Path) -> None:
     assert kinds(backups, now) == [], "it was of a schedule that ended"
     backups.schedule = DAILY
     (failed,) = backup_conditions(backups, now, has_apps=True)
+    (tmp_path / "backup-schedule.json").write_text("{")
+    backups.look()
+    (unread,) = backup_conditions(backups, now, has_apps=True)
+    assert unread.kind == "backup-failed" and "can't be read" in unread.text
+    remember(tmp_path, "/mnt/disk", proven=now + 30 * DAY)
+    assert kinds(backups, now) == ["backup-failed", "backup-unproven"], "that time is not yet"
     assert "is full" in failed.text and "/mnt/disk" in failed.advice and "secret" not in repr(failed)
