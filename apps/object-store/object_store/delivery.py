@@ -114,15 +114,18 @@ class Delivery:
             self._ledger.sent(notification)
             self._paced.pop(bucket, None)
         except Exception as error:  # any error: it concerns only this object
-            self._fail(notification, error)
+            await self._fail(notification, error)
         finally:
             self._flying.discard((bucket, notification.key))
             self._wake.set()
 
-    def _fail(self, notification: Notification, error: Exception) -> None:
+    async def _fail(self, notification: Notification, error: Exception) -> None:
         first, longest = _AWAY if isinstance(error, Unavailable) else _REFUSED
         delay = min(first * 2 ** min(notification.tries, 16), longest)
-        self._ledger.failed(notification, int(time.time()) + delay)
+        try:
+            self._ledger.failed(notification, int(time.time()) + delay)
+        except Unavailable:  # nothing can be written now, so nothing says when to try again
+            await asyncio.sleep(first)
         self._paced.setdefault(notification.bucket, asyncio.get_running_loop().time() + _PACE)
         what = "%s/%s could not be sent to its webhook, next attempt in %g s: %s"
         log.warning(what, notification.bucket, notification.key[:200], delay, str(error) or error)

@@ -1,7 +1,8 @@
 """What works now: everything, only reading and deleting, or nothing; and why.
 
 weed may answer without storing anything, as when its volumes are read-only. It is probed at its start, after it failed to
-store something, and from then on until it stores again. Uploads are refused meanwhile.
+store something, after the disk was full, and from then on until it stores again. Uploads are refused meanwhile. Its index of
+names fails for good once it could not be written, so a weed that stores nothing although there is room is started again.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ __all__ = ["Health"]
 log = logging.getLogger("object_store.health")
 
 _LOOK_SECONDS = 5.0
+_STUCK_SECONDS = 10.0, 600.0  # without storing anything, before the first start and at most before another one
 _PAUSE_SECONDS = 0.5  # between two probes, however many writes fail
 _ONLY_READS = "SeaweedFS reads and deletes, but stores nothing: uploads are refused until it does; see weed.log in the app's data folder"
 
@@ -35,6 +37,8 @@ class Health:
         self._down = self._limited = ""
         self._told = "", True
         self._suspected = asyncio.Event()
+        self._failing_since: float | None = None
+        self._patience = _STUCK_SECONDS[0]
         server.on_ready = self._weed_says
 
     @property
@@ -59,17 +63,31 @@ class Health:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _look(self) -> None:
-        if self._server.only_reads or self._suspected.is_set():
+        was_full = bool(self._limited)
+        if self._server.only_reads or self._suspected.is_set() or was_full or self._failing_since is not None:
             self._suspected.clear()
             try:
                 await self._s3.stores()
-                self._server.only_reads = False
+                self._server.only_reads, self._failing_since = False, None
+                self._patience = _STUCK_SECONDS[0]
             except Unavailable as error:
                 if self._server.ready.is_set():
                     log.warning("weed stores nothing: %s", error)
                     self._server.only_reads = await self._s3.answers()
+                    self._start_again_if_stuck()
         self._limited = self.why_read_only or self._room.problem
         self._say()
+
+    def _start_again_if_stuck(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._failing_since is None or self._room.problem:
+            self._failing_since = now
+        elif now - self._failing_since >= self._patience:
+            log.warning(
+                "weed has stored nothing for %.0f s although the disk has room: it is started again", self._patience
+            )
+            self._failing_since, self._patience = None, min(6 * self._patience, _STUCK_SECONDS[1])
+            self._server.start_again()
 
     def _weed_says(self, reason: str) -> None:
         self._down, self._limited = reason, self.why_read_only or self._room.problem

@@ -20,13 +20,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import msgspec
 
 from object_store.earlier import bring_up_to_date
 from object_store.metadata import Change, Created, Deleted
 from object_store.rights import Rights
-from pcloud.errors import Corrupt
+from pcloud.errors import Corrupt, Unavailable
 
 __all__ = ["Bucket", "Credential", "Ledger", "Notification"]
 
@@ -106,7 +107,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db = sqlite3.connect(path, isolation_level=None, factory=_Connection)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA cache_size = -2000")
@@ -330,6 +331,18 @@ def _rights(text: str) -> dict[str, int]:
     return msgspec.json.decode(text, type=dict[str, int])
 
 
+class _Connection(sqlite3.Connection):
+    """Raises `Unavailable` for what can't be written now, such as on a full disk."""
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        try:
+            return super().execute(*arguments)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+                raise Unavailable(f"the object store's records can't be written: {error}") from error
+            raise
+
+
 class _Transaction:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -340,4 +353,9 @@ class _Transaction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._db.execute("ROLLBACK" if kind else "COMMIT")
+        try:
+            if kind is None:
+                self._db.execute("COMMIT")
+        finally:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")

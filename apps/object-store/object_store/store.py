@@ -152,7 +152,8 @@ class Store:
             raise Rejected(
                 f"the object store may open {files} files, which is too few for another bucket: remove an app that has buckets, with its "
                 "data (`pcloud app remove NAME --forget`), or allow it as many files as the machine does (`pcloud app limits object-store "
-                "--files none`)"
+                "--files none`); if it has those already, raise the machine's limit for PCloud (`ulimit -Hn`, or LimitNOFILE= of "
+                "its service)"
             )
 
     @contextmanager

@@ -21,7 +21,7 @@ async def main(folder: Path, runs: Path, settings: dict[str, Any]) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("CREATE TABLE IF NOT EXISTS run (id TEXT PRIMARY KEY, object TEXT, times INTEGER)")
 
-    told = folder.with_name("told")
+    told = runs.with_name("told")
 
     async def send(target: str, arguments: Mapping[str, Any], key: str) -> None:
         row = (key, arguments["key"])

@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,10 @@ BODY = os.urandom(MB)
 
 
 class SmallDisk:
-    """`s3`: a client as people have it, with its own retries."""
+    """`folder`: beside the disk, for the records of the test. `s3`: a client as people have it, with its own retries."""
 
-    def __init__(self, disk: Path, facts: dict[str, Any]) -> None:
-        self.disk, self.facts = disk, facts
+    def __init__(self, disk: Path, folder: Path, facts: dict[str, Any]) -> None:
+        self.disk, self.folder, self.facts = disk, folder, facts
         self.s3 = boto3.client(
             "s3", endpoint_url=facts["endpoint"], region_name="us-east-1",
             aws_access_key_id=facts["access_key"], aws_secret_access_key=facts["secret_key"],
@@ -49,7 +49,7 @@ class SmallDisk:
     @property
     def told(self) -> str:
         """What the store last said of itself."""
-        file = self.disk / "told"
+        file = self.folder / "told"
         return file.read_text() if file.exists() else ""
 
     def put(self, key: str, body: bytes = BODY) -> None:
@@ -91,7 +91,7 @@ async def small_disk(folder: Path) -> AsyncIterator[SmallDisk]:
     disk.mkdir()
     process = await asyncio.create_subprocess_exec(
         "bwrap", "--dev-bind", "/", "/", "--die-with-parent", "--size", str(200 * MB), "--tmpfs", str(disk),
-        sys.executable, str(Path(__file__).with_name("recording_app.py")), str(disk / "store"), str(disk / "runs"),
+        sys.executable, str(Path(__file__).with_name("recording_app.py")), str(disk / "store"), str(folder / "runs"),
         json.dumps({"reserve_mb": 8}),
         stdout=asyncio.subprocess.PIPE, env={**os.environ, "PYTHONPATH": f"{APP}{os.pathsep}{ROOT}"},
     )  # fmt: skip
@@ -99,7 +99,7 @@ async def small_disk(folder: Path) -> AsyncIterator[SmallDisk]:
         assert process.stdout
         async with asyncio.timeout(PATIENCE):
             facts = json.loads(await process.stdout.readline())
-        yield SmallDisk(Path(f"/proc/{facts['weed']}/root{disk}"), facts)
+        yield SmallDisk(Path(f"/proc/{facts['weed']}/root{disk}"), folder, facts)
     finally:
         process.kill()
         await process.wait()
@@ -193,3 +193,28 @@ async def test_a_disk_without_any_room_gives_back_what_is_deleted(small: SmallDi
     )
     await in_thread(small.put, "new")
     assert await in_thread(small.body, "new") == BODY
+
+
+async def test_store_that_met_a_full_disk_stores_again_once_there_is_room(small: SmallDisk) -> None:
+    """SeaweedFS's index of names fails for good once it could not be written."""
+    for number in range(8):
+        await in_thread(small.put, f"kept/{number}")
+    other = small.disk / "another program's"
+    with other.open("ab", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    kept = [f"kept/{number}" for number in range(8)]
+    for key in kept[4:] * 40:
+        with suppress(ClientError):
+            await in_thread(lambda key=key: small.s3.delete_object(Bucket="images", Key=key))
+    other.unlink()
+
+    async def stores() -> bool:
+        with suppress(ClientError):
+            await in_thread(small.put, "new")
+            return True
+        return False
+
+    await until(stores, lambda: f"nothing is stored with {small.free // MB} MB free; told: {small.told}")
+    for key in [*kept[:4], "new"]:
+        assert await in_thread(small.body, key) == BODY

@@ -42,7 +42,7 @@ BUS_PORT, GATEWAY_PORT = 4222, 4280
 OPEN_SECONDS = 20.0
 # An app needs one connection to the bus; each costs nats-server memory.
 MOST_TO_BUS = 16
-# Linux allows no process more (fs.nr_open); the machine's own hard limit applies as well.
+# The most that Linux allows a process by default (fs.nr_open); the machine's own hard limit applies as well.
 MOST_FILES = 2**20
 Serve = Callable[[socket.socket], Awaitable[None]]
 MayReach = Callable[[str, str], bool]

@@ -80,7 +80,7 @@ def command_line(settings: Settings, folder: Folder, ports: Ports) -> list[str]:
         # A master that remembers its volumes from its last run may wait 15 s for other servers to bring theirs before it
         # assigns any (seaweedfs#8777); here all of them come with the first heartbeat of the one server.
         "master.resumeState": "false",
-        # Each bucket has volumes of its own. Their indexes are in memory, 16 bytes for each 4 MB of an object; LevelDB takes
+        # Each bucket has volumes of its own. Their indexes are in memory, 16 bytes for each object and each further 4 MB; LevelDB takes
         # four more descriptors for each volume, and as much memory.
         "volume.max": most_volumes(settings.files), "master.volumeSizeLimitMB": size, "volume.index": "memory",
         "volume.preStopSeconds": 0,

@@ -133,6 +133,12 @@ class Server:
             failures += 1
             log.info("weed is running again")
 
+    def start_again(self) -> None:
+        """Kill weed; `watch` starts it again."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                self.process.kill()
+
     async def bound_log(self, seconds: float = 60.0) -> None:
         """Limit the size of weed's log, until cancelled: a large one is copied aside and emptied."""
         while True:
@@ -187,7 +193,8 @@ def why_not_startable(settings: Settings) -> str:
         return ""
     return (
         f"the object store has {volumes} volumes and may open only {settings.files} files: nothing is lost; give it more with "
-        f"`pcloud app limits object-store --files {files_needed(volumes)}`, or `--files none` for as many as the machine allows"
+        f"`pcloud app limits object-store --files {files_needed(volumes)}`, or `--files none` for as many as the machine allows; if "
+        "it has those already, raise the machine's limit for PCloud (`ulimit -Hn`, or LimitNOFILE= of its service)"
     )
 
 
