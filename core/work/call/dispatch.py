@@ -102,6 +102,7 @@ class Dispatcher:
         self._looking: asyncio.TimerHandle | None = None
         self._not_ready: dict[str, str] = {}  # the reason, by app
         self._stopped = False
+        self._stood = 0.0  # seconds that the apps were stopped on purpose, in all
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -146,14 +147,14 @@ class Dispatcher:
         `start_wait` seconds; `Unavailable` if the handler fell silent or took too long; `Rejected` for a body that is too large
         for the bus."""
         wait = self._settings.start_wait if start_wait is None else start_wait
-        until = time.monotonic() + wait
+        until = time.monotonic() + wait - self._stood
         delay = self._settings.poll_first
         while True:
             reason = self._not_ready.get(action.app, "") if when_ready else ""
             message = None if reason else await self._once(action, body, headers, seconds)
             if message is not None:
                 return self._read(action, message)
-            if time.monotonic() + delay > until:
+            if not self._stopped and time.monotonic() + delay > until + self._stood:
                 state = f"not ready: {reason}" if reason else "not running"
                 raise NoInstance(f"{action} can't be called: the app {action.app} is {state}")
             await asyncio.sleep(delay)
@@ -175,6 +176,7 @@ class Dispatcher:
         finally:
             self._stopped = False
             now = time.monotonic()
+            self._stood += now - began
             for pending in self._pending.values():
                 pending.stood_still(began, now)
 

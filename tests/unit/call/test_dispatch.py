@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import core.work.call.dispatch
+from core.work.call.answer import NoInstance
 from core.work.call.dispatch import Dispatcher, DispatchSettings
 from core.work.call.target import ActionName
 from pcloud.errors import Unavailable
@@ -54,3 +55,28 @@ async def test_time_of_a_standstill_counts_for_no_call(limit: str, monkeypatch: 
     later += 20
     with pytest.raises(Unavailable, match="within its limit" if limit == "deadline" else "no sign of life"):
         await call
+
+
+async def test_time_of_a_standstill_counts_for_no_wait_until_an_app_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = 0.0
+    monkeypatch.setattr(core.work.call.dispatch, "time", clock := SimpleNamespace(time=time.time))
+    clock.monotonic = lambda: time.monotonic() + later
+    bus: Any = Bus()
+    dispatcher = Dispatcher(bus, DispatchSettings(start_wait=30.0, poll_first=0.001, poll_last=0.001))
+    dispatcher.not_ready("app", "it starts")
+    call = asyncio.create_task(dispatcher.request(ActionName("app", "act"), b"", {}, seconds=60.0))
+    await asyncio.sleep(0)  # it waits
+    with dispatcher.stopped():
+        later += 60
+    with pytest.raises(NoInstance):  # after both calls have looked again
+        await dispatcher.request(ActionName("app", "act"), b"", {}, seconds=60.0, start_wait=0.02)
+    assert not call.done()
+    dispatcher.not_ready("app", "")
+    await bus.published.wait()
+    call.cancel()
+    dispatcher.not_ready("app", "it starts")
+    late = asyncio.create_task(dispatcher.request(ActionName("app", "act"), b"", {}, seconds=60.0))
+    await asyncio.sleep(0)
+    later += 60
+    with pytest.raises(NoInstance, match="not ready: it starts"):
+        await late
