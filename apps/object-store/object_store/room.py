@@ -63,8 +63,7 @@ class Room:
         self.check()
         if self.free - self._coming - size < self.reserve - _LAST:
             raise Full(
-                f"the disk has {self.free // MB} MB free, of which {self.reserve // MB} MB are kept in reserve: these {size / MB:.1f} MB "
-                "do not fit beside the uploads in progress; delete something, or upload less"
+                "the disk has no room for this beside the uploads in progress and what is kept in reserve: delete something, or upload less"
             )
         self._coming += size
         try:

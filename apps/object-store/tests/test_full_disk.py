@@ -141,7 +141,7 @@ async def test_uploads_stop_at_the_reserve_and_deleting_gives_the_room_back(smal
     form = await in_thread(s3.generate_presigned_post, "images", "form")
     keys = await in_thread(small.fill)
     assert len(keys) > 50 and small.free > RESERVE - 10 * MB
-    with pytest.raises(ClientError, match=r"do not fit|kept in reserve"):
+    with pytest.raises(ClientError, match="kept in reserve"):
         await in_thread(small.put, "large", bytes(40 * MB))
     for adds in (
         lambda: s3.upload_part(**images, Key="parts", UploadId=begun, PartNumber=1, Body=BODY * 5),

@@ -89,7 +89,7 @@ async def test_time_in_which_the_process_was_stopped_counts_for_no_call(
     """As a backup stops it, for longer than the call had."""
     process = await start(tmp_path, {**variables, "PORT": str(unused_port)})
     await until(process, "ready")
-    deadline = time.time() + 6
+    deadline = time.time() + 12
     call = asyncio.create_task(bus.call("dig", {"file": str(tmp_path / "bone")}, deadline=str(deadline)))
     while not (await bus.call("is-digging", {})).body["result"]:
         pass
