@@ -107,7 +107,7 @@ async def test_what_ends_while_weed_is_away_never_works_again(store: Store, core
             except Unavailable:  # core reports it again, too
                 continue
     watching.cancel()
-    assert said <= {403} and await in_thread(status, get) == 403
+    assert said <= {403, 503} and await in_thread(status, get) == 403  # 503: weed took long to start
 
 
 async def watch(url: str, said: set[int]) -> None:

@@ -128,11 +128,13 @@ def test_backing_a_folder_up_with_rclone(cloud: NodeProcess, tmp_path: Path, pho
 def test_backing_the_cloud_up_and_bringing_it_back(node: NodeProcess, tmp_path: Path) -> None:
     (tmp_path / "passphrase").write_text("correct horse battery staple\n")
     node.json("device", "pair", "--name", "phone", "--metrics", "--json")
-    backing, proving, restoring = commands("back-up.md")
+    disk = [words for words in commands("back-up.md") if any("/mnt/disk" in word for word in words)]
+    backing, proving, restoring, scheduling = disk
     for words in (backing, proving, restoring):
         words = [word.replace("/mnt/disk", str(tmp_path)).replace("~", str(tmp_path)) for word in words]
         said = run(words, node)
         assert "✓" in said and ("2 events" in said), said
+    assert scheduling[1:3] == ["backup", "schedule"]  # tests/integration/backup/test_scheduled.py
     with NodeProcess(tmp_path / "restored") as restored:
         assert [device["state"] for device in restored.json("device", "list", "--json")] == ["revoked"]
         assert restored.token == "", "a restored cloud keeps its owner's credential"
