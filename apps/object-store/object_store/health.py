@@ -22,7 +22,7 @@ __all__ = ["Health"]
 log = logging.getLogger("object_store.health")
 
 _LOOK_SECONDS = 5.0
-_STUCK_SECONDS = 10.0, 600.0  # without storing anything, before the first start and at most before another one
+_STUCK_SECONDS = 30.0, 600.0  # without storing anything, before the first start and at most before another one
 _PAUSE_SECONDS = 0.5  # between two probes, however many writes fail
 _ONLY_READS = "SeaweedFS reads and deletes, but stores nothing: uploads are refused until it does; see weed.log in the app's data folder"
 
