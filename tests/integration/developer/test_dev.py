@@ -17,8 +17,9 @@ import pytest
 
 from core.cli.new import write_app
 from tests.node_process import PCLOUD, NodeProcess, wait_until
+from tests.waiting import PATIENCE
 
-SECONDS = 60
+SECONDS = PATIENCE
 ADD = 'mutation { addInkBlots_Note(input: [{text: "one two"}]) { count } }'
 Record = dict[str, Any]
 

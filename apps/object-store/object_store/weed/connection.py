@@ -48,6 +48,8 @@ class Connection:
             raise Unavailable(f"weed refused {name}: {error.code().name}: {error.details()}") from error
         except grpc.aio.UsageError as error:  # the channel was closed meanwhile
             raise Unavailable(f"weed went away before {name}") from error
+        except asyncio.CancelledError as error:
+            raise _closed(name) from error
 
     async def stream(self, method: str, /, *, seconds: float | None = None, **fields: Any) -> AsyncIterator[Any]:
         """The answers to one request, `package.Service/Method`. `seconds`: for all of them."""
@@ -60,12 +62,23 @@ class Connection:
                 yield response
         except grpc.aio.AioRpcError as error:
             raise Unavailable(f"weed aborted {name}: {error.code().name}: {error.details()}") from error
+        except asyncio.CancelledError as error:
+            raise _closed(name) from error
 
     def _described(self, method: str, fields: dict[str, Any]) -> tuple[str, Any, Any]:
         """The method's name, its request, and the class of its answer."""
         service, _, name = method.partition("/")
         described = self._pool.FindServiceByName(service).FindMethodByName(name)
         return name, GetMessageClass(described.input_type)(**fields), GetMessageClass(described.output_type)
+
+
+def _closed(name: str) -> BaseException:
+    """What a call raises that was cancelled: grpc cancels the calls of a channel that is closed; the
+    tasks that wait for them were not cancelled."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return asyncio.CancelledError()
+    return Unavailable(f"weed went away during {name}")
 
 
 @asynccontextmanager
