@@ -12,16 +12,16 @@ import asyncio
 import contextlib
 import shutil
 from collections import defaultdict
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import tantivy
 
-from pcloud.errors import Corrupt, Unavailable
+from pcloud.errors import Corrupt, Rejected, Unavailable
 from pcloud.event import Kind, StoredEvent
 from projections.checkpoint import START, Checkpoint
 from projections.graph.catalog import Catalog
@@ -43,6 +43,7 @@ HEAP = 15_000_000  # bytes, the minimum for tantivy
 CHUNK = 200  # entities read from the graph at once
 COMMIT_AFTER = 10_000  # events that changed nothing searched
 _META = "checkpoint"
+Result = TypeVar("Result")
 
 
 async def open_tantivy_search(folder: Path | str, graph: GraphReader) -> TantivySearch:
@@ -81,12 +82,26 @@ class TantivySearch:
     async def apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
         """Update the documents of the events' entities to the graph's state; the graph must have folded the events
         already."""
+        return await self._on_one_catalog(lambda: self._apply(epoch, events))
+
+    async def _on_one_catalog(self, work: Callable[[], Awaitable[Result]]) -> Result:
+        """Do `work`, again if a type or field left the graph's catalog meanwhile, as when an app is removed: the graph
+        refuses it then. Documents are replaced, and nothing is committed before the end, so doing it twice is doing it once."""
+        while True:
+            catalog = self._graph.catalog
+            try:
+                return await work()
+            except Rejected:
+                if self._graph.catalog is catalog:
+                    raise
+
+    async def _apply(self, epoch: str, events: Sequence[StoredEvent]) -> Checkpoint:
         if self._checkpoint.epoch not in ("", epoch):
             raise Corrupt(
                 f"the index {self.folder} is of the log {self._checkpoint.epoch}, and this is {epoch}: delete it"
             )
         await self._in_thread(self._restore_writer)
-        await self.begin(epoch)
+        await self._begin(epoch)
         searched_types, known = self._searched_types()
         new = [event for event in events if event.sequence > self._checkpoint.sequence]
         changed = known != self._known
@@ -110,6 +125,9 @@ class TantivySearch:
 
     async def begin(self, epoch: str) -> None:
         """A new index reads the graph's current state, which is faster than the whole log."""
+        await self._on_one_catalog(lambda: self._begin(epoch))
+
+    async def _begin(self, epoch: str) -> None:
         if not self._checkpoint.sequence and self._graph.checkpoint.sequence:
             await self._in_thread(self._restore_writer)
             self._checkpoint = await self._index_all(epoch, self._searched_types()[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,3 +117,20 @@ async def test_index_goes_on_when_a_full_disk_has_room_again(
     again = await open_tantivy_search(index.folder, small_graph)
     assert (await total(again, "book"), await total(again, "atlas")) == (350, 100)
     await again.close()
+
+
+async def test_app_that_is_removed_while_its_entities_are_read_does_not_stop_the_index(
+    index: TantivySearch, log: Log, small_graph: ModelGraph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The graph is ahead of the index, and refuses a type that it no longer has."""
+    more = log.write(update(f"{BOOK}/007", title="Atlas"))
+    await small_graph.apply(EPOCH, more)
+    removed, fetch = log.remove("shelf"), small_graph.fetch
+
+    async def overtaken(*arguments: Any, **more: Any) -> Any:
+        await small_graph.apply(EPOCH, removed)
+        return await fetch(*arguments, **more)
+
+    monkeypatch.setattr(small_graph, "fetch", overtaken)
+    assert (await index.apply(EPOCH, log.events)).sequence == log.events[-1].sequence
+    assert await total(index, "atlas") == 0
